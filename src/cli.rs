@@ -1,0 +1,65 @@
+//! The verbs and what is common to them: parsing, logging, how a failure is said.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cmd;
+
+/// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
+#[derive(Parser)]
+#[command(name = "uswitch", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Say more on stderr (-v debug, -vv trace); RUST_LOG overrides
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(cmd::run::Args),
+    Up(cmd::up::Args),
+    Down(cmd::down::Args),
+    Ping(cmd::ping::Args),
+    Exec(cmd::exec::Args),
+    Show(cmd::show::Args),
+    Add(cmd::add::Args),
+    Remove(cmd::remove::Args),
+    Completions(cmd::completions::Args),
+    Man(cmd::man::Args),
+}
+
+/// Parses the command line, runs the verb and turns its outcome into an exit code.
+pub(crate) fn start() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.verbose);
+    let outcome = match cli.verb {
+        Verb::Run(args) => cmd::run::main(args),
+        Verb::Up(args) => cmd::up::main(args),
+        Verb::Down(args) => cmd::down::main(args),
+        Verb::Ping(args) => cmd::ping::main(args),
+        Verb::Exec(args) => cmd::exec::main(args),
+        Verb::Show(args) => cmd::show::main(args),
+        Verb::Add(args) => cmd::add::main(args),
+        Verb::Remove(args) => cmd::remove::main(args),
+        Verb::Completions(args) => cmd::completions::main(args),
+        Verb::Man(args) => cmd::man::main(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("uswitch: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn start_logging(verbose: u8) {
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

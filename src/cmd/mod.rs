@@ -1,0 +1,12 @@
+//! One file a verb.
+
+pub(crate) mod add;
+pub(crate) mod completions;
+pub(crate) mod down;
+pub(crate) mod exec;
+pub(crate) mod man;
+pub(crate) mod ping;
+pub(crate) mod remove;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod up;

@@ -1,0 +1,13 @@
+//! The command: words a person types, turned into calls to the rooms below.
+//!
+//! One file a verb in `cmd/`. Exit codes: 0 done, 1 failed, 2 usage (and what `ping` and `exec`
+//! say for themselves).
+
+mod cli;
+mod cmd;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::start()
+}
