@@ -38,7 +38,7 @@ fn padding_is_no_payload_and_a_quote_may_be_cut() {
 
 #[test]
 fn option_types_are_listed_and_end_at_nonsense() {
-    let mut bytes = vec![0u8; 32];
+    let mut bytes = [0u8; 32];
     bytes[0] = 0x48;
     bytes[3] = 32;
     bytes[20..32].copy_from_slice(&[1, 131, 7, 4, 1, 2, 3, 4, 68, 0, 0, 0]);
