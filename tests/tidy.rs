@@ -1,0 +1,178 @@
+//! The habits a machine can check: file length, a header on each file, unsafe code only in `sys`,
+//! the arrows between rooms, no notes to self, no program started to configure the network.
+//!
+//! Each check lists every offender at once, as `path: what is wrong`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const MAX_LINES: usize = 400;
+
+/// Which rooms a room may name (ARCHITECTURE.md). An arrow that is not here is a decision to make.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("uswitch", &["control", "icmp", "lab", "ns", "sys", "wire"]),
+    ("lab", &["control", "gateway", "icmp", "ns", "switch", "sys", "wire"]),
+    ("control", &["wire"]),
+    ("switch", &["sys", "wire"]),
+    ("gateway", &["wire"]),
+    ("icmp", &["sys", "wire"]),
+    ("ns", &["sys", "wire"]),
+    ("sys", &["wire"]),
+    ("wire", &[]),
+];
+
+/// Programs that would configure the network from outside.
+const TOOLS: &[&str] =
+    &["ip", "tc", "nft", "iptables", "sysctl", "ethtool", "bridge", "brctl", "unshare", "nsenter"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the project: its path from the root, and its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().to_path_buf(), text));
+            }
+        }
+    }
+    assert!(found.len() > 20, "only {} Rust files found: is the root right?", found.len());
+    found.sort();
+    found
+}
+
+/// Runs `check` over every file; it says what is wrong, line by line or once.
+fn each_file(check: impl Fn(&Path, &str) -> Vec<String>) {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        wrong.extend(
+            check(&path, &text).into_iter().map(|what| format!("{}: {what}", path.display())),
+        );
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// The lines of `text` that are code, with their numbers: comments and doc comments are not.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+        .filter(|(_, line)| !line.trim().is_empty())
+}
+
+/// Whether `word` stands in `line` as a word of its own.
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+}
+
+#[test]
+fn no_file_is_long() {
+    each_file(|_, text| {
+        let lines = text.lines().count();
+        if lines > MAX_LINES { vec![format!("{lines} lines, {MAX_LINES} at most")] } else { vec![] }
+    });
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    // `x/tests.rs` belongs to `x.rs`, whose header speaks for both.
+    each_file(|path, text| {
+        let spoken_for = path.ends_with("tests.rs") || text.starts_with("//!");
+        if spoken_for { vec![] } else { vec!["does not open with //!".into()] }
+    });
+}
+
+#[test]
+fn unsafe_code_lives_in_sys() {
+    each_file(|path, text| {
+        if path.starts_with("sys") {
+            return vec![];
+        }
+        code(text)
+            .filter(|(_, line)| has_word(line, concat!("un", "safe")))
+            .map(|(number, _)| format!("line {number}: belongs in sys"))
+            .collect()
+    });
+}
+
+#[test]
+fn no_notes_to_self() {
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("todo", "!"),
+        concat!("unimplemented", "!"),
+        concat!("#[ig", "nore"),
+    ];
+    each_file(|_, text| {
+        let lines = text.lines().enumerate();
+        lines
+            .flat_map(|(index, line)| {
+                let hits = marks.iter().filter(move |mark| line.contains(**mark));
+                hits.map(move |mark| format!("line {}: {mark}", index + 1))
+            })
+            .collect()
+    });
+}
+
+#[test]
+fn no_program_configures_the_network() {
+    each_file(|path, text| {
+        let ours = !["tests", "benches", "fuzz"].iter().any(|folder| path.starts_with(folder))
+            && !path.components().any(|part| part.as_os_str() == "tests")
+            && path.file_name().is_some_and(|name| name != "tests.rs");
+        let started = |line: &str| {
+            TOOLS.iter().find(|tool| line.contains(&format!("Command::new(\"{tool}\""))).copied()
+        };
+        code(text)
+            .filter_map(|(number, line)| Some((number, started(line).filter(|_| ours)?)))
+            .map(|(number, tool)| format!("line {number}: starts {tool}"))
+            .collect()
+    });
+}
+
+#[test]
+fn the_arrows_point_inward() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rooms: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let short = |name: &str| name.strip_prefix("uswitch-").unwrap_or(name).to_string();
+
+    let packages = metadata["packages"].as_array().unwrap();
+    assert_eq!(
+        packages.len(),
+        rooms.len(),
+        "a room is missing from this table, or from the workspace"
+    );
+    let mut wrong = Vec::new();
+    for package in packages {
+        let room = short(package["name"].as_str().unwrap());
+        let allowed = rooms.get(room.as_str()).unwrap_or_else(|| panic!("no arrows for {room}"));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let to = short(dependency["name"].as_str().unwrap());
+            let shipped = dependency["kind"].is_null();
+            if shipped && rooms.contains_key(to.as_str()) && !allowed.contains(&to.as_str()) {
+                wrong.push(format!("{room} -> {to}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that are not in the plan: {}", wrong.join(", "));
+}
