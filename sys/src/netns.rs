@@ -1,0 +1,37 @@
+//! Running something inside a network namespace.
+//!
+//! The namespace of a thread is a property of that thread, so the closure runs on a thread of its
+//! own, which ends afterwards: no early return can leave the caller in the wrong place.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sched::{CloneFlags, setns};
+
+/// Runs `work` on a fresh thread that has entered the network namespace `netns`.
+///
+/// # Errors
+/// When the thread cannot be started or the namespace cannot be entered; a panic of `work` comes
+/// back as an error too.
+pub fn inside<T: Send>(
+    netns: BorrowedFd<'_>,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("netns".into())
+            .spawn_scoped(scope, || {
+                setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)
+                    .map_err(|e| operation("entering the network namespace", e.into()))?;
+                work()
+            })?
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace panicked")))
+    })
+}
+
+/// An IO error that names what was being done.
+#[must_use]
+pub fn operation(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}

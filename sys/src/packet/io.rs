@@ -1,0 +1,158 @@
+//! A ring and a sender for one network namespace, tied together so that a slot can be sent where
+//! it lies.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::VNET_LEN;
+use super::ring::{Received, Ring, RingConfig, RingStats};
+use super::sender::{BATCH, SendFailure, Sender};
+
+/// Bytes for frames that lie in no slot (answers of a station); a fuller arena is flushed first.
+const ARENA: usize = 512 * 1024;
+/// Different failures remembered between two flushes; what comes beyond is counted together.
+const FAILURES: usize = 1024;
+
+/// Receives from, and sends to, every interface of one network namespace.
+///
+/// Slots are counted from the oldest unreleased one. Queue, [`flush`](Self::flush), then
+/// [`release`](Self::release); a release flushes first by itself where something still waits.
+pub struct PacketIo {
+    ring: Ring,
+    sender: Sender,
+    /// Copies of frames that lie in no slot; never grows past its capacity, so never moves.
+    arena: Vec<u8>,
+    failures: Vec<SendFailure>,
+}
+
+impl PacketIo {
+    /// Opens ring and sender in the calling thread's namespace (see [`crate::netns::inside`]).
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_RAW there; ENOMEM where the kernel has no memory for the ring.
+    pub fn open(config: RingConfig) -> io::Result<Self> {
+        Ok(Self {
+            ring: Ring::open(config)?,
+            sender: Sender::open()?,
+            arena: Vec::with_capacity(ARENA),
+            failures: Vec::with_capacity(FAILURES),
+        })
+    }
+
+    /// Number of slots of the ring.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.ring.slots()
+    }
+
+    /// Bytes of ring memory.
+    #[must_use]
+    pub fn ring_memory(&self) -> usize {
+        self.ring.memory()
+    }
+
+    /// True where the `ahead`-th slot holds a frame.
+    #[must_use]
+    pub fn ready(&self, ahead: usize) -> bool {
+        self.ring.ready(ahead)
+    }
+
+    /// The `ahead`-th slot: what came, and `[vnet header | frame]` in place, open to change.
+    pub fn slot(&mut self, ahead: usize) -> Option<(Received, &mut [u8])> {
+        self.ring.slot(ahead)
+    }
+
+    /// Queues the frame of a slot, as it lies there, for an interface.
+    /// False where the slot holds nothing that can be sent.
+    pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, vlan: Option<(u16, u16)>) -> bool {
+        if self.sender.len() == BATCH {
+            self.send_now();
+        }
+        let Some((_, data)) = self.ring.slot(ahead) else { return false };
+        self.sender.push(data, ifindex, vlan)
+    }
+
+    /// Queues a copy of `[vnet header | frame]` for an interface.
+    /// False where it is longer than the arena or shorter than its headers.
+    pub fn queue_copy(
+        &mut self,
+        vnet: [u8; VNET_LEN],
+        frame: &[u8],
+        ifindex: u32,
+        vlan: Option<(u16, u16)>,
+    ) -> bool {
+        let len = VNET_LEN + frame.len();
+        if len > ARENA {
+            return false;
+        }
+        if self.sender.len() == BATCH || self.arena.len() + len > ARENA {
+            self.send_now();
+        }
+        let start = self.arena.len();
+        self.arena.extend_from_slice(&vnet);
+        self.arena.extend_from_slice(frame);
+        self.sender.push(&self.arena[start..], ifindex, vlan)
+    }
+
+    /// Sends what is queued; each refused message is told to `failed`.
+    pub fn flush(&mut self, failed: &mut dyn FnMut(SendFailure)) {
+        self.failures.drain(..).for_each(&mut *failed);
+        self.sender.flush(failed);
+        self.arena.clear();
+    }
+
+    /// Gives the oldest `count` slots back to the kernel.
+    pub fn release(&mut self, count: usize) {
+        if self.sender.len() > 0 {
+            self.send_now();
+        }
+        self.ring.release(count);
+    }
+
+    /// Sleeps until a frame comes, `wake` is readable, or the time (milliseconds, None for ever)
+    /// is up. A readable ring whose next slot is still the kernel's is no error: look again.
+    ///
+    /// # Errors
+    /// What poll says, EINTR apart.
+    pub fn wait(&self, wake: BorrowedFd<'_>, millis: Option<u16>) -> io::Result<()> {
+        let mut fds = [
+            PollFd::new(self.ring.as_fd(), PollFlags::POLLIN),
+            PollFd::new(wake, PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, millis.map_or(PollTimeout::NONE, PollTimeout::from)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the kernel counted since the last call.
+    ///
+    /// # Errors
+    /// What getsockopt says.
+    pub fn stats(&self) -> io::Result<RingStats> {
+        self.ring.stats()
+    }
+
+    /// Sends in the middle of a batch, keeping what failed for the next flush.
+    fn send_now(&mut self) {
+        let failures = &mut self.failures;
+        self.sender.flush(&mut |failure| remember(failures, failure));
+        self.arena.clear();
+    }
+}
+
+/// Adds to an entry of the same kind, else makes one, else to the entry for all the rest.
+fn remember(failures: &mut Vec<SendFailure>, new: SendFailure) {
+    let same = |f: &&mut SendFailure| f.ifindex == new.ifindex && f.errno == new.errno;
+    if let Some(old) = failures.iter_mut().find(same) {
+        old.count += new.count;
+    } else if failures.len() + 1 < FAILURES {
+        failures.push(new);
+    } else if let Some(rest) = failures.iter_mut().find(|f| f.ifindex == 0) {
+        rest.count += new.count;
+    } else {
+        failures.push(SendFailure { ifindex: 0, ..new });
+    }
+}

@@ -1,0 +1,19 @@
+//! AF_PACKET: one ring that receives for every interface of a namespace, one sender that reaches
+//! every interface of it (`packet(7)`, `linux/if_packet.h`).
+//!
+//! [`PacketIo`] owns both, because messages are sent straight out of ring slots: a slot goes back
+//! to the kernel only after what points into it has left.
+
+mod io;
+mod ring;
+mod sender;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use io::PacketIo;
+pub use ring::{Received, RingConfig, RingStats};
+pub use sender::SendFailure;
+
+/// Bytes of the virtio-net header before each frame (`struct virtio_net_hdr`).
+pub const VNET_LEN: usize = 10;

@@ -1,0 +1,225 @@
+//! A TPACKET_V2 receive ring: memory shared with the kernel, one slot a frame, in order.
+//!
+//! Owned by [`super::PacketIo`]. When full the kernel drops and counts ([`Ring::stats`]). A frame
+//! longer than its slot arrives clipped and says so; whoever forwards must not forward that.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{VNET_LEN, socket};
+use crate::netns::operation;
+
+/// Bytes of a slot: a GSO frame of 64 KiB with its headers, rounded to pages.
+const SLOT: usize = 68 * 1024;
+/// Slots of a block: 15 x 68 KiB is 1020 KiB, just under the megabyte the kernel allocates for it.
+const SLOTS_A_BLOCK: usize = 15;
+
+/// How a ring is made.
+#[derive(Clone, Copy, Debug)]
+pub struct RingConfig {
+    /// Least number of slots; rounded up to whole blocks of fifteen (68 KiB a slot).
+    pub slots: usize,
+    /// Joins this fanout group (PACKET_FANOUT_HASH: a flow stays with one ring) when set.
+    pub fanout: Option<u16>,
+}
+
+impl Default for RingConfig {
+    fn default() -> Self {
+        Self { slots: 255, fanout: None }
+    }
+}
+
+/// What the kernel counted on a ring since the last call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingStats {
+    /// Frames that reached the socket, dropped ones included (`tp_packets`).
+    pub packets: u64,
+    /// Frames dropped because the ring was full (`tp_drops`).
+    pub drops: u64,
+}
+
+/// What stands beside a frame in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The interface it came in by.
+    pub ifindex: u32,
+    /// (TPID, TCI) of the tag the kernel took out.
+    pub vlan: Option<(u16, u16)>,
+    /// Length on the wire, without that tag.
+    pub wire_len: u32,
+    /// True where the slot holds less than the wire did.
+    pub clipped: bool,
+}
+
+/// The ring and its socket.
+pub(super) struct Ring {
+    fd: OwnedFd,
+    base: NonNull<u8>,
+    bytes: usize,
+    slots: usize,
+    head: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not tied to a thread.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    /// Opens a ring for every interface of the calling thread's namespace.
+    pub(super) fn open(config: RingConfig) -> io::Result<Self> {
+        let blocks = config.slots.div_ceil(SLOTS_A_BLOCK).max(1);
+        let slots = blocks * SLOTS_A_BLOCK;
+        let fd = socket::open()?;
+        let version = libc::c_int::try_from(libc::tpacket_versions::TPACKET_V2 as u32).unwrap_or(1);
+        option(&fd, libc::PACKET_VERSION, version, "choosing the ring's format")?;
+        option(&fd, libc::PACKET_VNET_HDR, 1, "asking for virtio-net headers")?;
+        option(&fd, socket::PACKET_IGNORE_OUTGOING, 1, "ignoring own transmissions")?;
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let request = libc::tpacket_req {
+            tp_block_size: small(SLOT * SLOTS_A_BLOCK),
+            tp_block_nr: small(blocks),
+            tp_frame_size: small(SLOT),
+            tp_frame_nr: small(slots),
+        };
+        option(&fd, libc::PACKET_RX_RING, request, "allocating the packet ring")?;
+        let bytes = slots * SLOT;
+        let base = map(&fd, bytes)?;
+        // From here on `ring` unmaps on failure.
+        let ring = Self { fd, base, bytes, slots, head: 0 };
+        socket::bind_all(ring.fd.as_fd())?;
+        if let Some(group) = config.fanout {
+            let value = u32::from(group) | (libc::PACKET_FANOUT_HASH << 16);
+            option(&ring.fd, libc::PACKET_FANOUT, value, "joining the fanout group")?;
+        }
+        Ok(ring)
+    }
+
+    /// Number of slots.
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Bytes shared with the kernel.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes
+    }
+
+    /// True where the `ahead`-th slot from the oldest unreleased one holds a frame.
+    pub(super) fn ready(&self, ahead: usize) -> bool {
+        ahead < self.slots && self.status(ahead).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
+    }
+
+    /// What came, and `[vnet header | frame]` in place. None where the slot is not ready or holds
+    /// lengths that do not fit it.
+    pub(super) fn slot(&mut self, ahead: usize) -> Option<(Received, &mut [u8])> {
+        if !self.ready(ahead) {
+            return None;
+        }
+        let start = self.slot_start(ahead);
+        // SAFETY: the slot is the user's (checked above), is page-aligned and at least as large
+        // as the header and the address that follows it.
+        let (header, from) = unsafe {
+            let header = start.cast::<libc::tpacket2_hdr>().as_ptr().read();
+            let aligned = (size_of::<libc::tpacket2_hdr>() + 15) & !15;
+            let from = start.add(aligned).cast::<libc::sockaddr_ll>().as_ptr().read();
+            (header, from)
+        };
+        let (mac, snap) = (usize::from(header.tp_mac), usize_of(header.tp_snaplen));
+        if mac < VNET_LEN || mac + snap > SLOT {
+            return None;
+        }
+        let tagged = header.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
+        let tpid = if header.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
+            header.tp_vlan_tpid
+        } else {
+            0x8100
+        };
+        let received = Received {
+            ifindex: u32::try_from(from.sll_ifindex).unwrap_or(0),
+            vlan: tagged.then_some((tpid, header.tp_vlan_tci)),
+            wire_len: header.tp_len,
+            clipped: header.tp_snaplen < header.tp_len,
+        };
+        // SAFETY: offset and length were checked against the slot; the kernel does not touch a
+        // slot that is the user's, and `&mut self` keeps it the only reference.
+        let bytes = unsafe {
+            let data = start.add(mac - VNET_LEN).as_ptr();
+            std::slice::from_raw_parts_mut(data, VNET_LEN + snap)
+        };
+        Some((received, bytes))
+    }
+
+    /// Gives the oldest `count` slots back to the kernel.
+    pub(super) fn release(&mut self, count: usize) {
+        for ahead in 0..count.min(self.slots) {
+            self.status(ahead).store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        }
+        self.head = (self.head + count) % self.slots;
+    }
+
+    /// What the kernel counted since the last call: reading clears it.
+    pub(super) fn stats(&self) -> io::Result<RingStats> {
+        let mut stats = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        let mut len = libc::socklen_t::try_from(size_of::<libc::tpacket_stats>()).unwrap_or(0);
+        // SAFETY: `stats` is writable and `len` is its size.
+        let rc = unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut stats).cast(),
+                &raw mut len,
+            )
+        };
+        if rc != 0 {
+            return Err(operation("reading the ring's counters", io::Error::last_os_error()));
+        }
+        Ok(RingStats { packets: stats.tp_packets.into(), drops: stats.tp_drops.into() })
+    }
+
+    fn slot_start(&self, ahead: usize) -> NonNull<u8> {
+        let index = (self.head + ahead) % self.slots;
+        // SAFETY: index is below the number of slots, so the offset lies in the mapping (blocks
+        // hold whole slots without a gap: 15 x 68 KiB is a whole number of pages).
+        unsafe { self.base.add(index * SLOT) }
+    }
+
+    fn status(&self, ahead: usize) -> &AtomicU32 {
+        // SAFETY: a slot begins with its status word, aligned, shared with the kernel.
+        unsafe { AtomicU32::from_ptr(self.slot_start(ahead).cast::<u32>().as_ptr()) }
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: base and bytes are what mmap returned, unmapped once.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
+
+fn map(fd: &OwnedFd, bytes: usize) -> io::Result<NonNull<u8>> {
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a fresh shared mapping of the ring; the result is checked.
+    let base = unsafe {
+        libc::mmap(std::ptr::null_mut(), bytes, prot, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+    };
+    if base == libc::MAP_FAILED {
+        return Err(operation("mapping the packet ring", io::Error::last_os_error()));
+    }
+    NonNull::new(base.cast()).ok_or_else(|| io::Error::other("the ring was mapped at zero"))
+}
+
+fn option<T: Copy>(fd: &OwnedFd, name: libc::c_int, value: T, what: &str) -> io::Result<()> {
+    socket::set(fd.as_fd(), libc::SOL_PACKET, name, value, what)
+}
+
+fn usize_of(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,167 @@
+//! Batched sends: messages gathered as pointers, sent with as few `sendmmsg` calls as it takes.
+//!
+//! Owned by [`super::PacketIo`], which guarantees that what a message points to stays in place
+//! until [`Sender::flush`]. A message the kernel refuses is reported and skipped; the next goes on.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::{VNET_LEN, socket};
+
+/// Messages of one batch; a fuller outbox is flushed first.
+pub(super) const BATCH: usize = 512;
+/// Most pieces of a message: vnet header, addresses, tag, rest.
+const PIECES: usize = 4;
+/// The send buffer asked for, so that a burst of GSO frames is not refused.
+const SEND_BUFFER: libc::c_int = 8 << 20;
+/// Bytes of the two addresses, which a tag follows.
+const ADDRESSES: usize = 12;
+
+/// Messages that the kernel would not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendFailure {
+    /// The interface they were meant for; 0 stands for the rest where more interfaces than
+    /// the record holds failed at once.
+    pub ifindex: u32,
+    /// The errno: ENOBUFS, ENETDOWN, ENXIO, EMSGSIZE and the like.
+    pub errno: i32,
+    /// How many.
+    pub count: u64,
+}
+
+/// The sending socket and the batch under way.
+pub(super) struct Sender {
+    fd: OwnedFd,
+    headers: Vec<libc::mmsghdr>,
+    pieces: Vec<[libc::iovec; PIECES]>,
+    addresses: Vec<libc::sockaddr_ll>,
+    /// Rebuilt vnet header and tag of each tagged message.
+    prefixes: Vec<[u8; VNET_LEN + 4]>,
+    count: usize,
+}
+
+// SAFETY: the pointers inside refer to vectors of this value or to memory that the owning
+// PacketIo holds; none is tied to a thread.
+unsafe impl Send for Sender {}
+
+impl Sender {
+    /// A sender to every interface of the calling thread's namespace.
+    pub(super) fn open() -> io::Result<Self> {
+        let fd = socket::open()?;
+        let packet = |name, what| socket::set(fd.as_fd(), libc::SOL_PACKET, name, 1i32, what);
+        packet(libc::PACKET_VNET_HDR, "asking for virtio-net headers on the sender")?;
+        packet(libc::PACKET_QDISC_BYPASS, "bypassing the queueing discipline")?;
+        let buffer = |name| {
+            socket::set(fd.as_fd(), libc::SOL_SOCKET, name, SEND_BUFFER, "sizing the send buffer")
+        };
+        // The forced size needs CAP_NET_ADMIN of the first user namespace.
+        buffer(libc::SO_SNDBUFFORCE).or_else(|_| buffer(libc::SO_SNDBUF))?;
+        let piece = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        // SAFETY: an all-zero mmsghdr is a valid, empty one.
+        let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+        Ok(Self {
+            fd,
+            headers: vec![header; BATCH],
+            pieces: vec![[piece; PIECES]; BATCH],
+            addresses: vec![socket::link_address(0); BATCH],
+            prefixes: vec![[0; VNET_LEN + 4]; BATCH],
+            count: 0,
+        })
+    }
+
+    /// Messages waiting.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds `[vnet header | frame]` for `ifindex`, with the tag (TPID, TCI) put back in.
+    /// False, and nothing added, where it is shorter than the headers or the batch is full.
+    ///
+    /// `data` must stay in place, unfreed, until the next [`flush`](Self::flush).
+    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, vlan: Option<(u16, u16)>) -> bool {
+        let i = self.count;
+        let Some((vnet, frame)) = data.split_first_chunk::<VNET_LEN>() else { return false };
+        if i == BATCH || frame.len() < ADDRESSES {
+            return false;
+        }
+        let used = match vlan {
+            None => {
+                self.pieces[i][0] = piece(data);
+                1
+            }
+            Some((tpid, tci)) => {
+                let prefix = &mut self.prefixes[i];
+                prefix[..VNET_LEN].copy_from_slice(&tagged_vnet(*vnet));
+                prefix[VNET_LEN..VNET_LEN + 2].copy_from_slice(&tpid.to_be_bytes());
+                prefix[VNET_LEN + 2..].copy_from_slice(&tci.to_be_bytes());
+                let (addresses, rest) = frame.split_at(ADDRESSES);
+                let (vnet, tag) = self.prefixes[i].split_at(VNET_LEN);
+                self.pieces[i] = [piece(vnet), piece(addresses), piece(tag), piece(rest)];
+                4
+            }
+        };
+        self.addresses[i].sll_ifindex = i32::try_from(ifindex).unwrap_or(-1);
+        let header = &mut self.headers[i].msg_hdr;
+        header.msg_name = (&raw mut self.addresses[i]).cast();
+        header.msg_namelen = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or(0);
+        header.msg_iov = self.pieces[i].as_mut_ptr();
+        header.msg_iovlen = used;
+        self.count += 1;
+        true
+    }
+
+    /// Sends what waits; each refused message is told to `failed`.
+    pub(super) fn flush(&mut self, failed: &mut dyn FnMut(SendFailure)) {
+        let total = std::mem::take(&mut self.count);
+        let mut done = 0;
+        while done < total {
+            let left = libc::c_uint::try_from(total - done).unwrap_or(0);
+            // SAFETY: headers[done..total] were filled by push; they and what they point to are
+            // in place until now (this type's and PacketIo's contract).
+            let sent = unsafe {
+                libc::sendmmsg(
+                    self.fd.as_raw_fd(),
+                    self.headers[done..].as_mut_ptr(),
+                    left,
+                    libc::MSG_DONTWAIT,
+                )
+            };
+            if let Ok(sent @ 1..) = usize::try_from(sent) {
+                done += sent;
+                continue;
+            }
+            let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);
+            if errno == libc::EINTR {
+                continue;
+            }
+            // An error always belongs to the first message of the call.
+            let ifindex = u32::try_from(self.addresses[done].sll_ifindex).unwrap_or(0);
+            failed(SendFailure { ifindex, errno, count: 1 });
+            done += 1;
+        }
+    }
+}
+
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn piece(data: &[u8]) -> libc::iovec {
+    libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() }
+}
+
+/// The vnet header of a frame that has grown by a tag: the checksum starts four bytes later, the
+/// headers are four bytes longer (where they are told at all).
+fn tagged_vnet(mut vnet: [u8; VNET_LEN]) -> [u8; VNET_LEN] {
+    let mut grow = |at: usize| {
+        let old = u16::from_ne_bytes([vnet[at], vnet[at + 1]]);
+        if old != 0 {
+            vnet[at..at + 2].copy_from_slice(&old.saturating_add(4).to_ne_bytes());
+        }
+    };
+    grow(2);
+    grow(6);
+    vnet
+}

@@ -1,0 +1,67 @@
+//! The ring and the sender on loopback of a namespace made for the test.
+
+use std::os::fd::AsFd;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::{PacketIo, RingConfig, VNET_LEN};
+
+/// Runs `work` on a thread with a network namespace of its own; says so where that is forbidden.
+fn in_own_namespace(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
+            Ok(()) => work(),
+            Err(error) if std::env::var_os("USWITCH_REQUIRE_ROOT").is_none() => {
+                eprintln!("SKIPPED: no network namespace without root: {error}");
+            }
+            Err(error) => panic!("a network namespace is required: {error}"),
+        });
+    });
+}
+
+#[test]
+fn a_ring_is_rounded_to_blocks_and_starts_empty() {
+    in_own_namespace(|| {
+        let io = PacketIo::open(RingConfig { slots: 16, fanout: None }).expect("opening");
+        assert_eq!(io.slots(), 30);
+        assert_eq!(io.ring_memory(), 30 * 68 * 1024);
+        assert!(!io.ready(0));
+        assert!(!io.ready(30), "beyond the ring nothing is ready");
+    });
+}
+
+#[test]
+fn a_refused_message_is_told_with_its_interface() {
+    in_own_namespace(|| {
+        let mut io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, None));
+        assert!(!io.queue_copy([0; VNET_LEN], &[0; 5], 1, None), "shorter than two addresses");
+        let mut failures = Vec::new();
+        io.flush(&mut |failure| failures.push(failure));
+        assert_eq!(failures.len(), 1);
+        assert_eq!((failures[0].ifindex, failures[0].errno), (4242, libc::ENXIO));
+    });
+}
+
+#[test]
+fn more_messages_than_a_batch_are_all_tried() {
+    in_own_namespace(|| {
+        let mut io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        let mut failures = 0;
+        for _ in 0..1000 {
+            assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, Some((0x8100, 5))));
+        }
+        io.flush(&mut |failure| failures += failure.count);
+        assert_eq!(failures, 1000);
+    });
+}
+
+#[test]
+fn waiting_ends_when_the_time_is_up() {
+    in_own_namespace(|| {
+        let io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        let (quiet, _writer) = std::io::pipe().expect("a pipe");
+        io.wait(quiet.as_fd(), Some(1)).expect("waiting");
+        assert!(!io.ready(0));
+    });
+}
