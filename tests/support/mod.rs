@@ -1,0 +1,20 @@
+//! What a black-box test stands on: a machine of its own to break, and the real binary in it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sandbox` | a private mount and network namespace with an empty /run, for one test |
+//! | `process` | a started program: its output as it comes, its end by a deadline, its death with us |
+//! | `traffic` | work done inside a node: TCP with a hash, UDP, raw frames in and out |
+//!
+//! Nothing here leaks: the namespaces belong to the test's thread, and each started program dies
+//! with it. Several test binaries include this folder and each uses a part of it.
+
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod process;
+mod sandbox;
+mod traffic;
+
+pub(crate) use process::{Ended, Process};
+pub(crate) use sandbox::{As, Sandbox, rooted, rootless};
+pub(crate) use traffic::{Wire, in_netns};

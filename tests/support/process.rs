@@ -1,0 +1,155 @@
+//! A started program: what it says as it says it, and its end by a deadline.
+//!
+//! Two threads collect its output, so that it never blocks on us. A `Process` that goes out of
+//! scope is killed by its own id and waited for.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long anything may take that has no deadline of its own; generous, for a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(5);
+
+/// A program that is running, or was.
+pub(crate) struct Process {
+    said: String,
+    child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code, unless a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// All it wrote to its output.
+    pub(crate) out: String,
+    /// All it wrote to its error output.
+    pub(crate) err: String,
+    /// From start to end.
+    pub(crate) took: Duration,
+}
+
+impl Ended {
+    /// Asserts exit code 0.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "failed:\n{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Asserts exit `code` and exactly one line of complaint, which it gives.
+    #[track_caller]
+    pub(crate) fn complaint(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "out:\n{}\nerr:\n{}", self.out, self.err);
+        assert_eq!(self.err.lines().count(), 1, "one line was wanted:\n{}", self.err);
+        self.err.trim_end()
+    }
+}
+
+impl Process {
+    /// Starts `command`; `said` is what failures call it.
+    pub(crate) fn start(mut command: Command, said: &str) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{said}: {error}"));
+        let (out, err) = (Arc::default(), Arc::default());
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&out)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&err)),
+        ];
+        Process { said: said.to_owned(), child, out, err, readers }
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// What it has written so far.
+    pub(crate) fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
+    }
+
+    /// Waits until its output holds `text`.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let limit = Instant::now() + PATIENCE;
+        while !self.out().contains(text) {
+            let gone = self.child.try_wait().unwrap();
+            if gone.is_some() || Instant::now() > limit {
+                let err = self.err.lock().unwrap();
+                panic!("{}: never said {text:?} ({gone:?}):\n{}\n{err}", self.said, self.out());
+            }
+            std::thread::sleep(STEP);
+        }
+    }
+
+    /// Sends it `signal`; that it has just ended is no error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).ok();
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end; one that takes longer than our patience is killed, and is a failure.
+    #[track_caller]
+    pub(crate) fn ended(self) -> Ended {
+        self.ended_within(PATIENCE)
+    }
+
+    /// The same with a deadline of the caller's.
+    #[track_caller]
+    pub(crate) fn ended_within(mut self, patience: Duration) -> Ended {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > patience {
+                let err = self.err.lock().unwrap().clone();
+                panic!("{}: not ended after {patience:?}:\n{}\n{err}", self.said, self.out());
+            }
+            std::thread::sleep(STEP);
+        };
+        let took = begun.elapsed();
+        // A background child may have inherited the pipes: what it says later is not waited for.
+        let limit = Instant::now() + Duration::from_millis(500);
+        while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < limit {
+            std::thread::sleep(STEP);
+        }
+        let err = self.err.lock().unwrap().clone();
+        Ended { code: status.code(), signal: status.signal(), out: self.out(), err, took }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    })
+}

@@ -1,0 +1,218 @@
+//! One test's own machine: a mount and a network namespace, /run empty, loopback up.
+//!
+//! `rooted` gives the test root in it: by `unshare` on a thread of its own when the caller is
+//! root, else by starting this one test again inside a user namespace. `rootless` runs it as an
+//! ordinary user. A machine that allows neither skips aloud, or fails where
+//! `USWITCH_REQUIRE_ROOT=1`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Uid, geteuid};
+
+use super::process::{Ended, Process};
+
+/// Set in the child when a test is started again inside a user namespace.
+const INSIDE: &str = "USWITCH_TEST_INSIDE";
+/// nobody:nogroup, the ordinary user that root plays.
+const NOBODY: u32 = 65534;
+
+/// On whose behalf the binary is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum As {
+    /// Whoever owns the sandbox's namespaces.
+    Root,
+    /// A user without any privilege.
+    User,
+}
+
+/// A test's own machine.
+pub(crate) struct Sandbox {
+    /// An empty folder of the test's own.
+    pub(crate) dir: PathBuf,
+    /// Whether the caller is the real root (not one of a user namespace).
+    pub(crate) real_root: bool,
+    whom: As,
+    _temporary: Option<Temporary>,
+}
+
+/// A folder removed with everything in it.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // A test that failed may have left a mount: then the folder stays, and says so.
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("left behind: {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// Runs `test` as root of a private machine.
+pub(crate) fn rooted(test: impl FnOnce(&Sandbox) + Send) {
+    if geteuid().is_root() {
+        let real_root = std::env::var_os(INSIDE).is_none();
+        return apart(move || test(&Sandbox::private(As::Root, real_root)));
+    }
+    let name = std::thread::current().name().unwrap().to_owned();
+    let again = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "--net", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, &name)
+        .stdin(Stdio::null())
+        .output();
+    match again {
+        Ok(output) if output.status.success() => {}
+        Ok(output) if !user_namespaces() => {
+            skip(&format!("no user namespaces here: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(output) => {
+            let (out, err) = (&output.stdout, &output.stderr);
+            panic!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err));
+        }
+        Err(error) => skip(&format!("unshare: {error}")),
+    }
+}
+
+/// Runs `test` on behalf of an ordinary user.
+pub(crate) fn rootless(test: impl FnOnce(&Sandbox) + Send) {
+    if geteuid().is_root() {
+        return apart(move || test(&Sandbox::private(As::User, true)));
+    }
+    if !user_namespaces() {
+        return skip("this system allows no user namespaces to an ordinary user");
+    }
+    let unique = format!("uswitch-test-{}-{:?}", std::process::id(), std::thread::current().id());
+    let dir = std::env::temp_dir().join(unique.replace(['(', ')'], ""));
+    std::fs::create_dir(&dir).unwrap();
+    let temporary = Some(Temporary(dir.clone()));
+    test(&Sandbox { dir, real_root: false, whom: As::User, _temporary: temporary });
+}
+
+/// Says aloud that a test could not run; a failure where everything has to.
+fn skip(why: &str) {
+    assert!(std::env::var_os("USWITCH_REQUIRE_ROOT").is_none(), "could not run: {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+fn user_namespaces() -> bool {
+    let probe = Command::new("unshare").args(["--user", "--map-root-user", "true"]).output();
+    probe.is_ok_and(|output| output.status.success())
+}
+
+/// Runs `body` on a thread of its own, whose namespaces end with it.
+fn apart(body: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let name = std::thread::current().name().unwrap_or("test").to_owned();
+        let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, body).unwrap();
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+impl Sandbox {
+    /// Takes the calling thread into namespaces of its own.
+    fn private(whom: As, real_root: bool) -> Self {
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+        let dir = PathBuf::from("/run/test");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // The ordinary user may not be able to walk to the build folder: the binary comes to it.
+        let binary = dir.join("uswitch");
+        std::fs::write(&binary, "").unwrap();
+        let built = Some(env!("CARGO_BIN_EXE_uswitch"));
+        mount(built, &binary, none, MsFlags::MS_BIND, none).unwrap();
+        for folder in ["user", "tmp"] {
+            let folder = dir.join(folder);
+            std::fs::create_dir(&folder).unwrap();
+            if real_root {
+                nix::unistd::chown(&folder, Some(Uid::from_raw(NOBODY)), None).unwrap();
+            }
+        }
+        let sandbox = Sandbox { dir, real_root, whom, _temporary: None };
+        sandbox.tool("ip", &["link", "set", "lo", "up"]);
+        sandbox
+    }
+
+    /// The command line that starts `program` here, for `whom`, to die with this thread.
+    pub(crate) fn command(&self, whom: As, program: &Path) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if whom == As::User && self.real_root {
+            let id = NOBODY.to_string();
+            command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
+        }
+        command.arg("--").arg(program).env_clear().stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        if whom == As::User {
+            let folder = if self.real_root { self.dir.join("user") } else { self.dir.clone() };
+            command.env("HOME", &folder).env("XDG_RUNTIME_DIR", &folder);
+        }
+        command
+    }
+
+    /// `uswitch ARGS` ready to start, for the one this sandbox is for.
+    pub(crate) fn uswitch_command(&self, args: &[&str]) -> Command {
+        let here = self.dir.join("uswitch");
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_uswitch"));
+        let mut command = self.command(self.whom, if here.exists() { &here } else { &built });
+        command.args(args);
+        command
+    }
+
+    /// Runs `uswitch ARGS` to its end.
+    pub(crate) fn uswitch(&self, args: &[&str]) -> Ended {
+        self.start(args).ended()
+    }
+
+    /// Starts `uswitch ARGS`.
+    pub(crate) fn start(&self, args: &[&str]) -> Process {
+        Process::start(self.uswitch_command(args), &format!("uswitch {}", args.join(" ")))
+    }
+
+    /// Runs a program of the machine in the sandbox and gives what it printed; it must succeed.
+    pub(crate) fn tool(&self, program: &str, args: &[&str]) -> String {
+        let said = format!("{program} {}", args.join(" "));
+        let mut command = self.command(As::Root, Path::new(program));
+        command.args(args);
+        let ended = Process::start(command, &said).ended();
+        assert_eq!(ended.code, Some(0), "{said}: {}", ended.err);
+        ended.out
+    }
+
+    /// What a lab could leave behind: namespaces, interfaces, addresses, rules, files, processes.
+    pub(crate) fn state(&self) -> String {
+        let mut state = String::new();
+        if self.whom == As::Root || self.real_root {
+            for args in [&["netns", "list"][..], &["-o", "addr"], &["-o", "link"], &["route"]] {
+                state += &format!("{args:?}\n{}", self.tool("ip", args));
+            }
+        }
+        let mut files = Vec::new();
+        list(
+            Path::new(if self.real_root { "/run" } else { self.dir.to_str().unwrap() }),
+            &mut files,
+        );
+        files.sort();
+        state + &files.join("\n")
+    }
+}
+
+/// Every file below `folder`; empty folders leave no trace in `state` that would matter.
+fn list(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            list(&entry.path(), files);
+        } else {
+            files.push(entry.path().display().to_string());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Work done inside a namespace: streams and datagrams by the node's own kernel, raw frames past it.
+//!
+//! Streams are made of a generator's words and folded into a 64-bit hash at both ends, so that a
+//! byte lost, doubled, changed or moved shows. Every wait has a deadline.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
+use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
+
+use super::process::PATIENCE;
+
+/// One buffer of a stream.
+const CHUNK: usize = 1 << 18;
+
+/// Runs `work` on a thread inside the network namespace held by the file `netns`.
+pub(crate) fn in_netns<T: Send>(netns: impl AsRef<Path>, work: impl FnOnce() -> T + Send) -> T {
+    let path = netns.as_ref();
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let inside = move || {
+        setns(file, CloneFlags::CLONE_NEWNET).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| match scope.spawn(inside).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// What went through a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Through {
+    /// Bytes.
+    pub(crate) bytes: u64,
+    /// Their hash, in order.
+    pub(crate) hash: u64,
+}
+
+/// Folds whole words of `bytes` into `hash`; the order matters.
+fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.chunks_exact(8).fold(hash, |hash, word| {
+        let word = u64::from_le_bytes(word.try_into().unwrap());
+        (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
+}
+
+/// Sends `bytes` (a multiple of a chunk) of the stream named `seed`, then closes.
+pub(crate) fn send_stream(to: &mut TcpStream, bytes: u64, seed: u64) -> Through {
+    to.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut state = seed | 1;
+    let mut chunk = vec![0; CHUNK];
+    let mut through = Through { bytes: 0, hash: 0 };
+    while through.bytes < bytes {
+        for word in chunk.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
+        }
+        to.write_all(&chunk).unwrap();
+        through.hash = fold(through.hash, &chunk);
+        through.bytes += CHUNK as u64;
+    }
+    to.shutdown(std::net::Shutdown::Write).unwrap();
+    through
+}
+
+/// Receives a stream to its end.
+pub(crate) fn receive_stream(from: &mut TcpStream) -> Through {
+    from.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut chunk = vec![0; CHUNK];
+    let mut through = Through { bytes: 0, hash: 0 };
+    loop {
+        match from.read_exact(&mut chunk) {
+            Ok(()) => {
+                through.hash = fold(through.hash, &chunk);
+                through.bytes += CHUNK as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return through,
+            Err(error) => panic!("receiving after {} bytes: {error}", through.bytes),
+        }
+    }
+}
+
+/// Sends `bytes` each way at once between two namespaces over one connection to `at`, which the
+/// `server` side listens on; gives what was (sent, received) there and (sent, received) back.
+pub(crate) fn both_ways(
+    (client, server): (&Path, &Path),
+    at: SocketAddr,
+    bytes: u64,
+) -> [(Through, Through); 2] {
+    let listener = in_netns(server, || TcpListener::bind(at).unwrap());
+    let mut here = in_netns(client, || TcpStream::connect_timeout(&at, PATIENCE).unwrap());
+    let (mut there, _) = listener.accept().unwrap();
+    let (mut here_in, mut there_in) = (here.try_clone().unwrap(), there.try_clone().unwrap());
+    std::thread::scope(|scope| {
+        let seed = u64::from(at.port());
+        let out = scope.spawn(move || send_stream(&mut here, bytes, seed));
+        let back = scope.spawn(move || send_stream(&mut there, bytes, seed + 1));
+        let got = scope.spawn(move || receive_stream(&mut there_in));
+        let got_back = receive_stream(&mut here_in);
+        let (out, got, back) = (out.join().unwrap(), got.join().unwrap(), back.join().unwrap());
+        [(out, got), (back, got_back)]
+    })
+}
+
+/// Sends `count` numbered datagrams of `size` bytes and gives how many arrived whole, how many of
+/// them out of order, and how many more than once.
+pub(crate) fn datagrams(
+    (client, server): (&Path, &Path),
+    at: SocketAddr,
+    count: u32,
+    size: usize,
+) -> (u32, u32, u32) {
+    let receiver = in_netns(server, || UdpSocket::bind(at).unwrap());
+    let wanted = in_netns(client, || UdpSocket::bind((sink(at), 0)).unwrap());
+    socket2::SockRef::from(&receiver).set_recv_buffer_size(8 << 20).unwrap();
+    receiver.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    wanted.connect(at).unwrap();
+    let receive = move || {
+        let mut seen = vec![false; count as usize];
+        let (mut arrived, mut moved, mut doubled, mut last) = (0, 0, 0, None);
+        let mut buffer = vec![0; size + 1];
+        while let Ok(length) = receiver.recv(&mut buffer) {
+            let number = u32::from_le_bytes(buffer[..4].try_into().unwrap());
+            let whole = length == size && buffer[4..size].iter().all(|byte| *byte == buffer[0]);
+            assert!(whole, "datagram {number}: {length} bytes, or changed on its way");
+            doubled += u32::from(std::mem::replace(&mut seen[number as usize], true));
+            moved += u32::from(last > Some(number));
+            arrived += 1;
+            last = last.max(Some(number));
+        }
+        (arrived - doubled, moved, doubled)
+    };
+    std::thread::scope(|scope| {
+        let receiving = scope.spawn(receive);
+        let mut buffer = vec![0; size];
+        for number in 0..count {
+            buffer.fill(number.to_le_bytes()[0]);
+            buffer[..4].copy_from_slice(&number.to_le_bytes());
+            wanted.send(&buffer).unwrap();
+            if number % 32 == 31 {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        receiving.join().unwrap()
+    })
+}
+
+/// The any-address of `at`'s family.
+fn sink(at: SocketAddr) -> std::net::IpAddr {
+    match at {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Raw frames in and out of one interface, past the kernel's stack.
+pub(crate) struct Wire {
+    out: Box<dyn DataLinkSender>,
+    from: Box<dyn DataLinkReceiver>,
+    /// The interface's own hardware address.
+    pub(crate) mac: [u8; 6],
+}
+
+impl Wire {
+    /// Opens `interface` of the namespace `netns`.
+    pub(crate) fn open(netns: impl AsRef<Path>, interface: &str) -> Self {
+        in_netns(netns, || {
+            let found = datalink::interfaces().into_iter().find(|one| one.name == interface);
+            let found = found.unwrap_or_else(|| panic!("no interface {interface}"));
+            let config = datalink::Config {
+                read_timeout: Some(Duration::from_millis(20)),
+                ..datalink::Config::default()
+            };
+            let Ok(Channel::Ethernet(out, from)) = datalink::channel(&found, config) else {
+                panic!("{interface}: no packet socket");
+            };
+            Wire { out, from, mac: found.mac.unwrap().octets() }
+        })
+    }
+
+    /// Sends one frame as it is.
+    pub(crate) fn send(&mut self, frame: &[u8]) {
+        self.out.send_to(frame, None).unwrap().unwrap();
+    }
+
+    /// The next frame that `wanted` accepts, unless none comes in time.
+    pub(crate) fn next(
+        &mut self,
+        within: Duration,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Option<Vec<u8>> {
+        let limit = Instant::now() + within;
+        while Instant::now() < limit {
+            match self.from.next() {
+                Ok(frame) if wanted(frame) => return Some(frame.to_vec()),
+                _ => {}
+            }
+        }
+        None
+    }
+}
