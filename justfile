@@ -3,10 +3,12 @@
 # format the code
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
 
 # formatting, lints
 lint:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml -- --check
     cargo clippy --workspace --all-targets -- -D warnings
 
 # every test; root is wanted for those that plug real namespaces (USWITCH_REQUIRE_ROOT=1 insists)
