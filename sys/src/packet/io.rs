@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, sockopt::SocketError};
 
 use super::VNET_LEN;
 use super::ring::{Received, Ring, RingConfig, RingStats};
@@ -122,9 +123,15 @@ impl PacketIo {
             PollFd::new(wake, PollFlags::POLLIN),
         ];
         match poll(&mut fds, millis.map_or(PollTimeout::NONE, PollTimeout::from)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        // A ring bound to one interface is told once of its going down; until that is read, poll
+        // would return at once for ever.
+        if fds[0].revents().is_some_and(|told| told.contains(PollFlags::POLLERR)) {
+            let _told = getsockopt(&self.ring, SocketError)?;
+        }
+        Ok(())
     }
 
     /// What the kernel counted since the last call.

@@ -23,11 +23,13 @@ pub struct RingConfig {
     pub slots: usize,
     /// Joins this fanout group (PACKET_FANOUT_HASH: a flow stays with one ring) when set.
     pub fanout: Option<u16>,
+    /// The one interface to receive from; 0 for every interface of the namespace.
+    pub ifindex: u32,
 }
 
 impl Default for RingConfig {
     fn default() -> Self {
-        Self { slots: 255, fanout: None }
+        Self { slots: 255, fanout: None, ifindex: 0 }
     }
 }
 
@@ -51,6 +53,8 @@ pub struct Received {
     pub wire_len: u32,
     /// True where the slot holds less than the wire did.
     pub clipped: bool,
+    /// When the kernel took it, in nanoseconds of the wall clock (what a capture file wants).
+    pub taken: u64,
 }
 
 /// The ring and its socket.
@@ -87,9 +91,10 @@ impl Ring {
         let base = map(&fd, bytes)?;
         // From here on `ring` unmaps on failure.
         let ring = Self { fd, base, bytes, slots, head: 0 };
-        socket::bind_all(ring.fd.as_fd())?;
+        socket::bind(ring.fd.as_fd(), config.ifindex)?;
         if let Some(group) = config.fanout {
-            let value = u32::from(group) | (libc::PACKET_FANOUT_HASH << 16);
+            let value = u32::from(group)
+                | (libc::PACKET_FANOUT_HASH | socket::FANOUT_IGNORE_OUTGOING) << 16;
             option(&ring.fd, libc::PACKET_FANOUT, value, "joining the fanout group")?;
         }
         Ok(ring)
@@ -140,6 +145,7 @@ impl Ring {
             vlan: tagged.then_some((tpid, header.tp_vlan_tci)),
             wire_len: header.tp_len,
             clipped: header.tp_snaplen < header.tp_len,
+            taken: u64::from(header.tp_sec) * 1_000_000_000 + u64::from(header.tp_nsec),
         };
         // SAFETY: offset and length were checked against the slot; the kernel does not touch a
         // slot that is the user's, and `&mut self` keeps it the only reference.

@@ -9,6 +9,10 @@ use crate::netns::operation;
 /// `PACKET_IGNORE_OUTGOING` (linux/if_packet.h), which libc does not name everywhere.
 pub(super) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 
+/// `PACKET_FANOUT_FLAG_IGNORE_OUTGOING`: a fanout group hooks the tap itself, so that the option of
+/// its members does not count and the group has to be told.
+pub(super) const FANOUT_IGNORE_OUTGOING: libc::c_uint = 0x4000;
+
 /// A raw packet socket of the calling thread's namespace that receives nothing yet.
 pub(super) fn open() -> io::Result<OwnedFd> {
     // SAFETY: plain system call; the result is checked before it is owned.
@@ -35,9 +39,9 @@ pub(super) fn set<T: Copy>(
     if rc == 0 { Ok(()) } else { Err(operation(what, io::Error::last_os_error())) }
 }
 
-/// Starts receiving from every interface of the namespace.
-pub(super) fn bind_all(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let address = link_address(0);
+/// Starts receiving from one interface of the namespace, or from every one (0).
+pub(super) fn bind(fd: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
+    let address = link_address(ifindex);
     let len = libc::socklen_t::try_from(mem::size_of::<libc::sockaddr_ll>()).unwrap_or(0);
     // SAFETY: address is a whole sockaddr_ll that outlives the call.
     let rc = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) };

@@ -22,7 +22,8 @@ fn in_own_namespace(work: impl FnOnce() + Send) {
 #[test]
 fn a_ring_is_rounded_to_blocks_and_starts_empty() {
     in_own_namespace(|| {
-        let io = PacketIo::open(RingConfig { slots: 16, fanout: None }).expect("opening");
+        let io =
+            PacketIo::open(RingConfig { slots: 16, ..RingConfig::default() }).expect("opening");
         assert_eq!(io.slots(), 30);
         assert_eq!(io.ring_memory(), 30 * 68 * 1024);
         assert!(!io.ready(0));
@@ -33,7 +34,8 @@ fn a_ring_is_rounded_to_blocks_and_starts_empty() {
 #[test]
 fn a_refused_message_is_told_with_its_interface() {
     in_own_namespace(|| {
-        let mut io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        let mut io =
+            PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, None));
         assert!(!io.queue_copy([0; VNET_LEN], &[0; 5], 1, None), "shorter than two addresses");
         let mut failures = Vec::new();
@@ -46,7 +48,8 @@ fn a_refused_message_is_told_with_its_interface() {
 #[test]
 fn more_messages_than_a_batch_are_all_tried() {
     in_own_namespace(|| {
-        let mut io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        let mut io =
+            PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         let mut failures = 0;
         for _ in 0..1000 {
             assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, Some((0x8100, 5))));
@@ -59,7 +62,8 @@ fn more_messages_than_a_batch_are_all_tried() {
 #[test]
 fn waiting_ends_when_the_time_is_up() {
     in_own_namespace(|| {
-        let io = PacketIo::open(RingConfig { slots: 15, fanout: None }).expect("opening");
+        let io =
+            PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         let (quiet, _writer) = std::io::pipe().expect("a pipe");
         io.wait(quiet.as_fd(), Some(1)).expect("waiting");
         assert!(!io.ready(0));
