@@ -1,1 +1,18 @@
-//! switch
+//! The learning switch: ports in, one decision a frame, ports out.
+//!
+//! ```text
+//!   ring slot ─► core::Bridge::decide ─► Verdict ─► run::Worker queues the slot ─► one sendmmsg
+//!                   │ learns in core::Fdb    └─ Local ─► Station (the gateway), in the slot
+//! ```
+//!
+//! [`core`] decides and is pure: no socket, no clock, no thread. [`run`] moves the frames.
+
+pub mod core;
+pub mod run;
+pub mod station;
+pub mod stats;
+
+pub use crate::core::{Bridge, DropReason, Fdb, FdbEntry, PortId, PortSettings, Verdict};
+pub use run::{Config, Error, Event, PortInfo, PortRole, PortSpec, Switch};
+pub use station::{Handling, Outlet, Station};
+pub use stats::{Counters, PortStats};

@@ -1,0 +1,243 @@
+//! The decision: given a frame's header and where it came in, where does it go?
+//!
+//! One a worker; the table behind it is shared. Holds the ports' settings and the state of storm
+//! control; never sees a socket.
+
+use std::sync::Arc;
+
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::fdb::{EntryKind, Fdb, Learned};
+use super::port::{PortId, PortState};
+use super::verdict::{Decision, DropReason, Verdict};
+
+/// What holds for the whole bridge.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BridgeConfig {
+    /// The station's address, if there is a station.
+    pub local: Option<MacAddr>,
+    /// Link-local groups let through: bit n stands for 01:80:c2:00:00:0n (`group_fwd_mask`).
+    pub link_local_mask: u16,
+}
+
+/// What a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Destination address.
+    pub dst: MacAddr,
+    /// Source address.
+    pub src: MacAddr,
+    /// VLAN; [`VlanId::NONE`] for untagged.
+    pub vlan: VlanId,
+    /// Bytes of the largest layer-3 packet it becomes (after segmentation, for GSO frames).
+    pub packet_len: u32,
+}
+
+/// The bridge.
+pub struct Bridge {
+    config: BridgeConfig,
+    fdb: Arc<Fdb>,
+    ports: Vec<Option<Port>>,
+    /// The plugged ports in ascending order: what a flood walks over.
+    plugged: Vec<PortId>,
+}
+
+struct Port {
+    state: PortState,
+    storm: Storm,
+}
+
+/// Flooded frames of the running second.
+#[derive(Default)]
+struct Storm {
+    second: u64,
+    frames: u32,
+}
+
+impl Bridge {
+    /// A bridge without ports.
+    #[must_use]
+    pub fn new(config: BridgeConfig, fdb: Arc<Fdb>) -> Self {
+        Self { config, fdb, ports: Vec::new(), plugged: Vec::new() }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn fdb(&self) -> &Fdb {
+        &self.fdb
+    }
+
+    /// Plugs a port in, or changes what is known of it.
+    pub fn set_port(&mut self, id: PortId, state: PortState) {
+        if id.index() >= PortId::MAX {
+            return;
+        }
+        if self.ports.len() <= id.index() {
+            self.ports.resize_with(id.index() + 1, || None);
+        }
+        match &mut self.ports[id.index()] {
+            Some(port) => port.state = state,
+            empty => {
+                *empty = Some(Port { state, storm: Storm::default() });
+                self.plugged.push(id);
+                self.plugged.sort_unstable();
+            }
+        }
+    }
+
+    /// Unplugs a port. Its addresses are the caller's to forget ([`Fdb::forget_port`]): the table
+    /// is shared, and one worker's doing it is enough.
+    pub fn remove_port(&mut self, id: PortId) {
+        if let Some(port) = self.ports.get_mut(id.index()) {
+            *port = None;
+        }
+        self.plugged.retain(|p| *p != id);
+    }
+
+    /// What is known of a port.
+    #[must_use]
+    pub fn port(&self, id: PortId) -> Option<PortState> {
+        self.get(id).map(|port| port.state)
+    }
+
+    /// Learns the source, looks the destination up, and says where the frame goes.
+    pub fn decide(&mut self, frame: &Frame, ingress: PortId, now: Timestamp) -> Decision {
+        let Some(state) = self.port(ingress) else {
+            return dropped(DropReason::UnknownPort, Learned::Off);
+        };
+        if let Some(reason) = self.refuse(frame, &state) {
+            return dropped(reason, Learned::Off);
+        }
+        let learned = if state.settings.learning {
+            let limit = state.settings.learn_limit;
+            self.fdb.learn(frame.src, frame.vlan, ingress, limit, now)
+        } else {
+            Learned::Off
+        };
+        if learned == Learned::Sticky {
+            return dropped(DropReason::StickyMoved, learned);
+        }
+        let verdict = match self.route(frame, ingress, now) {
+            Verdict::Flood if self.storms(ingress, now) => Verdict::Drop(DropReason::Storm),
+            verdict => verdict,
+        };
+        Decision { verdict, learned }
+    }
+
+    /// Where a frame of `ingress` would go; learns nothing. The station's own frames come in by
+    /// [`PortId::LOCAL`].
+    #[must_use]
+    pub fn route(&self, frame: &Frame, ingress: PortId, now: Timestamp) -> Verdict {
+        if self.config.local == Some(frame.dst) {
+            return Verdict::Local;
+        }
+        if !frame.dst.is_group() {
+            match self.fdb.lookup(frame.dst, frame.vlan, now) {
+                Some((_, EntryKind::Blackhole)) => return Verdict::Drop(DropReason::Blackhole),
+                Some((egress, _)) => return self.forward(frame, ingress, egress),
+                None => {}
+            }
+        }
+        // A flood that reaches nobody is a drop, so that the counters tell it apart.
+        let heard = frame.dst.is_group() && self.config.local.is_some() && ingress != PortId::LOCAL;
+        if heard || self.flood_set(frame, ingress).next().is_some() {
+            Verdict::Flood
+        } else {
+            Verdict::Drop(DropReason::NoTarget)
+        }
+    }
+
+    /// The ports a flooded frame goes to.
+    pub fn flood_set<'a>(
+        &'a self,
+        frame: &'a Frame,
+        ingress: PortId,
+    ) -> impl Iterator<Item = PortId> + 'a {
+        self.plugged.iter().copied().filter(move |id| {
+            self.get(*id).is_some_and(|port| {
+                let settings = &port.state.settings;
+                let wanted = if frame.dst.is_broadcast() {
+                    settings.bcast_flood
+                } else if frame.dst.is_group() {
+                    settings.mcast_flood
+                } else {
+                    settings.flood
+                };
+                let back = *id == ingress && !settings.hairpin;
+                let fits = frame.packet_len <= port.state.mtu;
+                wanted && !back && fits && port.state.up && !self.isolated(ingress, *id)
+            })
+        })
+    }
+
+    /// The ports plugged in, ascending.
+    pub fn plugged(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.plugged.iter().copied()
+    }
+
+    fn refuse(&self, frame: &Frame, state: &PortState) -> Option<DropReason> {
+        if !state.up {
+            return Some(DropReason::IngressDown);
+        }
+        if frame.src.is_group() {
+            return Some(DropReason::GroupSource);
+        }
+        if frame.src == MacAddr::ZERO {
+            return Some(DropReason::ZeroSource);
+        }
+        if self.config.local == Some(frame.src) {
+            return Some(DropReason::OwnSource);
+        }
+        if frame.dst.is_link_local() {
+            let bit = 1u16 << (frame.dst.0[5] & 0xf);
+            return (self.config.link_local_mask & bit == 0).then_some(DropReason::LinkLocal);
+        }
+        None
+    }
+
+    fn forward(&self, frame: &Frame, ingress: PortId, egress: PortId) -> Verdict {
+        let Some(port) = self.get(egress) else {
+            return Verdict::Drop(DropReason::EgressDown);
+        };
+        let refused = if egress == ingress && !port.state.settings.hairpin {
+            Some(DropReason::SamePort)
+        } else if !port.state.up {
+            Some(DropReason::EgressDown)
+        } else if self.isolated(ingress, egress) {
+            Some(DropReason::Isolated)
+        } else if frame.packet_len > port.state.mtu {
+            Some(DropReason::TooBig)
+        } else {
+            None
+        };
+        refused.map_or(Verdict::Forward(egress), Verdict::Drop)
+    }
+
+    fn isolated(&self, a: PortId, b: PortId) -> bool {
+        let group = |id| self.get(id).and_then(|port| port.state.settings.isolation);
+        a != b && group(a).is_some() && group(a) == group(b)
+    }
+
+    /// Counts a flooded frame against its port's limit; true where it is over.
+    fn storms(&mut self, ingress: PortId, now: Timestamp) -> bool {
+        let Some(Some(port)) = self.ports.get_mut(ingress.index()) else { return false };
+        let Some(limit) = port.state.settings.storm_limit else { return false };
+        if port.storm.second != now.as_secs() {
+            port.storm = Storm { second: now.as_secs(), frames: 0 };
+        }
+        port.storm.frames = port.storm.frames.saturating_add(1);
+        port.storm.frames > limit
+    }
+
+    fn get(&self, id: PortId) -> Option<&Port> {
+        self.ports.get(id.index())?.as_ref()
+    }
+}
+
+fn dropped(reason: DropReason, learned: Learned) -> Decision {
+    Decision { verdict: Verdict::Drop(reason), learned }
+}
+
+#[cfg(test)]
+#[path = "bridge_tests.rs"]
+mod tests;

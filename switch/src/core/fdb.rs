@@ -1,0 +1,386 @@
+//! The forwarding table: (VLAN, MAC) -> port, read without a lock.
+//!
+//! Owned by the switch, shared by its workers. Two atomics an entry; a look-up reads one window of
+//! sixteen slots that begins at the key's hash. Writers take a lock, but only for a new address:
+//! a known one is refreshed with a store, and only once a second. Bounds: the whole table, and each
+//! port's share. A full table takes the place of an entry of the port that holds most, so one
+//! port's flood of addresses cannot push out another's; a port at its own limit learns no more.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::port::PortId;
+
+/// Slots a key may lie in, from its hash on.
+const WINDOW: usize = 16;
+/// Slots looked at for something to evict.
+const EVICTION_SCAN: usize = 4096;
+const OCCUPIED: u64 = 1 << 63;
+
+/// Sizes and times.
+#[derive(Clone, Copy, Debug)]
+pub struct FdbConfig {
+    /// Most entries of the whole table.
+    pub max_entries: usize,
+    /// A learned entry not seen for this long is forgotten (802.1D: 300 s).
+    pub ageing: Duration,
+}
+
+impl Default for FdbConfig {
+    fn default() -> Self {
+        Self { max_entries: 65_536, ageing: Duration::from_secs(300) }
+    }
+}
+
+/// How an entry came to be and how it behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Learned: ages, moves.
+    Learned,
+    /// Set: neither ages nor moves.
+    Static,
+    /// Set: does not age; the address is refused at any other port.
+    Sticky,
+    /// Set: frames to it are dropped.
+    Blackhole,
+}
+
+/// One row of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdbEntry {
+    /// The address.
+    pub mac: MacAddr,
+    /// Its VLAN; [`VlanId::NONE`] for untagged.
+    pub vlan: VlanId,
+    /// Where it lives.
+    pub port: PortId,
+    /// How it got there.
+    pub kind: EntryKind,
+    /// Time since it was last seen as a source, to the second.
+    pub idle: Duration,
+}
+
+/// What learning did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// Known here already (or set there, and not sticky).
+    Known,
+    /// Entered.
+    New,
+    /// Was at that port before.
+    Moved(PortId),
+    /// The port is at its limit, or the table is full of entries that may not go.
+    Full,
+    /// Sticky elsewhere.
+    Sticky,
+    /// The port does not learn.
+    Off,
+}
+
+/// The table.
+pub struct Fdb {
+    config: FdbConfig,
+    keys: Box<[AtomicU64]>,
+    values: Box<[AtomicU64]>,
+    /// Entries a port, by port number; the last stands for ports beyond [`PortId::MAX`].
+    share: Box<[AtomicU32]>,
+    total: AtomicU32,
+    /// Where the next search for something to evict starts. Holding it is the right to write keys.
+    writer: Mutex<usize>,
+}
+
+impl Fdb {
+    /// An empty table with room for twice its bound, so that windows stay half empty.
+    #[must_use]
+    pub fn new(config: FdbConfig) -> Self {
+        let slots = (config.max_entries.max(WINDOW) * 2).next_power_of_two();
+        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            config,
+            keys: zeros(slots),
+            values: zeros(slots),
+            share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
+            total: AtomicU32::new(0),
+            writer: Mutex::new(0),
+        }
+    }
+
+    /// Where an address lives, if it is known and has not aged.
+    #[must_use]
+    pub fn lookup(
+        &self,
+        mac: MacAddr,
+        vlan: VlanId,
+        now: Timestamp,
+    ) -> Option<(PortId, EntryKind)> {
+        let (_, value) = self.find(key(mac, vlan))?;
+        (!self.aged(value, now)).then_some((value.port(), value.kind()))
+    }
+
+    /// Notes that an address was seen as a source at a port that may hold `limit` entries.
+    pub fn learn(
+        &self,
+        mac: MacAddr,
+        vlan: VlanId,
+        port: PortId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Learned {
+        let key = key(mac, vlan);
+        if let Some((slot, value)) = self.find(key)
+            && value.port() == port
+        {
+            let fresh = value.seen_at(now);
+            if fresh != value && value.kind() == EntryKind::Learned {
+                self.values[slot].store(fresh.0, Ordering::Relaxed);
+            }
+            return Learned::Known;
+        }
+        self.enter(key, Value::new(port, EntryKind::Learned, now), limit, now)
+    }
+
+    /// Sets an entry by hand. False where the table has no room for it.
+    pub fn set(&self, mac: MacAddr, vlan: VlanId, port: PortId, kind: EntryKind) -> bool {
+        let key = key(mac, vlan);
+        self.remove(mac, vlan);
+        let value = Value::new(port, kind, Timestamp::ZERO);
+        !matches!(self.enter(key, value, u32::MAX, Timestamp::ZERO), Learned::Full)
+    }
+
+    /// Takes an entry out; true where there was one.
+    pub fn remove(&self, mac: MacAddr, vlan: VlanId) -> bool {
+        let _writer = self.lock();
+        match self.find(key(mac, vlan)) {
+            Some((slot, _)) => self.clear(slot),
+            None => return false,
+        }
+        true
+    }
+
+    /// Forgets the learned entries of a port, or of all ports; says how many.
+    pub fn flush(&self, port: Option<PortId>) -> usize {
+        self.clear_where(|value| {
+            value.kind() == EntryKind::Learned && port.is_none_or(|p| value.port() == p)
+        })
+    }
+
+    /// Forgets everything about a port that is gone, set entries too.
+    pub fn forget_port(&self, port: PortId) -> usize {
+        self.clear_where(|value| value.port() == port)
+    }
+
+    /// Forgets what has aged; says how many.
+    pub fn expire(&self, now: Timestamp) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        self.clear_where(|value| self.aged(value, now))
+    }
+
+    /// Entries held, aged ones included until they are expired.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.total.load(Ordering::Relaxed) as usize
+    }
+
+    /// True where nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries of one port.
+    #[must_use]
+    pub fn port_len(&self, port: PortId) -> u32 {
+        self.share[share_index(port)].load(Ordering::Relaxed)
+    }
+
+    /// A copy of the living entries, taken without stopping anyone.
+    #[must_use]
+    pub fn snapshot(&self, now: Timestamp) -> Vec<FdbEntry> {
+        let rows = self.keys.iter().zip(&self.values).filter_map(|(k, v)| {
+            let key = k.load(Ordering::Acquire);
+            let value = Value(v.load(Ordering::Acquire));
+            let whole = key != 0 && k.load(Ordering::Acquire) == key && !self.aged(value, now);
+            whole.then(|| FdbEntry {
+                mac: MacAddr::from_u64(key & 0xffff_ffff_ffff),
+                vlan: VlanId::from_tci(u16::try_from((key >> 48) & 0xfff).unwrap_or(0)),
+                port: value.port(),
+                kind: value.kind(),
+                idle: Duration::from_secs(now.as_secs().saturating_sub(value.seen())),
+            })
+        });
+        rows.collect()
+    }
+
+    /// The slot and value of a key; the key is read again after the value, so a slot that changed
+    /// hands in between is not believed.
+    fn find(&self, key: u64) -> Option<(usize, Value)> {
+        let start = self.start(key);
+        for step in 0..WINDOW {
+            let slot = (start + step) & (self.keys.len() - 1);
+            if self.keys[slot].load(Ordering::Acquire) == key {
+                let value = Value(self.values[slot].load(Ordering::Acquire));
+                if self.keys[slot].load(Ordering::Acquire) == key {
+                    return Some((slot, value));
+                }
+            }
+        }
+        None
+    }
+
+    fn enter(&self, key: u64, value: Value, limit: u32, now: Timestamp) -> Learned {
+        let mut cursor = self.lock();
+        // Somebody may have entered or moved it before the lock was ours.
+        if let Some((slot, old)) = self.find(key) {
+            let from = old.port();
+            return match old.kind() {
+                _ if from == value.port() => Learned::Known,
+                EntryKind::Sticky => Learned::Sticky,
+                EntryKind::Static | EntryKind::Blackhole => Learned::Known,
+                EntryKind::Learned if self.port_len(value.port()) >= limit => Learned::Full,
+                EntryKind::Learned => {
+                    let aged = self.aged(old, now);
+                    self.values[slot].store(value.0, Ordering::Release);
+                    self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed);
+                    self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
+                    if aged { Learned::New } else { Learned::Moved(from) }
+                }
+            };
+        }
+        if self.port_len(value.port()) >= limit {
+            return Learned::Full;
+        }
+        if self.len() >= self.config.max_entries && !self.evict(&mut cursor, value.port(), now) {
+            return Learned::Full;
+        }
+        let start = self.start(key);
+        let window = || (0..WINDOW).map(|step| (start + step) & (self.keys.len() - 1));
+        let free = |slot: &usize| self.keys[*slot].load(Ordering::Relaxed) == 0;
+        let aged = |slot: &usize| self.aged(self.value(*slot), now);
+        let Some(slot) = window().find(free).or_else(|| window().find(aged)) else {
+            return Learned::Full;
+        };
+        if self.keys[slot].load(Ordering::Relaxed) != 0 {
+            self.clear(slot);
+        }
+        self.values[slot].store(value.0, Ordering::Release);
+        self.keys[slot].store(key, Ordering::Release);
+        self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+        Learned::New
+    }
+
+    /// Makes room: an aged entry, else one of a port that holds more than `for_port` does (or of
+    /// `for_port` itself, where nobody holds more).
+    fn evict(&self, cursor: &mut usize, for_port: PortId, now: Timestamp) -> bool {
+        let (mut greedy, mut most) = (None, self.port_len(for_port));
+        for _ in 0..EVICTION_SCAN.min(self.keys.len()) {
+            *cursor = (*cursor + 1) & (self.keys.len() - 1);
+            if self.keys[*cursor].load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let value = self.value(*cursor);
+            if self.aged(value, now) {
+                self.clear(*cursor);
+                return true;
+            }
+            let holds = self.port_len(value.port());
+            let own = value.port() == for_port && greedy.is_none();
+            if value.kind() == EntryKind::Learned && (holds > most || own) {
+                most = holds.max(most);
+                greedy = Some(*cursor);
+            }
+        }
+        if let Some(slot) = greedy {
+            self.clear(slot);
+        }
+        greedy.is_some()
+    }
+
+    fn clear_where(&self, gone: impl Fn(Value) -> bool) -> usize {
+        let _writer = self.lock();
+        let mut count = 0;
+        for slot in 0..self.keys.len() {
+            if self.keys[slot].load(Ordering::Relaxed) != 0 && gone(self.value(slot)) {
+                self.clear(slot);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The caller holds the writer's lock.
+    fn clear(&self, slot: usize) {
+        let port = self.value(slot).port();
+        self.keys[slot].store(0, Ordering::Release);
+        self.share[share_index(port)].fetch_sub(1, Ordering::Relaxed);
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn value(&self, slot: usize) -> Value {
+        Value(self.values[slot].load(Ordering::Relaxed))
+    }
+
+    fn aged(&self, value: Value, now: Timestamp) -> bool {
+        value.kind() == EntryKind::Learned
+            && now.as_secs().saturating_sub(value.seen()) >= self.config.ageing.as_secs()
+    }
+
+    fn start(&self, key: u64) -> usize {
+        // Fibonacci hashing: the high bits of the product depend on all bits of the key.
+        let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let folded = (mixed >> 32) ^ mixed;
+        usize::try_from(folded & 0xffff_ffff).unwrap_or(0) & (self.keys.len() - 1)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
+        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Port (16 bits), kind (8), second last seen (32), from the low end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Value(u64);
+
+impl Value {
+    fn new(port: PortId, kind: EntryKind, now: Timestamp) -> Self {
+        Self(u64::from(port.0) | (kind as u64) << 16).seen_at(now)
+    }
+
+    fn port(self) -> PortId {
+        PortId(u16::try_from(self.0 & 0xffff).unwrap_or(0))
+    }
+
+    fn kind(self) -> EntryKind {
+        match (self.0 >> 16) & 0xff {
+            0 => EntryKind::Learned,
+            1 => EntryKind::Static,
+            2 => EntryKind::Sticky,
+            _ => EntryKind::Blackhole,
+        }
+    }
+
+    fn seen(self) -> u64 {
+        (self.0 >> 24) & 0xffff_ffff
+    }
+
+    fn seen_at(self, now: Timestamp) -> Self {
+        Self(self.0 & 0xff_ffff | (now.as_secs() & 0xffff_ffff) << 24)
+    }
+}
+
+fn key(mac: MacAddr, vlan: VlanId) -> u64 {
+    OCCUPIED | u64::from(vlan.get()) << 48 | mac.to_u64()
+}
+
+fn share_index(port: PortId) -> usize {
+    port.index().min(PortId::MAX)
+}
+
+#[cfg(test)]
+#[path = "fdb_tests.rs"]
+mod tests;

@@ -1,0 +1,100 @@
+//! The table against its rules: ageing, moving, bounds, fairness, kinds.
+
+use std::time::Duration;
+
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::{EntryKind, Fdb, FdbConfig, Learned};
+use crate::core::PortId;
+
+const A: PortId = PortId(0);
+const B: PortId = PortId(1);
+
+fn mac(n: u64) -> MacAddr {
+    MacAddr::from_u64(0x0200_0000_0000 | n)
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::ZERO + Duration::from_secs(seconds)
+}
+
+fn table(max_entries: usize) -> Fdb {
+    Fdb::new(FdbConfig { max_entries, ageing: Duration::from_secs(300) })
+}
+
+fn learn(fdb: &Fdb, n: u64, port: PortId, seconds: u64) -> Learned {
+    fdb.learn(mac(n), VlanId::NONE, port, u32::MAX, at(seconds))
+}
+
+#[test]
+fn an_address_is_learned_refreshed_moved_and_aged() {
+    let fdb = table(64);
+    assert_eq!(learn(&fdb, 1, A, 0), Learned::New);
+    assert_eq!(learn(&fdb, 1, A, 200), Learned::Known);
+    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(499)), Some((A, EntryKind::Learned)));
+    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(500)), None);
+    assert_eq!(learn(&fdb, 1, B, 300), Learned::Moved(A));
+    assert_eq!((fdb.port_len(A), fdb.port_len(B), fdb.len()), (0, 1, 1));
+    assert_eq!(fdb.expire(at(600)), 1);
+    assert!(fdb.is_empty());
+}
+
+#[test]
+fn vlans_are_tables_of_their_own() {
+    let fdb = table(64);
+    let (one, two) = (VlanId::from_tci(1), VlanId::from_tci(2));
+    fdb.learn(mac(1), one, A, 9, at(0));
+    fdb.learn(mac(1), two, B, 9, at(0));
+    assert_eq!(fdb.lookup(mac(1), one, at(1)).map(|x| x.0), Some(A));
+    assert_eq!(fdb.lookup(mac(1), two, at(1)).map(|x| x.0), Some(B));
+    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(1)), None);
+}
+
+#[test]
+fn a_port_learns_no_more_than_its_limit() {
+    let fdb = table(64);
+    for n in 0..10 {
+        let expected = if n < 4 { Learned::New } else { Learned::Full };
+        assert_eq!(fdb.learn(mac(n), VlanId::NONE, A, 4, at(0)), expected);
+    }
+    assert_eq!(fdb.port_len(A), 4);
+}
+
+#[test]
+fn a_flood_of_addresses_pushes_out_its_own_not_anothers() {
+    let fdb = table(128);
+    for n in 0..10 {
+        assert_eq!(learn(&fdb, n, B, 0), Learned::New);
+    }
+    for n in 1000..50_000 {
+        learn(&fdb, n, A, 1);
+    }
+    assert!(fdb.len() <= 128, "{} entries", fdb.len());
+    for n in 0..10 {
+        assert_eq!(fdb.lookup(mac(n), VlanId::NONE, at(1)).map(|x| x.0), Some(B), "address {n}");
+    }
+}
+
+#[test]
+fn set_entries_do_not_age_and_sticky_ones_do_not_move() {
+    let fdb = table(64);
+    assert!(fdb.set(mac(1), VlanId::NONE, A, EntryKind::Static));
+    assert!(fdb.set(mac(2), VlanId::NONE, A, EntryKind::Sticky));
+    assert!(fdb.set(mac(3), VlanId::NONE, A, EntryKind::Blackhole));
+    assert_eq!(learn(&fdb, 1, B, 9), Learned::Known);
+    assert_eq!(learn(&fdb, 2, B, 9), Learned::Sticky);
+    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(9999)), Some((A, EntryKind::Static)));
+    assert_eq!(fdb.flush(None), 0, "flushing forgets what was learned only");
+    assert_eq!(fdb.forget_port(A), 3);
+}
+
+#[test]
+fn a_snapshot_shows_the_living_with_their_idle_time() {
+    let fdb = table(64);
+    learn(&fdb, 1, A, 0);
+    learn(&fdb, 2, B, 250);
+    let rows = fdb.snapshot(at(310));
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].mac, rows[0].port), (mac(2), B));
+    assert_eq!(rows[0].idle, Duration::from_secs(60));
+}

@@ -1,0 +1,47 @@
+//! What the decision needs to know of a frame in a slot, read out of its bytes and its vnet header.
+
+use wire::{Ethernet, GsoType, VlanId, VlanTag, VnetHeader, ethernet};
+
+use crate::core::Frame;
+
+/// `struct tcphdr`: where the header's length stands.
+const TCP_DATA_OFFSET: usize = 12;
+const UDP_HEADER: usize = 8;
+
+/// Reads the header; None for a runt.
+pub(super) fn read(vnet: VnetHeader, bytes: &[u8], vlan: Option<VlanTag>) -> Option<Frame> {
+    let eth = Ethernet::parse(bytes)?;
+    let packet = match headers(vnet, bytes) {
+        Some(headers) => headers - ethernet::HEADER_LEN + usize::from(vnet.gso_size),
+        None => bytes.len() - ethernet::HEADER_LEN,
+    };
+    Some(Frame {
+        dst: eth.dst(),
+        src: eth.src(),
+        vlan: vlan.map_or(VlanId::NONE, VlanTag::id),
+        packet_len: u32::try_from(packet).unwrap_or(u32::MAX),
+    })
+}
+
+/// Bytes of all headers of a GSO frame; None for one that is no GSO frame or does not hold what
+/// its vnet header promises.
+pub(super) fn headers(vnet: VnetHeader, bytes: &[u8]) -> Option<usize> {
+    let transport = usize::from(vnet.csum_start);
+    if vnet.gso() == GsoType::None || !vnet.needs_csum() || transport < ethernet::HEADER_LEN {
+        return None;
+    }
+    let len = match vnet.gso() {
+        GsoType::TcpV4 | GsoType::TcpV6 => {
+            usize::from(bytes.get(transport + TCP_DATA_OFFSET)? >> 4) * 4
+        }
+        _ => UDP_HEADER,
+    };
+    (transport + len <= bytes.len()).then_some(transport + len)
+}
+
+/// The kernel reports the linear part of its buffer as `hdr_len` and allocates as much linear
+/// memory when the frame is sent: tell it of the headers only.
+pub(super) fn with_short_headers(vnet: VnetHeader, bytes: &[u8]) -> Option<VnetHeader> {
+    let len = u16::try_from(headers(vnet, bytes)?).ok()?;
+    (vnet.hdr_len != len).then_some(VnetHeader { hdr_len: len, ..vnet })
+}

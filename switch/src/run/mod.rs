@@ -1,0 +1,14 @@
+//! The running switch: worker threads, and the handle that plugs ports in and reads counters.
+//!
+//! The handle owns the ports' list; each worker has a copy of what it needs, told through a
+//! bounded channel. Events go out through another; when nobody fetches them they are counted and
+//! lost, never waited for.
+
+mod meta;
+mod outbox;
+mod ports;
+mod switch;
+mod worker;
+
+pub use ports::{PortInfo, PortRole, PortSpec};
+pub use switch::{Config, Error, Event, Switch};

@@ -1,0 +1,113 @@
+//! Ports as the world names them, and a worker's copy of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::core::{PortId, PortSettings};
+use crate::stats::{PortCells, PortStats};
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortRole {
+    /// One of the bridge's ports.
+    Bridged,
+    /// The station's uplink: its frames do not meet the bridge.
+    Routed,
+}
+
+/// A port to plug in: an interface that lies in the switch's namespace already.
+#[derive(Clone, Debug)]
+pub struct PortSpec {
+    /// Its interface's name, for people.
+    pub name: String,
+    /// Its interface's index in the switch's namespace.
+    pub ifindex: u32,
+    /// What it is for.
+    pub role: PortRole,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// The bridge's settings for it.
+    pub settings: PortSettings,
+}
+
+/// A port as the handle shows it.
+#[derive(Clone, Debug)]
+pub struct PortInfo {
+    /// Its number.
+    pub id: PortId,
+    /// How it was plugged in.
+    pub spec: PortSpec,
+    /// Link is up.
+    pub up: bool,
+    /// Its counters, all workers together.
+    pub stats: PortStats,
+}
+
+/// A port in a worker's copy.
+pub(super) struct Plugged {
+    pub(super) ifindex: u32,
+    pub(super) cells: Arc<PortCells>,
+}
+
+/// A worker's view: from interface to port and back.
+#[derive(Default)]
+pub(super) struct PortMap {
+    ports: Vec<Option<Plugged>>,
+    /// By interface index, port number + 1; interfaces of a namespace are numbered from one.
+    near: Vec<u16>,
+    /// Those with an index beyond [`NEAR`].
+    far: HashMap<u32, PortId>,
+    uplink: Option<PortId>,
+}
+
+/// Interface indices looked up directly.
+const NEAR: usize = 1 << 16;
+
+impl PortMap {
+    pub(super) fn insert(&mut self, id: PortId, role: PortRole, port: Plugged) {
+        self.remove(id);
+        let at = usize::try_from(port.ifindex).unwrap_or(usize::MAX);
+        if at < NEAR {
+            if self.near.len() <= at {
+                self.near.resize(at + 1, 0);
+            }
+            self.near[at] = id.0 + 1;
+        } else {
+            self.far.insert(port.ifindex, id);
+        }
+        if self.ports.len() <= id.index() {
+            self.ports.resize_with(id.index() + 1, || None);
+        }
+        self.ports[id.index()] = Some(port);
+        if role == PortRole::Routed {
+            self.uplink = Some(id);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: PortId) {
+        let Some(old) = self.ports.get_mut(id.index()).and_then(Option::take) else { return };
+        self.far.remove(&old.ifindex);
+        if let Some(slot) = usize::try_from(old.ifindex).ok().and_then(|i| self.near.get_mut(i)) {
+            *slot = 0;
+        }
+        if self.uplink == Some(id) {
+            self.uplink = None;
+        }
+    }
+
+    pub(super) fn by_ifindex(&self, ifindex: u32) -> Option<PortId> {
+        match usize::try_from(ifindex).ok().and_then(|at| self.near.get(at)) {
+            Some(0) => None,
+            Some(number) => Some(PortId(number - 1)),
+            None => self.far.get(&ifindex).copied(),
+        }
+    }
+
+    pub(super) fn get(&self, id: PortId) -> Option<&Plugged> {
+        self.ports.get(id.index())?.as_ref()
+    }
+
+    pub(super) fn uplink(&self) -> Option<PortId> {
+        self.uplink
+    }
+}

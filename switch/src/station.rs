@@ -1,0 +1,47 @@
+//! A host that lives inside the switch: the gateway, as the switch sees it.
+
+use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
+
+/// What the station did with a frame it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// The frame, as it now lies there, goes to the bridge's ports.
+    ToBridge,
+    /// The frame, as it now lies there, leaves by the uplink.
+    ToUplink,
+    /// Kept, or answered through the outlet.
+    Consumed,
+    /// Refused, for the reason named.
+    Drop(&'static str),
+}
+
+/// Where a station puts frames of its own; they are copied.
+pub trait Outlet {
+    /// A frame to the bridge's ports.
+    fn to_bridge(&mut self, vnet: VnetHeader, frame: &[u8]);
+    /// A frame to the uplink.
+    fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]);
+}
+
+/// A host behind [`crate::PortId::LOCAL`]. It stands behind a lock that a worker takes at most
+/// once a batch.
+pub trait Station: Send {
+    /// Its address on the bridge.
+    fn mac(&self) -> MacAddr;
+    /// A frame of the bridge for it: to its address, or a flooded group frame (then a copy).
+    fn on_bridge(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Outlet,
+        now: Timestamp,
+    ) -> Handling;
+    /// A frame that came in by the uplink.
+    fn on_uplink(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Outlet,
+        now: Timestamp,
+    ) -> Handling;
+    /// Time has passed; says when it next wants to be told.
+    fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp>;
+}

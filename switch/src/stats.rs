@@ -1,0 +1,156 @@
+//! Counters: written by one worker each without a lock, read and added up by anyone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::core::DropReason;
+
+/// A counter with one writer.
+#[derive(Default)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    /// One writer, so load and store suffice: no locked instruction for a frame.
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_back(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one worker counts for one port.
+#[derive(Default)]
+pub(crate) struct PortCells {
+    pub(crate) rx_packets: Cell,
+    pub(crate) rx_bytes: Cell,
+    pub(crate) tx_packets: Cell,
+    pub(crate) tx_bytes: Cell,
+    pub(crate) tx_errors: Cell,
+    pub(crate) drops: [Cell; DropReason::COUNT],
+}
+
+/// What one worker counts for all its ports.
+#[derive(Default)]
+pub(crate) struct WorkerCells {
+    pub(crate) received: Cell,
+    pub(crate) forwarded: Cell,
+    pub(crate) flooded: Cell,
+    pub(crate) local: Cell,
+    pub(crate) uplink: Cell,
+    pub(crate) drops: [Cell; DropReason::COUNT],
+    pub(crate) send_errors: Cell,
+    pub(crate) station_to_bridge: Cell,
+    pub(crate) station_to_uplink: Cell,
+    pub(crate) station_lost: Cell,
+    pub(crate) events_lost: Cell,
+    pub(crate) ring_packets: Cell,
+    pub(crate) ring_drops: Cell,
+}
+
+/// One port's counters. Frames, and bytes of frames without the vnet header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames that came in by it.
+    pub rx_packets: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+    /// Frames the kernel took for it.
+    pub tx_packets: u64,
+    /// Bytes queued for it.
+    pub tx_bytes: u64,
+    /// Frames the kernel refused to take for it.
+    pub tx_errors: u64,
+    /// Frames that came in by it and went nowhere, by [`DropReason::index`].
+    pub drops: [u64; DropReason::COUNT],
+}
+
+impl PortStats {
+    pub(crate) fn add(&mut self, cells: &PortCells) {
+        self.rx_packets += cells.rx_packets.get();
+        self.rx_bytes += cells.rx_bytes.get();
+        self.tx_packets += cells.tx_packets.get();
+        self.tx_bytes += cells.tx_bytes.get();
+        self.tx_errors += cells.tx_errors.get();
+        add_all(&mut self.drops, &cells.drops);
+    }
+
+    /// Frames dropped for any reason.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().sum()
+    }
+}
+
+/// The whole switch's counters. Each received frame is in exactly one of forwarded, flooded,
+/// local, uplink and drops.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames taken out of the rings.
+    pub received: u64,
+    /// To one port.
+    pub forwarded: u64,
+    /// To several.
+    pub flooded: u64,
+    /// To the station.
+    pub local: u64,
+    /// Came in by the uplink, for the station.
+    pub uplink: u64,
+    /// Nowhere, by [`DropReason::index`].
+    pub drops: [u64; DropReason::COUNT],
+    /// Messages the kernel refused.
+    pub send_errors: u64,
+    /// Frames the station sent to the bridge.
+    pub station_to_bridge: u64,
+    /// Frames the station sent to the uplink.
+    pub station_to_uplink: u64,
+    /// Frames of the station that had nowhere to go.
+    pub station_lost: u64,
+    /// Events nobody fetched in time.
+    pub events_lost: u64,
+    /// Frames that reached the rings, by the kernel's count, dropped ones included.
+    pub ring_packets: u64,
+    /// Frames the kernel dropped because a ring was full.
+    pub ring_drops: u64,
+}
+
+impl Counters {
+    pub(crate) fn add(&mut self, cells: &WorkerCells) {
+        self.received += cells.received.get();
+        self.forwarded += cells.forwarded.get();
+        self.flooded += cells.flooded.get();
+        self.local += cells.local.get();
+        self.uplink += cells.uplink.get();
+        add_all(&mut self.drops, &cells.drops);
+        self.send_errors += cells.send_errors.get();
+        self.station_to_bridge += cells.station_to_bridge.get();
+        self.station_to_uplink += cells.station_to_uplink.get();
+        self.station_lost += cells.station_lost.get();
+        self.events_lost += cells.events_lost.get();
+        self.ring_packets += cells.ring_packets.get();
+        self.ring_drops += cells.ring_drops.get();
+    }
+
+    /// Frames dropped for any reason.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().sum()
+    }
+
+    /// Frames that ended in a counted verdict: equal to `received` whenever a worker is between
+    /// two frames.
+    #[must_use]
+    pub fn accounted(&self) -> u64 {
+        self.forwarded + self.flooded + self.local + self.uplink + self.dropped()
+    }
+}
+
+fn add_all(sums: &mut [u64], cells: &[Cell]) {
+    for (sum, cell) in sums.iter_mut().zip(cells) {
+        *sum += cell.get();
+    }
+}
