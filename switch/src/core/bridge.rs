@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::fdb::{EntryKind, Fdb, Learned};
+use super::fdb::{Fdb, Learned};
+use super::fdb_row::EntryKind;
 use super::port::{PortId, PortState};
 use super::verdict::{Decision, DropReason, Verdict};
 

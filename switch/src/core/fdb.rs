@@ -6,19 +6,20 @@
 //! port's share. A full table takes the place of an entry of the port that holds most, so one
 //! port's flood of addresses cannot push out another's; a port at its own limit learns no more.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
+use super::fdb_row::{EntryKind, Value, key};
 use super::port::PortId;
 
 /// Slots a key may lie in, from its hash on.
 const WINDOW: usize = 16;
 /// Slots looked at for something to evict.
 const EVICTION_SCAN: usize = 4096;
-const OCCUPIED: u64 = 1 << 63;
 
 /// Sizes and times.
 #[derive(Clone, Copy, Debug)]
@@ -33,19 +34,6 @@ impl Default for FdbConfig {
     fn default() -> Self {
         Self { max_entries: 65_536, ageing: Duration::from_secs(300) }
     }
-}
-
-/// How an entry came to be and how it behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
-    /// Learned: ages, moves.
-    Learned,
-    /// Set: neither ages nor moves.
-    Static,
-    /// Set: does not age; the address is refused at any other port.
-    Sticky,
-    /// Set: frames to it are dropped.
-    Blackhole,
 }
 
 /// One row of a snapshot.
@@ -83,6 +71,8 @@ pub enum Learned {
 /// The table.
 pub struct Fdb {
     config: FdbConfig,
+    /// What the hash is keyed with.
+    secrets: [u64; 2],
     keys: Box<[AtomicU64]>,
     values: Box<[AtomicU64]>,
     /// Entries a port, by port number; the last stands for ports beyond [`PortId::MAX`].
@@ -100,6 +90,7 @@ impl Fdb {
         let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         Self {
             config,
+            secrets: [secret(), secret() | 1],
             keys: zeros(slots),
             values: zeros(slots),
             share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
@@ -135,7 +126,13 @@ impl Fdb {
         {
             let fresh = value.seen_at(now);
             if fresh != value && value.kind() == EntryKind::Learned {
-                self.values[slot].store(fresh.0, Ordering::Relaxed);
+                // Another worker may have moved it meanwhile; then its word stands.
+                let _ = self.values[slot].compare_exchange(
+                    value.0,
+                    fresh.0,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
             }
             return Learned::Known;
         }
@@ -330,10 +327,11 @@ impl Fdb {
             && now.as_secs().saturating_sub(value.seen()) >= self.config.ageing.as_secs()
     }
 
+    /// A folded multiplication with two secrets: nobody outside can choose addresses that crowd
+    /// into one window.
     fn start(&self, key: u64) -> usize {
-        // Fibonacci hashing: the high bits of the product depend on all bits of the key.
-        let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let folded = (mixed >> 32) ^ mixed;
+        let product = u128::from(key ^ self.secrets[0]) * u128::from(self.secrets[1]);
+        let folded = (product >> 64) ^ product;
         usize::try_from(folded & 0xffff_ffff).unwrap_or(0) & (self.keys.len() - 1)
     }
 
@@ -342,45 +340,18 @@ impl Fdb {
     }
 }
 
-/// Port (16 bits), kind (8), second last seen (32), from the low end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Value(u64);
-
-impl Value {
-    fn new(port: PortId, kind: EntryKind, now: Timestamp) -> Self {
-        Self(u64::from(port.0) | (kind as u64) << 16).seen_at(now)
-    }
-
-    fn port(self) -> PortId {
-        PortId(u16::try_from(self.0 & 0xffff).unwrap_or(0))
-    }
-
-    fn kind(self) -> EntryKind {
-        match (self.0 >> 16) & 0xff {
-            0 => EntryKind::Learned,
-            1 => EntryKind::Static,
-            2 => EntryKind::Sticky,
-            _ => EntryKind::Blackhole,
-        }
-    }
-
-    fn seen(self) -> u64 {
-        (self.0 >> 24) & 0xffff_ffff
-    }
-
-    fn seen_at(self, now: Timestamp) -> Self {
-        Self(self.0 & 0xff_ffff | (now.as_secs() & 0xffff_ffff) << 24)
-    }
-}
-
-fn key(mac: MacAddr, vlan: VlanId) -> u64 {
-    OCCUPIED | u64::from(vlan.get()) << 48 | mac.to_u64()
+/// A number that no other process knows; the standard library's own hash is keyed the same way.
+fn secret() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn share_index(port: PortId) -> usize {
     port.index().min(PortId::MAX)
 }
 
+#[cfg(test)]
+#[path = "fdb_model.rs"]
+mod model;
 #[cfg(test)]
 #[path = "fdb_tests.rs"]
 mod tests;

@@ -2,10 +2,12 @@
 
 mod bridge;
 mod fdb;
+mod fdb_row;
 mod port;
 mod verdict;
 
 pub use bridge::{Bridge, BridgeConfig, Frame};
-pub use fdb::{EntryKind, Fdb, FdbConfig, FdbEntry, Learned};
+pub use fdb::{Fdb, FdbConfig, FdbEntry, Learned};
+pub use fdb_row::EntryKind;
 pub use port::{PortId, PortSettings, PortState};
 pub use verdict::{Decision, DropReason, Verdict};

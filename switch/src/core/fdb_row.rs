@@ -1,0 +1,59 @@
+//! A row of the forwarding table as the two numbers it is kept in.
+//!
+//! [`super::Fdb`] stores them in atomics: the key names the (VLAN, address), the value says where it
+//! lives, what kind of entry it is and when it was last seen.
+
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::port::PortId;
+
+const OCCUPIED: u64 = 1 << 63;
+
+/// How an entry came to be and how it behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Learned: ages, moves.
+    Learned,
+    /// Set: neither ages nor moves.
+    Static,
+    /// Set: does not age; the address is refused at any other port.
+    Sticky,
+    /// Set: frames to it are dropped.
+    Blackhole,
+}
+
+/// Port (16 bits), kind (8), second last seen (32), from the low end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Value(pub(super) u64);
+
+impl Value {
+    pub(super) fn new(port: PortId, kind: EntryKind, now: Timestamp) -> Self {
+        Self(u64::from(port.0) | (kind as u64) << 16).seen_at(now)
+    }
+
+    pub(super) fn port(self) -> PortId {
+        PortId(u16::try_from(self.0 & 0xffff).unwrap_or(0))
+    }
+
+    pub(super) fn kind(self) -> EntryKind {
+        match (self.0 >> 16) & 0xff {
+            0 => EntryKind::Learned,
+            1 => EntryKind::Static,
+            2 => EntryKind::Sticky,
+            _ => EntryKind::Blackhole,
+        }
+    }
+
+    pub(super) fn seen(self) -> u64 {
+        (self.0 >> 24) & 0xffff_ffff
+    }
+
+    pub(super) fn seen_at(self, now: Timestamp) -> Self {
+        Self(self.0 & 0xff_ffff | (now.as_secs() & 0xffff_ffff) << 24)
+    }
+}
+
+/// A (VLAN, address) as the number it is kept under; never 0, which is an empty slot.
+pub(super) fn key(mac: MacAddr, vlan: VlanId) -> u64 {
+    OCCUPIED | u64::from(vlan.get()) << 48 | mac.to_u64()
+}
