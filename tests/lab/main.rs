@@ -1,4 +1,14 @@
 //! The real binary in real namespaces, judged by the machine's own programs and sockets.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `harness` | the private machine each test runs in |
+//! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
+//! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
+//! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
+//! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
+//! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
+//! | `oracle` | one scenario through the Linux bridge and through ours |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 

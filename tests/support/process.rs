@@ -84,11 +84,24 @@ impl Process {
     /// Waits until its output holds `text`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) {
+        let out = Arc::clone(&self.out);
+        self.wait_until(text, &out);
+    }
+
+    /// Waits until its error output holds `text`.
+    #[track_caller]
+    pub(crate) fn wait_for_complaint(&mut self, text: &str) {
+        let err = Arc::clone(&self.err);
+        self.wait_until(text, &err);
+    }
+
+    #[track_caller]
+    fn wait_until(&mut self, text: &str, said: &Mutex<String>) {
         let limit = Instant::now() + PATIENCE;
-        while !self.out().contains(text) {
+        while !said.lock().unwrap().contains(text) {
             let gone = self.child.try_wait().unwrap();
             if gone.is_some() || Instant::now() > limit {
-                let err = self.err.lock().unwrap();
+                let err = self.err.lock().unwrap().clone();
                 panic!("{}: never said {text:?} ({gone:?}):\n{}\n{err}", self.said, self.out());
             }
             std::thread::sleep(STEP);

@@ -1,0 +1,89 @@
+//! SIGKILL at any moment: the kernel takes the veths and the switch's namespace, and the next
+//! `run` or `down` removes the rest.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::READY;
+use crate::support::{Sandbox, rooted, rootless};
+
+/// Moments after the start at which a lab dies. Set-up takes a few tens of milliseconds.
+fn moments() -> impl Iterator<Item = Duration> {
+    (0..24).map(|step| Duration::from_millis(step * step / 2))
+}
+
+fn killed_while_building(sandbox: &Sandbox) {
+    let before = sandbox.state();
+    let mut left = 0;
+    for (turn, moment) in moments().enumerate() {
+        let run = sandbox.start(&["run", "-n", "4"]);
+        std::thread::sleep(moment);
+        run.signal(Signal::SIGKILL);
+        run.ended();
+        left += usize::from(sandbox.state() != before);
+        if turn % 2 == 0 {
+            sandbox.uswitch(&["down"]).ok();
+        } else {
+            sandbox.uswitch(&["run", "-n", "3", "--uplink", "none", "--check"]).ok();
+        }
+        assert_eq!(sandbox.state(), before, "killed after {moment:?}");
+    }
+    assert!(
+        left > 3,
+        "only {left} of the kills left anything to clean: they came too early or late"
+    );
+}
+
+#[test]
+fn killed_while_building_as_root() {
+    rooted(killed_while_building);
+}
+
+#[test]
+fn killed_while_building_as_an_ordinary_user() {
+    rootless(|sandbox| {
+        for (turn, moment) in moments().enumerate() {
+            let run = sandbox.start(&["run", "-n", "4"]);
+            std::thread::sleep(moment);
+            run.signal(Signal::SIGKILL);
+            run.ended();
+            if turn % 6 == 0 {
+                sandbox.uswitch(&["down"]).ok();
+            }
+        }
+        sandbox.uswitch(&["run", "--check"]).ok();
+    });
+}
+
+#[test]
+fn killed_while_running_and_while_undoing() {
+    rooted(|sandbox| {
+        let before = sandbox.state();
+        for moment in [None, Some(0), Some(1), Some(2), Some(4), Some(8), Some(16)] {
+            let mut run = sandbox.start(&["run"]);
+            run.wait_for(READY);
+            if let Some(milliseconds) = moment {
+                run.signal(Signal::SIGTERM);
+                std::thread::sleep(Duration::from_millis(milliseconds));
+            }
+            run.signal(Signal::SIGKILL);
+            run.ended();
+            // Whatever is left of the namespaces, their veths are gone with the switch.
+            for name in sandbox.tool("ip", &["netns", "list"]).split_whitespace() {
+                if !name.starts_with("net") {
+                    continue;
+                }
+                let veths =
+                    || sandbox.tool("ip", &["-n", name, "-o", "link", "show", "type", "veth"]);
+                let limit = std::time::Instant::now() + Duration::from_secs(5);
+                while !veths().is_empty() {
+                    assert!(std::time::Instant::now() < limit, "{name} keeps {}", veths());
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            sandbox.uswitch(&["down"]).ok();
+            assert_eq!(sandbox.state(), before, "killed {moment:?} ms into the undoing");
+        }
+    });
+}

@@ -1,0 +1,121 @@
+//! What can be in the way of a lab: one line that names the object and the mend, an exit code,
+//! and nothing left behind.
+
+use std::path::Path;
+
+use crate::support::{As, Process, Sandbox, rooted, rootless};
+
+/// `args` must fail with `code`, in one line that holds all of `words`, and change nothing.
+#[track_caller]
+fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
+    let before = sandbox.state();
+    let ended = sandbox.uswitch(args);
+    let line = ended.complaint(code);
+    for word in words {
+        assert!(line.contains(word), "{args:?}: no {word:?} in: {line}");
+    }
+    assert_eq!(sandbox.state(), before, "{args:?} left something behind");
+}
+
+#[test]
+fn a_foreign_namespace_is_not_ours_to_take() {
+    rooted(|sandbox| {
+        sandbox.tool("ip", &["netns", "add", "net1"]);
+        refused(
+            sandbox,
+            &["run", "--check"],
+            1,
+            &["net1", "not ours", "ip netns del net1", "--prefix"],
+        );
+        sandbox.uswitch(&["down"]).ok();
+        assert!(
+            sandbox.tool("ip", &["netns", "list"]).contains("net1"),
+            "down took a foreign namespace"
+        );
+        sandbox.uswitch(&["run", "--check", "--prefix", "my-"]).ok();
+        assert!(sandbox.tool("ip", &["netns", "list"]).contains("net1"));
+    });
+}
+
+#[test]
+fn a_foreign_namespace_late_in_the_list_undoes_what_was_made() {
+    rooted(|sandbox| {
+        sandbox.tool("ip", &["netns", "add", "net4"]);
+        refused(sandbox, &["run", "-n", "5", "--check"], 1, &["net4", "not ours"]);
+    });
+}
+
+#[test]
+fn sizes_that_cannot_be() {
+    rootless(|sandbox| {
+        for count in ["0", "100000", "-1", "many"] {
+            let ended = sandbox.uswitch(&["run", "-n", count, "--check"]);
+            assert_eq!(ended.code, Some(2), "-n {count}: {}", ended.err);
+            assert!(ended.err.contains(count), "-n {count}: {}", ended.err);
+        }
+    });
+}
+
+#[test]
+fn names_that_cannot_be() {
+    rootless(|sandbox| {
+        let long = "a".repeat(300);
+        for name in [long.as_str(), "../up", "a/b", ""] {
+            let ended = sandbox.uswitch(&["run", "--name", name, "--check"]);
+            assert!(matches!(ended.code, Some(1 | 2)), "{name:?}: {ended:?}");
+            assert!(!ended.err.is_empty());
+        }
+    });
+}
+
+#[test]
+fn unknown_nodes_and_labs() {
+    rooted(|sandbox| {
+        refused(sandbox, &["exec", "net1", "--", "true"], 1, &["uswitch"]);
+        let mut run = sandbox.start(&["run"]);
+        run.wait_for(crate::READY);
+        let ended = sandbox.uswitch(&["ping", "nowhere", "10.100.0.1", "-c", "1"]);
+        let line = ended.complaint(2);
+        for word in ["nowhere", "net1", "net2"] {
+            assert!(line.contains(word), "no {word} in: {line}");
+        }
+        let ended = sandbox.uswitch(&["exec", "nowhere", "--", "true"]);
+        assert!(ended.err.contains("nowhere") && ended.code != Some(0), "{}", ended.err);
+        let ended = sandbox.uswitch(&["show", "--name", "other", "ports"]);
+        assert!(ended.err.contains("other") && ended.code == Some(1), "{}", ended.err);
+    });
+}
+
+#[test]
+fn a_full_disk_for_the_record() {
+    rooted(|sandbox| {
+        let small = sandbox.dir.join("small");
+        std::fs::create_dir(&small).unwrap();
+        let path = small.to_str().unwrap();
+        sandbox.tool("mount", &["-t", "tmpfs", "-o", "size=4k", "tmpfs", path]);
+        std::fs::write(small.join("filler"), [0; 4096]).unwrap();
+        let before = sandbox.state();
+        let mut command = sandbox.uswitch_command(&["run", "--check"]);
+        command.env("USWITCH_RUN_DIR", path);
+        let ended = Process::start(command, "uswitch run on a full disk").ended();
+        assert!(ended.complaint(1).to_lowercase().contains("no space"), "{}", ended.err);
+        assert_eq!(sandbox.state(), before);
+    });
+}
+
+#[test]
+fn no_privilege_and_no_user_namespaces() {
+    rootless(|sandbox| {
+        // A user namespace in which no further one may be made, entered without any capability.
+        let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
+             exec setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all -- \"$0\" run --check";
+        let binary = sandbox.uswitch_command(&[]).get_args().last().unwrap().to_owned();
+        let mut command = sandbox.command(As::User, Path::new("unshare"));
+        command
+            .args(["--user", "--map-current-user", "--keep-caps", "sh", "-c", script])
+            .arg(binary);
+        let ended = Process::start(command, "uswitch without user namespaces").ended();
+        let line = ended.complaint(1);
+        assert!(line.contains("user namespace"), "{line}");
+    });
+}

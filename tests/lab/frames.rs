@@ -1,0 +1,143 @@
+//! Frames the switch has to carry without understanding them, and frames no kernel would send.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::READY;
+use crate::support::{Process, Sandbox, Wire, both_ways, rooted};
+
+fn netns(name: &str) -> PathBuf {
+    Path::new("/run/netns").join(name)
+}
+
+fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
+    let mut run = sandbox.start(args);
+    run.wait_for(READY);
+    run
+}
+
+/// A stream both ways from net1 to net2 at `at`.
+fn stream(at: &str) {
+    for (sent, got) in both_ways((&netns("net1"), &netns("net2")), at.parse().unwrap(), 32 << 20) {
+        assert_eq!(sent, got, "{at}");
+    }
+}
+
+#[test]
+fn ipv6_passes_as_it_is() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        for node in ["1", "2"] {
+            let (name, interface) = (format!("net{node}"), format!("vethpeer{node}"));
+            let address = format!("fd00::{node}/64");
+            sandbox.tool("ip", &["-n", &name, "addr", "add", &address, "dev", &interface, "nodad"]);
+        }
+        let ping = ["netns", "exec", "net1", "ping", "-6", "-c", "2", "-i", "0.2", "-W", "2"];
+        sandbox.tool("ip", &[&ping[..], &["fd00::2"]].concat());
+        stream("[fd00::2]:7400");
+    });
+}
+
+/// Ethernet around `payload`, from `src` to `dst`.
+fn frame(dst: [u8; 6], src: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [&dst[..], &src, &ethertype.to_be_bytes(), payload].concat()
+}
+
+/// Frames with something wrong in them, all from `src`.
+fn malformed(src: [u8; 6], gateway: [u8; 6]) -> Vec<Vec<u8>> {
+    let good = [
+        0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0, 10, 100, 0, 10, 10, 100, 0, 1, 8, 0, 0xf7, 0xff,
+        0, 0, 0, 0,
+    ];
+    let with = |at: usize, value: u8| {
+        let mut bytes = good;
+        bytes[at] = value;
+        frame(gateway, src, 0x0800, &bytes)
+    };
+    let mut frames = vec![
+        vec![0; 14],
+        vec![0; 60],
+        vec![0; 1514],
+        frame(gateway, src, 0x0800, &[]),
+        frame(gateway, src, 0x0800, &good[..19]),
+        frame(gateway, src, 0x0806, &[0, 1, 8, 0, 6, 4, 0]),
+        frame(gateway, src, 0x0806, &[0xff; 28]),
+        frame([0xff; 6], src, 0x0806, &[0; 46]),
+        frame(gateway, src, 0x8100, &[0]),
+        frame(gateway, [0xff; 6], 0x0800, &good),
+        frame(gateway, [1, 0, 0x5e, 0, 0, 1], 0x0800, &good),
+        frame(gateway, [0; 6], 0x0800, &good),
+        frame([0x01, 0x80, 0xc2, 0, 0, 0], src, 3, &[0x42, 0x42, 3]),
+        with(0, 0x40),  // header length 0
+        with(0, 0x4f),  // header longer than the packet
+        with(0, 0x65),  // version 6 in an IPv4 frame
+        with(2, 0xff),  // total length beyond the frame
+        with(3, 4),     // total length inside the header
+        with(8, 0),     // no time to live
+        with(10, 0xaa), // header checksum
+        with(12, 127),  // from loopback
+        with(12, 224),  // from multicast
+        with(22, 1),    // ICMP checksum
+    ];
+    // And bytes of no plan at all behind an honest Ethernet header.
+    let mut state = 0x1234_5678_9abc_def1_u64;
+    for length in 0..400 {
+        let payload = (0..length).map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        });
+        let payload: Vec<u8> = payload.collect();
+        let ethertype = [0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8][length % 5];
+        frames.push(frame(
+            if length % 2 == 0 { gateway } else { [0xff; 6] },
+            src,
+            ethertype,
+            &payload,
+        ));
+    }
+    frames
+}
+
+#[test]
+fn malformed_frames_are_counted_and_traffic_goes_on() {
+    rooted(|sandbox| {
+        let mut run = lab(sandbox, &["run"]);
+        let neighbours = sandbox.tool("ip", &["-n", "net1", "neigh", "show", "10.100.0.1"]);
+        let gateway = neighbours.split("lladdr ").nth(1).unwrap().split(' ').next().unwrap();
+        let gateway: Vec<u8> =
+            gateway.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let mut wire = Wire::open(netns("net1"), "vethpeer1");
+        let frames = malformed(wire.mac, gateway.try_into().unwrap());
+        for _ in 0..20 {
+            for frame in &frames {
+                wire.send(frame);
+            }
+        }
+        for to in ["10.100.0.1", "10.100.0.20", "8.8.8.8"] {
+            sandbox.tool(
+                "ip",
+                &["netns", "exec", "net1", "ping", "-c", "2", "-i", "0.2", "-W", "2", to],
+            );
+        }
+        stream("10.100.0.20:7600");
+        assert!(run.running());
+    });
+}
+
+#[test]
+fn a_node_does_not_hear_its_own_frames() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let mut wire = Wire::open(netns("net1"), "vethpeer1");
+        let mut other = Wire::open(netns("net2"), "vethpeer2");
+        let marked = frame([0xff; 6], [2, 0, 0, 0, 0, 0x77], 0x88b5, b"once around");
+        wire.send(&marked);
+        let second = Duration::from_secs(1);
+        assert!(other.next(second, |seen| seen.starts_with(&marked)).is_some(), "not flooded");
+        // The packet socket shows our own sending once; the switch must not add another.
+        assert!(wire.next(second, |seen| seen.starts_with(&marked)).is_some());
+        assert!(wire.next(second, |seen| seen.starts_with(&marked)).is_none(), "echoed");
+    });
+}
