@@ -1,1 +1,45 @@
-//! gateway
+//! The LAN's router: ARP, ICMP, forwarding and address translation as one pure state machine.
+//!
+//! ```text
+//!   from_lan ──► lan ───┬──► nat ──► egress ──► Verdict::{Lan, Uplink, Consumed, Drop}
+//!                       ├──► local (echo)          │
+//!   from_uplink ► uplink┘                          └──► Output: ARP, ICMP errors, fragments
+//! ```
+//! [`Gateway`] is given frames, in place, and the time; it knows no socket, clock or thread. The
+//! lab makes it a station of the switch. `nat` lists the files of the translator.
+
+mod arp;
+mod config;
+mod counters;
+mod egress;
+mod gateway;
+mod hash;
+mod ipid;
+mod lan;
+mod limit;
+mod local;
+mod nat;
+mod neighbour;
+mod output;
+mod packet;
+mod report;
+mod rewrite;
+mod route;
+mod split;
+mod uplink;
+mod verdict;
+
+pub use config::{Config, Lan, Lifetimes, Limits, NatConfig, Uplink, UplinkAddress};
+pub use counters::Counters;
+pub use gateway::Gateway;
+pub use nat::NatCounters;
+pub use nat::filter::{Filter, NatType, ParseNatTypeError};
+pub use nat::publish::{PublishError, Published};
+pub use nat::session::State;
+pub use nat::snapshot::{Closing, Cursor, Event, EventKind, SessionView};
+pub use nat::table::Table;
+pub use neighbour::NeighbourView;
+pub use output::{Collected, Output};
+pub use packet::{Endpoint, Protocol};
+pub use route::RouteView;
+pub use verdict::{Consumed, DropReason, Side, Verdict};

@@ -1,0 +1,124 @@
+//! ARP at the gateway: answering for its own addresses, and learning from others with care.
+//!
+//! It answers for no address but its own on that side (and on a shared uplink for none, as the
+//! kernel does). It learns from questions put to it and from answers it asked for; an answer
+//! nobody asked for changes nothing, and a claim to a gateway address is dropped and counted.
+
+use std::net::Ipv4Addr;
+
+use wire::arp::Operation;
+use wire::{Arp, Ethernet, MacAddr, Timestamp, VnetHeader, ethertype};
+
+use crate::gateway::Gateway;
+use crate::neighbour::{Due, Waiting};
+use crate::output::Output;
+use crate::rewrite;
+use crate::verdict::{Consumed, DropReason, Side, Verdict};
+
+/// An ARP frame, padded to Ethernet's least.
+const FRAME_LEN: usize = 60;
+
+impl Gateway {
+    pub(crate) fn arp(
+        &mut self,
+        side: Side,
+        ethernet: &Ethernet<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        let arp = Arp::parse(ethernet.payload()).ok_or(DropReason::BadArp)?;
+        let own = self.mac(side);
+        if ethernet.dst() != own && !ethernet.dst().is_group() {
+            return Err(DropReason::NotForMe);
+        }
+        if arp.sender_mac.is_group() || arp.sender_mac == MacAddr::ZERO {
+            return Err(DropReason::BadArp);
+        }
+        let address = self.address(side);
+        if Some(arp.sender) == address || Some(arp.sender) == self.address(Side::Lan) {
+            // Our own, seen again, is harmless.
+            let ours = arp.sender_mac == own;
+            return if ours {
+                Ok(Verdict::Consumed(Consumed::Arp))
+            } else {
+                Err(DropReason::ArpSpoof)
+            };
+        }
+        // 0.0.0.0 is a probe (RFC 5227): it is answered and teaches nothing.
+        let probe = arp.sender == Ipv4Addr::UNSPECIFIED && arp.operation == Operation::Request;
+        if !probe && !self.routes.is_neighbour(side, arp.sender) {
+            return Err(DropReason::BadArp);
+        }
+        let asked = arp.operation == Operation::Request && Some(arp.target) == address;
+        if !probe {
+            let pair = (arp.sender, arp.sender_mac);
+            let request = arp.operation == Operation::Request;
+            let waiting = self.neighbours[side as usize]
+                .confirm(pair, asked, request, now)
+                .ok_or(DropReason::ArpSpoof)?;
+            self.release(side, arp.sender_mac, waiting, out);
+        }
+        if asked && !self.is_shared(side) {
+            let reply = Arp {
+                operation: Operation::Reply,
+                sender_mac: own,
+                sender: arp.target,
+                target_mac: arp.sender_mac,
+                target: arp.sender,
+            };
+            self.send_arp(side, arp.sender_mac, &reply, out);
+        }
+        Ok(Verdict::Consumed(Consumed::Arp))
+    }
+
+    /// Asks for a neighbour: everybody, or the one that had the address last.
+    pub(crate) fn ask(
+        &mut self,
+        side: Side,
+        target: Ipv4Addr,
+        last: Option<MacAddr>,
+        out: &mut dyn Output,
+    ) {
+        let Some(sender) = self.address(side) else { return };
+        let question = Arp {
+            operation: Operation::Request,
+            sender_mac: self.mac(side),
+            sender,
+            target_mac: MacAddr::ZERO,
+            target,
+        };
+        self.send_arp(side, last.unwrap_or(MacAddr::BROADCAST), &question, out);
+    }
+
+    fn send_arp(&mut self, side: Side, to: MacAddr, arp: &Arp, out: &mut dyn Output) {
+        let mut frame = [0; FRAME_LEN];
+        rewrite::link(&mut frame, to, self.mac(side));
+        frame[12..14].copy_from_slice(&ethertype::ARP.to_be_bytes());
+        frame[14..14 + wire::arp::LEN].copy_from_slice(&arp.to_bytes());
+        self.send(out, side, VnetHeader::default(), &frame);
+    }
+
+    /// Sends what has waited for a neighbour.
+    fn release(&mut self, side: Side, mac: MacAddr, waiting: Vec<Waiting>, out: &mut dyn Output) {
+        for Waiting { vnet, mut frame } in waiting {
+            self.transmit(side, mac, vnet, &mut frame, out);
+        }
+    }
+
+    pub(crate) fn tick_neighbours(&mut self, out: &mut dyn Output, now: Timestamp) {
+        for side in [Side::Lan, Side::Uplink] {
+            while let Some(due) = self.neighbours[side as usize].tick(now) {
+                match due {
+                    Due::Ask(address) => self.ask(side, address, None, out),
+                    Due::Confirm(address, mac) => self.ask(side, address, Some(mac), out),
+                    Due::Failed(waiting) => {
+                        for waiting in waiting {
+                            self.counters.waited_in_vain += 1;
+                            self.report_unreachable(side, waiting, out, now);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

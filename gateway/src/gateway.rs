@@ -1,0 +1,313 @@
+//! The gateway itself: one value that owns every table, is given frames and the time, and answers
+//! with verdicts.
+//!
+//! [`Gateway::from_lan`] and [`Gateway::from_uplink`] take a frame each, [`Gateway::tick`] what
+//! is due; the rest is for `show`, `nat flush` and `-p`. The paths themselves are in `lan`,
+//! `uplink`, `local` and `egress`. Nothing here can fail: what does not fit is dropped and counted.
+
+use std::net::Ipv4Addr;
+
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
+
+use crate::config::{Config, Lan, Uplink, UplinkAddress};
+use crate::counters::Counters;
+use crate::ipid::Identification;
+use crate::limit::Limiter;
+use crate::nat::Nat;
+use crate::nat::fragments::{Action, Datagram, Fragments};
+use crate::nat::publish::{PublishError, Published};
+use crate::nat::snapshot::{Cursor, Event, SessionView};
+use crate::nat::unsolicited::Unsolicited;
+use crate::neighbour::{NeighbourView, Neighbours};
+use crate::output::Output;
+use crate::packet::{Packet, Protocol};
+use crate::route::{RouteView, Routes};
+use crate::verdict::{DropReason, Side, Verdict};
+
+/// The LAN's router.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) lan: Lan,
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) routes: Routes,
+    pub(crate) nat: Nat,
+    pub(crate) neighbours: [Neighbours; 2],
+    pub(crate) fragments: Fragments,
+    pub(crate) ids: Identification,
+    pub(crate) limiter: Limiter,
+    pub(crate) unsolicited: Unsolicited,
+    pub(crate) counters: Counters,
+    /// Where additional frames are put together.
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// A packet on its way through, with where it came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) side: Side,
+    /// The station that sent it: errors about it go back there.
+    pub(crate) from: MacAddr,
+    /// Which datagram it is of, as it came.
+    pub(crate) datagram: Datagram,
+    pub(crate) packet: Packet,
+}
+
+impl Gateway {
+    /// A gateway with empty tables. `seed` makes its choices unpredictable to others; equal seeds
+    /// make equal choices.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        let Config { lan, uplink, nat, limits } = config;
+        let address = uplink.as_ref().and_then(|u| u.address);
+        let ports = uplink.as_ref().map_or(1..=65535, |u| u.ports.clone());
+        let side = |purpose| {
+            Neighbours::new(limits.neighbours, limits.neighbour_queue_bytes, seed, purpose)
+        };
+        Self {
+            routes: Routes::new(&lan, address),
+            nat: Nat::new(&nat, &ports, limits, seed),
+            neighbours: [side(70), side(71)],
+            fragments: Fragments::new(limits, seed),
+            ids: Identification::new(seed),
+            limiter: Limiter::new(seed),
+            unsolicited: Unsolicited::new(limits.pending_syns),
+            counters: Counters::default(),
+            scratch: Vec::with_capacity(2048),
+            lan,
+            uplink,
+        }
+    }
+
+    /// A frame from the LAN.
+    pub fn from_lan(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Verdict {
+        self.counters.lan_in += 1;
+        self.enter(Side::Lan, frame, out, now)
+    }
+
+    /// A frame from the uplink.
+    pub fn from_uplink(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Verdict {
+        self.counters.uplink_in += 1;
+        self.enter(Side::Uplink, frame, out, now)
+    }
+
+    fn enter(
+        &mut self,
+        side: Side,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Verdict {
+        let verdict = self.frame(side, frame, out, now).unwrap_or_else(Verdict::Drop);
+        self.counters.count(verdict);
+        verdict
+    }
+
+    fn frame(
+        &mut self,
+        side: Side,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        let ethernet = Ethernet::parse(frame.bytes).ok_or(DropReason::Runt)?;
+        // A priority tag names no VLAN.
+        if frame.vlan.is_some_and(|tag| tag.id().get() != 0) {
+            return Err(DropReason::Tagged);
+        }
+        match ethernet.ethertype() {
+            ethertype::ARP => return self.arp(side, &ethernet, out, now),
+            ethertype::IPV4 => {}
+            ethertype::VLAN | ethertype::QINQ => return Err(DropReason::Tagged),
+            _ => return Err(DropReason::NotIpv4),
+        }
+        let (from, to) = (ethernet.src(), ethernet.dst());
+        if to != self.mac(side) || from.is_group() {
+            return Err(DropReason::NotForMe);
+        }
+        let packet = Packet::read(frame)?;
+        let mut arrival = Arrival { side, from, datagram: Datagram::of(side, &packet), packet };
+        let result = match side {
+            Side::Lan => self.lan_packet(frame, &mut arrival, out, now),
+            Side::Uplink => self.uplink_packet(frame, &mut arrival, out, now),
+        };
+        if let Err(reason) = result
+            && packet.more_fragments
+            && packet.fragment_offset == 0
+            && reason != DropReason::FragmentTableFull
+        {
+            // What became of the first fragment becomes of the others.
+            let action = Action::Drop(reason);
+            let held = self.fragments.first(arrival.datagram, &packet, action, now);
+            self.counters.waited_in_vain += held.map_or(0, |h| h.len() as u64);
+        }
+        result
+    }
+
+    /// Does what is due: ends sessions, asks for neighbours again, gives up on those that do not
+    /// answer. Returns when it wants to be called next.
+    pub fn tick(&mut self, out: &mut dyn Output, now: Timestamp) -> Option<Timestamp> {
+        let sessions = self.nat.expire(now);
+        let fragments = self.fragments.expire(now);
+        self.tick_neighbours(out, now);
+        self.tick_unsolicited(out, now);
+        let neighbours = self.neighbours.iter().filter_map(Neighbours::next).min();
+        [sessions, fragments, neighbours, self.unsolicited.next()].into_iter().flatten().min()
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { nat: self.nat.counters, ..self.counters.clone() }
+    }
+
+    /// Up to `limit` sessions from `cursor` on, and where to go on.
+    #[must_use]
+    pub fn sessions(
+        &self,
+        cursor: Cursor,
+        limit: usize,
+        now: Timestamp,
+    ) -> (Vec<SessionView>, Option<Cursor>) {
+        self.nat.sessions(cursor, limit, now)
+    }
+
+    /// Sessions and outside ports in use, by protocol.
+    #[must_use]
+    pub fn nat_usage(&self) -> [(Protocol, u32, usize); 3] {
+        self.nat.usage()
+    }
+
+    /// Datagrams whose fragments are being followed, and bytes of those held.
+    #[must_use]
+    pub fn fragment_usage(&self) -> (usize, usize) {
+        self.fragments.usage()
+    }
+
+    /// The neighbours of both sides, by address.
+    #[must_use]
+    pub fn neighbours(&self, now: Timestamp) -> Vec<(Side, NeighbourView)> {
+        let side = |side: Side| {
+            self.neighbours[side as usize].views(now).into_iter().map(move |v| (side, v))
+        };
+        side(Side::Lan).chain(side(Side::Uplink)).collect()
+    }
+
+    /// The routes.
+    #[must_use]
+    pub fn routes(&self) -> Vec<RouteView> {
+        self.routes.views()
+    }
+
+    /// The published ports.
+    #[must_use]
+    pub fn published(&self) -> &[Published] {
+        self.nat.published()
+    }
+
+    /// The uplink's address, while it has one.
+    #[must_use]
+    pub fn uplink_address(&self) -> Option<UplinkAddress> {
+        self.routes.uplink
+    }
+
+    /// Fetches the session events kept so far (none unless the configuration asks for them).
+    pub fn drain_events(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.nat.events.drain()
+    }
+
+    /// Forgets every session; published ports stay. Returns how many there were.
+    pub fn flush_nat(&mut self, _now: Timestamp) -> u64 {
+        self.fragments.clear();
+        self.unsolicited.clear();
+        self.nat.flush(self.address(Side::Uplink))
+    }
+
+    /// Publishes a port of an inside host.
+    ///
+    /// # Errors
+    /// [`PublishError`] where the port is taken or makes no sense.
+    pub fn publish(&mut self, wanted: Published) -> Result<(), PublishError> {
+        if !self.routes.is_lan_source(wanted.inside.address) {
+            return Err(PublishError::NotInside(wanted.inside.address));
+        }
+        match (wanted.address, self.address(Side::Uplink)) {
+            (Some(asked), Some(own)) if asked != own => Err(PublishError::NotOurAddress(asked)),
+            _ => self.nat.publish(wanted),
+        }
+    }
+
+    /// Withdraws a published port; false where it was not published.
+    pub fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
+        self.nat.unpublish(protocol, port)
+    }
+
+    /// The uplink has this address now, or none. Sessions belong to the address they were opened
+    /// behind: a change of the address forgets them and the uplink's neighbours; a change of the
+    /// next hop or the prefix alone does not. Returns the number of sessions forgotten.
+    pub fn set_uplink_address(&mut self, address: Option<UplinkAddress>, now: Timestamp) -> u64 {
+        let before = self.routes.uplink;
+        if before == address {
+            return 0;
+        }
+        self.routes.uplink = address;
+        if let Some(uplink) = &mut self.uplink {
+            uplink.address = address;
+        }
+        self.neighbours[Side::Uplink as usize].clear();
+        if before.map(|a| a.address) == address.map(|a| a.address) {
+            return 0;
+        }
+        self.flush_nat(now)
+    }
+
+    /// The hardware address of a side; that of the LAN where there is no uplink.
+    pub(crate) fn mac(&self, side: Side) -> MacAddr {
+        match (side, &self.uplink) {
+            (Side::Uplink, Some(uplink)) => uplink.mac,
+            _ => self.lan.mac,
+        }
+    }
+
+    /// The gateway's own address on a side.
+    pub(crate) fn address(&self, side: Side) -> Option<Ipv4Addr> {
+        match side {
+            Side::Lan => Some(self.lan.address),
+            Side::Uplink => self.routes.uplink.map(|u| u.address),
+        }
+    }
+
+    /// The largest packet of a side.
+    pub(crate) fn mtu(&self, side: Side) -> usize {
+        usize::from(match (side, &self.uplink) {
+            (Side::Uplink, Some(uplink)) => uplink.mtu,
+            _ => self.lan.mtu,
+        })
+    }
+
+    /// True where a kernel shares the uplink's address with us.
+    pub(crate) fn is_shared(&self, side: Side) -> bool {
+        side == Side::Uplink && self.uplink.as_ref().is_some_and(|u| u.shared)
+    }
+
+    /// Sends a frame beside the one that entered.
+    pub(crate) fn send(
+        &mut self,
+        out: &mut dyn Output,
+        side: Side,
+        vnet: VnetHeader,
+        frame: &[u8],
+    ) {
+        self.counters.extra += 1;
+        out.send(side, vnet, frame);
+    }
+}

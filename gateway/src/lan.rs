@@ -1,0 +1,204 @@
+//! The way from the LAN: to the gateway, to another host, out behind the uplink's address, or
+//! back in by it (hairpin).
+//!
+//! Everything that may be refused is decided before a byte changes, so that an ICMP error quotes
+//! the packet as its sender knows it.
+
+use std::net::Ipv4Addr;
+
+use wire::icmp::unreachable;
+use wire::tcp::End;
+use wire::{FrameMut, Icmp, Timestamp};
+
+use crate::egress::Departure;
+use crate::gateway::{Arrival, Gateway};
+use crate::nat::realm::Load;
+use crate::output::Output;
+use crate::packet::{Endpoint, Packet, Protocol, Transport};
+use crate::report::Problem;
+use crate::rewrite::{self, Rewrite};
+use crate::route::Route;
+use crate::verdict::{DropReason, Side, Verdict};
+
+impl Gateway {
+    pub(crate) fn lan_packet(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        if !self.routes.is_lan_source(a.packet.src) {
+            return Err(DropReason::Martian);
+        }
+        match self.routes.to(a.packet.dst) {
+            Route::Own(Side::Lan) => self.local(frame, a, out, now),
+            Route::Own(Side::Uplink) => self.hairpin(frame, a, out, now),
+            Route::Via(Side::Lan, hop) => {
+                self.may_forward(frame, a, Side::Lan, out, now)?;
+                self.depart(frame, a, Departure::plain(Side::Lan, hop), out, now)
+            }
+            Route::Via(Side::Uplink, hop) => self.masquerade(frame, a, hop, out, now),
+            Route::Multicast => Err(DropReason::Multicast),
+            Route::None => {
+                self.report(frame, a, Problem::Unreachable(unreachable::NET), out, now);
+                Err(DropReason::NoRoute)
+            }
+        }
+    }
+
+    /// Out to the world, behind the uplink's address.
+    fn masquerade(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        hop: Ipv4Addr,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        let own = self.address(Side::Uplink).ok_or(DropReason::NoRoute)?;
+        let translatable = self.translatable(frame, a, out, now)?;
+        if a.packet.transport == Transport::Fragment {
+            return self.later_fragment(frame, a, out, now);
+        }
+        self.may_forward(frame, a, Side::Uplink, out, now)?;
+        match translatable {
+            Some((protocol, inside, remote)) => {
+                let outside = self.outbound(frame, a, (protocol, inside, remote), out, now)?;
+                rewrite::ends(
+                    frame.bytes,
+                    &mut a.packet,
+                    Rewrite::src(Endpoint::new(own, outside)),
+                );
+            }
+            None => self.error_outbound(frame, a, own, now)?,
+        }
+        self.depart(frame, a, Departure::masqueraded(Side::Uplink, hop), out, now)
+    }
+
+    /// To the uplink's own address: back in where a mapping has the port, else to the gateway.
+    fn hairpin(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        let own = a.packet.dst;
+        if a.packet.transport == Transport::IcmpError {
+            self.may_forward(frame, a, Side::Lan, out, now)?;
+            self.error_outbound(frame, a, own, now)?;
+            let inside = self.error_inbound(frame, a, own, now)?;
+            return self.depart(frame, a, Departure::masqueraded(Side::Lan, inside), out, now);
+        }
+        let (protocol, inside, target) = match a.packet.flow() {
+            Some(flow) if flow.0 != Protocol::Icmp => flow,
+            _ => return self.local(frame, a, out, now),
+        };
+        if self.nat.realm(protocol).mappings.inside(target.port).is_none() {
+            return self.local(frame, a, out, now);
+        }
+        // RFC 4787 REQ-9: the other host sees our outside endpoint, and its filter applies to it.
+        self.may_forward(frame, a, Side::Lan, out, now)?;
+        let outside = self.outbound(frame, a, (protocol, inside, target), out, now)?;
+        let from = Endpoint::new(own, outside);
+        let load = load(frame, &a.packet);
+        let plan = self.nat.plan_in(protocol, (target.port, from), load, now)?;
+        let other = self.nat.commit_in(protocol, (target.port, from), plan, load, now)?;
+        let rewrite = Rewrite { src: Some(from), dst: Some(other) };
+        rewrite::ends(frame.bytes, &mut a.packet, rewrite);
+        self.depart(frame, a, Departure::masqueraded(Side::Lan, other.address), out, now)
+    }
+
+    /// The flow of a packet that can be translated, or None for an ICMP error and for a later
+    /// fragment, which are translated by other means.
+    fn translatable(
+        &mut self,
+        frame: &FrameMut<'_>,
+        a: &Arrival,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Option<(Protocol, Endpoint, Endpoint)>, DropReason> {
+        match a.packet.transport {
+            Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpRequest(_) => {
+                Ok(a.packet.flow())
+            }
+            Transport::IcmpError | Transport::Fragment => Ok(None),
+            // Nothing outside has asked: no request is ever let in.
+            Transport::IcmpReply(_) => Err(DropReason::NotAnOpening),
+            Transport::IcmpOther => Err(DropReason::IcmpType),
+            Transport::Short => Err(a.short()),
+            Transport::Other => {
+                self.report(frame, a, Problem::Unreachable(unreachable::PROTOCOL), out, now);
+                Err(DropReason::Protocol)
+            }
+        }
+    }
+
+    /// The outside port of a flow; where there is none to be had, its sender is told.
+    fn outbound(
+        &mut self,
+        frame: &FrameMut<'_>,
+        a: &Arrival,
+        (protocol, inside, remote): (Protocol, Endpoint, Endpoint),
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<u16, DropReason> {
+        let load = load(frame, &a.packet);
+        let outside = match self.nat.outbound(protocol, (inside, remote), load, now) {
+            Ok(outside) => outside,
+            Err(reason) => {
+                if reason.is_exhaustion() {
+                    // RFC 5508 REQ-8, RFC 7857 section 3.
+                    let problem = Problem::Unreachable(unreachable::PROHIBITED);
+                    self.report(frame, a, problem, out, now);
+                }
+                return Err(reason);
+            }
+        };
+        if load.flags.is_some_and(|f| f.syn()) {
+            self.unsolicited.forget(outside, remote);
+        }
+        Ok(outside)
+    }
+
+    /// Translates an ICMP error that an inside host sends about a packet that came in.
+    fn error_outbound(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        own: Ipv4Addr,
+        now: Timestamp,
+    ) -> Result<(), DropReason> {
+        let quoted = quoted(frame, &a.packet).ok_or(DropReason::BadIcmpError)?;
+        // It must go to whom it quotes.
+        if quoted.src != a.packet.dst {
+            return Err(DropReason::BadIcmpError);
+        }
+        let port = self.nat.error_out(&quoted, now).ok_or(DropReason::BadIcmpError)?;
+        self.counters.icmp_translated += 1;
+        rewrite::quoted(frame.bytes, &a.packet, End::Dst, Endpoint::new(own, port));
+        rewrite::ends(frame.bytes, &mut a.packet, Rewrite::src(Endpoint::new(own, 0)));
+        Ok(())
+    }
+}
+
+/// The packet that an ICMP error quotes, where the error is whole and sums up.
+pub(crate) fn quoted(frame: &FrameMut<'_>, outer: &Packet) -> Option<Packet> {
+    let message = Icmp::parse(&frame.bytes[outer.l4()..outer.end()])?;
+    if outer.is_fragment() || !message.checksum_ok() {
+        return None;
+    }
+    Packet::quoted(message.body())
+}
+
+/// What a packet counts for.
+#[inline]
+pub(crate) fn load(frame: &FrameMut<'_>, packet: &Packet) -> Load {
+    let flags = match packet.transport {
+        Transport::Tcp(_, _, flags) => Some(flags),
+        _ => None,
+    };
+    let packets = packet.segments(packet.l4_header_len(frame.bytes));
+    Load { flags, packets, bytes: packet.total_len }
+}

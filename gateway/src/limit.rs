@@ -1,0 +1,97 @@
+//! How many ICMP errors may leave (RFC 1812 4.3.2.8): a bucket for all, and one for each receiver.
+//!
+//! Receivers share 256 buckets by hash. The burst of one is enough for a traceroute with three
+//! probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not fit is
+//! counted and not sent.
+
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use crate::hash::Key;
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Tokens, in billionths, so that a nanosecond at `rate` a second adds `rate`.
+    tokens: u64,
+    filled: Timestamp,
+}
+
+const WHOLE: u64 = 1_000_000_000;
+
+impl Bucket {
+    const fn full(burst: u64) -> Self {
+        Self { tokens: burst * WHOLE, filled: Timestamp::ZERO }
+    }
+
+    fn fill(&mut self, rate: u64, burst: u64, now: Timestamp) {
+        let passed = u64::try_from(now.since(self.filled).as_nanos()).unwrap_or(u64::MAX);
+        self.filled = now;
+        self.tokens = self.tokens.saturating_add(passed.saturating_mul(rate)).min(burst * WHOLE);
+    }
+}
+
+const ALL_RATE: u64 = 1000;
+const ALL_BURST: u64 = 100;
+const ONE_RATE: u64 = 20;
+const ONE_BURST: u64 = 40;
+const BUCKETS: usize = 256;
+
+/// Decides whether one more error may leave.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    all: Bucket,
+    one: [Bucket; BUCKETS],
+    key: Key,
+}
+
+impl Limiter {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            all: Bucket::full(ALL_BURST),
+            one: [Bucket::full(ONE_BURST); BUCKETS],
+            key: Key::new(seed, 50),
+        }
+    }
+
+    /// True, and counted, where an error may go to `receiver`.
+    pub(crate) fn allow(&mut self, receiver: Ipv4Addr, now: Timestamp) -> bool {
+        let bucket = (self.key.mix(u64::from(u32::from(receiver)), 0) >> 56) as u8;
+        let one = &mut self.one[usize::from(bucket)];
+        one.fill(ONE_RATE, ONE_BURST, now);
+        self.all.fill(ALL_RATE, ALL_BURST, now);
+        if one.tokens < WHOLE || self.all.tokens < WHOLE {
+            return false;
+        }
+        one.tokens -= WHOLE;
+        self.all.tokens -= WHOLE;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_receiver_gets_its_burst_and_then_its_rate() {
+        let mut limiter = Limiter::new(1);
+        let host = Ipv4Addr::new(10, 0, 0, 1);
+        let mut at = |seconds: u64| {
+            let now = Timestamp::ZERO + Duration::from_secs(seconds);
+            (0..1000).filter(|_| limiter.allow(host, now)).count()
+        };
+        assert_eq!((at(10), at(11), at(12)), (40, 20, 20));
+    }
+
+    #[test]
+    fn all_receivers_together_get_no_more_than_the_whole() {
+        let mut limiter = Limiter::new(1);
+        let sent = (0..10_000u32)
+            .filter(|n| limiter.allow(Ipv4Addr::from(n * 977), Timestamp::ZERO))
+            .count();
+        assert_eq!(sent, 100);
+    }
+}

@@ -1,0 +1,40 @@
+//! ICMP errors through the NAT (RFC 5508 REQ-3 to REQ-6).
+//!
+//! An error quotes a packet in its translated form; whose it was is asked of the session table,
+//! in the direction opposite to the quoted packet. Asking changes nothing: an error never
+//! refreshes, opens or ends a session, so a forged one can do no more than reach a host that
+//! really is speaking to the quoted endpoint.
+
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use super::Nat;
+use crate::packet::{Endpoint, Packet};
+
+impl Nat {
+    /// An error has come in about a packet that went out as `quoted`: who had sent it.
+    pub(crate) fn error_in(
+        &self,
+        quoted: &Packet,
+        uplink: Ipv4Addr,
+        now: Timestamp,
+    ) -> Option<Endpoint> {
+        let (protocol, src, dst) = quoted.flow()?;
+        if src.address != uplink {
+            return None;
+        }
+        let realm = self.realm(protocol);
+        let id = realm.known_in(src.port, dst, now)?;
+        Some(realm.table.get(id).inside())
+    }
+
+    /// An error goes out about a packet that came in as `quoted`: the outside port it had come
+    /// to.
+    pub(crate) fn error_out(&self, quoted: &Packet, now: Timestamp) -> Option<u16> {
+        let (protocol, src, dst) = quoted.flow()?;
+        let realm = self.realm(protocol);
+        let id = realm.known_out(dst, src, now)?;
+        Some(realm.table.get(id).outside_port)
+    }
+}

@@ -1,0 +1,133 @@
+//! Mapping and filtering behaviour, and the four classic names for their useful pairs.
+//!
+//! RFC 4787 took the classic names apart into two questions: does a host keep its outside port
+//! whomever it speaks to (mapping), and who may answer there (filtering)? Called by the planner.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use crate::hash::Key;
+
+/// The classic NAT types, selectable by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NatType {
+    /// Endpoint-independent mapping, endpoint-independent filtering.
+    FullCone,
+    /// Endpoint-independent mapping, address-dependent filtering.
+    RestrictedCone,
+    /// Endpoint-independent mapping, address and port-dependent filtering.
+    #[default]
+    PortRestrictedCone,
+    /// Address and port-dependent mapping and filtering.
+    Symmetric,
+}
+
+/// Who may send to a mapping (RFC 4787 section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Anyone.
+    Independent,
+    /// Any port of an address the inside has sent to.
+    Address,
+    /// An address and port the inside has sent to.
+    AddressAndPort,
+}
+
+impl NatType {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [Self; 4] =
+        [Self::FullCone, Self::RestrictedCone, Self::PortRestrictedCone, Self::Symmetric];
+
+    /// The name a person types.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FullCone => "full-cone",
+            Self::RestrictedCone => "restricted-cone",
+            Self::PortRestrictedCone => "port-restricted-cone",
+            Self::Symmetric => "symmetric",
+        }
+    }
+
+    /// True where an inside endpoint keeps its outside port whomever it speaks to.
+    #[must_use]
+    pub const fn endpoint_independent_mapping(self) -> bool {
+        !matches!(self, Self::Symmetric)
+    }
+
+    /// Who may send to a mapping.
+    #[must_use]
+    pub const fn filter(self) -> Filter {
+        match self {
+            Self::FullCone => Filter::Independent,
+            Self::RestrictedCone => Filter::Address,
+            Self::PortRestrictedCone | Self::Symmetric => Filter::AddressAndPort,
+        }
+    }
+}
+
+impl std::fmt::Display for NatType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is none of the four names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such NAT type: use full-cone, restricted-cone, port-restricted-cone or symmetric")]
+pub struct ParseNatTypeError;
+
+impl FromStr for NatType {
+    type Err = ParseNatTypeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|t| t.as_str() == text).ok_or(ParseNatTypeError)
+    }
+}
+
+/// How many sessions each (outside port, remote address) has; kept only where the filter is
+/// [`Filter::Address`], so bounded by the session table.
+#[derive(Debug)]
+pub(crate) struct Permits(HashMap<(u16, u32), u32, Key>);
+
+impl Permits {
+    pub(crate) fn new(key: Key) -> Self {
+        Self(HashMap::with_hasher(key))
+    }
+
+    pub(crate) fn contains(&self, port: u16, remote: Ipv4Addr) -> bool {
+        self.0.contains_key(&(port, remote.into()))
+    }
+
+    pub(crate) fn add(&mut self, port: u16, remote: Ipv4Addr) {
+        *self.0.entry((port, remote.into())).or_insert(0) += 1;
+    }
+
+    pub(crate) fn remove(&mut self, port: u16, remote: Ipv4Addr) {
+        let key = (port, remote.into());
+        if let Some(count) = self.0.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&key);
+            }
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_four_names_are_read_back() {
+        for kind in NatType::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert_eq!("cone".parse::<NatType>(), Err(ParseNatTypeError));
+    }
+}

@@ -1,0 +1,152 @@
+//! Which inside endpoint an outside port stands for, whoever is at the other end.
+//!
+//! A mapping's slot is its outside port, so the way in is one array access; the way out is an
+//! index by inside endpoint. A dynamic mapping lives while it has sessions; a published one until
+//! it is withdrawn. Owned by a realm of the NAT; bounded by the 65,536 ports there are.
+
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+use super::index::Index;
+use super::ports::Ports;
+use crate::hash::Key;
+use crate::packet::{Endpoint, Protocol};
+
+const USED: u8 = 1;
+const PUBLISHED: u8 = 2;
+/// `by_inside` leads here; a second published port of the same endpoint is reached from outside
+/// only.
+const PRIMARY: u8 = 4;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Mapping {
+    inside: u32,
+    sessions: u32,
+    port: u16,
+    flags: u8,
+}
+
+/// The mappings of one protocol.
+#[derive(Debug)]
+pub(crate) struct Mappings {
+    by_port: Vec<Mapping>,
+    by_inside: Index,
+    key: Key,
+    pub(crate) ports: Ports,
+}
+
+impl Mappings {
+    pub(crate) fn new(protocol: Protocol, range: RangeInclusive<u16>, seed: u64) -> Self {
+        // Never more mappings than ports, nor than inside endpoints that hold a session.
+        Self {
+            by_port: vec![Mapping::default(); 65_536],
+            by_inside: Index::new(65_536),
+            key: Key::new(seed, 10 + u64::from(protocol.number())),
+            ports: Ports::new(protocol, range, seed),
+        }
+    }
+
+    /// The outside port of an inside endpoint.
+    #[inline]
+    pub(crate) fn outside(&self, inside: Endpoint) -> Option<u16> {
+        let found = self.by_inside.find(self.hash(inside), |port| {
+            let m = &self.by_port[port as usize];
+            m.inside == u32::from(inside.address) && m.port == inside.port
+        });
+        found.and_then(|port| u16::try_from(port).ok())
+    }
+
+    /// The inside endpoint of an outside port.
+    #[inline]
+    pub(crate) fn inside(&self, port: u16) -> Option<Endpoint> {
+        let m = &self.by_port[usize::from(port)];
+        (m.flags & USED != 0).then(|| Endpoint::new(Ipv4Addr::from(m.inside), m.port))
+    }
+
+    pub(crate) fn is_published(&self, port: u16) -> bool {
+        self.by_port[usize::from(port)].flags & PUBLISHED != 0
+    }
+
+    /// True where packets to this port are the NAT's business at all.
+    pub(crate) fn is_ours(&self, port: u16) -> bool {
+        self.ports.covers(port) || self.is_published(port)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_port.iter().filter(|m| m.flags & USED != 0).count()
+    }
+
+    /// Makes a dynamic mapping without sessions yet; the port is free.
+    pub(crate) fn open(&mut self, inside: Endpoint, port: u16) {
+        self.ports.take(port);
+        self.put(inside, port, USED);
+    }
+
+    /// Publishes an endpoint on a port that no mapping uses.
+    pub(crate) fn publish(&mut self, inside: Endpoint, port: u16) {
+        self.ports.take(port);
+        self.put(inside, port, USED | PUBLISHED);
+    }
+
+    /// One session more on this port.
+    pub(crate) fn acquire(&mut self, port: u16) {
+        self.by_port[usize::from(port)].sessions += 1;
+    }
+
+    /// One session less; returns the inside endpoint where that was the end of the mapping.
+    pub(crate) fn release(&mut self, port: u16) -> Option<Endpoint> {
+        let m = &mut self.by_port[usize::from(port)];
+        m.sessions -= 1;
+        if m.sessions > 0 || m.flags & PUBLISHED != 0 { None } else { self.close(port) }
+    }
+
+    /// Withdraws a published port. Where sessions still use it, it goes on as a dynamic mapping
+    /// until they end, and true is returned.
+    pub(crate) fn withdraw(&mut self, port: u16) -> bool {
+        let m = &mut self.by_port[usize::from(port)];
+        m.flags &= !PUBLISHED;
+        if m.sessions > 0 {
+            return true;
+        }
+        self.close(port);
+        false
+    }
+
+    /// Leads an endpoint's outbound sessions to `port`, unless they already have one.
+    pub(crate) fn make_primary(&mut self, port: u16) {
+        if let Some(inside) = self.inside(port)
+            && self.outside(inside).is_none()
+        {
+            self.by_inside.insert(self.hash(inside), u32::from(port));
+            self.by_port[usize::from(port)].flags |= PRIMARY;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.by_port.fill(Mapping::default());
+        self.by_inside.clear();
+        self.ports.reset();
+    }
+
+    fn put(&mut self, inside: Endpoint, port: u16, flags: u8) {
+        self.by_port[usize::from(port)] =
+            Mapping { inside: inside.address.into(), sessions: 0, port: inside.port, flags };
+        self.make_primary(port);
+    }
+
+    fn close(&mut self, port: u16) -> Option<Endpoint> {
+        let inside = self.inside(port)?;
+        if self.by_port[usize::from(port)].flags & PRIMARY != 0 {
+            self.by_inside.remove(self.hash(inside), u32::from(port));
+        }
+        self.by_port[usize::from(port)] = Mapping::default();
+        self.ports.give(port);
+        Some(inside)
+    }
+
+    #[inline]
+    fn hash(&self, inside: Endpoint) -> u64 {
+        self.key.mix(u64::from(u32::from(inside.address)), u64::from(inside.port))
+    }
+}

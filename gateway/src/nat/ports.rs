@@ -1,0 +1,152 @@
+//! Which outside ports are free, and which one a new mapping gets.
+//!
+//! RFC 4787 REQ-3/4: the inside port if it is free, else a free one of the same class (below
+//! 1024 or not), of the same parity for UDP while there is one. "Else" is a keyed hash of who
+//! asks, so outsiders cannot foresee it (RFC 6056) and a preview foresees it exactly. Where no
+//! port is left the answer is None; ports are never overloaded.
+
+use std::ops::RangeInclusive;
+
+use crate::hash;
+use crate::packet::{Endpoint, Protocol};
+
+const WORDS: usize = 65_536 / 64;
+/// Ports below this are the system's (RFC 6335).
+const SYSTEM: u32 = 1024;
+
+/// The ports of one protocol.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    range: RangeInclusive<u16>,
+    /// A set bit is a port that may be taken: in the range and not in use.
+    free: Box<[u64; WORDS]>,
+    seed: u64,
+    parity: bool,
+    available: u32,
+}
+
+impl Ports {
+    pub(crate) fn new(protocol: Protocol, range: RangeInclusive<u16>, seed: u64) -> Self {
+        let mut ports = Self {
+            range,
+            free: Box::new([0; WORDS]),
+            seed: hash::sip(seed, &[u64::from(protocol.number())]),
+            parity: protocol == Protocol::Udp,
+            available: 0,
+        };
+        ports.reset();
+        ports
+    }
+
+    /// Every port of the range is free again. Port 0 is no port of TCP or UDP.
+    pub(crate) fn reset(&mut self) {
+        self.free.fill(0);
+        self.available = 0;
+        for port in self.range.clone().filter(|p| *p != 0) {
+            self.give(port);
+        }
+    }
+
+    pub(crate) fn available(&self) -> u32 {
+        self.available
+    }
+
+    pub(crate) fn covers(&self, port: u16) -> bool {
+        port != 0 && self.range.contains(&port)
+    }
+
+    pub(crate) fn is_free(&self, port: u16) -> bool {
+        self.free[usize::from(port) / 64] >> (port % 64) & 1 == 1
+    }
+
+    /// Marks a port as taken; true where it was free.
+    pub(crate) fn take(&mut self, port: u16) -> bool {
+        let was = self.is_free(port);
+        if was {
+            self.free[usize::from(port) / 64] &= !(1 << (port % 64));
+            self.available -= 1;
+        }
+        was
+    }
+
+    /// Gives a port back; one outside the range is nobody's to give.
+    pub(crate) fn give(&mut self, port: u16) {
+        if self.covers(port) && !self.is_free(port) {
+            self.free[usize::from(port) / 64] |= 1 << (port % 64);
+            self.available += 1;
+        }
+    }
+
+    /// Where the search for `inside` starts; unpredictable from outside.
+    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of a hash")]
+    pub(crate) fn start(&self, inside: Endpoint, salt: u64) -> u16 {
+        let words = [u64::from(u32::from(inside.address)), u64::from(inside.port), salt];
+        hash::sip(self.seed, &words) as u16
+    }
+
+    /// The port a new mapping of `inside` gets.
+    pub(crate) fn choose(&self, inside: Endpoint) -> Option<u16> {
+        if self.is_free(inside.port) {
+            return Some(inside.port);
+        }
+        let start = self.start(inside, 0);
+        self.spans(inside.port).into_iter().flatten().find_map(|(low, high)| {
+            let any = || self.scan(low, high, start, u64::MAX);
+            if self.parity {
+                let same = if inside.port.is_multiple_of(2) {
+                    0x5555_5555_5555_5555
+                } else {
+                    !0x5555_5555_5555_5555
+                };
+                self.scan(low, high, start, same).or_else(any)
+            } else {
+                any()
+            }
+        })
+    }
+
+    /// The parts of the range to search for an inside port, best first: its own class; then, for
+    /// a system port, the others, and for another the system ports only where the range has
+    /// nothing else.
+    pub(crate) fn spans(&self, inside_port: u16) -> [Option<(u32, u32)>; 2] {
+        let (low, high) = (u32::from(*self.range.start()), u32::from(*self.range.end()));
+        let system = (low < SYSTEM).then(|| (low, high.min(SYSTEM - 1)));
+        let others = (high >= SYSTEM).then(|| (low.max(SYSTEM), high));
+        if u32::from(inside_port) < SYSTEM {
+            [system, others]
+        } else if others.is_some() {
+            [others, None]
+        } else {
+            [system, None]
+        }
+    }
+
+    /// The first free port from `start` on, wrapping within `low..=high`, whose bit is in `mask`.
+    fn scan(&self, low: u32, high: u32, start: u16, mask: u64) -> Option<u16> {
+        let start = low + u32::from(start) % (high - low + 1);
+        self.first(start, high, mask).or_else(|| self.first(low, start.checked_sub(1)?, mask))
+    }
+
+    fn first(&self, from: u32, to: u32, mask: u64) -> Option<u16> {
+        if from > to {
+            return None;
+        }
+        let (first, last) = (from / 64, to / 64);
+        for word in first..=last {
+            let mut bits = self.free[word as usize] & mask;
+            if word == first {
+                bits &= u64::MAX << (from % 64);
+            }
+            if word == last {
+                bits &= u64::MAX >> (63 - to % 64);
+            }
+            if bits != 0 {
+                return u16::try_from(word * 64 + bits.trailing_zeros()).ok();
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! One session: an inside endpoint speaking with a remote one through an outside port.
+//!
+//! 64 bytes, one cache line: whatever a packet of a known session needs is in it. Owned by
+//! [`super::table::Table`]; a free slot has [`State::Free`] and is linked through `next`.
+
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use crate::config::Lifetimes;
+use crate::packet::{Endpoint, Protocol};
+
+/// No slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Where a session stands. TCP has states of its own; UDP and ICMP share three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// No session.
+    #[default]
+    Free,
+    /// UDP or ICMP: the inside has sent, nothing has come back.
+    Opened,
+    /// UDP: the outside has sent, the inside has not answered.
+    Unanswered,
+    /// UDP or ICMP: both have sent.
+    Active,
+    /// TCP: SYN from inside.
+    SynOut,
+    /// TCP: SYN from outside.
+    SynIn,
+    /// TCP: both SYNs, the last acknowledgement is still to come.
+    Opening,
+    /// TCP: a connection older than this gateway, seen from inside only.
+    PickedUp,
+    /// TCP: established.
+    Established,
+    /// TCP: FIN from inside.
+    FinOut,
+    /// TCP: FIN from outside.
+    FinIn,
+    /// TCP: both FINs.
+    Closing,
+    /// TCP: a RST has passed.
+    Reset,
+}
+
+impl State {
+    /// The word printed for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Opened => "opened",
+            Self::Unanswered => "unanswered",
+            Self::Active => "active",
+            Self::SynOut => "syn-out",
+            Self::SynIn => "syn-in",
+            Self::Opening => "opening",
+            Self::PickedUp => "picked-up",
+            Self::Established => "established",
+            Self::FinOut => "fin-out",
+            Self::FinIn => "fin-in",
+            Self::Closing => "closing",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// How long a session in this state outlives its last refresh.
+    #[must_use]
+    pub const fn lifetime(self, protocol: Protocol, l: &Lifetimes) -> std::time::Duration {
+        match (self, protocol) {
+            (Self::Unanswered, _) => l.unanswered,
+            (_, Protocol::Udp) => l.udp,
+            (_, Protocol::Icmp) => l.icmp,
+            (Self::Established | Self::FinOut | Self::FinIn, _) => l.tcp_established,
+            _ => l.tcp_transitory,
+        }
+    }
+}
+
+/// The session was opened from outside and the inside has not yet made it its own.
+pub(crate) const EMBRYONIC: u8 = 1;
+/// The outside port belongs to a mapping, whose count of sessions includes this one.
+pub(crate) const MAPPED: u8 = 2;
+/// The session counts in [`super::filter::Permits`].
+pub(crate) const PERMITS: u8 = 4;
+
+/// A slot of the table.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Session {
+    pub(crate) expires: Timestamp,
+    pub(crate) inside: u32,
+    pub(crate) remote: u32,
+    pub(crate) inside_port: u16,
+    pub(crate) outside_port: u16,
+    pub(crate) remote_port: u16,
+    pub(crate) state: State,
+    pub(crate) flags: u8,
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+    /// The second of the wheel this session is linked into.
+    pub(crate) due: u32,
+    /// Second of the clock at which it was opened.
+    pub(crate) opened: u32,
+    pub(crate) packets_out: u32,
+    pub(crate) packets_in: u32,
+    pub(crate) bytes_out: u64,
+    pub(crate) bytes_in: u64,
+}
+
+const _: () = assert!(size_of::<Session>() == 64);
+
+impl Session {
+    pub(crate) fn inside(&self) -> Endpoint {
+        Endpoint::new(Ipv4Addr::from(self.inside), self.inside_port)
+    }
+
+    pub(crate) fn remote(&self) -> Endpoint {
+        Endpoint::new(Ipv4Addr::from(self.remote), self.remote_port)
+    }
+
+    #[inline]
+    pub(crate) fn is_outbound(&self, inside: Endpoint, remote: Endpoint) -> bool {
+        self.inside == u32::from(inside.address)
+            && self.remote == u32::from(remote.address)
+            && self.inside_port == inside.port
+            && self.remote_port == remote.port
+    }
+
+    #[inline]
+    pub(crate) fn is_inbound(&self, outside_port: u16, remote: Endpoint) -> bool {
+        self.outside_port == outside_port
+            && self.remote == u32::from(remote.address)
+            && self.remote_port == remote.port
+    }
+}

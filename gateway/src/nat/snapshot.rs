@@ -1,0 +1,174 @@
+//! What `show nat` and `monitor` see: copies of sessions, and a bounded queue of their events.
+//!
+//! A page of sessions starts at a cursor, so that a million of them are never copied at once;
+//! what is opened or closed between two pages may be seen or missed. Events are kept only where
+//! the configuration asks; when the queue is full the newest is dropped and counted.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wire::Timestamp;
+
+use super::Nat;
+use super::session::{Session, State};
+use crate::packet::{Endpoint, Protocol};
+
+/// A session as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// TCP, UDP or ICMP.
+    pub protocol: Protocol,
+    /// Who speaks.
+    pub inside: Endpoint,
+    /// The port it appears to speak from.
+    pub outside_port: u16,
+    /// With whom.
+    pub remote: Endpoint,
+    /// Where the session stands.
+    pub state: State,
+    /// How long it would live without another packet.
+    pub remaining: Duration,
+    /// Since when, in whole seconds.
+    pub age: Duration,
+    /// Packets from inside; GSO frames count as what they stand for.
+    pub packets_out: u32,
+    /// Packets from outside.
+    pub packets_in: u32,
+    /// Bytes of IP from inside.
+    pub bytes_out: u64,
+    /// Bytes of IP from outside.
+    pub bytes_in: u64,
+}
+
+impl SessionView {
+    fn of(protocol: Protocol, s: &Session, now: Timestamp) -> Self {
+        Self {
+            protocol,
+            inside: s.inside(),
+            outside_port: s.outside_port,
+            remote: s.remote(),
+            state: s.state,
+            remaining: s.expires.since(now),
+            age: Duration::from_secs(now.as_secs().saturating_sub(s.opened.into())),
+            packets_out: s.packets_out,
+            packets_in: s.packets_in,
+            bytes_out: s.bytes_out,
+            bytes_in: s.bytes_in,
+        }
+    }
+}
+
+/// Where the next page of sessions starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub u64);
+
+/// What happened to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// TCP, UDP or ICMP.
+    pub protocol: Protocol,
+    /// Who speaks.
+    pub inside: Endpoint,
+    /// The port it appears to speak from.
+    pub outside_port: u16,
+    /// With whom.
+    pub remote: Endpoint,
+    /// Opened, or why it was closed.
+    pub kind: EventKind,
+}
+
+/// Opened, or why it was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A new session.
+    Opened,
+    /// It ended.
+    Closed(Closing),
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It outlived its lifetime.
+    Expired,
+    /// The table was flushed, or the uplink's address changed.
+    Flushed,
+}
+
+/// Events until somebody fetches them.
+#[derive(Debug)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    limit: usize,
+    lost: u64,
+}
+
+impl Events {
+    pub(crate) fn new(on: bool, limit: usize) -> Self {
+        let limit = if on { limit } else { 0 };
+        Self { queue: VecDeque::with_capacity(limit), limit, lost: 0 }
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub(crate) fn opened(&mut self, protocol: Protocol, session: &Session) {
+        self.push(protocol, session, EventKind::Opened);
+    }
+
+    pub(crate) fn closed(&mut self, protocol: Protocol, session: &Session, why: Closing) {
+        self.push(protocol, session, EventKind::Closed(why));
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.queue.drain(..)
+    }
+
+    fn push(&mut self, protocol: Protocol, s: &Session, kind: EventKind) {
+        if self.limit == 0 {
+            return;
+        }
+        if self.queue.len() >= self.limit {
+            self.lost += 1;
+            return;
+        }
+        let (inside, remote) = (s.inside(), s.remote());
+        self.queue.push_back(Event {
+            protocol,
+            inside,
+            outside_port: s.outside_port,
+            remote,
+            kind,
+        });
+    }
+}
+
+impl Nat {
+    /// Up to `limit` living sessions from `cursor` on, and where to go on; None at the end.
+    pub(crate) fn sessions(
+        &self,
+        cursor: Cursor,
+        limit: usize,
+        now: Timestamp,
+    ) -> (Vec<SessionView>, Option<Cursor>) {
+        let mut views = Vec::new();
+        let start = usize::try_from(cursor.0 >> 32).unwrap_or(usize::MAX);
+        for (number, realm) in self.realms.iter().enumerate().skip(start) {
+            let slot = if number == start { cursor.0 & 0xffff_ffff } else { 0 };
+            let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+            for (id, session) in realm.table.from(slot).filter(|(_, s)| s.expires > now) {
+                if views.len() == limit {
+                    return (views, Some(Cursor((number as u64) << 32 | u64::from(id))));
+                }
+                views.push(SessionView::of(realm.protocol, session, now));
+            }
+        }
+        (views, None)
+    }
+
+    /// Living sessions and mappings of each protocol.
+    pub(crate) fn usage(&self) -> [(Protocol, u32, usize); 3] {
+        self.realms.each_ref().map(|r| (r.protocol, r.table.live(), r.mappings.len()))
+    }
+}

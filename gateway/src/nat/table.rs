@@ -1,0 +1,175 @@
+//! The sessions of one protocol: slots, the two ways to find one, and when each ends.
+//!
+//! By inside and remote endpoint (a packet going out) and by outside port and remote endpoint (a
+//! packet coming in); both keys are unique. When full, [`Table::insert`] refuses: the living are
+//! never evicted. No decision is made here.
+
+use wire::Timestamp;
+
+use super::index::Index;
+use super::session::{NONE, Session, State};
+use super::wheel::Wheel;
+use crate::hash::Key;
+use crate::packet::Endpoint;
+
+/// A bounded table of sessions.
+#[derive(Debug)]
+pub struct Table {
+    sessions: Vec<Session>,
+    capacity: u32,
+    live: u32,
+    /// Freed slots, linked through `next`.
+    free: u32,
+    by_inside: Index,
+    by_outside: Index,
+    key: Key,
+    wheel: Wheel,
+}
+
+impl Table {
+    /// An empty table; the memory is taken as it fills.
+    #[must_use]
+    pub fn new(capacity: u32, seed: u64) -> Self {
+        Self {
+            sessions: Vec::with_capacity(capacity as usize),
+            capacity,
+            live: 0,
+            free: NONE,
+            by_inside: Index::new(capacity as usize),
+            by_outside: Index::new(capacity as usize),
+            key: Key::new(seed, 1),
+            wheel: Wheel::new(),
+        }
+    }
+
+    /// Sessions in it.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Sessions that still fit.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.capacity - self.live
+    }
+
+    /// Bytes of memory when full.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.capacity as usize * size_of::<Session>()
+            + self.by_inside.bytes()
+            + self.by_outside.bytes()
+            + self.wheel.bytes()
+    }
+
+    /// The session of a packet that goes out.
+    #[must_use]
+    #[inline]
+    pub fn find_out(&self, inside: Endpoint, remote: Endpoint) -> Option<u32> {
+        self.by_inside.find(self.hash_out(inside, remote), |id| {
+            self.sessions[id as usize].is_outbound(inside, remote)
+        })
+    }
+
+    /// The session of a packet that comes in.
+    #[must_use]
+    #[inline]
+    pub fn find_in(&self, outside_port: u16, remote: Endpoint) -> Option<u32> {
+        self.by_outside.find(self.hash_in(outside_port, remote), |id| {
+            self.sessions[id as usize].is_inbound(outside_port, remote)
+        })
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: u32) -> &Session {
+        &self.sessions[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: u32) -> &mut Session {
+        &mut self.sessions[id as usize]
+    }
+
+    /// Adds a session whose two keys are new; None where the table is full.
+    pub(crate) fn insert(&mut self, session: Session, now: Timestamp) -> Option<u32> {
+        if self.live == self.capacity {
+            return None;
+        }
+        let id = if self.free == NONE {
+            let id = u32::try_from(self.sessions.len()).ok()?;
+            self.sessions.push(session);
+            id
+        } else {
+            let id = self.free;
+            self.free = self.sessions[id as usize].next;
+            self.sessions[id as usize] = session;
+            id
+        };
+        self.live += 1;
+        self.by_inside.insert(self.hash_out(session.inside(), session.remote()), id);
+        self.by_outside.insert(self.hash_in(session.outside_port, session.remote()), id);
+        self.wheel.link(&mut self.sessions, id, now);
+        Some(id)
+    }
+
+    /// Takes a session out and returns it.
+    pub(crate) fn remove(&mut self, id: u32) -> Session {
+        let session = self.sessions[id as usize];
+        self.wheel.unlink(&mut self.sessions, id);
+        self.by_inside.remove(self.hash_out(session.inside(), session.remote()), id);
+        self.by_outside.remove(self.hash_in(session.outside_port, session.remote()), id);
+        self.sessions[id as usize] = Session { next: self.free, ..Session::default() };
+        self.free = id;
+        self.live -= 1;
+        session
+    }
+
+    /// Gives a session a new end.
+    #[inline]
+    pub(crate) fn set_expiry(&mut self, id: u32, expires: Timestamp) {
+        self.sessions[id as usize].expires = expires;
+        self.wheel.moved(&mut self.sessions, id);
+    }
+
+    /// A session that has ended by `now` and is still in the table.
+    pub(crate) fn expired(&mut self, now: Timestamp, budget: &mut u32) -> Option<u32> {
+        self.wheel.expired(&mut self.sessions, now, budget)
+    }
+
+    /// When [`Table::expired`] may next have something.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.wheel.next()
+    }
+
+    /// The living sessions from a slot on.
+    pub(crate) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
+        let slots = (0u32..).zip(&self.sessions).skip(slot as usize);
+        slots.filter(|(_, s)| s.state != State::Free)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.sessions.clear();
+        self.live = 0;
+        self.free = NONE;
+        self.by_inside.clear();
+        self.by_outside.clear();
+        self.wheel.clear();
+    }
+
+    #[inline]
+    fn hash_out(&self, inside: Endpoint, remote: Endpoint) -> u64 {
+        self.key.mix(pair(inside), pair(remote))
+    }
+
+    #[inline]
+    fn hash_in(&self, outside_port: u16, remote: Endpoint) -> u64 {
+        self.key.mix(u64::from(outside_port) | 1 << 63, pair(remote))
+    }
+}
+
+#[inline]
+fn pair(end: Endpoint) -> u64 {
+    u64::from(u32::from(end.address)) << 16 | u64::from(end.port)
+}

@@ -1,0 +1,292 @@
+//! Hardware addresses of the hosts on one side: asked for, learned, checked, forgotten.
+//!
+//! An unknown one is asked for three times, a second apart; meanwhile at most three packets a
+//! host and a bounded number of bytes wait, and more are refused. One that has not been heard
+//! of for a minute is still used while it is asked again, directly. Entries learned from others'
+//! requests fill at most half of the table, so a flood of them cannot keep a real host out.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use wire::{MacAddr, Timestamp, VnetHeader};
+
+use crate::hash::Key;
+
+/// Between two questions.
+const RETRY: Duration = Duration::from_secs(1);
+/// Questions before giving up (RFC 4861's MAX_MULTICAST_SOLICIT, which Linux uses for ARP).
+const TRIES: u8 = 3;
+/// How long a confirmation is good.
+const FRESH: Duration = Duration::from_secs(60);
+/// How long an entry nobody uses is kept.
+const IDLE: Duration = Duration::from_secs(300);
+/// Packets that wait for one host.
+const WAITING: usize = 3;
+/// In `asked`: the questions are over, and for one more [`RETRY`] packets are refused at once.
+const GIVEN_UP: u8 = u8::MAX;
+
+/// A frame that waits, complete but for its hardware addresses.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) vnet: VnetHeader,
+    pub(crate) frame: Vec<u8>,
+}
+
+/// What [`Neighbours::resolve`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// The address.
+    Known(MacAddr),
+    /// The address, which is to be confirmed by asking its owner.
+    Stale(MacAddr),
+    /// It is being asked for.
+    Pending,
+    /// It has to be asked for.
+    Ask,
+    /// Nobody has answered lately.
+    Failed,
+    /// There is no room to remember that one has asked.
+    Full,
+}
+
+/// What is to be done about time having passed.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// Ask everybody for this address.
+    Ask(Ipv4Addr),
+    /// Ask its last known owner.
+    Confirm(Ipv4Addr, MacAddr),
+    /// Nobody has answered; these have waited in vain.
+    Failed(Vec<Waiting>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    mac: Option<MacAddr>,
+    confirmed: Timestamp,
+    used: Timestamp,
+    /// Questions asked since the last answer, and when the next is due.
+    asked: u8,
+    due: Option<Timestamp>,
+    learned: bool,
+    waiting: Vec<Waiting>,
+}
+
+/// A neighbour as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeighbourView {
+    /// Its IP address.
+    pub address: Ipv4Addr,
+    /// Its hardware address; None while it is asked for.
+    pub mac: Option<MacAddr>,
+    /// Since it was last heard of.
+    pub age: Duration,
+    /// `reachable`, `stale`, `probing`, `incomplete` or `failed`.
+    pub state: &'static str,
+    /// Packets that wait for it.
+    pub waiting: usize,
+}
+
+/// The hosts of one side.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    entries: HashMap<Ipv4Addr, Entry, Key>,
+    due: BTreeSet<(Timestamp, Ipv4Addr)>,
+    limit: usize,
+    learned: usize,
+    queue_limit: usize,
+    queued: usize,
+    next_cleaning: Option<Timestamp>,
+}
+
+impl Neighbours {
+    pub(crate) fn new(limit: usize, queue_limit: usize, seed: u64, purpose: u64) -> Self {
+        Self {
+            entries: HashMap::with_hasher(Key::new(seed, purpose)),
+            due: BTreeSet::new(),
+            limit,
+            learned: 0,
+            queue_limit,
+            queued: 0,
+            next_cleaning: None,
+        }
+    }
+
+    /// Looks without a trace.
+    pub(crate) fn peek(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        self.entries.get(&address)?.mac
+    }
+
+    /// Looks for a host a packet is to go to. [`Resolution::Ask`] and [`Resolution::Stale`] have
+    /// noted that the caller asks now.
+    #[inline]
+    pub(crate) fn resolve(&mut self, address: Ipv4Addr, now: Timestamp) -> Resolution {
+        let Some(entry) = self.entries.get_mut(&address) else {
+            return self.begin(address, now);
+        };
+        entry.used = now;
+        match entry.mac {
+            None if entry.asked == GIVEN_UP => Resolution::Failed,
+            None => Resolution::Pending,
+            Some(mac) if entry.due.is_some() || now.since(entry.confirmed) < FRESH => {
+                Resolution::Known(mac)
+            }
+            Some(mac) => {
+                entry.asked = 1;
+                entry.due = Some(now + RETRY);
+                self.due.insert((now + RETRY, address));
+                Resolution::Stale(mac)
+            }
+        }
+    }
+
+    /// Lets a frame wait; false where there is no room or nobody is being asked.
+    pub(crate) fn wait(&mut self, address: Ipv4Addr, waiting: Waiting) -> bool {
+        let length = waiting.frame.len();
+        let Some(entry) = self.entries.get_mut(&address) else { return false };
+        if entry.waiting.len() >= WAITING || self.queued + length > self.queue_limit {
+            return false;
+        }
+        self.queued += length;
+        entry.waiting.push(waiting);
+        true
+    }
+
+    /// A host has told its address. `create` makes an entry where there is none; `replace` lets
+    /// it overrule another address that was not being asked for. Returns what waited, or None
+    /// where it was not believed.
+    pub(crate) fn confirm(
+        &mut self,
+        (address, mac): (Ipv4Addr, MacAddr),
+        create: bool,
+        replace: bool,
+        now: Timestamp,
+    ) -> Option<Vec<Waiting>> {
+        if !self.entries.contains_key(&address) {
+            if !create || self.learned >= self.limit / 2 || self.entries.len() >= self.limit {
+                return Some(Vec::new());
+            }
+            self.learned += 1;
+            self.insert(address, None, true, now);
+        }
+        let entry = self.entries.get_mut(&address)?;
+        let other = entry.mac.is_some_and(|known| known != mac);
+        if other && !replace && entry.due.is_none() {
+            return None;
+        }
+        entry.mac = Some(mac);
+        entry.confirmed = now;
+        entry.asked = 0;
+        if let Some(due) = entry.due.take() {
+            self.due.remove(&(due, address));
+        }
+        let waiting = std::mem::take(&mut entry.waiting);
+        self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
+        Some(waiting)
+    }
+
+    /// Something whose time has come, or None and [`Neighbours::next`] says when to ask again.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Option<Due> {
+        if self.next_cleaning.is_some_and(|at| at <= now) {
+            self.clean(now);
+        }
+        let (due, address) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
+        self.due.remove(&(due, address));
+        let entry = self.entries.get_mut(&address)?;
+        if entry.asked == GIVEN_UP {
+            entry.due = None;
+            self.remove(address);
+            return self.tick(now);
+        }
+        if entry.asked >= TRIES {
+            entry.mac = None;
+            entry.asked = GIVEN_UP;
+            entry.due = Some(now + RETRY);
+            self.due.insert((now + RETRY, address));
+            let waiting = std::mem::take(&mut entry.waiting);
+            self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
+            return Some(Due::Failed(waiting));
+        }
+        entry.asked += 1;
+        entry.due = Some(now + RETRY);
+        self.due.insert((now + RETRY, address));
+        Some(match entry.mac {
+            None => Due::Ask(address),
+            Some(mac) => Due::Confirm(address, mac),
+        })
+    }
+
+    /// When [`Neighbours::tick`] next has something.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let due = self.due.first().map(|(due, _)| *due);
+        [due, self.next_cleaning].into_iter().flatten().min()
+    }
+
+    /// Forgets every host and whatever waited.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.due.clear();
+        self.next_cleaning = None;
+        (self.learned, self.queued) = (0, 0);
+    }
+
+    /// Every entry, by address.
+    pub(crate) fn views(&self, now: Timestamp) -> Vec<NeighbourView> {
+        let view = |(address, e): (&Ipv4Addr, &Entry)| NeighbourView {
+            address: *address,
+            mac: e.mac,
+            age: now.since(e.confirmed),
+            state: match (e.mac, e.due) {
+                (None, _) if e.asked == GIVEN_UP => "failed",
+                (None, _) => "incomplete",
+                (Some(_), Some(_)) => "probing",
+                (Some(_), None) if now.since(e.confirmed) < FRESH => "reachable",
+                (Some(_), None) => "stale",
+            },
+            waiting: e.waiting.len(),
+        };
+        let mut views: Vec<_> = self.entries.iter().map(view).collect();
+        views.sort_by_key(|v| v.address);
+        views
+    }
+
+    fn begin(&mut self, address: Ipv4Addr, now: Timestamp) -> Resolution {
+        if self.entries.len() - self.learned >= self.limit.div_ceil(2) {
+            return Resolution::Full;
+        }
+        self.insert(address, Some(now + RETRY), false, now);
+        self.due.insert((now + RETRY, address));
+        Resolution::Ask
+    }
+
+    fn insert(&mut self, address: Ipv4Addr, due: Option<Timestamp>, learned: bool, now: Timestamp) {
+        let asked = u8::from(due.is_some());
+        let (confirmed, used, waiting) = (now, now, Vec::new());
+        let entry = Entry { mac: None, confirmed, used, asked, due, learned, waiting };
+        self.entries.insert(address, entry);
+        self.next_cleaning.get_or_insert(now + IDLE);
+    }
+
+    fn remove(&mut self, address: Ipv4Addr) -> Vec<Waiting> {
+        let Some(entry) = self.entries.remove(&address) else { return Vec::new() };
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, address));
+        }
+        self.learned -= usize::from(entry.learned);
+        self.queued -= entry.waiting.iter().map(|w| w.frame.len()).sum::<usize>();
+        entry.waiting
+    }
+
+    /// Takes out what nobody has used or heard of for long.
+    fn clean(&mut self, now: Timestamp) {
+        let idle = |e: &Entry| {
+            e.due.is_none() && now.since(e.used) >= IDLE && now.since(e.confirmed) >= IDLE
+        };
+        let old: Vec<_> = self.entries.iter().filter(|(_, e)| idle(e)).map(|(a, _)| *a).collect();
+        for address in old {
+            self.remove(address);
+        }
+        self.next_cleaning = (!self.entries.is_empty()).then(|| now + IDLE / 5);
+    }
+}

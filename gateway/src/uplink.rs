@@ -1,0 +1,131 @@
+//! The way from the uplink: to a session, to a mapping that lets the sender in, or nowhere.
+//!
+//! Nothing reaches an inside host but through [`crate::nat`]: a packet for an inside address
+//! itself is dropped. On an address shared with a kernel, whatever is not the NAT's is left to
+//! the kernel without a word.
+
+use std::net::Ipv4Addr;
+
+use wire::icmp::unreachable;
+use wire::tcp::End;
+use wire::{FrameMut, Timestamp};
+
+use crate::egress::Departure;
+use crate::gateway::{Arrival, Gateway};
+use crate::lan::{load, quoted};
+use crate::output::Output;
+use crate::packet::{Endpoint, L3, Protocol, Transport};
+use crate::report::Problem;
+use crate::rewrite::{self, Rewrite};
+use crate::route::Route;
+use crate::verdict::{DropReason, Side, Verdict};
+
+impl Gateway {
+    pub(crate) fn uplink_packet(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        match self.routes.to(a.packet.dst) {
+            Route::Own(Side::Uplink) => {}
+            Route::Own(Side::Lan) | Route::Via(Side::Lan, _) => {
+                return Err(DropReason::InsideFromOutside);
+            }
+            Route::Multicast => return Err(DropReason::Multicast),
+            Route::Via(Side::Uplink, _) | Route::None => return Err(DropReason::NotForMe),
+        }
+        if !self.routes.is_uplink_source(a.packet.src) {
+            return Err(DropReason::Martian);
+        }
+        let own = a.packet.dst;
+        let shared = self.is_shared(Side::Uplink);
+        match a.packet.transport {
+            Transport::Fragment => self.later_fragment(frame, a, out, now),
+            Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpReply(_) => {
+                self.unmask(frame, a, out, now)
+            }
+            Transport::IcmpError => {
+                self.may_forward(frame, a, Side::Lan, out, now)?;
+                let inside = self.error_inbound(frame, a, own, now)?;
+                self.depart(frame, a, Departure::plain(Side::Lan, inside), out, now)
+            }
+            _ if shared => Err(DropReason::NotOurs),
+            Transport::IcmpRequest(_) => self.local(frame, a, out, now),
+            Transport::IcmpOther => Err(DropReason::IcmpType),
+            Transport::Short => Err(a.short()),
+            Transport::Other => {
+                self.report(frame, a, Problem::Unreachable(unreachable::PROTOCOL), out, now);
+                Err(DropReason::Protocol)
+            }
+        }
+    }
+
+    /// In to an inside host, where a session or a mapping says so.
+    fn unmask(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Result<Verdict, DropReason> {
+        let (protocol, remote, local) = a.packet.flow().ok_or(DropReason::Truncated)?;
+        let load = load(frame, &a.packet);
+        let target = (local.port, remote);
+        let plan = match self.nat.plan_in(protocol, target, load, now) {
+            Ok(plan) => plan,
+            Err(reason) => return Err(self.refuse(frame, a, protocol, target, reason, now)),
+        };
+        self.may_forward(frame, a, Side::Lan, out, now)?;
+        let inside = self.nat.commit_in(protocol, target, plan, load, now)?;
+        rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(inside));
+        self.depart(frame, a, Departure::plain(Side::Lan, inside.address), out, now)
+    }
+
+    /// The reason a packet from outside is dropped for; a SYN is remembered for six seconds.
+    fn refuse(
+        &mut self,
+        frame: &FrameMut<'_>,
+        a: &Arrival,
+        protocol: Protocol,
+        target: (u16, Endpoint),
+        reason: DropReason,
+        now: Timestamp,
+    ) -> DropReason {
+        let ours = self.nat.realm(protocol).mappings.is_ours(target.0);
+        if self.is_shared(Side::Uplink) && !ours {
+            return DropReason::NotOurs;
+        }
+        let opening = match a.packet.transport {
+            Transport::Tcp(_, _, flags) => flags.syn() && !flags.ack() && !flags.rst(),
+            _ => false,
+        };
+        if opening && matches!(reason, DropReason::NoSession | DropReason::Filtered) {
+            let packet = &frame.bytes[L3..a.packet.end()];
+            self.unsolicited.hold(target, a.from, packet, now);
+            return DropReason::UnsolicitedSyn;
+        }
+        reason
+    }
+
+    /// Translates an ICMP error that has come in about a packet that went out; returns the host
+    /// that had sent it.
+    pub(crate) fn error_inbound(
+        &mut self,
+        frame: &mut FrameMut<'_>,
+        a: &mut Arrival,
+        own: Ipv4Addr,
+        now: Timestamp,
+    ) -> Result<Ipv4Addr, DropReason> {
+        let unknown =
+            if self.is_shared(a.side) { DropReason::NotOurs } else { DropReason::BadIcmpError };
+        let quoted = quoted(frame, &a.packet).ok_or(unknown)?;
+        let inside = self.nat.error_in(&quoted, own, now).ok_or(unknown)?;
+        self.counters.icmp_translated += 1;
+        rewrite::quoted(frame.bytes, &a.packet, End::Src, inside);
+        let to = Endpoint::new(inside.address, 0);
+        rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(to));
+        Ok(inside.address)
+    }
+}

@@ -1,0 +1,7 @@
+//! The gateway in in-memory topologies with virtual time, through its public face alone.
+//!
+//! One module a subject; `world` is the harness. `docs/nat.md` names these tests row by row.
+#![allow(unreachable_pub, clippy::unwrap_used)] // the modules are this binary's own
+
+mod walkthrough;
+mod world;

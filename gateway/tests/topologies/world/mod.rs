@@ -1,0 +1,171 @@
+//! A world in memory: a gateway, its clock, and hosts that are only addresses.
+//!
+//! [`World::lan`] and [`World::uplink`] put a packet in and return everything that came out. Each
+//! frame that leaves is checked: every checksum sums up, and every frame in is accounted for.
+#![allow(dead_code, clippy::cast_possible_truncation)] // each test file uses a part of it
+
+pub mod packet;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use gateway::{Collected, Config, Gateway, Side, Verdict};
+use wire::{FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, vnet};
+
+pub use packet::{Pkt, Seen};
+
+pub const LAN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+pub const UPLINK_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+/// The router on the uplink, through which all of the world is reached.
+pub const ROUTER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// The address the NAT masquerades behind.
+pub const OUTSIDE: &str = "203.0.113.2";
+
+pub struct World {
+    pub gateway: Gateway,
+    pub now: Timestamp,
+}
+
+/// What came of one packet.
+pub struct Out {
+    pub verdict: Verdict,
+    /// Every frame that left, the packet itself first.
+    pub frames: Vec<(Side, VnetHeader, Vec<u8>)>,
+}
+
+pub fn config() -> Config {
+    Config::simulated(LAN_MAC, UPLINK_MAC)
+}
+
+/// The hardware address of a host.
+pub fn mac(address: Ipv4Addr) -> MacAddr {
+    let o = address.octets();
+    MacAddr([6, 0, o[0], o[1], o[2], o[3]])
+}
+
+impl World {
+    /// A gateway that knows the hosts 10.100.0.10, .20 and .30, and its router.
+    pub fn new(config: Config) -> Self {
+        let mut world = Self::empty(config);
+        for host in [10, 20, 30] {
+            world.meet(Side::Lan, Ipv4Addr::new(10, 100, 0, host));
+        }
+        world.meet(Side::Uplink, ROUTER);
+        world
+    }
+
+    /// A gateway that has met nobody yet.
+    pub fn empty(config: Config) -> Self {
+        let now = Timestamp::ZERO + Duration::from_secs(1000);
+        Self { gateway: Gateway::new(config, 42), now }
+    }
+
+    /// A host asks for the gateway, which so learns of it.
+    pub fn meet(&mut self, side: Side, host: Ipv4Addr) {
+        let own = match side {
+            Side::Lan => Ipv4Addr::new(10, 100, 0, 1),
+            Side::Uplink => OUTSIDE.parse().unwrap(),
+        };
+        self.put(side, VnetHeader::default(), packet::arp_request(mac(host), host, own));
+    }
+
+    pub fn lan(&mut self, packet: &Pkt) -> Out {
+        self.put(Side::Lan, packet.vnet, packet.frame(LAN_MAC, mac(packet.src)))
+    }
+
+    pub fn uplink(&mut self, packet: &Pkt) -> Out {
+        self.put(Side::Uplink, packet.vnet, packet.frame(UPLINK_MAC, mac(ROUTER)))
+    }
+
+    pub fn put(&mut self, side: Side, vnet: VnetHeader, frame: Vec<u8>) -> Out {
+        let mut memory = vnet.to_bytes().to_vec();
+        memory.extend(frame);
+        let mut extra = Collected::default();
+        let mut view = FrameMut::new(&mut memory, None).unwrap();
+        let verdict = match side {
+            Side::Lan => self.gateway.from_lan(&mut view, &mut extra, self.now),
+            Side::Uplink => self.gateway.from_uplink(&mut view, &mut extra, self.now),
+        };
+        let left = match verdict {
+            Verdict::Lan => Some(Side::Lan),
+            Verdict::Uplink => Some(Side::Uplink),
+            _ => None,
+        };
+        let vnet = view.vnet();
+        let mut frames: Vec<_> =
+            left.map(|side| (side, vnet, memory[vnet::LEN..].to_vec())).into_iter().collect();
+        frames.extend(extra.0);
+        self.check(&frames);
+        Out { verdict, frames }
+    }
+
+    /// Lets time pass, a tick each second at the most.
+    pub fn pass(&mut self, span: Duration) -> Vec<(Side, VnetHeader, Vec<u8>)> {
+        let end = self.now + span;
+        let mut all = Collected::default();
+        while self.now < end {
+            let next = self.gateway.tick(&mut all, self.now).unwrap_or(end);
+            let step = self.now + Duration::from_secs(1);
+            self.now = next.max(self.now + Duration::from_millis(1)).min(step).min(end);
+        }
+        self.gateway.tick(&mut all, self.now);
+        self.check(&all.0);
+        all.0
+    }
+
+    /// Lets time pass without a tick.
+    pub fn jump(&mut self, span: Duration) {
+        self.now = self.now + span;
+    }
+
+    fn check(&self, frames: &[(Side, VnetHeader, Vec<u8>)]) {
+        for (side, vnet, frame) in frames {
+            packet::check_sums(*vnet, frame);
+            let from = if *side == Side::Lan { LAN_MAC } else { UPLINK_MAC };
+            assert_eq!(frame[6..12], from.0, "frames leave with the gateway's address");
+        }
+        let counters = self.gateway.counters();
+        assert_eq!(counters.lan_in + counters.uplink_in, counters.accounted());
+    }
+
+    pub fn sessions(&self) -> Vec<gateway::SessionView> {
+        self.gateway.sessions(gateway::Cursor::default(), usize::MAX, self.now).0
+    }
+}
+
+impl Out {
+    /// The one frame that left, as values.
+    #[track_caller]
+    pub fn one(&self) -> Seen {
+        assert_eq!(self.frames.len(), 1, "{:?}, not one frame: {}", self.verdict, self.lines());
+        Seen::of(&self.frames[0].2)
+    }
+
+    /// The one frame that left, on this side.
+    #[track_caller]
+    pub fn on(&self, side: Side) -> Seen {
+        let seen = self.one();
+        assert_eq!(self.frames[0].0, side, "{}", self.lines());
+        seen
+    }
+
+    #[track_caller]
+    pub fn dropped(&self) -> gateway::DropReason {
+        match self.verdict {
+            Verdict::Drop(reason) => reason,
+            other => panic!("{other:?}, not dropped: {}", self.lines()),
+        }
+    }
+
+    pub fn lines(&self) -> String {
+        let line =
+            |f: &(Side, VnetHeader, Vec<u8>)| format!("{}: {}", f.0, wire::Summary::new(&f.2));
+        self.frames.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The IP packet of a frame, without padding.
+pub fn ip(frame: &[u8]) -> &[u8] {
+    let total = usize::from(Ipv4::parse(&frame[14..]).unwrap().total_len());
+    &frame[14..14 + total]
+}
