@@ -1,1 +1,29 @@
-//! ns
+//! Network namespaces, veth pairs, addresses and routes; no program is started for any of it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`plan`] | which steps build a topology: pure |
+//! | [`apply`] | the steps, done over rtnetlink; whatever fails, nothing is left behind |
+//! | [`namespace`] | anonymous and named namespaces, and which of them are ours |
+//! | [`directory`] | where names live: `/run/netns`, or a private one without root |
+//! | [`user`] | entering a user namespace, before threads start |
+//! | [`link`] | links of a namespace: listing, deleting, up and down |
+//! | [`watch`] | links that come, go, and change |
+
+pub mod apply;
+pub mod directory;
+mod error;
+pub mod link;
+mod message;
+pub mod namespace;
+mod netlink;
+pub mod plan;
+pub mod user;
+pub mod watch;
+
+pub use apply::{Applied, Observer, apply};
+pub use directory::Directory;
+pub use error::{Error, Result};
+pub use link::Link;
+pub use namespace::{Identity, Namespace};
+pub use plan::{End, NsId, Plan, Step};

@@ -1,0 +1,229 @@
+//! A plan, carried out. Called by `lab`; runs on a thread of its own, which hops from namespace to
+//! namespace and ends afterwards.
+//!
+//! Consecutive requests of one namespace go to the kernel in one batch. Everything made is held by
+//! a guard from the moment it exists: when a step fails, or the observer wants to stop, what was
+//! made is gone when `apply` returns.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns};
+
+use crate::directory::Directory;
+use crate::error::{Doing, Error, Result};
+use crate::message::{self, Request};
+use crate::namespace::{Identity, Namespace};
+use crate::netlink::{Netlink, errno};
+use crate::plan::{NsId, Plan, Room, Step};
+
+/// Who is told of what happens.
+pub trait Observer: Send {
+    /// About to make this named namespace: write it down. An error stops the work.
+    ///
+    /// # Errors
+    /// Whatever kept it from being written down.
+    fn recording(&mut self, identity: &Identity) -> io::Result<()>;
+    /// `done` steps of `total` are done. False stops the work, and undoes it.
+    fn progress(&mut self, done: usize, total: usize) -> bool;
+}
+
+/// The namespaces of a plan, in the order of their [`NsId`]; dropping it removes the names. One
+/// that was there before is None.
+#[derive(Debug)]
+pub struct Applied {
+    namespaces: Vec<Option<Namespace>>,
+}
+
+impl Applied {
+    /// Takes a namespace out, which is then the caller's.
+    pub fn take(&mut self, ns: NsId) -> Option<Namespace> {
+        self.namespaces.get_mut(ns.0)?.take()
+    }
+}
+
+/// Carries out `plan`. Names go to `directory`; `existing` are the descriptors of
+/// [`Room::Existing`], in their order.
+///
+/// # Errors
+/// The first step that failed; everything made before it is undone.
+pub fn apply(
+    plan: &Plan,
+    directory: &Directory,
+    existing: &[BorrowedFd<'_>],
+    observer: &mut dyn Observer,
+) -> Result<Applied> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("apply".into())
+            .spawn_scoped(scope, || Apply::new(plan, directory, existing, observer)?.run())
+            .doing(|| "starting a thread".into())?
+            .join()
+            .unwrap_or_else(|_| {
+                Err(Error::Io {
+                    what: "building the namespaces".into(),
+                    source: io::Error::other("the thread panicked"),
+                })
+            })
+    })
+}
+
+enum Held {
+    No,
+    Made(Namespace),
+    Borrowed(OwnedFd),
+}
+
+struct Apply<'a> {
+    plan: &'a Plan,
+    directory: &'a Directory,
+    observer: &'a mut dyn Observer,
+    held: Vec<Held>,
+    home: Option<NsId>,
+    /// Requests for `home` not sent yet, and the step each belongs to.
+    pending: Vec<(Request, usize)>,
+}
+
+impl<'a> Apply<'a> {
+    fn new(
+        plan: &'a Plan,
+        directory: &'a Directory,
+        existing: &[BorrowedFd<'_>],
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self> {
+        let mut given = existing.iter();
+        let mut held = Vec::with_capacity(plan.namespaces().len());
+        for room in plan.namespaces() {
+            held.push(match room {
+                Room::Named(_) | Room::Anonymous => Held::No,
+                Room::Existing(name) => {
+                    let what = || format!("holding the namespace {name}");
+                    let fd = given.next().ok_or_else(|| io::Error::from(Errno::ENOENT));
+                    Held::Borrowed(fd.and_then(|fd| fd.try_clone_to_owned()).doing(what)?)
+                }
+            });
+        }
+        Ok(Self { plan, directory, observer, held, home: None, pending: Vec::new() })
+    }
+
+    fn run(mut self) -> Result<Applied> {
+        let total = self.plan.steps().len();
+        for (place, step) in self.plan.steps().iter().enumerate() {
+            self.step(place, step)?;
+            if !self.observer.progress(place + 1, total) {
+                return Err(Error::Interrupted);
+            }
+        }
+        self.flush()?;
+        let namespaces = self.held.drain(..).map(|held| match held {
+            Held::Made(namespace) => Some(namespace),
+            Held::No | Held::Borrowed(_) => None,
+        });
+        Ok(Applied { namespaces: namespaces.collect() })
+    }
+
+    fn step(&mut self, place: usize, step: &Step) -> Result<()> {
+        if let Step::Namespace(ns) = step {
+            self.flush()?;
+            self.home = Some(*ns);
+            let made = match &self.plan.namespaces()[ns.0] {
+                Room::Named(name) => {
+                    let observer = &mut *self.observer;
+                    Namespace::named_here(self.directory, name, |id| observer.recording(id))?
+                }
+                _ => Namespace::anonymous_here()
+                    .doing(|| format!("making {}", self.plan.label(*ns)))?,
+            };
+            self.held[ns.0] = Held::Made(made);
+            return Ok(());
+        }
+        self.go(step.ns())?;
+        let request = match step {
+            Step::Namespace(_) => return Ok(()),
+            Step::Sysctl { key, value, .. } => return self.sysctl(key, value),
+            Step::Veth { a, b, mtu } => message::veth(a, b, self.fd(b.ns)?.as_raw_fd(), *mtu),
+            Step::Up { index, .. } => message::set_up(*index, true),
+            Step::Address { index, address, prefix, .. } => {
+                message::address(*index, *address, *prefix)
+            }
+            Step::DefaultRoute { index, via, .. } => message::default_route(*index, *via),
+        };
+        self.pending.push((request, place));
+        Ok(())
+    }
+
+    fn fd(&self, ns: NsId) -> Result<BorrowedFd<'_>> {
+        match &self.held[ns.0] {
+            Held::Made(namespace) => Ok(namespace.as_fd()),
+            Held::Borrowed(fd) => Ok(fd.as_fd()),
+            Held::No => Err(io::Error::from(Errno::ENOENT))
+                .doing(|| format!("{} is used before it is made", self.plan.label(ns))),
+        }
+    }
+
+    /// Moves the thread to `ns`, after the work for the old place is done.
+    fn go(&mut self, ns: NsId) -> Result<()> {
+        if self.home == Some(ns) {
+            return Ok(());
+        }
+        self.flush()?;
+        setns(self.fd(ns)?, CloneFlags::CLONE_NEWNET)
+            .doing(|| format!("entering {}", self.plan.label(ns)))?;
+        self.home = Some(ns);
+        Ok(())
+    }
+
+    /// Settings are files, and are there or not; the thread's own namespace is what they show.
+    fn sysctl(&mut self, key: &str, value: &str) -> Result<()> {
+        self.flush()?;
+        match std::fs::write(format!("/proc/sys/net/{key}"), value) {
+            Err(e) if matches!(e.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::EROFS)) => {
+                tracing::debug!("net/{key} left as it is: {e}");
+                Ok(())
+            }
+            other => other.doing(|| format!("setting net/{key} to {value}")),
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (requests, places): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
+        let home = self.home.map_or("a namespace", |ns| self.plan.label(ns));
+        let mut netlink = Netlink::open().doing(|| format!("opening netlink in {home}"))?;
+        netlink.run(&requests).map_err(|refused| {
+            let step = places.get(refused.place).and_then(|place| self.plan.steps().get(*place));
+            if matches!(step, Some(Step::Veth { .. }))
+                && errno(&refused.error) == Some(nix::libc::EOPNOTSUPP)
+            {
+                return Error::NoVeth;
+            }
+            let what = step.map_or_else(|| format!("configuring {home}"), |s| self.describe(s));
+            Error::Io { what, source: refused.error }
+        })
+    }
+
+    fn describe(&self, step: &Step) -> String {
+        let label = |ns: &NsId| self.plan.label(*ns);
+        match step {
+            Step::Namespace(ns) => format!("making {}", label(ns)),
+            Step::Sysctl { ns, key, .. } => format!("setting net/{key} in {}", label(ns)),
+            Step::Veth { a, b, .. } => format!(
+                "making the veth pair {} in {} and {} in {}",
+                a.name,
+                label(&a.ns),
+                b.name,
+                label(&b.ns)
+            ),
+            Step::Up { ns, index } => format!("setting interface {index} of {} up", label(ns)),
+            Step::Address { ns, address, prefix, .. } => {
+                format!("giving {} the address {address}/{prefix}", label(ns))
+            }
+            Step::DefaultRoute { ns, via, .. } => {
+                format!("setting the default route of {} by {via}", label(ns))
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Links of a namespace: listing, deleting, up and down. Called by `lab` while it runs; each call
+//! opens a socket of its own inside the namespace.
+
+use std::os::fd::BorrowedFd;
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use sys::netns::inside;
+
+use crate::error::{Doing, Result};
+use crate::message::{self, Request};
+use crate::netlink::Netlink;
+
+/// A link as the kernel tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index in its namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its address, where it has an Ethernet one.
+    pub mac: Option<[u8; 6]>,
+    /// The largest packet it carries.
+    pub mtu: u32,
+    /// Set up by its owner.
+    pub up: bool,
+    /// Up, and so is the other end.
+    pub carrier: bool,
+}
+
+impl Link {
+    pub(crate) fn from_message(message: &LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            name: String::new(),
+            mac: None,
+            mtu: 0,
+            up: flags.contains(LinkFlags::Up),
+            carrier: flags.contains(LinkFlags::LowerUp),
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok(),
+                _ => {}
+            }
+        }
+        link
+    }
+}
+
+/// Every link of the namespace.
+///
+/// # Errors
+/// When the namespace cannot be entered or the kernel refuses.
+pub fn list(netns: BorrowedFd<'_>) -> Result<Vec<Link>> {
+    inside(netns, || {
+        let mut links = Vec::new();
+        Netlink::open()?.dump(&message::get_links(), |item| {
+            if let RouteNetlinkMessage::NewLink(link) = item {
+                links.push(Link::from_message(&link));
+            }
+        })?;
+        Ok(links)
+    })
+    .doing(|| "listing the links of a namespace".into())
+}
+
+/// Deletes a link; of a veth pair both ends go.
+///
+/// # Errors
+/// When there is no such link or the kernel refuses.
+pub fn delete(netns: BorrowedFd<'_>, index: u32) -> Result<()> {
+    one(netns, message::delete_link(index), || format!("deleting link {index}"))
+}
+
+/// Sets a link up or down.
+///
+/// # Errors
+/// When there is no such link or the kernel refuses.
+pub fn set_up(netns: BorrowedFd<'_>, index: u32, up: bool) -> Result<()> {
+    let word = if up { "up" } else { "down" };
+    one(netns, message::set_up(index, up), || format!("setting link {index} {word}"))
+}
+
+fn one(netns: BorrowedFd<'_>, request: Request, what: impl FnOnce() -> String) -> Result<()> {
+    inside(netns, move || Netlink::open()?.run(&[request]).map_err(|refused| refused.error))
+        .doing(what)
+}

@@ -1,0 +1,125 @@
+//! Steps as rtnetlink messages: pure, one function a message.
+
+use std::net::Ipv4Addr;
+use std::os::fd::RawFd;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::plan::End;
+
+/// A request to the kernel and the flags it is sent with.
+#[derive(Debug)]
+pub(crate) struct Request {
+    body: RouteNetlinkMessage,
+    flags: u16,
+}
+
+impl Request {
+    fn create(body: RouteNetlinkMessage) -> Self {
+        Self { body, flags: NLM_F_CREATE | NLM_F_EXCL }
+    }
+
+    fn change(body: RouteNetlinkMessage) -> Self {
+        Self { body, flags: 0 }
+    }
+
+    /// Its bytes, asking for an acknowledgement under `sequence`.
+    pub(crate) fn to_bytes(&self, sequence: u32, extra: u16) -> Vec<u8> {
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | self.flags | if extra == 0 { NLM_F_ACK } else { extra };
+        header.sequence_number = sequence;
+        let mut message =
+            NetlinkMessage::new(header, NetlinkPayload::InnerMessage(self.body.clone()));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        bytes
+    }
+}
+
+/// A veth pair: `a` in the namespace of the socket, `b` in the namespace `b_ns`.
+pub(crate) fn veth(a: &End, b: &End, b_ns: RawFd, mtu: u32) -> Request {
+    let mut peer = end(b, mtu);
+    peer.attributes.push(LinkAttribute::NetNsFd(b_ns));
+    let mut link = end(a, mtu);
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    Request::create(RouteNetlinkMessage::NewLink(link))
+}
+
+fn end(end: &End, mtu: u32) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header.index = end.index;
+    link.attributes.push(LinkAttribute::IfName(end.name.clone()));
+    link.attributes.push(LinkAttribute::Mtu(mtu));
+    if let Some(mac) = end.mac {
+        link.attributes.push(LinkAttribute::Address(mac.to_vec()));
+    }
+    link
+}
+
+/// An interface up or down.
+pub(crate) fn set_up(index: u32, up: bool) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link.header.change_mask = LinkFlags::Up;
+    if up {
+        link.header.flags = LinkFlags::Up;
+    }
+    Request::change(RouteNetlinkMessage::SetLink(link))
+}
+
+/// An interface away; of a veth pair both ends go.
+pub(crate) fn delete_link(index: u32) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    Request::change(RouteNetlinkMessage::DelLink(link))
+}
+
+/// Every link of the namespace.
+pub(crate) fn get_links() -> Request {
+    Request::change(RouteNetlinkMessage::GetLink(LinkMessage::default()))
+}
+
+/// An address on an interface.
+pub(crate) fn address(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = index;
+    message.header.prefix_len = prefix;
+    message.header.scope = AddressScope::Universe;
+    message.attributes.push(AddressAttribute::Local(address.into()));
+    message.attributes.push(AddressAttribute::Address(address.into()));
+    if prefix < 31 {
+        let host_bits = u32::MAX >> prefix;
+        let broadcast = Ipv4Addr::from(u32::from(address) | host_bits);
+        message.attributes.push(AddressAttribute::Broadcast(broadcast));
+    }
+    Request::create(RouteNetlinkMessage::NewAddress(message))
+}
+
+/// The default route by `via` out of the interface.
+pub(crate) fn default_route(index: u32, via: Ipv4Addr) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(via)));
+    message.attributes.push(RouteAttribute::Oif(index));
+    Request::create(RouteNetlinkMessage::NewRoute(message))
+}

@@ -1,0 +1,155 @@
+//! A synchronous rtnetlink socket, of the namespace its thread was in when it was opened.
+//!
+//! Requests go out many at a time; the kernel works through them in order and acknowledges each.
+//! When one fails, the first failure is told, with the kernel's own words for it where it has
+//! some (NETLINK_EXT_ACK).
+
+use std::io;
+
+use netlink_packet_core::{NLM_F_DUMP, NetlinkMessage, NetlinkPayload, NlasIterator};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use crate::message::Request;
+
+/// Requests sent in one go. Their acknowledgements wait in the socket's receive buffer (208 KiB
+/// by default, under 1 KiB each), so this many always fit.
+pub(crate) const BATCH: usize = 64;
+
+/// NLMSGERR_ATTR_MSG: the kernel's explanation.
+const EXPLANATION: u16 = 1;
+/// The length of a netlink header, which an error carries back before its attributes.
+const HEADER: usize = 16;
+
+/// A request that failed: its place in the batch, and why.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) place: usize,
+    pub(crate) error: io::Error,
+}
+
+/// An open socket.
+pub(crate) struct Netlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Netlink {
+    /// Opens a socket in the network namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // Both only make errors shorter and clearer; kernels before 4.12 do without.
+        let _ = socket.set_cap_ack(true);
+        let _ = socket.set_ext_ack(true);
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    /// Sends `requests`, in order, and waits for every acknowledgement.
+    pub(crate) fn run(&mut self, requests: &[Request]) -> Result<(), Refused> {
+        for (round, some) in requests.chunks(BATCH).enumerate() {
+            self.run_some(some).map_err(|refused| Refused {
+                place: refused.place + round * BATCH,
+                error: refused.error,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn run_some(&mut self, requests: &[Request]) -> Result<(), Refused> {
+        let first = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            bytes.extend(request.to_bytes(self.sequence, 0));
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        let whole = |error| Refused { place: 0, error };
+        self.socket.send(&bytes, 0).map_err(whole)?;
+        let mut waiting = requests.len();
+        let mut failed: Option<Refused> = None;
+        while waiting > 0 {
+            let (datagram, _) = self.socket.recv_from_full().map_err(whole)?;
+            for message in messages(&datagram) {
+                let message = message.map_err(whole)?;
+                let NetlinkPayload::Error(answer) = &message.payload else { continue };
+                waiting -= 1;
+                if answer.code.is_some() && failed.is_none() {
+                    let place = message.header.sequence_number.wrapping_sub(first) as usize;
+                    failed = Some(Refused { place, error: explain(answer) });
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Sends one request for a list and hands each item to `item`.
+    pub(crate) fn dump(
+        &mut self,
+        request: &Request,
+        mut item: impl FnMut(RouteNetlinkMessage),
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.socket.send(&request.to_bytes(self.sequence, NLM_F_DUMP), 0)?;
+        loop {
+            let (datagram, _) = self.socket.recv_from_full()?;
+            for message in messages(&datagram) {
+                match message?.payload {
+                    NetlinkPayload::Done(_) => return Ok(()),
+                    NetlinkPayload::Error(answer) => return Err(explain(&answer)),
+                    NetlinkPayload::InnerMessage(inner) => item(inner),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The messages of a datagram.
+pub(crate) fn messages(
+    datagram: &[u8],
+) -> impl Iterator<Item = io::Result<NetlinkMessage<RouteNetlinkMessage>>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        if rest.len() < HEADER {
+            return None;
+        }
+        let parsed = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
+        let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        rest = rest.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
+        Some(parsed.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string())))
+    })
+}
+
+fn explain(answer: &netlink_packet_core::ErrorMessage) -> io::Error {
+    let error = answer.to_io();
+    let attributes = answer.header.get(HEADER..).unwrap_or_default();
+    let words = NlasIterator::new(attributes)
+        .map_while(Result::ok)
+        .find(|attribute| attribute.kind() == EXPLANATION)
+        .map(|attribute| {
+            String::from_utf8_lossy(attribute.value()).trim_end_matches('\0').to_owned()
+        });
+    match words {
+        Some(words) if !words.is_empty() => {
+            io::Error::new(error.kind(), Explained { error, words })
+        }
+        _ => error,
+    }
+}
+
+/// An errno with the kernel's explanation.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}: {error}")]
+pub(crate) struct Explained {
+    pub(crate) error: io::Error,
+    words: String,
+}
+
+/// The errno of an error, explained or not.
+pub(crate) fn errno(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| {
+        error.get_ref()?.downcast_ref::<Explained>().and_then(|e| e.error.raw_os_error())
+    })
+}

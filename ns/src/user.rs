@@ -1,0 +1,100 @@
+//! Entering a user namespace, so that a lab needs no root. Called by the command first of all: the
+//! kernel allows it to a process of one thread only.
+//!
+//! The caller becomes root of a user namespace of its own, with a mount namespace beside it in
+//! which nothing it mounts is seen from outside. Everything a lab makes then belongs to the
+//! process and vanishes with it.
+
+use std::io;
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getgid, getuid};
+
+use crate::error::{Doing, Error, Result};
+
+/// By what right the process can make namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// It may make them, and name them in `/run/netns`.
+    Root,
+    /// It may not, outside a user namespace of its own.
+    Ordinary,
+}
+
+/// Which of the two this process has: root is who may make a network namespace and mount.
+#[must_use]
+pub fn privilege() -> Privilege {
+    let probe = std::thread::scope(|scope| {
+        scope
+            .spawn(|| unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS))
+            .join()
+            .unwrap_or(Err(nix::errno::Errno::EPERM))
+    });
+    if probe.is_ok() && nix::unistd::geteuid().is_root() && maps_everyone() {
+        Privilege::Root
+    } else {
+        Privilege::Ordinary
+    }
+}
+
+/// Whether this is the host's user namespace, or one that stands in for it (a container's, with a
+/// range of users), and not one that holds a single user.
+fn maps_everyone() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
+        map.lines()
+            .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
+            .sum::<u64>()
+            > 1
+    })
+}
+
+/// Makes the process root of a user namespace and a mount namespace of its own.
+///
+/// # Errors
+/// [`Error::NoPrivilege`] when the system forbids it, with what to change.
+pub fn enter() -> Result<()> {
+    let (uid, gid) = (getuid(), getgid());
+    let refused = |source: io::Error| Error::NoPrivilege { mend: mend(), source };
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|e| refused(e.into()))?;
+    std::fs::write("/proc/self/setgroups", "deny").map_err(refused)?;
+    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1")).map_err(refused)?;
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1")).map_err(refused)?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(|e| refused(e.into()))?;
+    // A user namespace may be had and still be worth nothing (AppArmor): ask before building.
+    std::thread::scope(|scope| scope.spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join())
+        .unwrap_or(Err(nix::errno::Errno::EPERM))
+        .map_err(|e| refused(e.into()))
+}
+
+/// What forbids user namespaces here, as far as the system says.
+fn mend() -> String {
+    let setting = |path: &str| std::fs::read_to_string(path).ok().map(|s| s.trim().to_owned());
+    let is = |path: &str, value: &str| setting(path).as_deref() == Some(value);
+    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        "run as root, or set kernel.unprivileged_userns_clone=1".into()
+    } else if is("/proc/sys/user/max_user_namespaces", "0") {
+        "run as root, or raise user.max_user_namespaces above 0".into()
+    } else if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        "run as root, or set kernel.apparmor_restrict_unprivileged_userns=0".into()
+    } else {
+        "run as root, or allow user namespaces (a container needs --privileged, or CAP_SYS_ADMIN \
+         and CAP_NET_ADMIN with seccomp allowing unshare)"
+            .into()
+    }
+}
+
+/// Raises the soft limit of open files to the hard one: a lab holds a descriptor a namespace.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn raise_open_files() -> Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).doing(|| "reading the limit of open files".into())?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+        .doing(|| format!("raising the limit of open files to {hard}"))?;
+    Ok(hard)
+}
