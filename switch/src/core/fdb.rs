@@ -90,7 +90,7 @@ impl Fdb {
         let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         Self {
             config,
-            secrets: [secret(), secret() | 1],
+            secrets: [secret() | 1, secret() | 1],
             keys: zeros(slots),
             values: zeros(slots),
             share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
@@ -327,17 +327,24 @@ impl Fdb {
             && now.as_secs().saturating_sub(value.seen()) >= self.config.ageing.as_secs()
     }
 
-    /// A folded multiplication with two secrets: nobody outside can choose addresses that crowd
-    /// into one window.
+    /// Where a key's window begins. Two folded multiplications with secrets: nobody outside can
+    /// choose addresses that crowd into one window. (One is not enough: addresses counted up would
+    /// make an arithmetic progression of slots, which bunches for some secrets.)
     fn start(&self, key: u64) -> usize {
-        let product = u128::from(key ^ self.secrets[0]) * u128::from(self.secrets[1]);
-        let folded = (product >> 64) ^ product;
-        usize::try_from(folded & 0xffff_ffff).unwrap_or(0) & (self.keys.len() - 1)
+        let once = fold(key ^ self.secrets[0], self.secrets[1]);
+        let twice = fold(once ^ self.secrets[1], self.secrets[0]);
+        usize::try_from(twice & 0xffff_ffff).unwrap_or(0) & (self.keys.len() - 1)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
         self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are kept, folded into one")]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// A number that no other process knows; the standard library's own hash is keyed the same way.
