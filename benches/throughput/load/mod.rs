@@ -1,0 +1,14 @@
+//! The load generators, the same for every forwarder. Each runs in threads inside two nodes and
+//! returns what it saw; none knows which forwarder is between them.
+//!
+//! | module | load |
+//! |---|---|
+//! | [`tcp`] | bulk TCP, one-byte request/response, short connections |
+//! | [`frames`] | raw frames, flat out or paced |
+//! | [`ping`] | ICMP echo, flood and paced |
+//! | [`udp`] | UDP flat out, and who lost what |
+
+pub mod frames;
+pub mod ping;
+pub mod tcp;
+pub mod udp;
