@@ -5,6 +5,8 @@
 
 mod cli;
 mod cmd;
+mod node;
+mod say;
 
 use std::process::ExitCode;
 

@@ -35,18 +35,18 @@ pub struct Route {
 pub enum Error {
     /// Neither kind of socket may be opened.
     #[error(
-        "cannot open an ICMP socket: {0}: run as root, or let your group in with the sysctl \
-         net.ipv4.ping_group_range"
+        "cannot open an ICMP socket (run as root, or let your group in with the sysctl \
+         net.ipv4.ping_group_range)"
     )]
     Open(#[source] io::Error),
     /// An option was refused.
-    #[error("cannot {0}: {1}")]
+    #[error("cannot {0}")]
     Option(String, #[source] io::Error),
     /// The kernel has no way to the destination.
-    #[error("cannot send to {0}: {1}")]
+    #[error("cannot send to {0}")]
     Send(Ipv4Addr, #[source] io::Error),
     /// The socket failed.
-    #[error("cannot receive: {0}")]
+    #[error("cannot receive")]
     Receive(#[source] io::Error),
 }
 

@@ -18,6 +18,9 @@ const REMEMBERED: usize = 65_536;
 const FLOOD_WINDOW: u64 = 64;
 const FLOOD_PAUSE: Duration = Duration::from_millis(10);
 
+/// How long ping waits where nothing ever came back (MAXWAIT).
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// What to send, how often, for how long.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -25,8 +28,9 @@ pub struct Options {
     pub count: Option<u64>,
     /// From one probe to the next.
     pub interval: Duration,
-    /// How long an answer may take.
-    pub wait: Duration,
+    /// How long an answer may take. None: as long as ping waits for the last ones, 10 s where
+    /// nothing came back yet, else twice the longest round trip and no less than the interval.
+    pub wait: Option<Duration>,
     /// The whole run ends then.
     pub deadline: Option<Duration>,
     /// Bytes of payload.
@@ -40,7 +44,7 @@ impl Default for Options {
         Self {
             count: None,
             interval: Duration::from_secs(1),
-            wait: Duration::from_secs(10),
+            wait: None,
             deadline: None,
             size: 56,
             flood: false,
@@ -171,7 +175,7 @@ impl Session {
         let outstanding = self.stats.sent - self.stats.received;
         let all_sent = self.options.count.is_some_and(|count| self.stats.sent >= count);
         let next = if all_sent {
-            let over = self.last_sent + self.options.wait;
+            let over = self.last_sent + self.patience();
             // An error about the last probe answers it as finally as a reply.
             if outstanding <= self.stats.errors || over <= now {
                 return Action::Done;
@@ -186,6 +190,13 @@ impl Session {
             at
         };
         Action::Wait(end.map_or(next, |end| end.min(next)))
+    }
+
+    /// How long after the last probe the missing answers are waited for.
+    fn patience(&self) -> Duration {
+        let longest = self.stats.round_trips.iter().max();
+        let usual = longest.map_or(SILENCE, |rtt| (*rtt * 2).max(self.options.interval));
+        self.options.wait.unwrap_or(usual)
     }
 
     fn next_send(&self, outstanding: u64) -> Timestamp {
@@ -257,7 +268,7 @@ impl Session {
         }
         let number = self.number(seq)?;
         let at = usize::try_from(number - self.first).ok()?;
-        let wait = self.options.wait;
+        let wait = self.options.wait.unwrap_or(SILENCE);
         let probe = self.probes.get_mut(at)?;
         let rtt = now.since(probe.at);
         let note = if !sound {

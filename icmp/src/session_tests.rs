@@ -41,7 +41,7 @@ fn two_probes_a_second_apart_and_it_is_over() {
     assert_eq!(note(s.received(&reply(1), PEER, Some(64), at(5))), Note::Plain);
     assert_eq!(s.due(at(1000)), Action::Send(2));
     s.sent(at(1000));
-    assert_eq!(s.due(at(1001)), Action::Wait(at(11_000)));
+    assert_eq!(s.due(at(1001)), Action::Wait(at(2000)), "answered before: an interval more");
     s.received(&reply(2), PEER, Some(64), at(1002));
     assert_eq!(s.due(at(1003)), Action::Done);
     assert_eq!((s.stats().sent, s.stats().received), (2, 2));

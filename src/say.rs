@@ -1,0 +1,23 @@
+//! Standard output that does not mind being closed: `uswitch … | head` is no error.
+
+use std::io::{ErrorKind, Write};
+
+/// A line.
+pub(crate) fn line(text: &str) {
+    write(&format!("{text}\n"));
+}
+
+/// Part of a line, shown at once.
+pub(crate) fn part(text: &str) {
+    write(text);
+}
+
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever was reading has what they wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => eprintln!("uswitch: cannot write: {error}"),
+        Ok(()) => {}
+    }
+}
