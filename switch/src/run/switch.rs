@@ -57,10 +57,10 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The packet sockets could not be opened.
-    #[error("the switch cannot open its packet sockets: {0}")]
+    #[error("the switch cannot open its packet sockets")]
     Open(#[source] io::Error),
     /// A thread could not be started.
-    #[error("the switch cannot start a worker: {0}")]
+    #[error("the switch cannot start a worker")]
     Thread(#[source] io::Error),
     /// There is no more room for ports.
     #[error("the switch has all the {} ports it can have", PortId::MAX)]
