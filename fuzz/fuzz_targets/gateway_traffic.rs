@@ -1,0 +1,242 @@
+//! Any interleaving of packets from both sides, fragments, ICMP errors, ARP and time.
+//!
+//! No inside address leaves by the uplink, nothing that leaves has a wrong header checksum, an
+//! answer to what left comes back to who sent it, and the tables keep their bounds.
+
+#![no_main]
+
+use std::net::Ipv4Addr;
+
+use gateway::{Collected, Config, Gateway, Side, Verdict};
+use libfuzzer_sys::fuzz_target;
+use wire::{Ethernet, FrameMut, Icmp, Ipv4, MacAddr, Timestamp, VnetHeader, icmp, tcp, udp, vnet};
+
+const LAN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const UPLINK: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+const SESSIONS: u32 = 32;
+
+/// What a step does: kind, who, to whom, ports, flags, and the bytes that follow.
+type Step = (u8, u8, u8, u8, u8, Vec<u8>);
+
+/// An inside host's address and hardware address.
+fn host(who: u8) -> (Ipv4Addr, MacAddr) {
+    let who = who % 4 + 10;
+    (Ipv4Addr::new(10, 100, 0, who), MacAddr([2, 0, 0, 0, 1, who]))
+}
+
+fn remote(whom: u8) -> Ipv4Addr {
+    match whom % 8 {
+        0 => OUTSIDE,
+        1 => Ipv4Addr::new(10, 100, 0, 1),
+        2 => host(whom).0,
+        3 => Ipv4Addr::from(u32::from(whom) << 24 | 1),
+        n => Ipv4Addr::new(8, 8, 8, n),
+    }
+}
+
+/// `[vnet | Ethernet | IPv4 | transport]` with sums that hold.
+fn packet(
+    (to, from): (MacAddr, MacAddr),
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    (protocol, fragment, ttl): (u8, u16, u8),
+    transport: &[u8],
+) -> Vec<u8> {
+    let mut memory = vec![0; vnet::LEN];
+    memory.extend([&to.0[..], &from.0, &[8, 0]].concat());
+    let total = u16::try_from(20 + transport.len()).unwrap();
+    let mut header = vec![0x45, 0];
+    header.extend(total.to_be_bytes());
+    header.extend([7, 7]);
+    header.extend(fragment.to_be_bytes());
+    header.extend([ttl, protocol, 0, 0]);
+    header.extend(src.octets());
+    header.extend(dst.octets());
+    header.extend(transport);
+    if let Ok(mut ip) = Ipv4::parse_quoted(&mut header[..]) {
+        ip.fill_checksum();
+    }
+    memory.extend(header);
+    memory
+}
+
+/// A transport header with its checksum, and `rest` behind it.
+fn transport(
+    protocol: u8,
+    ports: (u16, u16),
+    flags: u8,
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    rest: &[u8],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match protocol {
+        1 => {
+            bytes.extend([if flags & 1 == 0 { 8 } else { 0 }, 0, 0, 0]);
+            bytes.extend(ports.0.to_be_bytes());
+            bytes.extend([0, 1]);
+            bytes.extend(rest);
+            icmp::fill_checksum(&mut bytes);
+        }
+        6 => {
+            bytes.extend([ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat());
+            bytes.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+            bytes.extend(rest);
+            tcp::fill_checksum(&mut bytes, src, dst);
+        }
+        _ => {
+            bytes.extend([ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat());
+            bytes.extend(u16::try_from(8 + rest.len()).unwrap().to_be_bytes());
+            bytes.extend([0, 0]);
+            bytes.extend(rest);
+            udp::fill_checksum(&mut bytes, src, dst);
+        }
+    }
+    bytes
+}
+
+/// What holds for every frame that leaves.
+fn left(side: Side, frame: &[u8]) {
+    let ethernet = Ethernet::parse(frame).expect("a runt left");
+    if ethernet.ethertype() != 0x0800 {
+        return;
+    }
+    let ip = Ipv4::parse(ethernet.payload()).expect("a packet left that is none");
+    assert!(ip.checksum_ok(), "a header with a wrong checksum left");
+    assert!(ip.ttl() > 0);
+    match side {
+        Side::Uplink => assert_eq!(ip.src(), OUTSIDE, "an inside address left by the uplink"),
+        Side::Lan => assert_eq!(ip.dst().octets()[..2], [10, 100], "a stranger on the LAN"),
+    }
+}
+
+/// The answer to a packet that left by the uplink: ends and ports exchanged.
+fn answer(frame: &[u8]) -> Option<Vec<u8>> {
+    let ip = Ipv4::parse(Ethernet::parse(frame)?.payload()).ok()?;
+    let body = ip.payload();
+    if ip.is_fragment() || body.len() < 8 {
+        return None;
+    }
+    let port = |at: usize| u16::from_be_bytes([body[at], body[at + 1]]);
+    let ends = (ip.dst(), ip.src());
+    let bytes = match ip.protocol() {
+        1 if Icmp::parse(body)?.message_type() == 8 => {
+            transport(1, (port(4), 0), 1, ends, &body[8..])
+        }
+        protocol @ (6 | 17) => transport(protocol, (port(2), port(0)), 0x10, ends, b"answer"),
+        _ => return None,
+    };
+    Some(packet((UPLINK, ROUTER), ends, (ip.protocol(), 0, 60), &bytes))
+}
+
+/// An ICMP error about a packet that left by the uplink.
+fn error_about(frame: &[u8], code: u8, cut: u8) -> Option<Vec<u8>> {
+    let quoted = Ethernet::parse(frame)?.payload();
+    let quoted = &quoted[..quoted.len().min(usize::from(cut))];
+    let kind = [3, 11, 12, 4, 5][usize::from(code % 5)];
+    let mut bytes = vec![kind, code / 5 % 16, 0, 0, 0, 0, 5, 0];
+    bytes.extend(quoted);
+    icmp::fill_checksum(&mut bytes);
+    Some(packet((UPLINK, ROUTER), (Ipv4Addr::new(9, 9, 9, 9), OUTSIDE), (1, 0, 60), &bytes))
+}
+
+fuzz_target!(|steps: Vec<Step>| {
+    let mut config = Config::simulated(LAN, UPLINK);
+    config.limits.sessions = SESSIONS;
+    config.limits.fragment_flows = 8;
+    config.limits.fragment_bytes = 8192;
+    config.limits.neighbour_queue_bytes = 8192;
+    let mut gateway = Gateway::new(config, 1);
+    let mut out = Collected::default();
+    let mut now = Timestamp::from_nanos(1);
+    let mut last: Option<(Ipv4Addr, Vec<u8>)> = None;
+    for (kind, who, whom, ports, flags, mut rest) in steps {
+        rest.truncate(2000);
+        let (inside, mac) = host(who);
+        let ends = (inside, remote(whom));
+        let protocol = [1, 6, 17, 47][usize::from(kind % 4)];
+        let ports = (u16::from(ports) + 1000, 53);
+        let (side, mut memory) = match kind >> 2 {
+            // From inside: whole, in fragments, with any time to live.
+            0..16 => {
+                let bytes = transport(protocol, ports, flags, ends, &rest);
+                let fragment =
+                    if kind & 0x20 == 0 { 0 } else { u16::from(flags) << 8 | u16::from(who) };
+                let ttl = if flags == 0xee { 1 } else { 64 };
+                (Side::Lan, packet((LAN, mac), ends, (protocol, fragment, ttl), &bytes))
+            }
+            // From outside, to the gateway, asked for or not.
+            16..32 => {
+                let ends = (remote(whom), OUTSIDE);
+                let bytes = transport(protocol, (53, ports.0), flags, ends, &rest);
+                let fragment =
+                    if kind & 0x20 == 0 { 0 } else { u16::from(flags) << 8 | u16::from(who) };
+                (Side::Uplink, packet((UPLINK, ROUTER), ends, (protocol, fragment, 60), &bytes))
+            }
+            32..40 => match last.as_ref().and_then(|(_, frame)| answer(frame)) {
+                Some(frame) => (Side::Uplink, frame),
+                None => continue,
+            },
+            40..46 => match last.as_ref().and_then(|(_, frame)| error_about(frame, flags, who)) {
+                Some(frame) => (Side::Uplink, frame),
+                None => continue,
+            },
+            // The router says who it is.
+            46..50 => {
+                let mut frame = vec![0; vnet::LEN];
+                frame.extend([&UPLINK.0[..], &ROUTER.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat());
+                frame.extend(
+                    [&ROUTER.0[..], &[203, 0, 113, 1], &UPLINK.0, &OUTSIDE.octets()].concat(),
+                );
+                (Side::Uplink, frame)
+            }
+            50..54 => {
+                now = Timestamp::from_nanos(now.as_nanos() + u64::from(flags) * 3_000_000_000);
+                gateway.tick(&mut out, now);
+                continue;
+            }
+            // No plan at all, behind an honest Ethernet header, with any vnet header.
+            _ => {
+                let mut frame = rest.clone();
+                frame.resize(frame.len().max(vnet::LEN + 14), flags);
+                let to = if kind & 1 == 0 { LAN } else { UPLINK };
+                frame[vnet::LEN..vnet::LEN + 6].copy_from_slice(&to.0);
+                frame[vnet::LEN + 12..vnet::LEN + 14]
+                    .copy_from_slice(&[8, if whom == 6 { 6 } else { 0 }]);
+                (if kind & 1 == 0 { Side::Lan } else { Side::Uplink }, frame)
+            }
+        };
+        let mut frame = FrameMut::new(&mut memory, None).unwrap();
+        let verdict = match side {
+            Side::Lan => gateway.from_lan(&mut frame, &mut out, now),
+            Side::Uplink => gateway.from_uplink(&mut frame, &mut out, now),
+        };
+        match verdict {
+            Verdict::Lan => left(Side::Lan, frame.bytes),
+            Verdict::Uplink => {
+                left(Side::Uplink, frame.bytes);
+                let whole = frame.vnet() == VnetHeader::default();
+                if side == Side::Lan && whole && kind >> 2 < 16 {
+                    let out_bytes = frame.bytes.to_vec();
+                    // Out, answered, and in again is the identity.
+                    if protocol != 6 || flags & 4 == 0 {
+                        if let Some(mut back) = answer(&out_bytes) {
+                            let mut back = FrameMut::new(&mut back, None).unwrap();
+                            let verdict = gateway.from_uplink(&mut back, &mut out, now);
+                            if verdict == Verdict::Lan {
+                                let ip =
+                                    Ipv4::parse(Ethernet::parse(back.bytes).unwrap().payload());
+                                assert_eq!(ip.unwrap().dst(), inside, "the answer went astray");
+                            }
+                        }
+                    }
+                    last = Some((inside, out_bytes));
+                }
+            }
+            Verdict::Consumed(_) | Verdict::Drop(_) => {}
+        }
+        for (side, _, frame) in out.0.drain(..) {
+            left(side, &frame);
+        }
+    }
+});
