@@ -146,6 +146,11 @@ fuzz_target!(|steps: Vec<Step>| {
     config.limits.fragment_flows = 8;
     config.limits.fragment_bytes = 8192;
     config.limits.neighbour_queue_bytes = 8192;
+    config.limits.neighbours = 16;
+    config.limits.pending_syns = 8;
+    if let Some(uplink) = &mut config.uplink {
+        uplink.ports = 1000..=1255;
+    }
     let mut gateway = Gateway::new(config, 1);
     let mut out = Collected::default();
     let mut now = Timestamp::from_nanos(1);
