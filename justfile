@@ -29,7 +29,7 @@ ci:
 
 # a lab under mixed traffic for a minute; USWITCH_SOAK_SECONDS=3600 for the hour
 soak:
-    USWITCH_SOAK_SECONDS=${USWITCH_SOAK_SECONDS:-60} cargo test --release --test soak -- --nocapture
+    USWITCH_SOAK_SECONDS=${USWITCH_SOAK_SECONDS:-60} cargo test --release --test lab soak -- --nocapture
 
 # each fuzz target for a short while, on stable Rust; USWITCH_FUZZ_SECONDS=600 for longer
 fuzz:

@@ -8,6 +8,7 @@
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
+//! | `soak` | mixed traffic for as long as asked |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
