@@ -114,6 +114,11 @@ impl Permits {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

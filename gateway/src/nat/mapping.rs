@@ -46,6 +46,12 @@ impl Mappings {
         }
     }
 
+    /// Bytes of memory.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.by_port.len() * size_of::<Mapping>() + self.by_inside.bytes()
+    }
+
     /// The outside port of an inside endpoint.
     #[inline]
     pub(crate) fn outside(&self, inside: Endpoint) -> Option<u16> {

@@ -294,3 +294,6 @@ impl Nat {
         &self.published
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,10 +78,25 @@ impl Ports {
     }
 
     /// Where the search for `inside` starts; unpredictable from outside.
-    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits of a hash")]
-    pub(crate) fn start(&self, inside: Endpoint, salt: u64) -> u16 {
+    fn start(&self, inside: Endpoint, salt: u64) -> u64 {
         let words = [u64::from(u32::from(inside.address)), u64::from(inside.port), salt];
-        hash::sip(self.seed, &words) as u16
+        hash::sip(self.seed, &words)
+    }
+
+    /// Ports for a session that needs one for itself only, taken or not: of the same class, half
+    /// of them of the same parity for UDP. They are spread, so that few are enough.
+    pub(crate) fn tries(&self, inside: Endpoint, salt: u64) -> impl Iterator<Item = u16> + '_ {
+        let hash = self.start(inside, salt);
+        let (start, stride) = (hash & 0xffff_ffff, hash >> 32 | 1);
+        let span = self.spans(inside.port).into_iter().flatten().next();
+        (0u64..).map_while(move |n| {
+            let (low, high) = span?;
+            let size = u64::from(high - low + 1);
+            let at = (start + n * stride) % size;
+            let parity = u64::from(self.parity && n % 2 == 0);
+            let wrong = (at + u64::from(low) + u64::from(inside.port)) % 2 * parity;
+            u16::try_from((at + wrong) % size + u64::from(low)).ok()
+        })
     }
 
     /// The port a new mapping of `inside` gets.
@@ -89,7 +104,7 @@ impl Ports {
         if self.is_free(inside.port) {
             return Some(inside.port);
         }
-        let start = self.start(inside, 0);
+        let start = (self.start(inside, 0) & 0xffff) as u16;
         self.spans(inside.port).into_iter().flatten().find_map(|(low, high)| {
             let any = || self.scan(low, high, start, u64::MAX);
             if self.parity {
@@ -108,7 +123,7 @@ impl Ports {
     /// The parts of the range to search for an inside port, best first: its own class; then, for
     /// a system port, the others, and for another the system ports only where the range has
     /// nothing else.
-    pub(crate) fn spans(&self, inside_port: u16) -> [Option<(u32, u32)>; 2] {
+    fn spans(&self, inside_port: u16) -> [Option<(u32, u32)>; 2] {
         let (low, high) = (u32::from(*self.range.start()), u32::from(*self.range.end()));
         let system = (low < SYSTEM).then(|| (low, high.min(SYSTEM - 1)));
         let others = (high >= SYSTEM).then(|| (low.max(SYSTEM), high));

@@ -56,6 +56,14 @@ impl Quota {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn total(&self) -> Usage {
+        self.used.values().fold(Usage::default(), |a, b| Usage {
+            sessions: a.sessions + b.sessions,
+            ports: a.ports + b.ports,
+        })
+    }
+
     pub(crate) fn clear(&mut self) {
         self.used.clear();
     }

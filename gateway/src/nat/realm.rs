@@ -69,7 +69,7 @@ pub(crate) enum PlanIn {
 }
 
 /// Ports tried for a symmetric session before it is refused.
-const TRIES: u32 = 512;
+const TRIES: usize = 1024;
 
 impl Realm {
     pub(crate) fn new(
@@ -202,13 +202,8 @@ impl Realm {
             return Some(inside.port);
         }
         let salt = u64::from(u32::from(remote.address)) << 16 | u64::from(remote.port);
-        let start = u32::from(ports.start(inside, salt));
-        ports.spans(inside.port).into_iter().flatten().find_map(|(low, high)| {
-            (0..TRIES).find_map(|n| {
-                let port = u16::try_from(low + (start + n) % (high - low + 1)).ok()?;
-                usable(port).then_some(port)
-            })
-        })
+        let mut tries = ports.tries(inside, salt).take(TRIES);
+        tries.find(|port| usable(*port))
     }
 
     /// Carries out an opening from inside; None where the table is full after all.

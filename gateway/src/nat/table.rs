@@ -158,6 +158,11 @@ impl Table {
         self.wheel.clear();
     }
 
+    #[cfg(test)]
+    pub(crate) fn index_lengths(&self) -> (usize, usize) {
+        (self.by_inside.len(), self.by_outside.len())
+    }
+
     #[inline]
     fn hash_out(&self, inside: Endpoint, remote: Endpoint) -> u64 {
         self.key.mix(pair(inside), pair(remote))

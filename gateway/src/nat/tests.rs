@@ -1,0 +1,294 @@
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use wire::tcp::Flags;
+
+use super::filter::{Filter, NatType};
+use super::realm::Use;
+use super::session::{EMBRYONIC, MAPPED, PERMITS, State};
+use super::*;
+
+const PORTS: RangeInclusive<u16> = 2000..=2011;
+
+fn inside(n: u8) -> Endpoint {
+    // Four hosts of three ports; some ports lie in the pool, some do not.
+    let port = [2000, 2001, 40_000][usize::from(n / 4 % 3)];
+    Endpoint::new(Ipv4Addr::new(10, 100, 0, 10 + n % 4), port)
+}
+
+fn remote(n: u8) -> Endpoint {
+    // Three hosts of two ports.
+    Endpoint::new(Ipv4Addr::new(8, 8, 8, n % 3), [53, 80][usize::from(n / 3 % 2)])
+}
+
+fn nat(kind: NatType, sessions: u32) -> Nat {
+    let config = NatConfig { kind, ..NatConfig::default() };
+    let limits = Limits { sessions, ..Limits::default() };
+    Nat::new(&config, &PORTS, limits, 9)
+}
+
+fn udp() -> Load {
+    Load { flags: None, packets: 1, bytes: 100 }
+}
+
+fn tcp(flags: u8) -> Load {
+    Load { flags: Some(Flags(flags)), ..udp() }
+}
+
+/// A packet comes in: plan and commit, as the gateway does.
+fn inbound(
+    nat: &mut Nat,
+    protocol: Protocol,
+    target: (u16, Endpoint),
+    load: Load,
+    now: Timestamp,
+) -> Result<Endpoint, DropReason> {
+    let plan = nat.plan_in(protocol, target, load, now)?;
+    nat.commit_in(protocol, target, plan, load, now)
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Out { inside: u8, remote: u8, flags: u8 },
+    In { port: u16, remote: u8, flags: u8 },
+    Pass(u32),
+    Flush,
+    Publish { inside: u8, port: u16 },
+    Withdraw { port: u16 },
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let flags = prop_oneof![Just(2u8), Just(16), Just(18), Just(17), Just(4)];
+    let port = 1998u16..2014;
+    let op = prop_oneof![
+        8 => (0u8..12, 0u8..6, flags.clone()).prop_map(|(inside, remote, flags)| Op::Out { inside, remote, flags }),
+        6 => (port.clone(), 0u8..6, flags).prop_map(|(port, remote, flags)| Op::In { port, remote, flags }),
+        2 => (0u32..400_000).prop_map(Op::Pass),
+        1 => Just(Op::Flush),
+        1 => (0u8..12, port.clone()).prop_map(|(inside, port)| Op::Publish { inside, port }),
+        1 => port.prop_map(|port| Op::Withdraw { port }),
+    ];
+    proptest::collection::vec(op, 1..150)
+}
+
+fn kinds() -> impl Strategy<Value = NatType> {
+    proptest::sample::select(NatType::ALL.to_vec())
+}
+
+/// What must hold whatever has happened.
+fn check(nat: &Nat, now: Timestamp) {
+    for realm in &nat.realms {
+        let sessions: Vec<_> = realm.table.from(0).map(|(_, s)| *s).collect();
+        let count = |flag: u8| sessions.iter().filter(|s| s.flags & flag != 0).count();
+
+        // No two inside flows share an outside tuple, nor two outside flows an inside one.
+        let outside: HashSet<_> = sessions.iter().map(|s| (s.outside_port, s.remote())).collect();
+        let inner: HashSet<_> = sessions.iter().map(|s| (s.inside(), s.remote())).collect();
+        assert_eq!((outside.len(), inner.len()), (sessions.len(), sessions.len()));
+
+        // A mapped port stands for one inside endpoint.
+        for s in sessions.iter().filter(|s| s.flags & MAPPED != 0) {
+            assert_eq!(realm.mappings.inside(s.outside_port), Some(s.inside()));
+        }
+        if realm.kind.endpoint_independent_mapping() {
+            assert_eq!(count(MAPPED), sessions.len());
+        }
+
+        // Counts equal contents.
+        assert_eq!(realm.table.live() as usize, sessions.len());
+        assert_eq!(realm.table.index_lengths(), (sessions.len(), sessions.len()));
+        assert_eq!(realm.quota.total().sessions as usize, sessions.len());
+        assert_eq!(realm.permits.total() as usize, count(PERMITS));
+        assert_eq!(realm.embryonic as usize, count(EMBRYONIC));
+        let ports = &realm.mappings.ports;
+        let free = PORTS.filter(|p| ports.is_free(*p)).count();
+        assert_eq!(ports.available() as usize, free);
+        let mapped = PORTS.filter(|p| realm.mappings.inside(*p).is_some()).count();
+        assert_eq!(free + mapped, PORTS.count());
+        let published = |p: &u16| realm.mappings.is_published(*p);
+        let owned =
+            (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some() && !published(p)).count();
+        assert_eq!(realm.quota.total().ports as usize, owned);
+
+        // Nothing outlives its lifetime by more than the second the wheel turns in.
+        for s in &sessions {
+            assert!(s.state != State::Free);
+            assert!(s.expires + Duration::from_secs(1) > now, "{s:?} at {now:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Any interleaving of packets, time and administration keeps the invariants, and whatever
+    /// goes out can be answered.
+    #[test]
+    fn invariants_hold_under_any_interleaving(kind in kinds(), ops in ops(), room in 3u32..20) {
+        let mut nat = nat(kind, room);
+        let mut now = Timestamp::ZERO + Duration::from_secs(50);
+        for op in ops {
+            match op {
+                Op::Out { inside: i, remote: r, flags } => {
+                    for (protocol, load) in [
+                        (Protocol::Udp, udp()),
+                        (Protocol::Tcp, tcp(flags)),
+                        (Protocol::Icmp, udp()),
+                    ] {
+                        let (from, mut to) = (inside(i), remote(r));
+                        if protocol == Protocol::Icmp { to.port = 0 }
+                        let Ok(port) = nat.outbound(protocol, (from, to), load, now) else { continue };
+                        let back = if flags == 4 { tcp(16) } else { load };
+                        let plan = nat.plan_in(protocol, (port, to), back, now).unwrap();
+                        let PlanIn::Known(id) = plan else { panic!("{plan:?}") };
+                        prop_assert_eq!(nat.realm(protocol).table.get(id).inside(), from);
+                    }
+                }
+                Op::In { port, remote: r, flags } => {
+                    let target = (port, remote(r));
+                    let _ = inbound(&mut nat, Protocol::Udp, target, udp(), now);
+                    let _ = inbound(&mut nat, Protocol::Tcp, target, tcp(flags), now);
+                    let _ = inbound(&mut nat, Protocol::Icmp, target, udp(), now);
+                }
+                Op::Pass(millis) => now = now + Duration::from_millis(u64::from(millis)),
+                Op::Flush => { nat.flush(None); }
+                Op::Publish { inside: i, port } => {
+                    let inside = inside(i);
+                    for protocol in [Protocol::Tcp, Protocol::Udp] {
+                        let _ = nat.publish(Published { protocol, address: None, port, inside });
+                    }
+                }
+                Op::Withdraw { port } => {
+                    nat.unpublish(Protocol::Tcp, port);
+                    nat.unpublish(Protocol::Udp, port);
+                }
+            }
+            nat.expire(now);
+            check(&nat, now);
+        }
+    }
+
+    /// UDP against a model that is nothing but the RFC: who may come in, and until when.
+    #[test]
+    fn udp_filtering_and_lifetime_follow_the_model(kind in kinds(), ops in ops()) {
+        let mut nat = nat(kind, 65_536);
+        let mut now = Timestamp::ZERO;
+        // (inside, remote) -> last packet out and the port it was given.
+        let mut sent: HashMap<(Endpoint, Endpoint), (Timestamp, u16)> = HashMap::new();
+        for op in ops {
+            match op {
+                Op::Out { inside: i, remote: r, .. } => {
+                    let pair = (inside(i), remote(r));
+                    if let Ok(port) = nat.outbound(Protocol::Udp, pair, udp(), now) {
+                        sent.insert(pair, (now, port));
+                    }
+                }
+                Op::In { port, remote: r, .. } => {
+                    let from = remote(r);
+                    let owners = sent.iter().filter(|(_, s)| s.1 == port);
+                    let admitted: HashSet<Endpoint> = owners
+                        .filter(|((_, to), _)| match kind.filter() {
+                            Filter::Independent => true,
+                            Filter::Address => to.address == from.address,
+                            Filter::AddressAndPort => *to == from,
+                        })
+                        .map(|((who, _), _)| *who)
+                        .collect();
+                    let plan = nat.plan_in(Protocol::Udp, (port, from), udp(), now);
+                    let got = match plan {
+                        Ok(PlanIn::Known(id)) => Some(nat.realm(Protocol::Udp).table.get(id).inside()),
+                        Ok(PlanIn::Open { inside, .. }) => Some(inside),
+                        Err(_) => None,
+                    };
+                    prop_assert_eq!(got, admitted.iter().next().copied());
+                }
+                Op::Pass(millis) => now = now + Duration::from_secs(u64::from(millis) / 1000),
+                _ => {}
+            }
+            nat.expire(now);
+            sent.retain(|_, (at, _)| now.since(*at) < Duration::from_secs(300));
+        }
+    }
+}
+
+#[test]
+fn a_session_costs_at_most_128_bytes_of_table() {
+    for sessions in [65_536u32, 1_000_000] {
+        let realm = Realm::new(
+            Protocol::Tcp,
+            1..=65535,
+            (NatType::default(), crate::Lifetimes::default()),
+            &Limits { sessions, ..Limits::default() },
+            1,
+        );
+        let bytes = realm.table.bytes() + realm.mappings.bytes();
+        let each = bytes / sessions as usize;
+        println!("{sessions} sessions: {each} bytes each");
+        assert!(each <= 128, "{each} bytes a session of {sessions}");
+    }
+}
+
+#[test]
+fn a_million_sessions_are_usable() {
+    let config = NatConfig { kind: NatType::Symmetric, ..NatConfig::default() };
+    let limits = Limits { sessions: 1_000_000, ..Limits::default() };
+    let mut nat = Nat::new(&config, &(1..=65535), limits, 1);
+    let (t0, total) = (Timestamp::ZERO, 1_000_000u32);
+    // 4000 hosts of 250 sessions each; the last few need hosts that have none, as a share of
+    // what is free is kept for them.
+    let flow = |n: u32| {
+        let host = if n < 999_000 { n % 4000 } else { 5000 + n - 999_000 };
+        let port = u16::try_from(1024 + n / 4000).unwrap();
+        let inside = Endpoint::new(Ipv4Addr::from(0x0a64_0002 + host), port);
+        (inside, Endpoint::new(Ipv4Addr::from(0x0808_0000 + n / 40_000), 53))
+    };
+    let mut given = HashSet::new();
+    for n in 0..total {
+        let port = nat.outbound(Protocol::Udp, flow(n), udp(), t0);
+        match port {
+            Ok(port) => assert!(given.insert((port, flow(n).1))),
+            Err(reason) => panic!("session {n}: {reason}"),
+        }
+    }
+    // Full: the newcomer is refused, the established go on.
+    let newcomer = (inside(0), remote(0));
+    assert_eq!(nat.outbound(Protocol::Udp, newcomer, udp(), t0), Err(DropReason::TableFull));
+    assert!(
+        (0..total)
+            .step_by(999)
+            .all(|n| nat.realm(Protocol::Udp).known_out(flow(n).0, flow(n).1, t0).is_some())
+    );
+    // Everything ends, a bounded number a call.
+    let end = t0 + Duration::from_secs(301);
+    let mut calls = 0;
+    while nat.realm(Protocol::Udp).table.live() > 0 {
+        nat.expire(end);
+        calls += 1;
+    }
+    assert_eq!((calls, nat.counters.expired), (total.div_ceil(EXPIRE_BUDGET), 1_000_000));
+}
+
+#[test]
+fn exhaustion_of_ports_is_told_from_a_full_table() {
+    let mut nat = nat(NatType::default(), 65_536);
+    let host = |n: u8| (Endpoint::new(Ipv4Addr::new(10, 100, 0, n), 9), remote(0));
+    for n in 0..12 {
+        nat.outbound(Protocol::Udp, host(n), udp(), Timestamp::ZERO).unwrap();
+    }
+    let got = nat.outbound(Protocol::Udp, host(12), udp(), Timestamp::ZERO);
+    assert_eq!(got, Err(DropReason::PortsExhausted));
+    // Expiry gives the ports back, even where no tick has come round.
+    let later = Timestamp::ZERO + Duration::from_secs(300);
+    assert!(nat.outbound(Protocol::Udp, host(12), udp(), later).is_ok());
+}
+
+#[test]
+fn a_plan_says_what_will_happen_and_changes_nothing() {
+    let mut nat = nat(NatType::default(), 8);
+    let pair = (inside(2 * 4), remote(0));
+    let plan = nat.realm(Protocol::Udp).plan_out(pair.0, pair.1, None, Timestamp::ZERO).unwrap();
+    let PlanOut::Open { outside, mapping: Use::New, .. } = plan else { panic!("{plan:?}") };
+    assert_eq!(nat.realm(Protocol::Udp).table.live(), 0);
+    assert_eq!(nat.outbound(Protocol::Udp, pair, udp(), Timestamp::ZERO), Ok(outside));
+}
