@@ -3,5 +3,17 @@
 //! One module a subject; `world` is the harness. `docs/nat.md` names these tests row by row.
 #![allow(unreachable_pub, clippy::unwrap_used)] // the modules are this binary's own
 
+mod arp;
+mod attack;
+mod behaviour;
+mod fragments;
+mod hairpin;
+mod icmp;
+mod lifetimes;
+mod offload;
+mod publish;
+mod reasons;
+mod shared;
+mod tcp;
 mod walkthrough;
 mod world;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::packet::{ACK, FIN, SYN, arp_reply, arp_request};
 use crate::world::{LAN_MAC, OUTSIDE, Pkt, ROUTER, UPLINK_MAC, World, config, mac};
 use gateway::{Consumed, Side, Verdict};
-use wire::{Arp, VnetHeader};
+use wire::VnetHeader;
 
 #[test]
 fn arp_is_answered_for_the_gateway_alone() {
@@ -14,13 +14,12 @@ fn arp_is_answered_for_the_gateway_alone() {
     let asked = arp_request(mac(host), host, "10.100.0.1".parse().unwrap());
     let out = world.put(Side::Lan, VnetHeader::default(), asked);
     assert_eq!(out.verdict, Verdict::Consumed(Consumed::Arp));
-    let (side, _, frame) = &out.frames[0];
-    let reply = Arp::parse(&frame[14..]).unwrap();
-    assert_eq!((*side, frame.len()), (Side::Lan, 60));
+    let (side, reply) = out.arps[0];
+    assert_eq!((side, out.arps.len()), (Side::Lan, 1));
     assert_eq!((reply.sender_mac, reply.target_mac, reply.target), (LAN_MAC, mac(host), host));
     for other in ["10.100.0.20", "203.0.113.2", "8.8.8.8"] {
         let asked = arp_request(mac(host), host, other.parse().unwrap());
-        assert!(world.put(Side::Lan, VnetHeader::default(), asked).frames.is_empty(), "{other}");
+        assert!(world.put(Side::Lan, VnetHeader::default(), asked).arps.is_empty(), "{other}");
     }
 }
 
@@ -81,7 +80,7 @@ fn the_first_packet_waits_for_arp_and_then_goes() {
     let mut world = World::empty(config());
     let first = world.lan(&Pkt::udp("10.100.0.10:5000", "8.8.8.8:53", b"?"));
     assert_eq!(first.verdict, Verdict::Consumed(Consumed::Queued));
-    let question = Arp::parse(&first.frames[0].2[14..]).unwrap();
+    let (_, question) = first.arps[0];
     assert_eq!((question.target, question.sender_mac), (ROUTER, UPLINK_MAC));
     let own = OUTSIDE.parse().unwrap();
     let answer = arp_reply(UPLINK_MAC, mac(ROUTER), ROUTER, own);

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gateway::{Collected, Config, Gateway, Side, Verdict};
-use wire::{FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, vnet};
+use wire::{Arp, FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, vnet};
 
 pub use packet::{Pkt, Seen};
 
@@ -29,8 +29,10 @@ pub struct World {
 /// What came of one packet.
 pub struct Out {
     pub verdict: Verdict,
-    /// Every frame that left, the packet itself first.
+    /// Every IP packet that left, the packet itself first.
     pub frames: Vec<(Side, VnetHeader, Vec<u8>)>,
+    /// ARP that left.
+    pub arps: Vec<(Side, Arp)>,
 }
 
 pub fn config() -> Config {
@@ -96,7 +98,10 @@ impl World {
             left.map(|side| (side, vnet, memory[vnet::LEN..].to_vec())).into_iter().collect();
         frames.extend(extra.0);
         self.check(&frames);
-        Out { verdict, frames }
+        let arp = |f: &(Side, VnetHeader, Vec<u8>)| f.2[12..14] == [0x08, 0x06];
+        let arps = frames.extract_if(.., |f| arp(f)).collect::<Vec<_>>();
+        let arps = arps.into_iter().map(|f| (f.0, Arp::parse(&f.2[14..]).unwrap())).collect();
+        Out { verdict, frames, arps }
     }
 
     /// Lets time pass, a tick each second at the most.

@@ -1,0 +1,153 @@
+//! ARP: asking with patience and bounds, learning with care, forgetting in time.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use gateway::{Config, Consumed, DropReason, Limits, Side, Verdict};
+use wire::arp::Operation;
+use wire::{Arp, MacAddr, VnetHeader};
+
+use crate::world::packet::{arp_frame, arp_reply, arp_request};
+use crate::world::{LAN_MAC, Out, Pkt, World, config, mac};
+
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 1);
+const HOST: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 10);
+const THIEF: MacAddr = MacAddr([6, 6, 6, 6, 6, 6]);
+
+fn lan(world: &mut World, frame: Vec<u8>) -> Out {
+    world.put(Side::Lan, VnetHeader::default(), frame)
+}
+
+fn known(world: &World, address: Ipv4Addr) -> Option<MacAddr> {
+    let all = world.gateway.neighbours(world.now);
+    all.iter().find(|(_, n)| n.address == address).and_then(|(_, n)| n.mac)
+}
+
+#[test]
+fn a_silent_host_is_asked_three_times_and_at_most_three_packets_wait() {
+    let mut world = World::new(config());
+    let to = Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x");
+    let first = world.lan(&to);
+    assert_eq!((first.verdict, first.arps.len()), (Verdict::Consumed(Consumed::Queued), 1));
+    for _ in 0..2 {
+        let next = world.lan(&to);
+        assert_eq!((next.verdict, next.arps.len()), (Verdict::Consumed(Consumed::Queued), 0));
+    }
+    assert_eq!(world.lan(&to).dropped(), DropReason::NeighbourQueueFull);
+    let asked = world.pass(Duration::from_millis(2900));
+    assert_eq!(asked.iter().filter(|f| f.2[12..14] == [8, 6]).count(), 2);
+    // It answers late, and all that waited goes.
+    let host = "10.100.0.99".parse().unwrap();
+    let out = lan(&mut world, arp_reply(LAN_MAC, mac(host), host, GATEWAY));
+    assert_eq!(out.frames.len(), 3);
+}
+
+#[test]
+fn an_old_entry_is_used_while_its_owner_is_asked_directly() {
+    let mut world = World::new(config());
+    let to = Pkt::udp("10.100.0.20:1", "10.100.0.10:2", b"x");
+    world.jump(Duration::from_secs(61));
+    let out = world.lan(&to);
+    assert_eq!((out.on(Side::Lan).to, out.arps.len()), (mac(HOST), 1));
+    assert_eq!(out.arps[0].1.target, HOST);
+    assert!(world.lan(&to).arps.is_empty(), "once is enough");
+    // It has gone: after two more questions it is forgotten, and the next packet waits.
+    assert_eq!(world.pass(Duration::from_secs(5)).len(), 2);
+    assert_eq!(known(&world, HOST), None);
+    assert_eq!(world.lan(&to).verdict, Verdict::Consumed(Consumed::Queued));
+}
+
+#[test]
+fn entries_nobody_uses_are_forgotten() {
+    let mut world = World::new(config());
+    assert_eq!(world.gateway.neighbours(world.now).len(), 4);
+    world.pass(Duration::from_secs(400));
+    assert_eq!(world.gateway.neighbours(world.now).len(), 0);
+    let mut out = gateway::Collected::default();
+    assert_eq!(world.gateway.tick(&mut out, world.now), None);
+}
+
+#[test]
+fn nobody_takes_a_gateway_address() {
+    let mut world = World::new(config());
+    for frame in [
+        arp_reply(LAN_MAC, THIEF, GATEWAY, HOST),
+        arp_request(THIEF, GATEWAY, GATEWAY),
+        arp_request(THIEF, GATEWAY, HOST),
+    ] {
+        assert_eq!(lan(&mut world, frame).dropped(), DropReason::ArpSpoof);
+    }
+    let router = arp_reply(crate::world::UPLINK_MAC, THIEF, "203.0.113.2".parse().unwrap(), HOST);
+    let out = world.put(Side::Uplink, VnetHeader::default(), router);
+    assert_eq!(out.dropped(), DropReason::ArpSpoof);
+}
+
+#[test]
+fn an_answer_nobody_asked_for_changes_nothing() {
+    let mut world = World::new(config());
+    let forged = arp_reply(LAN_MAC, THIEF, HOST, GATEWAY);
+    assert_eq!(lan(&mut world, forged).dropped(), DropReason::ArpSpoof);
+    assert_eq!(known(&world, HOST), Some(mac(HOST)));
+    // Nor does it make an entry.
+    let stranger = "10.100.0.50".parse().unwrap();
+    lan(&mut world, arp_reply(LAN_MAC, THIEF, stranger, GATEWAY));
+    assert_eq!(known(&world, stranger), None);
+    // A host that has a new card says so by asking.
+    lan(&mut world, arp_request(THIEF, HOST, GATEWAY));
+    assert_eq!(known(&world, HOST), Some(THIEF));
+}
+
+#[test]
+fn senders_that_cannot_be_teach_nothing() {
+    let mut world = World::new(config());
+    let ask = |mac, sender: &str| arp_request(mac, sender.parse().unwrap(), GATEWAY);
+    for frame in [
+        ask(THIEF, "8.8.8.8"),
+        ask(THIEF, "10.100.255.255"),
+        ask(THIEF, "127.0.0.1"),
+        ask(THIEF, "224.0.0.1"),
+        ask(MacAddr::BROADCAST, "10.100.0.50"),
+        ask(MacAddr::ZERO, "10.100.0.50"),
+        arp_frame(
+            MacAddr::BROADCAST,
+            &Arp {
+                operation: Operation::Reply,
+                sender_mac: THIEF,
+                sender: Ipv4Addr::UNSPECIFIED,
+                target_mac: LAN_MAC,
+                target: GATEWAY,
+            },
+        ),
+    ] {
+        assert_eq!(lan(&mut world, frame).dropped(), DropReason::BadArp);
+    }
+    // A probe (RFC 5227) is answered and teaches nothing.
+    let before = world.gateway.neighbours(world.now).len();
+    assert_eq!(lan(&mut world, ask(THIEF, "0.0.0.0")).arps.len(), 1);
+    assert_eq!(world.gateway.neighbours(world.now).len(), before);
+}
+
+#[test]
+fn a_flood_of_senders_fills_half_the_table_and_keeps_nobody_out() {
+    let limits = Limits { neighbours: 64, ..Limits::default() };
+    let mut world = World::new(Config { limits, ..config() });
+    for n in 0..10_000u32 {
+        let sender = Ipv4Addr::from(0x0a64_1000 + n);
+        lan(&mut world, arp_request(mac(sender), sender, GATEWAY));
+    }
+    let learned = world.gateway.neighbours(world.now).iter().filter(|n| n.0 == Side::Lan).count();
+    assert_eq!(learned, 32);
+    // A host that was not among them is asked for, and answers.
+    let host = "10.100.0.99".parse().unwrap();
+    let out = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x"));
+    assert_eq!(out.arps.len(), 1);
+    let out = lan(&mut world, arp_reply(LAN_MAC, mac(host), host, GATEWAY));
+    assert_eq!(out.on(Side::Lan).to, mac(host));
+    // A scan of hosts that do not exist is bounded as well, in entries and in bytes.
+    for n in 0..10_000u32 {
+        let to = Ipv4Addr::from(0x0a64_2000 + n).to_string();
+        world.lan(&Pkt::udp("10.100.0.10:1", &format!("{to}:2"), &[0; 1400]));
+    }
+    assert!(world.gateway.neighbours(world.now).len() <= 64 + 1);
+    assert!(world.gateway.counters().drops(DropReason::NeighbourQueueFull) > 9_900);
+}

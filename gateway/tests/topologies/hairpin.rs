@@ -1,0 +1,67 @@
+//! Inside to inside by the outside address (RFC 4787 REQ-9, RFC 5382 REQ-8).
+
+use gateway::{Config, DropReason, NatConfig, NatType, Side};
+
+use crate::world::packet::{ACK, SYN};
+use crate::world::{OUTSIDE, Pkt, World, config, ip};
+
+fn world(kind: NatType) -> World {
+    World::new(Config { nat: NatConfig { kind, ..NatConfig::default() }, ..config() })
+}
+
+#[test]
+fn both_ends_see_outside_endpoints() {
+    let mut world = world(NatType::FullCone);
+    world.lan(&Pkt::udp("10.100.0.20:53", "8.8.8.8:53", b"opens a mapping"));
+    let there = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x")).on(Side::Lan);
+    assert_eq!((there.src.as_str(), there.dst.as_str()), ("203.0.113.2:500", "10.100.0.20:53"));
+    assert_eq!(there.ttl, 63);
+    let back = world.lan(&Pkt::udp("10.100.0.20:53", "203.0.113.2:500", b"y")).on(Side::Lan);
+    assert_eq!((back.src.as_str(), back.dst.as_str()), ("203.0.113.2:53", "10.100.0.10:500"));
+}
+
+#[test]
+fn filtering_applies_so_both_must_punch() {
+    let mut world = world(NatType::PortRestrictedCone);
+    for host in ["10.100.0.10:500", "10.100.0.20:600"] {
+        world.lan(&Pkt::udp(host, "8.8.8.8:3478", b"asks who it is"));
+    }
+    let first = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:600", b"punch"));
+    assert_eq!(first.dropped(), DropReason::Filtered);
+    let second = world.lan(&Pkt::udp("10.100.0.20:600", "203.0.113.2:500", b"punch"));
+    assert_eq!(second.on(Side::Lan).dst, "10.100.0.10:500");
+    let third = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:600", b"through"));
+    assert_eq!(third.on(Side::Lan).src, "203.0.113.2:500");
+}
+
+#[test]
+fn a_tcp_connection_by_a_published_port_works_from_inside() {
+    let mut world = World::new(config());
+    let inside = gateway::Endpoint::new("10.100.0.20".parse().unwrap(), 80);
+    let rule =
+        gateway::Published { protocol: gateway::Protocol::Tcp, address: None, port: 8080, inside };
+    world.gateway.publish(rule).unwrap();
+    for (from, to, flags, seen_from, seen_to) in [
+        ("10.100.0.10:500", "203.0.113.2:8080", SYN, "203.0.113.2:500", "10.100.0.20:80"),
+        ("10.100.0.20:80", "203.0.113.2:500", SYN | ACK, "203.0.113.2:8080", "10.100.0.10:500"),
+        ("10.100.0.10:500", "203.0.113.2:8080", ACK, "203.0.113.2:500", "10.100.0.20:80"),
+    ] {
+        let seen = world.lan(&Pkt::tcp(from, to, flags, b"")).on(Side::Lan);
+        assert_eq!((seen.src.as_str(), seen.dst.as_str()), (seen_from, seen_to));
+    }
+    // A host may even reach itself so.
+    let itself = Pkt::tcp("10.100.0.20:999", "203.0.113.2:8080", SYN, b"");
+    assert_eq!(world.lan(&itself).on(Side::Lan).dst, "10.100.0.20:80");
+}
+
+#[test]
+fn errors_about_hairpinned_packets_come_home() {
+    let mut world = world(NatType::FullCone);
+    world.lan(&Pkt::udp("10.100.0.20:53", "8.8.8.8:53", b"opens a mapping"));
+    let there = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x"));
+    let error = Pkt::error("10.100.0.20", OUTSIDE, (3, 3, 0), ip(&there.frames[0].2));
+    let home = world.lan(&error).on(Side::Lan);
+    assert_eq!((home.src.as_str(), home.dst.as_str()), (OUTSIDE, "10.100.0.10"));
+    let quoted = home.quoted();
+    assert_eq!((quoted.src.as_str(), quoted.dst.as_str()), ("10.100.0.10:500", "203.0.113.2:53"));
+}

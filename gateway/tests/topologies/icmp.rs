@@ -1,0 +1,229 @@
+//! ICMP errors: through the NAT in both directions, and of the gateway's own.
+
+use std::time::Duration;
+
+use gateway::{DropReason, Side};
+use wire::VnetHeader;
+
+use crate::world::packet::{SYN, Seen, arp_request};
+use crate::world::{OUTSIDE, Pkt, ROUTER, World, config, ip, mac};
+
+/// A packet goes out from another port than its own, so that the translation shows.
+fn crowded() -> World {
+    let mut world = World::new(config());
+    for to in ["1.1.1.1:1", "8.8.8.8:33434"] {
+        world.lan(&Pkt::udp("10.100.0.20:4000", to, b"x"));
+        world.lan(&Pkt::tcp("10.100.0.20:4000", to, SYN, b""));
+    }
+    world.lan(&Pkt::echo("10.100.0.20", "8.8.8.8", 8, 4000, b""));
+    world
+}
+
+fn probes() -> [Pkt; 3] {
+    [
+        Pkt::udp("10.100.0.10:4000", "8.8.8.8:33434", b"probe"),
+        Pkt::tcp("10.100.0.10:4000", "8.8.8.8:80", SYN, b""),
+        Pkt::echo("10.100.0.10", "8.8.8.8", 8, 4000, b"probe"),
+    ]
+}
+
+#[test]
+fn an_error_from_outside_reaches_the_host_whose_packet_it_quotes() {
+    for (n, probe) in probes().into_iter().enumerate() {
+        for error in [(11, 0, 0), (3, 4, 1400), (3, 3, 0), (12, 0, 0)] {
+            // RFC 792 quotes eight bytes; RFC 1812 as much as fits.
+            for length in [28, usize::MAX] {
+                let mut world = crowded();
+                let sent = world.lan(&probe);
+                let seen = sent.one();
+                assert_ne!(
+                    (seen.src_port(), seen.icmp.map(|_| seen.echo_id())),
+                    (4000, Some(4000))
+                );
+                let quoted = ip(&sent.frames[0].2);
+                let quoted = &quoted[..quoted.len().min(length)];
+                let error = Pkt::error("198.51.100.1", OUTSIDE, error, quoted);
+                let got = world.uplink(&error).on(Side::Lan);
+                assert_eq!((got.src.as_str(), got.dst.as_str()), ("198.51.100.1", "10.100.0.10"));
+                assert_eq!((got.icmp.unwrap().0, got.icmp.unwrap().2), {
+                    let sent = Seen::packet(&error.ip()).icmp.unwrap();
+                    (sent.0, sent.2)
+                });
+                // What the host sent, but for the hop it has gone.
+                let inner = got.quoted();
+                let original = Seen::packet(&probe.ip());
+                assert_eq!((&inner.src, &inner.dst), (&original.src, &original.dst), "probe {n}");
+                assert_eq!(inner.icmp, original.icmp);
+                if length > 28 {
+                    let (mut a, mut b) = (inner.ip, original.ip);
+                    (a[8], b[8], a[10], b[10], a[11], b[11]) = (0, 0, 0, 0, 0, 0);
+                    assert_eq!(a, b, "embedded checksums are those of the original");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_from_inside_leaves_in_the_outside_form() {
+    let mut world = crowded();
+    let sent = world.lan(&probes()[0]).one();
+    let reply = Pkt::udp("8.8.8.8:33434", &sent.src, b"reply");
+    let arrived = world.uplink(&reply);
+    let error = Pkt::error("10.100.0.10", "8.8.8.8", (3, 3, 0), ip(&arrived.frames[0].2));
+    let got = world.lan(&error).on(Side::Uplink);
+    assert_eq!((got.src.as_str(), got.dst.as_str()), (OUTSIDE, "8.8.8.8"));
+    let inner = got.quoted();
+    assert_eq!((inner.src.as_str(), inner.dst), ("8.8.8.8:33434", sent.src));
+}
+
+#[test]
+fn errors_neither_refresh_nor_end_a_session() {
+    let mut world = crowded();
+    let sent = world.lan(&probes()[0]);
+    let quoted = ip(&sent.frames[0].2).to_vec();
+    world.jump(Duration::from_secs(299));
+    let error = Pkt::error("198.51.100.1", OUTSIDE, (3, 1, 0), &quoted);
+    assert_eq!(world.uplink(&error).frames.len(), 1);
+    world.jump(Duration::from_millis(999));
+    assert_eq!(world.uplink(&error).frames.len(), 1);
+    world.jump(Duration::from_millis(1));
+    assert_eq!(world.uplink(&error).dropped(), DropReason::BadIcmpError);
+}
+
+#[test]
+fn errors_that_lie_are_dropped() {
+    let mut world = crowded();
+    let sent = world.lan(&probes()[0]);
+    let quoted = ip(&sent.frames[0].2).to_vec();
+    let error = |quoted: &[u8]| Pkt::error("198.51.100.1", OUTSIDE, (3, 1, 0), quoted);
+    let mut bad_sum = error(&quoted);
+    bad_sum.body[2] ^= 1;
+    let mut other_source = quoted.clone();
+    other_source[15] = 3;
+    let mut other_port = quoted.clone();
+    other_port[20] ^= 0x10;
+    let stranger = Pkt::udp(OUTSIDE, "9.9.9.9:1", b"x").ip();
+    for lie in [
+        bad_sum,
+        error(&other_source),
+        error(&other_port),
+        error(&quoted[..27]),
+        error(&quoted[..10]),
+        error(&stranger),
+    ] {
+        assert_eq!(world.uplink(&lie).dropped(), DropReason::BadIcmpError);
+    }
+    // From inside, about a packet from somebody else than it is sent to.
+    let about = Pkt::udp("8.8.8.8:33434", "10.100.0.10:4000", b"x").ip();
+    let lie = Pkt::error("10.100.0.10", "1.1.1.1", (3, 3, 0), &about);
+    assert_eq!(world.lan(&lie).dropped(), DropReason::BadIcmpError);
+}
+
+#[test]
+fn the_gateway_is_a_hop_of_a_traceroute() {
+    let mut world = World::new(config());
+    for probe in probes() {
+        let out = world.lan(&probe.clone().ttl(1));
+        assert_eq!(out.dropped(), DropReason::TtlExceeded);
+        let error = out.on(Side::Lan);
+        assert_eq!((error.src.as_str(), error.dst.as_str()), ("10.100.0.1", "10.100.0.10"));
+        assert_eq!((error.icmp.unwrap().0, error.quoted().ip), (11, probe.ttl(1).ip()));
+    }
+    // And of one from outside to a session.
+    world.lan(&probes()[0]);
+    let late = Pkt::udp("8.8.8.8:33434", "203.0.113.2:4000", b"x").ttl(1);
+    let error = world.uplink(&late).on(Side::Uplink);
+    assert_eq!((error.src.as_str(), error.icmp.unwrap().0), (OUTSIDE, 11));
+    assert_eq!(error.quoted().ip, late.ip());
+}
+
+#[test]
+fn what_cannot_be_reached_is_told() {
+    let mut alone = config();
+    alone.uplink = None;
+    let mut world = World::empty(alone);
+    let out = world.lan(&probes()[0]);
+    assert_eq!((out.dropped(), out.on(Side::Lan).icmp.unwrap().1), (DropReason::NoRoute, 0));
+
+    let mut world = World::new(config());
+    let out = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.1:53", b"?"));
+    assert_eq!((out.dropped(), out.one().icmp.unwrap().1), (DropReason::NoService, 3));
+
+    // SCTP and everything else that is not TCP, UDP or ICMP: refused, on both sides.
+    for number in [132, 47, 50, 33] {
+        let body = vec![0; 12];
+        let out = [("10.100.0.10", "8.8.8.8"), ("8.8.8.8", OUTSIDE)].map(|(src, dst)| {
+            let p = Pkt::raw(src.parse().unwrap(), dst.parse().unwrap(), number, body.clone());
+            if src.starts_with("10.") { world.lan(&p) } else { world.uplink(&p) }
+        });
+        for out in out {
+            assert_eq!((out.dropped(), out.one().icmp.unwrap().1), (DropReason::Protocol, 2));
+        }
+    }
+}
+
+#[test]
+fn a_silent_next_hop_is_told_to_the_sender_in_its_own_terms() {
+    // The router does not answer.
+    let mut world = World::empty(config());
+    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    let probe = probes()[0].clone();
+    world.lan(&probe);
+    let sent = world.pass(Duration::from_secs(4));
+    let errors: Vec<_> = sent.iter().filter(|f| f.0 == Side::Lan).collect();
+    assert_eq!((sent.len(), errors.len()), (3, 1), "asked twice more, then told");
+    let error = Seen::of(&errors[0].2);
+    assert_eq!((error.dst.as_str(), error.icmp.unwrap().1), ("10.100.0.10", 1));
+    assert_eq!(error.quoted().src, "10.100.0.10:4000");
+    assert_eq!(world.gateway.counters().waited_in_vain, 1);
+
+    // For a second more it is not asked again.
+    let mut world = World::empty(config());
+    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    world.lan(&probe);
+    world.pass(Duration::from_millis(3100));
+    let out = world.lan(&probe);
+    assert_eq!(out.dropped(), DropReason::HostUnreachable);
+    assert_eq!(out.on(Side::Lan).quoted().src, "10.100.0.10:4000");
+
+    // An inside host has gone: the remote is told about the packet it sent.
+    let mut world = World::new(config());
+    let host = "10.100.0.77".parse().unwrap();
+    let ask = arp_request(mac(host), host, "10.100.0.1".parse().unwrap());
+    world.put(Side::Lan, VnetHeader::default(), ask);
+    world.lan(&Pkt::udp("10.100.0.77:4000", "8.8.8.8:53", b"x"));
+    world.pass(Duration::from_secs(61));
+    world.meet(Side::Uplink, ROUTER);
+    let reply = Pkt::udp("8.8.8.8:53", "203.0.113.2:4000", b"y");
+    world.uplink(&reply);
+    world.pass(Duration::from_millis(3100));
+    let out = world.uplink(&reply);
+    assert_eq!(out.dropped(), DropReason::HostUnreachable);
+    let error = out.on(Side::Uplink);
+    assert_eq!((error.dst.as_str(), error.quoted().dst.as_str()), ("8.8.8.8", "203.0.113.2:4000"));
+}
+
+#[test]
+fn no_error_is_sent_about_an_error_or_a_later_fragment() {
+    let mut world = crowded();
+    let sent = world.lan(&probes()[0]);
+    let quoted = ip(&sent.frames[0].2).to_vec();
+    let error = Pkt::error("198.51.100.1", OUTSIDE, (3, 1, 0), &quoted).ttl(1);
+    assert!(world.uplink(&error).frames.is_empty());
+    let pieces = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[0; 64]).ttl(1).cut(32);
+    assert_eq!(world.lan(&pieces[0]).frames.len(), 1);
+    assert!(world.lan(&pieces[1]).frames.is_empty());
+}
+
+#[test]
+fn errors_are_rate_limited() {
+    let mut world = World::new(config());
+    let probe = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", b"").ttl(1);
+    let sent: usize = (0..1000).map(|_| world.lan(&probe).frames.len()).sum();
+    let counters = world.gateway.counters();
+    assert_eq!((sent, counters.icmp_errors, counters.icmp_limited), (40, 40, 960));
+    // Another host has its own share.
+    let other = Pkt::udp("10.100.0.20:1", "8.8.8.8:2", b"").ttl(1);
+    assert_eq!(world.lan(&other).frames.len(), 1);
+}

@@ -1,0 +1,156 @@
+//! Sizes, segments and checksums: what a packet is when it comes from a virtual device.
+
+use gateway::{Config, DropReason, Side};
+
+use crate::world::packet::{ACK, SYN, check_sums};
+use crate::world::{Pkt, World, config, ip};
+
+fn narrow(mtu: u16) -> Config {
+    let mut config = config();
+    config.uplink.as_mut().unwrap().mtu = mtu;
+    config
+}
+
+#[test]
+fn segments_pass_whole_with_their_header_both_ways() {
+    let mut world = World::new(config());
+    world.lan(&Pkt::tcp("10.100.0.20:500", "8.8.8.8:80", SYN, b"")); // so that the port changes
+    for (gso_type, size, data) in [(1, 1448, 60_001), (0x81, 1448, 9000), (0, 0, 501)] {
+        let out = Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", ACK, &vec![1; data]);
+        let out = out.offloaded(gso_type, size);
+        let sent = world.lan(&out);
+        let public = sent.on(Side::Uplink).src;
+        assert_eq!((sent.frames.len(), sent.frames[0].1), (1, out.vnet));
+        let back = Pkt::tcp("8.8.8.8:80", &public, ACK, &vec![1; data]).offloaded(gso_type, size);
+        let got = world.uplink(&back);
+        assert_eq!(
+            (got.on(Side::Lan).dst.as_str(), got.frames[0].1),
+            ("10.100.0.10:500", back.vnet)
+        );
+    }
+    let datagrams = Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[1; 7000]).offloaded(5, 1400);
+    assert_eq!(world.lan(&datagrams).frames[0].1, datagrams.vnet);
+    // Counted as what they stand for.
+    let tcp = world.sessions().into_iter().find(|s| s.packets_out > 3 && s.bytes_out > 60_000);
+    assert_eq!(tcp.unwrap().packets_out, 42 + 7 + 1);
+}
+
+#[test]
+fn a_completed_partial_checksum_is_the_right_one() {
+    let mut world = World::new(config());
+    for packet in [
+        Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"odd"),
+        Pkt::tcp("10.100.0.10:500", "8.8.8.8:53", SYN, b"even"),
+    ] {
+        let (_, mut vnet, mut frame) = world.lan(&packet.offloaded(0, 0)).frames.remove(0);
+        let end = frame.len();
+        wire::offload::complete_checksum(&mut vnet, &mut frame, end);
+        check_sums(vnet, &frame);
+    }
+}
+
+#[test]
+fn segments_are_judged_by_their_size_and_not_by_the_frames() {
+    let mut world = World::new(narrow(1400));
+    let tcp =
+        |size| Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", ACK, &[1; 20_000]).offloaded(1, size);
+    assert_eq!(world.lan(&tcp(1360)).frames.len(), 1);
+    let out = world.lan(&tcp(1361));
+    assert_eq!(out.dropped(), DropReason::TooBig);
+    let error = out.on(Side::Lan).icmp.unwrap();
+    assert_eq!((error.0, error.1, error.2), (3, 4, 1400));
+    // Even where the packet allows fragments: its sender can make smaller segments.
+    assert_eq!(world.lan(&tcp(1448).may_be_cut()).dropped(), DropReason::TooBig);
+}
+
+#[test]
+fn too_large_with_df_is_told_the_mtu_in_both_directions() {
+    let mut world = World::new(narrow(1400));
+    let out = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[1; 1373]));
+    assert_eq!((out.dropped(), out.on(Side::Lan).icmp.unwrap().2), (DropReason::TooBig, 1400));
+    assert_eq!(world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[1; 1372])).frames.len(), 1);
+
+    let mut config = config();
+    config.lan.mtu = 1300;
+    let mut world = World::new(config);
+    world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", b"x"));
+    let out = world.uplink(&Pkt::udp("8.8.8.8:80", "203.0.113.2:500", &[1; 1300]));
+    let error = out.on(Side::Uplink);
+    assert_eq!((error.icmp.unwrap().2, error.dst.as_str()), (1300, "8.8.8.8"));
+}
+
+#[test]
+fn too_large_without_df_is_cut_and_sums_up_again() {
+    for offloaded in [false, true] {
+        let mut world = World::new(narrow(1000));
+        let data: Vec<u8> = (0..=255).cycle().take(1450).collect();
+        let mut packet = Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &data).may_be_cut();
+        packet.options = vec![0x94, 4, 0, 0, 0x44, 4, 5, 0]; // router alert (copied), timestamp (not)
+        if offloaded {
+            packet = packet.offloaded(0, 0);
+        }
+        let frames = world.lan(&packet).frames;
+        assert_eq!(frames.len(), 2);
+        assert!(frames.iter().all(|f| f.2.len() <= 14 + 1000 && !f.1.needs_csum()));
+        let pieces: Vec<_> = frames.iter().map(|f| ip(&f.2)).collect();
+        assert_eq!((pieces[0][0] & 15, pieces[1][0] & 15), (7, 6), "only copied options go on");
+        let body = [&pieces[0][28..], &pieces[1][24..]].concat();
+        let view = wire::Ipv4::parse(pieces[0]).unwrap();
+        let whole = Pkt::raw(view.src(), view.dst(), 17, body);
+        let frame = whole.frame(wire::MacAddr::ZERO, wire::MacAddr::ZERO);
+        check_sums(wire::VnetHeader::default(), &frame);
+        assert_eq!(whole.body[8..], data);
+    }
+}
+
+#[test]
+fn a_udp_checksum_of_zero_stays_zero() {
+    let mut world = World::new(config());
+    let mut packet = Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x");
+    packet.body[6..8].copy_from_slice(&[0, 0]);
+    let sent = world.lan(&packet).on(Side::Uplink);
+    assert_eq!(sent.ip[26..28], [0, 0]);
+    let mut back = Pkt::udp("8.8.8.8:53", &sent.src, b"x");
+    back.body[6..8].copy_from_slice(&[0, 0]);
+    assert_eq!(world.uplink(&back).on(Side::Lan).ip[26..28], [0, 0]);
+}
+
+#[test]
+fn options_odd_lengths_and_padding_pass() {
+    let mut world = World::new(config());
+    let mut packet = Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"odd");
+    packet.options = vec![0x44, 8, 5, 0, 0, 0, 0, 0];
+    let sent = world.lan(&packet).on(Side::Uplink);
+    assert_eq!((sent.ip.len(), sent.data.as_slice()), (20 + 8 + 8 + 3, &b"odd"[..]));
+    // Padded to Ethernet's least: the padding is no part of the packet.
+    let mut frame = Pkt::tcp("10.100.0.10:500", "8.8.8.8:53", SYN, b"")
+        .frame(crate::world::LAN_MAC, wire::MacAddr([6; 6]));
+    frame.extend([0xee; 6]);
+    let out = world.put(Side::Lan, wire::VnetHeader::default(), frame);
+    assert_eq!(out.on(Side::Uplink).ip.len(), 40);
+}
+
+#[test]
+fn offloads_that_do_not_fit_their_packet_are_dropped() {
+    let mut world = World::new(config());
+    let good = Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", ACK, &[1; 3000]).offloaded(1, 1448);
+    let bad = |change: fn(&mut Pkt)| {
+        let mut packet = good.clone();
+        change(&mut packet);
+        packet
+    };
+    for packet in [
+        bad(|p| p.vnet.csum_start += 2),
+        bad(|p| p.vnet.csum_offset = 6),
+        bad(|p| p.vnet.gso_type = 5),
+        bad(|p| p.vnet.gso_type = 3),
+        bad(|p| p.vnet.gso_type = 77),
+        bad(|p| p.vnet.gso_size = 0),
+        bad(|p| p.vnet.gso_type = 0),
+        bad(|p| p.fragment = (0, true)),
+        bad(|p| p.protocol = 47),
+    ] {
+        assert_eq!(world.lan(&packet).dropped(), DropReason::BadOffload, "{:?}", packet.vnet);
+    }
+    assert_eq!(world.lan(&good).frames.len(), 1);
+}
