@@ -11,8 +11,12 @@ pub mod core;
 pub mod run;
 pub mod station;
 pub mod stats;
+pub mod tap;
 
-pub use crate::core::{Bridge, DropReason, Fdb, FdbEntry, PortId, PortSettings, Verdict};
+pub use crate::core::{
+    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, PortId, PortSettings, Verdict,
+};
 pub use run::{Config, Error, Event, PortInfo, PortRole, PortSpec, Switch};
 pub use station::{Handling, Outlet, Station};
 pub use stats::{Counters, PortStats};
+pub use tap::{Outcome, Tap, TapRecord};

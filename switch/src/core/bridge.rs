@@ -125,6 +125,31 @@ impl Bridge {
         Decision { verdict, learned }
     }
 
+    /// What [`Self::decide`] would say, storms apart; nothing is learned.
+    #[must_use]
+    pub fn preview(&self, frame: &Frame, ingress: PortId, now: Timestamp) -> Verdict {
+        let Some(state) = self.port(ingress) else {
+            return Verdict::Drop(DropReason::UnknownPort);
+        };
+        if let Some(reason) = self.refuse(frame, &state) {
+            return Verdict::Drop(reason);
+        }
+        let home = self.fdb.lookup(frame.src, frame.vlan, now).filter(|_| state.settings.learning);
+        match home {
+            Some((home, EntryKind::Sticky)) if home != ingress => {
+                Verdict::Drop(DropReason::StickyMoved)
+            }
+            // Deciding learns the source first, which only matters for a frame to itself.
+            Some((_, EntryKind::Learned)) if frame.dst == frame.src => {
+                self.forward(frame, ingress, ingress)
+            }
+            None if frame.dst == frame.src && state.settings.learning => {
+                self.forward(frame, ingress, ingress)
+            }
+            _ => self.route(frame, ingress, now),
+        }
+    }
+
     /// Where a frame of `ingress` would go; learns nothing. The station's own frames come in by
     /// [`PortId::LOCAL`].
     #[must_use]

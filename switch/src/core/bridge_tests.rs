@@ -290,7 +290,9 @@ proptest! {
         for (src, dst, ingress) in frames {
             let dst = match dst { 6 => MacAddr::BROADCAST, 7 => STATION, n => mac(n) };
             let frame = frame(mac(src), dst);
+            let foretold = bridge.preview(&frame, PortId(ingress), at(2));
             let said = verdict(&mut bridge, frame, ingress);
+            prop_assert_eq!(foretold, said);
             let targets = match said {
                 Verdict::Forward(id) => vec![id.0],
                 Verdict::Flood => flooded(&bridge, &frame, ingress),

@@ -4,11 +4,16 @@
 //! bounded channel. Events go out through another; when nobody fetches them they are counted and
 //! lost, never waited for.
 
+mod config;
+mod frame;
 mod meta;
 mod outbox;
 mod ports;
+mod running;
+mod stage;
 mod switch;
 mod worker;
 
+pub use config::{Config, Error, Event};
 pub use ports::{PortInfo, PortRole, PortSpec};
-pub use switch::{Config, Error, Event, Switch};
+pub use switch::Switch;

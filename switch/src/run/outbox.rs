@@ -1,140 +1,117 @@
-//! What leaves: slots and copies queued for ports, counted when queued, corrected where refused.
+//! What leaves: frames queued for ports where they lie or as copies, counted when queued, corrected
+//! where the kernel refuses them.
 
-use sys::packet::{PacketIo, SendFailure};
-use wire::{Ethernet, Timestamp, VlanTag, VnetHeader};
+use sys::packet::{PacketIo, Received, SendFailure};
+use wire::{VlanTag, VnetHeader};
 
-use super::meta;
 use super::ports::PortMap;
-use crate::core::{Bridge, PortId, Verdict};
-use crate::station::Outlet;
-use crate::stats::WorkerCells;
+use crate::core::PortId;
+use crate::stats::{PortCells, WorkerCells};
 
-/// Queues a slot for a port.
-pub(super) fn slot(
-    io: &mut PacketIo,
-    ports: &PortMap,
-    ahead: usize,
-    len: usize,
-    vlan: Option<VlanTag>,
-    to: PortId,
-) {
-    let Some(port) = ports.get(to) else { return };
-    if io.queue_slot(ahead, port.ifindex, raw(vlan)) {
-        port.cells.tx_packets.add(1);
-        port.cells.tx_bytes.add(len as u64);
-    }
+/// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.
+pub(super) struct Links {
+    pub(super) main: PacketIo,
+    pub(super) uplink: Option<PacketIo>,
 }
 
-/// Sends what is queued; what the kernel refuses is moved from sent to errors.
-pub(super) fn flush(io: &mut PacketIo, ports: &PortMap, cells: &WorkerCells) {
-    io.flush(&mut |SendFailure { ifindex, count, .. }| {
-        cells.send_errors.add(count);
-        if let Some(port) = ports.by_ifindex(ifindex).and_then(|id| ports.get(id)) {
-            port.cells.tx_packets.take_back(count);
-            port.cells.tx_errors.add(count);
+/// Where a frame lies: in which ring, and how many slots from the oldest.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    Main(usize),
+    Uplink(usize),
+}
+
+impl Links {
+    /// The slot, if it holds a frame.
+    pub(super) fn slot(&mut self, place: Place) -> Option<(Received, &mut [u8])> {
+        match place {
+            Place::Main(ahead) => self.main.slot(ahead),
+            Place::Uplink(ahead) => self.uplink.as_mut()?.slot(ahead),
         }
-    });
-}
-
-/// Frames a station made while it held a slot: kept aside, sent when the slot is free again.
-/// Holds [`STAGE`] bytes; what comes beyond is counted and lost.
-pub(super) struct Stage {
-    bytes: Vec<u8>,
-    frames: Vec<(bool, VnetHeader, usize)>,
-    lost: u64,
-}
-
-/// Bytes of frames a station can make in answer to one frame.
-const STAGE: usize = 256 * 1024;
-/// Frames a station can make in answer to one frame.
-const STAGED: usize = 1024;
-
-impl Stage {
-    pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(STAGE), frames: Vec::with_capacity(STAGED), lost: 0 }
     }
 
-    fn keep(&mut self, up: bool, vnet: VnetHeader, frame: &[u8]) {
-        if self.bytes.len() + frame.len() > STAGE || self.frames.len() == STAGED {
-            self.lost += 1;
-            return;
-        }
-        self.bytes.extend_from_slice(frame);
-        self.frames.push((up, vnet, frame.len()));
-    }
-
-    /// Queues what was kept.
-    pub(super) fn send(&mut self, out: &mut Out<'_>, now: Timestamp) {
-        out.cells.station_lost.add(std::mem::take(&mut self.lost));
-        let mut rest = self.bytes.as_slice();
-        for (up, vnet, len) in self.frames.drain(..) {
-            let (frame, tail) = rest.split_at(len);
-            rest = tail;
-            if up {
-                out.copy_up(vnet, frame);
-            } else {
-                out.copy_to_bridge(vnet, frame, now);
+    /// Queues the frame in a slot for a port: as it lies there, or as a copy where the port is
+    /// reached from another namespace than the slot's.
+    pub(super) fn send(
+        &mut self,
+        ports: &PortMap,
+        place: Place,
+        vlan: Option<VlanTag>,
+        to: PortId,
+    ) {
+        let Some(port) = ports.get(to) else { return };
+        let tag = vlan.map(|tag| (tag.tpid, tag.tci));
+        let Self { main, uplink } = self;
+        let (queued, len) = match (place, port.foreign, uplink) {
+            (Place::Main(ahead), false, _) => queue(main, ahead, port.ifindex, tag),
+            (Place::Uplink(ahead), true, Some(uplink)) => queue(uplink, ahead, port.ifindex, tag),
+            (Place::Main(ahead), true, Some(uplink)) => {
+                carry(main, uplink, ahead, port.ifindex, tag)
             }
-        }
-        self.bytes.clear();
-    }
-}
-
-impl Outlet for Stage {
-    fn to_bridge(&mut self, vnet: VnetHeader, frame: &[u8]) {
-        self.keep(false, vnet, frame);
-    }
-
-    fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]) {
-        self.keep(true, vnet, frame);
-    }
-}
-
-/// Where the station's frames go out.
-pub(super) struct Out<'a> {
-    pub(super) io: &'a mut PacketIo,
-    pub(super) bridge: &'a Bridge,
-    pub(super) ports: &'a PortMap,
-    pub(super) cells: &'a WorkerCells,
-}
-
-impl Out<'_> {
-    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], to: PortId) {
-        let Some(port) = self.ports.get(to) else { return };
-        if self.io.queue_copy(vnet.to_bytes(), frame, port.ifindex, None) {
-            port.cells.tx_packets.add(1);
-            port.cells.tx_bytes.add(frame.len() as u64);
-        }
-    }
-
-    fn copy_to_bridge(&mut self, vnet: VnetHeader, frame: &[u8], now: Timestamp) {
-        let Some(header) = meta::read(vnet, frame, None) else {
-            return self.cells.station_lost.add(1);
+            (Place::Uplink(ahead), false, Some(uplink)) => {
+                carry(uplink, main, ahead, port.ifindex, tag)
+            }
+            (_, _, None) => (false, 0),
         };
-        match self.bridge.route(&header, PortId::LOCAL, now) {
-            Verdict::Forward(to) => self.copy(vnet, frame, to),
-            Verdict::Flood => {
-                let bridge = self.bridge;
-                for to in bridge.flood_set(&header, PortId::LOCAL) {
-                    self.copy(vnet, frame, to);
-                }
-            }
-            Verdict::Local | Verdict::Drop(_) => return self.cells.station_lost.add(1),
-        }
-        self.cells.station_to_bridge.add(1);
+        count(&port.cells, queued, len);
     }
 
-    fn copy_up(&mut self, vnet: VnetHeader, frame: &[u8]) {
-        match self.ports.uplink() {
-            Some(to) if Ethernet::parse(frame).is_some() => {
-                self.cells.station_to_uplink.add(1);
-                self.copy(vnet, frame, to);
-            }
-            _ => self.cells.station_lost.add(1),
+    /// Queues a copy of a frame that lies in no slot.
+    pub(super) fn copy(&mut self, ports: &PortMap, vnet: VnetHeader, frame: &[u8], to: PortId) {
+        let Some(port) = ports.get(to) else { return };
+        let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
+        let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, None));
+        count(&port.cells, queued, frame.len());
+    }
+
+    /// Sends what is queued; what the kernel refuses is moved from sent to errors.
+    pub(super) fn flush(&mut self, ports: &PortMap, cells: &WorkerCells) {
+        self.main.flush(&mut |failure: SendFailure| {
+            let port = ports.by_ifindex(failure.ifindex).and_then(|id| ports.get(id));
+            refused(port.map(|port| &*port.cells), cells, failure.count);
+        });
+        if let Some(uplink) = &mut self.uplink {
+            let port = ports.uplink().and_then(|id| ports.get(id));
+            uplink.flush(&mut |failure| {
+                refused(port.map(|port| &*port.cells), cells, failure.count);
+            });
         }
     }
 }
 
-fn raw(vlan: Option<VlanTag>) -> Option<(u16, u16)> {
-    vlan.map(|tag| (tag.tpid, tag.tci))
+fn queue(io: &mut PacketIo, ahead: usize, ifindex: u32, tag: Option<(u16, u16)>) -> (bool, usize) {
+    let len = io.slot(ahead).map_or(0, |(_, data)| data.len().saturating_sub(VNET));
+    (io.queue_slot(ahead, ifindex, tag), len)
+}
+
+fn carry(
+    from: &mut PacketIo,
+    to: &mut PacketIo,
+    ahead: usize,
+    ifindex: u32,
+    tag: Option<(u16, u16)>,
+) -> (bool, usize) {
+    let data = from.slot(ahead).and_then(|(_, data)| data.split_first_chunk::<VNET>());
+    data.map_or((false, 0), |(vnet, frame)| {
+        (to.queue_copy(*vnet, frame, ifindex, tag), frame.len())
+    })
+}
+
+const VNET: usize = sys::packet::VNET_LEN;
+
+fn count(cells: &PortCells, queued: bool, len: usize) {
+    if queued {
+        cells.tx_packets.add(1);
+        cells.tx_bytes.add(len as u64);
+    } else {
+        cells.tx_errors.add(1);
+    }
+}
+
+fn refused(port: Option<&PortCells>, cells: &WorkerCells, count: u64) {
+    cells.send_errors.add(count);
+    if let Some(port) = port {
+        port.tx_packets.take_back(count);
+        port.tx_errors.add(count);
+    }
 }

@@ -1,6 +1,7 @@
 //! Ports as the world names them, and a worker's copy of them.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::core::{PortId, PortSettings};
@@ -28,6 +29,9 @@ pub struct PortSpec {
     pub mtu: u32,
     /// The bridge's settings for it.
     pub settings: PortSettings,
+    /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
+    /// alone, which then has rings of its own.
+    pub netns: Option<Arc<OwnedFd>>,
 }
 
 /// A port as the handle shows it.
@@ -47,6 +51,8 @@ pub struct PortInfo {
 pub(super) struct Plugged {
     pub(super) ifindex: u32,
     pub(super) cells: Arc<PortCells>,
+    /// It lies in another namespace, where interface numbers mean other interfaces.
+    pub(super) foreign: bool,
 }
 
 /// A worker's view: from interface to port and back.
@@ -67,7 +73,9 @@ impl PortMap {
     pub(super) fn insert(&mut self, id: PortId, role: PortRole, port: Plugged) {
         self.remove(id);
         let at = usize::try_from(port.ifindex).unwrap_or(usize::MAX);
-        if at < NEAR {
+        if port.foreign {
+            // Its frames come from a ring of their own.
+        } else if at < NEAR {
             if self.near.len() <= at {
                 self.near.resize(at + 1, 0);
             }
@@ -86,12 +94,15 @@ impl PortMap {
 
     pub(super) fn remove(&mut self, id: PortId) {
         let Some(old) = self.ports.get_mut(id.index()).and_then(Option::take) else { return };
+        if self.uplink == Some(id) {
+            self.uplink = None;
+        }
+        if old.foreign {
+            return;
+        }
         self.far.remove(&old.ifindex);
         if let Some(slot) = usize::try_from(old.ifindex).ok().and_then(|i| self.near.get_mut(i)) {
             *slot = 0;
-        }
-        if self.uplink == Some(id) {
-            self.uplink = None;
         }
     }
 

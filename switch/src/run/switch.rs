@@ -1,120 +1,36 @@
 //! The handle: starts the workers, plugs ports in and out, reads tables and counters.
 
 use std::collections::BTreeMap;
-use std::io::{self, PipeWriter, Write};
-use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{PacketIo, RingConfig};
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::Timestamp;
 
-use super::outbox::Stage;
-use super::ports::{PortInfo, PortMap, PortSpec};
-use super::worker::{self, Command, SharedStation, Wake, Worker};
+use super::config::{Config, Error, Event};
+use super::ports::{PortInfo, PortRole, PortSpec};
+use super::running::Running;
+use super::worker::{Command, SharedStation};
 use crate::core::{
-    Bridge, BridgeConfig, Fdb, FdbConfig, FdbEntry, PortId, PortSettings, PortState,
+    Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Verdict,
 };
 use crate::station::Station;
-use crate::stats::{Counters, PortCells, PortStats, WorkerCells};
+use crate::stats::{Counters, PortCells, PortStats};
+use crate::tap::Tap;
 
 /// Events kept for whoever fetches them; more are counted and lost.
 const EVENTS: usize = 4096;
-/// Commands on their way to a worker; the handle waits for room.
-const COMMANDS: usize = 64;
 
-/// How a switch is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Threads that forward; the kernel spreads flows over them by hash.
-    pub workers: usize,
-    /// Slots of each worker's ring (68 KiB each).
-    pub slots: usize,
-    /// How long a worker looks for the next frame before it sleeps.
-    pub spin: Duration,
-    /// The table.
-    pub fdb: FdbConfig,
-    /// Link-local groups let through (`group_fwd_mask`).
-    pub link_local_mask: u16,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            workers: 1,
-            slots: 255,
-            spin: Duration::from_micros(50),
-            fdb: FdbConfig::default(),
-            link_local_mask: 0,
-        }
-    }
-}
-
-/// What can go wrong with a running switch.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The packet sockets could not be opened.
-    #[error("the switch cannot open its packet sockets")]
-    Open(#[source] io::Error),
-    /// A thread could not be started.
-    #[error("the switch cannot start a worker")]
-    Thread(#[source] io::Error),
-    /// There is no more room for ports.
-    #[error("the switch has all the {} ports it can have", PortId::MAX)]
-    NoRoom,
-    /// The interface is plugged in already.
-    #[error("interface {0} is a port of the switch already")]
-    Taken(String),
-    /// No such port.
-    #[error("the switch has no port number {}", .0.0)]
-    NoPort(PortId),
-    /// A worker is gone: it panicked.
-    #[error("a worker of the switch has died")]
-    Dead,
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// An address was seen for the first time.
-    Learned {
-        /// The address.
-        mac: MacAddr,
-        /// Its VLAN.
-        vlan: VlanId,
-        /// Where.
-        port: PortId,
-    },
-    /// An address was seen at another port than before.
-    Moved {
-        /// The address.
-        mac: MacAddr,
-        /// Its VLAN.
-        vlan: VlanId,
-        /// Where it was.
-        from: PortId,
-        /// Where it is.
-        to: PortId,
-    },
-    /// A port was plugged in.
-    Added(PortId),
-    /// A port was unplugged.
-    Removed(PortId),
-    /// A port's link changed.
-    Link {
-        /// Which.
-        port: PortId,
-        /// Up or down.
-        up: bool,
-    },
-}
+/// How long a worker may take to do what it is told; a batch takes far less.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running switch. Dropping it stops the workers.
 pub struct Switch {
     fdb: Arc<Fdb>,
+    bridge: BridgeConfig,
+    slots: usize,
     ports: Mutex<BTreeMap<PortId, Port>>,
     workers: Vec<Running>,
     events: (Sender<Event>, Receiver<Event>),
@@ -124,15 +40,6 @@ struct Port {
     spec: PortSpec,
     up: bool,
     cells: Vec<Arc<PortCells>>,
-}
-
-struct Running {
-    commands: Sender<Command>,
-    pending: Arc<AtomicBool>,
-    pipe: PipeWriter,
-    cells: Arc<WorkerCells>,
-    memory: usize,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Switch {
@@ -147,7 +54,7 @@ impl Switch {
         station: Option<Box<dyn Station>>,
     ) -> Result<Self, Error> {
         let fdb = Arc::new(Fdb::new(config.fdb));
-        let bridge = BridgeConfig {
+        let whole = BridgeConfig {
             local: station.as_ref().map(|s| s.mac()),
             link_local_mask: config.link_local_mask,
         };
@@ -158,11 +65,12 @@ impl Switch {
         for number in 0..config.workers.max(1) {
             let ring = RingConfig { slots: config.slots, fanout: group, ..RingConfig::default() };
             let io = sys::netns::inside(netns, || PacketIo::open(ring)).map_err(Error::Open)?;
-            let bridge = Bridge::new(bridge, Arc::clone(&fdb));
+            let bridge = Bridge::new(whole, Arc::clone(&fdb));
             let events = events.0.clone();
             workers.push(Running::start(number, io, bridge, station.clone(), events, config.spin)?);
         }
-        Ok(Self { fdb, ports: Mutex::default(), workers, events })
+        let slots = config.slots;
+        Ok(Self { fdb, bridge: whole, slots, ports: Mutex::default(), workers, events })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -171,18 +79,27 @@ impl Switch {
     /// [`Error::Taken`], [`Error::NoRoom`], [`Error::Dead`].
     pub fn add_port(&self, spec: PortSpec) -> Result<PortId, Error> {
         let mut ports = self.lock();
-        if ports.values().any(|port| port.spec.ifindex == spec.ifindex) {
+        if spec.netns.is_some() && spec.role == PortRole::Bridged {
+            return Err(Error::Elsewhere(spec.name));
+        }
+        let same = |port: &Port| {
+            port.spec.ifindex == spec.ifindex && port.spec.netns.is_none() && spec.netns.is_none()
+        };
+        let second =
+            |port: &Port| port.spec.role == PortRole::Routed && spec.role == port.spec.role;
+        if ports.values().any(|port| same(port) || second(port)) {
             return Err(Error::Taken(spec.name));
         }
         let free = (0..PortId::MAX).filter_map(|n| u16::try_from(n).ok()).map(PortId);
         let id = free.into_iter().find(|id| !ports.contains_key(id)).ok_or(Error::NoRoom)?;
         let cells: Vec<_> = self.workers.iter().map(|_| Arc::<PortCells>::default()).collect();
         let (ifindex, role) = (spec.ifindex, spec.role);
+        let links = self.foreign_links(&spec)?;
         let port = Port { spec, up: true, cells };
         let state = port.state();
-        for (worker, cells) in self.workers.iter().zip(&port.cells) {
+        for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let cells = Arc::clone(cells);
-            worker.tell(Command::Set { id, ifindex, role, state, cells })?;
+            worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
         }
         ports.insert(id, port);
         self.note(Event::Added(id));
@@ -198,6 +115,8 @@ impl Switch {
         let mut ports = self.lock();
         ports.remove(&id).ok_or(Error::NoPort(id))?;
         self.all(|| Command::Remove { id })?;
+        // Nobody may learn there any more when its addresses are forgotten.
+        self.sync()?;
         self.fdb.forget_port(id);
         self.note(Event::Removed(id));
         Ok(())
@@ -210,6 +129,7 @@ impl Switch {
     pub fn set_link(&self, id: PortId, up: bool) -> Result<(), Error> {
         self.change(id, |port| port.up = up)?;
         if !up {
+            self.sync()?;
             self.fdb.flush(Some(id));
         }
         self.note(Event::Link { port: id, up });
@@ -269,6 +189,36 @@ impl Switch {
         sum
     }
 
+    /// Shows every frame from now on to `tap`, or to nobody. When this returns, the tap set before
+    /// is not called any more.
+    ///
+    /// # Errors
+    /// [`Error::Dead`].
+    pub fn set_tap(&self, tap: Option<Arc<dyn Tap>>) -> Result<(), Error> {
+        self.all(|| Command::Tap(tap.clone()))?;
+        self.sync()
+    }
+
+    /// Where a frame would go, and what it would be flooded to: decided as for a real one, but
+    /// nothing is learned, counted or sent.
+    #[must_use]
+    pub fn preview(&self, frame: &Frame, ingress: PortId) -> (Verdict, Vec<PortId>) {
+        let mut bridge = Bridge::new(self.bridge, Arc::clone(&self.fdb));
+        for (id, port) in self.lock().iter() {
+            if port.spec.role == PortRole::Bridged {
+                bridge.set_port(*id, port.state());
+            }
+        }
+        let now = Timestamp::from_nanos(sys::clock::now());
+        let verdict = bridge.preview(frame, ingress, now);
+        let egress = match verdict {
+            Verdict::Forward(to) => vec![to],
+            Verdict::Flood => bridge.flood_set(frame, ingress).collect(),
+            Verdict::Local | Verdict::Drop(_) => Vec::new(),
+        };
+        (verdict, egress)
+    }
+
     /// Bytes of the rings shared with the kernel.
     #[must_use]
     pub fn ring_memory(&self) -> usize {
@@ -309,6 +259,33 @@ impl Switch {
         self.all(|| Command::State { id, state })
     }
 
+    /// Rings of an uplink in another namespace, one a worker; none for a port of ours.
+    fn foreign_links(&self, spec: &PortSpec) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
+        let Some(netns) = &spec.netns else {
+            return Ok(self.workers.iter().map(|_| None).collect());
+        };
+        // The group's number is the namespace's, so it is made from what is ours alone.
+        let own = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
+        let fanout = (self.workers.len() > 1).then_some(own);
+        let ring = RingConfig { slots: self.slots, fanout, ifindex: spec.ifindex };
+        let open = |_| {
+            let io = sys::netns::inside(netns.as_fd(), || PacketIo::open(ring));
+            io.map(|io| Some(Box::new(io))).map_err(Error::Open)
+        };
+        self.workers.iter().map(open).collect()
+    }
+
+    /// Waits until every worker has done what it was told so far.
+    fn sync(&self) -> Result<(), Error> {
+        let (done, all) = bounded(self.workers.len());
+        self.all(|| Command::Sync(done.clone()))?;
+        drop(done);
+        for _ in &self.workers {
+            all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?;
+        }
+        Ok(())
+    }
+
     fn all(&self, command: impl Fn() -> Command) -> Result<(), Error> {
         self.workers.iter().try_for_each(|worker| worker.tell(command()))
     }
@@ -332,51 +309,5 @@ impl Drop for Switch {
 impl Port {
     fn state(&self) -> PortState {
         PortState { settings: self.spec.settings, mtu: self.spec.mtu, up: self.up }
-    }
-}
-
-impl Running {
-    fn start(
-        number: usize,
-        io: PacketIo,
-        bridge: Bridge,
-        station: Option<SharedStation>,
-        events: Sender<Event>,
-        spin: Duration,
-    ) -> Result<Self, Error> {
-        let (reader, pipe) = io::pipe().map_err(Error::Thread)?;
-        let pending = Arc::new(AtomicBool::new(false));
-        let cells = Arc::<WorkerCells>::default();
-        let (sender, commands) = bounded(COMMANDS);
-        let memory = io.ring_memory();
-        let worker = Worker {
-            io,
-            bridge,
-            ports: PortMap::default(),
-            cells: Arc::clone(&cells),
-            // The first worker alone keeps the station's clock.
-            next_tick: (number == 0 && station.is_some()).then_some(Timestamp::ZERO),
-            station,
-            commands,
-            events,
-            wake: Wake { pending: Arc::clone(&pending), pipe: reader },
-            spin,
-            stage: Stage::new(),
-            scratch: worker::scratch(),
-            next_expiry: Timestamp::ZERO,
-        };
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || worker.run())
-            .map_err(Error::Thread)?;
-        Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
-    }
-
-    fn tell(&self, command: Command) -> Result<(), Error> {
-        self.commands.send(command).map_err(|_| Error::Dead)?;
-        if !self.pending.swap(true, Ordering::AcqRel) {
-            (&self.pipe).write_all(&[1]).map_err(|_| Error::Dead)?;
-        }
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
-//! A worker: takes frames out of its ring, has them decided, sends them on, sleeps when idle.
+//! A worker: takes frames out of its rings, has them decided, sends them on, sleeps when idle.
 //!
-//! Owns its ring, its sender, its copy of the ports and its counters. Nothing here allocates,
+//! Owns its rings, its senders, its copy of the ports and its counters. Nothing here allocates,
 //! locks (the station's lock apart, once a batch at most) or logs for a frame. It ends when told.
+//! What happens to one frame stands in `frame.rs`.
 
 use std::io::{PipeReader, Read};
 use std::os::fd::AsFd;
@@ -9,17 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
-use sys::packet::{PacketIo, Received};
-use wire::{FrameMut, MacAddr, Timestamp, VlanId, VlanTag};
+use crossbeam_channel::{Receiver, Sender};
+use sys::packet::PacketIo;
+use wire::Timestamp;
 
-use super::meta;
-use super::outbox::{self, Out, Stage};
+use super::config::Event;
+use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
-use super::switch::Event;
-use crate::core::{Bridge, DropReason, Frame, Learned, PortId, PortState, Verdict};
-use crate::station::{Handling, Station};
+use super::stage::Stage;
+use crate::core::{Bridge, PortId, PortState};
+use crate::station::Station;
 use crate::stats::{PortCells, WorkerCells};
+use crate::tap::Tap;
 
 /// Frames taken before what is queued is sent and the slots go back.
 const BATCH: usize = 64;
@@ -27,14 +29,34 @@ const BATCH: usize = 64;
 const SCRATCH: usize = 2048;
 /// How often a worker with nothing to do forgets aged addresses.
 const EXPIRY: Duration = Duration::from_secs(30);
+/// How often a busy worker reads the kernel's count of drops; a sleepy one reads it as it dozes off.
+const COUNTING: Duration = Duration::from_millis(100);
+/// A station that was given a frame is asked for its next wish this soon.
+const STATION_SOON: Duration = Duration::from_millis(100);
 /// While spinning, the share of the time after which the core is offered to others.
 const YIELD_AFTER: Duration = Duration::from_micros(15);
 
 /// What the handle tells a worker.
 pub(super) enum Command {
-    Set { id: PortId, ifindex: u32, role: PortRole, state: PortState, cells: Arc<PortCells> },
-    State { id: PortId, state: PortState },
-    Remove { id: PortId },
+    Set {
+        id: PortId,
+        ifindex: u32,
+        role: PortRole,
+        state: PortState,
+        cells: Arc<PortCells>,
+        /// The rings of an uplink in another namespace.
+        link: Option<Box<PacketIo>>,
+    },
+    State {
+        id: PortId,
+        state: PortState,
+    },
+    Remove {
+        id: PortId,
+    },
+    Tap(Option<Arc<dyn Tap>>),
+    /// Answer when all before this has been done.
+    Sync(Sender<()>),
     Stop,
 }
 
@@ -45,10 +67,12 @@ pub(super) struct Wake {
 }
 
 pub(super) type SharedStation = Arc<Mutex<Box<dyn Station>>>;
+/// The station's lock, once a frame of the batch has needed it.
+pub(super) type Held<'s> = Option<MutexGuard<'s, Box<dyn Station>>>;
 
 /// All a worker owns.
 pub(super) struct Worker {
-    pub(super) io: PacketIo,
+    pub(super) links: Links,
     pub(super) bridge: Bridge,
     pub(super) ports: PortMap,
     pub(super) cells: Arc<WorkerCells>,
@@ -61,6 +85,11 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8; SCRATCH]>,
     pub(super) next_tick: Option<Timestamp>,
     pub(super) next_expiry: Timestamp,
+    pub(super) next_count: Timestamp,
+    pub(super) tap: Option<Arc<dyn Tap>>,
+    /// For the tap: a frame's bytes as they came, the ports it went to.
+    pub(super) before: Vec<u8>,
+    pub(super) egress: Vec<PortId>,
 }
 
 pub(super) fn scratch() -> Box<[u8; SCRATCH]> {
@@ -91,8 +120,12 @@ impl Worker {
         self.wake.pending.store(false, Ordering::Release);
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Set { id, ifindex, role, state, cells } => {
-                    self.ports.insert(id, role, Plugged { ifindex, cells });
+                Command::Set { id, ifindex, role, state, cells, link } => {
+                    let foreign = link.is_some();
+                    if let Some(link) = link {
+                        self.links.uplink = Some(*link);
+                    }
+                    self.ports.insert(id, role, Plugged { ifindex, cells, foreign });
                     match role {
                         PortRole::Bridged => self.bridge.set_port(id, state),
                         PortRole::Routed => self.bridge.remove_port(id),
@@ -105,8 +138,21 @@ impl Worker {
                     }
                 }
                 Command::Remove { id } => {
+                    if self.ports.get(id).is_some_and(|port| port.foreign) {
+                        self.links.uplink = None;
+                    }
                     self.ports.remove(id);
                     self.bridge.remove_port(id);
+                }
+                Command::Tap(tap) => {
+                    // Room for the largest frame, so that watching does not allocate for each.
+                    self.before.reserve(if tap.is_some() { 1 << 17 } else { 0 });
+                    self.egress.reserve(if tap.is_some() { PortId::MAX } else { 0 });
+                    self.tap = tap;
+                }
+                Command::Sync(done) => {
+                    // Whoever asked may have given up waiting.
+                    let _ = done.try_send(());
                 }
                 Command::Stop => return false,
             }
@@ -114,180 +160,36 @@ impl Worker {
         true
     }
 
-    /// Takes up to a batch of frames; says how many.
+    /// Takes up to a batch of frames from each ring; says how many.
     fn batch(&mut self, now: Timestamp) -> usize {
-        if !self.io.ready(0) {
+        let uplink_ready = self.links.uplink.as_ref().is_some_and(|io| io.ready(0));
+        if !self.links.main.ready(0) && !uplink_ready {
             return 0;
         }
         let shared = self.station.clone();
         let mut station = None;
         let mut taken = 0;
-        while taken < BATCH && self.io.ready(taken) {
-            self.frame(taken, shared.as_ref(), &mut station, now);
+        while taken < BATCH && self.links.main.ready(taken) {
+            self.frame(Place::Main(taken), shared.as_ref(), &mut station, now);
             taken += 1;
         }
+        let mut came = 0;
+        while came < BATCH && self.links.uplink.as_ref().is_some_and(|io| io.ready(came)) {
+            self.frame(Place::Uplink(came), shared.as_ref(), &mut station, now);
+            came += 1;
+        }
+        if station.is_some() {
+            // What it was given may have started a clock of its own, so it is asked again soon.
+            let soon = now + STATION_SOON;
+            self.next_tick = Some(self.next_tick.map_or(soon, |at| at.min(soon)));
+        }
         drop(station);
-        outbox::flush(&mut self.io, &self.ports, &self.cells);
-        self.io.release(taken);
-        taken
-    }
-
-    fn frame<'s>(
-        &mut self,
-        ahead: usize,
-        shared: Option<&'s SharedStation>,
-        station: &mut Option<MutexGuard<'s, Box<dyn Station>>>,
-        now: Timestamp,
-    ) {
-        self.cells.received.add(1);
-        let Some((received, data)) = self.io.slot(ahead) else {
-            return self.cells.drops[DropReason::Runt.index()].add(1);
-        };
-        let vlan = tag(received);
-        let Some(mut view) = FrameMut::new(data, vlan) else {
-            return self.cells.drops[DropReason::Runt.index()].add(1);
-        };
-        let len = view.bytes.len();
-        let Some(ingress) = self.ports.by_ifindex(received.ifindex) else {
-            return self.cells.drops[DropReason::UnknownPort.index()].add(1);
-        };
-        if let Some(port) = self.ports.get(ingress) {
-            port.cells.rx_packets.add(1);
-            port.cells.rx_bytes.add(len as u64);
+        self.links.flush(&self.ports, &self.cells);
+        self.links.main.release(taken);
+        if let Some(uplink) = &mut self.links.uplink {
+            uplink.release(came);
         }
-        if received.clipped {
-            return self.dropped(ingress, DropReason::Clipped);
-        }
-        let vnet = view.vnet();
-        let Some(header) = meta::read(vnet, view.bytes, vlan) else {
-            return self.dropped(ingress, DropReason::Runt);
-        };
-        if let Some(short) = meta::with_short_headers(vnet, view.bytes) {
-            view.set_vnet(short);
-        }
-        if self.ports.uplink() == Some(ingress) {
-            let Some(station) = lock(shared, station) else {
-                return self.dropped(ingress, DropReason::NoStation);
-            };
-            let handling = station.on_uplink(&mut view, &mut self.stage, now);
-            return self.handled(handling, ahead, len, &header, Source::Uplink(ingress), now);
-        }
-        let decision = self.bridge.decide(&header, ingress, now);
-        self.tell(decision.learned, header.src, header.vlan, ingress);
-        match decision.verdict {
-            Verdict::Forward(to) => {
-                self.cells.forwarded.add(1);
-                outbox::slot(&mut self.io, &self.ports, ahead, len, vlan, to);
-            }
-            Verdict::Local => {
-                let Some(station) = lock(shared, station) else {
-                    return self.dropped(ingress, DropReason::NoStation);
-                };
-                let Some((_, data)) = self.io.slot(ahead) else { return };
-                let Some(mut view) = FrameMut::new(data, vlan) else { return };
-                let handling = station.on_bridge(&mut view, &mut self.stage, now);
-                self.handled(handling, ahead, len, &header, Source::Bridge(ingress), now);
-            }
-            Verdict::Flood => {
-                self.cells.flooded.add(1);
-                if header.dst.is_group()
-                    && let Some(station) = lock(shared, station)
-                {
-                    self.show(ahead, station, now);
-                }
-                for to in self.bridge.flood_set(&header, ingress) {
-                    outbox::slot(&mut self.io, &self.ports, ahead, len, vlan, to);
-                }
-            }
-            Verdict::Drop(reason) => self.dropped(ingress, reason),
-        }
-    }
-
-    /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
-    fn show(&mut self, ahead: usize, station: &mut Box<dyn Station>, now: Timestamp) {
-        let Some((received, data)) = self.io.slot(ahead) else { return };
-        let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
-        copy.copy_from_slice(data);
-        if let Some(mut view) = FrameMut::new(copy, tag(received)) {
-            // Whatever it did to the copy, the copy goes nowhere: it answers through the stage.
-            let _ = station.on_bridge(&mut view, &mut self.stage, now);
-            self.send_staged(now);
-        }
-    }
-
-    /// Sends on what the station has rewritten in its slot, and what it made besides.
-    fn handled(
-        &mut self,
-        handling: Handling,
-        ahead: usize,
-        len: usize,
-        before: &Frame,
-        source: Source,
-        now: Timestamp,
-    ) {
-        if let Handling::Drop(_) = handling {
-            self.dropped(source.port(), DropReason::Station);
-        } else {
-            match source {
-                Source::Bridge(_) => self.cells.local.add(1),
-                Source::Uplink(_) => self.cells.uplink.add(1),
-            }
-        }
-        match handling {
-            Handling::ToUplink => match self.ports.uplink() {
-                Some(to) => {
-                    self.cells.station_to_uplink.add(1);
-                    outbox::slot(&mut self.io, &self.ports, ahead, len, None, to);
-                }
-                None => self.cells.station_lost.add(1),
-            },
-            Handling::ToBridge => self.rewritten_to_bridge(ahead, len, before, now),
-            Handling::Consumed | Handling::Drop(_) => {}
-        }
-        self.send_staged(now);
-    }
-
-    fn rewritten_to_bridge(&mut self, ahead: usize, len: usize, before: &Frame, now: Timestamp) {
-        let Some((_, data)) = self.io.slot(ahead) else { return };
-        let Some(view) = FrameMut::new(data, None) else { return };
-        let Some(eth) = wire::Ethernet::parse(view.bytes) else { return };
-        let after = Frame { dst: eth.dst(), src: eth.src(), vlan: VlanId::NONE, ..*before };
-        match self.bridge.route(&after, PortId::LOCAL, now) {
-            Verdict::Forward(to) => {
-                outbox::slot(&mut self.io, &self.ports, ahead, len, None, to);
-            }
-            Verdict::Flood => {
-                for to in self.bridge.flood_set(&after, PortId::LOCAL) {
-                    outbox::slot(&mut self.io, &self.ports, ahead, len, None, to);
-                }
-            }
-            Verdict::Local | Verdict::Drop(_) => return self.cells.station_lost.add(1),
-        }
-        self.cells.station_to_bridge.add(1);
-    }
-
-    fn send_staged(&mut self, now: Timestamp) {
-        let mut out =
-            Out { io: &mut self.io, bridge: &self.bridge, ports: &self.ports, cells: &self.cells };
-        self.stage.send(&mut out, now);
-    }
-
-    fn dropped(&self, ingress: PortId, reason: DropReason) {
-        self.cells.drops[reason.index()].add(1);
-        if let Some(port) = self.ports.get(ingress) {
-            port.cells.drops[reason.index()].add(1);
-        }
-    }
-
-    fn tell(&self, learned: Learned, mac: MacAddr, vlan: VlanId, port: PortId) {
-        let event = match learned {
-            Learned::New => Event::Learned { mac, vlan, port },
-            Learned::Moved(from) => Event::Moved { mac, vlan, from, to: port },
-            Learned::Known | Learned::Full | Learned::Sticky | Learned::Off => return,
-        };
-        if let Err(TrySendError::Full(_)) = self.events.try_send(event) {
-            self.cells.events_lost.add(1);
-        }
+        taken + came
     }
 
     /// The station's and the table's clocks.
@@ -299,12 +201,15 @@ impl Worker {
             self.next_tick = station.tick(&mut self.stage, now);
             drop(station);
             self.send_staged(now);
-            outbox::flush(&mut self.io, &self.ports, &self.cells);
+            self.links.flush(&self.ports, &self.cells);
         }
         if self.next_expiry <= now {
             self.bridge.fdb().expire(now);
             self.next_expiry = now + EXPIRY;
-            self.count_ring();
+        }
+        if self.next_count <= now {
+            self.count_rings();
+            self.next_count = now + COUNTING;
         }
     }
 
@@ -312,7 +217,7 @@ impl Worker {
     fn spin(&self, since: Timestamp) -> bool {
         loop {
             for _ in 0..32 {
-                if self.io.ready(0) {
+                if self.ready() {
                     return true;
                 }
                 std::hint::spin_loop();
@@ -332,7 +237,7 @@ impl Worker {
 
     /// Sleeps until a frame, a command or a timer. An idle switch with an empty table sleeps on.
     fn sleep(&mut self) {
-        self.count_ring();
+        self.count_rings();
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
         let next = [self.next_tick, expiry].into_iter().flatten().min();
         let millis = next.map(|at| {
@@ -340,56 +245,26 @@ impl Worker {
             u16::try_from(left).unwrap_or(u16::MAX)
         });
         // An error here would come again at once: the timeout keeps it from becoming a busy loop.
-        if self.io.wait(self.wake.pipe.as_fd(), millis).is_err() {
+        let Links { main, uplink } = &self.links;
+        if main.wait(uplink.as_ref(), self.wake.pipe.as_fd(), millis).is_err() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.station_may_have_changed();
     }
 
-    /// The handle may have given the station something to do meanwhile.
-    fn station_may_have_changed(&mut self) {
-        if self.next_tick.is_none() && self.station.is_some() {
-            self.next_tick = Some(now() + Duration::from_secs(1));
-        }
+    fn ready(&self) -> bool {
+        self.links.main.ready(0) || self.links.uplink.as_ref().is_some_and(|io| io.ready(0))
     }
 
-    fn count_ring(&self) {
-        if let Ok(stats) = self.io.stats() {
-            self.cells.ring_packets.add(stats.packets);
-            self.cells.ring_drops.add(stats.drops);
-        }
-    }
-}
-
-/// Where a frame that the station handled came from.
-#[derive(Clone, Copy)]
-enum Source {
-    Bridge(PortId),
-    Uplink(PortId),
-}
-
-impl Source {
-    fn port(self) -> PortId {
-        match self {
-            Self::Bridge(id) | Self::Uplink(id) => id,
+    fn count_rings(&self) {
+        for io in [Some(&self.links.main), self.links.uplink.as_ref()].into_iter().flatten() {
+            if let Ok(stats) = io.stats() {
+                self.cells.ring_packets.add(stats.packets);
+                self.cells.ring_drops.add(stats.drops);
+            }
         }
     }
 }
 
-/// The station, locked for the rest of the batch.
-fn lock<'g, 's>(
-    shared: Option<&'s SharedStation>,
-    held: &'g mut Option<MutexGuard<'s, Box<dyn Station>>>,
-) -> Option<&'g mut Box<dyn Station>> {
-    let shared = shared?;
-    let guard = held.get_or_insert_with(|| shared.lock().unwrap_or_else(PoisonError::into_inner));
-    Some(&mut **guard)
-}
-
-fn tag(received: Received) -> Option<VlanTag> {
-    received.vlan.map(|(tpid, tci)| VlanTag { tpid, tci })
-}
-
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_nanos(sys::clock::now())
 }

@@ -127,6 +127,7 @@ impl Node {
             role: PortRole::Bridged,
             mtu,
             settings: PortSettings::default(),
+            netns: None,
         }
     }
 

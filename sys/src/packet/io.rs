@@ -112,26 +112,39 @@ impl PacketIo {
         self.ring.release(count);
     }
 
-    /// Sleeps until a frame comes, `wake` is readable, or the time (milliseconds, None for ever)
-    /// is up. A readable ring whose next slot is still the kernel's is no error: look again.
+    /// Sleeps until a frame comes (here, or at `also`), `wake` is readable, or the time
+    /// (milliseconds, None for ever) is up. A readable ring whose next slot is still the kernel's is
+    /// no error: look again.
     ///
     /// # Errors
     /// What poll says, EINTR apart.
-    pub fn wait(&self, wake: BorrowedFd<'_>, millis: Option<u16>) -> io::Result<()> {
-        let mut fds = [
-            PollFd::new(self.ring.as_fd(), PollFlags::POLLIN),
-            PollFd::new(wake, PollFlags::POLLIN),
-        ];
-        match poll(&mut fds, millis.map_or(PollTimeout::NONE, PollTimeout::from)) {
+    pub fn wait(
+        &self,
+        also: Option<&Self>,
+        wake: BorrowedFd<'_>,
+        millis: Option<u16>,
+    ) -> io::Result<()> {
+        let wake = PollFd::new(wake, PollFlags::POLLIN);
+        let mut fds = [self.poll_fd(), wake, also.unwrap_or(self).poll_fd()];
+        let used = if also.is_some() { 3 } else { 2 };
+        match poll(&mut fds[..used], millis.map_or(PollTimeout::NONE, PollTimeout::from)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         // A ring bound to one interface is told once of its going down; until that is read, poll
         // would return at once for ever.
-        if fds[0].revents().is_some_and(|told| told.contains(PollFlags::POLLERR)) {
-            let _told = getsockopt(&self.ring, SocketError)?;
+        for (fd, io) in [(&fds[0], Some(self)), (&fds[2], also)] {
+            if let Some(io) = io
+                && fd.revents().is_some_and(|told| told.contains(PollFlags::POLLERR))
+            {
+                let _told = getsockopt(&io.ring, SocketError)?;
+            }
         }
         Ok(())
+    }
+
+    fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)
     }
 
     /// What the kernel counted since the last call.

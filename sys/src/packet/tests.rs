@@ -65,7 +65,7 @@ fn waiting_ends_when_the_time_is_up() {
         let io =
             PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         let (quiet, _writer) = std::io::pipe().expect("a pipe");
-        io.wait(quiet.as_fd(), Some(1)).expect("waiting");
+        io.wait(None, quiet.as_fd(), Some(1)).expect("waiting");
         assert!(!io.ready(0));
     });
 }

@@ -1,0 +1,100 @@
+//! How a switch is made, what can go wrong with it, and what it tells of.
+//!
+//! Plain values of the handle in `switch.rs`; events leave through a bounded channel and are lost,
+//! counted, where nobody fetches them.
+
+use std::io;
+use std::time::Duration;
+
+use wire::{MacAddr, VlanId};
+
+use crate::core::{FdbConfig, PortId};
+
+/// How a switch is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Threads that forward; the kernel spreads flows over them by hash.
+    pub workers: usize,
+    /// Slots of each worker's ring (68 KiB each).
+    pub slots: usize,
+    /// How long a worker looks for the next frame before it sleeps.
+    pub spin: Duration,
+    /// The table.
+    pub fdb: FdbConfig,
+    /// Link-local groups let through (`group_fwd_mask`).
+    pub link_local_mask: u16,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            slots: 255,
+            spin: Duration::from_micros(50),
+            fdb: FdbConfig::default(),
+            link_local_mask: 0,
+        }
+    }
+}
+
+/// What can go wrong with a running switch.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The packet sockets could not be opened.
+    #[error("the switch cannot open its packet sockets")]
+    Open(#[source] io::Error),
+    /// A thread could not be started.
+    #[error("the switch cannot start a worker")]
+    Thread(#[source] io::Error),
+    /// There is no more room for ports.
+    #[error("the switch has all the {} ports it can have", PortId::MAX)]
+    NoRoom,
+    /// The interface is plugged in already, or would be a second uplink.
+    #[error("interface {0} is a port of the switch already, or the uplink's place is taken")]
+    Taken(String),
+    /// Only an uplink may lie in another namespace.
+    #[error("interface {0} must be moved into the switch's namespace to be one of its ports")]
+    Elsewhere(String),
+    /// No such port.
+    #[error("the switch has no port number {}", .0.0)]
+    NoPort(PortId),
+    /// A worker is gone: it panicked.
+    #[error("a worker of the switch has died")]
+    Dead,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An address was seen for the first time.
+    Learned {
+        /// The address.
+        mac: MacAddr,
+        /// Its VLAN.
+        vlan: VlanId,
+        /// Where.
+        port: PortId,
+    },
+    /// An address was seen at another port than before.
+    Moved {
+        /// The address.
+        mac: MacAddr,
+        /// Its VLAN.
+        vlan: VlanId,
+        /// Where it was.
+        from: PortId,
+        /// Where it is.
+        to: PortId,
+    },
+    /// A port was plugged in.
+    Added(PortId),
+    /// A port was unplugged.
+    Removed(PortId),
+    /// A port's link changed.
+    Link {
+        /// Which.
+        port: PortId,
+        /// Up or down.
+        up: bool,
+    },
+}

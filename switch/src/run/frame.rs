@@ -1,0 +1,325 @@
+//! One frame: from its slot to its verdict, and into the queues. Counted exactly once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sys::packet::Received;
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
+
+use super::config::Event;
+use super::meta;
+use super::outbox::Place;
+use super::stage::Out;
+use super::worker::{Held, SharedStation, Worker, now};
+use crate::core::{DropReason, Frame, Learned, PortId, Verdict};
+use crate::station::{Handling, Station};
+use crate::tap::{Outcome, TapRecord};
+
+impl Worker {
+    /// Handles the frame at `place`; shows it to the tap, if there is one.
+    pub(super) fn frame<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        at: Timestamp,
+    ) {
+        if self.tap.is_some() {
+            self.watched(place, shared, station, at);
+        } else {
+            self.process(place, shared, station, at);
+        }
+    }
+
+    fn process<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        now: Timestamp,
+    ) -> (Option<PortId>, Outcome) {
+        self.cells.received.add(1);
+        let Some((received, mut view)) = self.view(place) else {
+            return self.stray(DropReason::Runt);
+        };
+        let (vnet, vlan, len) = (view.vnet(), view.vlan, view.bytes.len());
+        let header = meta::read(vnet, view.bytes, vlan);
+        if let Some(short) = meta::with_short_headers(vnet, view.bytes) {
+            view.set_vnet(short);
+        }
+        let ingress = match place {
+            Place::Main(_) => self.ports.by_ifindex(received.ifindex),
+            Place::Uplink(_) => self.ports.uplink(),
+        };
+        let Some(ingress) = ingress else { return self.stray(DropReason::UnknownPort) };
+        if let Some(port) = self.ports.get(ingress) {
+            port.cells.rx_packets.add(1);
+            port.cells.rx_bytes.add(len as u64);
+        }
+        let outcome = match header {
+            _ if received.clipped => Outcome::Dropped(DropReason::Clipped),
+            None => Outcome::Dropped(DropReason::Runt),
+            Some(header) if self.ports.uplink() == Some(ingress) => {
+                self.at_station(place, shared, station, &header, Side::Uplink, now)
+            }
+            Some(header) => self.bridged(place, shared, station, &header, ingress, now),
+        };
+        match outcome {
+            Outcome::Forwarded(_) => self.cells.forwarded.add(1),
+            Outcome::Flooded => self.cells.flooded.add(1),
+            Outcome::Station(_) => self.cells.local.add(1),
+            Outcome::Uplink(_) => self.cells.uplink.add(1),
+            Outcome::Dropped(reason) => {
+                self.cells.drops[reason.index()].add(1);
+                if let Some(port) = self.ports.get(ingress) {
+                    port.cells.drops[reason.index()].add(1);
+                }
+            }
+        }
+        (Some(ingress), outcome)
+    }
+
+    fn bridged<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        header: &Frame,
+        ingress: PortId,
+        now: Timestamp,
+    ) -> Outcome {
+        let decision = self.bridge.decide(header, ingress, now);
+        self.tell(decision.learned, header.src, header.vlan, ingress);
+        match decision.verdict {
+            Verdict::Forward(to) => {
+                let vlan = self.view(place).and_then(|(_, view)| view.vlan);
+                self.links.send(&self.ports, place, vlan, to);
+                Outcome::Forwarded(to)
+            }
+            Verdict::Local => self.at_station(place, shared, station, header, Side::Bridge, now),
+            Verdict::Flood => {
+                if header.dst.is_group()
+                    && let Some(station) = lock(shared, station)
+                {
+                    self.show(place, station, now);
+                }
+                let vlan = self.view(place).and_then(|(_, view)| view.vlan);
+                for to in self.bridge.flood_set(header, ingress) {
+                    self.links.send(&self.ports, place, vlan, to);
+                }
+                Outcome::Flooded
+            }
+            Verdict::Drop(reason) => Outcome::Dropped(reason),
+        }
+    }
+
+    /// Gives a frame to the station in its slot, and sends on what the station made of it.
+    fn at_station<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        before: &Frame,
+        side: Side,
+        now: Timestamp,
+    ) -> Outcome {
+        let Some(station) = lock(shared, station) else {
+            return Outcome::Dropped(DropReason::NoStation);
+        };
+        let handling = {
+            let Some((received, data)) = self.links.slot(place) else {
+                return Outcome::Dropped(DropReason::Runt);
+            };
+            let Some(mut view) = FrameMut::new(data, tag(received)) else {
+                return Outcome::Dropped(DropReason::Runt);
+            };
+            match side {
+                Side::Bridge => station.on_bridge(&mut view, &mut self.stage, now),
+                Side::Uplink => station.on_uplink(&mut view, &mut self.stage, now),
+            }
+        };
+        match handling {
+            Handling::ToUplink => match self.ports.uplink() {
+                Some(to) => {
+                    self.cells.station_to_uplink.add(1);
+                    self.links.send(&self.ports, place, None, to);
+                }
+                None => self.cells.station_lost.add(1),
+            },
+            Handling::ToBridge => self.rewritten(place, before, now),
+            Handling::Consumed | Handling::Drop(_) => {}
+        }
+        self.send_staged(now);
+        match (handling, side) {
+            (Handling::Drop(_), _) => Outcome::Dropped(DropReason::Station),
+            (handling, Side::Bridge) => Outcome::Station(handling),
+            (handling, Side::Uplink) => Outcome::Uplink(handling),
+        }
+    }
+
+    /// Sends a frame that the station rewrote to the bridge's ports.
+    fn rewritten(&mut self, place: Place, before: &Frame, now: Timestamp) {
+        let Some(after) = self.header_after(place, before) else {
+            return self.cells.station_lost.add(1);
+        };
+        match self.bridge.route(&after, PortId::LOCAL, now) {
+            Verdict::Forward(to) => self.links.send(&self.ports, place, None, to),
+            Verdict::Flood => {
+                for to in self.bridge.flood_set(&after, PortId::LOCAL) {
+                    self.links.send(&self.ports, place, None, to);
+                }
+            }
+            Verdict::Local | Verdict::Drop(_) => return self.cells.station_lost.add(1),
+        }
+        self.cells.station_to_bridge.add(1);
+    }
+
+    fn header_after(&mut self, place: Place, before: &Frame) -> Option<Frame> {
+        let (_, view) = self.view(place)?;
+        let eth = Ethernet::parse(view.bytes)?;
+        Some(Frame { dst: eth.dst(), src: eth.src(), vlan: VlanId::NONE, ..*before })
+    }
+
+    /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
+    fn show(&mut self, place: Place, station: &mut Box<dyn Station>, now: Timestamp) {
+        let Some((received, data)) = self.links.slot(place) else { return };
+        let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
+        copy.copy_from_slice(data);
+        if let Some(mut view) = FrameMut::new(copy, tag(received)) {
+            // Whatever it did to the copy, the copy goes nowhere: it answers through the stage.
+            let _ = station.on_bridge(&mut view, &mut self.stage, now);
+            self.send_staged(now);
+        }
+    }
+
+    pub(super) fn send_staged(&mut self, now: Timestamp) {
+        let mut out = Out {
+            links: &mut self.links,
+            bridge: &self.bridge,
+            ports: &self.ports,
+            cells: &self.cells,
+            tap: self.tap.as_deref(),
+            egress: &mut self.egress,
+        };
+        self.stage.send(&mut out, now);
+    }
+
+    /// The same as [`Self::process`], told to the tap with the bytes before and after.
+    fn watched<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        at: Timestamp,
+    ) {
+        let Some(tap) = self.tap.clone() else { return };
+        let mut before = std::mem::take(&mut self.before);
+        before.clear();
+        let seen = self.view(place).map(|(received, view)| {
+            before.extend_from_slice(view.bytes);
+            (received, view.vnet(), view.vlan)
+        });
+        let begun = now();
+        let (ingress, outcome) = self.process(place, shared, station, at);
+        let spent = now().since(begun);
+        if let Some((received, vnet, vlan)) = seen {
+            let mut egress = std::mem::take(&mut self.egress);
+            let rewritten =
+                self.targets(place, &before, vnet, vlan, ingress, outcome, &mut egress, at);
+            let after = rewritten.then(|| self.view(place)).flatten();
+            tap.frame(&TapRecord {
+                taken: received.taken,
+                spent,
+                ingress,
+                vlan,
+                vnet,
+                before: &before,
+                wire_len: received.wire_len,
+                outcome,
+                egress: &egress,
+                after: after.map(|(_, view)| &*view.bytes),
+            });
+            egress.clear();
+            self.egress = egress;
+        }
+        self.before = before;
+    }
+
+    /// The ports a frame went to, worked out again for the tap; true where the station rewrote it.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one frame")]
+    fn targets(
+        &mut self,
+        place: Place,
+        before: &[u8],
+        vnet: VnetHeader,
+        vlan: Option<VlanTag>,
+        ingress: Option<PortId>,
+        outcome: Outcome,
+        egress: &mut Vec<PortId>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(header) = meta::read(vnet, before, vlan) else { return false };
+        match outcome {
+            Outcome::Forwarded(to) => egress.push(to),
+            Outcome::Flooded => {
+                egress.extend(self.bridge.flood_set(&header, ingress.unwrap_or(PortId::LOCAL)));
+            }
+            Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
+                egress.extend(self.ports.uplink());
+                return true;
+            }
+            Outcome::Station(Handling::ToBridge) | Outcome::Uplink(Handling::ToBridge) => {
+                let Some(after) = self.header_after(place, &header) else { return true };
+                match self.bridge.route(&after, PortId::LOCAL, now) {
+                    Verdict::Forward(to) => egress.push(to),
+                    Verdict::Flood => egress.extend(self.bridge.flood_set(&after, PortId::LOCAL)),
+                    Verdict::Local | Verdict::Drop(_) => {}
+                }
+                return true;
+            }
+            Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
+        }
+        false
+    }
+
+    fn view(&mut self, place: Place) -> Option<(Received, FrameMut<'_>)> {
+        let (received, data) = self.links.slot(place)?;
+        Some((received, FrameMut::new(data, tag(received))?))
+    }
+
+    fn stray(&self, reason: DropReason) -> (Option<PortId>, Outcome) {
+        self.cells.drops[reason.index()].add(1);
+        (None, Outcome::Dropped(reason))
+    }
+
+    fn tell(&self, learned: Learned, mac: MacAddr, vlan: VlanId, port: PortId) {
+        let event = match learned {
+            Learned::New => Event::Learned { mac, vlan, port },
+            Learned::Moved(from) => Event::Moved { mac, vlan, from, to: port },
+            Learned::Known | Learned::Full | Learned::Sticky | Learned::Off => return,
+        };
+        if self.events.try_send(event).is_err() {
+            self.cells.events_lost.add(1);
+        }
+    }
+}
+
+/// From which side a frame came to the station.
+#[derive(Clone, Copy)]
+enum Side {
+    Bridge,
+    Uplink,
+}
+
+/// The station, locked for the rest of the batch.
+fn lock<'g, 's>(
+    shared: Option<&'s SharedStation>,
+    held: &'g mut Held<'s>,
+) -> Option<&'g mut Box<dyn Station>> {
+    let shared: &Arc<Mutex<Box<dyn Station>>> = shared?;
+    let lock = || -> MutexGuard<'s, _> { shared.lock().unwrap_or_else(PoisonError::into_inner) };
+    Some(&mut **held.get_or_insert_with(lock))
+}
+
+fn tag(received: Received) -> Option<VlanTag> {
+    received.vlan.map(|(tpid, tci)| VlanTag { tpid, tci })
+}

@@ -1,0 +1,83 @@
+//! A worker as the handle holds it: its thread, the channel to it, its counters.
+//!
+//! Commands wait for room in the channel; a worker that has died is an error to whoever tells it.
+
+use std::io::{self, PipeWriter, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use sys::packet::PacketIo;
+use wire::Timestamp;
+
+use super::config::{Error, Event};
+use super::outbox::Links;
+use super::ports::PortMap;
+use super::stage::Stage;
+use super::worker::{self, Command, SharedStation, Wake, Worker};
+use crate::core::Bridge;
+use crate::stats::WorkerCells;
+
+/// Commands on their way to a worker; the handle waits for room.
+const COMMANDS: usize = 64;
+
+pub(super) struct Running {
+    commands: Sender<Command>,
+    pending: Arc<AtomicBool>,
+    pipe: PipeWriter,
+    pub(super) cells: Arc<WorkerCells>,
+    pub(super) memory: usize,
+    pub(super) thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn start(
+        number: usize,
+        io: PacketIo,
+        bridge: Bridge,
+        station: Option<SharedStation>,
+        events: Sender<Event>,
+        spin: Duration,
+    ) -> Result<Self, Error> {
+        let (reader, pipe) = io::pipe().map_err(Error::Thread)?;
+        let pending = Arc::new(AtomicBool::new(false));
+        let cells = Arc::<WorkerCells>::default();
+        let (sender, commands) = bounded(COMMANDS);
+        let memory = io.ring_memory();
+        let worker = Worker {
+            links: Links { main: io, uplink: None },
+            bridge,
+            ports: PortMap::default(),
+            cells: Arc::clone(&cells),
+            // The first worker alone keeps the station's clock.
+            next_tick: (number == 0 && station.is_some()).then_some(Timestamp::ZERO),
+            station,
+            commands,
+            events,
+            wake: Wake { pending: Arc::clone(&pending), pipe: reader },
+            spin,
+            stage: Stage::new(),
+            scratch: worker::scratch(),
+            next_expiry: Timestamp::ZERO,
+            next_count: Timestamp::ZERO,
+            tap: None,
+            before: Vec::new(),
+            egress: Vec::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || worker.run())
+            .map_err(Error::Thread)?;
+        Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
+    }
+
+    pub(super) fn tell(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).map_err(|_| Error::Dead)?;
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            (&self.pipe).write_all(&[1]).map_err(|_| Error::Dead)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Frames a station made while it held a slot: kept aside, sent when the slot is free again.
+//!
+//! Holds [`STAGE`] bytes in [`STAGED`] frames; what comes beyond is counted and lost.
+
+use std::time::Duration;
+
+use wire::{Timestamp, VnetHeader};
+
+use super::meta;
+use super::outbox::Links;
+use super::ports::PortMap;
+use crate::core::{Bridge, DropReason, PortId, Verdict};
+use crate::station::Outlet;
+use crate::stats::WorkerCells;
+use crate::tap::{Outcome, Tap, TapRecord};
+
+/// Bytes of frames a station can make in answer to one frame.
+const STAGE: usize = 256 * 1024;
+/// Frames a station can make in answer to one frame.
+const STAGED: usize = 1024;
+
+/// The frames kept.
+pub(super) struct Stage {
+    bytes: Vec<u8>,
+    frames: Vec<(bool, VnetHeader, usize)>,
+    lost: u64,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(STAGE), frames: Vec::with_capacity(STAGED), lost: 0 }
+    }
+
+    fn keep(&mut self, up: bool, vnet: VnetHeader, frame: &[u8]) {
+        if self.bytes.len() + frame.len() > STAGE || self.frames.len() == STAGED {
+            self.lost += 1;
+            return;
+        }
+        self.bytes.extend_from_slice(frame);
+        self.frames.push((up, vnet, frame.len()));
+    }
+
+    /// Queues what was kept.
+    pub(super) fn send(&mut self, out: &mut Out<'_>, now: Timestamp) {
+        out.cells.station_lost.add(std::mem::take(&mut self.lost));
+        let mut rest = self.bytes.as_slice();
+        for (up, vnet, len) in self.frames.drain(..) {
+            let (frame, tail) = rest.split_at(len);
+            rest = tail;
+            let outcome =
+                if up { out.copy_up(vnet, frame) } else { out.copy_to_bridge(vnet, frame, now) };
+            out.show(vnet, frame, outcome);
+        }
+        self.bytes.clear();
+    }
+}
+
+impl Outlet for Stage {
+    fn to_bridge(&mut self, vnet: VnetHeader, frame: &[u8]) {
+        self.keep(false, vnet, frame);
+    }
+
+    fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]) {
+        self.keep(true, vnet, frame);
+    }
+}
+
+/// Where the station's frames go out.
+pub(super) struct Out<'a> {
+    pub(super) links: &'a mut Links,
+    pub(super) bridge: &'a Bridge,
+    pub(super) ports: &'a PortMap,
+    pub(super) cells: &'a WorkerCells,
+    pub(super) tap: Option<&'a dyn Tap>,
+    /// Filled for the tap alone.
+    pub(super) egress: &'a mut Vec<PortId>,
+}
+
+impl Out<'_> {
+    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], to: PortId) {
+        self.links.copy(self.ports, vnet, frame, to);
+        if self.tap.is_some() {
+            self.egress.push(to);
+        }
+    }
+
+    fn copy_to_bridge(&mut self, vnet: VnetHeader, frame: &[u8], now: Timestamp) -> Outcome {
+        let Some(header) = meta::read(vnet, frame, None) else {
+            self.cells.station_lost.add(1);
+            return Outcome::Dropped(DropReason::Runt);
+        };
+        let bridge = self.bridge;
+        let outcome = match bridge.route(&header, PortId::LOCAL, now) {
+            Verdict::Forward(to) => {
+                self.copy(vnet, frame, to);
+                Outcome::Forwarded(to)
+            }
+            Verdict::Flood => {
+                for to in bridge.flood_set(&header, PortId::LOCAL) {
+                    self.copy(vnet, frame, to);
+                }
+                Outcome::Flooded
+            }
+            Verdict::Local => Outcome::Dropped(DropReason::SamePort),
+            Verdict::Drop(reason) => Outcome::Dropped(reason),
+        };
+        match outcome {
+            Outcome::Dropped(_) => self.cells.station_lost.add(1),
+            _ => self.cells.station_to_bridge.add(1),
+        }
+        outcome
+    }
+
+    fn copy_up(&mut self, vnet: VnetHeader, frame: &[u8]) -> Outcome {
+        match self.ports.uplink() {
+            Some(to) if wire::Ethernet::parse(frame).is_some() => {
+                self.cells.station_to_uplink.add(1);
+                self.copy(vnet, frame, to);
+                Outcome::Forwarded(to)
+            }
+            _ => {
+                self.cells.station_lost.add(1);
+                Outcome::Dropped(DropReason::NoTarget)
+            }
+        }
+    }
+
+    fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome) {
+        if let Some(tap) = self.tap {
+            tap.frame(&TapRecord {
+                taken: 0,
+                spent: Duration::ZERO,
+                ingress: Some(PortId::LOCAL),
+                vlan: None,
+                vnet,
+                before: frame,
+                wire_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+                outcome,
+                egress: self.egress,
+                after: None,
+            });
+            self.egress.clear();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The observer's hook: what capture and trace see of each frame.
+//!
+//! A worker calls it, on its own thread, once a frame, after the verdict and before the slot goes
+//! back; what takes long there slows the switch, so copy and return. Without a tap nothing is
+//! prepared: the cost is one test of an option.
+
+use std::time::Duration;
+
+use wire::{VlanTag, VnetHeader};
+
+use crate::core::{DropReason, PortId};
+use crate::station::Handling;
+
+/// Sees every frame that the switch handles while it is set.
+pub trait Tap: Send + Sync {
+    /// One frame and what became of it.
+    fn frame(&self, record: &TapRecord<'_>);
+}
+
+/// How a frame ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// To one port.
+    Forwarded(PortId),
+    /// To all that [`TapRecord::egress`] names, and to the station where it is for a group.
+    Flooded,
+    /// From the bridge to the station, which did this with it.
+    Station(Handling),
+    /// From the uplink to the station, which did this with it.
+    Uplink(Handling),
+    /// Nowhere.
+    Dropped(DropReason),
+}
+
+/// One frame. What it lends lives as long as the call.
+#[derive(Clone, Copy, Debug)]
+pub struct TapRecord<'a> {
+    /// When the kernel took it, in nanoseconds of the wall clock; 0 for the station's own frames.
+    pub taken: u64,
+    /// Time the switch spent on it, from the slot to the verdict, the station's included.
+    pub spent: Duration,
+    /// Where it came in; [`PortId::LOCAL`] for the station's own, None for a stray.
+    pub ingress: Option<PortId>,
+    /// The tag that stood on it.
+    pub vlan: Option<VlanTag>,
+    /// Its vnet header as it came.
+    pub vnet: VnetHeader,
+    /// Its bytes as they came, without the tag.
+    pub before: &'a [u8],
+    /// Its length on the wire; more than `before` holds where it was clipped.
+    pub wire_len: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The ports it was queued for.
+    pub egress: &'a [PortId],
+    /// Its bytes as they left, where the station sent it on.
+    pub after: Option<&'a [u8]>,
+}
