@@ -17,6 +17,6 @@ pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, PortId, PortSettings, Verdict,
 };
 pub use run::{Config, Error, Event, PortInfo, PortRole, PortSpec, Switch};
-pub use station::{Handling, Outlet, Station};
+pub use station::{Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use tap::{Outcome, Tap, TapRecord};

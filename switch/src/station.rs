@@ -1,5 +1,7 @@
 //! A host that lives inside the switch: the gateway, as the switch sees it.
 
+use std::sync::{Arc, Mutex};
+
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 /// What the station did with a frame it was given.
@@ -45,3 +47,7 @@ pub trait Station: Send {
     /// Time has passed; says when it next wants to be told.
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp>;
 }
+
+/// A station as the switch holds it. Who made it keeps its own reference of the concrete type, to
+/// look inside; a worker holds the lock for a batch at most.
+pub type SharedStation = Arc<Mutex<dyn Station>>;

@@ -1,6 +1,6 @@
 //! One frame: from its slot to its verdict, and into the queues. Counted exactly once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use sys::packet::Received;
 use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
@@ -9,9 +9,9 @@ use super::config::Event;
 use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
-use super::worker::{Held, SharedStation, Worker, now};
+use super::worker::{Held, Worker, now};
 use crate::core::{DropReason, Frame, Learned, PortId, Verdict};
-use crate::station::{Handling, Station};
+use crate::station::{Handling, SharedStation, Station};
 use crate::tap::{Outcome, TapRecord};
 
 impl Worker {
@@ -180,7 +180,7 @@ impl Worker {
     }
 
     /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
-    fn show(&mut self, place: Place, station: &mut Box<dyn Station>, now: Timestamp) {
+    fn show(&mut self, place: Place, station: &mut dyn Station, now: Timestamp) {
         let Some((received, data)) = self.links.slot(place) else { return };
         let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
         copy.copy_from_slice(data);
@@ -314,10 +314,10 @@ enum Side {
 fn lock<'g, 's>(
     shared: Option<&'s SharedStation>,
     held: &'g mut Held<'s>,
-) -> Option<&'g mut Box<dyn Station>> {
-    let shared: &Arc<Mutex<Box<dyn Station>>> = shared?;
-    let lock = || -> MutexGuard<'s, _> { shared.lock().unwrap_or_else(PoisonError::into_inner) };
-    Some(&mut **held.get_or_insert_with(lock))
+) -> Option<&'g mut (dyn Station + 'static)> {
+    let shared = shared?;
+    let guard = held.get_or_insert_with(|| shared.lock().unwrap_or_else(PoisonError::into_inner));
+    Some(&mut **guard)
 }
 
 fn tag(received: Received) -> Option<VlanTag> {

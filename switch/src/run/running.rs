@@ -16,8 +16,9 @@ use super::config::{Error, Event};
 use super::outbox::Links;
 use super::ports::PortMap;
 use super::stage::Stage;
-use super::worker::{self, Command, SharedStation, Wake, Worker};
+use super::worker::{self, Command, Wake, Worker};
 use crate::core::Bridge;
+use crate::station::SharedStation;
 use crate::stats::WorkerCells;
 
 /// Commands on their way to a worker; the handle waits for room.

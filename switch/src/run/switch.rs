@@ -12,11 +12,11 @@ use wire::Timestamp;
 use super::config::{Config, Error, Event};
 use super::ports::{PortInfo, PortRole, PortSpec};
 use super::running::Running;
-use super::worker::{Command, SharedStation};
+use super::worker::Command;
 use crate::core::{
     Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Verdict,
 };
-use crate::station::Station;
+use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
 use crate::tap::Tap;
 
@@ -51,14 +51,13 @@ impl Switch {
     pub fn start(
         config: Config,
         netns: BorrowedFd<'_>,
-        station: Option<Box<dyn Station>>,
+        station: Option<SharedStation>,
     ) -> Result<Self, Error> {
         let fdb = Arc::new(Fdb::new(config.fdb));
         let whole = BridgeConfig {
-            local: station.as_ref().map(|s| s.mac()),
+            local: station.as_ref().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).mac()),
             link_local_mask: config.link_local_mask,
         };
-        let station: Option<SharedStation> = station.map(|s| Arc::new(Mutex::new(s)));
         let events = bounded(EVENTS);
         let group = (config.workers > 1).then_some(1);
         let mut workers = Vec::new();

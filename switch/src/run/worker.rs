@@ -7,7 +7,7 @@
 use std::io::{PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -19,7 +19,7 @@ use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
 use super::stage::Stage;
 use crate::core::{Bridge, PortId, PortState};
-use crate::station::Station;
+use crate::station::{SharedStation, Station};
 use crate::stats::{PortCells, WorkerCells};
 use crate::tap::Tap;
 
@@ -66,9 +66,8 @@ pub(super) struct Wake {
     pub(super) pipe: PipeReader,
 }
 
-pub(super) type SharedStation = Arc<Mutex<Box<dyn Station>>>;
 /// The station's lock, once a frame of the batch has needed it.
-pub(super) type Held<'s> = Option<MutexGuard<'s, Box<dyn Station>>>;
+pub(super) type Held<'s> = Option<MutexGuard<'s, dyn Station + 'static>>;
 
 /// All a worker owns.
 pub(super) struct Worker {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use sys::packet::{PacketIo, RingConfig};
-use uswitch_switch::Station;
+use uswitch_switch::SharedStation;
 use uswitch_switch::{
     Config, Counters, DropReason, PortId, PortRole, PortSettings, PortSpec, Switch,
 };
@@ -108,7 +108,7 @@ impl Rig {
     }
 
     /// Starts a switch with every node's veth plugged in; node n is port n.
-    pub(crate) fn switch(&self, config: Config, station: Option<Box<dyn Station>>) -> Switch {
+    pub(crate) fn switch(&self, config: Config, station: Option<SharedStation>) -> Switch {
         let switch = Switch::start(config, self.netns.as_fd(), station).unwrap();
         for (n, node) in self.nodes.iter().enumerate() {
             let id = switch.add_port(node.spec(1500)).unwrap();
