@@ -7,7 +7,7 @@
 mod linux;
 mod ovs;
 mod testpmd;
-mod uswitch;
+pub mod uswitch;
 mod vde;
 
 use std::fs::File;

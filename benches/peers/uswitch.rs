@@ -3,6 +3,7 @@
 //!
 //! It makes the namespaces, veths and addresses by itself; the load then enters them by name.
 
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -21,9 +22,7 @@ impl Forwarder for Uswitch {
     }
 
     fn absent(&self) -> Option<String> {
-        let help = world::output(BINARY, &["run", "--help"]).unwrap_or_default();
-        let ready = help.contains("--uplink");
-        (!ready).then(|| format!("{BINARY} has no `run --uplink`"))
+        None
     }
 
     fn version(&self) -> String {
@@ -31,14 +30,17 @@ impl Forwarder for Uswitch {
     }
 
     fn settings(&self) -> &'static str {
-        "`uswitch run`, defaults"
+        if has_run() { "`uswitch run`, defaults" } else { "the switch crate alone, defaults" }
     }
 
-    fn fits(&self, _: Shape) -> bool {
-        true
+    fn fits(&self, shape: Shape) -> bool {
+        has_run() || matches!(shape, Shape::Lan(_))
     }
 
     fn start(&self, shape: Shape) -> Result<Lab> {
+        if !has_run() {
+            return start_crate(shape);
+        }
         let mut lab = Lab::default();
         lab.graceful = true;
         let (count, uplink) = match shape {
@@ -82,4 +84,43 @@ fn inet() -> Result<Node> {
         Ok(found.context("inet has no 203.0.113.1 yet")?.interface_name)
     })?;
     Node::open("inet", &interface, [8, 8, 8, 8].into())
+}
+
+fn has_run() -> bool {
+    world::output(BINARY, &["run", "--help"]).is_ok_and(|help| help.contains("--uplink"))
+}
+
+/// Set for a benchmark that is to be the switch: the number of ports.
+const SERVE: &str = "USWITCH_BENCH_SERVE";
+
+fn start_crate(shape: Shape) -> Result<Lab> {
+    let Shape::Lan(count) = shape else { anyhow::bail!("the switch crate has no router") };
+    let mut lab = Lab::default();
+    topology::build(count, true)?;
+    let fabric = Node::open(topology::FABRIC, "lo", [127, 0, 0, 1].into())?;
+    let program = std::env::current_exe()?.to_string_lossy().into_owned();
+    let serve = vec![format!("{SERVE}={count}"), program];
+    lab.forwarders.push(start(Some(&fabric), "env", &serve)?);
+    topology::configure(count)?;
+    lab.nodes = topology::nodes(count)?;
+    Ok(lab)
+}
+
+/// Where the environment says so, is the switch of the namespace it was started in, for ever.
+///
+/// # Errors
+/// What the switch says.
+pub fn serve() -> Result<()> {
+    let Ok(count) = std::env::var(SERVE) else { return Ok(()) };
+    let netns = std::fs::File::open("/proc/self/ns/net")?;
+    let switch = switch::Switch::start(switch::Config::default(), netns.as_fd(), None)?;
+    for i in 1..=count.parse::<usize>()? {
+        let name = format!("veth{i}");
+        let ifindex = nix::net::if_::if_nametoindex(name.as_str())?;
+        let (role, settings) = (switch::PortRole::Bridged, switch::PortSettings::default());
+        switch.add_port(switch::PortSpec { name, ifindex, role, mtu: 1500, settings })?;
+    }
+    loop {
+        std::thread::park();
+    }
 }

@@ -28,6 +28,10 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Err(error) = peers::uswitch::serve() {
+        eprintln!("throughput: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let args = match args::parse() {
         Ok(args) => args,
         Err(code) => return code,
