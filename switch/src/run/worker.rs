@@ -129,7 +129,7 @@ impl Worker {
                         PortRole::Bridged => self.bridge.set_port(id, state),
                         PortRole::Routed => self.bridge.remove_port(id),
                     }
-                    self.next_tick = Some(Timestamp::ZERO);
+                    self.next_tick = self.station.as_ref().map(|_| Timestamp::ZERO);
                 }
                 Command::State { id, state } => {
                     if self.bridge.port(id).is_some() {
