@@ -13,9 +13,10 @@ const MAX_LINES: usize = 400;
 
 /// Which rooms a room may name (ARCHITECTURE.md). An arrow that is not here is a decision to make.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("uswitch", &["control", "icmp", "lab", "ns", "sys", "wire"]),
-    ("lab", &["control", "gateway", "icmp", "ns", "switch", "sys", "wire"]),
+    ("uswitch", &["control", "icmp", "lab", "ns", "observe", "sys", "wire"]),
+    ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "wire"]),
     ("control", &["wire"]),
+    ("observe", &["wire"]),
     ("switch", &["sys", "wire"]),
     ("gateway", &["wire"]),
     ("icmp", &["sys", "wire"]),
