@@ -1,0 +1,61 @@
+//! What a client may ask the lab to change, and what it is told when that fails.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Protocol;
+
+/// A node to plug in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AddNode {
+    /// Its name; without one, the next free `netI`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address; without one, the next free by the lab's rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+}
+
+/// Which addresses to forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FlushFdb {
+    /// Only those behind this port or node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+/// A port to publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Publish {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The uplink's address to bind it to; None for whichever the uplink has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The port outside.
+    pub port: u16,
+    /// The node it leads to.
+    pub node: String,
+    /// The port there.
+    pub node_port: u16,
+}
+
+/// How many entries were forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Flushed {
+    /// Entries.
+    pub flushed: u64,
+}
+
+/// Why a request failed: one line, with the mend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Problem {
+    /// The line.
+    pub error: String,
+}

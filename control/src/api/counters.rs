@@ -1,0 +1,111 @@
+//! All that is counted, as one answer. Nothing here names an address or a flow.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The lab's counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Counters {
+    /// The switch; None where the topology has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchCounters>,
+    /// The gateway; None where the topology has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayCounters>,
+}
+
+/// The switch's. Each received frame is in exactly one of forwarded, flooded, local, uplink, drops.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SwitchCounters {
+    /// Frames taken out of the rings.
+    pub received: u64,
+    /// To one port.
+    pub forwarded: u64,
+    /// To several.
+    pub flooded: u64,
+    /// To the gateway.
+    pub local: u64,
+    /// Came in by the uplink, for the gateway.
+    pub uplink: u64,
+    /// Nowhere, by reason; only reasons that have occurred.
+    pub drops: BTreeMap<String, u64>,
+    /// Frames the kernel refused to take.
+    pub send_errors: u64,
+    /// Frames the gateway sent to the bridge.
+    pub station_to_bridge: u64,
+    /// Frames the gateway sent to the uplink.
+    pub station_to_uplink: u64,
+    /// Frames of the gateway that had nowhere to go.
+    pub station_lost: u64,
+    /// Events nobody fetched in time.
+    pub events_lost: u64,
+    /// Frames that reached the rings, by the kernel's count, dropped ones included.
+    pub ring_packets: u64,
+    /// Frames the kernel dropped because a ring was full.
+    pub ring_drops: u64,
+    /// Addresses known now.
+    pub fdb_entries: u64,
+    /// The most it may know.
+    pub fdb_limit: u64,
+    /// Worker threads.
+    pub workers: u64,
+}
+
+/// The gateway's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GatewayCounters {
+    /// Frames that entered from the LAN.
+    pub lan_in: u64,
+    /// Frames that entered from the uplink.
+    pub uplink_in: u64,
+    /// Frames that left, rewritten, to the LAN.
+    pub to_lan: u64,
+    /// Frames that left, rewritten, to the uplink.
+    pub to_uplink: u64,
+    /// Frames kept or answered, by what became of them.
+    pub consumed: BTreeMap<String, u64>,
+    /// Frames discarded, by reason; only reasons that have occurred.
+    pub drops: BTreeMap<String, u64>,
+    /// Frames sent beside those that entered.
+    pub extra: u64,
+    /// ICMP errors sent.
+    pub icmp_errors: u64,
+    /// ICMP errors not sent because there had been too many.
+    pub icmp_limited: u64,
+    /// ICMP errors translated, both ways.
+    pub icmp_translated: u64,
+    /// Echo requests answered.
+    pub echo_replies: u64,
+    /// The NAT's.
+    pub nat: NatCounters,
+}
+
+/// The NAT's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NatCounters {
+    /// Sessions opened.
+    pub opened: u64,
+    /// Sessions that outlived their lifetime.
+    pub expired: u64,
+    /// Sessions forgotten by a flush or a change of the uplink's address.
+    pub flushed: u64,
+    /// Events nobody fetched in time.
+    pub events_lost: u64,
+    /// How full the tables are, by protocol.
+    pub usage: BTreeMap<String, NatUsage>,
+}
+
+/// How full one protocol's table is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NatUsage {
+    /// Living sessions.
+    pub sessions: u64,
+    /// Outside ports in use.
+    pub mappings: u64,
+}

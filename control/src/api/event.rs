@@ -1,0 +1,114 @@
+//! What happens in the lab, as it happens: one JSON object a line.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Protocol, Session};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Event {
+    /// When: nanoseconds since 1970.
+    pub time: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+impl Event {
+    /// Something that happens now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the wall clock, for people to read")]
+    pub fn now(kind: EventKind) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let nanos = now.map_or(0, |since| since.as_nanos());
+        Self { time: u64::try_from(nanos).unwrap_or(u64::MAX), kind }
+    }
+}
+
+/// What happened; `event` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// An address was seen for the first time.
+    Learned {
+        /// The address.
+        mac: String,
+        /// Its VLAN; 0 for untagged.
+        vlan: u16,
+        /// Where.
+        ifname: String,
+    },
+    /// An address was seen behind another port.
+    Moved {
+        /// The address.
+        mac: String,
+        /// Its VLAN; 0 for untagged.
+        vlan: u16,
+        /// Where it was.
+        from: String,
+        /// Where it is.
+        to: String,
+    },
+    /// Addresses were forgotten because nothing was heard of them.
+    Aged {
+        /// How many.
+        count: u64,
+    },
+    /// A port was plugged in.
+    PortAdded {
+        /// Its name.
+        ifname: String,
+    },
+    /// A port was taken out.
+    PortRemoved {
+        /// Its name.
+        ifname: String,
+    },
+    /// A link came up.
+    PortUp {
+        /// The port.
+        ifname: String,
+    },
+    /// A link went down.
+    PortDown {
+        /// The port.
+        ifname: String,
+    },
+    /// A NAT session began.
+    SessionOpened {
+        /// The session.
+        session: Box<Session>,
+    },
+    /// A NAT session ended.
+    SessionClosed {
+        /// The session.
+        session: Box<Session>,
+        /// Why: `expired` or `flushed`.
+        reason: String,
+    },
+    /// Frames were dropped during the last second.
+    Drops {
+        /// Who dropped them: `switch` or `gateway`.
+        by: String,
+        /// Why.
+        reason: String,
+        /// How many.
+        count: u64,
+    },
+    /// The reader was too slow, or too much happened: this many events are not told.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// A port was published or withdrawn.
+    Published {
+        /// TCP or UDP.
+        protocol: Protocol,
+        /// The port outside.
+        port: u16,
+        /// Whether it is published now.
+        published: bool,
+    },
+}

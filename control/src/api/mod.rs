@@ -1,0 +1,21 @@
+//! What goes through the door: plain serde types, one file a subject.
+//!
+//! Names follow the kernel's tools where there is one to follow: ports `ip -j -s link`, addresses
+//! `bridge -j fdb show`, neighbours `ip -j neigh`, routes `ip -j route`. Fields of our own stand
+//! behind theirs. Lists come in pages, so that no answer is larger than a page.
+
+mod bridge;
+mod change;
+mod counters;
+mod event;
+mod page;
+mod router;
+mod topology;
+
+pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
+pub use change::{AddNode, FlushFdb, Flushed, Problem, Publish};
+pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
+pub use event::{Event, EventKind};
+pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
+pub use router::{Neighbour, Protocol, Published, Route, Session};
+pub use topology::{Host, Node, Topology, TopologyKind, Uplink, Version};

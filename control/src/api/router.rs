@@ -1,0 +1,112 @@
+//! What the gateway knows: neighbours, routes, NAT sessions, published ports.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use serde::{Deserialize, Serialize};
+
+/// A neighbour, in the shape of `ip -j neigh`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Neighbour {
+    /// Its IP address.
+    pub dst: Ipv4Addr,
+    /// The side it is on: `lan` or `uplink`.
+    pub dev: String,
+    /// Its hardware address; None while it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lladdr: Option<String>,
+    /// One word, as the kernel says it: `REACHABLE`, `STALE`, `PROBE`, `INCOMPLETE`.
+    pub state: Vec<String>,
+    /// Seconds since it was last heard of.
+    pub age: u64,
+    /// Packets that wait for its address.
+    pub waiting: u64,
+}
+
+/// A route, in the shape of `ip -j route`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Route {
+    /// `default`, or a prefix such as `10.100.0.0/16`.
+    pub dst: String,
+    /// The next hop; None where hosts are reached directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Ipv4Addr>,
+    /// The side it leads to: `lan` or `uplink`.
+    pub dev: String,
+    /// The gateway's own address on that side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefsrc: Option<Ipv4Addr>,
+    /// None known yet; present because `ip -j route` has it.
+    pub flags: Vec<String>,
+}
+
+/// What a NAT session or a published port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP queries; the port is the identifier.
+    Icmp,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+        })
+    }
+}
+
+/// A NAT session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Session {
+    /// TCP, UDP or ICMP.
+    pub protocol: Protocol,
+    /// Who speaks.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub inside: SocketAddrV4,
+    /// Whom it appears to be, from outside.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub outside: SocketAddrV4,
+    /// With whom it speaks.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub remote: SocketAddrV4,
+    /// Where the session stands: `established`, `transitory`, …
+    pub state: String,
+    /// Seconds since it was opened.
+    pub age: u64,
+    /// Seconds it would live without another packet.
+    pub expires: u64,
+    /// Packets from inside.
+    pub packets_out: u64,
+    /// Packets from outside.
+    pub packets_in: u64,
+    /// Bytes of IP from inside.
+    pub bytes_out: u64,
+    /// Bytes of IP from outside.
+    pub bytes_in: u64,
+}
+
+/// A port of the uplink that leads to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Published {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The uplink's address it is bound to; None for whichever the uplink has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The port outside.
+    pub port: u16,
+    /// Where it leads.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub inside: SocketAddrV4,
+}

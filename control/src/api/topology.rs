@@ -1,0 +1,119 @@
+//! What the lab is made of: nodes, gateway, uplink.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// A whole lab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Topology {
+    /// The lab's name.
+    pub lab: String,
+    /// How its nodes are joined.
+    pub kind: TopologyKind,
+    /// The process that runs it.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime: u64,
+    /// Its nodes, in the order of their numbers.
+    pub nodes: Vec<Node>,
+    /// The gateway; None where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Host>,
+    /// The way out; None where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
+    /// What was changed on the host and will be undone, a line each.
+    pub host_changes: Vec<String>,
+}
+
+/// How nodes are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TopologyKind {
+    /// Two nodes on one veth pair.
+    Pair,
+    /// A veth pair for each two nodes.
+    Mesh,
+    /// Each node on a port of the switch.
+    Switch,
+}
+
+impl std::fmt::Display for TopologyKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Pair => "pair",
+            Self::Mesh => "mesh",
+            Self::Switch => "switch",
+        })
+    }
+}
+
+/// A namespace on the switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Node {
+    /// Its name, as in `net1`.
+    pub name: String,
+    /// The namespace's file name, as `ip netns` shows it.
+    pub namespace: String,
+    /// The interface inside it.
+    pub ifname: String,
+    /// The switch's port; None where there is no switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Its hardware address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Whether its port's link is up.
+    pub up: bool,
+}
+
+/// The gateway's place in the LAN.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Host {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Its hardware address.
+    pub mac: String,
+}
+
+/// The way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Uplink {
+    /// `sim`, or the interface's name.
+    pub name: String,
+    /// The address the nodes appear to have.
+    pub address: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// The next hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<Ipv4Addr>,
+    /// Addresses that answer behind it, where the uplink is the simulated one.
+    pub answers: Vec<Ipv4Addr>,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Version {
+    /// The program's version.
+    pub version: String,
+    /// The API's version: the first part of each path.
+    pub api: String,
+    /// The lab's name.
+    pub lab: String,
+    /// The process that runs it.
+    pub pid: u32,
+}

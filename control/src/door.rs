@@ -1,0 +1,65 @@
+//! The lab as the server sees it. The lab implements this; tests do with a lab in memory.
+//!
+//! Calls come from the server's threads, a few at once. They may block for as long as a
+//! configuration step takes (the server bounds how many wait), never for the data path: state is
+//! copied from what the workers publish.
+
+use crate::api::{
+    AddNode, Counters, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page, PageQuery, Port,
+    Protocol, Publish, Published, Route, Session, Topology,
+};
+use crate::events::Events;
+
+/// Why a request was refused. The text is one line: what, on which object, why, the mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DoorError {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// It clashes with what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// This lab has no such part: no switch, no gateway.
+    #[error("{0}")]
+    Unsupported(String),
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A running lab.
+pub trait Door: Send + Sync + 'static {
+    /// What it is made of.
+    fn topology(&self) -> Topology;
+    /// The switch's ports, by rising ifindex.
+    fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError>;
+    /// The switch's addresses. `statistics` adds `used` and `updated`.
+    fn fdb(&self, page: &PageQuery, statistics: bool) -> Result<Page<FdbEntry>, DoorError>;
+    /// The gateway's neighbours.
+    fn neighbours(&self, page: &PageQuery) -> Result<Page<Neighbour>, DoorError>;
+    /// The NAT's sessions.
+    fn sessions(&self, page: &PageQuery) -> Result<Page<Session>, DoorError>;
+    /// The gateway's routes: a handful.
+    fn routes(&self) -> Result<Vec<Route>, DoorError>;
+    /// All that is counted.
+    fn counters(&self) -> Counters;
+    /// The ports published on the uplink: bounded by the gateway.
+    fn published(&self) -> Result<Vec<Published>, DoorError>;
+    /// Publishes a port.
+    fn publish(&self, ask: &Publish) -> Result<Published, DoorError>;
+    /// Withdraws a published port.
+    fn unpublish(&self, protocol: Protocol, port: u16) -> Result<(), DoorError>;
+    /// Plugs a node in.
+    fn add_node(&self, ask: &AddNode) -> Result<Node, DoorError>;
+    /// Takes a node out.
+    fn remove_node(&self, name: &str) -> Result<(), DoorError>;
+    /// Forgets the NAT's sessions.
+    fn flush_nat(&self) -> Result<Flushed, DoorError>;
+    /// Forgets learned addresses.
+    fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError>;
+    /// Where events are told.
+    fn events(&self) -> &Events;
+}

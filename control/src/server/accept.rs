@@ -1,0 +1,115 @@
+//! Accepting: one task a connection, a bounded number of them, and HTTP/1.1 with its timeouts.
+//!
+//! When all places are taken, a newcomer is told 503 at once, without being read, and closed.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::Limits;
+use super::guard::Unstalled;
+
+/// Bytes of a request's headers, and of what hyper buffers for a connection.
+const BUFFER: usize = 16 * 1024;
+
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\nconnection: close\r\ncontent-length: 72\r\n\r\n\
+    {\"error\":\"too many clients at the lab's door: close some and try again\"}";
+
+/// Where clients come from.
+pub(crate) enum Entrance {
+    /// The control socket.
+    Unix(UnixListener),
+    /// The metrics' address.
+    Tcp(TcpListener),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl Entrance {
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Unix(listener) => Box::new(listener.accept().await?.0),
+            Self::Tcp(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Serves until `stopped` resolves.
+pub(crate) async fn serve(
+    entrance: Entrance,
+    router: axum::Router,
+    limits: Limits,
+    stopped: oneshot::Receiver<()>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let service = TowerToHyperService::new(router);
+    let accept = async {
+        loop {
+            match entrance.accept().await {
+                Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => {
+                        let service = service.clone();
+                        tokio::spawn(async move {
+                            if let Err(error) = connection(stream, service, limits).await {
+                                tracing::debug!("control connection: {error}");
+                            }
+                            drop(place);
+                        });
+                    }
+                    Err(_) => refuse(stream),
+                },
+                Err(error) => {
+                    // Out of descriptors, as a rule: give the others time to end.
+                    tracing::warn!("cannot accept a client: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        _ = stopped => {}
+    }
+}
+
+async fn connection(
+    stream: Box<dyn Stream>,
+    service: TowerToHyperService<axum::Router>,
+    limits: Limits,
+) -> Result<(), hyper::Error> {
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(Unstalled::new(stream, limits.stall)), service)
+        .await
+}
+
+fn refuse(mut stream: Box<dyn Stream>) {
+    // What does not fit an empty socket buffer at once is not worth waiting for.
+    let mut cx = Context::from_waker(Waker::noop());
+    if let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_write(&mut cx, BUSY) {
+        tracing::debug!("a refused client was gone: {error}");
+    }
+}
+
+#[cfg(test)]
+#[test]
+fn the_refusal_is_well_formed() {
+    let text = std::str::from_utf8(BUSY).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+    let problem: crate::api::Problem = serde_json::from_str(body).unwrap();
+    assert!(problem.error.contains("too many clients"));
+}

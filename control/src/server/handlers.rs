@@ -1,0 +1,240 @@
+//! What each path does: ask the lab on a thread beside, within the time allowed, answer JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Limits, OPENAPI};
+use crate::api::{PageQuery, Problem, Protocol, Version};
+use crate::{Door, DoorError, Listener};
+
+/// Bytes of a request's body.
+const BODY: usize = 16 * 1024;
+/// How often a quiet event stream says that it lives: an empty line.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    door: Arc<dyn Door>,
+    limits: Limits,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(super) fn new(door: Arc<dyn Door>, limits: Limits) -> Self {
+        let calls = Arc::new(Semaphore::new(limits.calls.max(1)));
+        let streams = Arc::new(Semaphore::new(limits.streams));
+        Self { door, limits, calls, streams }
+    }
+
+    /// Runs `call` beside. The permit goes with it, so that calls which hang fill the places and
+    /// later ones are refused instead of queued.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Door) -> Result<T, DoorError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let busy = || {
+            let line = "the lab is busy with other requests: try again".into();
+            Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
+        };
+        let work = async {
+            let calls = Arc::clone(&self.calls);
+            let permit = calls.acquire_owned().await.map_err(|_| busy())?;
+            let door = Arc::clone(&self.door);
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                call(&*door)
+            })
+            .await
+            .map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the lab's part died".into()))?
+            .map_err(Refusal::from)
+        };
+        tokio::time::timeout(self.limits.call, work).await.map_err(|_| busy())?
+    }
+
+    async fn answer<T: Serialize + Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Door) -> Result<T, DoorError> + Send + 'static,
+    ) -> Answer {
+        Ok(Json(self.call(call).await?).into_response())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<T, Refusal> {
+        let invalid = |line: String| Refusal(StatusCode::UNPROCESSABLE_ENTITY, line);
+        let bytes = tokio::time::timeout(self.limits.body, axum::body::to_bytes(body, BODY))
+            .await
+            .map_err(|_| Refusal(StatusCode::REQUEST_TIMEOUT, "the request is too slow".into()))?
+            .map_err(|error| Refusal(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))?;
+        let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+        serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+    }
+}
+
+/// A request that is not done, and why.
+pub(super) struct Refusal(StatusCode, String);
+
+type Answer = Result<Response, Refusal>;
+
+impl From<DoorError> for Refusal {
+    fn from(error: DoorError) -> Self {
+        let status = match &error {
+            DoorError::NotFound(_) => StatusCode::NOT_FOUND,
+            DoorError::Conflict(_) => StatusCode::CONFLICT,
+            DoorError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            DoorError::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+            DoorError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(Problem { error: self.1 })).into_response()
+    }
+}
+
+pub(super) async fn unknown(uri: axum::http::Uri) -> Refusal {
+    let line = format!("no such path: {}: see /v1/openapi.json", uri.path());
+    Refusal(StatusCode::NOT_FOUND, line)
+}
+
+pub(super) async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> Refusal {
+    let line = format!("{method} does not apply to {}: see /v1/openapi.json", uri.path());
+    Refusal(StatusCode::METHOD_NOT_ALLOWED, line)
+}
+
+pub(super) async fn version(State(shared): State<Shared>) -> Answer {
+    let call = |door: &dyn Door| {
+        let lab = door.topology();
+        let version = env!("CARGO_PKG_VERSION").into();
+        Ok(Version { version, api: "v1".into(), lab: lab.lab, pid: lab.pid })
+    };
+    shared.answer(call).await
+}
+
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+pub(super) async fn topology(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| Ok(door.topology())).await
+}
+
+pub(super) async fn ports(State(shared): State<Shared>, Query(page): Query<PageQuery>) -> Answer {
+    shared.answer(move |door| door.ports(&page)).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct FdbQuery {
+    cursor: Option<u64>,
+    limit: Option<usize>,
+    #[serde(default)]
+    statistics: bool,
+}
+
+pub(super) async fn fdb(State(shared): State<Shared>, Query(ask): Query<FdbQuery>) -> Answer {
+    let page = PageQuery { cursor: ask.cursor, limit: ask.limit };
+    shared.answer(move |door| door.fdb(&page, ask.statistics)).await
+}
+
+pub(super) async fn flush_fdb(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.flush_fdb(&ask)).await
+}
+
+pub(super) async fn neighbours(
+    State(shared): State<Shared>,
+    Query(page): Query<PageQuery>,
+) -> Answer {
+    shared.answer(move |door| door.neighbours(&page)).await
+}
+
+pub(super) async fn routes(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.routes()).await
+}
+
+pub(super) async fn sessions(
+    State(shared): State<Shared>,
+    Query(page): Query<PageQuery>,
+) -> Answer {
+    shared.answer(move |door| door.sessions(&page)).await
+}
+
+pub(super) async fn flush_nat(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.flush_nat()).await
+}
+
+pub(super) async fn counters(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| Ok(door.counters())).await
+}
+
+pub(super) async fn published(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.published()).await
+}
+
+pub(super) async fn publish(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.publish(&ask)).await
+}
+
+pub(super) async fn unpublish(
+    State(shared): State<Shared>,
+    Path((protocol, port)): Path<(Protocol, u16)>,
+) -> Answer {
+    shared.call(move |door| door.unpublish(protocol, port)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn add_node(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    let node = shared.call(move |door| door.add_node(&ask)).await?;
+    Ok((StatusCode::CREATED, Json(node)).into_response())
+}
+
+pub(super) async fn remove_node(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
+    shared.call(move |door| door.remove_node(&name)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn metrics(State(shared): State<Shared>) -> Answer {
+    let text = shared.call(|door| Ok(crate::openmetrics(door))).await?;
+    Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
+}
+
+pub(super) async fn events(State(shared): State<Shared>) -> Answer {
+    let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
+        let line = "too many clients listen to events: close some and try again".into();
+        Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
+    })?;
+    let listener = shared.door.events().listen();
+    let lines = futures_util::stream::unfold((listener, place), next_line);
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, Body::from_stream(lines)).into_response())
+}
+
+type Stream = (Listener, OwnedSemaphorePermit);
+
+async fn next_line(
+    (mut listener, place): Stream,
+) -> Option<(Result<Bytes, serde_json::Error>, Stream)> {
+    let line = match tokio::time::timeout(HEARTBEAT, listener.next()).await {
+        Err(_) => Ok(Bytes::from_static(b"\n")),
+        Ok(None) => return None,
+        Ok(Some(event)) => serde_json::to_vec(&*event).map(|mut line| {
+            line.push(b'\n');
+            Bytes::from(line)
+        }),
+    };
+    Some((line, (listener, place)))
+}

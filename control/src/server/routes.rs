@@ -1,0 +1,60 @@
+//! The paths, as one table: the router is made from it and the OpenAPI document held against it.
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get, post};
+
+use super::handlers as h;
+
+/// One path and method.
+pub(crate) struct RouteSpec {
+    /// `get`, `post` or `delete`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the document is made by a test"))]
+    pub(crate) method: &'static str,
+    /// The path, in axum's and OpenAPI's common notation.
+    pub(crate) path: &'static str,
+    /// What it does, for the document.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the document is made by a test"))]
+    pub(crate) summary: &'static str,
+    handler: fn() -> MethodRouter<h::Shared>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $handler:ident $summary:literal;)*) => {
+        &[$(RouteSpec {
+            method: stringify!($method),
+            path: $path,
+            summary: $summary,
+            handler: || $method(h::$handler),
+        },)*]
+    };
+}
+
+/// Every path the server answers.
+pub(crate) const ROUTES: &[RouteSpec] = routes! {
+    get "/v1/version" version "Who answers";
+    get "/v1/openapi.json" openapi "This document";
+    get "/v1/topology" topology "What the lab is made of";
+    get "/v1/ports" ports "The switch's ports";
+    get "/v1/fdb" fdb "The switch's addresses";
+    post "/v1/fdb/flush" flush_fdb "Forget learned addresses";
+    get "/v1/neigh" neighbours "The gateway's neighbours";
+    get "/v1/routes" routes "The gateway's routes";
+    get "/v1/nat" sessions "The NAT's sessions";
+    post "/v1/nat/flush" flush_nat "Forget the NAT's sessions";
+    get "/v1/counters" counters "All that is counted";
+    get "/v1/published" published "The published ports";
+    post "/v1/published" publish "Publish a port";
+    delete "/v1/published/{protocol}/{port}" unpublish "Withdraw a published port";
+    post "/v1/nodes" add_node "Plug a node in";
+    delete "/v1/nodes/{name}" remove_node "Take a node out";
+    get "/v1/events" events "What happens, as it happens: one JSON object a line";
+    get "/v1/metrics" metrics "The counters as OpenMetrics text";
+};
+
+/// The service.
+pub(super) fn router(shared: h::Shared) -> Router {
+    let router = ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    router.fallback(h::unknown).method_not_allowed_fallback(h::wrong_method).with_state(shared)
+}

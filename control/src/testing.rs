@@ -1,0 +1,192 @@
+//! A lab in memory, for the tests: fixed answers, a growing set of nodes, events on demand.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::api::*;
+use crate::{Door, DoorError, Events};
+
+pub(crate) struct MemoryLab {
+    pub(crate) nodes: Mutex<Vec<Node>>,
+    pub(crate) events: Events,
+    /// How many addresses the switch knows.
+    pub(crate) fdb: u64,
+    /// How long each call for counters takes.
+    pub(crate) slow: Duration,
+}
+
+impl MemoryLab {
+    pub(crate) fn with_nodes(count: u8) -> Self {
+        let nodes = Mutex::new((1..=count).map(node).collect());
+        Self { nodes, events: Events::new(), fdb: 3, slow: Duration::ZERO }
+    }
+}
+
+fn node(i: u8) -> Node {
+    Node {
+        name: format!("net{i}"),
+        namespace: format!("net{i}"),
+        ifname: format!("vethpeer{i}"),
+        port: Some(format!("veth{i}")),
+        address: Ipv4Addr::new(10, 100, 0, i * 10),
+        prefix_len: 16,
+        mac: Some(format!("02:00:00:00:00:{i:02x}")),
+        up: true,
+    }
+}
+
+fn session() -> Session {
+    Session {
+        protocol: Protocol::Tcp,
+        inside: SocketAddrV4::new(Ipv4Addr::new(10, 100, 0, 10), 40000),
+        outside: SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 2), 40000),
+        remote: SocketAddrV4::new(Ipv4Addr::new(8, 8, 8, 8), 443),
+        state: "established".into(),
+        age: 1,
+        expires: 7439,
+        packets_out: 3,
+        packets_in: 2,
+        bytes_out: 200,
+        bytes_in: 100,
+    }
+}
+
+fn published() -> Published {
+    let inside = SocketAddrV4::new(Ipv4Addr::new(10, 100, 0, 10), 80);
+    Published { protocol: Protocol::Tcp, address: None, port: 8080, inside }
+}
+
+impl Door for MemoryLab {
+    fn topology(&self) -> Topology {
+        Topology {
+            lab: "test".into(),
+            kind: TopologyKind::Switch,
+            pid: 1,
+            uptime: 7,
+            nodes: self.nodes.lock().unwrap().clone(),
+            gateway: Some(Host {
+                address: Ipv4Addr::new(10, 100, 0, 1),
+                prefix_len: 16,
+                mac: "02:00:00:00:01:00".into(),
+            }),
+            uplink: None,
+            host_changes: Vec::new(),
+        }
+    }
+
+    fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError> {
+        let nodes = self.nodes.lock().unwrap();
+        let ports = nodes.iter().zip(1..).map(|(node, ifindex)| Port {
+            ifindex,
+            ifname: node.port.clone().unwrap(),
+            flags: vec!["UP".into()],
+            mtu: 1500,
+            master: Some("test".into()),
+            operstate: "UP".into(),
+            stats64: Stats64 {
+                rx: RxStats { bytes: 100, packets: 1, ..RxStats::default() },
+                tx: TxStats::default(),
+            },
+            node: Some(node.name.clone()),
+            role: PortRole::Bridged,
+            fdb_entries: 1,
+            drops: BTreeMap::from([("runt".into(), 3)]),
+            rates: Some(PortRates::default()),
+        });
+        Ok(Page::cut(ports.collect(), page, |port| port.ifindex.into()))
+    }
+
+    fn fdb(&self, page: &PageQuery, statistics: bool) -> Result<Page<FdbEntry>, DoorError> {
+        let from = page.cursor.unwrap_or(0);
+        let to = self.fdb.min(from + page.limit() as u64);
+        let entry = |n: u64| FdbEntry {
+            mac: format!(
+                "02:00:{:02x}:{:02x}:{:02x}:{:02x}",
+                n >> 24,
+                n >> 16 & 255,
+                n >> 8 & 255,
+                n & 255
+            ),
+            ifname: "veth1".into(),
+            vlan: None,
+            used: statistics.then_some(1),
+            updated: statistics.then_some(1),
+            flags: Vec::new(),
+            master: Some("test".into()),
+            state: String::new(),
+        };
+        Ok(Page { items: (from..to).map(entry).collect(), next: (to < self.fdb).then_some(to) })
+    }
+
+    fn neighbours(&self, _: &PageQuery) -> Result<Page<Neighbour>, DoorError> {
+        let items = vec![Neighbour {
+            dst: Ipv4Addr::new(10, 100, 0, 10),
+            dev: "lan".into(),
+            lladdr: Some("02:00:00:00:00:01".into()),
+            state: vec!["REACHABLE".into()],
+            age: 2,
+            waiting: 0,
+        }];
+        Ok(Page { items, next: None })
+    }
+
+    fn sessions(&self, _: &PageQuery) -> Result<Page<Session>, DoorError> {
+        Ok(Page { items: vec![session()], next: None })
+    }
+
+    fn routes(&self) -> Result<Vec<Route>, DoorError> {
+        Err(DoorError::Unsupported("this lab has no gateway".into()))
+    }
+
+    fn counters(&self) -> Counters {
+        std::thread::sleep(self.slow);
+        let drops = BTreeMap::from([("runt".into(), 3)]);
+        let switch = SwitchCounters { received: 5, forwarded: 2, drops, ..Default::default() };
+        Counters { switch: Some(switch), gateway: Some(GatewayCounters::default()) }
+    }
+
+    fn published(&self) -> Result<Vec<Published>, DoorError> {
+        Ok(vec![published()])
+    }
+
+    fn publish(&self, ask: &Publish) -> Result<Published, DoorError> {
+        match ask.port {
+            8080 => Err(DoorError::Conflict("tcp port 8080 is published already".into())),
+            port => Ok(Published { port, ..published() }),
+        }
+    }
+
+    fn unpublish(&self, _: Protocol, port: u16) -> Result<(), DoorError> {
+        let missing = || DoorError::NotFound(format!("tcp port {port} is not published"));
+        (port == 8080).then_some(()).ok_or_else(missing)
+    }
+
+    fn add_node(&self, _: &AddNode) -> Result<Node, DoorError> {
+        let mut nodes = self.nodes.lock().unwrap();
+        let new = node(u8::try_from(nodes.len()).unwrap() + 1);
+        nodes.push(new.clone());
+        Ok(new)
+    }
+
+    fn remove_node(&self, name: &str) -> Result<(), DoorError> {
+        let mut nodes = self.nodes.lock().unwrap();
+        let place = nodes.iter().position(|node| node.name == name);
+        let place = place.ok_or_else(|| DoorError::NotFound(format!("there is no node {name}")))?;
+        nodes.remove(place);
+        Ok(())
+    }
+
+    fn flush_nat(&self) -> Result<Flushed, DoorError> {
+        Ok(Flushed { flushed: 1 })
+    }
+
+    fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError> {
+        Ok(Flushed { flushed: if ask.port.is_some() { 1 } else { self.fdb } })
+    }
+
+    fn events(&self) -> &Events {
+        &self.events
+    }
+}
