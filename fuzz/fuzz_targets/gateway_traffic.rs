@@ -95,6 +95,33 @@ fn transport(
     bytes
 }
 
+/// ARP from one to the other: 1 asks, 2 answers.
+fn arp(operation: u8, from: (MacAddr, [u8; 4]), to: (MacAddr, [u8; 4])) -> Vec<u8> {
+    let mut frame = vec![0; vnet::LEN];
+    frame.extend([&to.0.0[..], &from.0.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation]].concat());
+    frame.extend([&from.0.0[..], &from.1, &to.0.0, &to.1].concat());
+    frame
+}
+
+/// A gateway that knows its router and its hosts, so that what follows is about packets.
+fn acquainted(config: Config, now: Timestamp) -> Gateway {
+    let mut gateway = Gateway::new(config, 1);
+    let mut out = Collected::default();
+    for who in 0..4 {
+        let (address, mac) = host(who);
+        let mut memory = arp(1, (mac, address.octets()), (LAN, [10, 100, 0, 1]));
+        gateway.from_lan(&mut FrameMut::new(&mut memory, None).unwrap(), &mut out, now);
+        let ends = (address, Ipv4Addr::new(8, 8, 8, 8));
+        let bytes = transport(17, (1, 53), 0, ends, b"who is the router?");
+        let mut memory = packet((LAN, mac), ends, (17, 0, 64), &bytes);
+        gateway.from_lan(&mut FrameMut::new(&mut memory, None).unwrap(), &mut out, now);
+    }
+    let mut memory = arp(2, (ROUTER, [203, 0, 113, 1]), (UPLINK, OUTSIDE.octets()));
+    gateway.from_uplink(&mut FrameMut::new(&mut memory, None).unwrap(), &mut out, now);
+    assert!(out.0.len() >= 8, "the router is not known: {}", out.0.len());
+    gateway
+}
+
 /// What holds for every frame that leaves.
 fn left(side: Side, frame: &[u8]) {
     let ethernet = Ethernet::parse(frame).expect("a runt left");
@@ -151,9 +178,9 @@ fuzz_target!(|steps: Vec<Step>| {
     if let Some(uplink) = &mut config.uplink {
         uplink.ports = 1000..=1255;
     }
-    let mut gateway = Gateway::new(config, 1);
-    let mut out = Collected::default();
     let mut now = Timestamp::from_nanos(1);
+    let mut gateway = acquainted(config, now);
+    let mut out = Collected::default();
     let mut last: Option<(Ipv4Addr, Vec<u8>)> = None;
     for (kind, who, whom, ports, flags, mut rest) in steps {
         rest.truncate(2000);
@@ -188,12 +215,7 @@ fuzz_target!(|steps: Vec<Step>| {
             },
             // The router says who it is.
             46..50 => {
-                let mut frame = vec![0; vnet::LEN];
-                frame.extend([&UPLINK.0[..], &ROUTER.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat());
-                frame.extend(
-                    [&ROUTER.0[..], &[203, 0, 113, 1], &UPLINK.0, &OUTSIDE.octets()].concat(),
-                );
-                (Side::Uplink, frame)
+                (Side::Uplink, arp(2, (ROUTER, [203, 0, 113, 1]), (UPLINK, OUTSIDE.octets())))
             }
             50..54 => {
                 now = Timestamp::from_nanos(now.as_nanos() + u64::from(flags) * 3_000_000_000);
