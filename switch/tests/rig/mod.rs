@@ -40,7 +40,7 @@ pub(crate) struct Node {
     pub(crate) port: u32,
     pub(crate) name: String,
     /// Its own end.
-    ifindex: u32,
+    pub(crate) ifindex: u32,
     /// Its packet ring, over its own end.
     pub(crate) io: PacketIo,
 }
