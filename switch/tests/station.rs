@@ -168,9 +168,12 @@ fn only_an_uplink_may_lie_elsewhere_and_there_is_one() {
     });
 }
 
+/// Ingress, outcome, egress, bytes before, bytes after.
+type Note = (Option<PortId>, Outcome, Vec<PortId>, Vec<u8>, Option<Vec<u8>>);
+
 /// Writes down what it is shown.
 #[derive(Default)]
-struct Notebook(Mutex<Vec<(Option<PortId>, Outcome, Vec<PortId>, Vec<u8>, Option<Vec<u8>>)>>);
+struct Notebook(Mutex<Vec<Note>>);
 
 impl Tap for Notebook {
     fn frame(&self, record: &TapRecord<'_>) {
