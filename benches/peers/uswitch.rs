@@ -118,7 +118,14 @@ pub fn serve() -> Result<()> {
         let name = format!("veth{i}");
         let ifindex = nix::net::if_::if_nametoindex(name.as_str())?;
         let (role, settings) = (switch::PortRole::Bridged, switch::PortSettings::default());
-        switch.add_port(switch::PortSpec { name, ifindex, role, mtu: 1500, settings })?;
+        switch.add_port(switch::PortSpec {
+            name,
+            ifindex,
+            role,
+            mtu: 1500,
+            settings,
+            netns: None,
+        })?;
     }
     loop {
         std::thread::park();
