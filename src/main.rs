@@ -6,7 +6,10 @@
 mod cli;
 mod cmd;
 mod node;
+mod picture;
+mod report;
 mod say;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -1,1 +1,45 @@
-//! lab
+//! A whole lab: a topology turned into namespaces, a switch and a gateway; started, watched,
+//! changed while it runs, undone.
+//!
+//! ```text
+//!   LabConfig ─► topology::blueprint ─► ns::apply ─► switch + Station(gateway) ─► check (pings)
+//!                     (pure)               │ journal: each name before it exists
+//!                                          └─► clean: what a crash left, by the journal
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`address`] | which node gets which address: pure |
+//! | [`topology`] | pair, mesh, switch as plans: pure |
+//! | [`config`] | what a lab is asked to be |
+//! | [`ground`] | the run directory, and with which privilege |
+//! | [`journal`] | what exists, written before it does |
+//! | [`lock`] | one lab of a name, and who holds it |
+//! | [`lab`] | the running lab |
+//! | [`change`] | nodes that come and go while it runs |
+//! | [`station`] | the gateway as the switch's station |
+//! | [`links`] | links that go down or away |
+//! | [`check`] | the pings that show it works |
+//! | [`clean`] | `down`, and what is left after a crash |
+//! | [`join`] | a node's namespace, for other processes |
+
+pub mod address;
+pub mod change;
+pub mod check;
+pub mod clean;
+pub mod config;
+mod error;
+pub mod ground;
+pub mod join;
+pub mod journal;
+pub mod lab;
+mod links;
+pub mod lock;
+pub mod station;
+pub mod topology;
+
+pub use config::{LabConfig, LabName, Topology, Uplink};
+pub use error::{Error, Result};
+pub use ground::Ground;
+pub use lab::{Lab, Node, Progress};
+pub use station::GatewayStation;

@@ -1,12 +1,168 @@
-//! `uswitch run`: build a lab, check it, stay, undo it.
+//! `uswitch run`: build a lab, check it, stay, undo it. `up` is the same in another process.
 
+use std::fs::File;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use lab::{Ground, Lab, LabConfig, LabName, Topology, Uplink, check};
+
+use crate::report::Report;
+use crate::signals::{self, Signals};
 
 /// Build a lab, check it with pings, stay until Ctrl-C, undo it
+///
+/// Exit code: 0 when every ping of the checks was answered; 1 when not, or when the lab could not
+/// be built; 2 for a request that makes no sense.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) lab: LabArgs,
+    /// End after the checks
+    #[arg(long)]
+    check: bool,
+}
+
+/// What a lab is asked to be.
+#[derive(clap::Args)]
+pub(crate) struct LabArgs {
+    /// What joins the nodes: `pair`, one veth pair; `mesh`, a pair between every two; `switch`
+    #[arg(value_parser = topology, default_value = "switch")]
+    topology: Topology,
+    /// How many nodes
+    #[arg(short = 'n', value_name = "N", default_value_t = 2, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(lab::config::MAX_NODES)))]
+    nodes: u32,
+    /// What lies behind the gateway: `sim`, an internet of our own; `none`
+    #[arg(long, value_name = "UPLINK", default_value = "sim")]
+    uplink: Uplink,
+    /// The lab's name
+    #[arg(long, value_name = "LAB", default_value = "uswitch")]
+    name: LabName,
+    /// What the names of namespaces begin with [default: nothing, or NAME- for a lab with --name]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// The largest packet of every link
+    #[arg(long, default_value_t = 1500)]
+    mtu: u32,
+    /// JSON, one object a line
+    #[arg(short, long)]
+    json: bool,
+}
+
+fn topology(text: &str) -> Result<Topology, String> {
+    match text {
+        "pair" => Ok(Topology::Pair),
+        "mesh" => Ok(Topology::Mesh),
+        "switch" => Ok(Topology::Switch),
+        _ => Err("pair, mesh or switch".into()),
+    }
+}
+
+impl LabArgs {
+    fn config(&self) -> LabConfig {
+        LabConfig {
+            name: self.name.clone(),
+            prefix: self.prefix.clone(),
+            topology: self.topology,
+            nodes: self.nodes,
+            uplink: self.uplink.clone(),
+            mtu: self.mtu,
+        }
+    }
+}
+
+/// How long the lab stays.
+pub(crate) enum Stay {
+    /// Until the checks are through.
+    Checks,
+    /// Until a signal.
+    Foreground,
+    /// Until a signal, away from the terminal; whoever waits is told when the checks have passed.
+    Background(File),
+}
 
 /// Runs the verb.
-pub(crate) fn main(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("run is not built yet")
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let stay = if args.check { Stay::Checks } else { Stay::Foreground };
+    serve(&args.lab, stay)
+}
+
+/// Builds the lab, checks it, stays, undoes it.
+pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
+    let config = args.config();
+    if let Err(error) = config.validate() {
+        eprintln!("uswitch: {error}");
+        return Ok(ExitCode::from(2));
+    }
+    // A user namespace first, while there is but one thread.
+    let ground = Ground::find();
+    ground.enter()?;
+    let signals = Signals::catch(signals::block()?)?;
+    let mut report = Report::new(args.json);
+    report.opening(&config);
+    let built = Lab::start(config, &ground, signals.stop(), &mut |step| report.progress(step));
+    let lab = match built {
+        Err(lab::Error::Interrupted) => {
+            report.undone();
+            return Ok(interrupted(&signals));
+        }
+        other => other.inspect_err(|_| report.clear_bar())?,
+    };
+    let outcome = inhabit(&lab, &signals, stay, &mut report);
+    let errors = lab.stop();
+    for error in &errors {
+        eprintln!("uswitch: {:#}", anyhow::Error::msg(describe(error)));
+    }
+    report.undone();
+    let code = outcome?;
+    Ok(if errors.is_empty() { code } else { ExitCode::FAILURE })
+}
+
+fn inhabit(
+    lab: &Arc<Lab>,
+    signals: &Signals,
+    stay: Stay,
+    report: &mut Report,
+) -> anyhow::Result<ExitCode> {
+    let count = lab.checks().len();
+    let good = check::run(lab, signals.stop(), |checked| report.check(checked, count));
+    if signals.stop().load(std::sync::atomic::Ordering::Relaxed) {
+        return Ok(interrupted(signals));
+    }
+    report.checked(lab);
+    let code = if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let rootless = lab.ground().privilege() == ns::user::Privilege::Ordinary;
+    match stay {
+        Stay::Checks => return Ok(code),
+        Stay::Foreground => {
+            report.ready(lab.config(), rootless);
+            report.ending(lab.config(), false);
+        }
+        Stay::Background(_) if !good => anyhow::bail!("the checks failed"),
+        Stay::Background(ready) => {
+            report.ready(lab.config(), rootless);
+            report.ending(lab.config(), true);
+            super::up::detach(ready, &lab.ground().lab(&lab.config().name).join("log"))
+                .context("going into the background")?;
+        }
+    }
+    signals.wait();
+    Ok(code)
+}
+
+fn describe(error: &lab::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The shell's convention for an end by signal.
+fn interrupted(signals: &Signals) -> ExitCode {
+    let number = signals.arrived().map_or(2, |signal| signal as i32);
+    ExitCode::from(u8::try_from(128 + number).unwrap_or(130))
 }

@@ -1,0 +1,67 @@
+//! Which node gets which address. Pure.
+//!
+//! The first 25 nodes have the walkthrough's: 10.100.0.10, .20, … .250. Beyond, with k = I - 26,
+//! node I has 10.100.(1 + k/254).(1 + k%254): the pool 10.100.0.0/16 ends with node 64,795.
+
+use std::net::Ipv4Addr;
+
+use wire::MacAddr;
+
+#[cfg(test)]
+mod tests;
+
+/// The LAN's prefix length.
+pub const PREFIX: u8 = 16;
+/// The gateway.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 1);
+/// The last node the pool has an address for.
+pub const LAST: u32 = 25 + 255 * 254;
+/// The LAN's network, as a number.
+const NETWORK: u32 = 10 << 24 | 100 << 16;
+
+/// Subnets of four addresses the pool has for a mesh's pairs.
+pub const MESH_SUBNETS: u32 = 1 << 14;
+/// The largest mesh those are enough for: 181 * 180 / 2 = 16,290.
+pub const LARGEST_MESH: u32 = 181;
+
+/// The namespace of the simulated internet: its router, and where the gateway is seen.
+pub const SIM_ROUTER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// The gateway's address on the simulated internet.
+pub const SIM_GATEWAY: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+/// The simulated internet's prefix length.
+pub const SIM_PREFIX: u8 = 24;
+/// Who answers in the simulated internet.
+pub const SIM_HOSTS: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(8, 8, 8, 8),
+    Ipv4Addr::new(1, 1, 1, 1),
+    Ipv4Addr::new(8, 8, 4, 4),
+    Ipv4Addr::new(9, 9, 9, 9),
+];
+
+/// Node `number`'s address, from 1; None beyond the pool.
+#[must_use]
+pub fn of_node(number: u32) -> Option<Ipv4Addr> {
+    let host = match number {
+        0 => return None,
+        1..=25 => 10 * number,
+        _ => {
+            let k = number - 26;
+            (1 + k / 254) << 8 | (1 + k % 254)
+        }
+    };
+    (number <= LAST).then(|| Ipv4Addr::from(NETWORK | host))
+}
+
+/// The two addresses of pair `number` of a mesh, from 0, in a subnet of prefix length 30.
+#[must_use]
+pub fn of_pair(number: u32) -> Option<[Ipv4Addr; 2]> {
+    let subnet = NETWORK | number << 2;
+    (number < MESH_SUBNETS).then(|| [Ipv4Addr::from(subnet | 1), Ipv4Addr::from(subnet | 2)])
+}
+
+/// The hardware address that goes with an address: locally administered, and readable.
+#[must_use]
+pub fn mac(address: Ipv4Addr) -> MacAddr {
+    let [a, b, c, d] = address.octets();
+    MacAddr([2, 0, a, b, c, d])
+}

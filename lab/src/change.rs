@@ -1,0 +1,95 @@
+//! Nodes that come and go while the lab runs and traffic flows. Called through the control socket;
+//! one change at a time, under the state's lock.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicBool;
+
+use ns::Plan;
+use switch::PortRole;
+
+use crate::address;
+use crate::config::{MAX_NODES, check_node_name};
+use crate::error::{Error, Result};
+use crate::lab::{Held, Lab, Node, Recorder, add_port, known, running};
+use crate::topology::{furnish, plug};
+
+/// Kept for the simulated internet.
+const RESERVED: &str = "inet";
+
+impl Lab {
+    /// Plugs a new node in: the lowest number that is free, and `netN` unless it is given a name.
+    ///
+    /// # Errors
+    /// [`Error::NoSwitch`], [`Error::NodeExists`], [`Error::Usage`] for a name that cannot be or
+    /// a lab that is full; whatever the kernel refuses, and then nothing has changed.
+    pub fn add_node(&self, name: Option<&str>) -> Result<Node> {
+        let lab = self.config().name.to_string();
+        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let mut number = 1;
+        while state.nodes.iter().any(|held| held.node.number == number) {
+            number += 1;
+        }
+        if number > MAX_NODES.min(address::LAST) {
+            return Err(Error::Usage(format!("lab {lab} has all the {MAX_NODES} nodes it can")));
+        }
+        let name = name.map_or_else(|| format!("net{number}"), str::to_owned);
+        check_node_name(&name)?;
+        if name == RESERVED || state.nodes.iter().any(|held| held.node.name == name) {
+            return Err(Error::NodeExists { lab, node: name });
+        }
+        let Some(journal) = &mut state.journal else { return Err(Error::NotRunning(lab)) };
+
+        let mut plan = Plan::new();
+        let switch = plan.existing("the switch's namespace", state.next_index);
+        let ns = plan.named(format!("{}{name}", self.config().prefix()));
+        let (node, peer) = plug(&mut plan, switch, ns, number, &name, self.config().mtu);
+        furnish(&mut plan, &node, peer);
+        let mut recorder = Recorder { journal, stop: &AtomicBool::new(false), tell: &mut |_| {} };
+        let mut applied = ns::apply(&plan, &self.directory, &[switch_ns.as_fd()], &mut recorder)?;
+        state.next_index += 1;
+        let Some(port) = &node.port else { return Err(Error::NoSwitch(lab)) };
+        let Some(netns) = applied.take(ns) else { return Err(Error::NotRunning(lab)) };
+        let id = self
+            .with_switch(|switch| add_port(switch, port, PortRole::Bridged, self.config().mtu))
+            .ok_or(Error::NotRunning(lab))??;
+        let mut node_now = running(self.config(), &node);
+        if let Err(error) = journal.know(known(&node_now)) {
+            // It works; only `ping NODE` by other processes will not know its address.
+            tracing::warn!("{error}");
+        }
+        node_now.port = Some((id, port.name.clone()));
+        state.nodes.push(Held { node: node_now.clone(), netns, index: Some(port.index) });
+        Ok(node_now)
+    }
+
+    /// Takes a node out: its port, its veth pair and its namespace's name.
+    ///
+    /// # Errors
+    /// [`Error::NoSwitch`], [`Error::NoNode`]; what could not be undone.
+    pub fn remove_node(&self, name: &str) -> Result<()> {
+        let lab = self.config().name.to_string();
+        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
+        let mut state = self.state();
+        let found = |held: &Held| held.node.name == name || held.node.file == name;
+        let Some(place) = state.nodes.iter().position(found) else {
+            let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
+            return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
+        };
+        let held = state.nodes.remove(place);
+        let unplugged = held.node.port.as_ref().map_or(Ok(()), |(port, _)| {
+            self.with_switch(|switch| switch.remove_port(*port)).unwrap_or(Ok(()))
+        });
+        let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
+        let removed = held.netns.remove();
+        let struck = match &mut state.journal {
+            Some(journal) if removed.is_ok() => journal.strike(&held.node.file),
+            _ => Ok(()),
+        };
+        unplugged?;
+        deleted?;
+        removed?;
+        struck
+    }
+}

@@ -1,0 +1,203 @@
+//! What a lab is asked to be, checked before anything is made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address;
+use crate::error::{Error, Result};
+
+/// Most nodes of a lab: the ports of its switch, less one for the uplink.
+pub const MAX_NODES: u32 = 4095;
+/// Longest name of a lab. The control socket's path has to fit into 107 bytes.
+pub const MAX_NAME: usize = 32;
+/// Longest prefix of namespaces.
+const MAX_PREFIX: usize = 64;
+
+/// The name of a lab: letters, digits, `-`, `_` and `.`, not beginning with the latter three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabName(String);
+
+impl LabName {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LabName {
+    fn default() -> Self {
+        Self("uswitch".into())
+    }
+}
+
+impl fmt::Display for LabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for LabName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.len() > MAX_NAME {
+            return Err(Error::Usage(format!(
+                "the name is {} characters long: at most {MAX_NAME} fit",
+                text.len()
+            )));
+        }
+        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins || !text.chars().all(plain) {
+            return Err(Error::Usage(format!(
+                "{text:?} is no name: letters, digits, '-', '_' and '.' make one, and a letter or \
+                 digit begins it"
+            )));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+fn plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// What joins the nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// Two nodes on one veth pair.
+    Pair,
+    /// A veth pair between every two nodes.
+    Mesh,
+    /// All nodes on the switch, the gateway behind it.
+    #[default]
+    Switch,
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pair => "pair",
+            Self::Mesh => "mesh",
+            Self::Switch => "switch",
+        })
+    }
+}
+
+/// What lies behind the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Uplink {
+    /// Nothing.
+    None,
+    /// A namespace of the lab that plays the internet.
+    #[default]
+    Sim,
+}
+
+impl FromStr for Uplink {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self::None),
+            "sim" => Ok(Self::Sim),
+            other => Err(Error::Usage(format!("there is no uplink {other:?}: sim or none"))),
+        }
+    }
+}
+
+/// A lab to be.
+#[derive(Clone, Debug)]
+pub struct LabConfig {
+    /// Its name.
+    pub name: LabName,
+    /// What the names of its namespaces begin with; None is nothing for the lab `uswitch`, and
+    /// `NAME-` for others.
+    pub prefix: Option<String>,
+    /// What joins the nodes.
+    pub topology: Topology,
+    /// How many.
+    pub nodes: u32,
+    /// What lies behind the gateway.
+    pub uplink: Uplink,
+    /// The largest packet of every link.
+    pub mtu: u32,
+}
+
+impl Default for LabConfig {
+    fn default() -> Self {
+        Self {
+            name: LabName::default(),
+            prefix: None,
+            topology: Topology::default(),
+            nodes: 2,
+            uplink: Uplink::default(),
+            mtu: 1500,
+        }
+    }
+}
+
+impl LabConfig {
+    /// Says what cannot be.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn validate(&self) -> Result<()> {
+        let usage = |text: String| Err(Error::Usage(text));
+        let n = self.nodes;
+        if n == 0 {
+            return usage("-n 0: a lab has at least one node".into());
+        }
+        match self.topology {
+            Topology::Pair if n != 2 => return usage(format!("-n {n}: a pair has two nodes")),
+            Topology::Mesh if n < 2 => return usage(format!("-n {n}: a mesh has two or more")),
+            Topology::Mesh if n > address::LARGEST_MESH => {
+                return usage(format!(
+                    "-n {n}: a mesh of {n} takes {} subnets of four addresses, and the pool \
+                     10.100.0.0/16 has {}: at most -n {}",
+                    u64::from(n) * u64::from(n - 1) / 2,
+                    address::MESH_SUBNETS,
+                    address::LARGEST_MESH,
+                ));
+            }
+            Topology::Switch if n > MAX_NODES => {
+                return usage(format!("-n {n}: the switch has ports for {MAX_NODES} nodes"));
+            }
+            _ => {}
+        }
+        let prefix = self.prefix();
+        if prefix.len() > MAX_PREFIX || prefix.starts_with('.') || !prefix.chars().all(plain) {
+            return usage(format!(
+                "--prefix {prefix:?}: up to {MAX_PREFIX} letters, digits, '-', '_' and '.', not \
+                 beginning with '.'"
+            ));
+        }
+        if !(68..=65535).contains(&self.mtu) {
+            return usage(format!("--mtu {}: IPv4 takes 68 to 65535", self.mtu));
+        }
+        Ok(())
+    }
+
+    /// What the names of its namespaces begin with.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        match &self.prefix {
+            Some(prefix) => prefix.clone(),
+            None if self.name == LabName::default() => String::new(),
+            None => format!("{}-", self.name),
+        }
+    }
+}
+
+/// Whether `name` can be a node's.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_node_name(name: &str) -> Result<()> {
+    name.parse::<LabName>().map(drop)
+}

@@ -1,0 +1,102 @@
+//! A node's namespace, for processes other than the lab's: `exec` and `ping`.
+//!
+//! A root's lab has its names in /run/netns. Without root the names are in the lab's own mount
+//! namespace, reached through /proc/PID/root, and can be entered from the lab's user namespace
+//! only, which is joined first: so before any thread starts.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::config::LabName;
+use crate::error::{Doing, Error, Result};
+use crate::ground::Ground;
+use crate::journal::{self, Record};
+use crate::lock;
+
+/// The way into a node.
+#[derive(Debug)]
+pub struct Entrance {
+    node: String,
+    user: Option<File>,
+    netns: File,
+}
+
+impl Entrance {
+    /// Moves the calling thread into the node's network namespace. Where the lab has a user
+    /// namespace the process must have no other thread.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn enter(&self) -> Result<()> {
+        let what = || format!("entering node {}", self.node);
+        if let Some(user) = &self.user {
+            setns(user, CloneFlags::CLONE_NEWUSER).doing(what)?;
+        }
+        setns(&self.netns, CloneFlags::CLONE_NEWNET).doing(what)
+    }
+}
+
+/// The record of a lab that runs.
+///
+/// # Errors
+/// [`Error::NotRunning`].
+pub fn running(ground: &Ground, lab: &LabName) -> Result<Record> {
+    let missing = || Error::NotRunning(lab.to_string());
+    lock::held_by(ground, lab).ok_or_else(missing)?;
+    journal::read(&ground.lab(lab))?.ok_or_else(missing)
+}
+
+/// The nodes of a lab, by their names without the prefix.
+#[must_use]
+pub fn nodes(record: &Record) -> Vec<String> {
+    record.names.iter().map(|identity| short(record, &identity.name).to_owned()).collect()
+}
+
+fn short<'a>(record: &Record, name: &'a str) -> &'a str {
+    name.strip_prefix(record.header.prefix.as_str()).unwrap_or(name)
+}
+
+/// The address of a node of a running lab.
+///
+/// # Errors
+/// [`Error::NotRunning`], [`Error::NoNode`].
+pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
+    let record = running(ground, lab)?;
+    let found = record.known.iter().rfind(|known| is(&record, &known.name, node));
+    found.map(|known| known.address).ok_or_else(|| no_node(&record, lab, node))
+}
+
+fn is(record: &Record, name: &str, node: &str) -> bool {
+    name == node || short(record, name) == node
+}
+
+fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
+    Error::NoNode { lab: lab.to_string(), node: node.into(), nodes: nodes(record).join(", ") }
+}
+
+/// Finds a node of a running lab by its name, with or without the lab's prefix.
+///
+/// # Errors
+/// [`Error::NotRunning`], [`Error::NoNode`] with the nodes there are.
+pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
+    let record = running(ground, lab)?;
+    let found = record
+        .names
+        .iter()
+        .rfind(|identity| is(&record, &identity.name, node))
+        .ok_or_else(|| no_node(&record, lab, node))?;
+    let process = PathBuf::from(format!("/proc/{}", record.header.pid));
+    let open = |path: PathBuf| {
+        File::open(&path).doing(|| format!("opening {} of node {node}", path.display()))
+    };
+    let (user, netns) = if record.header.rootless {
+        let inside = found.path.strip_prefix("/").unwrap_or(&found.path);
+        (Some(open(process.join("ns/user"))?), open(process.join("root").join(inside))?)
+    } else {
+        (None, open(found.path.clone())?)
+    };
+    Ok(Entrance { node: node.into(), user, netns })
+}

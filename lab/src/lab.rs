@@ -1,0 +1,366 @@
+//! The running lab: built, watched, undone. Shared as `Arc<Lab>` between the command, the control
+//! socket and the watch of links; every method takes `&self`.
+//!
+//! What is built is held from the moment it exists: where [`Lab::start`] fails half-way, dropping
+//! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use gateway::Gateway;
+use ns::watch::Watcher;
+use ns::{Directory, Identity, Namespace, NsId, Observer};
+use switch::{PortId, PortRole, PortSettings, PortSpec, SharedStation, Switch};
+use wire::MacAddr;
+
+use crate::address;
+use crate::clean;
+use crate::config::{LabConfig, Uplink};
+use crate::error::{Error, Result};
+use crate::ground::Ground;
+use crate::journal::{Header, Journal, Known};
+use crate::links::Links;
+use crate::lock::Lock;
+use crate::station::GatewayStation;
+use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
+
+/// What happens while a lab is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many names were left by a crash and are gone now.
+    Cleaned(usize),
+    /// Steps done, of so many.
+    Building {
+        /// Done.
+        done: usize,
+        /// Of.
+        total: usize,
+    },
+    /// Something is finished; in words.
+    Done(String),
+}
+
+/// A node of the running lab.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its name, without the lab's prefix.
+    pub name: String,
+    /// Its namespace's name.
+    pub file: String,
+    /// Its interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Its port of the switch, and that interface's name.
+    pub port: Option<(PortId, String)>,
+}
+
+pub(crate) struct Held {
+    pub(crate) node: Node,
+    pub(crate) netns: Namespace,
+    /// Its port's interface in the switch's namespace.
+    pub(crate) index: Option<u32>,
+}
+
+pub(crate) struct State {
+    pub(crate) nodes: Vec<Held>,
+    inet: Option<Namespace>,
+    /// The uplink's port.
+    pub(crate) uplink: Option<(PortId, u32)>,
+    pub(crate) journal: Option<Journal>,
+    /// The next interface index in the switch's namespace.
+    pub(crate) next_index: u32,
+    links: Option<Links>,
+    lock: Option<Lock>,
+}
+
+/// A running lab.
+pub struct Lab {
+    config: LabConfig,
+    ground: Ground,
+    pub(crate) directory: Directory,
+    pairs: usize,
+    checks: Vec<CheckPlan>,
+    switch: RwLock<Option<Switch>>,
+    station: Option<Arc<Mutex<GatewayStation>>>,
+    pub(crate) switch_ns: Option<OwnedFd>,
+    state: Mutex<State>,
+}
+
+/// Writes names down as they are made and hands progress on.
+pub(crate) struct Recorder<'a> {
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) tell: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+impl Observer for Recorder<'_> {
+    fn recording(&mut self, identity: &Identity) -> io::Result<()> {
+        self.journal.add(identity)
+    }
+
+    fn progress(&mut self, done: usize, total: usize) -> bool {
+        (self.tell)(Progress::Building { done, total });
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Lab {
+    /// Builds a lab, after removing what a crash may have left of one of this name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], [`Error::Held`], [`Error::Interrupted`] once `stop` is set, and whatever
+    /// the kernel refuses; nothing is left behind then.
+    pub fn start(
+        config: LabConfig,
+        ground: &Ground,
+        stop: &AtomicBool,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Arc<Self>> {
+        config.validate()?;
+        let lock = Lock::take(ground, &config.name)?;
+        let left = clean::leftovers(ground, &config.name)?;
+        if left > 0 {
+            tell(Progress::Cleaned(left));
+        }
+        let built = Self::build(config.clone(), ground, stop, tell);
+        match built {
+            Ok(lab) => {
+                lab.state().lock = Some(lock);
+                Ok(lab)
+            }
+            Err(error) => {
+                // The guards have undone what was made; the files go before the lock does.
+                if let Err(left) = clean::leftovers(ground, &config.name) {
+                    tracing::warn!("{left}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn build(
+        config: LabConfig,
+        ground: &Ground,
+        stop: &AtomicBool,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Arc<Self>> {
+        let print = blueprint(&config);
+        let directory = ground.directory(&config.name)?;
+        let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
+        let header = Header::of_this_process(rootless, config.prefix(), config.topology);
+        let mut journal = Journal::begin(&ground.lab(&config.name), header)?;
+        let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell };
+        let mut applied = match ns::apply(&print.plan, &directory, &[], &mut recorder) {
+            Err(ns::Error::Interrupted) => return Err(Error::Interrupted),
+            other => other?,
+        };
+        let mut take = |ns: Option<NsId>| ns.and_then(|ns| applied.take(ns));
+        let switch_ns = take(print.switch).map(|ns| ns.descriptor()).transpose()?;
+        let inet = take(print.inet);
+        let mut nodes = Vec::with_capacity(print.nodes.len());
+        for node in &print.nodes {
+            if let Some(netns) = take(Some(node.ns)) {
+                let index = node.port.as_ref().map(|port| port.index);
+                nodes.push(Held { node: running(&config, node), netns, index });
+            }
+        }
+        journal.know(nodes.iter().filter_map(|held| known(&held.node)))?;
+        tell(Progress::Done(print.words()));
+        let (switch, station) = match &switch_ns {
+            Some(netns) => {
+                let station = station(&config);
+                let shared: SharedStation = Arc::clone(&station) as SharedStation;
+                let switch = Switch::start(switch::Config::default(), netns.as_fd(), Some(shared))?;
+                (Some(switch), Some(station))
+            }
+            None => (None, None),
+        };
+        let mut uplink = None;
+        let mut next_index = ns::plan::LOOPBACK + 1;
+        if let Some(switch) = &switch {
+            for (held, node) in nodes.iter_mut().zip(&print.nodes) {
+                let Some(port) = &node.port else { continue };
+                let id = add_port(switch, port, PortRole::Bridged, config.mtu)?;
+                held.node.port = Some((id, port.name.clone()));
+                next_index = next_index.max(port.index + 1);
+            }
+            if let Some(port) = &print.uplink {
+                uplink = Some((add_port(switch, port, PortRole::Routed, config.mtu)?, port.index));
+                next_index = next_index.max(port.index + 1);
+            }
+            tell(Progress::Done(switch_words(&config)));
+        }
+        let watcher = switch_ns.as_ref().map(|netns| Watcher::new(netns.as_fd())).transpose()?;
+        let journal = Some(journal);
+        let lab = Arc::new(Self {
+            ground: ground.clone(),
+            directory,
+            pairs: print.pairs,
+            checks: print.checks,
+            switch: RwLock::new(switch),
+            station,
+            switch_ns,
+            state: Mutex::new(State {
+                nodes,
+                inet,
+                uplink,
+                journal,
+                next_index,
+                links: None,
+                lock: None,
+            }),
+            config,
+        });
+        if let Some(watcher) = watcher {
+            lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab))?);
+            // What changed before the watch began.
+            lab.list_links();
+        }
+        Ok(lab)
+    }
+
+    /// Undoes everything, going on after a failure. A second call finds nothing to do.
+    pub fn stop(&self) -> Vec<Error> {
+        let mut errors = Vec::new();
+        let links = self.state().links.take();
+        drop(links);
+        let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = switch.map(Switch::stop) {
+            errors.push(error.into());
+        }
+        let mut state = self.state();
+        let nodes = state.nodes.drain(..).map(|held| held.netns).collect::<Vec<_>>();
+        for namespace in nodes.into_iter().chain(state.inet.take()) {
+            if let Err(error) = namespace.remove() {
+                errors.push(error.into());
+            }
+        }
+        if let Some(lock) = state.lock.take() {
+            state.journal = None;
+            // Says what is left by reading what was written down.
+            if let Err(error) = clean::leftovers(&self.ground, &self.config.name) {
+                errors.push(error);
+            }
+            drop(lock);
+        }
+        errors
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn config(&self) -> &LabConfig {
+        &self.config
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// The veth pairs it took to build.
+    #[must_use]
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// The pings that show it works.
+    #[must_use]
+    pub fn checks(&self) -> &[CheckPlan] {
+        &self.checks
+    }
+
+    /// The nodes, in the order they came.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Node> {
+        self.state().nodes.iter().map(|held| held.node.clone()).collect()
+    }
+
+    /// The uplink's port.
+    #[must_use]
+    pub fn uplink_port(&self) -> Option<PortId> {
+        self.state().uplink.map(|(port, _)| port)
+    }
+
+    /// Looks at the switch, or asks it for something; None in a topology without one, and once
+    /// the lab is stopped.
+    pub fn with_switch<T>(&self, look: impl FnOnce(&Switch) -> T) -> Option<T> {
+        self.switch.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
+    }
+
+    /// Looks at the gateway, or asks it for something. Workers wait meanwhile: be short.
+    pub fn with_gateway<T>(&self, look: impl FnOnce(&mut Gateway) -> T) -> Option<T> {
+        let station = self.station.as_ref()?;
+        Some(look(station.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
+    }
+
+    /// The name and the namespace of the node a check starts from.
+    pub(crate) fn check_origin(&self, place: usize) -> (String, Option<OwnedFd>) {
+        let number = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+        let state = self.state();
+        let held = state.nodes.iter().find(|held| held.node.number == number);
+        held.map_or((format!("net{number}"), None), |held| {
+            (held.node.name.clone(), held.netns.descriptor().ok())
+        })
+    }
+}
+
+/// A node and the address it is known by: that of its first interface.
+pub(crate) fn known(node: &Node) -> Option<Known> {
+    let address = node.interfaces.first()?.address;
+    Some(Known { name: node.file.clone(), address })
+}
+
+pub(crate) fn running(config: &LabConfig, node: &NodePlan) -> Node {
+    Node {
+        number: node.number,
+        name: node.name.clone(),
+        file: format!("{}{}", config.prefix(), node.name),
+        interfaces: node.interfaces.clone(),
+        port: None,
+    }
+}
+
+pub(crate) fn add_port(
+    switch: &Switch,
+    port: &PortPlan,
+    role: PortRole,
+    mtu: u32,
+) -> Result<PortId> {
+    let settings = PortSettings::default();
+    let name = port.name.clone();
+    Ok(switch.add_port(PortSpec { name, ifindex: port.index, role, mtu, settings, netns: None })?)
+}
+
+fn station(config: &LabConfig) -> Arc<Mutex<GatewayStation>> {
+    let mac = address::mac(address::GATEWAY);
+    let outside: MacAddr = address::mac(address::SIM_GATEWAY);
+    let mut told = gateway::Config::simulated(mac, outside);
+    let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
+    told.lan.mtu = mtu;
+    match (&config.uplink, &mut told.uplink) {
+        (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
+        _ => told.uplink = None,
+    }
+    Arc::new(Mutex::new(GatewayStation::new(mac, Gateway::new(told, rand::random()))))
+}
+
+fn switch_words(config: &LabConfig) -> String {
+    let gateway: Ipv4Addr = address::GATEWAY;
+    match config.uplink {
+        Uplink::Sim => format!(
+            "switch and gateway {gateway}/{}, masquerading behind {}",
+            address::PREFIX,
+            address::SIM_GATEWAY
+        ),
+        Uplink::None => format!("switch and gateway {gateway}/{}, no uplink", address::PREFIX),
+    }
+}

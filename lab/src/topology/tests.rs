@@ -1,0 +1,96 @@
+//! The walkthrough's names and addresses, and the shape of each topology.
+
+use ns::Step;
+
+use super::*;
+
+fn config(topology: Topology, nodes: u32) -> LabConfig {
+    LabConfig { topology, nodes, ..LabConfig::default() }
+}
+
+fn veths(print: &Blueprint) -> Vec<(String, String)> {
+    let pair = |step: &Step| match step {
+        Step::Veth { a, b, .. } => Some((a.name.clone(), b.name.clone())),
+        _ => None,
+    };
+    print.plan.steps().iter().filter_map(pair).collect()
+}
+
+#[test]
+fn the_switch_is_the_walkthroughs_second_half() {
+    let print = blueprint(&config(Topology::Switch, 2));
+    let names = [("veth1", "vethpeer1"), ("veth2", "vethpeer2"), ("vethinet", "vethpeerinet")];
+    assert_eq!(veths(&print), names.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let seen: Vec<_> = print
+        .nodes
+        .iter()
+        .map(|n| (n.name.as_str(), n.interfaces[0].address.to_string(), n.interfaces[0].prefix))
+        .collect();
+    assert_eq!(seen, [("net1", "10.100.0.10".into(), 16), ("net2", "10.100.0.20".into(), 16)]);
+    let checks: Vec<_> = print.checks.iter().map(|c| (c.from, c.to.to_string())).collect();
+    let wanted = [(0, "10.100.0.20"), (1, "10.100.0.10"), (0, "8.8.8.8")];
+    assert_eq!(checks, wanted.map(|(from, to)| (from, to.to_owned())));
+    assert_eq!(print.pairs, 3);
+}
+
+#[test]
+fn a_pair_is_the_first_half() {
+    let print = blueprint(&config(Topology::Pair, 2));
+    assert_eq!(veths(&print), [("veth1".to_owned(), "veth2".to_owned())]);
+    let addresses: Vec<_> =
+        print.nodes.iter().map(|n| n.interfaces[0].address.to_string()).collect();
+    assert_eq!(addresses, ["10.100.0.1", "10.100.0.2"]);
+    assert_eq!((print.checks.len(), print.switch), (2, None));
+}
+
+#[test]
+fn a_mesh_joins_every_two_nodes_once() {
+    for n in 2..8_u32 {
+        let print = blueprint(&config(Topology::Mesh, n));
+        let pairs = (n * (n - 1) / 2) as usize;
+        assert_eq!((print.pairs, veths(&print).len()), (pairs, pairs));
+        assert_eq!(print.checks.len(), 2 * pairs);
+        assert!(print.nodes.iter().all(|node| node.interfaces.len() == n as usize - 1));
+    }
+}
+
+#[test]
+fn every_name_of_an_interface_fits() {
+    let largest = [
+        config(Topology::Mesh, address::LARGEST_MESH),
+        config(Topology::Switch, crate::config::MAX_NODES),
+    ];
+    for config in largest {
+        config.validate().unwrap();
+        for (a, b) in veths(&blueprint(&config)) {
+            assert!(a.len() <= ns::plan::MAX_INTERFACE_NAME, "{a}");
+            assert!(b.len() <= ns::plan::MAX_INTERFACE_NAME, "{b}");
+        }
+    }
+}
+
+#[test]
+fn without_an_uplink_there_is_no_internet() {
+    let print = blueprint(&LabConfig { uplink: Uplink::None, nodes: 1, ..LabConfig::default() });
+    assert_eq!((print.inet, print.uplink.is_none(), print.pairs), (None, true, 1));
+    assert_eq!(print.checks[0].to, address::GATEWAY);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let bad = [
+        config(Topology::Switch, 0),
+        config(Topology::Switch, 100_000),
+        config(Topology::Pair, 3),
+        config(Topology::Mesh, 1),
+        config(Topology::Mesh, 182),
+        LabConfig { prefix: Some("a/b".into()), ..LabConfig::default() },
+        LabConfig { mtu: 67, ..LabConfig::default() },
+    ];
+    for config in bad {
+        assert!(config.validate().is_err(), "{config:?}");
+    }
+    for name in ["", "../up", "a/b", ".hidden", &"a".repeat(33), "a b"] {
+        assert!(name.parse::<crate::LabName>().is_err(), "{name:?}");
+    }
+}
