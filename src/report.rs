@@ -1,0 +1,230 @@
+//! What `run` and `up` say: pictures and colour on a terminal, plain lines elsewhere, JSON on
+//! request. A closed pipe is no error here: the lab is still to be undone.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lab::check::Checked;
+use lab::{Lab, LabConfig, LabName, Progress, Topology, Uplink};
+use serde_json::{Value, json};
+
+use crate::picture;
+
+/// More steps than this have a progress bar.
+const MANY_STEPS: usize = 100;
+/// Of more checks than this only the failures and a summary are told.
+const MANY_CHECKS: usize = 12;
+
+/// How things are said.
+pub(crate) struct Report {
+    json: bool,
+    colour: bool,
+    picture: bool,
+    bar: Option<ProgressBar>,
+    answered: usize,
+}
+
+impl Report {
+    /// Looks at where the output goes.
+    pub(crate) fn new(json: bool) -> Self {
+        let terminal = std::io::stdout().is_terminal() && !json;
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Self { json, colour, picture: terminal, bar: None, answered: 0 }
+    }
+
+    /// What is going to be built.
+    pub(crate) fn opening(&mut self, config: &LabConfig) {
+        if self.json {
+            let topology = config.topology.to_string();
+            self.object(&json!({"event": "start", "lab": config.name.as_str(),
+                "topology": topology, "nodes": config.nodes}));
+        }
+        if self.picture {
+            self.line("");
+            for line in picture::of(config) {
+                self.line(&line);
+            }
+            self.line("");
+        }
+    }
+
+    /// Something happened while building.
+    pub(crate) fn progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Cleaned(count) => {
+                let s = if count == 1 { "" } else { "s" };
+                self.done(&format!("removed {count} namespace{s} that a crash had left"));
+            }
+            Progress::Building { done, total } if total > MANY_STEPS && !self.json => {
+                let bar = self.bar.get_or_insert_with(|| bar(total));
+                bar.set_position(done as u64);
+            }
+            Progress::Building { .. } => {}
+            Progress::Done(words) => self.done(&words),
+        }
+    }
+
+    fn done(&mut self, words: &str) {
+        self.clear_bar();
+        if self.json {
+            return self.object(&json!({"event": "done", "what": words}));
+        }
+        let mark = self.paint("✓", "32");
+        self.line(&format!("{mark} {words}"));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A ping of the checks.
+    pub(crate) fn check(&mut self, checked: &Checked, of: usize) {
+        if self.json {
+            return self.object(&check_json(checked));
+        }
+        self.answered += usize::from(checked.ok());
+        let route = format!("{} -> {}", checked.from, name(checked));
+        if checked.ok() && of > MANY_CHECKS {
+            let bar = self.bar.get_or_insert_with(|| bar(of));
+            bar.inc(1);
+            return;
+        }
+        let (mark, result) = match &checked.report {
+            Ok(report) if checked.ok() => {
+                let times: Vec<_> = report
+                    .round_trips
+                    .iter()
+                    .map(|rtt| format!("{:.3}", rtt.as_secs_f64() * 1e3))
+                    .collect();
+                (self.paint("✓", "32"), format!("{} ms", times.join(" ")))
+            }
+            Ok(report) => {
+                let lost = format!("{} of {} answered", report.received, report.sent);
+                (self.paint("✗", "31"), lost)
+            }
+            Err(error) => (self.paint("✗", "31"), error.clone()),
+        };
+        self.clear_bar();
+        self.line(&format!("{mark} ping {route:<36} {result}"));
+    }
+
+    /// All checks are through.
+    pub(crate) fn checked(&mut self, lab: &Lab) {
+        self.clear_bar();
+        let (nodes, pairs, checks) = (lab.config().nodes, lab.pairs(), lab.checks().len());
+        if self.json {
+            return;
+        }
+        if checks > MANY_CHECKS {
+            let mark = if self.answered == checks {
+                self.paint("✓", "32")
+            } else {
+                self.paint("✗", "31")
+            };
+            self.line(&format!("{mark} {} of {checks} pings answered", self.answered));
+        }
+        if lab.config().topology == Topology::Mesh {
+            let each = |count: usize| if count == 1 { "pair" } else { "pairs" };
+            self.line(&format!(
+                "a mesh of {nodes} took {pairs} veth {}; the switch would have taken {nodes}",
+                each(pairs)
+            ));
+        }
+    }
+
+    /// The lab stays: what to try.
+    pub(crate) fn ready(&mut self, config: &LabConfig, rootless: bool) {
+        if self.json {
+            return self.object(&json!({"event": "ready", "lab": config.name.as_str(),
+                "pid": std::process::id()}));
+        }
+        let name = if config.name == LabName::default() {
+            String::new()
+        } else {
+            format!(" --name {}", config.name)
+        };
+        let far = match (config.topology, &config.uplink) {
+            (Topology::Switch, Uplink::Sim) => "8.8.8.8",
+            (Topology::Switch, _) => "10.100.0.1",
+            _ => "10.100.0.2",
+        };
+        self.line("");
+        self.line("try, in another terminal:");
+        self.line(&format!("  uswitch ping{name} net1 {far}"));
+        self.line(&format!("  uswitch exec{name} net1 -- ip addr"));
+        if config.topology == Topology::Switch {
+            self.line(&format!("  uswitch show{name} fdb"));
+        }
+        if !rootless {
+            self.line(&format!("  ip netns exec {}net1 ip a", config.prefix()));
+        }
+        self.line("");
+    }
+
+    /// How it ends: in the foreground by Ctrl-C, in the background by `down`.
+    pub(crate) fn ending(&mut self, config: &LabConfig, background: bool) {
+        if self.json {
+            return;
+        }
+        let name = if config.name == LabName::default() {
+            String::new()
+        } else {
+            format!(" --name {}", config.name)
+        };
+        if background {
+            self.line(&format!("running in the background; uswitch down{name} undoes all of it"));
+        } else {
+            self.line("Ctrl-C undoes all of it");
+        }
+    }
+
+    /// Everything is gone again.
+    pub(crate) fn undone(&mut self) {
+        self.clear_bar();
+        self.done("undone");
+    }
+
+    fn paint(&self, text: &str, colour: &str) -> String {
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.into() }
+    }
+
+    fn object(&self, value: &Value) {
+        self.line(&value.to_string());
+    }
+
+    #[expect(clippy::unused_self, reason = "one place that writes")]
+    fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+}
+
+fn bar(total: usize) -> ProgressBar {
+    let bar = ProgressBar::new(total as u64);
+    if let Ok(style) = ProgressStyle::with_template("  {bar:40} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn name(checked: &Checked) -> String {
+    format!("{} {}", checked.to_name, checked.to)
+}
+
+fn check_json(checked: &Checked) -> Value {
+    let mut value = json!({"event": "check", "from": checked.from, "to": checked.to_name,
+        "address": checked.to.to_string(), "ok": checked.ok()});
+    match &checked.report {
+        Ok(report) => {
+            value["sent"] = report.sent.into();
+            value["received"] = report.received.into();
+            let rtts = report.round_trips.iter().map(|rtt| rtt.as_secs_f64() * 1e6);
+            value["rtt_us"] = rtts.collect::<Vec<_>>().into();
+        }
+        Err(error) => value["error"] = error.clone().into(),
+    }
+    value
+}
