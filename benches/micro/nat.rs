@@ -51,7 +51,7 @@ pub fn translate(c: &mut Criterion) {
 
 /// A gateway that knows its router.
 fn gateway(sessions: u32) -> Gateway {
-    let limits = Limits { sessions: sessions.next_power_of_two(), ..Limits::default() };
+    let limits = Limits { sessions: 2 * sessions.next_power_of_two(), ..Limits::default() };
     let config = Config { limits, ..Config::simulated(LAN, UPLINK) };
     let mut gateway = Gateway::new(config, 7);
     let mut reply = [0; SLOT];
