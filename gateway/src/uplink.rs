@@ -28,17 +28,7 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        match self.routes.to(a.packet.dst) {
-            Route::Own(Side::Uplink) => {}
-            Route::Own(Side::Lan) | Route::Via(Side::Lan, _) => {
-                return Err(DropReason::InsideFromOutside);
-            }
-            Route::Multicast => return Err(DropReason::Multicast),
-            Route::Via(Side::Uplink, _) | Route::None => return Err(DropReason::NotForMe),
-        }
-        if !self.routes.is_uplink_source(a.packet.src) {
-            return Err(DropReason::Martian);
-        }
+        self.check_arrival(a.packet.src, a.packet.dst)?;
         let own = a.packet.dst;
         let shared = self.is_shared(Side::Uplink);
         match a.packet.transport {
@@ -59,6 +49,17 @@ impl Gateway {
                 self.report(frame, a, Problem::Unreachable(unreachable::PROTOCOL), out, now);
                 Err(DropReason::Protocol)
             }
+        }
+    }
+
+    /// Refuses what cannot come from outside, or not to us.
+    pub(crate) fn check_arrival(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
+        match self.routes.to(dst) {
+            Route::Own(Side::Uplink) if self.routes.is_uplink_source(src) => Ok(()),
+            Route::Own(Side::Uplink) => Err(DropReason::Martian),
+            Route::Own(Side::Lan) | Route::Via(Side::Lan, _) => Err(DropReason::InsideFromOutside),
+            Route::Multicast => Err(DropReason::Multicast),
+            Route::Via(Side::Uplink, _) | Route::None => Err(DropReason::NotForMe),
         }
     }
 
@@ -93,20 +94,32 @@ impl Gateway {
         reason: DropReason,
         now: Timestamp,
     ) -> DropReason {
-        let ours = self.nat.realm(protocol).mappings.is_ours(target.0);
-        if self.is_shared(Side::Uplink) && !ours {
+        let reason = self.refusal((protocol, target.0), a.packet.transport, reason);
+        if reason == DropReason::UnsolicitedSyn {
+            let packet = &frame.bytes[L3..a.packet.end()];
+            self.unsolicited.hold(target, a.from, packet, now);
+        }
+        reason
+    }
+
+    /// The same, without remembering anything.
+    pub(crate) fn refusal(
+        &self,
+        (protocol, port): (Protocol, u16),
+        transport: Transport,
+        reason: DropReason,
+    ) -> DropReason {
+        if self.is_shared(Side::Uplink) && !self.nat.realm(protocol).mappings.is_ours(port) {
             return DropReason::NotOurs;
         }
-        let opening = match a.packet.transport {
+        let opening = match transport {
             Transport::Tcp(_, _, flags) => flags.syn() && !flags.ack() && !flags.rst(),
             _ => false,
         };
-        if opening && matches!(reason, DropReason::NoSession | DropReason::Filtered) {
-            let packet = &frame.bytes[L3..a.packet.end()];
-            self.unsolicited.hold(target, a.from, packet, now);
-            return DropReason::UnsolicitedSyn;
+        match reason {
+            DropReason::NoSession | DropReason::Filtered if opening => DropReason::UnsolicitedSyn,
+            _ => reason,
         }
-        reason
     }
 
     /// Translates an ICMP error that has come in about a packet that went out; returns the host

@@ -11,6 +11,7 @@ mod hairpin;
 mod icmp;
 mod lifetimes;
 mod offload;
+mod preview;
 mod publish;
 mod reasons;
 mod shared;
