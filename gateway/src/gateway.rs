@@ -20,7 +20,7 @@ use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
 use crate::neighbour::{NeighbourView, Neighbours};
 use crate::output::Output;
-use crate::packet::{Packet, Protocol};
+use crate::packet::{Endpoint, Packet, Protocol};
 use crate::route::{RouteView, Routes};
 use crate::verdict::{DropReason, Side, Verdict};
 
@@ -179,6 +179,18 @@ impl Gateway {
         now: Timestamp,
     ) -> (Vec<SessionView>, Option<Cursor>) {
         self.nat.sessions(cursor, limit, now)
+    }
+
+    /// The living session of an inside endpoint with a remote one.
+    #[must_use]
+    pub fn find_session(
+        &self,
+        protocol: Protocol,
+        inside: Endpoint,
+        remote: Endpoint,
+        now: Timestamp,
+    ) -> Option<SessionView> {
+        self.nat.find(protocol, inside, remote, now)
     }
 
     /// Sessions and outside ports in use, by protocol.
