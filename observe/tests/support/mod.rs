@@ -111,8 +111,22 @@ fn arp(kind: u16, src: [u8; 4], dst: [u8; 4]) -> Vec<u8> {
     frame
 }
 
-/// Frames of every kind a filter can tell apart.
+/// Frames of every kind a filter can tell apart, and some of them cut off at every length.
 pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let mut frames = whole_frames();
+    let (a, b) = ([10, 100, 0, 10], [10, 100, 0, 20]);
+    let mut tagged = ethernet(2, 0x0800, &[(0x8100, 100)]);
+    tagged.extend(v4(17, a, b, 0, &transport(17, 40_000, 53)));
+    let mut sixth = ethernet(0x33, 0x86dd, &[]);
+    sixth.extend(v6(6, 1, 2, &transport(6, 80, 6001)));
+    for whole in [frames[1].clone(), tagged, sixth, arp(0x0806, a, b)] {
+        frames.extend((1..whole.len()).map(|len| whole[..len].to_vec()));
+    }
+    frames
+}
+
+/// Those of [`frames`] that come first and are whole.
+pub(crate) fn whole_frames() -> Vec<Vec<u8>> {
     let (a, b, c) = ([10, 100, 0, 10], [10, 100, 0, 20], [8, 8, 8, 8]);
     let mut frames = Vec::new();
     let tag_sets: [&[(u16, u16)]; 5] = [
@@ -166,8 +180,5 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
     frames.push(big);
     frames.push(ethernet(0xff, 0x88cc, &[]));
     frames.push([ethernet(1, 0x0026, &[]), vec![0; 46]].concat());
-    // Cut off at every length.
-    let whole = frames[1].clone();
-    frames.extend((1..whole.len()).map(|len| whole[..len].to_vec()));
     frames
 }
