@@ -1,16 +1,18 @@
-//! The kernel's doors: packet rings, batched sends, namespace entry, the monotonic clock.
+//! The kernel's doors: packet rings, batched sends, namespace entry, eBPF, the monotonic clock.
 //!
 //! The only crate with `unsafe`. It knows no room: interfaces are indices, times are nanoseconds,
 //! frames are bytes.
 //!
 //! | module | what |
 //! |---|---|
+//! | [`bpf`] | eBPF programs at an interface's ingress |
 //! | [`clock`] | `CLOCK_MONOTONIC` |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
 
 #![allow(unsafe_code)] // the one crate that may; each block says why it is sound
 
+pub mod bpf;
 pub mod clock;
 pub mod netns;
 pub mod packet;

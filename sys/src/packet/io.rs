@@ -8,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::SocketError};
 
 use super::VNET_LEN;
+use super::filter::FilterOp;
 use super::ring::{Received, Ring, RingConfig, RingStats};
 use super::sender::{BATCH, SendFailure, Sender};
 
@@ -34,8 +35,16 @@ impl PacketIo {
     /// # Errors
     /// EPERM without CAP_NET_RAW there; ENOMEM where the kernel has no memory for the ring.
     pub fn open(config: RingConfig) -> io::Result<Self> {
+        Self::filtered(config, &[])
+    }
+
+    /// The same with a filter before the ring.
+    ///
+    /// # Errors
+    /// The same; EINVAL for a filter that makes no sense.
+    pub fn filtered(config: RingConfig, filter: &[FilterOp]) -> io::Result<Self> {
         Ok(Self {
-            ring: Ring::open(config)?,
+            ring: Ring::open(config, filter)?,
             sender: Sender::open()?,
             arena: Vec::with_capacity(ARENA),
             failures: Vec::with_capacity(FAILURES),

@@ -4,6 +4,7 @@
 //! [`PacketIo`] owns both, because messages are sent straight out of ring slots: a slot goes back
 //! to the kernel only after what points into it has left.
 
+mod filter;
 mod io;
 mod ring;
 mod sender;
@@ -11,6 +12,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use filter::FilterOp;
 pub use io::PacketIo;
 pub use ring::{Received, RingConfig, RingStats};
 pub use sender::SendFailure;

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::filter::{self, FilterOp};
 use super::{VNET_LEN, socket};
 use crate::netns::operation;
 
@@ -70,8 +71,8 @@ pub(super) struct Ring {
 unsafe impl Send for Ring {}
 
 impl Ring {
-    /// Opens a ring for every interface of the calling thread's namespace.
-    pub(super) fn open(config: RingConfig) -> io::Result<Self> {
+    /// Opens a ring in the calling thread's namespace, behind a filter.
+    pub(super) fn open(config: RingConfig, pass: &[FilterOp]) -> io::Result<Self> {
         let blocks = config.slots.div_ceil(SLOTS_A_BLOCK).max(1);
         let slots = blocks * SLOTS_A_BLOCK;
         let fd = socket::open()?;
@@ -91,6 +92,7 @@ impl Ring {
         let base = map(&fd, bytes)?;
         // From here on `ring` unmaps on failure.
         let ring = Self { fd, base, bytes, slots, head: 0 };
+        filter::attach(ring.fd.as_fd(), pass)?;
         socket::bind(ring.fd.as_fd(), config.ifindex)?;
         if let Some(group) = config.fanout {
             let value = u32::from(group)

@@ -1,0 +1,161 @@
+//! The `bpf(2)` calls: a map, a program, a program on an interface.
+//!
+//! A refused program comes with the verifier's last words. Every descriptor is close-on-exec, as
+//! the kernel makes them.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use super::Op;
+use crate::netns::operation;
+
+const MAP_CREATE: libc::c_long = 0;
+const PROG_LOAD: libc::c_long = 5;
+const LINK_CREATE: libc::c_long = 28;
+
+/// `BPF_MAP_TYPE_LRU_HASH`
+const LRU_HASH: u32 = 9;
+/// `BPF_PROG_TYPE_SCHED_CLS`
+const SCHED_CLS: u32 = 3;
+/// `BPF_TCX_INGRESS`, since Linux 6.6.
+const TCX_INGRESS: u32 = 46;
+/// `BPF_F_BEFORE`, and no other program named: first of all.
+const FIRST: u32 = 1 << 3;
+/// Bytes for what the verifier says.
+const LOG: usize = 1 << 16;
+
+/// Room for the part of `union bpf_attr` that is used; the rest reads as zero.
+const ATTRIBUTES: usize = 72;
+
+/// The attributes of a call, by their offsets.
+#[repr(align(8))]
+struct Attributes([u8; ATTRIBUTES]);
+
+impl Attributes {
+    fn new() -> Self {
+        Self([0; ATTRIBUTES])
+    }
+
+    fn word(mut self, at: usize, value: u32) -> Self {
+        self.0[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn descriptor(self, at: usize, fd: &OwnedFd) -> Self {
+        self.word(at, u32::from_ne_bytes(fd.as_raw_fd().to_ne_bytes()))
+    }
+
+    fn pointer<T>(mut self, at: usize, to: *const T) -> Self {
+        self.0[at..at + 8].copy_from_slice(&(to as u64).to_ne_bytes());
+        self
+    }
+
+    fn name(mut self, at: usize, name: &str) -> Self {
+        let bytes = &name.as_bytes()[..name.len().min(15)];
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+}
+
+/// Makes a call that gives a descriptor.
+///
+/// # Safety
+/// Every pointer among the attributes is to memory as long as the call expects, which lives until
+/// it returns; what the kernel writes there is of a type that may hold any bytes.
+unsafe fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<OwnedFd> {
+    // SAFETY: the attributes are ATTRIBUTES bytes; what they point to the caller answers for.
+    let fd =
+        unsafe { libc::syscall(libc::SYS_bpf, command, attributes.0.as_mut_ptr(), ATTRIBUTES) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel gave us this descriptor just now.
+        Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A table of bounded size that forgets what was used least recently.
+#[derive(Debug)]
+pub struct LruMap(OwnedFd);
+
+impl LruMap {
+    /// A table of `entries` with keys and values of these sizes in bytes.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF; ENOMEM.
+    pub fn new(name: &str, key: u32, value: u32, entries: u32) -> io::Result<Self> {
+        let attributes = Attributes::new().word(0, LRU_HASH).word(4, key).word(8, value);
+        let mut attributes = attributes.word(12, entries).name(28, name);
+        // SAFETY: no pointer among them.
+        let made = unsafe { bpf(MAP_CREATE, &mut attributes) };
+        made.map(Self).map_err(|e| operation("making a BPF map", e))
+    }
+
+    pub(super) fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// A loaded program, which keeps the maps it names.
+#[derive(Debug)]
+pub struct Program(OwnedFd);
+
+impl Program {
+    /// Loads a program for an interface's ingress or egress (`BPF_PROG_TYPE_SCHED_CLS`).
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF and CAP_NET_ADMIN; what the verifier does not like, in its words.
+    pub fn load(name: &str, ops: &[Op]) -> io::Result<Self> {
+        let load = |log: &mut [u8]| {
+            let (level, length) = (u32::from(!log.is_empty()), log.len());
+            let attributes = Attributes::new()
+                .word(0, SCHED_CLS)
+                .word(4, u32::try_from(ops.len()).unwrap_or(u32::MAX))
+                .pointer(8, ops.as_ptr())
+                .pointer(16, c"Dual MIT/GPL".as_ptr())
+                .word(24, level);
+            let mut attributes = attributes
+                .word(28, u32::try_from(length).unwrap_or(0))
+                .pointer(32, if length == 0 { std::ptr::null() } else { log.as_mut_ptr() })
+                .name(48, name);
+            // SAFETY: instructions, licence and log outlive the call and have the lengths told;
+            // the kernel writes bytes to the log alone.
+            unsafe { bpf(PROG_LOAD, &mut attributes) }
+        };
+        let error = match load(&mut []) {
+            Ok(program) => return Ok(Self(program)),
+            Err(error) => error,
+        };
+        let what = "loading a BPF program";
+        // A second time, to hear why.
+        let mut log = vec![0; LOG];
+        match load(&mut log) {
+            Ok(program) => Ok(Self(program)),
+            Err(_) => {
+                let length = log.iter().position(|byte| *byte == 0).unwrap_or(LOG);
+                let text = String::from_utf8_lossy(&log[..length]).into_owned();
+                let last = text.lines().rev().find(|l| !l.starts_with("processed"));
+                Err(match last {
+                    Some(line) => operation(&format!("{what}: {line}"), error),
+                    None => operation(what, error),
+                })
+            }
+        }
+    }
+
+    /// Puts the program before the stack, and before every other such program, of an interface
+    /// of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// EINVAL on a kernel without tcx (before 6.6, or without CONFIG_NET_XGRESS); ENODEV; EPERM.
+    pub fn attach_ingress(&self, ifindex: u32) -> io::Result<Attached> {
+        let attributes = Attributes::new().descriptor(0, &self.0).word(4, ifindex);
+        let mut attributes = attributes.word(8, TCX_INGRESS).word(12, FIRST);
+        // SAFETY: no pointer among them.
+        let made = unsafe { bpf(LINK_CREATE, &mut attributes) };
+        made.map(Attached).map_err(|e| operation("attaching a BPF program", e))
+    }
+}
+
+/// A program on an interface. Dropping it, or the end of the process, takes it off.
+#[derive(Debug)]
+pub struct Attached(#[expect(dead_code, reason = "held, not read")] OwnedFd);

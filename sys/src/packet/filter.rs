@@ -1,0 +1,41 @@
+//! A classic BPF filter on a packet socket (`linux/filter.h`): what does not pass costs neither a
+//! slot of the ring nor a wake-up.
+//!
+//! Put together by the caller, attached before the socket receives anything.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use super::socket;
+
+/// One instruction (`struct sock_filter`). Jumps count from the instruction after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterOp {
+    /// Which.
+    pub code: u16,
+    /// Where to go on where the condition holds.
+    pub then: u8,
+    /// And where it does not.
+    pub otherwise: u8,
+    /// Its operand.
+    pub value: u32,
+}
+
+/// Attaches `ops`; none lets everything pass.
+pub(super) fn attach(fd: BorrowedFd<'_>, ops: &[FilterOp]) -> io::Result<()> {
+    if ops.is_empty() {
+        return Ok(());
+    }
+    let native = |op: &FilterOp| libc::sock_filter {
+        code: op.code,
+        jt: op.then,
+        jf: op.otherwise,
+        k: op.value,
+    };
+    let mut native: Vec<_> = ops.iter().map(native).collect();
+    let program = libc::sock_fprog {
+        len: u16::try_from(native.len()).unwrap_or(u16::MAX),
+        filter: native.as_mut_ptr(),
+    };
+    socket::set(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, program, "filtering the packet ring")
+}
