@@ -252,6 +252,12 @@ impl Gateway {
         if !self.routes.is_lan_source(wanted.inside.address) {
             return Err(PublishError::NotInside(wanted.inside.address));
         }
+        if let Some(uplink) = self.uplink.as_ref().filter(|u| u.shared)
+            && !uplink.ports.contains(&wanted.port)
+        {
+            let (low, high) = (*uplink.ports.start(), *uplink.ports.end());
+            return Err(PublishError::NotInBlock(wanted.port, low, high));
+        }
         match (wanted.address, self.address(Side::Uplink)) {
             (Some(asked), Some(own)) if asked != own => Err(PublishError::NotOurAddress(asked)),
             _ => self.nat.publish(wanted),
@@ -280,6 +286,13 @@ impl Gateway {
             return 0;
         }
         self.flush_nat(now)
+    }
+
+    /// The uplink's interface has this hardware address and MTU now. Sessions stay.
+    pub fn set_uplink_link(&mut self, mac: MacAddr, mtu: u16) {
+        if let Some(uplink) = &mut self.uplink {
+            (uplink.mac, uplink.mtu) = (mac, mtu);
+        }
     }
 
     /// The hardware address of a side; that of the LAN where there is no uplink.

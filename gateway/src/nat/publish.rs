@@ -47,6 +47,12 @@ pub enum PublishError {
     /// The address is not the uplink's.
     #[error("{0} is not the uplink's address: leave it out, or give the address the uplink has")]
     NotOurAddress(Ipv4Addr),
+    /// The uplink's address is a host's too, and the port is the host's.
+    #[error(
+        "port {0} is the host's, whose address the uplink shares: publish one from {1} to {2}, \
+         or share others with --uplink-ports"
+    )]
+    NotInBlock(u16, u16, u16),
     /// The inside endpoint is not in the LAN.
     #[error("{0} is not in the LAN: publish a port of one of its hosts")]
     NotInside(Ipv4Addr),

@@ -4,7 +4,7 @@ use gateway::{Config, DropReason, Side};
 use wire::VnetHeader;
 
 use crate::world::packet::{ACK, RST, SYN, arp_request};
-use crate::world::{OUTSIDE, Pkt, ROUTER, World, config, mac};
+use crate::world::{OUTSIDE, Pkt, ROUTER, UPLINK_MAC, World, config, mac};
 
 fn shared() -> Config {
     let mut config = config();
@@ -48,4 +48,34 @@ fn the_block_works_as_it_does_on_an_address_of_our_own() {
     assert_eq!(world.uplink(&reply).on(Side::Lan).echo_id(), 7);
     let stray = world.uplink(&Pkt::tcp("9.9.9.9:1", "203.0.113.2:25000", RST, b""));
     assert_eq!(stray.dropped(), DropReason::NoSession);
+}
+
+#[test]
+fn only_ports_of_the_block_are_published() {
+    let mut world = World::new(shared());
+    let wanted = |port| gateway::Published {
+        protocol: gateway::Protocol::Tcp,
+        address: None,
+        port,
+        inside: gateway::Endpoint::new([10, 100, 0, 10].into(), 80),
+    };
+    let error = world.gateway.publish(wanted(8080)).unwrap_err().to_string();
+    for word in ["8080", "20000", "29999", "--uplink-ports"] {
+        assert!(error.contains(word), "{error}");
+    }
+    world.gateway.publish(wanted(20_080)).unwrap();
+    let syn = Pkt::tcp("8.8.8.8:999", "203.0.113.2:20080", SYN, b"");
+    assert_eq!(world.uplink(&syn).on(Side::Lan).dst, "10.100.0.10:80");
+}
+
+#[test]
+fn a_smaller_mtu_keeps_the_sessions() {
+    let mut world = World::new(shared());
+    let syn = Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", SYN, b"");
+    let sent = world.lan(&syn).on(Side::Uplink);
+    let large = Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[0; 1400]);
+    world.lan(&large).on(Side::Uplink);
+    world.gateway.set_uplink_link(UPLINK_MAC, 1400);
+    assert_eq!(world.lan(&large).dropped(), DropReason::TooBig);
+    assert_eq!(world.lan(&syn).on(Side::Uplink).src, sent.src);
 }
