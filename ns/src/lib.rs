@@ -8,6 +8,7 @@
 //! | [`directory`] | where names live: `/run/netns`, or a private one without root |
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
+//! | [`route`] | addresses and default routes of a namespace, and when they change |
 //! | [`watch`] | links that come, go, and change |
 
 pub mod apply;
@@ -18,6 +19,7 @@ mod message;
 pub mod namespace;
 mod netlink;
 pub mod plan;
+pub mod route;
 pub mod user;
 pub mod watch;
 

@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
 use sys::netns::inside;
 
 use crate::error::{Doing, Result};
@@ -26,6 +26,10 @@ pub struct Link {
     pub up: bool,
     /// Up, and so is the other end.
     pub carrier: bool,
+    /// Carries Ethernet frames, and is not loopback.
+    pub ethernet: bool,
+    /// The index of the bridge, bond or team it is a port of.
+    pub master: Option<u32>,
 }
 
 impl Link {
@@ -38,11 +42,15 @@ impl Link {
             mtu: 0,
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
+            ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+            master: None,
         };
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Controller(0) => {}
+                LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok(),
                 _ => {}
             }

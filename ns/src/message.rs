@@ -94,6 +94,20 @@ pub(crate) fn get_links() -> Request {
     Request::change(RouteNetlinkMessage::GetLink(LinkMessage::default()))
 }
 
+/// Every IPv4 address of the namespace.
+pub(crate) fn get_addresses() -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    Request::change(RouteNetlinkMessage::GetAddress(message))
+}
+
+/// Every IPv4 route of the namespace.
+pub(crate) fn get_routes() -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    Request::change(RouteNetlinkMessage::GetRoute(message))
+}
+
 /// An address on an interface.
 pub(crate) fn address(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
     let mut message = AddressMessage::default();

@@ -122,6 +122,35 @@ fn a_plan_builds_what_it_says_and_takes_it_away_again() {
 }
 
 #[test]
+fn addresses_and_default_routes_are_seen_and_their_changes_told() {
+    alone(|| {
+        let (plan, [_, one, _]) = two_nodes();
+        let mut applied = build(&plan, &mut Notes::default()).unwrap();
+        let one = applied.take(one).unwrap();
+        let view = ns::route::look(one.as_fd()).unwrap();
+        let peer = view.links.iter().find(|l| l.name == "vethpeer1").unwrap();
+        assert!(peer.ethernet && peer.master.is_none());
+        assert!(!view.links.iter().find(|l| l.name == "lo").unwrap().ethernet);
+        let (address, prefix_len) = (Ipv4Addr::new(10, 100, 0, 10), 16);
+        let own = view.addresses.iter().find(|a| a.index == peer.index).unwrap();
+        let secondary = false;
+        assert_eq!(*own, ns::route::Address { index: peer.index, address, prefix_len, secondary });
+        let hop = ns::route::Hop::Router(Ipv4Addr::new(10, 100, 0, 1));
+        let route = ns::route::DefaultRoute { index: peer.index, hop, source: None, metric: 0 };
+        assert_eq!(view.defaults, [route]);
+
+        let mut changes = ns::route::Changes::new(one.as_fd()).unwrap();
+        assert!(!changes.any().unwrap());
+        ns::link::set_up(one.as_fd(), peer.index, false).unwrap();
+        assert!(changes.any().unwrap());
+        assert!(!changes.any().unwrap(), "told once");
+        let after = ns::route::look(one.as_fd()).unwrap();
+        assert!(after.defaults.is_empty(), "a route goes with its link");
+        assert_eq!(after.addresses, view.addresses, "an address does not");
+    });
+}
+
+#[test]
 fn a_name_already_taken_is_left_alone_and_the_rest_undone() {
     alone(|| {
         let (plan, _) = two_nodes();

@@ -1,0 +1,226 @@
+//! What a namespace knows of its own place in the world: links, IPv4 addresses, default routes,
+//! and a socket that says when any of it has changed. Read by `lab` for a real uplink; nothing is
+//! changed here.
+//!
+//! Other routes are skipped while reading: a router's full table passes by and is not kept.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use sys::netns::inside;
+
+use crate::error::{Doing, Result};
+use crate::link::Link;
+use crate::message;
+use crate::netlink::{Netlink, messages};
+
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The interface.
+    pub index: u32,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Another address of the same prefix was there before; the kernel does not choose this one.
+    pub secondary: bool,
+}
+
+/// Where a default route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// To a router.
+    Router(Ipv4Addr),
+    /// Nowhere special: every host is asked for on the link.
+    Link,
+    /// To a router known by another kind of address.
+    Other,
+}
+
+/// A default route; one for each interface where it has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// The interface.
+    pub index: u32,
+    /// Where it leads.
+    pub hop: Hop,
+    /// The source address it prefers.
+    pub source: Option<Ipv4Addr>,
+    /// The lowest wins.
+    pub metric: u32,
+}
+
+/// A namespace as it was at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Its links.
+    pub links: Vec<Link>,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<Address>,
+    /// The default routes of its main table, in the kernel's order.
+    pub defaults: Vec<DefaultRoute>,
+}
+
+/// Looks at a namespace.
+///
+/// # Errors
+/// When it cannot be entered or the kernel refuses.
+pub fn look(netns: BorrowedFd<'_>) -> Result<View> {
+    inside(netns, || {
+        let mut view = View::default();
+        let mut netlink = Netlink::open()?;
+        netlink.dump(&message::get_links(), |item| {
+            if let RouteNetlinkMessage::NewLink(link) = item {
+                view.links.push(Link::from_message(&link));
+            }
+        })?;
+        netlink.dump(&message::get_addresses(), |item| {
+            if let RouteNetlinkMessage::NewAddress(address) = item {
+                view.addresses.extend(one_address(&address));
+            }
+        })?;
+        netlink.dump(&message::get_routes(), |item| {
+            if let RouteNetlinkMessage::NewRoute(route) = item
+                && is_default(&route)
+            {
+                view.defaults.extend(default_routes(&route));
+            }
+        })?;
+        Ok(view)
+    })
+    .doing(|| "looking at the addresses and routes of a namespace".into())
+}
+
+fn one_address(message: &AddressMessage) -> Option<Address> {
+    let (mut local, mut peer) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(std::net::IpAddr::V4(address)) => local = Some(*address),
+            AddressAttribute::Address(std::net::IpAddr::V4(address)) => peer = Some(*address),
+            _ => {}
+        }
+    }
+    Some(Address {
+        index: message.header.index,
+        address: local.or(peer)?,
+        prefix_len: message.header.prefix_len,
+        secondary: message.header.flags.contains(AddressHeaderFlags::Secondary),
+    })
+}
+
+fn is_default(route: &RouteMessage) -> bool {
+    let header = &route.header;
+    let table = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    header.address_family == AddressFamily::Inet
+        && header.destination_prefix_length == 0
+        && header.kind == RouteType::Unicast
+        && table.unwrap_or(header.table.into()) == u32::from(RouteHeader::RT_TABLE_MAIN)
+}
+
+fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
+    let (mut source, mut metric) = (None, 0);
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
+            RouteAttribute::Priority(priority) => metric = *priority,
+            _ => {}
+        }
+    }
+    let hop = |attributes: &[RouteAttribute]| {
+        let hop = attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(router)) => Some(Hop::Router(*router)),
+            RouteAttribute::Via(_) | RouteAttribute::Gateway(_) => Some(Hop::Other),
+            _ => None,
+        });
+        hop.unwrap_or(Hop::Link)
+    };
+    let mut routes = Vec::new();
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => {
+                let hop = hop(&route.attributes);
+                routes.push(DefaultRoute { index: *index, hop, source, metric });
+            }
+            RouteAttribute::MultiPath(ways) => {
+                routes.extend(ways.iter().map(|way| DefaultRoute {
+                    index: way.interface_index,
+                    hop: hop(&way.attributes),
+                    source,
+                    metric,
+                }));
+            }
+            _ => {}
+        }
+    }
+    routes
+}
+
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE: groups as bits of the address.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40;
+
+/// A socket on which changes of what [`look`] sees are announced.
+pub struct Changes {
+    socket: Socket,
+}
+
+impl Changes {
+    /// Watches the namespace from now on.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered or the socket not be had.
+    pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
+        let socket = inside(netns, || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind(&SocketAddr::new(0, GROUPS))?;
+            socket.set_non_blocking(true)?;
+            Ok(socket)
+        })
+        .doing(|| "watching the addresses and routes of a namespace".into())?;
+        Ok(Self { socket })
+    }
+
+    /// Whether anything has changed since the last call; events that the kernel could not keep
+    /// count as a change.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn any(&mut self) -> Result<bool> {
+        let mut any = false;
+        loop {
+            match self.socket.recv_from_full() {
+                Ok((datagram, _)) => {
+                    any |= messages(&datagram).flatten().any(|message| match message.payload {
+                        // Routes to one place or another come and go by the thousand on a router.
+                        NetlinkPayload::InnerMessage(
+                            RouteNetlinkMessage::NewRoute(route)
+                            | RouteNetlinkMessage::DelRoute(route),
+                        ) => is_default(&route),
+                        NetlinkPayload::InnerMessage(_) => true,
+                        _ => false,
+                    });
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
+                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => any = true,
+                Err(e) => return Err(e).doing(|| "reading changes of addresses".into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
