@@ -16,7 +16,7 @@ pub mod tap;
 pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, PortId, PortSettings, Verdict,
 };
-pub use run::{Config, Error, Event, PortInfo, PortRole, PortSpec, Switch};
+pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch};
 pub use station::{Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use tap::{Outcome, Tap, TapRecord};

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use rig::frames::{ethernet, mac, plain};
 use rig::{dropped, on_a_rig, settled};
 use uswitch_switch::{
-    Config, DropReason, EntryKind, Handling, Outcome, Outlet, PortId, PortRole, PortSpec,
-    SharedStation, Station, Switch, Tap, TapRecord,
+    Config, DropReason, Elsewhere, EntryKind, Handling, Outcome, Outlet, PortId, PortRole,
+    PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
 };
 use wire::{FrameMut, MacAddr, Timestamp, VlanId, VnetHeader};
 
@@ -69,6 +69,11 @@ fn station() -> Option<SharedStation> {
     Some(Arc::new(Mutex::new(Obedient)))
 }
 
+fn elsewhere(node: &rig::Node) -> Option<Elsewhere> {
+    let netns = Arc::new(node.netns.try_clone().unwrap());
+    Some(Elsewhere { netns, filter: Arc::new([]) })
+}
+
 fn order(to: MacAddr, what: u8) -> Vec<u8> {
     let mut frame = plain(1, to, 0, 60);
     frame[14] = what;
@@ -84,7 +89,7 @@ fn with_uplink(rig: &rig::Rig, foreign: bool) -> Switch {
     let uplink = PortSpec { role: PortRole::Routed, ..rig.nodes[1].spec(1500) };
     let uplink = if foreign {
         // The other end of the veth plays the host's interface: the veth is seen from behind.
-        let netns = Some(Arc::new(rig.nodes[1].netns.try_clone().unwrap()));
+        let netns = elsewhere(&rig.nodes[1]);
         PortSpec { ifindex: rig.nodes[1].ifindex, netns, ..uplink }
     } else {
         uplink
@@ -160,7 +165,7 @@ fn only_an_uplink_may_lie_elsewhere_and_there_is_one() {
         let switch = with_uplink(rig, false);
         let second = PortSpec { role: PortRole::Routed, ..rig.nodes[2].spec(1500) };
         assert!(switch.add_port(second).unwrap_err().to_string().contains("uplink's place"));
-        let netns = Some(Arc::new(rig.nodes[2].netns.try_clone().unwrap()));
+        let netns = elsewhere(&rig.nodes[2]);
         let bridged = PortSpec { netns, ..rig.nodes[2].spec(1500) };
         assert!(switch.add_port(bridged).unwrap_err().to_string().contains("must be moved"));
         let again = rig.nodes[0].spec(1500);

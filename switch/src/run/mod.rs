@@ -15,5 +15,5 @@ mod switch;
 mod worker;
 
 pub use config::{Config, Error, Event};
-pub use ports::{PortInfo, PortRole, PortSpec};
+pub use ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 pub use switch::Switch;

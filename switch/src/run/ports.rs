@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use sys::packet::FilterOp;
+
 use crate::core::{PortId, PortSettings};
 use crate::stats::{PortCells, PortStats};
 
@@ -31,7 +33,16 @@ pub struct PortSpec {
     pub settings: PortSettings,
     /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
     /// alone, which then has rings of its own.
-    pub netns: Option<Arc<OwnedFd>>,
+    pub netns: Option<Elsewhere>,
+}
+
+/// Another namespace, and what is of interest there.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// The namespace.
+    pub netns: Arc<OwnedFd>,
+    /// What of the interface's traffic reaches the rings; empty for all of it.
+    pub filter: Arc<[FilterOp]>,
 }
 
 /// A port as the handle shows it.

@@ -10,7 +10,7 @@ use sys::packet::{PacketIo, RingConfig};
 use wire::Timestamp;
 
 use super::config::{Config, Error, Event};
-use super::ports::{PortInfo, PortRole, PortSpec};
+use super::ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 use super::running::Running;
 use super::worker::Command;
 use crate::core::{
@@ -260,7 +260,7 @@ impl Switch {
 
     /// Rings of an uplink in another namespace, one a worker; none for a port of ours.
     fn foreign_links(&self, spec: &PortSpec) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
-        let Some(netns) = &spec.netns else {
+        let Some(Elsewhere { netns, filter }) = &spec.netns else {
             return Ok(self.workers.iter().map(|_| None).collect());
         };
         // The group's number is the namespace's, so it is made from what is ours alone.
@@ -268,7 +268,7 @@ impl Switch {
         let fanout = (self.workers.len() > 1).then_some(own);
         let ring = RingConfig { slots: self.slots, fanout, ifindex: spec.ifindex };
         let open = |_| {
-            let io = sys::netns::inside(netns.as_fd(), || PacketIo::open(ring));
+            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(ring, filter));
             io.map(|io| Some(Box::new(io))).map_err(Error::Open)
         };
         self.workers.iter().map(open).collect()
