@@ -16,4 +16,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
+mod crash;
+mod faults;
+mod frames;
 mod harness;
+mod oracle;
+mod soak;
+mod traffic;
+
+/// What `run` says last, once the lab stands and its checks are through.
+const READY: &str = "Ctrl-C undoes all of it";

@@ -47,9 +47,10 @@ fn round(sandbox: &Sandbox, number: u16) {
         scope.spawn(|| {
             let ends = (netns("net4"), netns("inet"));
             let at = "1.1.1.1:9000".parse().unwrap();
-            let (arrived, moved, doubled) = datagrams((&ends.0, &ends.1), at, 5_000, 200);
-            assert_eq!((moved, doubled), (0, 0));
-            assert!(arrived > 0);
+            // Beside the streams the ring may be full: some may be lost, none doubled.
+            let arrived = datagrams((&ends.0, &ends.1), at, 5_000, 200);
+            assert_eq!((arrived.moved, arrived.doubled), (0, 0));
+            assert!(arrived.whole > 0);
         });
         scope.spawn(|| {
             let mut wire = Wire::open(netns("net4"), "vethpeer4");

@@ -17,4 +17,4 @@ mod traffic;
 
 pub(crate) use process::{Ended, Process};
 pub(crate) use sandbox::{As, Sandbox, rooted, rootless};
-pub(crate) use traffic::{Wire, both_ways, datagrams, in_netns};
+pub(crate) use traffic::{Arrived, Wire, both_ways, datagrams, in_netns};

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
@@ -108,44 +109,72 @@ pub(crate) fn both_ways(
     })
 }
 
-/// Sends `count` numbered datagrams of `size` bytes and gives how many arrived whole, how many of
-/// them out of order, and how many more than once.
+/// Packets on their way at once: far fewer than the receive ring, a neighbour's queue or the
+/// socket's buffer holds, so that none may be lost however slow the machine is.
+const ON_THEIR_WAY: usize = 64;
+/// What has not come by then is lost.
+const STALLED: Duration = Duration::from_millis(500);
+
+/// What became of datagrams.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// Different ones that arrived whole.
+    pub(crate) whole: u32,
+    /// Those that came behind a later one.
+    pub(crate) moved: u32,
+    /// Those that came again.
+    pub(crate) doubled: u32,
+}
+
+/// Sends `count` numbered datagrams of `size` bytes, not more at once than everything on the path
+/// has room for.
 pub(crate) fn datagrams(
     (client, server): (&Path, &Path),
     at: SocketAddr,
     count: u32,
     size: usize,
-) -> (u32, u32, u32) {
+) -> Arrived {
     let receiver = in_netns(server, || UdpSocket::bind(at).unwrap());
-    let wanted = in_netns(client, || UdpSocket::bind((sink(at), 0)).unwrap());
+    let sender = in_netns(client, || UdpSocket::bind((sink(at), 0)).unwrap());
     socket2::SockRef::from(&receiver).set_recv_buffer_size(8 << 20).unwrap();
-    receiver.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    wanted.connect(at).unwrap();
-    let receive = move || {
+    receiver.set_read_timeout(Some(2 * STALLED)).unwrap();
+    sender.connect(at).unwrap();
+    let received = AtomicU32::new(0);
+    let receive = || {
         let mut seen = vec![false; count as usize];
-        let (mut arrived, mut moved, mut doubled, mut last) = (0, 0, 0, None);
+        let (mut arrived, mut last) = (Arrived::default(), None);
         let mut buffer = vec![0; size + 1];
-        while let Ok(length) = receiver.recv(&mut buffer) {
+        while arrived.whole < count
+            && let Ok(length) = receiver.recv(&mut buffer)
+        {
+            received.fetch_add(1, Ordering::Relaxed);
             let number = u32::from_le_bytes(buffer[..4].try_into().unwrap());
             let whole = length == size && buffer[4..size].iter().all(|byte| *byte == buffer[0]);
             assert!(whole, "datagram {number}: {length} bytes, or changed on its way");
-            doubled += u32::from(std::mem::replace(&mut seen[number as usize], true));
-            moved += u32::from(last > Some(number));
-            arrived += 1;
+            let again = std::mem::replace(&mut seen[number as usize], true);
+            arrived.whole += u32::from(!again);
+            arrived.doubled += u32::from(again);
+            arrived.moved += u32::from(last > Some(number));
             last = last.max(Some(number));
         }
-        (arrived - doubled, moved, doubled)
+        arrived
     };
+    let window = u32::try_from((ON_THEIR_WAY / size.div_ceil(1480)).max(1)).unwrap();
     std::thread::scope(|scope| {
         let receiving = scope.spawn(receive);
         let mut buffer = vec![0; size];
+        let mut lost = 0;
         for number in 0..count {
+            let limit = Instant::now() + STALLED;
+            while number - lost >= received.load(Ordering::Relaxed) + window {
+                if Instant::now() > limit {
+                    lost = number.saturating_sub(received.load(Ordering::Relaxed));
+                }
+                std::thread::yield_now();
+            }
             buffer.fill(number.to_le_bytes()[0]);
             buffer[..4].copy_from_slice(&number.to_le_bytes());
-            wanted.send(&buffer).unwrap();
-            if number % 32 == 31 {
-                std::thread::sleep(Duration::from_micros(200));
-            }
+            sender.send(&buffer).unwrap();
         }
         receiving.join().unwrap()
     })
