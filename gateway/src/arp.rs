@@ -2,7 +2,8 @@
 //!
 //! It answers for no address but its own on that side (and on a shared uplink for none, as the
 //! kernel does). It learns from questions put to it and from answers it asked for; an answer
-//! nobody asked for changes nothing, and a claim to a gateway address is dropped and counted.
+//! nobody asked for changes nothing, a claim to a gateway address is dropped and counted, and one
+//! to another host's address waits until that host has had two seconds to object.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +11,7 @@ use wire::arp::Operation;
 use wire::{Arp, Ethernet, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::Gateway;
-use crate::neighbour::{Due, Waiting};
+use crate::neighbour::{Claim, Due, Waiting};
 use crate::output::Output;
 use crate::rewrite;
 use crate::verdict::{Consumed, DropReason, Side, Verdict};
@@ -53,10 +54,12 @@ impl Gateway {
         if !probe {
             let pair = (arp.sender, arp.sender_mac);
             let request = arp.operation == Operation::Request;
-            let waiting = self.neighbours[side as usize]
-                .confirm(pair, asked, request, now)
-                .ok_or(DropReason::ArpSpoof)?;
-            self.release(side, arp.sender_mac, waiting, out);
+            match self.neighbours[side as usize].confirm(pair, asked, request, now) {
+                Claim::Believed(waiting) => self.release(side, arp.sender_mac, waiting, out),
+                Claim::Contested(None) => {}
+                Claim::Contested(Some(known)) => self.ask(side, arp.sender, Some(known), out),
+                Claim::Refused => return Err(DropReason::ArpSpoof),
+            }
         }
         if asked && !self.is_shared(side) {
             let reply = Arp {
@@ -112,9 +115,9 @@ impl Gateway {
                     Due::Ask(address) => self.ask(side, address, None, out),
                     Due::Confirm(address, mac) => self.ask(side, address, Some(mac), out),
                     Due::Failed(waiting) => {
-                        for waiting in waiting {
+                        for mut waiting in waiting {
                             self.counters.waited_in_vain += 1;
-                            self.report_unreachable(side, waiting, out, now);
+                            self.report_unreachable(side, &mut waiting.frame, out, now);
                         }
                     }
                 }

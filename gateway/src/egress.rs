@@ -210,8 +210,7 @@ impl Gateway {
             }
             Resolution::Pending => return self.queue(to, hop, frame),
             Resolution::Failed => {
-                let refused = Waiting { vnet: frame.vnet(), frame: frame.bytes.to_vec() };
-                self.report_unreachable(to, refused, out, now);
+                self.report_unreachable(to, frame.bytes, out, now);
                 return Err(DropReason::HostUnreachable);
             }
             Resolution::Full => return Err(DropReason::NeighbourQueueFull),
@@ -282,6 +281,19 @@ impl Packet {
 }
 
 impl DropReason {
+    /// True where the later fragments of a datagram cannot be judged without the first.
+    pub(crate) fn needs_the_first(self) -> bool {
+        !matches!(
+            self,
+            Self::Martian
+                | Self::InsideFromOutside
+                | Self::Multicast
+                | Self::NotForMe
+                | Self::NoRoute
+                | Self::FragmentTableFull
+        )
+    }
+
     /// True where it is for want of room, which the sender is told with code 13.
     pub(crate) fn is_exhaustion(self) -> bool {
         matches!(self, Self::PortsExhausted | Self::TableFull | Self::Quota)

@@ -34,7 +34,8 @@ pub struct Gateway {
     pub(crate) neighbours: [Neighbours; 2],
     pub(crate) fragments: Fragments,
     pub(crate) ids: Identification,
-    pub(crate) limiter: Limiter,
+    /// One a side: what the outside provokes leaves the inside its errors.
+    pub(crate) limiters: [Limiter; 2],
     pub(crate) unsolicited: Unsolicited,
     pub(crate) counters: Counters,
     /// Where additional frames are put together.
@@ -69,7 +70,7 @@ impl Gateway {
             neighbours: [side(70), side(71)],
             fragments: Fragments::new(limits, seed),
             ids: Identification::new(seed),
-            limiter: Limiter::new(seed),
+            limiters: [Limiter::new(seed), Limiter::new(seed)],
             unsolicited: Unsolicited::new(limits.pending_syns),
             counters: Counters::default(),
             scratch: Vec::with_capacity(2048),
@@ -143,7 +144,7 @@ impl Gateway {
         if let Err(reason) = result
             && packet.more_fragments
             && packet.fragment_offset == 0
-            && reason != DropReason::FragmentTableFull
+            && reason.needs_the_first()
         {
             // What became of the first fragment becomes of the others.
             let action = Action::Drop(reason);
@@ -167,7 +168,8 @@ impl Gateway {
     /// What it has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { nat: self.nat.counters, ..self.counters.clone() }
+        let waited_in_vain = self.counters.waited_in_vain + self.fragments.lost;
+        Counters { nat: self.nat.counters, waited_in_vain, ..self.counters.clone() }
     }
 
     /// Up to `limit` sessions from `cursor` on, and where to go on.
@@ -281,7 +283,7 @@ impl Gateway {
         if let Some(uplink) = &mut self.uplink {
             uplink.address = address;
         }
-        self.neighbours[Side::Uplink as usize].clear();
+        self.counters.waited_in_vain += self.neighbours[Side::Uplink as usize].clear() as u64;
         if before.map(|a| a.address) == address.map(|a| a.address) {
             return 0;
         }

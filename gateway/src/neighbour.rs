@@ -2,7 +2,8 @@
 //!
 //! An unknown one is asked for three times, a second apart; meanwhile at most three packets a
 //! host and a bounded number of bytes wait, and more are refused. One that has not been heard
-//! of for a minute is still used while it is asked again, directly. Entries learned from others'
+//! of for a minute is still used while it is asked again, directly. Another that claims its
+//! address gets it only once it has been asked twice and is silent. Entries learned from others'
 //! requests fill at most half of the table, so a flood of them cannot keep a real host out.
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,6 +18,8 @@ use crate::hash::Key;
 const RETRY: Duration = Duration::from_secs(1);
 /// Questions before giving up (RFC 4861's MAX_MULTICAST_SOLICIT, which Linux uses for ARP).
 const TRIES: u8 = 3;
+/// The same, where another claims the address: a host that has a new card waits for so long.
+const OBJECTIONS: u8 = 2;
 /// How long a confirmation is good.
 const FRESH: Duration = Duration::from_secs(60);
 /// How long an entry nobody uses is kept.
@@ -50,6 +53,17 @@ pub(crate) enum Resolution {
     Full,
 }
 
+/// What [`Neighbours::confirm`] made of a host's word.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// It is so; these have waited for it.
+    Believed(Vec<Waiting>),
+    /// Another is known to have the address, and is to be asked, now where it is given.
+    Contested(Option<MacAddr>),
+    /// Another has it, and nobody had asked.
+    Refused,
+}
+
 /// What is to be done about time having passed.
 #[derive(Debug)]
 pub(crate) enum Due {
@@ -70,6 +84,8 @@ struct Entry {
     asked: u8,
     due: Option<Timestamp>,
     learned: bool,
+    /// Who else claims the address.
+    rival: Option<MacAddr>,
     waiting: Vec<Waiting>,
 }
 
@@ -153,37 +169,47 @@ impl Neighbours {
         true
     }
 
-    /// A host has told its address. `create` makes an entry where there is none; `replace` lets
-    /// it overrule another address that was not being asked for. Returns what waited, or None
-    /// where it was not believed.
+    /// A host has told its address, in a question or else in an answer. `create` makes an entry
+    /// where there is none.
     pub(crate) fn confirm(
         &mut self,
         (address, mac): (Ipv4Addr, MacAddr),
         create: bool,
-        replace: bool,
+        question: bool,
         now: Timestamp,
-    ) -> Option<Vec<Waiting>> {
+    ) -> Claim {
         if !self.entries.contains_key(&address) {
             if !create || self.learned >= self.limit / 2 || self.entries.len() >= self.limit {
-                return Some(Vec::new());
+                return Claim::Believed(Vec::new());
             }
             self.learned += 1;
             self.insert(address, None, true, now);
         }
-        let entry = self.entries.get_mut(&address)?;
-        let other = entry.mac.is_some_and(|known| known != mac);
-        if other && !replace && entry.due.is_none() {
-            return None;
+        let Some(entry) = self.entries.get_mut(&address) else { return Claim::Refused };
+        if let Some(known) = entry.mac.filter(|known| *known != mac) {
+            return match (entry.due, question) {
+                (None, false) => Claim::Refused,
+                (Some(_), _) => {
+                    entry.rival = Some(mac);
+                    Claim::Contested(None)
+                }
+                (None, true) => {
+                    entry.rival = Some(mac);
+                    entry.asked = 1;
+                    entry.due = Some(now + RETRY);
+                    self.due.insert((now + RETRY, address));
+                    Claim::Contested(Some(known))
+                }
+            };
         }
         entry.mac = Some(mac);
         entry.confirmed = now;
         entry.asked = 0;
+        entry.rival = None;
         if let Some(due) = entry.due.take() {
             self.due.remove(&(due, address));
         }
-        let waiting = std::mem::take(&mut entry.waiting);
-        self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
-        Some(waiting)
+        Claim::Believed(self.take_waiting(address))
     }
 
     /// Something whose time has come, or None and [`Neighbours::next`] says when to ask again.
@@ -191,30 +217,36 @@ impl Neighbours {
         if self.next_cleaning.is_some_and(|at| at <= now) {
             self.clean(now);
         }
-        let (due, address) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
-        self.due.remove(&(due, address));
-        let entry = self.entries.get_mut(&address)?;
-        if entry.asked == GIVEN_UP {
-            entry.due = None;
-            self.remove(address);
-            return self.tick(now);
-        }
-        if entry.asked >= TRIES {
-            entry.mac = None;
-            entry.asked = GIVEN_UP;
+        loop {
+            let (due, address) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
+            self.due.remove(&(due, address));
+            let entry = self.entries.get_mut(&address)?;
+            if entry.asked == GIVEN_UP {
+                entry.due = None;
+                self.remove(address);
+                continue;
+            }
+            if entry.rival.is_some() && entry.asked >= OBJECTIONS {
+                // Its owner had its chance to object.
+                (entry.mac, entry.confirmed) = (entry.rival.take(), now);
+                (entry.asked, entry.due) = (0, None);
+                continue;
+            }
+            if entry.asked >= TRIES {
+                entry.mac = None;
+                entry.asked = GIVEN_UP;
+                entry.due = Some(now + RETRY);
+                self.due.insert((now + RETRY, address));
+                return Some(Due::Failed(self.take_waiting(address)));
+            }
+            entry.asked += 1;
             entry.due = Some(now + RETRY);
             self.due.insert((now + RETRY, address));
-            let waiting = std::mem::take(&mut entry.waiting);
-            self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
-            return Some(Due::Failed(waiting));
+            return Some(match entry.mac {
+                None => Due::Ask(address),
+                Some(mac) => Due::Confirm(address, mac),
+            });
         }
-        entry.asked += 1;
-        entry.due = Some(now + RETRY);
-        self.due.insert((now + RETRY, address));
-        Some(match entry.mac {
-            None => Due::Ask(address),
-            Some(mac) => Due::Confirm(address, mac),
-        })
     }
 
     /// When [`Neighbours::tick`] next has something.
@@ -223,12 +255,14 @@ impl Neighbours {
         [due, self.next_cleaning].into_iter().flatten().min()
     }
 
-    /// Forgets every host and whatever waited.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets every host and whatever waited; returns how many packets that were.
+    pub(crate) fn clear(&mut self) -> usize {
+        let waited = self.entries.values().map(|e| e.waiting.len()).sum();
         self.entries.clear();
         self.due.clear();
         self.next_cleaning = None;
         (self.learned, self.queued) = (0, 0);
+        waited
     }
 
     /// Every entry, by address.
@@ -262,20 +296,28 @@ impl Neighbours {
 
     fn insert(&mut self, address: Ipv4Addr, due: Option<Timestamp>, learned: bool, now: Timestamp) {
         let asked = u8::from(due.is_some());
-        let (confirmed, used, waiting) = (now, now, Vec::new());
-        let entry = Entry { mac: None, confirmed, used, asked, due, learned, waiting };
+        let (confirmed, used) = (now, now);
+        let (mac, rival, waiting) = (None, None, Vec::new());
+        let entry = Entry { mac, confirmed, used, asked, due, learned, rival, waiting };
         self.entries.insert(address, entry);
         self.next_cleaning.get_or_insert(now + IDLE);
     }
 
-    fn remove(&mut self, address: Ipv4Addr) -> Vec<Waiting> {
-        let Some(entry) = self.entries.remove(&address) else { return Vec::new() };
+    /// What waits for a host, no longer queued.
+    fn take_waiting(&mut self, address: Ipv4Addr) -> Vec<Waiting> {
+        let Some(entry) = self.entries.get_mut(&address) else { return Vec::new() };
+        let waiting = std::mem::take(&mut entry.waiting);
+        self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
+        waiting
+    }
+
+    /// Forgets a host that nothing waits for.
+    fn remove(&mut self, address: Ipv4Addr) {
+        let Some(entry) = self.entries.remove(&address) else { return };
         if let Some(due) = entry.due {
             self.due.remove(&(due, address));
         }
         self.learned -= usize::from(entry.learned);
-        self.queued -= entry.waiting.iter().map(|w| w.frame.len()).sum::<usize>();
-        entry.waiting
     }
 
     /// Takes out what nobody has used or heard of for long.

@@ -12,7 +12,6 @@ use wire::tcp::End;
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::{Arrival, Gateway};
-use crate::neighbour::Waiting;
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Transport};
 use crate::rewrite;
@@ -61,7 +60,7 @@ impl Gateway {
         now: Timestamp,
     ) {
         let Some(own) = self.address(side) else { return };
-        if !self.limiter.allow(receiver, now) {
+        if !self.limiters[side as usize].allow(receiver, now) {
             self.counters.icmp_limited += 1;
             return;
         }
@@ -72,16 +71,15 @@ impl Gateway {
         self.scratch = buffer;
     }
 
-    /// The neighbour on `side` that this frame has waited for does not answer: tells its sender,
-    /// undoing the translation in what is quoted.
+    /// The neighbour on `side` that this frame was to go to does not answer: tells its sender,
+    /// undoing the translation in what is quoted, which is the frame itself.
     pub(crate) fn report_unreachable(
         &mut self,
         side: Side,
-        waiting: Waiting,
+        frame: &mut [u8],
         out: &mut dyn Output,
         now: Timestamp,
     ) {
-        let mut frame = waiting.frame;
         let Some(packet) = frame.get(L3..).and_then(Packet::quoted) else { return };
         if packet.transport == Transport::IcmpError || packet.fragment_offset > 0 {
             return;

@@ -1,8 +1,10 @@
 //! Fragments of datagrams that are translated or answered, in any order (RFC 4787 REQ-14).
 //!
 //! Only the first fragment has ports, so what was decided for it is kept for the others; those
-//! that come before it are held. Nothing is reassembled. Bounded three ways: datagrams followed
-//! (an eighth of them from one source), bytes held, thirty seconds; what does not fit is dropped.
+//! that come before it are held. Nothing is reassembled. Bounded three ways: datagrams followed,
+//! bytes held, thirty seconds. One side gets half of each, so that a flood from outside leaves the
+//! inside its own; when it is full a fragment is dropped. One source gets an eighth; then its own
+//! oldest datagram gives way, so that one whose fragments get lost on the way is not shut out.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -52,21 +54,40 @@ pub(crate) struct Held(pub(crate) Vec<u8>);
 
 #[derive(Debug)]
 struct Flow {
-    deadline: Timestamp,
+    /// Which opening this is: tells it from an earlier one of the same datagram in `order`.
+    serial: u64,
     action: Option<Action>,
     held: Vec<Held>,
     seen: usize,
     length: Option<usize>,
 }
 
+/// What one side has in the table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    flows: usize,
+    bytes: usize,
+}
+
+/// What one source has in the table, and its openings in their order.
+#[derive(Debug, Default)]
+struct Source {
+    share: Share,
+    order: VecDeque<(u64, Datagram)>,
+}
+
 /// The datagrams being followed.
 #[derive(Debug)]
 pub(crate) struct Fragments {
     flows: HashMap<Datagram, Flow, Key>,
-    sources: HashMap<Ipv4Addr, usize, Key>,
-    order: VecDeque<(Timestamp, Datagram)>,
-    bytes: usize,
+    sources: HashMap<Ipv4Addr, Source, Key>,
+    sides: [Share; 2],
+    /// Every opening by its deadline; those that have been completed are taken out now and then.
+    order: VecDeque<(Timestamp, u64, Datagram)>,
+    opened: u64,
     limits: Limits,
+    /// Fragments held that were forgotten before their first one came.
+    pub(crate) lost: u64,
 }
 
 impl Fragments {
@@ -74,9 +95,11 @@ impl Fragments {
         Self {
             flows: HashMap::with_hasher(Key::new(seed, 40)),
             sources: HashMap::with_hasher(Key::new(seed, 41)),
+            sides: [Share::default(); 2],
             order: VecDeque::new(),
-            bytes: 0,
+            opened: 0,
             limits,
+            lost: 0,
         }
     }
 
@@ -102,11 +125,16 @@ impl Fragments {
         held: Held,
         now: Timestamp,
     ) -> Result<(), DropReason> {
-        if self.bytes + held.0.len() > self.limits.fragment_bytes {
+        let (length, limit) = (held.0.len(), self.limits.fragment_bytes);
+        while self.source(datagram).bytes + length > limit.div_ceil(8) {
+            self.displace(datagram.src)?;
+        }
+        if self.sides[datagram.side as usize].bytes + length > limit.div_ceil(2) {
             return Err(DropReason::FragmentTableFull);
         }
         self.open(datagram, now)?;
-        self.bytes += held.0.len();
+        self.sides[datagram.side as usize].bytes += length;
+        self.sources.entry(datagram.src).or_default().share.bytes += length;
         if let Some(flow) = self.flows.get_mut(&datagram) {
             flow.held.push(held);
         }
@@ -133,21 +161,20 @@ impl Fragments {
             flow.action = Some(action);
             held = std::mem::take(&mut flow.held);
         }
-        self.bytes -= held.iter().map(|h| h.0.len()).sum::<usize>();
+        self.give_back(datagram, &held);
         self.account(datagram, p);
         Ok(held)
     }
 
     /// Forgets datagrams whose time is over; says when the next one's is.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timestamp> {
-        while let Some((deadline, datagram)) = self.order.front().copied() {
-            // A datagram that was completed, and perhaps begun anew, has another deadline.
-            let current = self.flows.get(&datagram).map(|f| f.deadline);
-            if current == Some(deadline) && deadline > now {
+        while let Some((deadline, serial, datagram)) = self.order.front().copied() {
+            let current = self.is_open(datagram, serial);
+            if current && deadline > now {
                 return Some(deadline);
             }
             self.order.pop_front();
-            if current == Some(deadline) {
+            if current {
                 self.close(datagram);
             }
         }
@@ -157,13 +184,34 @@ impl Fragments {
     pub(crate) fn clear(&mut self) {
         self.flows.clear();
         self.sources.clear();
+        self.sides = [Share::default(); 2];
         self.order.clear();
-        self.bytes = 0;
     }
 
     /// Datagrams followed and bytes held.
     pub(crate) fn usage(&self) -> (usize, usize) {
-        (self.flows.len(), self.bytes)
+        (self.flows.len(), self.sides.iter().map(|s| s.bytes).sum())
+    }
+
+    /// Whether this opening of a datagram has neither been completed nor forgotten.
+    fn is_open(&self, datagram: Datagram, serial: u64) -> bool {
+        self.flows.get(&datagram).is_some_and(|flow| flow.serial == serial)
+    }
+
+    fn source(&self, datagram: Datagram) -> Share {
+        self.sources.get(&datagram.src).map(|s| s.share).unwrap_or_default()
+    }
+
+    /// Forgets the oldest datagram of a source.
+    fn displace(&mut self, source: Ipv4Addr) -> Result<(), DropReason> {
+        loop {
+            let next = self.sources.get_mut(&source).and_then(|s| s.order.pop_front());
+            let (serial, datagram) = next.ok_or(DropReason::FragmentTableFull)?;
+            if self.is_open(datagram, serial) {
+                self.close(datagram);
+                return Ok(());
+            }
+        }
     }
 
     fn open(&mut self, datagram: Datagram, now: Timestamp) -> Result<(), DropReason> {
@@ -171,17 +219,30 @@ impl Fragments {
             return Ok(());
         }
         let limit = self.limits.fragment_flows;
-        let mine = self.sources.get(&datagram.src).copied().unwrap_or(0);
-        // Completed datagrams leave their place in the queue until their time: it is bounded too.
-        if self.flows.len() >= limit || mine >= limit.div_ceil(8) || self.order.len() >= limit * 64
-        {
+        if self.source(datagram).flows >= limit.div_ceil(8) {
+            self.displace(datagram.src)?;
+        }
+        if self.sides[datagram.side as usize].flows >= limit.div_ceil(2) {
             return Err(DropReason::FragmentTableFull);
         }
-        let deadline = now + LIFETIME;
-        let flow = Flow { deadline, action: None, held: Vec::new(), seen: 0, length: None };
+        if self.order.len() >= 2 * limit.max(64) {
+            // At most half of them are open: paid for by the openings since the last time.
+            let order = std::mem::take(&mut self.order);
+            self.order = order.into_iter().filter(|o| self.is_open(o.2, o.1)).collect();
+        }
+        self.opened += 1;
+        let serial = self.opened;
+        let flow = Flow { serial, action: None, held: Vec::new(), seen: 0, length: None };
         self.flows.insert(datagram, flow);
-        self.order.push_back((deadline, datagram));
-        *self.sources.entry(datagram.src).or_insert(0) += 1;
+        self.order.push_back((now + LIFETIME, serial, datagram));
+        self.sides[datagram.side as usize].flows += 1;
+        let mut source = self.sources.remove(&datagram.src).unwrap_or_default();
+        if source.order.len() >= 2 * limit.div_ceil(8).max(64) {
+            source.order.retain(|(serial, datagram)| self.is_open(*datagram, *serial));
+        }
+        source.order.push_back((serial, datagram));
+        source.share.flows += 1;
+        self.sources.insert(datagram.src, source);
         Ok(())
     }
 
@@ -200,12 +261,23 @@ impl Fragments {
 
     fn close(&mut self, datagram: Datagram) {
         let Some(flow) = self.flows.remove(&datagram) else { return };
-        self.bytes -= flow.held.iter().map(|h| h.0.len()).sum::<usize>();
-        if let Some(count) = self.sources.get_mut(&datagram.src) {
-            *count -= 1;
-            if *count == 0 {
+        self.lost += flow.held.len() as u64;
+        self.give_back(datagram, &flow.held);
+        self.sides[datagram.side as usize].flows -= 1;
+        if let Some(source) = self.sources.get_mut(&datagram.src) {
+            source.share.flows -= 1;
+            if source.share.flows == 0 {
                 self.sources.remove(&datagram.src);
             }
+        }
+    }
+
+    /// These are no longer held.
+    fn give_back(&mut self, datagram: Datagram, held: &[Held]) {
+        let bytes = held.iter().map(|h| h.0.len()).sum::<usize>();
+        self.sides[datagram.side as usize].bytes -= bytes;
+        if let Some(source) = self.sources.get_mut(&datagram.src) {
+            source.share.bytes -= bytes;
         }
     }
 }

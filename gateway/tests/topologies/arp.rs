@@ -92,9 +92,49 @@ fn an_answer_nobody_asked_for_changes_nothing() {
     let stranger = "10.100.0.50".parse().unwrap();
     lan(&mut world, arp_reply(LAN_MAC, THIEF, stranger, GATEWAY));
     assert_eq!(known(&world, stranger), None);
-    // A host that has a new card says so by asking.
+}
+
+#[test]
+fn a_claim_to_another_s_address_waits_for_the_owner_to_object() {
+    let mut world = World::new(config());
+    world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:53", b"x"));
+    let answer = Pkt::udp("8.8.8.8:53", "203.0.113.2:1", b"x");
+    for _ in 0..100 {
+        // The thief asks, announces, and answers whatever it may have been asked.
+        let out = lan(&mut world, arp_request(THIEF, HOST, GATEWAY));
+        let asks = |a: &&(Side, Arp)| a.1.operation == Operation::Request;
+        assert_eq!(out.arps.iter().filter(asks).count(), 1, "the owner is asked");
+        assert_eq!(out.frames.len(), 0);
+        lan(&mut world, arp_request(THIEF, HOST, HOST));
+        lan(&mut world, arp_reply(LAN_MAC, THIEF, HOST, GATEWAY));
+        assert_eq!(world.uplink(&answer).on(Side::Lan).to, mac(HOST));
+        world.pass(Duration::from_millis(1500));
+        lan(&mut world, arp_reply(LAN_MAC, mac(HOST), HOST, GATEWAY));
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.uplink(&answer).on(Side::Lan).to, mac(HOST));
+    }
+    // Where the owner is silent it has a new card, or has gone.
     lan(&mut world, arp_request(THIEF, HOST, GATEWAY));
-    assert_eq!(known(&world, HOST), Some(THIEF));
+    world.pass(Duration::from_millis(2100));
+    assert_eq!(world.uplink(&answer).on(Side::Lan).to, THIEF);
+}
+
+#[test]
+fn many_that_give_up_at_once_are_forgotten() {
+    let limits = Limits { neighbours: 60_000, ..Limits::default() };
+    let mut world = World::new(Config { limits, ..config() });
+    for n in 0..25_000u32 {
+        let to = Ipv4Addr::from(0x0a64_2000 + n).to_string();
+        world.lan(&Pkt::udp("10.100.0.10:1", &format!("{to}:2"), b""));
+    }
+    assert!(world.gateway.neighbours(world.now).len() > 20_000);
+    world.jump(Duration::from_secs(1));
+    let mut out = gateway::Collected::default();
+    for _ in 0..5 {
+        world.gateway.tick(&mut out, world.now);
+        world.jump(Duration::from_secs(1));
+    }
+    assert!(world.gateway.neighbours(world.now).len() <= 4);
 }
 
 #[test]

@@ -121,23 +121,76 @@ fn fragments_that_never_complete_are_bounded_in_number_bytes_and_time() {
         world.lan(&later(n, 100));
     }
     assert_eq!(world.gateway.fragment_usage().0, 128);
-    // Many together fill it, and then no more.
+    // Many together fill their side's half, and then no more.
     for n in 0..20_000 {
         world.lan(&later(n, 100));
     }
     let (flows, bytes) = world.gateway.fragment_usage();
-    assert!(flows == 1024 && bytes <= 1 << 20, "{flows} {bytes}");
+    assert!(flows == 512 && bytes <= 1 << 19, "{flows} {bytes}");
     assert!(world.gateway.counters().drops(DropReason::FragmentTableFull) > 10_000);
+    // The other side has its own half all the while.
+    world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:2", b"x"));
+    let mut pieces = Pkt::udp("8.8.8.8:2", "203.0.113.2:1", &[5; 3001]).cut(1480);
+    pieces.reverse();
+    assert_eq!(pieces.iter().map(|p| world.uplink(p).frames.len()).sum::<usize>(), 3);
     world.pass(Duration::from_secs(31));
     assert_eq!(world.gateway.fragment_usage(), (0, 0));
+    let counters = world.gateway.counters();
+    assert_eq!(counters.held - 2, counters.waited_in_vain, "each one held has been accounted for");
     // Large ones are bounded by their bytes.
     for n in 0..20_000 {
         world.lan(&later(n, 1400));
     }
     let (flows, bytes) = world.gateway.fragment_usage();
-    assert!(flows < 800 && bytes <= 1 << 20, "{flows} {bytes}");
+    assert!(flows < 400 && bytes <= 1 << 19, "{flows} {bytes}");
     // Whole packets pass all the while.
     assert_eq!(world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:2", b"x")).frames.len(), 1);
+}
+
+#[test]
+fn datagrams_that_complete_are_not_limited_in_number() {
+    let mut world = World::new(config());
+    for n in (0..=u16::MAX).chain(0..35_000) {
+        let pieces = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[7; 2000]).id(n).cut(1480);
+        let out = [usize::from(n % 2 == 1), usize::from(n % 2 == 0)].map(|i| world.lan(&pieces[i]));
+        assert_eq!(out.iter().map(|o| o.frames.len()).sum::<usize>(), 2, "datagram {n}");
+        world.jump(Duration::from_micros(100));
+    }
+    assert_eq!(world.gateway.fragment_usage(), (0, 0));
+}
+
+#[test]
+fn a_source_that_loses_fragments_is_not_shut_out() {
+    let mut world = World::new(config());
+    // Every other datagram loses its last piece; the others arrive the wrong way round.
+    for n in 0..10_000u16 {
+        let pieces = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[7; 2000]).id(n).cut(1480);
+        if n % 2 == 0 {
+            assert_eq!(world.lan(&pieces[0]).frames.len(), 1);
+        } else {
+            assert_eq!(world.lan(&pieces[1]).verdict, Verdict::Consumed(Consumed::Held));
+            assert_eq!(world.lan(&pieces[0]).frames.len(), 2);
+        }
+    }
+    let (flows, bytes) = world.gateway.fragment_usage();
+    assert!(flows <= 128 && bytes == 0, "{flows} {bytes}");
+}
+
+#[test]
+fn what_no_port_decides_takes_no_place() {
+    let mut world = World::new(config());
+    for n in 0..100 {
+        let first = |src: &str, dst: &str| Pkt::udp(src, dst, &[5; 3001]).id(n).cut(1480).remove(0);
+        assert_eq!(
+            world.uplink(&first("10.100.0.10:1", "203.0.113.2:500")).dropped(),
+            DropReason::Martian
+        );
+        assert_eq!(
+            world.uplink(&first("8.8.8.8:1", "10.100.0.10:500")).dropped(),
+            DropReason::InsideFromOutside
+        );
+    }
+    assert_eq!(world.gateway.fragment_usage(), (0, 0));
 }
 
 #[test]

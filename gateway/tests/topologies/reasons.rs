@@ -83,8 +83,9 @@ fn every_drop_reason_is_reachable() {
     }
     w.pass(Duration::from_millis(3100));
     r.lan(w, &Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x"));
-    for n in 0..200 {
-        r.lan(w, &Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[0; 64]).id(n).cut(32)[1]);
+    for n in 0..600 {
+        let from = format!("10.100.1.{}:1", n % 6);
+        r.lan(w, &Pkt::udp(&from, "8.8.8.8:2", &[0; 64]).id(n).cut(32)[1]);
     }
     w.lan(&good);
     r.uplink(w, &Pkt::udp("8.8.8.8:9", "203.0.113.2:1", b"x"));
