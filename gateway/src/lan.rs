@@ -171,8 +171,8 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<(), DropReason> {
         let quoted = quoted(frame, &a.packet).ok_or(DropReason::BadIcmpError)?;
-        // It must go to whom it quotes.
-        if quoted.src != a.packet.dst {
+        // It must go to whom it quotes, and only who was addressed may complain.
+        if quoted.src != a.packet.dst || quoted.dst != a.packet.src {
             return Err(DropReason::BadIcmpError);
         }
         let port = self.nat.error_out(&quoted, now).ok_or(DropReason::BadIcmpError)?;

@@ -229,6 +229,13 @@ impl Packet {
         let field = match self.transport {
             Transport::Tcp(..) => tcp::CHECKSUM_AT,
             Transport::Udp(..) => udp::CHECKSUM_AT,
+            // SCTP leaves its own sum to the device. It is refused, and told so, if it is to be
+            // translated; on its way through the LAN the receiver knows what to make of it.
+            Transport::Other if vnet.gso_type == 0 && vnet.gso_size == 0 => {
+                let (start, at) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
+                let fits = start == self.l4() && start + at + 2 <= self.end();
+                return if fits { Ok(()) } else { Err(DropReason::BadOffload) };
+            }
             _ => return Err(DropReason::BadOffload),
         };
         let fits = usize::from(vnet.csum_start) == self.l4()

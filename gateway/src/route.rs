@@ -71,6 +71,10 @@ impl Routes {
             let broadcast = is_broadcast(dst, uplink.prefix_len);
             return if broadcast { Route::Multicast } else { Route::Via(Side::Uplink, dst) };
         }
+        if dst.is_link_local() {
+            // RFC 3927 section 2.7: no router passes these on.
+            return Route::None;
+        }
         uplink.next_hop.map_or(Route::None, |hop| Route::Via(Side::Uplink, hop))
     }
 
@@ -99,8 +103,10 @@ impl Routes {
     #[inline]
     pub(crate) fn is_uplink_source(&self, src: Ipv4Addr) -> bool {
         let uplink = self.uplink.is_none_or(|u| {
+            let direct = same_prefix(src, u.address, u.prefix_len);
             src != u.address
-                && !(same_prefix(src, u.address, u.prefix_len) && is_broadcast(src, u.prefix_len))
+                && !(direct && is_broadcast(src, u.prefix_len))
+                && (direct || !src.is_link_local())
         });
         uplink && is_unicast(src) && !self.in_lan(src)
     }
@@ -172,7 +178,7 @@ mod tests {
         {
             assert_eq!(to(a), Route::Multicast, "{a:?}");
         }
-        for a in [[127, 0, 0, 1], [0, 0, 0, 0], [240, 0, 0, 1]] {
+        for a in [[127, 0, 0, 1], [0, 0, 0, 0], [240, 0, 0, 1], [169, 254, 169, 254]] {
             assert_eq!(to(a), Route::None, "{a:?}");
         }
         let alone = Routes { uplink: None, ..routes() };
@@ -194,6 +200,7 @@ mod tests {
             ([0, 0, 0, 0], false, false),
             ([224, 0, 0, 1], false, false),
             ([255, 255, 255, 255], false, false),
+            ([169, 254, 1, 1], false, false),
         ] {
             assert_eq!(r.is_lan_source(a.into()), lan, "{a:?}");
             assert_eq!(r.is_uplink_source(a.into()), uplink, "{a:?}");

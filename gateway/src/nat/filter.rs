@@ -86,8 +86,21 @@ impl FromStr for NatType {
     }
 }
 
-/// How many sessions each (outside port, remote address) has; kept only where the filter is
-/// [`Filter::Address`], so bounded by the session table.
+impl Filter {
+    /// Under which address a session that the inside has taken up lets others in: its remote's,
+    /// anybody's (0.0.0.0), or none.
+    pub(crate) const fn permit(self, remote: Ipv4Addr) -> Option<Ipv4Addr> {
+        match self {
+            Self::Independent => Some(Ipv4Addr::UNSPECIFIED),
+            Self::Address => Some(remote),
+            Self::AddressAndPort => None,
+        }
+    }
+}
+
+/// How many sessions that the inside has opened or answered let others in, by outside port and
+/// [`Filter::permit`]. So what the outside alone sends keeps no door open. Bounded by the session
+/// table.
 #[derive(Debug)]
 pub(crate) struct Permits(HashMap<(u16, u32), u32, Key>);
 

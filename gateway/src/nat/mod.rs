@@ -52,6 +52,9 @@ pub struct NatCounters {
     pub expired: u64,
     /// Sessions forgotten by a flush or a change of the uplink's address.
     pub flushed: u64,
+    /// Sessions opened from outside, and not taken up by the inside, that gave way to others of
+    /// their kind.
+    pub displaced: u64,
     /// Events nobody fetched in time.
     pub events_lost: u64,
 }
@@ -173,8 +176,13 @@ impl Nat {
                     }
                 }
                 let realm = &mut self.realms[protocol as usize];
+                if realm.embryonic_full() {
+                    let id = realm.embryo().ok_or(DropReason::TableFull)?;
+                    self.end(protocol, id, Closing::Displaced);
+                }
+                let realm = &mut self.realms[protocol as usize];
                 if realm.mappings.inside(port) != Some(inside) {
-                    // The stale session was the mapping's last.
+                    // A session that has just ended was the mapping's last.
                     return Err(DropReason::NoSession);
                 }
                 let id = realm
@@ -223,9 +231,18 @@ impl Nat {
         match why {
             Closing::Expired => self.counters.expired += 1,
             Closing::Flushed => self.counters.flushed += 1,
+            Closing::Displaced => self.counters.displaced += 1,
         }
         self.events.closed(protocol, &session, why);
         self.counters.events_lost = self.events.lost();
+        // A host that had a port of its own beside a published one speaks from that from now on.
+        let inside = session.inside();
+        for p in self.published.iter().filter(|p| (p.protocol, p.inside) == (protocol, inside)) {
+            let mappings = &mut self.realms[protocol as usize].mappings;
+            if mappings.is_published(p.port) {
+                mappings.make_primary(p.port);
+            }
+        }
     }
 
     /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how

@@ -3,17 +3,19 @@
 //! Each decision is made twice over: `plan_*` looks and changes nothing, so that `explain` asks
 //! the same question a packet does; `commit_*` carries a plan out. Refusals are drop reasons.
 
+use std::net::Ipv4Addr;
+
 use wire::Timestamp;
 use wire::tcp::Flags;
 
-use super::filter::{Filter, NatType, Permits};
+use super::filter::{NatType, Permits};
 use super::mapping::Mappings;
 use super::quota::Quota;
 use super::session::{EMBRYONIC, MAPPED, PERMITS, Session, State};
 use super::table::Table;
 use super::tcp;
 use crate::config::{Lifetimes, Limits};
-use crate::hash::Key;
+use crate::hash::{self, Key};
 use crate::packet::{Endpoint, Protocol};
 use crate::verdict::DropReason;
 
@@ -27,6 +29,7 @@ pub(crate) struct Realm {
     pub(crate) permits: Permits,
     /// Sessions opened from outside and not yet taken up by the inside: at most a quarter.
     pub(crate) embryonic: u32,
+    dice: u64,
     pub(crate) kind: NatType,
     pub(crate) lifetimes: Lifetimes,
 }
@@ -70,6 +73,8 @@ pub(crate) enum PlanIn {
 
 /// Ports tried for a symmetric session before it is refused.
 const TRIES: usize = 1024;
+/// Slots looked at for a session to displace; one in eight, at the least, is such a one.
+const PROBES: usize = 128;
 
 impl Realm {
     pub(crate) fn new(
@@ -87,6 +92,7 @@ impl Realm {
             quota: Quota::new(limits.per_node, Key::new(seed, 20 + number)),
             permits: Permits::new(Key::new(seed, 30 + number)),
             embryonic: 0,
+            dice: hash::sip(seed, &[number, 80]),
             kind,
             lifetimes,
         }
@@ -158,13 +164,9 @@ impl Realm {
         }
         let inside = self.mappings.inside(port).ok_or(DropReason::NoSession)?;
         let admitted = self.mappings.is_published(port)
-            || match self.kind.filter() {
-                // An ICMP reply answers one request to one host (RFC 5508 section 3).
-                _ if self.protocol == Protocol::Icmp => false,
-                Filter::Independent => true,
-                Filter::Address => self.permits.contains(port, remote.address),
-                Filter::AddressAndPort => false,
-            };
+            // An ICMP reply answers one request to one host (RFC 5508 section 3).
+            || self.protocol != Protocol::Icmp
+                && self.permit(remote).is_some_and(|who| self.permits.contains(port, who));
         if !admitted {
             return Err(DropReason::Filtered);
         }
@@ -174,13 +176,15 @@ impl Realm {
             None => State::Unanswered,
         };
         self.room_for(inside)?;
-        if self.embryonic >= self.table.free().max(self.table.live()).div_ceil(4) {
-            return Err(DropReason::TableFull);
-        }
         if self.known_out(inside, remote, now).is_some() {
             return Err(DropReason::TupleTaken);
         }
         Ok(PlanIn::Open { inside, state })
+    }
+
+    /// Under which address a session with `remote` lets others in.
+    fn permit(&self, remote: Endpoint) -> Option<Ipv4Addr> {
+        self.kind.filter().permit(remote.address)
     }
 
     fn room_for(&self, inside: Endpoint) -> Result<(), DropReason> {
@@ -218,11 +222,27 @@ impl Realm {
             self.quota.add(inside.address, 0, 1);
         }
         let mut flags = if mapping == Use::Own { 0 } else { MAPPED };
-        if self.kind.filter() == Filter::Address {
-            self.permits.add(outside, remote.address);
+        if let Some(who) = self.permit(remote) {
+            self.permits.add(outside, who);
             flags |= PERMITS;
         }
         self.insert(inside, outside, remote, state, flags, now)
+    }
+
+    /// Whether one more opening from outside has to displace another first.
+    pub(crate) fn embryonic_full(&self) -> bool {
+        self.embryonic >= self.table.free().max(self.table.live()).div_ceil(4)
+    }
+
+    /// A session opened from outside that the inside has not taken up, by chance: whoever floods
+    /// displaces mostly itself, and a handshake that takes a moment comes through.
+    pub(crate) fn embryo(&mut self) -> Option<u32> {
+        (0..PROBES).find_map(|_| {
+            self.dice = self.dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let id =
+                u32::try_from((self.dice >> 33) % u64::from(self.table.slots().max(1))).ok()?;
+            (id < self.table.slots() && self.table.get(id).flags & EMBRYONIC != 0).then_some(id)
+        })
     }
 
     /// Carries out an opening from outside.
@@ -303,10 +323,9 @@ impl Realm {
         {
             session.flags &= !EMBRYONIC;
             self.embryonic -= 1;
-            if self.kind.filter() == Filter::Address {
+            if let Some(who) = self.kind.filter().permit(session.remote().address) {
                 session.flags |= PERMITS;
-                let (port, remote) = (session.outside_port, session.remote().address);
-                self.permits.add(port, remote);
+                self.permits.add(session.outside_port, who);
             }
         }
         if refresh {
@@ -320,8 +339,10 @@ impl Realm {
         if session.flags & EMBRYONIC != 0 {
             self.embryonic -= 1;
         }
-        if session.flags & PERMITS != 0 {
-            self.permits.remove(session.outside_port, session.remote().address);
+        if session.flags & PERMITS != 0
+            && let Some(who) = self.permit(session.remote())
+        {
+            self.permits.remove(session.outside_port, who);
         }
         let ended = session.flags & MAPPED != 0;
         let ended = if ended { self.mappings.release(session.outside_port) } else { None };

@@ -93,6 +93,8 @@ pub enum Closing {
     Expired,
     /// The table was flushed, or the uplink's address changed.
     Flushed,
+    /// The outside had opened it, the inside had not taken it up, and others wanted its place.
+    Displaced,
 }
 
 /// Events until somebody fetches them.

@@ -142,6 +142,11 @@ impl Table {
         self.wheel.next()
     }
 
+    /// Slots that have ever been used.
+    pub(crate) fn slots(&self) -> u32 {
+        u32::try_from(self.sessions.len()).unwrap_or(u32::MAX)
+    }
+
     /// The living sessions from a slot on.
     pub(crate) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
         let slots = (0u32..).zip(&self.sessions).skip(slot as usize);

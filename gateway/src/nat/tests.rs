@@ -10,6 +10,8 @@ use super::session::{EMBRYONIC, MAPPED, PERMITS, State};
 use super::*;
 
 const PORTS: RangeInclusive<u16> = 2000..=2011;
+/// The uplink's address.
+const OWN: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
 fn inside(n: u8) -> Endpoint {
     // Four hosts of three ports; some ports lie in the pool, some do not.
@@ -52,6 +54,7 @@ fn inbound(
 enum Op {
     Out { inside: u8, remote: u8, flags: u8 },
     In { port: u16, remote: u8, flags: u8 },
+    Hairpin { inside: u8, port: u16, flags: u8 },
     Pass(u32),
     Flush,
     Publish { inside: u8, port: u16 },
@@ -63,7 +66,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let port = 1998u16..2014;
     let op = prop_oneof![
         8 => (0u8..12, 0u8..6, flags.clone()).prop_map(|(inside, remote, flags)| Op::Out { inside, remote, flags }),
-        6 => (port.clone(), 0u8..6, flags).prop_map(|(port, remote, flags)| Op::In { port, remote, flags }),
+        6 => (port.clone(), 0u8..6, flags.clone()).prop_map(|(port, remote, flags)| Op::In { port, remote, flags }),
+        4 => (0u8..12, port.clone(), flags.clone()).prop_map(|(inside, port, flags)| Op::Hairpin { inside, port, flags }),
         2 => (0u32..400_000).prop_map(Op::Pass),
         1 => Just(Op::Flush),
         1 => (0u8..12, port.clone()).prop_map(|(inside, port)| Op::Publish { inside, port }),
@@ -115,6 +119,8 @@ fn check(nat: &Nat, now: Timestamp) {
         for s in &sessions {
             assert!(s.state != State::Free);
             assert!(s.expires + Duration::from_secs(1) > now, "{s:?} at {now:?}");
+            let lifetime = s.state.lifetime(realm.protocol, &realm.lifetimes);
+            assert!(s.expires <= now + lifetime, "{s:?} at {now:?}");
         }
     }
 }
@@ -151,6 +157,21 @@ proptest! {
                     let _ = inbound(&mut nat, Protocol::Tcp, target, tcp(flags), now);
                     let _ = inbound(&mut nat, Protocol::Icmp, target, udp(), now);
                 }
+                Op::Hairpin { inside: i, port, flags } => {
+                    for (protocol, load) in [(Protocol::Udp, udp()), (Protocol::Tcp, tcp(flags))] {
+                        // As the gateway does it: out, and in again from there.
+                        let (from, door) = (inside(i), Endpoint::new(OWN, port));
+                        let Ok(outside) = nat.outbound(protocol, (from, door), load, now) else { continue };
+                        let back = Endpoint::new(OWN, outside);
+                        let Ok(other) = inbound(&mut nat, protocol, (port, back), load, now) else { continue };
+                        // The other one answers whom it sees, and the first sees who it spoke to.
+                        let answer = if protocol == Protocol::Tcp { tcp(16) } else { load };
+                        let seen = nat.outbound(protocol, (other, back), answer, now);
+                        prop_assert_eq!(seen, Ok(port));
+                        let home = inbound(&mut nat, protocol, (outside, door), answer, now);
+                        prop_assert_eq!(home, Ok(from));
+                    }
+                }
                 Op::Pass(millis) => now = now + Duration::from_millis(u64::from(millis)),
                 Op::Flush => { nat.flush(None); }
                 Op::Publish { inside: i, port } => {
@@ -176,12 +197,15 @@ proptest! {
         let mut now = Timestamp::ZERO;
         // (inside, remote) -> last packet out and the port it was given.
         let mut sent: HashMap<(Endpoint, Endpoint), (Timestamp, u16)> = HashMap::new();
+        // (port, remote) -> whom it has reached without being answered, and since when.
+        let mut heard: HashMap<(u16, Endpoint), (Endpoint, Timestamp)> = HashMap::new();
         for op in ops {
             match op {
                 Op::Out { inside: i, remote: r, .. } => {
                     let pair = (inside(i), remote(r));
                     if let Ok(port) = nat.outbound(Protocol::Udp, pair, udp(), now) {
                         sent.insert(pair, (now, port));
+                        heard.remove(&(port, pair.1));
                     }
                 }
                 Op::In { port, remote: r, .. } => {
@@ -201,13 +225,20 @@ proptest! {
                         Ok(PlanIn::Open { inside, .. }) => Some(inside),
                         Err(_) => None,
                     };
-                    prop_assert_eq!(got, admitted.iter().next().copied());
+                    let before = heard.get(&(port, from)).map(|h| h.0);
+                    prop_assert_eq!(got, before.or(admitted.iter().next().copied()));
+                    let Some(who) = got else { continue };
+                    prop_assert_eq!(inbound(&mut nat, Protocol::Udp, (port, from), udp(), now), Ok(who));
+                    if !sent.contains_key(&(who, from)) {
+                        heard.entry((port, from)).or_insert((who, now));
+                    }
                 }
                 Op::Pass(millis) => now = now + Duration::from_secs(u64::from(millis) / 1000),
                 _ => {}
             }
             nat.expire(now);
             sent.retain(|_, (at, _)| now.since(*at) < Duration::from_secs(300));
+            heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(30));
         }
     }
 }

@@ -48,8 +48,10 @@ impl Unsolicited {
         packet: &[u8],
         now: Timestamp,
     ) {
-        let known = self.waiting.iter().any(|p| (p.port, p.remote) == (port, remote));
-        if known || self.waiting.len() >= self.limit {
+        // In this order: a flood is to cost no search.
+        if self.waiting.len() >= self.limit
+            || self.waiting.iter().any(|p| (p.port, p.remote) == (port, remote))
+        {
             return;
         }
         let length = packet.len().min(QUOTE);

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Config, DropReason, Limits, NatConfig, NatType, Side};
+use gateway::{
+    Config, DropReason, Endpoint, Limits, NatConfig, NatType, Protocol, Published, Side, State,
+};
 
 use crate::world::packet::{ACK, SYN};
 use crate::world::{OUTSIDE, Pkt, World, config, ip};
@@ -118,6 +120,26 @@ fn a_flood_from_outside_on_an_open_door_takes_a_quarter_at_most() {
 }
 
 #[test]
+fn the_outside_alone_keeps_no_door_open() {
+    for kind in [NatType::FullCone, NatType::RestrictedCone] {
+        let nat = NatConfig { kind, ..NatConfig::default() };
+        let mut world = world(Config { nat, ..config() });
+        let mut last = Duration::ZERO;
+        for second in 0..1000u16 {
+            let from = format!("8.8.8.8:{}", 1000 + second);
+            if world.uplink(&Pkt::udp(&from, FRIEND_OUT, b"x")).frames.len() == 1 {
+                last = Duration::from_secs(second.into());
+            }
+            world.pass(Duration::from_secs(1));
+        }
+        // The friend last spoke 1000 seconds ago.
+        println!("{kind}: open for {last:?} after the last packet out");
+        assert_eq!(last, Duration::from_secs(299));
+        assert_eq!(world.gateway.nat_usage()[1].1, 0);
+    }
+}
+
+#[test]
 fn forged_icmp_errors_change_nothing() {
     let mut world = world(config());
     let before = world.sessions();
@@ -168,8 +190,53 @@ fn a_reply_is_no_way_in_for_another_inside_host() {
     let out = world.uplink(&Pkt::udp("8.8.8.8:53", FRIEND_OUT, b"x"));
     let quoted = ip(&out.frames[0].2).to_vec();
     let foreign = Pkt::error("10.100.0.10", "8.8.8.8", (3, 3, 0), &quoted);
-    // Any inside host may report on the way; it changes no session.
     let before = world.sessions();
-    world.lan(&foreign);
+    // It is not about a packet of its own.
+    assert_eq!(world.lan(&foreign).dropped(), DropReason::BadIcmpError);
     assert_eq!(world.sessions(), before);
+    let own = Pkt::error("10.100.0.20", "8.8.8.8", (3, 3, 0), &quoted);
+    assert_eq!(world.lan(&own).on(Side::Uplink).src, OUTSIDE);
+}
+
+#[test]
+fn a_published_service_outlives_a_flood_of_syns_its_host_answers() {
+    let mut world = world(config());
+    let inside = Endpoint::new(Ipv4Addr::new(10, 100, 0, 10), 80);
+    let rule = Published { protocol: Protocol::Tcp, address: None, port: 80, inside };
+    world.gateway.publish(rule).unwrap();
+    let (door, server) = ("203.0.113.2:80", "10.100.0.10:80");
+    let connect = |world: &mut World, n: u32, rest: bool| {
+        let from = format!("{}:{}", Ipv4Addr::from(0x0b00_0000 + n), 1024 + n % 60_000);
+        world.uplink(&Pkt::tcp(&from, door, SYN, b"")).on(Side::Lan);
+        world.lan(&Pkt::tcp(server, &from, SYN | ACK, b"")).on(Side::Uplink);
+        if rest {
+            world.uplink(&Pkt::tcp(&from, door, ACK, b"hello")).on(Side::Lan);
+        }
+    };
+    for n in 0..1000 {
+        connect(&mut world, n, true);
+    }
+    for n in 1000..200_000 {
+        connect(&mut world, n, n % 1000 == 0);
+    }
+    let established = world.sessions().iter().filter(|s| s.state == State::Established).count();
+    let usage = world.gateway.nat_usage()[0].1;
+    let displaced = world.gateway.counters().nat.displaced;
+    println!("198801 SYNs: {usage} sessions, {established} established, {displaced} displaced");
+    assert_eq!(established, 1 + 1000 + 199);
+    assert!(usage <= 16_384 + 1200);
+    friend_is_well(&mut world);
+}
+
+#[test]
+fn what_the_outside_provokes_leaves_the_inside_its_errors() {
+    let mut world = world(config());
+    for n in 0..10_000u32 {
+        let from = Ipv4Addr::from(0x0b00_0000 + n * 977);
+        world.uplink(&Pkt::raw(from, OUTSIDE.parse().unwrap(), 47, vec![0; 20]));
+    }
+    let counters = world.gateway.counters();
+    assert!(counters.icmp_limited > 9000, "{}", counters.icmp_limited);
+    let told = world.lan(&Pkt::udp(FRIEND, "8.8.8.8:53", b"x").ttl(1));
+    assert_eq!(told.one().icmp.unwrap().0, 11);
 }

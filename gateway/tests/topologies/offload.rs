@@ -1,6 +1,7 @@
 //! Sizes, segments and checksums: what a packet is when it comes from a virtual device.
 
 use gateway::{Config, DropReason, Side};
+use wire::VnetHeader;
 
 use crate::world::packet::{ACK, SYN, check_sums};
 use crate::world::{Pkt, World, config, ip};
@@ -153,4 +154,21 @@ fn offloads_that_do_not_fit_their_packet_are_dropped() {
         assert_eq!(world.lan(&packet).dropped(), DropReason::BadOffload, "{:?}", packet.vnet);
     }
     assert_eq!(world.lan(&good).frames.len(), 1);
+}
+
+#[test]
+fn a_sum_left_to_the_device_by_another_protocol_is_no_reason_for_silence() {
+    let mut world = World::new(config());
+    let vnet = VnetHeader { flags: 1, csum_start: 34, csum_offset: 8, ..VnetHeader::default() };
+    let sctp = |to: [u8; 4], vnet| Pkt {
+        vnet,
+        ..Pkt::raw([10, 100, 0, 10].into(), to.into(), 132, vec![0; 32])
+    };
+    let told = world.lan(&sctp([8, 8, 8, 8], vnet));
+    assert_eq!((told.dropped(), told.one().icmp.unwrap().0), (DropReason::Protocol, 3));
+    assert_eq!(told.one().icmp.unwrap().1, 2);
+    // Within the LAN it passes as it is.
+    assert_eq!(world.lan(&sctp([10, 100, 0, 20], vnet)).on(Side::Lan).dst, "10.100.0.20");
+    let wild = VnetHeader { csum_offset: 40, ..vnet };
+    assert_eq!(world.lan(&sctp([8, 8, 8, 8], wild)).dropped(), DropReason::BadOffload);
 }

@@ -84,3 +84,16 @@ fn what_cannot_be_published_is_refused_with_the_reason() {
         Err(PublishError::TooMany(1024))
     );
 }
+
+#[test]
+fn a_host_speaks_from_its_published_port_once_its_own_has_ended() {
+    let mut world = World::new(config());
+    let out = Pkt::udp("10.100.0.10:5000", "8.8.8.8:53", b"x");
+    assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 5000);
+    world.gateway.publish(rule(Protocol::Udp, 53, "10.100.0.10:5000")).unwrap();
+    assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 5000, "the running mapping stays");
+    world.jump(std::time::Duration::from_secs(301));
+    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    world.meet(Side::Uplink, crate::world::ROUTER);
+    assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 53);
+}
