@@ -6,6 +6,7 @@
 mod cli;
 mod cmd;
 mod node;
+mod notify;
 mod picture;
 mod report;
 mod say;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use lab::{Ground, Lab, LabConfig, LabName, Topology, Uplink, check};
 
+use crate::notify;
 use crate::report::Report;
 use crate::signals::{self, Signals};
 
@@ -100,6 +101,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     ground.enter()?;
     let signals = Signals::catch(signals::block()?)?;
     let mut report = Report::new(args.json);
+    notify::status("building the lab");
     report.opening(&config);
     let built = Lab::start(config, &ground, signals.stop(), &mut |step| report.progress(step));
     let lab = match built {
@@ -126,6 +128,7 @@ fn inhabit(
     report: &mut Report,
 ) -> anyhow::Result<ExitCode> {
     let count = lab.checks().len();
+    notify::status("checking the lab");
     let good = check::run(lab, signals.stop(), |checked| report.check(checked, count));
     if signals.stop().load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(interrupted(signals));
@@ -133,9 +136,13 @@ fn inhabit(
     report.checked(lab);
     let code = if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let rootless = lab.ground().privilege() == ns::user::Privilege::Ordinary;
+    let mut alive = None;
     match stay {
         Stay::Checks => return Ok(code),
+        // A person can look at what is wrong; a manager has to know that it failed.
+        Stay::Foreground if !good && notify::managed() => anyhow::bail!("the checks failed"),
         Stay::Foreground => {
+            alive = Some(notify::ready(lab)?);
             report.ready(lab.config(), rootless);
             report.ending(lab.config(), false);
         }
@@ -148,6 +155,7 @@ fn inhabit(
         }
     }
     signals.wait();
+    drop(alive);
     Ok(code)
 }
 

@@ -10,6 +10,8 @@
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `notify` | what a service manager hears |
+//! | `unit` | the systemd unit: capabilities, names the host sees |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -21,9 +23,11 @@ mod crash;
 mod faults;
 mod frames;
 mod harness;
+mod notify;
 mod oracle;
 mod soak;
 mod traffic;
+mod unit;
 
 /// What `run` says last, once the lab stands and its checks are through.
 const READY: &str = "Ctrl-C undoes all of it";

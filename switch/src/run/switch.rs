@@ -274,8 +274,11 @@ impl Switch {
         self.workers.iter().map(open).collect()
     }
 
-    /// Waits until every worker has done what it was told so far.
-    fn sync(&self) -> Result<(), Error> {
+    /// Waits until every worker has done what it was told so far: the proof that they live.
+    ///
+    /// # Errors
+    /// [`Error::Dead`] where one does not answer within some seconds.
+    pub fn sync(&self) -> Result<(), Error> {
         let (done, all) = bounded(self.workers.len());
         self.all(|| Command::Sync(done.clone()))?;
         drop(done);

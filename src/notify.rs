@@ -1,0 +1,98 @@
+//! What the service manager is told where one started us (Type=notify, NOTIFY_SOCKET): ready once
+//! the checks have passed, alive for as long as the lab's threads answer, ending. Called by `run`.
+//!
+//! Without a manager nothing is sent. A message that cannot be sent is logged and no more: the
+//! manager has its time limits.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+
+use anyhow::Context;
+use lab::Lab;
+use sd_notify::NotifyState;
+
+/// Answers within a watchdog's period: one may be late.
+const BEATS: u32 = 3;
+
+/// Whether a service manager waits for us.
+pub(crate) fn managed() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
+}
+
+/// Tells the manager what is being done.
+pub(crate) fn status(words: &str) {
+    send(&[NotifyState::Status(words)]);
+}
+
+/// The lab is up. The manager hears that it lives until the guard is dropped, and then that it
+/// ends.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn ready(lab: &Arc<Lab>) -> anyhow::Result<Alive> {
+    let (stop, stopped) = sync_channel(0);
+    let alive = Alive { stop: Some(stop) };
+    if !managed() {
+        return Ok(alive);
+    }
+    send(&[NotifyState::Ready, NotifyState::Status(&running(lab))]);
+    if let Some(period) = sd_notify::watchdog_enabled() {
+        let lab = Arc::clone(lab);
+        let beat = move || {
+            let mut well = true;
+            while stopped.recv_timeout(period / BEATS) == Err(RecvTimeoutError::Timeout) {
+                beat(&lab, &mut well);
+            }
+        };
+        std::thread::Builder::new()
+            .name("watchdog".into())
+            .spawn(beat)
+            .context("starting a thread")?;
+    }
+    Ok(alive)
+}
+
+/// One proof of life. A lab without a switch has no threads to ask; its namespaces need none.
+fn beat(lab: &Lab, well: &mut bool) {
+    // The gateway's lock is part of the question: workers that wait for it forward nothing.
+    lab.with_gateway(|_| ());
+    match lab.with_switch(|switch| switch.sync()) {
+        Some(Err(error)) => {
+            *well = false;
+            tracing::error!("the switch does not answer: {error}");
+            status("the switch does not answer");
+        }
+        Some(Ok(())) | None => {
+            send(&[NotifyState::Watchdog]);
+            if !std::mem::replace(well, true) {
+                status(&running(lab));
+            }
+        }
+    }
+}
+
+fn running(lab: &Lab) -> String {
+    let config = lab.config();
+    let s = if config.nodes == 1 { "" } else { "s" };
+    format!("lab {}: {} with {} node{s}", config.name, config.topology, config.nodes)
+}
+
+/// While this lives, so does the lab.
+pub(crate) struct Alive {
+    stop: Option<SyncSender<()>>,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        send(&[NotifyState::Stopping, NotifyState::Status("undoing the lab")]);
+    }
+}
+
+fn send(what: &[NotifyState<'_>]) {
+    if managed()
+        && let Err(error) = sd_notify::notify(what)
+    {
+        tracing::warn!("telling the service manager: {error}");
+    }
+}
