@@ -9,7 +9,7 @@ use std::io;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getgid, getuid};
+use nix::unistd::{AccessFlags, access, getgid, getuid};
 
 use crate::error::{Doing, Error, Result};
 
@@ -25,8 +25,9 @@ pub enum Privilege {
 /// Capabilities by number (`linux/capability.h`): CAP_NET_ADMIN and CAP_SYS_ADMIN.
 const NEEDED: u64 = 1 << 12 | 1 << 21;
 
-/// Which of the two this process has: root is who may make a network namespace and mount, and not
-/// only in a user namespace of its own.
+/// Which of the two this process has: root is who may make a network namespace and mount, and
+/// whose `/run` it is to write. Root of a user namespace of its own alone has the first, and only
+/// what looks like the host's `/run`.
 #[must_use]
 pub fn privilege() -> Privilege {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -35,22 +36,11 @@ pub fn privilege() -> Privilege {
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
-    if effective & NEEDED == NEEDED && maps_everyone() {
+    if effective & NEEDED == NEEDED && access("/run", AccessFlags::W_OK).is_ok() {
         Privilege::Root
     } else {
         Privilege::Ordinary
     }
-}
-
-/// Whether this is the host's user namespace, or one that stands in for it (a container's, with a
-/// range of users), and not one that holds a single user.
-fn maps_everyone() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
-        map.lines()
-            .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
-            .sum::<u64>()
-            > 1
-    })
 }
 
 /// Makes the process root of a user namespace and a mount namespace of its own.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::READY;
-use crate::support::{As, Process, Sandbox, Wire, rooted};
+use crate::support::{As, Process, Sandbox, Wire, captured};
 
 const PORTS: [usize; 3] = [1, 2, 3];
 const A: [u8; 6] = [2, 0, 0, 0, 0, 0xa];
@@ -163,7 +163,7 @@ fn each_vlan_has_a_table_of_its_own() {
         (1, B, A, SEVEN, 66), // 6: to port 2 still
         (1, B, A, &[], 67),   // 7: to port 2 still
     ];
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let mut run = sandbox.start(&["run", "-n", "3", "--uplink", "none"]);
         run.wait_for(READY);
         let heard = play(sandbox, "vlans", scenario);
@@ -175,7 +175,7 @@ fn each_vlan_has_a_table_of_its_own() {
 
 #[test]
 fn the_same_frames_at_every_port_as_with_the_linux_bridge() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let mut run = sandbox.start(&["run", "-n", "3", "--uplink", "none"]);
         run.wait_for(READY);
         let ours = play(sandbox, "uswitch", SCENARIO);

@@ -16,5 +16,5 @@ mod sandbox;
 mod traffic;
 
 pub(crate) use process::{Ended, Process};
-pub(crate) use sandbox::{As, Sandbox, rooted, rootless};
+pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
 pub(crate) use traffic::{Arrived, Wire, both_ways, datagrams, in_netns};

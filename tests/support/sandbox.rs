@@ -78,6 +78,16 @@ pub(crate) fn rooted(test: impl FnOnce(&Sandbox) + Send) {
     }
 }
 
+/// [`rooted`] where tcpdump runs. It gives up its privileges first, which root of a user namespace
+/// may not: an ordinary user's tests go without it.
+pub(crate) fn captured(test: impl FnOnce(&Sandbox) + Send) {
+    if geteuid().is_root() {
+        rooted(test);
+    } else {
+        skip("tcpdump runs for root only");
+    }
+}
+
 /// Runs `test` on behalf of an ordinary user.
 pub(crate) fn rootless(test: impl FnOnce(&Sandbox) + Send) {
     if geteuid().is_root() {
@@ -88,7 +98,7 @@ pub(crate) fn rootless(test: impl FnOnce(&Sandbox) + Send) {
     }
     let unique = format!("uswitch-test-{}-{:?}", std::process::id(), std::thread::current().id());
     let dir = std::env::temp_dir().join(unique.replace(['(', ')'], ""));
-    std::fs::create_dir(&dir).unwrap();
+    std::fs::create_dir_all(dir.join("user")).unwrap();
     let temporary = Some(Temporary(dir.clone()));
     test(&Sandbox { dir, real_root: false, whom: As::User, _temporary: temporary });
 }
@@ -153,7 +163,7 @@ impl Sandbox {
         command.arg("--").arg(program).env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if whom == As::User {
-            let folder = if self.real_root { self.dir.join("user") } else { self.dir.clone() };
+            let folder = self.dir.join("user");
             command.env("HOME", &folder).env("XDG_RUNTIME_DIR", &folder);
         }
         command

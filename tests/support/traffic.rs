@@ -203,6 +203,8 @@ impl Wire {
             let found = datalink::interfaces().into_iter().find(|one| one.name == interface);
             let found = found.unwrap_or_else(|| panic!("no interface {interface}"));
             let config = datalink::Config {
+                // Segments of the largest size arrive whole.
+                read_buffer_size: 1 << 17,
                 read_timeout: Some(Duration::from_millis(20)),
                 ..datalink::Config::default()
             };
