@@ -11,6 +11,7 @@ use wire::{FrameMut, GsoType, MacAddr, Timestamp, VnetHeader, tcp, vnet};
 use crate::gateway::{Arrival, Gateway};
 use crate::nat::fragments::{Action, Datagram, Held};
 use crate::neighbour::{Resolution, Waiting};
+use crate::note::Hop;
 use crate::output::Output;
 use crate::packet::{L3, Packet, Transport};
 use crate::report::Problem;
@@ -198,7 +199,9 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        let mac = match self.neighbours[to as usize].resolve(hop, now) {
+        let resolution = self.neighbours[to as usize].resolve(hop, now);
+        self.notes.hop(hop, resolution.into());
+        let mac = match resolution {
             Resolution::Known(mac) => mac,
             Resolution::Stale(mac) => {
                 self.ask(to, hop, Some(mac), out);
@@ -262,6 +265,16 @@ impl Gateway {
             out.send(to, VnetHeader::default(), fragment);
         });
         self.scratch = buffer;
+    }
+}
+
+impl From<Resolution> for Hop {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Known(mac) | Resolution::Stale(mac) => Self::Known(mac),
+            Resolution::Ask | Resolution::Pending => Self::Asked,
+            Resolution::Failed | Resolution::Full => Self::Silent,
+        }
     }
 }
 

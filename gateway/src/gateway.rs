@@ -19,6 +19,7 @@ use crate::nat::publish::{PublishError, Published};
 use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
 use crate::neighbour::{NeighbourView, Neighbours};
+use crate::note::{Note, Notes};
 use crate::output::Output;
 use crate::packet::{Endpoint, Packet, Protocol};
 use crate::route::{RouteView, Routes};
@@ -38,6 +39,7 @@ pub struct Gateway {
     pub(crate) limiters: [Limiter; 2],
     pub(crate) unsolicited: Unsolicited,
     pub(crate) counters: Counters,
+    pub(crate) notes: Notes,
     /// Where additional frames are put together.
     pub(crate) scratch: Vec<u8>,
 }
@@ -73,6 +75,7 @@ impl Gateway {
             limiters: [Limiter::new(seed), Limiter::new(seed)],
             unsolicited: Unsolicited::new(limits.pending_syns),
             counters: Counters::default(),
+            notes: Notes::default(),
             scratch: Vec::with_capacity(2048),
             lan,
             uplink,
@@ -108,7 +111,9 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
+        self.notes.begin();
         let verdict = self.frame(side, frame, out, now).unwrap_or_else(Verdict::Drop);
+        self.notes.end(verdict);
         self.counters.count(verdict);
         verdict
     }
@@ -163,6 +168,17 @@ impl Gateway {
         self.tick_unsolicited(out, now);
         let neighbours = self.neighbours.iter().filter_map(Neighbours::next).min();
         [sessions, fragments, neighbours, self.unsolicited.next()].into_iter().flatten().min()
+    }
+
+    /// Takes down, from now on or no longer, how it decides about each packet.
+    pub fn take_notes(&mut self, on: bool) {
+        self.notes.set(on);
+    }
+
+    /// How it decided about the packet before; None where it takes no notes.
+    #[must_use]
+    pub fn note(&self) -> Option<&Note> {
+        self.notes.get()
     }
 
     /// What it has done so far.

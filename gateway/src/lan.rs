@@ -13,6 +13,7 @@ use wire::{FrameMut, Icmp, Timestamp};
 use crate::egress::Departure;
 use crate::gateway::{Arrival, Gateway};
 use crate::nat::realm::Load;
+use crate::note::{Opening, Translation};
 use crate::output::Output;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::report::Problem;
@@ -31,7 +32,9 @@ impl Gateway {
         if !self.routes.is_lan_source(a.packet.src) {
             return Err(DropReason::Martian);
         }
-        match self.routes.to(a.packet.dst) {
+        let route = self.routes.to(a.packet.dst);
+        self.notes.route(a.packet.dst, route);
+        match route {
             Route::Own(Side::Lan) => self.local(frame, a, out, now),
             Route::Own(Side::Uplink) => self.hairpin(frame, a, out, now),
             Route::Via(Side::Lan, hop) => {
@@ -105,6 +108,8 @@ impl Gateway {
         let load = load(frame, &a.packet);
         let plan = self.nat.plan_in(protocol, (target.port, from), load, now)?;
         let other = self.nat.commit_in(protocol, (target.port, from), plan, load, now)?;
+        let (outside, session) = (target, plan.into());
+        self.notes.back(|| Some(Translation { protocol, inside: other, outside, session }));
         let rewrite = Rewrite { src: Some(from), dst: Some(other) };
         rewrite::ends(frame.bytes, &mut a.packet, rewrite);
         self.depart(frame, a, Departure::masqueraded(Side::Lan, other.address), out, now)
@@ -145,6 +150,10 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<u16, DropReason> {
         let load = load(frame, &a.packet);
+        // How, by the same plan that is now carried out.
+        let plan = self.notes.is_on().then(|| {
+            self.nat.realm(protocol).plan_out(inside, remote, load.flags, now).map(Opening::from)
+        });
         let outside = match self.nat.outbound(protocol, (inside, remote), load, now) {
             Ok(outside) => outside,
             Err(reason) => {
@@ -156,6 +165,11 @@ impl Gateway {
                 return Err(reason);
             }
         };
+        self.notes.out(|| {
+            let own = self.routes.uplink.map(|uplink| uplink.address)?;
+            let outside = Endpoint::new(own, outside);
+            Some(Translation { protocol, inside, outside, session: plan?.ok()? })
+        });
         if load.flags.is_some_and(|f| f.syn()) {
             self.unsolicited.forget(outside, remote);
         }
@@ -177,6 +191,11 @@ impl Gateway {
         }
         let port = self.nat.error_out(&quoted, now).ok_or(DropReason::BadIcmpError)?;
         self.counters.icmp_translated += 1;
+        self.notes.out(|| {
+            let (protocol, _, inside) = quoted.flow()?;
+            let outside = Endpoint::new(own, port);
+            Some(Translation { protocol, inside, outside, session: Opening::Error })
+        });
         rewrite::quoted(frame.bytes, &a.packet, End::Dst, Endpoint::new(own, port));
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::src(Endpoint::new(own, 0)));
         Ok(())

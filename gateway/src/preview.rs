@@ -9,7 +9,8 @@ use std::net::Ipv4Addr;
 use wire::{MacAddr, Timestamp, VnetHeader, tcp};
 
 use crate::gateway::Gateway;
-use crate::nat::realm::{PlanIn, PlanOut, Use};
+use crate::nat::realm::PlanOut;
+use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::route::Route;
 use crate::verdict::{DropReason, Side};
@@ -40,6 +41,8 @@ pub struct Probe {
 pub struct Preview {
     /// The decisions on the way, one line each.
     pub steps: Vec<String>,
+    /// The same as facts, the end apart.
+    pub note: Note,
     /// The end of it.
     pub outcome: Outcome,
 }
@@ -79,38 +82,40 @@ impl Gateway {
     /// counter.
     #[must_use]
     pub fn preview(&self, probe: &Probe, now: Timestamp) -> Preview {
-        let mut steps = Vec::new();
+        let mut note = Note::default();
         let packet = probe.packet();
         let passage = match probe.side {
-            Side::Lan => self.foresee_lan(probe, &packet, &mut steps, now),
-            Side::Uplink => self.foresee_uplink(probe, &packet, &mut steps, now),
+            Side::Lan => self.foresee_lan(probe, &packet, &mut note, now),
+            Side::Uplink => self.foresee_uplink(probe, &packet, &mut note, now),
         };
         let outcome = match passage {
             Ok(Some(Passage { to, hop, src, dst })) => {
                 let mac = self.neighbours[to as usize].peek(hop);
-                steps.push(match mac {
-                    Some(mac) => format!("neighbour: {hop} is at {mac}"),
-                    None => format!("neighbour: {hop} is not known: it would be asked for by ARP"),
-                });
+                note.hop = Some((hop, mac.map_or(Hop::Asked, Hop::Known)));
                 Outcome::Leaves { side: to, src, dst, hop, mac }
             }
-            Ok(None) => {
-                steps.push("local: the gateway answers the echo request itself".to_owned());
-                Outcome::Answered
-            }
-            Err(reason) => {
-                steps.push(format!("dropped: {reason}:{}", reason.describe()));
-                Outcome::Dropped(reason)
-            }
+            Ok(None) => Outcome::Answered,
+            Err(reason) => Outcome::Dropped(reason),
         };
-        Preview { steps, outcome }
+        let mut steps: Vec<_> =
+            note.steps().into_iter().map(|(word, text)| format!("{word}: {text}")).collect();
+        match outcome {
+            Outcome::Leaves { .. } => {}
+            Outcome::Answered => {
+                steps.push("local: the gateway answers the echo request itself".to_owned());
+            }
+            Outcome::Dropped(reason) => {
+                steps.push(format!("dropped: {reason}:{}", reason.describe()));
+            }
+        }
+        Preview { steps, note, outcome }
     }
 
     fn foresee_lan(
         &self,
         probe: &Probe,
         packet: &Packet,
-        steps: &mut Vec<String>,
+        note: &mut Note,
         now: Timestamp,
     ) -> Result<Option<Passage>, DropReason> {
         let Probe { src, dst, protocol, .. } = *probe;
@@ -118,7 +123,7 @@ impl Gateway {
             return Err(DropReason::Martian);
         }
         let route = self.routes.to(dst.address);
-        steps.push(format!("route: {} is {}", dst.address, describe(route)));
+        note.route = Some((dst.address, route));
         match route {
             Route::Multicast => Err(DropReason::Multicast),
             Route::None => Err(DropReason::NoRoute),
@@ -133,7 +138,7 @@ impl Gateway {
                 }
                 self.check_forward(packet, &[], Side::Uplink)?;
                 let own = self.address(Side::Uplink).ok_or(DropReason::NoRoute)?;
-                let outside = self.foresee_out(probe, own, steps, now)?;
+                let outside = self.foresee_out(probe, own, note, now)?;
                 Ok(Some(Passage { to: Side::Uplink, hop, src: outside, dst }))
             }
             Route::Own(Side::Uplink) => {
@@ -143,11 +148,16 @@ impl Gateway {
                     return foresee_local(packet);
                 }
                 self.check_forward(packet, &[], Side::Lan)?;
-                let from = self.foresee_out(probe, dst.address, steps, now)?;
+                let from = self.foresee_out(probe, dst.address, note, now)?;
                 // An endpoint that speaks to its own outside endpoint meets its own session.
                 let inside = match from == dst {
-                    true => src,
-                    false => self.foresee_in(probe, from, steps, now)?,
+                    true => {
+                        let session = Opening::Running;
+                        note.back =
+                            Some(Translation { protocol, inside: src, outside: dst, session });
+                        src
+                    }
+                    false => self.foresee_in(probe, from, note, now)?,
                 };
                 Ok(Some(Passage { to: Side::Lan, hop: inside.address, src: from, dst: inside }))
             }
@@ -158,19 +168,18 @@ impl Gateway {
         &self,
         probe: &Probe,
         packet: &Packet,
-        steps: &mut Vec<String>,
+        note: &mut Note,
         now: Timestamp,
     ) -> Result<Option<Passage>, DropReason> {
         let Probe { src, dst, protocol, .. } = *probe;
-        let route = self.routes.to(dst.address);
-        steps.push(format!("route: {} is {}", dst.address, describe(route)));
+        note.route = Some((dst.address, self.routes.to(dst.address)));
         self.check_arrival(src.address, dst.address)?;
         let shared = self.is_shared(Side::Uplink);
         if matches!(packet.transport, Transport::IcmpRequest(_)) {
             return if shared { Err(DropReason::NotOurs) } else { foresee_local(packet) };
         }
         let inside = self
-            .foresee_in(probe, src, steps, now)
+            .foresee_in(probe, src, note, now)
             .map_err(|reason| self.refusal((protocol, dst.port), packet.transport, reason))?;
         self.check_forward(packet, &[], Side::Lan)?;
         Ok(Some(Passage { to: Side::Lan, hop: inside.address, src, dst: inside }))
@@ -180,24 +189,18 @@ impl Gateway {
         &self,
         probe: &Probe,
         own: Ipv4Addr,
-        steps: &mut Vec<String>,
+        note: &mut Note,
         now: Timestamp,
     ) -> Result<Endpoint, DropReason> {
-        let realm = self.nat.realm(probe.protocol);
-        let plan = realm.plan_out(probe.src, probe.dst, probe.tcp_flags(), now)?;
-        let (port, how) = match plan {
-            PlanOut::Known(id) => (realm.table.get(id).outside_port, "a running session"),
-            PlanOut::Open { outside, mapping, .. } => (
-                outside,
-                match mapping {
-                    Use::Existing => "a new session on the endpoint's mapping",
-                    Use::New => "a new session and mapping",
-                    Use::Own => "a new session with a port of its own",
-                },
-            ),
+        let Probe { protocol, src: inside, dst, .. } = *probe;
+        let realm = self.nat.realm(protocol);
+        let plan = realm.plan_out(inside, dst, probe.tcp_flags(), now)?;
+        let port = match plan {
+            PlanOut::Known(id) => realm.table.get(id).outside_port,
+            PlanOut::Open { outside, .. } => outside,
         };
         let outside = Endpoint::new(own, port);
-        steps.push(format!("nat: {} {} appears as {outside}: {how}", probe.protocol, probe.src));
+        note.out = Some(Translation { protocol, inside, outside, session: plan.into() });
         Ok(outside)
     }
 
@@ -205,15 +208,14 @@ impl Gateway {
         &self,
         probe: &Probe,
         from: Endpoint,
-        steps: &mut Vec<String>,
+        note: &mut Note,
         now: Timestamp,
     ) -> Result<Endpoint, DropReason> {
-        let realm = self.nat.realm(probe.protocol);
-        let (inside, how) = match realm.plan_in(probe.dst.port, from, probe.tcp_flags(), now)? {
-            PlanIn::Known(id) => (realm.table.get(id).inside(), "a running session"),
-            PlanIn::Open { inside, .. } => (inside, "a new session, which the filter admits"),
-        };
-        steps.push(format!("nat: {} {} leads to {inside}: {how}", probe.protocol, probe.dst));
+        let Probe { protocol, dst: outside, .. } = *probe;
+        let realm = self.nat.realm(protocol);
+        let plan = realm.plan_in(outside.port, from, probe.tcp_flags(), now)?;
+        let inside = realm.inside_of(&plan);
+        note.back = Some(Translation { protocol, inside, outside, session: plan.into() });
         Ok(inside)
     }
 }
@@ -223,15 +225,6 @@ fn foresee_local(packet: &Packet) -> Result<Option<Passage>, DropReason> {
         Transport::IcmpRequest(_) => Ok(None),
         Transport::IcmpReply(_) => Err(DropReason::NoSession),
         _ => Err(DropReason::NoService),
-    }
-}
-
-fn describe(route: Route) -> String {
-    match route {
-        Route::Own(side) => format!("the gateway's own address on the {side} side"),
-        Route::Via(side, hop) => format!("reached through {hop} on the {side} side"),
-        Route::Multicast => "multicast or broadcast, which is not routed".to_owned(),
-        Route::None => "nowhere: no route".to_owned(),
     }
 }
 

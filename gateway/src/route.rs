@@ -10,7 +10,7 @@ use crate::verdict::Side;
 
 /// Where a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+pub enum Route {
     /// To the gateway's own address of that side.
     Own(Side),
     /// To this host on that side, the destination or a router.

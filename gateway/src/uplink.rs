@@ -13,6 +13,7 @@ use wire::{FrameMut, Timestamp};
 use crate::egress::Departure;
 use crate::gateway::{Arrival, Gateway};
 use crate::lan::{load, quoted};
+use crate::note::{Opening, Translation};
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Protocol, Transport};
 use crate::report::Problem;
@@ -28,8 +29,11 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        self.check_arrival(a.packet.src, a.packet.dst)?;
         let own = a.packet.dst;
+        if self.notes.is_on() {
+            self.notes.route(own, self.routes.to(own));
+        }
+        self.check_arrival(a.packet.src, own)?;
         let shared = self.is_shared(Side::Uplink);
         match a.packet.transport {
             Transport::Fragment => self.later_fragment(frame, a, out, now),
@@ -78,6 +82,10 @@ impl Gateway {
             Ok(plan) => plan,
             Err(reason) => return Err(self.refuse(frame, a, protocol, target, reason, now)),
         };
+        self.notes.back(|| {
+            let inside = self.nat.realm(protocol).inside_of(&plan);
+            Some(Translation { protocol, inside, outside: local, session: plan.into() })
+        });
         self.may_forward(frame, a, Side::Lan, out, now)?;
         let inside = self.nat.commit_in(protocol, target, plan, load, now)?;
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(inside));
@@ -136,6 +144,10 @@ impl Gateway {
         let quoted = quoted(frame, &a.packet).ok_or(unknown)?;
         let inside = self.nat.error_in(&quoted, own, now).ok_or(unknown)?;
         self.counters.icmp_translated += 1;
+        self.notes.back(|| {
+            let (protocol, outside, _) = quoted.flow()?;
+            Some(Translation { protocol, inside, outside, session: Opening::Error })
+        });
         rewrite::quoted(frame.bytes, &a.packet, End::Src, inside);
         let to = Endpoint::new(inside.address, 0);
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(to));

@@ -187,6 +187,14 @@ impl Realm {
         self.kind.filter().permit(remote.address)
     }
 
+    /// The inside endpoint a plan leads to.
+    pub(crate) fn inside_of(&self, plan: &PlanIn) -> Endpoint {
+        match plan {
+            PlanIn::Known(id) => self.table.get(*id).inside(),
+            PlanIn::Open { inside, .. } => *inside,
+        }
+    }
+
     fn room_for(&self, inside: Endpoint) -> Result<(), DropReason> {
         let free = self.table.free();
         if free == 0 {

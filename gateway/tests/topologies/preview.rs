@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gateway::{
-    Config, Consumed, Endpoint, NatConfig, NatType, Outcome, Probe, Protocol, Published,
+    Config, Consumed, Endpoint, NatConfig, NatType, Note, Outcome, Probe, Protocol, Published,
 };
 use gateway::{Side, Verdict};
 use proptest::prelude::*;
@@ -83,6 +83,7 @@ proptest! {
         config.uplink.as_mut().unwrap().shared = shared;
         config.uplink.as_mut().unwrap().ports = 4001..=4009;
         let mut world = World::new(config);
+        world.gateway.take_notes(true);
         let inside = Endpoint::new("10.100.0.20".parse().unwrap(), 4003);
         let protocol = Protocol::Tcp;
         world.gateway.publish(Published { protocol, address: None, port: 4000, inside }).unwrap();
@@ -95,6 +96,9 @@ proptest! {
                 Side::Lan => world.lan(&packet(&probe)),
                 Side::Uplink => world.uplink(&packet(&probe)),
             };
+            let noted = *world.gateway.note().unwrap();
+            prop_assert_eq!(noted.end, Some(out.verdict));
+            prop_assert_eq!(Note { end: None, ..noted }, foretold.note, "{:?}", probe);
             match (foretold.outcome, out.verdict) {
                 (Outcome::Dropped(a), Verdict::Drop(b)) => prop_assert_eq!(a, b),
                 (Outcome::Answered, Verdict::Lan | Verdict::Uplink) => {
