@@ -14,7 +14,8 @@ pub mod stats;
 pub mod tap;
 
 pub use crate::core::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, PortId, PortSettings, Verdict,
+    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, PortId, PortSettings,
+    Verdict,
 };
 pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch};
 pub use station::{Handling, Outlet, SharedStation, Station};

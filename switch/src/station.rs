@@ -1,5 +1,6 @@
 //! A host that lives inside the switch: the gateway, as the switch sees it.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex};
 
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
@@ -44,6 +45,11 @@ pub trait Station: Send {
         out: &mut dyn Outlet,
         now: Timestamp,
     ) -> Handling;
+    /// What it has to say of the frame it was given last: for the tap, whose owner knows the type.
+    /// Asked only while a tap is set, before the next frame.
+    fn note(&self) -> Option<&dyn Any> {
+        None
+    }
     /// Time has passed; says when it next wants to be told.
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp>;
 }

@@ -4,11 +4,12 @@
 //! back; what takes long there slows the switch, so copy and return. Without a tap nothing is
 //! prepared: the cost is one test of an option.
 
+use std::any::Any;
 use std::time::Duration;
 
 use wire::{VlanTag, VnetHeader};
 
-use crate::core::{DropReason, PortId};
+use crate::core::{DropReason, FdbEntry, Learned, PortId};
 use crate::station::Handling;
 
 /// Sees every frame that the switch handles while it is set.
@@ -39,6 +40,8 @@ pub struct TapRecord<'a> {
     pub taken: u64,
     /// Time the switch spent on it, from the slot to the verdict, the station's included.
     pub spent: Duration,
+    /// The station's part of that.
+    pub station: Duration,
     /// Where it came in; [`PortId::LOCAL`] for the station's own, None for a stray.
     pub ingress: Option<PortId>,
     /// The tag that stood on it.
@@ -51,6 +54,15 @@ pub struct TapRecord<'a> {
     pub wire_len: u32,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the table made of its source; None where it did not meet the bridge.
+    pub learned: Option<Learned>,
+    /// What the table knew of its source before.
+    pub source: Option<FdbEntry>,
+    /// What the table knew of its destination: of the new one, where the station sent it back to
+    /// the bridge.
+    pub target: Option<FdbEntry>,
+    /// What the station has to say of it ([`crate::Station::note`]).
+    pub note: Option<&'a dyn Any>,
     /// The ports it was queued for.
     pub egress: &'a [PortId],
     /// Its bytes as they left, where the station sent it on.

@@ -4,14 +4,15 @@
 
 mod rig;
 
+use std::any::Any;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 
 use rig::frames::{ethernet, mac, plain};
 use rig::{dropped, on_a_rig, settled};
 use uswitch_switch::{
-    Config, DropReason, Elsewhere, EntryKind, Handling, Outcome, Outlet, PortId, PortRole,
-    PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
+    Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, Outcome, Outlet, PortId,
+    PortRole, PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
 };
 use wire::{FrameMut, MacAddr, Timestamp, VlanId, VnetHeader};
 
@@ -25,6 +26,9 @@ const KEEP: u8 = 1;
 const REFUSE: u8 = 2;
 const BACK: u8 = 3;
 const ANSWER: u8 = 4;
+
+/// What it says of each frame.
+const REMARK: u8 = 7;
 
 impl Station for Obedient {
     fn mac(&self) -> MacAddr {
@@ -52,6 +56,10 @@ impl Station for Obedient {
             Some(&REFUSE) => Handling::Drop("told to"),
             _ => Handling::Consumed,
         }
+    }
+
+    fn note(&self) -> Option<&dyn Any> {
+        Some(&REMARK)
     }
 
     fn on_uplink(&mut self, f: &mut FrameMut<'_>, _: &mut dyn Outlet, _: Timestamp) -> Handling {
@@ -173,8 +181,11 @@ fn only_an_uplink_may_lie_elsewhere_and_there_is_one() {
     });
 }
 
-/// Ingress, outcome, egress, bytes before, bytes after.
-type Note = (Option<PortId>, Outcome, Vec<PortId>, Vec<u8>, Option<Vec<u8>>);
+/// Ingress, outcome, egress, bytes before, bytes after; what the table and the station say.
+type Note = (Option<PortId>, Outcome, Vec<PortId>, Vec<u8>, Option<Vec<u8>>, Facts);
+
+/// What the table made of the source and knew of both ends, and the station's remark.
+type Facts = (Option<Learned>, Option<PortId>, Option<PortId>, Option<u8>);
 
 /// Writes down what it is shown.
 #[derive(Default)]
@@ -183,8 +194,11 @@ struct Notebook(Mutex<Vec<Note>>);
 impl Tap for Notebook {
     fn frame(&self, record: &TapRecord<'_>) {
         let after = record.after.map(<[u8]>::to_vec);
-        let row =
-            (record.ingress, record.outcome, record.egress.to_vec(), record.before.to_vec(), after);
+        let port = |entry: Option<FdbEntry>| entry.map(|entry| entry.port);
+        let remark = record.note.and_then(|note| note.downcast_ref::<u8>().copied());
+        let facts = (record.learned, port(record.source), port(record.target), remark);
+        let (egress, before) = (record.egress.to_vec(), record.before.to_vec());
+        let row = (record.ingress, record.outcome, egress, before, after, facts);
         self.0.lock().unwrap().push(row);
     }
 }
@@ -219,9 +233,22 @@ fn a_tap_sees_each_frame_with_its_outcome() {
                 (here, Outcome::Flooded, &[third][..]),
                 (Some(third), Outcome::Forwarded(PortId(0)), &[PortId(0)]),
                 (here, Outcome::Station(Handling::ToUplink), &[PortId(1)]),
-                (Some(PortId::LOCAL), Outcome::Forwarded(PortId(0)), &[PortId(0)]),
                 (here, Outcome::Station(Handling::Consumed), &[]),
+                (Some(PortId::LOCAL), Outcome::Forwarded(PortId(0)), &[PortId(0)]),
                 (here, Outcome::Dropped(DropReason::ZeroSource), &[]),
+            ]
+        );
+        let (known, new) = (Some(Learned::Known), Some(Learned::New));
+        let facts: Vec<_> = notes.iter().map(|n| n.5).collect();
+        assert_eq!(
+            facts,
+            [
+                (new, None, None, None),
+                (new, None, here, None),
+                (known, here, None, Some(REMARK)),
+                (known, here, None, Some(REMARK)),
+                (None, None, here, None),
+                (Some(Learned::Off), None, None, None),
             ]
         );
         assert_eq!(notes[0].3, flood);

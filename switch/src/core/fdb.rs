@@ -51,6 +51,13 @@ pub struct FdbEntry {
     pub idle: Duration,
 }
 
+impl FdbEntry {
+    fn of(mac: MacAddr, vlan: VlanId, value: Value, now: Timestamp) -> Self {
+        let idle = Duration::from_secs(now.as_secs().saturating_sub(value.seen()));
+        Self { mac, vlan, port: value.port(), kind: value.kind(), idle }
+    }
+}
+
 /// What learning did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
@@ -109,6 +116,13 @@ impl Fdb {
     ) -> Option<(PortId, EntryKind)> {
         let (_, value) = self.find(key(mac, vlan))?;
         (!self.aged(value, now)).then_some((value.port(), value.kind()))
+    }
+
+    /// The living entry of an address, with its age.
+    #[must_use]
+    pub fn entry(&self, mac: MacAddr, vlan: VlanId, now: Timestamp) -> Option<FdbEntry> {
+        let (_, value) = self.find(key(mac, vlan))?;
+        (!self.aged(value, now)).then(|| FdbEntry::of(mac, vlan, value, now))
     }
 
     /// Notes that an address was seen as a source at a port that may hold `limit` entries.
@@ -202,12 +216,10 @@ impl Fdb {
             let key = k.load(Ordering::Acquire);
             let value = Value(v.load(Ordering::Acquire));
             let whole = key != 0 && k.load(Ordering::Acquire) == key && !self.aged(value, now);
-            whole.then(|| FdbEntry {
-                mac: MacAddr::from_u64(key & 0xffff_ffff_ffff),
-                vlan: VlanId::from_tci(u16::try_from((key >> 48) & 0xfff).unwrap_or(0)),
-                port: value.port(),
-                kind: value.kind(),
-                idle: Duration::from_secs(now.as_secs().saturating_sub(value.seen())),
+            whole.then(|| {
+                let mac = MacAddr::from_u64(key & 0xffff_ffff_ffff);
+                let vlan = VlanId::from_tci(u16::try_from((key >> 48) & 0xfff).unwrap_or(0));
+                FdbEntry::of(mac, vlan, value, now)
             })
         });
         rows.collect()

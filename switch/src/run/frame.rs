@@ -3,16 +3,16 @@
 use std::sync::PoisonError;
 
 use sys::packet::Received;
-use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag};
 
 use super::config::Event;
 use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
-use super::worker::{Held, Worker, now};
+use super::worker::{Held, Worker, now as clock};
 use crate::core::{DropReason, Frame, Learned, PortId, Verdict};
 use crate::station::{Handling, SharedStation, Station};
-use crate::tap::{Outcome, TapRecord};
+use crate::tap::Outcome;
 
 impl Worker {
     /// Handles the frame at `place`; shows it to the tap, if there is one.
@@ -30,13 +30,13 @@ impl Worker {
         }
     }
 
-    fn process<'s>(
+    pub(super) fn process<'s>(
         &mut self,
         place: Place,
         shared: Option<&'s SharedStation>,
         station: &mut Held<'s>,
         now: Timestamp,
-    ) -> (Option<PortId>, Outcome) {
+    ) -> Seen {
         self.cells.received.add(1);
         let Some((received, mut view)) = self.view(place) else {
             return self.stray(DropReason::Runt);
@@ -55,13 +55,19 @@ impl Worker {
             port.cells.rx_packets.add(1);
             port.cells.rx_bytes.add(len as u64);
         }
+        let mut learned = None;
         let outcome = match header {
             _ if received.clipped => Outcome::Dropped(DropReason::Clipped),
             None => Outcome::Dropped(DropReason::Runt),
             Some(header) if self.ports.uplink() == Some(ingress) => {
                 self.at_station(place, shared, station, &header, Side::Uplink, now)
             }
-            Some(header) => self.bridged(place, shared, station, &header, ingress, now),
+            Some(header) => {
+                let decision = self.bridge.decide(&header, ingress, now);
+                learned = Some(decision.learned);
+                self.tell(decision.learned, header.src, header.vlan, ingress);
+                self.bridged(place, shared, station, &header, (ingress, decision.verdict), now)
+            }
         };
         match outcome {
             Outcome::Forwarded(_) => self.cells.forwarded.add(1),
@@ -75,7 +81,7 @@ impl Worker {
                 }
             }
         }
-        (Some(ingress), outcome)
+        Seen { ingress: Some(ingress), outcome, learned }
     }
 
     fn bridged<'s>(
@@ -84,12 +90,10 @@ impl Worker {
         shared: Option<&'s SharedStation>,
         station: &mut Held<'s>,
         header: &Frame,
-        ingress: PortId,
+        (ingress, verdict): (PortId, Verdict),
         now: Timestamp,
     ) -> Outcome {
-        let decision = self.bridge.decide(header, ingress, now);
-        self.tell(decision.learned, header.src, header.vlan, ingress);
-        match decision.verdict {
+        match verdict {
             Verdict::Forward(to) => {
                 let vlan = self.view(place).and_then(|(_, view)| view.vlan);
                 self.links.send(&self.ports, place, vlan, to);
@@ -125,6 +129,7 @@ impl Worker {
         let Some(station) = lock(shared, station) else {
             return Outcome::Dropped(DropReason::NoStation);
         };
+        let begun = self.tap.is_some().then(clock);
         let handling = {
             let Some((received, data)) = self.links.slot(place) else {
                 return Outcome::Dropped(DropReason::Runt);
@@ -137,6 +142,9 @@ impl Worker {
                 Side::Uplink => station.on_uplink(&mut view, &mut self.stage, now),
             }
         };
+        if let Some(begun) = begun {
+            self.station_time = clock().since(begun);
+        }
         match handling {
             Handling::ToUplink => match self.ports.uplink() {
                 Some(to) => {
@@ -173,7 +181,7 @@ impl Worker {
         self.cells.station_to_bridge.add(1);
     }
 
-    fn header_after(&mut self, place: Place, before: &Frame) -> Option<Frame> {
+    pub(super) fn header_after(&mut self, place: Place, before: &Frame) -> Option<Frame> {
         let (_, view) = self.view(place)?;
         let eth = Ethernet::parse(view.bytes)?;
         Some(Frame { dst: eth.dst(), src: eth.src(), vlan: VlanId::NONE, ..*before })
@@ -191,7 +199,15 @@ impl Worker {
         }
     }
 
-    pub(super) fn send_staged(&mut self, now: Timestamp) {
+    /// Sends what the station made. While a tap is set that waits until the tap has been shown the
+    /// frame it answers: `watched` does it then.
+    fn send_staged(&mut self, now: Timestamp) {
+        if self.tap.is_none() {
+            self.send_all_staged(now);
+        }
+    }
+
+    pub(super) fn send_all_staged(&mut self, now: Timestamp) {
         let mut out = Out {
             links: &mut self.links,
             bridge: &self.bridge,
@@ -203,92 +219,14 @@ impl Worker {
         self.stage.send(&mut out, now);
     }
 
-    /// The same as [`Self::process`], told to the tap with the bytes before and after.
-    fn watched<'s>(
-        &mut self,
-        place: Place,
-        shared: Option<&'s SharedStation>,
-        station: &mut Held<'s>,
-        at: Timestamp,
-    ) {
-        let Some(tap) = self.tap.clone() else { return };
-        let mut before = std::mem::take(&mut self.before);
-        before.clear();
-        let seen = self.view(place).map(|(received, view)| {
-            before.extend_from_slice(view.bytes);
-            (received, view.vnet(), view.vlan)
-        });
-        let begun = now();
-        let (ingress, outcome) = self.process(place, shared, station, at);
-        let spent = now().since(begun);
-        if let Some((received, vnet, vlan)) = seen {
-            let mut egress = std::mem::take(&mut self.egress);
-            let rewritten =
-                self.targets(place, &before, vnet, vlan, ingress, outcome, &mut egress, at);
-            let after = rewritten.then(|| self.view(place)).flatten();
-            tap.frame(&TapRecord {
-                taken: received.taken,
-                spent,
-                ingress,
-                vlan,
-                vnet,
-                before: &before,
-                wire_len: received.wire_len,
-                outcome,
-                egress: &egress,
-                after: after.map(|(_, view)| &*view.bytes),
-            });
-            egress.clear();
-            self.egress = egress;
-        }
-        self.before = before;
-    }
-
-    /// The ports a frame went to, worked out again for the tap; true where the station rewrote it.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of one frame")]
-    fn targets(
-        &mut self,
-        place: Place,
-        before: &[u8],
-        vnet: VnetHeader,
-        vlan: Option<VlanTag>,
-        ingress: Option<PortId>,
-        outcome: Outcome,
-        egress: &mut Vec<PortId>,
-        now: Timestamp,
-    ) -> bool {
-        let Some(header) = meta::read(vnet, before, vlan) else { return false };
-        match outcome {
-            Outcome::Forwarded(to) => egress.push(to),
-            Outcome::Flooded => {
-                egress.extend(self.bridge.flood_set(&header, ingress.unwrap_or(PortId::LOCAL)));
-            }
-            Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
-                egress.extend(self.ports.uplink());
-                return true;
-            }
-            Outcome::Station(Handling::ToBridge) | Outcome::Uplink(Handling::ToBridge) => {
-                let Some(after) = self.header_after(place, &header) else { return true };
-                match self.bridge.route(&after, PortId::LOCAL, now) {
-                    Verdict::Forward(to) => egress.push(to),
-                    Verdict::Flood => egress.extend(self.bridge.flood_set(&after, PortId::LOCAL)),
-                    Verdict::Local | Verdict::Drop(_) => {}
-                }
-                return true;
-            }
-            Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
-        }
-        false
-    }
-
-    fn view(&mut self, place: Place) -> Option<(Received, FrameMut<'_>)> {
+    pub(super) fn view(&mut self, place: Place) -> Option<(Received, FrameMut<'_>)> {
         let (received, data) = self.links.slot(place)?;
         Some((received, FrameMut::new(data, tag(received))?))
     }
 
-    fn stray(&self, reason: DropReason) -> (Option<PortId>, Outcome) {
+    fn stray(&self, reason: DropReason) -> Seen {
         self.cells.drops[reason.index()].add(1);
-        (None, Outcome::Dropped(reason))
+        Seen { ingress: None, outcome: Outcome::Dropped(reason), learned: None }
     }
 
     fn tell(&self, learned: Learned, mac: MacAddr, vlan: VlanId, port: PortId) {
@@ -301,6 +239,13 @@ impl Worker {
             self.cells.events_lost.add(1);
         }
     }
+}
+
+/// What became of a frame, and how.
+pub(super) struct Seen {
+    pub(super) ingress: Option<PortId>,
+    pub(super) outcome: Outcome,
+    pub(super) learned: Option<Learned>,
 }
 
 /// From which side a frame came to the station.

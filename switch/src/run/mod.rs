@@ -12,6 +12,7 @@ mod ports;
 mod running;
 mod stage;
 mod switch;
+mod watched;
 mod worker;
 
 pub use config::{Config, Error, Event};

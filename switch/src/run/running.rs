@@ -66,6 +66,7 @@ impl Running {
             tap: None,
             before: Vec::new(),
             egress: Vec::new(),
+            station_time: Duration::ZERO,
         };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))

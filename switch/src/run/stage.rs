@@ -49,7 +49,7 @@ impl Stage {
             rest = tail;
             let outcome =
                 if up { out.copy_up(vnet, frame) } else { out.copy_to_bridge(vnet, frame, now) };
-            out.show(vnet, frame, outcome);
+            out.show(vnet, frame, outcome, now);
         }
         self.bytes.clear();
     }
@@ -125,17 +125,24 @@ impl Out<'_> {
         }
     }
 
-    fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome) {
+    fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
         if let Some(tap) = self.tap {
+            let target = meta::read(vnet, frame, None)
+                .and_then(|header| self.bridge.fdb().entry(header.dst, header.vlan, now));
             tap.frame(&TapRecord {
                 taken: 0,
                 spent: Duration::ZERO,
+                station: Duration::ZERO,
                 ingress: Some(PortId::LOCAL),
                 vlan: None,
                 vnet,
                 before: frame,
                 wire_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
                 outcome,
+                learned: None,
+                source: None,
+                target,
+                note: None,
                 egress: self.egress,
                 after: None,
             });

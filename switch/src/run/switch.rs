@@ -198,16 +198,24 @@ impl Switch {
         self.sync()
     }
 
-    /// Where a frame would go, and what it would be flooded to: decided as for a real one, but
-    /// nothing is learned, counted or sent.
+    /// The bridge as it is now, over the same table: to ask what it would decide. Deciding by it
+    /// teaches the table; storm control starts anew.
     #[must_use]
-    pub fn preview(&self, frame: &Frame, ingress: PortId) -> (Verdict, Vec<PortId>) {
+    pub fn picture(&self) -> Bridge {
         let mut bridge = Bridge::new(self.bridge, Arc::clone(&self.fdb));
         for (id, port) in self.lock().iter() {
             if port.spec.role == PortRole::Bridged {
                 bridge.set_port(*id, port.state());
             }
         }
+        bridge
+    }
+
+    /// Where a frame would go, and what it would be flooded to: decided as for a real one, but
+    /// nothing is learned, counted or sent.
+    #[must_use]
+    pub fn preview(&self, frame: &Frame, ingress: PortId) -> (Verdict, Vec<PortId>) {
+        let bridge = self.picture();
         let now = Timestamp::from_nanos(sys::clock::now());
         let verdict = bridge.preview(frame, ingress, now);
         let egress = match verdict {

@@ -89,6 +89,8 @@ pub(super) struct Worker {
     /// For the tap: a frame's bytes as they came, the ports it went to.
     pub(super) before: Vec<u8>,
     pub(super) egress: Vec<PortId>,
+    /// For the tap: the station's time with the frame at hand.
+    pub(super) station_time: Duration,
 }
 
 pub(super) fn scratch() -> Box<[u8; SCRATCH]> {
@@ -199,7 +201,7 @@ impl Worker {
             let mut station = shared.lock().unwrap_or_else(PoisonError::into_inner);
             self.next_tick = station.tick(&mut self.stage, now);
             drop(station);
-            self.send_staged(now);
+            self.send_all_staged(now);
             self.links.flush(&self.ports, &self.cells);
         }
         if self.next_expiry <= now {

@@ -1,0 +1,125 @@
+//! One frame while a tap is set: the same way as without, and then told with all that is known of it.
+//!
+//! Called by `frame` instead of `process`. What is not needed to forward (ages in the table, times,
+//! the bytes as they came) is gathered here, so that without a tap none of it is.
+
+use std::any::Any;
+use std::time::Duration;
+
+use wire::Timestamp;
+
+use super::frame::Seen;
+use super::meta;
+use super::outbox::Place;
+use super::worker::{Held, Worker, now};
+use crate::core::{DropReason, FdbEntry, Frame, PortId, Verdict};
+use crate::station::{Handling, SharedStation};
+use crate::tap::{Outcome, TapRecord};
+
+impl Worker {
+    /// The same as `process`, told to the tap with the bytes before and after.
+    pub(super) fn watched<'s>(
+        &mut self,
+        place: Place,
+        shared: Option<&'s SharedStation>,
+        station: &mut Held<'s>,
+        at: Timestamp,
+    ) {
+        let Some(tap) = self.tap.clone() else { return };
+        let mut before = std::mem::take(&mut self.before);
+        before.clear();
+        let seen = self.view(place).map(|(received, view)| {
+            before.extend_from_slice(view.bytes);
+            (received, view.vnet(), view.vlan)
+        });
+        let header = seen.and_then(|(_, vnet, vlan)| meta::read(vnet, &before, vlan));
+        let source = header.and_then(|h| self.bridge.fdb().entry(h.src, h.vlan, at));
+        let mut target = header.and_then(|h| self.bridge.fdb().entry(h.dst, h.vlan, at));
+        self.station_time = Duration::ZERO;
+        let begun = now();
+        let Seen { ingress, outcome, learned } = self.process(place, shared, station, at);
+        let spent = now().since(begun);
+        if let Some((received, vnet, vlan)) = seen {
+            let mut egress = std::mem::take(&mut self.egress);
+            let came = Came { header, ingress, outcome };
+            let rewritten = self.targets(place, &came, &mut egress, &mut target, at);
+            let station_time = self.station_time;
+            let after = rewritten.then(|| self.view(place)).flatten();
+            tap.frame(&TapRecord {
+                taken: received.taken,
+                spent,
+                station: station_time,
+                ingress,
+                vlan,
+                vnet,
+                before: &before,
+                wire_len: received.wire_len,
+                outcome,
+                learned,
+                source,
+                target,
+                note: note(station, &came),
+                egress: &egress,
+                after: after.map(|(_, view)| &*view.bytes),
+            });
+            egress.clear();
+            self.egress = egress;
+        }
+        self.before = before;
+        // What the station answered, behind what it answers.
+        self.send_all_staged(at);
+    }
+
+    /// The ports a frame went to, worked out again for the tap; true where the station rewrote it.
+    fn targets(
+        &mut self,
+        place: Place,
+        came: &Came,
+        egress: &mut Vec<PortId>,
+        target: &mut Option<FdbEntry>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(header) = came.header else { return false };
+        match came.outcome {
+            Outcome::Forwarded(to) => egress.push(to),
+            Outcome::Flooded => {
+                let ingress = came.ingress.unwrap_or(PortId::LOCAL);
+                egress.extend(self.bridge.flood_set(&header, ingress));
+            }
+            Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
+                egress.extend(self.ports.uplink());
+                return true;
+            }
+            Outcome::Station(Handling::ToBridge) | Outcome::Uplink(Handling::ToBridge) => {
+                let Some(after) = self.header_after(place, &header) else { return true };
+                *target = self.bridge.fdb().entry(after.dst, after.vlan, now);
+                match self.bridge.route(&after, PortId::LOCAL, now) {
+                    Verdict::Forward(to) => egress.push(to),
+                    Verdict::Flood => egress.extend(self.bridge.flood_set(&after, PortId::LOCAL)),
+                    Verdict::Local | Verdict::Drop(_) => {}
+                }
+                return true;
+            }
+            Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
+        }
+        false
+    }
+}
+
+/// A frame that has been through.
+struct Came {
+    header: Option<Frame>,
+    ingress: Option<PortId>,
+    outcome: Outcome,
+}
+
+/// What the station says of the frame, if it was given it.
+fn note<'a>(station: &'a Held<'_>, came: &Came) -> Option<&'a dyn Any> {
+    let group = came.header.is_some_and(|header| header.dst.is_group());
+    let met = match came.outcome {
+        Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(DropReason::Station) => true,
+        Outcome::Flooded => group,
+        Outcome::Forwarded(_) | Outcome::Dropped(_) => false,
+    };
+    station.as_ref().filter(|_| met).and_then(|station| station.note())
+}
