@@ -3,6 +3,8 @@
 //! A worker of the switch holds the lock for a batch at most; `show` and the control thread look
 //! inside through [`GatewayStation::gateway`].
 
+use std::any::Any;
+
 use gateway::{Gateway, Output, Side, Verdict};
 use switch::{Handling, Outlet, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
@@ -67,6 +69,10 @@ impl Station for GatewayStation {
         now: Timestamp,
     ) -> Handling {
         handling(self.gateway.from_uplink(frame, &mut Out(out), now))
+    }
+
+    fn note(&self) -> Option<&dyn Any> {
+        self.gateway.note().map(|note| note as &dyn Any)
     }
 
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp> {
