@@ -5,7 +5,11 @@
 //! nanoseconds since 1970. Own code and not the `pcap-file` crate: its stable version is of 2022
 //! and its next has been a release candidate since; the six block layouts used fit on a page.
 
+mod reader;
+
 use std::borrow::Cow;
+
+pub use reader::{Block, Damaged, Reader, Stored};
 
 /// LINKTYPE_ETHERNET.
 const ETHERNET: u16 = 1;
