@@ -81,7 +81,7 @@ proptest! {
     ) {
         let mut config = Config { nat: NatConfig { kind, ..NatConfig::default() }, ..config() };
         config.uplink.as_mut().unwrap().shared = shared;
-        config.uplink.as_mut().unwrap().ports = 4001..=4009;
+        config.uplink.as_mut().unwrap().ports = 4000..=4009;
         let mut world = World::new(config);
         world.gateway.take_notes(true);
         let inside = Endpoint::new("10.100.0.20".parse().unwrap(), 4003);
