@@ -188,7 +188,8 @@ impl Gateway {
         Counters { nat: self.nat.counters, waited_in_vain, ..self.counters.clone() }
     }
 
-    /// Up to `limit` sessions from `cursor` on, and where to go on.
+    /// Up to `limit` sessions from `cursor` on, and where to go on; fewer where the table has
+    /// many free slots, so that one call is short however long the table.
     #[must_use]
     pub fn sessions(
         &self,
@@ -232,6 +233,18 @@ impl Gateway {
         side(Side::Lan).chain(side(Side::Uplink)).collect()
     }
 
+    /// Up to `limit` neighbours of one side, by address, from `from` on.
+    #[must_use]
+    pub fn neighbours_from(
+        &self,
+        side: Side,
+        from: Ipv4Addr,
+        limit: usize,
+        now: Timestamp,
+    ) -> Vec<NeighbourView> {
+        self.neighbours[side as usize].views_from(from, limit, now)
+    }
+
     /// The routes.
     #[must_use]
     pub fn routes(&self) -> Vec<RouteView> {
@@ -250,7 +263,13 @@ impl Gateway {
         self.routes.uplink
     }
 
-    /// Fetches the session events kept so far (none unless the configuration asks for them).
+    /// Keeps session events from now on, or none; what was kept is forgotten then.
+    pub fn keep_events(&mut self, on: bool) {
+        self.nat.events.keep(on);
+    }
+
+    /// Fetches the session events kept so far (none unless the configuration asks for them, or
+    /// [`Gateway::keep_events`]).
     pub fn drain_events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.nat.events.drain()
     }

@@ -267,6 +267,22 @@ impl Neighbours {
 
     /// Every entry, by address.
     pub(crate) fn views(&self, now: Timestamp) -> Vec<NeighbourView> {
+        self.views_from(Ipv4Addr::UNSPECIFIED, usize::MAX, now)
+    }
+
+    /// Up to `limit` entries, by address, from `from` on.
+    pub(crate) fn views_from(
+        &self,
+        from: Ipv4Addr,
+        limit: usize,
+        now: Timestamp,
+    ) -> Vec<NeighbourView> {
+        let mut found: Vec<_> = self.entries.iter().filter(|(a, _)| **a >= from).collect();
+        if limit < found.len() {
+            found.select_nth_unstable_by_key(limit, |(address, _)| **address);
+            found.truncate(limit);
+        }
+        found.sort_unstable_by_key(|(address, _)| **address);
         let view = |(address, e): (&Ipv4Addr, &Entry)| NeighbourView {
             address: *address,
             mac: e.mac,
@@ -280,9 +296,7 @@ impl Neighbours {
             },
             waiting: e.waiting.len(),
         };
-        let mut views: Vec<_> = self.entries.iter().map(view).collect();
-        views.sort_by_key(|v| v.address);
-        views
+        found.into_iter().map(view).collect()
     }
 
     fn begin(&mut self, address: Ipv4Addr, now: Timestamp) -> Resolution {

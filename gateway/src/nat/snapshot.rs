@@ -13,6 +13,9 @@ use super::Nat;
 use super::session::{Session, State};
 use crate::packet::{Endpoint, Protocol};
 
+/// Slots of the table looked at in one call.
+const SCAN: usize = 4096;
+
 /// A session as it was at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionView {
@@ -75,6 +78,20 @@ pub struct Event {
     pub remote: Endpoint,
     /// Opened, or why it was closed.
     pub kind: EventKind,
+    /// Where it stood.
+    pub state: State,
+    /// When it was opened, in seconds of the clock.
+    pub opened: u32,
+    /// When it would have ended, or will.
+    pub expires: Timestamp,
+    /// Packets from inside.
+    pub packets_out: u32,
+    /// Packets from outside.
+    pub packets_in: u32,
+    /// Bytes of IP from inside.
+    pub bytes_out: u64,
+    /// Bytes of IP from outside.
+    pub bytes_in: u64,
 }
 
 /// Opened, or why it was closed.
@@ -101,14 +118,29 @@ pub enum Closing {
 #[derive(Debug)]
 pub(crate) struct Events {
     queue: VecDeque<Event>,
+    on: bool,
     limit: usize,
     lost: u64,
 }
 
 impl Events {
     pub(crate) fn new(on: bool, limit: usize) -> Self {
-        let limit = if on { limit } else { 0 };
-        Self { queue: VecDeque::with_capacity(limit), limit, lost: 0 }
+        let mut events = Self { queue: VecDeque::new(), on: false, limit, lost: 0 };
+        events.keep(on);
+        events
+    }
+
+    /// Keeps events from now on, or none. The room is made here, not while frames flow.
+    pub(crate) fn keep(&mut self, on: bool) {
+        if self.on == on {
+            return;
+        }
+        self.on = on;
+        if on {
+            self.queue.reserve(self.limit);
+        } else {
+            self.queue = VecDeque::new();
+        }
     }
 
     pub(crate) fn lost(&self) -> u64 {
@@ -128,7 +160,7 @@ impl Events {
     }
 
     fn push(&mut self, protocol: Protocol, s: &Session, kind: EventKind) {
-        if self.limit == 0 {
+        if !self.on {
             return;
         }
         if self.queue.len() >= self.limit {
@@ -142,12 +174,20 @@ impl Events {
             outside_port: s.outside_port,
             remote,
             kind,
+            state: s.state,
+            opened: s.opened,
+            expires: s.expires,
+            packets_out: s.packets_out,
+            packets_in: s.packets_in,
+            bytes_out: s.bytes_out,
+            bytes_in: s.bytes_in,
         });
     }
 }
 
 impl Nat {
-    /// Up to `limit` living sessions from `cursor` on, and where to go on; None at the end.
+    /// Up to `limit` living sessions from `cursor` on, and where to go on; None at the end. Looks
+    /// at [`SCAN`] slots at most, for frames wait meanwhile.
     pub(crate) fn sessions(
         &self,
         cursor: Cursor,
@@ -155,15 +195,19 @@ impl Nat {
         now: Timestamp,
     ) -> (Vec<SessionView>, Option<Cursor>) {
         let mut views = Vec::new();
+        let mut looked = 0;
         let start = usize::try_from(cursor.0 >> 32).unwrap_or(usize::MAX);
         for (number, realm) in self.realms.iter().enumerate().skip(start) {
             let slot = if number == start { cursor.0 & 0xffff_ffff } else { 0 };
             let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-            for (id, session) in realm.table.from(slot).filter(|(_, s)| s.expires > now) {
-                if views.len() == limit {
+            for (id, session) in realm.table.slots(slot) {
+                if views.len() == limit || looked == SCAN {
                     return (views, Some(Cursor((number as u64) << 32 | u64::from(id))));
                 }
-                views.push(SessionView::of(realm.protocol, session, now));
+                looked += 1;
+                if session.state != State::Free && session.expires > now {
+                    views.push(SessionView::of(realm.protocol, session, now));
+                }
             }
         }
         (views, None)

@@ -149,8 +149,13 @@ impl Table {
 
     /// The living sessions from a slot on.
     pub(crate) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
-        let slots = (0u32..).zip(&self.sessions).skip(slot as usize);
-        slots.filter(|(_, s)| s.state != State::Free)
+        self.slots(slot).filter(|(_, s)| s.state != State::Free)
+    }
+
+    /// All slots from one on, free ones too.
+    pub(crate) fn slots(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
+        let rest = self.sessions.get(slot as usize..).unwrap_or_default();
+        (slot..).zip(rest)
     }
 
     /// Forgets everything.
