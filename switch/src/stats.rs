@@ -28,6 +28,7 @@ impl Cell {
 pub(crate) struct PortCells {
     pub(crate) rx_packets: Cell,
     pub(crate) rx_bytes: Cell,
+    pub(crate) rx_multicast: Cell,
     pub(crate) tx_packets: Cell,
     pub(crate) tx_bytes: Cell,
     pub(crate) tx_errors: Cell,
@@ -59,6 +60,8 @@ pub struct PortStats {
     pub rx_packets: u64,
     /// Their bytes.
     pub rx_bytes: u64,
+    /// Those of them to a group address.
+    pub rx_multicast: u64,
     /// Frames the kernel took for it.
     pub tx_packets: u64,
     /// Bytes queued for it.
@@ -73,6 +76,7 @@ impl PortStats {
     pub(crate) fn add(&mut self, cells: &PortCells) {
         self.rx_packets += cells.rx_packets.get();
         self.rx_bytes += cells.rx_bytes.get();
+        self.rx_multicast += cells.rx_multicast.get();
         self.tx_packets += cells.tx_packets.get();
         self.tx_bytes += cells.tx_bytes.get();
         self.tx_errors += cells.tx_errors.get();

@@ -86,6 +86,8 @@ pub enum Event {
         /// Where it is.
         to: PortId,
     },
+    /// So many addresses were forgotten because nothing was heard of them.
+    Aged(usize),
     /// A port was plugged in.
     Added(PortId),
     /// A port was unplugged.

@@ -54,6 +54,9 @@ impl Worker {
         if let Some(port) = self.ports.get(ingress) {
             port.cells.rx_packets.add(1);
             port.cells.rx_bytes.add(len as u64);
+            if header.as_ref().is_some_and(|header| header.dst.is_group()) {
+                port.cells.rx_multicast.add(1);
+            }
         }
         let mut learned = None;
         let outcome = match header {

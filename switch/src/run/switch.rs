@@ -226,6 +226,12 @@ impl Switch {
         (verdict, egress)
     }
 
+    /// How many threads forward.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Bytes of the rings shared with the kernel.
     #[must_use]
     pub fn ring_memory(&self) -> usize {

@@ -205,7 +205,10 @@ impl Worker {
             self.links.flush(&self.ports, &self.cells);
         }
         if self.next_expiry <= now {
-            self.bridge.fdb().expire(now);
+            let aged = self.bridge.fdb().expire(now);
+            if aged > 0 && self.events.try_send(Event::Aged(aged)).is_err() {
+                self.cells.events_lost.add(1);
+            }
             self.next_expiry = now + EXPIRY;
         }
         if self.next_count <= now {
