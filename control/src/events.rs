@@ -4,7 +4,7 @@
 //! [`EVENTS_KEPT`]. A listener that falls behind loses the oldest and is told how many, in a
 //! `missed` event at the place where they are missing. Telling never waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast;
 
@@ -14,9 +14,19 @@ use crate::api::{Event, EventKind};
 pub const EVENTS_KEPT: usize = 1024;
 
 /// The teller's end. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Events {
     ring: broadcast::Sender<Arc<Event>>,
+    bell: Arc<OnceLock<Bell>>,
+}
+
+/// Rung by each new listener.
+type Bell = Box<dyn Fn() + Send + Sync>;
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("listeners", &self.ring.receiver_count()).finish()
+    }
 }
 
 impl Default for Events {
@@ -29,7 +39,7 @@ impl Events {
     /// A broadcast nobody listens to yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { ring: broadcast::Sender::new(EVENTS_KEPT) }
+        Self { ring: broadcast::Sender::new(EVENTS_KEPT), bell: Arc::default() }
     }
 
     /// Tells all listeners. Without any, nothing is kept.
@@ -44,10 +54,20 @@ impl Events {
         self.ring.receiver_count() > 0
     }
 
+    /// Has `bell` called after each new listener has come and before its request is answered, so
+    /// that what happens after the answer is told. Once only; it must be quick.
+    pub fn on_listen(&self, bell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.bell.set(Box::new(bell));
+    }
+
     /// Listens, from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {
-        Listener { ring: self.ring.subscribe() }
+        let listener = Listener { ring: self.ring.subscribe() };
+        if let Some(ring) = self.bell.get() {
+            ring();
+        }
+        listener
     }
 }
 
@@ -82,8 +102,11 @@ mod tests {
     async fn a_slow_listener_is_told_how_many_it_missed() {
         let events = Events::new();
         assert!(!events.heard());
+        let (told, heard) = std::sync::mpsc::channel();
+        events.on_listen(move || told.send(()).unwrap());
         let mut slow = events.listen();
         assert!(events.heard());
+        heard.try_recv().unwrap();
         let told = EVENTS_KEPT as u64 + 300;
         for n in 0..told {
             events.tell(aged(n));
