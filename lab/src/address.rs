@@ -16,8 +16,8 @@ pub const PREFIX: u8 = 16;
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 1);
 /// The last node the pool has an address for.
 pub const LAST: u32 = 25 + 255 * 254;
-/// The LAN's network, as a number.
-const NETWORK: u32 = 10 << 24 | 100 << 16;
+/// The LAN's network.
+pub const NETWORK: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 0);
 
 /// Subnets of four addresses the pool has for a mesh's pairs.
 pub const MESH_SUBNETS: u32 = 1 << 14;
@@ -49,13 +49,21 @@ pub fn of_node(number: u32) -> Option<Ipv4Addr> {
             (1 + k / 254) << 8 | (1 + k % 254)
         }
     };
-    (number <= LAST).then(|| Ipv4Addr::from(NETWORK | host))
+    (number <= LAST).then(|| Ipv4Addr::from(NETWORK.to_bits() | host))
+}
+
+/// Whether a host of the LAN can have this address: in its network, and neither that nor the
+/// broadcast.
+#[must_use]
+pub fn is_host(address: Ipv4Addr) -> bool {
+    let host = address.to_bits() ^ NETWORK.to_bits();
+    (1..0xffff).contains(&host)
 }
 
 /// The two addresses of pair `number` of a mesh, from 0, in a subnet of prefix length 30.
 #[must_use]
 pub fn of_pair(number: u32) -> Option<[Ipv4Addr; 2]> {
-    let subnet = NETWORK | number << 2;
+    let subnet = NETWORK.to_bits() | number << 2;
     (number < MESH_SUBNETS).then(|| [Ipv4Addr::from(subnet | 1), Ipv4Addr::from(subnet | 2)])
 }
 

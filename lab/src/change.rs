@@ -1,6 +1,7 @@
 //! Nodes that come and go while the lab runs and traffic flows. Called through the control socket;
 //! one change at a time, under the state's lock.
 
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 
@@ -17,18 +18,27 @@ use crate::topology::{furnish, plug};
 const RESERVED: &str = "inet";
 
 impl Lab {
-    /// Plugs a new node in: the lowest number that is free, and `netN` unless it is given a name.
+    /// Plugs a new node in: the lowest number that is free, `netN` unless it is given a name, and
+    /// that number's address unless it is given one.
     ///
     /// # Errors
-    /// [`Error::NoSwitch`], [`Error::NodeExists`], [`Error::Usage`] for a name that cannot be or
-    /// a lab that is full; whatever the kernel refuses, and then nothing has changed.
-    pub fn add_node(&self, name: Option<&str>) -> Result<Node> {
+    /// [`Error::NoSwitch`], [`Error::NodeExists`], [`Error::AddressTaken`], [`Error::Usage`] for a
+    /// name or an address that cannot be or a lab that is full; whatever the kernel refuses, and
+    /// then nothing has changed.
+    pub fn add_node(&self, name: Option<&str>, address: Option<Ipv4Addr>) -> Result<Node> {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut guard = self.state();
         let state = &mut *guard;
+        if let Some(address) = address {
+            self.check_address(&state.nodes, address)?;
+        }
         let mut number = 1;
-        while state.nodes.iter().any(|held| held.node.number == number) {
+        // A number is free with its interfaces' names, and with its address where that counts.
+        while state.nodes.iter().any(|held| {
+            let meets = address.is_none() && has(held, address::of_node(number));
+            held.node.number == number || meets
+        }) {
             number += 1;
         }
         if number > MAX_NODES.min(address::LAST) {
@@ -44,7 +54,9 @@ impl Lab {
         let mut plan = Plan::new();
         let switch = plan.existing("the switch's namespace", state.next_index);
         let ns = plan.named(format!("{}{name}", self.config().prefix()));
-        let (node, peer) = plug(&mut plan, switch, ns, number, &name, self.config().mtu);
+        let address = address.or(address::of_node(number)).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let (node, peer) =
+            plug(&mut plan, (switch, ns), number, (&name, address), self.config().mtu);
         furnish(&mut plan, &node, peer);
         let mut recorder = Recorder { journal, stop: &AtomicBool::new(false), tell: &mut |_| {} };
         let mut applied = ns::apply(&plan, &self.directory, &[switch_ns.as_fd()], &mut recorder)?;
@@ -62,6 +74,24 @@ impl Lab {
         node_now.port = Some((id, port.name.clone()));
         state.nodes.push(Held { node: node_now.clone(), netns, index: Some(port.index) });
         Ok(node_now)
+    }
+
+    /// Says why a node cannot have `asked`.
+    fn check_address(&self, nodes: &[Held], asked: Ipv4Addr) -> Result<()> {
+        let lab = self.config().name.to_string();
+        if !address::is_host(asked) {
+            return Err(Error::Usage(format!(
+                "{asked} is no host's address in {}/{}",
+                address::NETWORK,
+                address::PREFIX
+            )));
+        }
+        let owner = match nodes.iter().find(|held| has(held, Some(asked))) {
+            Some(held) => held.node.name.clone(),
+            None if asked == address::GATEWAY => "the gateway".into(),
+            None => return Ok(()),
+        };
+        Err(Error::AddressTaken { lab, address: asked, owner })
     }
 
     /// Takes a node out: its port, its veth pair and its namespace's name.
@@ -92,4 +122,8 @@ impl Lab {
         removed?;
         struck
     }
+}
+
+fn has(held: &Held, address: Option<Ipv4Addr>) -> bool {
+    held.node.interfaces.iter().any(|interface| Some(interface.address) == address)
 }

@@ -99,6 +99,15 @@ pub enum Uplink {
     Sim,
 }
 
+impl fmt::Display for Uplink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Sim => "sim",
+        })
+    }
+}
+
 impl FromStr for Uplink {
     type Err = Error;
 

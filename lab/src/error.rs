@@ -1,6 +1,7 @@
 //! What can go wrong with a lab; one line each, with the mend.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// A failure of a lab.
@@ -41,6 +42,16 @@ pub enum Error {
         /// Its name.
         node: String,
     },
+    /// Another has the address.
+    #[error("{address} is {owner}'s in lab {lab}: choose another, or leave it out")]
+    AddressTaken {
+        /// The lab.
+        lab: String,
+        /// What was asked for.
+        address: Ipv4Addr,
+        /// Whose it is.
+        owner: String,
+    },
     /// The topology has no switch.
     #[error("{0} has no switch: nodes come and go only in the topology `switch`")]
     NoSwitch(String),
@@ -53,6 +64,9 @@ pub enum Error {
     /// The switch.
     #[error(transparent)]
     Switch(#[from] switch::Error),
+    /// The control socket.
+    #[error(transparent)]
+    Door(#[from] control::ServerError),
     /// A file of the lab, or a process.
     #[error("{what}")]
     Io {

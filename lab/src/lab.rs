@@ -19,6 +19,7 @@ use wire::MacAddr;
 use crate::address;
 use crate::clean;
 use crate::config::{LabConfig, Uplink};
+use crate::door::Open;
 use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
@@ -74,6 +75,7 @@ pub(crate) struct State {
     /// The next interface index in the switch's namespace.
     pub(crate) next_index: u32,
     links: Option<Links>,
+    pub(crate) door: Option<Open>,
     lock: Option<Lock>,
 }
 
@@ -130,6 +132,12 @@ impl Lab {
         match built {
             Ok(lab) => {
                 lab.state().lock = Some(lock);
+                let door = Open::of(&lab).inspect_err(|_| {
+                    for left in lab.stop() {
+                        tracing::warn!("{left}");
+                    }
+                })?;
+                lab.state().door = Some(door);
                 Ok(lab)
             }
             Err(error) => {
@@ -211,6 +219,7 @@ impl Lab {
                 journal,
                 next_index,
                 links: None,
+                door: None,
                 lock: None,
             }),
             config,
@@ -226,6 +235,9 @@ impl Lab {
     /// Undoes everything, going on after a failure. A second call finds nothing to do.
     pub fn stop(&self) -> Vec<Error> {
         let mut errors = Vec::new();
+        // Without the state's lock, for which those who end may wait.
+        let door = self.state().door.take();
+        drop(door);
         let links = self.state().links.take();
         drop(links);
         let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();

@@ -16,6 +16,7 @@
 //! | [`journal`] | what exists, written before it does |
 //! | [`lock`] | one lab of a name, and who holds it |
 //! | [`lab`] | the running lab |
+//! | `door` | the lab as its control socket shows it, and the event pump |
 //! | [`change`] | nodes that come and go while it runs |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
@@ -28,6 +29,7 @@ pub mod change;
 pub mod check;
 pub mod clean;
 pub mod config;
+mod door;
 mod error;
 pub mod ground;
 pub mod join;

@@ -179,7 +179,9 @@ fn switched(config: &LabConfig) -> Blueprint {
     // Veths first: their requests share one batch in the switch's namespace.
     let mut peers = Vec::new();
     for (number, ns) in (1..).zip(rooms) {
-        let (node, index) = plug(plan, switch, ns, number, &format!("net{number}"), config.mtu);
+        let name = format!("net{number}");
+        let address = address::of_node(number).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let (node, index) = plug(plan, (switch, ns), number, (&name, address), config.mtu);
         print.nodes.push(node);
         peers.push(index);
     }
@@ -221,13 +223,11 @@ fn quiet(plan: &mut Plan, switch: NsId) {
 /// The veth pair of node `number`, and the node; with the index of its interface.
 pub(crate) fn plug(
     plan: &mut Plan,
-    switch: NsId,
-    ns: NsId,
+    (switch, ns): (NsId, NsId),
     number: u32,
-    name: &str,
+    (name, address): (&str, Ipv4Addr),
     mtu: u32,
 ) -> (NodePlan, u32) {
-    let address = address::of_node(number).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let mac = address::mac(address);
     let (port, interface) = (format!("veth{number}"), format!("vethpeer{number}"));
     let options = VethOptions { mtu, mac_a: None, mac_b: Some(mac.0) };

@@ -30,6 +30,20 @@ fn no_two_nodes_share_an_address_and_none_has_the_gateways() {
 }
 
 #[test]
+fn hosts_are_in_the_network_and_neither_its_ends() {
+    for (address, yes) in [
+        ([10, 100, 0, 1], true),
+        ([10, 100, 255, 254], true),
+        ([10, 100, 0, 0], false),
+        ([10, 100, 255, 255], false),
+        ([10, 101, 0, 1], false),
+        ([8, 8, 8, 8], false),
+    ] {
+        assert_eq!(is_host(address.into()), yes, "{address:?}");
+    }
+}
+
+#[test]
 fn pairs_of_the_largest_mesh_fit_and_do_not_overlap() {
     let pairs = LARGEST_MESH * (LARGEST_MESH - 1) / 2;
     let all: HashSet<_> = (0..pairs).filter_map(of_pair).flatten().collect();

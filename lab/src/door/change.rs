@@ -1,0 +1,134 @@
+//! Changes asked for at the door: nodes in and out, ports published, tables flushed.
+
+use std::net::Ipv4Addr;
+
+use control::api::{
+    AddNode, Event, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published,
+};
+use control::{Door, DoorError};
+use gateway::{Endpoint, PublishError};
+use switch::{PortId, Switch};
+
+use super::router::{protocol, shown, theirs};
+use super::topology::node;
+use super::{Answer, LabDoor, now, refusal};
+use crate::error::Error;
+use crate::lab::{self, Lab};
+
+pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
+    let lab = door.lab()?;
+    let added = lab.add_node(ask.name.as_deref(), ask.address).map_err(|e| refusal(&e))?;
+    let up: Vec<PortId> = added.port.iter().map(|(id, _)| *id).collect();
+    node(&added, &up)
+        .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))
+}
+
+pub(super) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
+    let lab = door.lab()?;
+    let gone = named(&lab, name).and_then(|node| Some(node.interfaces.first()?.address));
+    lab.remove_node(name).map_err(|error| refusal(&error))?;
+    if let Some(address) = gone {
+        withdraw(door, &lab, address);
+    }
+    Ok(())
+}
+
+/// What was published for a host that is gone leads nowhere.
+fn withdraw(door: &LabDoor, lab: &Lab, address: Ipv4Addr) {
+    let withdrawn = lab.with_gateway(|gateway| {
+        let of_it = |published: &&gateway::Published| published.inside.address == address;
+        let list: Vec<_> = gateway.published().iter().filter(of_it).copied().collect();
+        list.into_iter().filter(|one| gateway.unpublish(one.protocol, one.port)).collect::<Vec<_>>()
+    });
+    for one in withdrawn.into_iter().flatten() {
+        tell(door, protocol(one.protocol), one.port, false);
+    }
+}
+
+fn tell(door: &LabDoor, protocol: Protocol, port: u16, published: bool) {
+    door.events().tell(Event::now(EventKind::Published { protocol, port, published }));
+}
+
+fn named(lab: &Lab, name: &str) -> Option<lab::Node> {
+    lab.nodes().into_iter().find(|node| node.name == name || node.file == name)
+}
+
+fn no_node(lab: &Lab, name: &str) -> DoorError {
+    let nodes: Vec<_> = lab.nodes().into_iter().map(|node| node.name).collect();
+    refusal(&Error::NoNode {
+        lab: lab.config().name.to_string(),
+        node: name.into(),
+        nodes: nodes.join(", "),
+    })
+}
+
+pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
+    let lab = door.lab()?;
+    let inside = named(&lab, &ask.node).and_then(|node| Some(node.interfaces.first()?.address));
+    let inside = inside.ok_or_else(|| no_node(&lab, &ask.node))?;
+    let wanted = gateway::Published {
+        protocol: theirs(ask.protocol),
+        address: ask.address,
+        port: ask.port,
+        inside: Endpoint::new(inside, ask.node_port),
+    };
+    if ask.node_port == 0 {
+        return Err(DoorError::Invalid(PublishError::NoPort.to_string()));
+    }
+    if lab.with_gateway(|gateway| gateway.uplink_address()) == Some(None) {
+        return Err(DoorError::Unsupported(format!(
+            "lab {} has no uplink a port could be published on",
+            lab.config().name
+        )));
+    }
+    let outcome = door.gateway(|gateway| gateway.publish(wanted))?;
+    outcome.map_err(|error| {
+        let line = error.to_string();
+        match error {
+            PublishError::Published(..) | PublishError::InUse(..) | PublishError::TooMany(_) => {
+                DoorError::Conflict(line)
+            }
+            _ => DoorError::Invalid(line),
+        }
+    })?;
+    tell(door, ask.protocol, ask.port, true);
+    Ok(shown(&wanted))
+}
+
+pub(super) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer<()> {
+    if !door.gateway(|gateway| gateway.unpublish(theirs(protocol), port))? {
+        let published = super::router::published(door)?;
+        let list: Vec<_> = published.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
+        let list = if list.is_empty() { "nothing".into() } else { list.join(", ") };
+        return Err(DoorError::NotFound(format!(
+            "{protocol} port {port} is not published; {list} is"
+        )));
+    }
+    tell(door, protocol, port, false);
+    Ok(())
+}
+
+pub(super) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
+    Ok(Flushed { flushed: door.gateway(|gateway| gateway.flush_nat(now()))? })
+}
+
+pub(super) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
+    let lab = door.lab()?;
+    let port = ask.port.as_deref().map(|name| port(door, &lab, name)).transpose()?;
+    let flushed = door.switch(|switch| switch.flush_fdb(port))?;
+    Ok(Flushed { flushed: flushed as u64 })
+}
+
+/// A port by its own name or its node's.
+fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
+    if let Some((id, _)) = named(lab, name).and_then(|node| node.port) {
+        return Ok(id);
+    }
+    let ports = door.switch(Switch::ports)?;
+    let found = ports.iter().find(|info| info.spec.name == name).map(|info| info.id);
+    found.ok_or_else(|| {
+        let names: Vec<_> = ports.iter().map(|info| info.spec.name.as_str()).collect();
+        let lab = &lab.config().name;
+        DoorError::NotFound(format!("lab {lab} has no port {name}; it has {}", names.join(", ")))
+    })
+}

@@ -1,0 +1,73 @@
+//! All that is counted, for the door.
+
+use std::collections::BTreeMap;
+
+use control::api::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
+use gateway::Gateway;
+use switch::{FdbConfig, Switch};
+
+use super::LabDoor;
+use super::bridge::by_reason;
+
+pub(super) fn counters(door: &LabDoor) -> Counters {
+    Counters { switch: door.switch(of_switch).ok(), gateway: of_gateway(door) }
+}
+
+fn of_switch(switch: &Switch) -> SwitchCounters {
+    let c = switch.counters();
+    SwitchCounters {
+        received: c.received,
+        forwarded: c.forwarded,
+        flooded: c.flooded,
+        local: c.local,
+        uplink: c.uplink,
+        drops: by_reason(&c.drops),
+        send_errors: c.send_errors,
+        station_to_bridge: c.station_to_bridge,
+        station_to_uplink: c.station_to_uplink,
+        station_lost: c.station_lost,
+        events_lost: c.events_lost,
+        ring_packets: c.ring_packets,
+        ring_drops: c.ring_drops,
+        fdb_entries: switch.table().len() as u64,
+        fdb_limit: FdbConfig::default().max_entries as u64,
+        workers: switch.workers() as u64,
+    }
+}
+
+fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
+    // Copied under the lock, named outside it.
+    let look = |gateway: &mut Gateway| (gateway.counters(), gateway.nat_usage());
+    let (c, usage) = door.gateway(look).ok()?;
+    let consumed = [
+        (gateway::Consumed::Arp, c.arp),
+        (gateway::Consumed::Queued, c.queued),
+        (gateway::Consumed::Held, c.held),
+        (gateway::Consumed::Fragmented, c.fragmented),
+    ];
+    let usage = usage.into_iter().map(|(protocol, sessions, mappings)| {
+        let usage = NatUsage { sessions: sessions.into(), mappings: mappings as u64 };
+        (protocol.as_str().to_owned(), usage)
+    });
+    let drops = c.drops_by_reason().map(|(reason, count)| (reason.as_str().to_owned(), count));
+    Some(GatewayCounters {
+        lan_in: c.lan_in,
+        uplink_in: c.uplink_in,
+        to_lan: c.to_lan,
+        to_uplink: c.to_uplink,
+        consumed: consumed.into_iter().map(|(how, n)| (how.as_str().to_owned(), n)).collect(),
+        drops: drops.collect::<BTreeMap<_, _>>(),
+        extra: c.extra,
+        icmp_errors: c.icmp_errors,
+        icmp_limited: c.icmp_limited,
+        icmp_translated: c.icmp_translated,
+        echo_replies: c.echo_replies,
+        nat: NatCounters {
+            opened: c.nat.opened,
+            expired: c.nat.expired,
+            flushed: c.nat.flushed,
+            events_lost: c.nat.events_lost,
+            usage: usage.collect(),
+        },
+    })
+}

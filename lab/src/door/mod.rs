@@ -1,0 +1,204 @@
+//! The running lab behind its control door: one [`Door`] over the switch, the gateway and the
+//! nodes, the server on the lab's socket, and the pump that tells events.
+//!
+//! Opened by [`Lab::start`] when all is built, closed first of all by [`Lab::stop`]. It holds the
+//! lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
+//! worker may wait, is held for a page at most.
+//!
+//! | file | what |
+//! |---|---|
+//! | `topology` | nodes, gateway, uplink |
+//! | `bridge` | ports and addresses |
+//! | `router` | neighbours, sessions, routes, published ports |
+//! | `counters` | all that is counted |
+//! | `change` | nodes in and out, ports published, tables flushed |
+//! | `rates` | how busy ports are, from two samples: pure |
+//! | `tell` | the switch's and the gateway's events in the door's words: pure |
+//! | `pump` | the thread that samples and tells |
+
+mod bridge;
+mod change;
+mod counters;
+mod pump;
+mod rates;
+mod router;
+mod tell;
+mod topology;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use control::api::{
+    AddNode, Counters, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page, PageQuery, Port,
+    Protocol, Publish, Published, Route, Session, Topology,
+};
+use control::{Door, DoorError, Events, Limits, Server};
+use gateway::Gateway;
+use switch::Switch;
+use wire::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::lab::Lab;
+use pump::Pump;
+use rates::Sampler;
+
+/// The open door; dropping it closes it.
+pub(crate) struct Open {
+    // In the order they end: nobody comes in any more, then nothing is told any more.
+    _server: Server,
+    _pump: Pump,
+    door: Arc<LabDoor>,
+}
+
+/// What the server asks.
+pub(crate) struct LabDoor {
+    lab: Weak<Lab>,
+    events: Events,
+    rates: Mutex<Sampler>,
+    started: Timestamp,
+}
+
+/// The clock of the data path, read for a snapshot.
+fn now() -> Timestamp {
+    Timestamp::from_nanos(sys::clock::now())
+}
+
+impl Open {
+    /// Opens the door of `lab` at its ground's socket.
+    ///
+    /// # Errors
+    /// [`Error::Door`] when the socket cannot be had.
+    pub(crate) fn of(lab: &Arc<Lab>) -> Result<Self> {
+        let events = Events::new();
+        let door = Arc::new(LabDoor {
+            lab: Arc::downgrade(lab),
+            events: events.clone(),
+            rates: Mutex::default(),
+            started: now(),
+        });
+        let pump = Pump::start(lab, &door)?;
+        let path = lab.ground().socket(&lab.config().name);
+        let asked: Arc<dyn Door> = Arc::<LabDoor>::clone(&door);
+        let server = Server::start(&path, asked, Limits::default())?;
+        Ok(Self { _server: server, _pump: pump, door })
+    }
+}
+
+impl Lab {
+    /// The lab as its control door shows it; None before it is open and once it is closed.
+    #[must_use]
+    pub fn door(&self) -> Option<Arc<dyn Door>> {
+        let door = Arc::clone(&self.state().door.as_ref()?.door);
+        Some(door)
+    }
+}
+
+impl LabDoor {
+    fn lab(&self) -> std::result::Result<Arc<Lab>, DoorError> {
+        self.lab.upgrade().ok_or_else(|| DoorError::Failed("the lab is ending".into()))
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Sampler> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn switch<T>(&self, look: impl FnOnce(&Switch) -> T) -> std::result::Result<T, DoorError> {
+        let lab = self.lab()?;
+        lab.with_switch(look).ok_or_else(|| without(&lab, "switch"))
+    }
+
+    fn gateway<T>(
+        &self,
+        look: impl FnOnce(&mut Gateway) -> T,
+    ) -> std::result::Result<T, DoorError> {
+        let lab = self.lab()?;
+        lab.with_gateway(look).ok_or_else(|| without(&lab, "gateway"))
+    }
+}
+
+fn without(lab: &Lab, part: &str) -> DoorError {
+    let (name, topology) = (&lab.config().name, lab.config().topology);
+    DoorError::Unsupported(format!(
+        "lab {name} is a {topology} and has no {part}: the topology `switch` has one"
+    ))
+}
+
+/// A failure of the lab in the door's words, with what caused it.
+fn refusal(error: &Error) -> DoorError {
+    let mut line = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    match error {
+        Error::Usage(_) => DoorError::Invalid(line),
+        Error::NoNode { .. } => DoorError::NotFound(line),
+        Error::NodeExists { .. } | Error::AddressTaken { .. } => DoorError::Conflict(line),
+        Error::NoSwitch(_) => DoorError::Unsupported(line),
+        _ => DoorError::Failed(line),
+    }
+}
+
+type Answer<T> = std::result::Result<T, DoorError>;
+
+impl Door for LabDoor {
+    fn topology(&self) -> Topology {
+        topology::topology(self)
+    }
+
+    fn ports(&self, page: &PageQuery) -> Answer<Page<Port>> {
+        bridge::ports(self, page)
+    }
+
+    fn fdb(&self, page: &PageQuery, statistics: bool) -> Answer<Page<FdbEntry>> {
+        bridge::fdb(self, page, statistics)
+    }
+
+    fn neighbours(&self, page: &PageQuery) -> Answer<Page<Neighbour>> {
+        router::neighbours(self, page)
+    }
+
+    fn sessions(&self, page: &PageQuery) -> Answer<Page<Session>> {
+        router::sessions(self, page)
+    }
+
+    fn routes(&self) -> Answer<Vec<Route>> {
+        router::routes(self)
+    }
+
+    fn counters(&self) -> Counters {
+        counters::counters(self)
+    }
+
+    fn published(&self) -> Answer<Vec<Published>> {
+        router::published(self)
+    }
+
+    fn publish(&self, ask: &Publish) -> Answer<Published> {
+        change::publish(self, ask)
+    }
+
+    fn unpublish(&self, protocol: Protocol, port: u16) -> Answer<()> {
+        change::unpublish(self, protocol, port)
+    }
+
+    fn add_node(&self, ask: &AddNode) -> Answer<Node> {
+        change::add_node(self, ask)
+    }
+
+    fn remove_node(&self, name: &str) -> Answer<()> {
+        change::remove_node(self, name)
+    }
+
+    fn flush_nat(&self) -> Answer<Flushed> {
+        change::flush_nat(self)
+    }
+
+    fn flush_fdb(&self, ask: &FlushFdb) -> Answer<Flushed> {
+        change::flush_fdb(self, ask)
+    }
+
+    fn events(&self) -> &Events {
+        &self.events
+    }
+}

@@ -1,0 +1,201 @@
+//! The event pump: a thread that turns what happened into the door's events while somebody
+//! listens, and samples ports once a second always.
+//!
+//! Bounded on all sides: it takes at most [`BURST`] of the switch's events and a queue of the
+//! gateway's each [`BEAT`]; what does not fit is lost where it arose, counted there, and told here
+//! as `missed`. The gateway keeps session events only while somebody listens, so that opening a
+//! session costs nothing otherwise. The thread ends with the lab, which it holds weakly.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use control::Door;
+use control::api::{Event, EventKind};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use wire::Timestamp;
+
+use super::tell::{self, Drops, Names};
+use super::{LabDoor, now};
+use crate::error::{Doing, Result};
+use crate::lab::Lab;
+
+/// How often events are fetched while somebody listens.
+const BEAT: Duration = Duration::from_millis(50);
+/// Most events of the switch told in one beat: 20,000 a second.
+const BURST: usize = 1000;
+/// How often ports are sampled and drops summed up.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The running pump; dropping it ends the thread.
+pub(super) struct Pump {
+    wake: Sender<Wake>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Wake {
+    Heard,
+    Stop,
+}
+
+impl Pump {
+    /// Starts the thread, which tells what happens in `lab` through `door`.
+    pub(super) fn start(lab: &Arc<Lab>, door: &Arc<LabDoor>) -> Result<Self> {
+        let (wake, woken) = bounded(1);
+        let (bell, listening) = (wake.clone(), Arc::downgrade(door));
+        door.events().on_listen(move || {
+            if let Some(door) = listening.upgrade() {
+                keep(&door);
+            }
+            // Where the channel is full the thread wakes anyway.
+            let _ = bell.try_send(Wake::Heard);
+        });
+        let teller = Teller {
+            lab: Arc::downgrade(lab),
+            door: Arc::downgrade(door),
+            switch: lab.with_switch(switch::Switch::events),
+            names: Names::default(),
+            drops: None,
+            lost: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("events".into())
+            .spawn(move || run(teller, &woken))
+            .doing(|| "starting a thread".into())?;
+        Ok(Self { wake, thread: Some(thread) })
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        // It takes what is in the channel soon, so this waits for no more than a beat's work.
+        let _ = self.wake.send(Wake::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Has the gateway keep session events exactly while somebody listens: decided under its lock, so
+/// that a listener who comes meanwhile is not forgotten.
+fn keep(door: &LabDoor) {
+    let _ = door.gateway(|gateway| gateway.keep_events(door.events().heard()));
+}
+
+fn run(mut teller: Teller, woken: &Receiver<Wake>) {
+    let mut heard = false;
+    let mut second = now() + SECOND;
+    loop {
+        let until = second.since(now());
+        match woken.recv_timeout(if heard { BEAT.min(until) } else { until }) {
+            Ok(Wake::Stop) | Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+            Ok(Wake::Heard) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+        }
+        let (Some(lab), Some(door)) = (teller.lab.upgrade(), teller.door.upgrade()) else { return };
+        let listened = door.events().heard();
+        if listened {
+            teller.tell(&lab, &door, heard);
+        } else {
+            teller.forget();
+            if heard {
+                keep(&door);
+            }
+        }
+        heard = listened;
+        let now = now();
+        if second <= now {
+            second = now + SECOND;
+            teller.second(&lab, &door, heard, now);
+        }
+    }
+}
+
+struct Teller {
+    lab: Weak<Lab>,
+    door: Weak<LabDoor>,
+    switch: Option<Receiver<switch::Event>>,
+    names: Names,
+    drops: Option<Drops>,
+    /// Events lost at their source so far.
+    lost: Option<u64>,
+}
+
+impl Teller {
+    /// Nobody listens: what has happened is of no use any more.
+    fn forget(&mut self) {
+        if let Some(events) = &self.switch {
+            // No more than the queue holds, however fast it fills.
+            events.try_iter().take(events.capacity().unwrap_or(BURST)).for_each(drop);
+        }
+        self.lost = None;
+    }
+
+    fn tell(&mut self, lab: &Lab, door: &LabDoor, before: bool) {
+        let lost = lost(lab);
+        let missed = lost.saturating_sub(self.lost.unwrap_or(lost));
+        self.lost = Some(lost);
+        if missed > 0 {
+            door.events().tell(Event::now(EventKind::Missed { count: missed }));
+        }
+        self.tell_switch(lab, door, before);
+        tell_sessions(lab, door, now());
+    }
+
+    fn tell_switch(&mut self, lab: &Lab, door: &LabDoor, before: bool) {
+        let Some(events) = self.switch.clone() else { return };
+        // Names are looked up once a beat at most: a flood of strange events must not cost more.
+        let mut looked = false;
+        if !before {
+            self.look(lab);
+        }
+        for event in events.try_iter().take(BURST) {
+            if !looked && !self.names.cover(&event) {
+                self.look(lab);
+                looked = true;
+            }
+            door.events().tell(Event::now(self.names.tell(&event)));
+        }
+    }
+
+    fn look(&mut self, lab: &Lab) {
+        if let Some(ports) = lab.with_switch(switch::Switch::ports) {
+            self.names.learn(&ports);
+        }
+    }
+
+    /// A second has passed.
+    fn second(&mut self, lab: &Lab, door: &LabDoor, heard: bool, now: Timestamp) {
+        if let Some(ports) = lab.with_switch(switch::Switch::ports) {
+            door.rates().sample(&ports, now);
+        }
+        let switch = lab.with_switch(switch::Switch::counters);
+        let gateway = lab.with_gateway(|gateway| gateway.counters());
+        let drops = tell::drops(switch.as_ref(), gateway.as_ref());
+        if let Some(before) = self.drops.as_ref().filter(|_| heard) {
+            for kind in tell::dropped(before, &drops) {
+                door.events().tell(Event::now(kind));
+            }
+        }
+        self.drops = Some(drops);
+    }
+}
+
+fn tell_sessions(lab: &Lab, door: &LabDoor, now: Timestamp) {
+    // Fetched under the lock, told outside it.
+    let fetched = lab.with_gateway(|gateway| {
+        let own = gateway.uplink_address().map_or(Ipv4Addr::UNSPECIFIED, |own| own.address);
+        (gateway.drain_events().collect::<Vec<_>>(), own)
+    });
+    let Some((events, own)) = fetched else { return };
+    for event in &events {
+        door.events().tell(Event::now(tell::session(event, own, now)));
+    }
+}
+
+fn lost(lab: &Lab) -> u64 {
+    let switch = lab.with_switch(|switch| switch.counters().events_lost).unwrap_or(0);
+    switch + lab.with_gateway(|gateway| gateway.counters().nat.events_lost).unwrap_or(0)
+}

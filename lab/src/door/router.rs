@@ -1,0 +1,156 @@
+//! What the gateway knows, for the door: page by page, for workers wait meanwhile.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use control::api::{Neighbour, Page, PageQuery, Protocol, Published, Route, Session};
+use gateway::{Cursor, NeighbourView, RouteView, SessionView, Side};
+use wire::Timestamp;
+
+use super::{Answer, LabDoor, now};
+
+pub(super) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighbour>> {
+    // The cursor: the side, then the address.
+    let from = page.cursor.unwrap_or(0);
+    let limit = page.limit();
+    let now = now();
+    let mut found: Vec<(u64, Neighbour)> = Vec::new();
+    for (side, name, base) in [(Side::Lan, "lan", 0), (Side::Uplink, "uplink", 1 << 32)] {
+        let Some(first) = from.max(base).checked_sub(base).and_then(|at| u32::try_from(at).ok())
+        else {
+            continue;
+        };
+        // One more than is shown, which says where the next page starts.
+        let wanted = (limit + 1).saturating_sub(found.len());
+        let views = door
+            .gateway(|gateway| gateway.neighbours_from(side, Ipv4Addr::from(first), wanted, now))?;
+        let row =
+            |view: NeighbourView| (base + u64::from(view.address.to_bits()), told(view, name));
+        found.extend(views.into_iter().map(row));
+    }
+    let next = found.get(limit).map(|(key, _)| *key);
+    found.truncate(limit);
+    Ok(Page { items: found.into_iter().map(|(_, row)| row).collect(), next })
+}
+
+fn told(view: NeighbourView, side: &str) -> Neighbour {
+    let state = match view.state {
+        "probing" => "PROBE".into(),
+        other => other.to_ascii_uppercase(),
+    };
+    Neighbour {
+        dst: view.address,
+        dev: side.into(),
+        lladdr: view.mac.map(|mac| mac.to_string()),
+        state: vec![state],
+        age: view.age.as_secs(),
+        waiting: view.waiting as u64,
+    }
+}
+
+pub(super) fn sessions(door: &LabDoor, page: &PageQuery) -> Answer<Page<Session>> {
+    let now = now();
+    let mut cursor = Cursor(page.cursor.unwrap_or(0));
+    let mut items = Vec::new();
+    // The lock is let go between two looks; the table has an end, so this does too.
+    loop {
+        let limit = page.limit() - items.len();
+        let (views, next, own) = door.gateway(|gateway| {
+            let (views, next) = gateway.sessions(cursor, limit, now);
+            (views, next, gateway.uplink_address())
+        })?;
+        let own = own.map_or(Ipv4Addr::UNSPECIFIED, |own| own.address);
+        items.extend(views.iter().map(|view| session(view, own)));
+        match next {
+            Some(next) if items.len() < page.limit() => cursor = next,
+            next => return Ok(Page { items, next: next.map(|next| next.0) }),
+        }
+    }
+}
+
+fn session(view: &SessionView, own: Ipv4Addr) -> Session {
+    Session {
+        protocol: protocol(view.protocol),
+        inside: socket(view.inside),
+        outside: SocketAddrV4::new(own, view.outside_port),
+        remote: socket(view.remote),
+        state: view.state.as_str().into(),
+        age: view.age.as_secs(),
+        expires: view.remaining.as_secs(),
+        packets_out: view.packets_out.into(),
+        packets_in: view.packets_in.into(),
+        bytes_out: view.bytes_out,
+        bytes_in: view.bytes_in,
+    }
+}
+
+/// The session an event is about, as it was then.
+pub(super) fn session_of(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> Session {
+    Session {
+        protocol: protocol(event.protocol),
+        inside: socket(event.inside),
+        outside: SocketAddrV4::new(own, event.outside_port),
+        remote: socket(event.remote),
+        state: event.state.as_str().into(),
+        age: now.as_secs().saturating_sub(event.opened.into()),
+        expires: event.expires.since(now).as_secs(),
+        packets_out: event.packets_out.into(),
+        packets_in: event.packets_in.into(),
+        bytes_out: event.bytes_out,
+        bytes_in: event.bytes_in,
+    }
+}
+
+fn socket(endpoint: gateway::Endpoint) -> SocketAddrV4 {
+    SocketAddrV4::new(endpoint.address, endpoint.port)
+}
+
+/// The gateway's protocol in the door's words.
+pub(super) fn protocol(protocol: gateway::Protocol) -> Protocol {
+    match protocol {
+        gateway::Protocol::Tcp => Protocol::Tcp,
+        gateway::Protocol::Udp => Protocol::Udp,
+        gateway::Protocol::Icmp => Protocol::Icmp,
+    }
+}
+
+/// The other way around.
+pub(super) fn theirs(protocol: Protocol) -> gateway::Protocol {
+    match protocol {
+        Protocol::Tcp => gateway::Protocol::Tcp,
+        Protocol::Udp => gateway::Protocol::Udp,
+        Protocol::Icmp => gateway::Protocol::Icmp,
+    }
+}
+
+pub(super) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
+    let lan = crate::address::GATEWAY;
+    let (views, uplink) = door.gateway(|gateway| (gateway.routes(), gateway.uplink_address()))?;
+    let row = |view: RouteView| Route {
+        dst: match view.prefix_len {
+            0 => "default".into(),
+            length => format!("{}/{length}", view.prefix),
+        },
+        gateway: view.via,
+        dev: view.side.to_string(),
+        prefsrc: match view.side {
+            Side::Lan => Some(lan),
+            Side::Uplink => uplink.map(|own| own.address),
+        },
+        flags: Vec::new(),
+    };
+    Ok(views.into_iter().map(row).collect())
+}
+
+pub(super) fn published(door: &LabDoor) -> Answer<Vec<Published>> {
+    let list = door.gateway(|gateway| gateway.published().to_vec())?;
+    Ok(list.iter().map(shown).collect())
+}
+
+pub(super) fn shown(published: &gateway::Published) -> Published {
+    Published {
+        protocol: protocol(published.protocol),
+        address: published.address,
+        port: published.port,
+        inside: socket(published.inside),
+    }
+}

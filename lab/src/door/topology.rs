@@ -1,0 +1,80 @@
+//! What the lab is made of, for the door. Once the lab is ending there is nothing left to name.
+
+use control::api::{Host, Node, Topology, TopologyKind, Uplink};
+
+use super::{LabDoor, now};
+use crate::address;
+use crate::config;
+use crate::lab::{self, Lab};
+
+pub(super) fn topology(door: &LabDoor) -> Topology {
+    let uptime = now().since(door.started).as_secs();
+    let mut topology = Topology {
+        lab: String::new(),
+        kind: TopologyKind::Switch,
+        pid: std::process::id(),
+        uptime,
+        nodes: Vec::new(),
+        gateway: None,
+        uplink: None,
+        host_changes: Vec::new(),
+    };
+    let Ok(lab) = door.lab() else { return topology };
+    topology.lab = lab.config().name.to_string();
+    topology.kind = kind(lab.config().topology);
+    let up = up(&lab);
+    topology.nodes = lab.nodes().iter().filter_map(|held| node(held, &up)).collect();
+    topology.gateway = lab.with_gateway(|_| Host {
+        address: address::GATEWAY,
+        prefix_len: address::PREFIX,
+        mac: address::mac(address::GATEWAY).to_string(),
+    });
+    topology.uplink = uplink(&lab);
+    topology
+}
+
+fn kind(topology: config::Topology) -> TopologyKind {
+    match topology {
+        config::Topology::Pair => TopologyKind::Pair,
+        config::Topology::Mesh => TopologyKind::Mesh,
+        config::Topology::Switch => TopologyKind::Switch,
+    }
+}
+
+/// The ports whose link is up.
+fn up(lab: &Lab) -> Vec<switch::PortId> {
+    let up = |switch: &switch::Switch| {
+        switch.ports().into_iter().filter(|port| port.up).map(|port| port.id).collect()
+    };
+    lab.with_switch(up).unwrap_or_default()
+}
+
+/// A node by its first interface; of a mesh's node the others go unnamed.
+pub(super) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
+    let interface = held.interfaces.first()?;
+    Some(Node {
+        name: held.name.clone(),
+        namespace: held.file.clone(),
+        ifname: interface.name.clone(),
+        port: held.port.as_ref().map(|(_, name)| name.clone()),
+        address: interface.address,
+        prefix_len: interface.prefix,
+        mac: Some(interface.mac.to_string()),
+        up: held.port.as_ref().is_none_or(|(id, _)| up.contains(id)),
+    })
+}
+
+fn uplink(lab: &Lab) -> Option<Uplink> {
+    let own = lab.with_gateway(|gateway| gateway.uplink_address())??;
+    let answers = match lab.config().uplink {
+        config::Uplink::Sim => address::SIM_HOSTS.to_vec(),
+        _ => Vec::new(),
+    };
+    Some(Uplink {
+        name: lab.config().uplink.to_string(),
+        address: own.address,
+        prefix_len: own.prefix_len,
+        next_hop: own.next_hop,
+        answers,
+    })
+}
