@@ -200,7 +200,7 @@ impl Nat {
         for (number, realm) in self.realms.iter().enumerate().skip(start) {
             let slot = if number == start { cursor.0 & 0xffff_ffff } else { 0 };
             let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-            for (id, session) in realm.table.slots(slot) {
+            for (id, session) in realm.table.all_from(slot) {
                 if views.len() == limit || looked == SCAN {
                     return (views, Some(Cursor((number as u64) << 32 | u64::from(id))));
                 }

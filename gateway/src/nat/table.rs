@@ -149,11 +149,11 @@ impl Table {
 
     /// The living sessions from a slot on.
     pub(crate) fn from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
-        self.slots(slot).filter(|(_, s)| s.state != State::Free)
+        self.all_from(slot).filter(|(_, s)| s.state != State::Free)
     }
 
     /// All slots from one on, free ones too.
-    pub(crate) fn slots(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
+    pub(crate) fn all_from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
         let rest = self.sessions.get(slot as usize..).unwrap_or_default();
         (slot..).zip(rest)
     }
