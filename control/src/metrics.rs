@@ -173,7 +173,11 @@ impl Families {
         self.counter("gateway_icmp_translated", help, one(c.icmp_translated));
         self.counter("gateway_echo_replies", "Echo requests answered", one(c.echo_replies));
         self.counter("nat_opened_sessions", "NAT sessions opened", one(c.nat.opened));
-        let closed = [("expired", c.nat.expired), ("flushed", c.nat.flushed)];
+        let closed = [
+            ("expired", c.nat.expired),
+            ("flushed", c.nat.flushed),
+            ("displaced", c.nat.displaced),
+        ];
         self.counter("nat_closed_sessions", "NAT sessions ended", by("reason", closed));
         let usage = |count: fn(&crate::api::NatUsage) -> u64| {
             let each = c.nat.usage.iter();

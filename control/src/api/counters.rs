@@ -94,6 +94,8 @@ pub struct NatCounters {
     pub expired: u64,
     /// Sessions forgotten by a flush or a change of the uplink's address.
     pub flushed: u64,
+    /// Sessions opened from outside that the inside had not taken up, and that gave way to others.
+    pub displaced: u64,
     /// Events nobody fetched in time.
     pub events_lost: u64,
     /// How full the tables are, by protocol.

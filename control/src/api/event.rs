@@ -85,7 +85,7 @@ pub enum EventKind {
     SessionClosed {
         /// The session.
         session: Box<Session>,
-        /// Why: `expired` or `flushed`.
+        /// Why: `expired`, `flushed`, or `displaced` by another that needed its place.
         reason: String,
     },
     /// Frames were dropped during the last second.

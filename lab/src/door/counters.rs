@@ -66,6 +66,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
             opened: c.nat.opened,
             expired: c.nat.expired,
             flushed: c.nat.flushed,
+            displaced: c.nat.displaced,
             events_lost: c.nat.events_lost,
             usage: usage.collect(),
         },

@@ -67,6 +67,7 @@ pub(super) fn session(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> 
             reason: match why {
                 gateway::Closing::Expired => "expired",
                 gateway::Closing::Flushed => "flushed",
+                gateway::Closing::Displaced => "displaced",
             }
             .into(),
         },
