@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use wire::icmp::{self, unreachable};
 use wire::ipv4::{self, protocol};
 use wire::tcp::End;
-use wire::{FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
+use wire::{FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::{Arrival, Gateway};
 use crate::output::Output;
@@ -20,6 +20,10 @@ use crate::verdict::Side;
 
 /// Bytes of the offending packet in an error: the whole error stays within 576 (RFC 1812 4.3.2.3).
 const QUOTE: usize = 576 - ipv4::HEADER_LEN - icmp::HEADER_LEN;
+
+/// Precedence 6 in the type of service, and what of it is the service asked for (RFC 791).
+const CONTROL: u8 = 0xc0;
+const SERVICE: u8 = 0x1e;
 
 /// What an error says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,11 @@ fn build(
     let mut header = [0; ipv4::HEADER_LEN];
     let total = u16::try_from(length).unwrap_or(576);
     ipv4::write_header(&mut header, ends, protocol::ICMP, crate::local::TTL, total);
+    // RFC 1812 4.3.2.5: the precedence of internetwork control, the service of what it is about.
+    header[1] = CONTROL | quote.get(1).map_or(0, |tos| tos & SERVICE);
+    if let Ok(mut ip) = Ipv4::parse_quoted(&mut header[..]) {
+        ip.fill_checksum();
+    }
     buffer.extend(header);
     let [high, low] = mtu.to_be_bytes();
     buffer.extend([message_type, code, 0, 0, 0, 0, high, low]);

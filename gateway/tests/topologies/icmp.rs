@@ -129,6 +129,7 @@ fn the_gateway_is_a_hop_of_a_traceroute() {
         let error = out.on(Side::Lan);
         assert_eq!((error.src.as_str(), error.dst.as_str()), ("10.100.0.1", "10.100.0.10"));
         assert_eq!((error.icmp.unwrap().0, error.quoted().ip), (11, probe.ttl(1).ip()));
+        assert_eq!(error.ip[1], 0xc0, "RFC 1812 4.3.2.5: the precedence of internetwork control");
     }
     // And of one from outside to a session.
     world.lan(&probes()[0]);
