@@ -9,6 +9,7 @@
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `soak` | mixed traffic for as long as asked |
+//! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
@@ -23,6 +24,7 @@ mod crash;
 mod faults;
 mod frames;
 mod harness;
+mod nat_oracle;
 mod notify;
 mod oracle;
 mod soak;
