@@ -1,4 +1,5 @@
-//! The monotonic clock, as nanoseconds. Called by run loops only: decisions are given the time.
+//! The monotonic clock, as nanoseconds, and the wall clock beside it. Called by run loops only:
+//! decisions are given the time.
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -6,7 +7,39 @@ use nix::time::{ClockId, clock_gettime};
 /// never does for this clock.
 #[must_use]
 pub fn now() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| {
+    read(ClockId::CLOCK_MONOTONIC)
+}
+
+/// Both clocks of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Both {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub monotonic: u64,
+    /// Nanoseconds of `CLOCK_REALTIME`, by which the kernel stamps packets.
+    pub wall: u64,
+}
+
+/// How far apart two looks at the monotonic clock may be that have a look at the wall clock
+/// between them; where the thread was interrupted there, they are taken again.
+const TOGETHER: u64 = 2_000;
+
+/// Reads both clocks as if at once.
+#[must_use]
+pub fn both() -> Both {
+    let mut before = now();
+    for _ in 0..8 {
+        let wall = read(ClockId::CLOCK_REALTIME);
+        let after = now();
+        if after - before <= TOGETHER {
+            return Both { monotonic: before.midpoint(after), wall };
+        }
+        before = after;
+    }
+    Both { monotonic: now(), wall: read(ClockId::CLOCK_REALTIME) }
+}
+
+fn read(clock: ClockId) -> u64 {
+    clock_gettime(clock).map_or(0, |t| {
         let seconds = u64::try_from(t.tv_sec()).unwrap_or(0);
         let nanos = u64::try_from(t.tv_nsec()).unwrap_or(0);
         seconds * 1_000_000_000 + nanos

@@ -6,7 +6,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`bpf`] | eBPF programs at an interface's ingress |
-//! | [`clock`] | `CLOCK_MONOTONIC` |
+//! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
+//! | [`icmp`] | path MTU discovery of a socket |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
 
@@ -14,5 +15,6 @@
 
 pub mod bpf;
 pub mod clock;
+pub mod icmp;
 pub mod netns;
 pub mod packet;
