@@ -2,19 +2,22 @@
 
 use std::net::Ipv4Addr;
 
-use pnet::packet::Packet;
-use pnet::packet::icmp::echo_request::MutableEchoRequestPacket;
-use pnet::packet::icmp::{IcmpCode, IcmpPacket, IcmpTypes, checksum};
-use pnet::packet::ipv4::Ipv4Packet;
+use wire::icmp::{self, Icmp};
+use wire::ipv4::{Ipv4, protocol};
 
 /// Bytes of the ICMP echo header.
-pub const HEADER: usize = 8;
+pub const HEADER: usize = icmp::HEADER_LEN;
 /// Bytes at the head of the payload that tell this pinger's probes from all others.
 pub const NONCE: usize = 8;
+/// Bytes of payload that ping needs to time a probe: what is shorter has no time in its lines.
+pub const TIMED: usize = 16;
+
+/// "Source quench": a request to send less, long out of use (RFC 6633).
+pub(crate) const SOURCE_QUENCH: u8 = 4;
 
 /// A message that concerns one of our probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum Message<'a> {
     /// An echo reply.
     Reply {
         /// Its identifier.
@@ -22,48 +25,61 @@ pub enum Message {
         /// Its sequence number.
         seq: u16,
         /// What came after the header.
-        payload: Vec<u8>,
+        payload: &'a [u8],
         /// The ICMP checksum is right.
         sound: bool,
     },
-    /// An ICMP error about an echo request.
-    Error {
-        /// ICMP type.
-        kind: u8,
-        /// ICMP code.
-        code: u8,
-        /// Identifier of the request it is about.
-        ident: u16,
-        /// Sequence number of the request it is about.
-        seq: u16,
-        /// Where that request was going.
-        towards: Ipv4Addr,
-        /// Next-hop MTU of "fragmentation needed" (RFC 1191), else 0.
-        mtu: u16,
-    },
+    /// An ICMP error about an echo request, or a redirect.
+    Error(Complaint),
 }
 
-/// Builds an echo request; the payload counts up after the nonce, as ping's does.
+/// What an ICMP error says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// Identifier of the request it is about.
+    pub ident: u16,
+    /// Sequence number of the request it is about.
+    pub seq: u16,
+    /// Where that request was going.
+    pub towards: Ipv4Addr,
+    /// Next-hop MTU of "fragmentation needed" (RFC 1191), pointer of "parameter problem", gateway
+    /// of a redirect; else 0.
+    pub info: u32,
+}
+
+/// An echo request with this payload, to be numbered by [`number`].
 #[must_use]
-pub fn request(ident: u16, seq: u16, nonce: [u8; NONCE], size: usize) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER + size];
-    bytes[HEADER..].copy_from_slice(&payload(nonce, size));
-    if let Some(mut echo) = MutableEchoRequestPacket::new(&mut bytes) {
-        echo.set_icmp_type(IcmpTypes::EchoRequest);
-        echo.set_icmp_code(IcmpCode::new(0));
-        echo.set_identifier(ident);
-        echo.set_sequence_number(seq);
-    }
-    let sum = IcmpPacket::new(&bytes).map_or(0, |icmp| checksum(&icmp));
-    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+pub fn request(ident: u16, seq: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    bytes[0] = icmp::ECHO_REQUEST;
+    bytes[4..6].copy_from_slice(&ident.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    number(&mut bytes, seq);
     bytes
 }
 
-/// The payload of `size` bytes: the nonce, as much of it as fits, then its own offsets.
+/// Gives an echo request another sequence number, and the checksum that belongs to it.
+pub fn number(request: &mut [u8], seq: u16) {
+    if let Some(place) = request.get_mut(6..8) {
+        place.copy_from_slice(&seq.to_be_bytes());
+    }
+    icmp::fill_checksum(request);
+}
+
+/// The payload of `size` bytes: the nonce, as much of it as fits, then the pattern repeated; an
+/// empty pattern counts up, as ping's does.
 #[must_use]
-pub fn payload(nonce: [u8; NONCE], size: usize) -> Vec<u8> {
-    let counted = (0..size).map(|i| u8::try_from(i & 0xff).unwrap_or(0));
-    let mut bytes: Vec<u8> = counted.collect();
+pub fn payload(nonce: [u8; NONCE], size: usize, pattern: &[u8]) -> Vec<u8> {
+    let counted = |at: usize| u8::try_from(at & 0xff).unwrap_or(0);
+    let filler = |at: usize| match pattern.len() {
+        0 => counted(at),
+        length => pattern[at % length],
+    };
+    let mut bytes: Vec<u8> = (0..size).map(filler).collect();
     let n = size.min(NONCE);
     bytes[..n].copy_from_slice(&nonce[..n]);
     bytes
@@ -71,66 +87,66 @@ pub fn payload(nonce: [u8; NONCE], size: usize) -> Vec<u8> {
 
 /// Reads an ICMP message (without the IP header); None for what concerns no echo request.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Option<Message> {
-    let icmp = IcmpPacket::new(bytes)?;
-    if bytes.len() < HEADER {
-        return None;
-    }
-    let sound = checksum(&icmp) == icmp.get_checksum();
-    let kind = icmp.get_icmp_type();
-    if kind == IcmpTypes::EchoReply {
+pub fn parse(bytes: &[u8]) -> Option<Message<'_>> {
+    let message = Icmp::parse(bytes)?;
+    if message.message_type() == icmp::ECHO_REPLY {
         return Some(Message::Reply {
-            ident: u16::from_be_bytes([bytes[4], bytes[5]]),
-            seq: u16::from_be_bytes([bytes[6], bytes[7]]),
-            payload: bytes[HEADER..].to_vec(),
-            sound,
+            ident: message.id(),
+            seq: message.sequence(),
+            payload: &bytes[HEADER..],
+            sound: message.checksum_ok(),
         });
     }
+    let kind = message.message_type();
     let errors = [
-        IcmpTypes::DestinationUnreachable,
-        IcmpTypes::SourceQuench,
-        IcmpTypes::RedirectMessage,
-        IcmpTypes::TimeExceeded,
-        IcmpTypes::ParameterProblem,
+        icmp::UNREACHABLE,
+        SOURCE_QUENCH,
+        icmp::REDIRECT,
+        icmp::TIME_EXCEEDED,
+        icmp::PARAMETER_PROBLEM,
     ];
-    if !errors.contains(&kind) || !sound {
+    if !errors.contains(&kind) || !message.checksum_ok() {
         return None;
     }
-    let inner = Ipv4Packet::new(&bytes[HEADER..])?;
-    let start = HEADER + usize::from(inner.get_header_length()) * 4;
-    let echo = bytes.get(start..start + HEADER)?;
-    if inner.get_next_level_protocol().0 != 1 || echo[0] != IcmpTypes::EchoRequest.0 {
+    let quoted = Ipv4::parse_quoted(message.body()).ok()?;
+    let start = HEADER + quoted.header_len();
+    let echo = Icmp::parse(bytes.get(start..)?)?;
+    if quoted.protocol() != protocol::ICMP || echo.message_type() != icmp::ECHO_REQUEST {
         return None;
     }
-    Some(Message::Error {
-        kind: kind.0,
-        code: icmp.get_icmp_code().0,
-        ident: u16::from_be_bytes([echo[4], echo[5]]),
-        seq: u16::from_be_bytes([echo[6], echo[7]]),
-        towards: inner.get_destination(),
-        mtu: u16::from_be_bytes([bytes[6], bytes[7]]),
-    })
+    let rest = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+    let info = match (kind, message.code()) {
+        (icmp::UNREACHABLE, icmp::unreachable::FRAGMENTATION_NEEDED) => rest & 0xffff,
+        (icmp::PARAMETER_PROBLEM, _) => rest >> 24,
+        (icmp::REDIRECT, _) => rest,
+        _ => 0,
+    };
+    Some(Message::Error(Complaint {
+        kind,
+        code: message.code(),
+        ident: echo.id(),
+        seq: echo.sequence(),
+        towards: quoted.dst(),
+        info,
+    }))
 }
 
 /// Splits a raw socket's packet into (source, TTL, ICMP message).
 #[must_use]
 pub fn from_ip(bytes: &[u8]) -> Option<(Ipv4Addr, u8, &[u8])> {
-    let ip = Ipv4Packet::new(bytes)?;
-    let header = usize::from(ip.get_header_length()) * 4;
-    if header < 20 || ip.packet().len() < header {
-        return None;
-    }
-    Some((ip.get_source(), ip.get_ttl(), bytes.get(header..)?))
+    let ip = Ipv4::parse_quoted(bytes).ok()?;
+    Some((ip.src(), ip.ttl(), bytes.get(ip.header_len()..)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, parse, payload, request};
+    use super::{Message, number, parse, payload, request};
 
     #[test]
     fn a_request_answered_is_a_reply_with_the_same_payload() {
         for size in [0, 1, 7, 8, 56, 1472] {
-            let mut bytes = request(7, 3, *b"nonce!!!", size);
+            let sent = payload(*b"nonce!!!", size, &[]);
+            let mut bytes = request(7, 3, &sent);
             bytes[0] = 0;
             // The checksum grows by the type that became zero (8 in the high byte).
             let sum = u32::from(u16::from_be_bytes([bytes[2], bytes[3]])) + 0x0800;
@@ -140,15 +156,28 @@ mod tests {
                 panic!("not a reply at size {size}");
             };
             assert_eq!((ident, seq, sound), (7, 3, true), "size {size}");
-            assert_eq!(got, payload(*b"nonce!!!", size));
+            assert_eq!(got, sent);
         }
+    }
+
+    #[test]
+    fn a_pattern_repeats_after_the_nonce() {
+        assert_eq!(payload([0xee; 8], 13, &[1, 2, 3])[8..], [3, 1, 2, 3, 1]);
+        assert_eq!(payload([0xee; 8], 3, &[1]), [0xee; 3]);
+    }
+
+    #[test]
+    fn a_new_number_brings_its_checksum() {
+        let mut bytes = request(7, 1, &[1, 2, 3]);
+        number(&mut bytes, 0xffff);
+        assert_eq!(bytes, request(7, 0xffff, &[1, 2, 3]));
     }
 
     #[test]
     fn foreign_and_short_messages_are_nothing() {
         assert_eq!(parse(&[]), None);
         assert_eq!(parse(&[0; 7]), None);
-        assert_eq!(parse(&request(1, 1, [0; 8], 8)), None, "a request is no answer");
+        assert_eq!(parse(&request(1, 1, &[0; 8])), None, "a request is no answer");
         assert_eq!(parse(&[3, 1, 0xfc, 0xfe, 0, 0, 0, 0]), None, "an error about nothing");
     }
 

@@ -79,7 +79,7 @@ fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked
     let options = icmp::Options {
         count: Some(if single { 1 } else { 3 }),
         interval: Duration::from_millis(50),
-        wait: Some(Duration::from_secs(2)),
+        patience: icmp::Patience::Each(Duration::from_secs(2)),
         ..icmp::Options::default()
     };
     let ping = |netns: std::os::fd::BorrowedFd<'_>| {
