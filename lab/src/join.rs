@@ -20,8 +20,8 @@ use crate::lock;
 #[derive(Debug)]
 pub struct Entrance {
     node: String,
-    user: Option<File>,
-    netns: File,
+    pub(crate) user: Option<File>,
+    pub(crate) netns: File,
 }
 
 impl Entrance {

@@ -23,6 +23,7 @@
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
+//! | [`reach`] | who ought to reach whom, for other processes |
 
 pub mod address;
 pub mod change;
@@ -37,6 +38,7 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
+pub mod reach;
 pub mod station;
 pub mod topology;
 
