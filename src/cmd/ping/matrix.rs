@@ -1,0 +1,166 @@
+//! `ping --all`: every node of a lab to every other, as a matrix. A few cells are tried at a time;
+//! they are shown once all are known.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use icmp::{Options, Patience, Route, Stats};
+use lab::reach::{Cell, Reach};
+use lab::{Ground, LabName};
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::args::Args;
+use super::json::micros;
+use super::{TROUBLE, caught};
+use crate::say;
+
+/// Pings at the same time.
+const AT_ONCE: usize = 16;
+/// Where nothing else is asked for: between requests, and for an answer.
+const INTERVAL: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Cells that failed which are named below the matrix.
+const NAMED: usize = 20;
+
+/// What came of a cell.
+type Outcome = Result<Stats, String>;
+
+/// Tries every cell; the exit code: 1 if one failed.
+pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
+    let reach = Reach::find(&Ground::find(), &args.name.parse::<LabName>()?)?;
+    let stop = caught(&[SIGINT, SIGTERM])?;
+    reach.enter()?;
+    let mut options = args.options(true)?;
+    options.count = Some(args.count.unwrap_or(1));
+    options.interval = args.interval.unwrap_or(INTERVAL);
+    options.patience = Patience::Each(args.timeout.unwrap_or(PATIENCE));
+    let outcomes = try_all(&reach, &options, &args.route()?, &stop);
+    let (mut failed, mut tried) = (Vec::new(), 0);
+    for (cell, outcome) in reach.cells.iter().zip(&outcomes) {
+        tried += usize::from(outcome.is_some());
+        if outcome.as_ref().is_some_and(|outcome| !reached(outcome)) {
+            failed.push((cell, outcome));
+        }
+        if args.json && !args.quiet {
+            say::line(&object(&reach, cell, outcome.as_ref()).to_string());
+        }
+    }
+    let ended = if tried == reach.cells.len() { u8::from(!failed.is_empty()) } else { TROUBLE };
+    if args.json {
+        let summary = json!({"type": "matrix", "cells": reach.cells.len(), "tried": tried,
+            "failed": failed.len(), "ok": ended == 0});
+        say::line(&summary.to_string());
+        return Ok(ended);
+    }
+    if !args.quiet {
+        show(&reach, &outcomes);
+    }
+    say::line(&format!("{} of {} reached", tried - failed.len(), reach.cells.len()));
+    for (cell, outcome) in failed.iter().take(NAMED) {
+        let (from, to) = (&reach.sources[cell.from].name, &reach.targets[cell.to]);
+        let why = outcome.as_ref().map(why).unwrap_or_default();
+        say::line(&format!("not reached: {from} -> {to} {}: {why}", cell.address));
+    }
+    if failed.len() > NAMED {
+        say::line(&format!("not reached: {} more", failed.len() - NAMED));
+    }
+    Ok(ended)
+}
+
+/// The outcome of each cell; None where it was not tried before the end was asked for.
+fn try_all(
+    reach: &Reach,
+    options: &Options,
+    route: &Route,
+    stop: &AtomicBool,
+) -> Vec<Option<Outcome>> {
+    let next = AtomicUsize::new(0);
+    let outcomes = Mutex::new(vec![None; reach.cells.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(reach.cells.len()) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(cell) = reach.cells.get(place) else { return };
+                    let outcome = one(reach, cell, options, route, stop);
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn one(reach: &Reach, cell: &Cell, options: &Options, route: &Route, stop: &AtomicBool) -> Outcome {
+    let inside = sys::netns::inside(reach.sources[cell.from].netns(), || {
+        icmp::ping(cell.address, options.clone(), route, stop, &mut |_, _| {})
+            .map_err(|error| std::io::Error::other(format!("{:#}", anyhow::Error::new(error))))
+    });
+    inside.map_err(|error| error.to_string())
+}
+
+fn reached(outcome: &Outcome) -> bool {
+    outcome.as_ref().is_ok_and(|stats| stats.received > 0)
+}
+
+/// Why a cell failed.
+fn why(outcome: &Outcome) -> String {
+    match outcome {
+        Err(error) => error.clone(),
+        Ok(stats) => match stats.kinds.first() {
+            Some(kind) => {
+                format!("{} (from {})", icmp::text::name(kind.kind, kind.code), kind.from)
+            }
+            None => format!("{} sent, no answer", stats.sent),
+        },
+    }
+}
+
+fn object(reach: &Reach, cell: &Cell, outcome: Option<&Outcome>) -> serde_json::Value {
+    let stats = outcome.and_then(|outcome| outcome.as_ref().ok());
+    let average = stats.and_then(Stats::summary).map(|summary| micros(summary.avg));
+    json!({
+        "type": "cell", "from": reach.sources[cell.from].name, "to": reach.targets[cell.to],
+        "address": cell.address, "ok": outcome.is_some_and(reached),
+        "transmitted": stats.map(|stats| stats.sent), "received": stats.map(|s| s.received),
+        "rtt_us": average, "why": outcome.filter(|outcome| !reached(outcome)).map(why),
+    })
+}
+
+/// Rows are where from, columns where to, cells the mean round trip.
+fn show(reach: &Reach, outcomes: &[Option<Outcome>]) {
+    let mut rows = vec![vec!["-".to_owned(); reach.targets.len()]; reach.sources.len()];
+    for (cell, outcome) in reach.cells.iter().zip(outcomes) {
+        rows[cell.from][cell.to] = match outcome {
+            None => "?".into(),
+            Some(Err(_)) => "error".into(),
+            Some(Ok(stats)) => match stats.summary().filter(|_| stats.received > 0) {
+                None => "lost".into(),
+                Some(_) if stats.lost() > 0 => format!("{}/{}", stats.received, stats.sent),
+                Some(summary) => format!("{:.3}", summary.avg.as_secs_f64() * 1e3),
+            },
+        };
+    }
+    let head = "from \\ to, ms";
+    let first = reach.sources.iter().map(|source| source.name.len()).max().unwrap_or(0);
+    let first = first.max(head.len());
+    let widths: Vec<usize> = (0..reach.targets.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].len());
+            cells.max().unwrap_or(0).max(reach.targets[column].len())
+        })
+        .collect();
+    let line = |name: &str, cells: &[String]| {
+        let mut text = format!("{name:<first$}");
+        for (cell, width) in cells.iter().zip(&widths) {
+            text += &format!("  {cell:>width$}");
+        }
+        say::line(&text);
+    };
+    line(head, &reach.targets);
+    for (source, row) in reach.sources.iter().zip(&rows) {
+        line(&source.name, row);
+    }
+}

@@ -1,0 +1,201 @@
+//! `uswitch ping`: ping's letters, ping's output, ping's exit codes; from inside a node if one is
+//! named; to several destinations at once; `--all` for a whole lab.
+
+mod address;
+mod args;
+mod json;
+mod matrix;
+mod tell;
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail, ensure};
+use icmp::{Options, Pinger, Route, Stats, text};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+
+pub(crate) use args::Args;
+use tell::Teller;
+
+use crate::node;
+use crate::say;
+
+/// Destinations at once.
+const MOST: usize = 64;
+/// Any error but a missing answer.
+const TROUBLE: u8 = 2;
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let ended = if args.all { matrix::all(&args) } else { ping(&args) };
+    Ok(ExitCode::from(ended.unwrap_or_else(|error| {
+        complain(&error);
+        TROUBLE
+    })))
+}
+
+fn complain(error: &anyhow::Error) {
+    eprintln!("uswitch: {error:#}");
+}
+
+/// The node to ping from, if one is named, and the destinations: the first of several words is a
+/// node unless it is an address.
+fn split(names: &[String]) -> (Option<&String>, &[String]) {
+    match names {
+        [first, rest @ ..] if !rest.is_empty() && address::number(first).is_none() => {
+            (Some(first), rest)
+        }
+        all => (None, all),
+    }
+}
+
+/// A flag that is set by the first of `signals` and stays so until it is seen.
+fn caught(signals: &[i32]) -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in signals {
+        signal_hook::flag::register(*signal, Arc::clone(&flag)).context("catching signals")?;
+    }
+    Ok(flag)
+}
+
+/// One destination on its way.
+struct Run<'a> {
+    dest: &'a str,
+    pinger: Pinger,
+    status: Arc<AtomicBool>,
+}
+
+/// Pings until done; the exit code.
+fn ping(args: &Args) -> anyhow::Result<u8> {
+    let (from, dests) = split(&args.names);
+    ensure!(dests.len() <= MOST, "{} destinations: at most {MOST} at once", dests.len());
+    ensure!(!args.flood || dests.len() == 1, "a flood goes to one destination");
+    let route = args.route()?;
+    let towards: Vec<(&String, Ipv4Addr)> = dests
+        .iter()
+        .map(|dest| Ok((dest, address::resolve(&args.name, dest)?)))
+        .collect::<anyhow::Result<_>>()?;
+    if let Some(node) = from {
+        // The whole process moves: no other thread runs yet, and those to come begin here.
+        node::enter(&args.name, node)?;
+    }
+    let options = args.options(nix::unistd::geteuid().is_root())?;
+    let stop = caught(&[SIGINT, SIGTERM])?;
+    let (runs, trouble) = open(args, &options, &route, &towards)?;
+    let dests: Vec<&str> = runs.iter().map(|run| run.dest).collect();
+    let mut code = if trouble { TROUBLE } else { 0 };
+    for (dest, ended) in dests.into_iter().zip(run_all(args, &options, &stop, runs)) {
+        code = code.max(match ended {
+            Ok(stats) => {
+                summary(args, &options, dest, &stats);
+                verdict(&options, &stats)
+            }
+            Err(error) => {
+                complain(&error);
+                TROUBLE
+            }
+        });
+    }
+    Ok(code)
+}
+
+/// Runs each to its end: one here, several on a thread each.
+fn run_all(
+    args: &Args,
+    options: &Options,
+    stop: &AtomicBool,
+    runs: Vec<Run<'_>>,
+) -> Vec<anyhow::Result<Stats>> {
+    let named = split(&args.names).1.len() > 1;
+    let one = |run: Run<'_>| -> anyhow::Result<Stats> {
+        let Run { dest, mut pinger, status } = run;
+        let teller = Teller { args, options, dest, named, status: &status };
+        pinger.run(stop, &mut |moment, session| teller.tell(moment, session))?;
+        Ok(pinger.stats().clone())
+    };
+    if runs.len() == 1 {
+        return runs.into_iter().map(one).collect();
+    }
+    std::thread::scope(|scope| {
+        let one = &one;
+        let started: Vec<_> = runs.into_iter().map(|run| scope.spawn(move || one(run))).collect();
+        let ended = started.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended.map(|end| end.unwrap_or_else(|_| bail!("a pinger panicked"))).collect()
+    })
+}
+
+/// Opens a pinger for each destination and prints ping's first lines; with several, one that
+/// cannot be sent to does not keep the others, but is trouble.
+fn open<'a>(
+    args: &Args,
+    options: &Options,
+    route: &Route,
+    towards: &[(&'a String, Ipv4Addr)],
+) -> anyhow::Result<(Vec<Run<'a>>, bool)> {
+    let lines = !args.json;
+    if let Some(pattern) = args.pattern.as_ref().filter(|_| lines && !args.quiet) {
+        say::line(&text::pattern(&pattern.0));
+    }
+    let mut runs = Vec::new();
+    let mut trouble = false;
+    for (dest, towards) in towards.iter().copied() {
+        let pinger = match Pinger::open(towards, options.clone(), route) {
+            Ok(pinger) => pinger,
+            Err(error) => {
+                complain(&error.into());
+                trouble = true;
+                continue;
+            }
+        };
+        if lines {
+            let device = route.device.as_deref();
+            let given = device.is_some() || route.source.is_some();
+            let from = given.then(|| (pinger.source(), device));
+            say::line(&text::opening(dest, pinger.towards(), options.size, from));
+        }
+        let status = caught(&[SIGQUIT])?;
+        runs.push(Run { dest, pinger, status });
+    }
+    Ok((runs, trouble))
+}
+
+fn summary(args: &Args, options: &Options, dest: &str, stats: &Stats) {
+    if args.json {
+        return say::line(&json::summary(dest, stats).to_string());
+    }
+    say::part(&text::closing(dest, stats, options));
+    for line in text::beyond(stats, options) {
+        say::line(&line);
+    }
+    if args.outage {
+        say::line(&text::outage(stats));
+    }
+}
+
+/// ping's exit code for one destination.
+fn verdict(options: &Options, stats: &Stats) -> u8 {
+    let wanted = options.count.filter(|_| options.deadline.is_some()).unwrap_or(1);
+    u8::from(stats.received < wanted.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn the_first_of_several_words_is_a_node_unless_it_is_an_address() {
+        let names = |words: &str| words.split(' ').map(String::from).collect::<Vec<_>>();
+        for (words, node, dests) in [
+            ("net2", None, "net2"),
+            ("net1 net2", Some("net1"), "net2"),
+            ("net1 10.0.0.1 net2", Some("net1"), "10.0.0.1 net2"),
+            ("10.0.0.1 net2", None, "10.0.0.1 net2"),
+        ] {
+            let words = names(words);
+            let (from, to) = split(&words);
+            assert_eq!((from.map(String::as_str), to.join(" ").as_str()), (node, dests));
+        }
+    }
+}
