@@ -71,7 +71,7 @@ fn switch(config: &LabConfig) -> Vec<String> {
         format!("  │{:^inner$}│", format!("gateway {}/{}", address::GATEWAY, address::PREFIX)),
     ];
     let mut floor: Vec<char> = "─".repeat(inner).chars().collect();
-    if config.uplink == Uplink::Sim {
+    if config.uplink != Uplink::None {
         floor[inner / 2] = '┬';
     }
     lines.push(format!("  └{}┘", floor.iter().collect::<String>()));
@@ -82,6 +82,13 @@ fn switch(config: &LabConfig) -> Vec<String> {
         lines.push(format!("  {:^width$}", "inet (simulated)").trim_end().to_owned());
         let hosts = address::SIM_HOSTS.map(|host| host.to_string()).join(" ");
         lines.push(format!("  {hosts:^width$}").trim_end().to_owned());
+    }
+    if let Uplink::Host(interface) = &config.uplink {
+        let stem = " ".repeat(inner / 2 + 3);
+        lines.push(format!("{stem}│ masquerade behind this host's address"));
+        let width = (inner / 2 + 1) * 2;
+        let name = interface.as_deref().unwrap_or("the default route");
+        lines.push(format!("  {name:^width$}").trim_end().to_owned());
     }
     lines
 }

@@ -60,8 +60,19 @@ impl Report {
                 bar.set_position(done as u64);
             }
             Progress::Building { .. } => {}
+            Progress::Host(change) => self.host(&change),
             Progress::Done(words) => self.done(&words),
         }
+    }
+
+    /// Something of the host is about to be changed.
+    fn host(&mut self, change: &str) {
+        self.clear_bar();
+        if self.json {
+            return self.object(&json!({"event": "host", "change": change}));
+        }
+        let mark = self.paint("!", "33");
+        self.line(&format!("{mark} on this host, until the end: {change}"));
     }
 
     fn done(&mut self, words: &str) {
@@ -147,7 +158,7 @@ impl Report {
             format!(" --name {}", config.name)
         };
         let far = match (config.topology, &config.uplink) {
-            (Topology::Switch, Uplink::Sim) => "8.8.8.8",
+            (Topology::Switch, Uplink::Sim | Uplink::Host(_)) => "8.8.8.8",
             (Topology::Switch, _) => "10.100.0.1",
             _ => "10.100.0.2",
         };

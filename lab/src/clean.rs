@@ -13,6 +13,7 @@ use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::journal;
 use crate::lock::{self, Lock};
+use crate::uplink::reserve;
 
 /// How long a lab may take to undo itself before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,7 +77,8 @@ fn stop(ground: &Ground, name: &LabName, pid: i32) -> Result<bool> {
 pub(crate) fn leftovers(ground: &Ground, name: &LabName) -> Result<usize> {
     let mut removed = 0;
     let mut failed = None;
-    if let Some(record) = journal::read(&ground.lab(name))?
+    let record = journal::read(&ground.lab(name))?;
+    if let Some(record) = &record
         && record.header.is_of_this_boot()
         && !record.header.rootless
     {
@@ -85,6 +87,18 @@ pub(crate) fn leftovers(ground: &Ground, name: &LabName) -> Result<usize> {
                 Ok(Removal::Removed) => removed += 1,
                 Ok(Removal::Absent | Removal::Foreign) => {}
                 Err(error) => failed = Some(error),
+            }
+        }
+    }
+    if let Some(record) = record.filter(|record| record.header.is_of_this_boot()) {
+        for reserved in &record.reserved {
+            match reserve::remove(reserved) {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!(
+                    "lab {name} reserved ports {} in another network namespace: they stay",
+                    reserved.ports
+                ),
+                Err(e) => return Err(e).doing(|| format!("giving back ports {}", reserved.ports)),
             }
         }
     }

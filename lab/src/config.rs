@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ns::plan::MAX_INTERFACE_NAME;
 use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::error::{Error, Result};
+use crate::uplink::PortBlock;
 
 /// Most nodes of a lab: the ports of its switch, less one for the uplink.
 pub const MAX_NODES: u32 = 4095;
@@ -97,6 +99,9 @@ pub enum Uplink {
     /// A namespace of the lab that plays the internet.
     #[default]
     Sim,
+    /// An interface of the host, shared with it: this one, or the one the default route leads
+    /// out of.
+    Host(Option<String>),
 }
 
 impl fmt::Display for Uplink {
@@ -104,6 +109,7 @@ impl fmt::Display for Uplink {
         f.write_str(match self {
             Self::None => "none",
             Self::Sim => "sim",
+            Self::Host(name) => name.as_deref().unwrap_or("auto"),
         })
     }
 }
@@ -115,7 +121,16 @@ impl FromStr for Uplink {
         match text {
             "none" => Ok(Self::None),
             "sim" => Ok(Self::Sim),
-            other => Err(Error::Usage(format!("there is no uplink {other:?}: sim or none"))),
+            "auto" => Ok(Self::Host(None)),
+            name => {
+                let length = (1..=MAX_INTERFACE_NAME).contains(&name.len());
+                if !length || name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace()) {
+                    return Err(Error::Usage(format!(
+                        "{name:?} is no uplink: sim, none, auto, or an interface's name"
+                    )));
+                }
+                Ok(Self::Host(Some(name.into())))
+            }
         }
     }
 }
@@ -134,6 +149,8 @@ pub struct LabConfig {
     pub nodes: u32,
     /// What lies behind the gateway.
     pub uplink: Uplink,
+    /// The ports the NAT has for its own on an interface of the host.
+    pub uplink_ports: PortBlock,
     /// The largest packet of every link.
     pub mtu: u32,
 }
@@ -146,6 +163,7 @@ impl Default for LabConfig {
             topology: Topology::default(),
             nodes: 2,
             uplink: Uplink::default(),
+            uplink_ports: PortBlock::default(),
             mtu: 1500,
         }
     }
@@ -178,6 +196,14 @@ impl LabConfig {
                 return usage(format!("-n {n}: the switch has ports for {MAX_NODES} nodes"));
             }
             _ => {}
+        }
+        if let (Uplink::Host(name), Topology::Pair | Topology::Mesh) = (&self.uplink, self.topology)
+        {
+            return usage(format!(
+                "--uplink {}: a {} has no gateway; only the topology `switch` has one",
+                name.as_deref().unwrap_or("auto"),
+                self.topology
+            ));
         }
         let prefix = self.prefix();
         if prefix.len() > MAX_PREFIX || prefix.starts_with('.') || !prefix.chars().all(plain) {

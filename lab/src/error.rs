@@ -58,6 +58,14 @@ pub enum Error {
     /// The run directory is somebody else's.
     #[error("{} belongs to another user: set USWITCH_RUN_DIR", .0.display())]
     NotOurs(PathBuf),
+    /// The real uplink that was asked for cannot be had.
+    #[error("--uplink {name}: {why}")]
+    Uplink {
+        /// The interface, or `auto`.
+        name: String,
+        /// Why, and the mend.
+        why: String,
+    },
     /// Namespaces and links.
     #[error(transparent)]
     Ns(#[from] ns::Error),

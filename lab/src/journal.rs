@@ -2,7 +2,8 @@
 //! at any moment the next `run` or `down` knows from it which names are ours.
 //!
 //! A line is written in one piece before the thing is made, so a torn last line stands for nothing.
-//! A full disk fails the making. Names only: everything else dies with the process.
+//! A full disk fails the making. Names, and ports of the host that are reserved: everything else
+//! dies with the process.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Topology;
 use crate::error::{Doing, Result};
+use crate::uplink::reserve::Reserved;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,7 @@ enum Line {
     Lab(Header),
     Namespace(Identity),
     Address(Known),
+    Reserved(Reserved),
 }
 
 /// The address a node is known by, for those who name it as a destination.
@@ -85,6 +88,7 @@ pub struct Journal {
     header: Header,
     names: Vec<Identity>,
     known: Vec<Known>,
+    reserved: Vec<Reserved>,
 }
 
 impl Journal {
@@ -96,7 +100,8 @@ impl Journal {
         let path = lab.join(FILE);
         let file = write_all(&path, &[Line::Lab(header.clone())])
             .doing(|| format!("writing {}", path.display()))?;
-        Ok(Self { path, file, header, names: Vec::new(), known: Vec::new() })
+        let (names, known, reserved) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { path, file, header, names, known, reserved })
     }
 
     /// Writes down a name that is about to be made.
@@ -106,6 +111,17 @@ impl Journal {
     pub fn add(&mut self, identity: &Identity) -> io::Result<()> {
         self.file.write_all(&line(&Line::Namespace(identity.clone()))?)?;
         self.names.push(identity.clone());
+        Ok(())
+    }
+
+    /// Writes down ports of the host that are about to be reserved.
+    ///
+    /// # Errors
+    /// When they cannot be written: then they must not be reserved.
+    pub fn reserve(&mut self, reserved: Reserved) -> Result<()> {
+        let mut write = || self.file.write_all(&line(&Line::Reserved(reserved.clone()))?);
+        write().doing(|| format!("writing {}", self.path.display()))?;
+        self.reserved.push(reserved);
         Ok(())
     }
 
@@ -135,6 +151,7 @@ impl Journal {
         let mut lines = vec![Line::Lab(self.header.clone())];
         lines.extend(self.names.iter().cloned().map(Line::Namespace));
         lines.extend(self.known.iter().cloned().map(Line::Address));
+        lines.extend(self.reserved.iter().cloned().map(Line::Reserved));
         self.file =
             write_all(&self.path, &lines).doing(|| format!("writing {}", self.path.display()))?;
         Ok(())
@@ -174,6 +191,8 @@ pub struct Record {
     pub names: Vec<Identity>,
     /// The addresses of nodes.
     pub known: Vec<Known>,
+    /// Ports of the host that are reserved.
+    pub reserved: Vec<Reserved>,
 }
 
 /// Reads the journal of a lab; None where there is none, or none that says anything.
@@ -195,11 +214,13 @@ fn parse(bytes: &[u8]) -> Option<Record> {
         .split_inclusive(|byte| *byte == b'\n')
         .map_while(|line| serde_json::from_slice::<Line>(line.strip_suffix(b"\n")?).ok());
     let Line::Lab(header) = lines.next()? else { return None };
-    let mut record = Record { header, names: Vec::new(), known: Vec::new() };
+    let (names, known, reserved) = (Vec::new(), Vec::new(), Vec::new());
+    let mut record = Record { header, names, known, reserved };
     for line in lines {
         match line {
             Line::Namespace(identity) => record.names.push(identity),
             Line::Address(known) => record.known.push(known),
+            Line::Reserved(reserved) => record.reserved.push(reserved),
             Line::Lab(_) => break,
         }
     }

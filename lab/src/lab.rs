@@ -5,7 +5,6 @@
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,19 +13,18 @@ use gateway::Gateway;
 use ns::watch::Watcher;
 use ns::{Directory, Identity, Namespace, NsId, Observer};
 use switch::{PortId, PortRole, PortSettings, PortSpec, SharedStation, Switch};
-use wire::MacAddr;
 
-use crate::address;
 use crate::clean;
-use crate::config::{LabConfig, Uplink};
+use crate::config::LabConfig;
 use crate::door::Open;
 use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
-use crate::station::GatewayStation;
+use crate::station::{self, GatewayStation};
 use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
+use crate::uplink::{Follow, Host, Prepared};
 
 /// What happens while a lab is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +38,8 @@ pub enum Progress {
         /// Of.
         total: usize,
     },
+    /// Something of the host is about to be changed, to be undone at the end; in words.
+    Host(String),
     /// Something is finished; in words.
     Done(String),
 }
@@ -76,6 +76,9 @@ pub(crate) struct State {
     pub(crate) next_index: u32,
     links: Option<Links>,
     pub(crate) door: Option<Open>,
+    /// An interface of the host.
+    pub(crate) host: Option<Host>,
+    pub(crate) follow: Option<Follow>,
     lock: Option<Lock>,
 }
 
@@ -128,7 +131,8 @@ impl Lab {
         if left > 0 {
             tell(Progress::Cleaned(left));
         }
-        let built = Self::build(config.clone(), ground, stop, tell);
+        let host = Prepared::look(&config, ground)?;
+        let built = Self::build(config.clone(), host, ground, stop, tell);
         match built {
             Ok(lab) => {
                 lab.state().lock = Some(lock);
@@ -152,6 +156,7 @@ impl Lab {
 
     fn build(
         config: LabConfig,
+        host: Option<Prepared>,
         ground: &Ground,
         stop: &AtomicBool,
         tell: &mut (dyn FnMut(Progress) + Send),
@@ -180,7 +185,7 @@ impl Lab {
         tell(Progress::Done(print.words()));
         let (switch, station) = match &switch_ns {
             Some(netns) => {
-                let station = station(&config);
+                let station = station::of(&config, host.as_ref());
                 let shared: SharedStation = Arc::clone(&station) as SharedStation;
                 let switch = Switch::start(switch::Config::default(), netns.as_fd(), Some(shared))?;
                 (Some(switch), Some(station))
@@ -200,8 +205,10 @@ impl Lab {
                 uplink = Some((add_port(switch, port, PortRole::Routed, config.mtu)?, port.index));
                 next_index = next_index.max(port.index + 1);
             }
-            tell(Progress::Done(switch_words(&config)));
+            tell(Progress::Done(station::words(&config, host.as_ref())));
         }
+        let begin = |(host, switch): (Prepared, _)| host.begin(switch, &mut journal, tell);
+        let host = host.zip(switch.as_ref()).map(begin).transpose()?;
         let watcher = switch_ns.as_ref().map(|netns| Watcher::new(netns.as_fd())).transpose()?;
         let journal = Some(journal);
         let lab = Arc::new(Self {
@@ -220,6 +227,8 @@ impl Lab {
                 next_index,
                 links: None,
                 door: None,
+                host,
+                follow: None,
                 lock: None,
             }),
             config,
@@ -229,6 +238,7 @@ impl Lab {
             // What changed before the watch began.
             lab.list_links();
         }
+        lab.follow_uplink()?;
         Ok(lab)
     }
 
@@ -238,13 +248,17 @@ impl Lab {
         // Without the state's lock, for which those who end may wait.
         let door = self.state().door.take();
         drop(door);
-        let links = self.state().links.take();
-        drop(links);
+        let watches = {
+            let mut state = self.state();
+            (state.links.take(), state.follow.take())
+        };
+        drop(watches);
         let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = switch.map(Switch::stop) {
             errors.push(error.into());
         }
         let mut state = self.state();
+        drop(state.host.take());
         let nodes = state.nodes.drain(..).map(|held| held.netns).collect::<Vec<_>>();
         for namespace in nodes.into_iter().chain(state.inet.take()) {
             if let Err(error) = namespace.remove() {
@@ -299,7 +313,9 @@ impl Lab {
     /// The uplink's port.
     #[must_use]
     pub fn uplink_port(&self) -> Option<PortId> {
-        self.state().uplink.map(|(port, _)| port)
+        let state = self.state();
+        let host = || state.host.as_ref().and_then(Host::port);
+        state.uplink.map(|(port, _)| port).or_else(host)
     }
 
     /// Looks at the switch, or asks it for something; None in a topology without one, and once
@@ -350,29 +366,4 @@ pub(crate) fn add_port(
     let settings = PortSettings::default();
     let name = port.name.clone();
     Ok(switch.add_port(PortSpec { name, ifindex: port.index, role, mtu, settings, netns: None })?)
-}
-
-fn station(config: &LabConfig) -> Arc<Mutex<GatewayStation>> {
-    let mac = address::mac(address::GATEWAY);
-    let outside: MacAddr = address::mac(address::SIM_GATEWAY);
-    let mut told = gateway::Config::simulated(mac, outside);
-    let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
-    told.lan.mtu = mtu;
-    match (&config.uplink, &mut told.uplink) {
-        (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
-        _ => told.uplink = None,
-    }
-    Arc::new(Mutex::new(GatewayStation::new(mac, Gateway::new(told, rand::random()))))
-}
-
-fn switch_words(config: &LabConfig) -> String {
-    let gateway: Ipv4Addr = address::GATEWAY;
-    match config.uplink {
-        Uplink::Sim => format!(
-            "switch and gateway {gateway}/{}, masquerading behind {}",
-            address::PREFIX,
-            address::SIM_GATEWAY
-        ),
-        Uplink::None => format!("switch and gateway {gateway}/{}, no uplink", address::PREFIX),
-    }
 }

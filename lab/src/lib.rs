@@ -20,6 +20,7 @@
 //! | [`change`] | nodes that come and go while it runs |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
+//! | [`uplink`] | a real interface of the host, shared with it |
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
@@ -41,9 +42,12 @@ pub mod lock;
 pub mod reach;
 pub mod station;
 pub mod topology;
+pub mod uplink;
+mod watch;
 
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
 pub use ground::Ground;
 pub use lab::{Lab, Node, Progress};
 pub use station::GatewayStation;
+pub use uplink::PortBlock;

@@ -1,61 +1,36 @@
 //! A thread that hears of links in the switch's namespace: a port that goes down or up is told to
 //! the switch, one that vanishes is unplugged. It holds the lab weakly and ends when told.
 
-use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::AsFd;
 use std::sync::Weak;
-use std::thread::JoinHandle;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 use ns::watch::{Event, Watcher};
 use switch::PortId;
 
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::lab::Lab;
+use crate::watch::{Stop, Watch, Woken};
 
 /// The running watch; dropping it ends the thread.
 pub(crate) struct Links {
-    pipe: Option<PipeWriter>,
-    thread: Option<JoinHandle<()>>,
+    _watch: Watch,
 }
 
 impl Links {
     /// Starts watching on behalf of `lab`.
     pub(crate) fn watch(watcher: Watcher, lab: Weak<Lab>) -> Result<Self> {
-        let (stop, pipe) = std::io::pipe().doing(|| "making a pipe".into())?;
-        let thread = std::thread::Builder::new()
-            .name("links".into())
-            .spawn(move || run(watcher, stop, &lab))
-            .doing(|| "starting a thread".into())?;
-        Ok(Self { pipe: Some(pipe), thread: Some(thread) })
+        let watch = Watch::start("links", move |stop| run(watcher, &stop, &lab))?;
+        Ok(Self { _watch: watch })
     }
 }
 
-impl Drop for Links {
-    fn drop(&mut self) {
-        drop(self.pipe.take());
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run(mut watcher: Watcher, mut stop: PipeReader, lab: &Weak<Lab>) {
+fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>) {
     loop {
-        let mut ready = [
-            PollFd::new(watcher.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        match stop.wait(watcher.as_fd(), PollTimeout::NONE) {
+            Ok(Woken::Ready | Woken::Late) => {}
+            Ok(Woken::Stop) => return,
             Err(error) => return tracing::error!("links are no longer watched: {error}"),
-        }
-        if ready[1].revents().is_some_and(|events| !events.is_empty()) {
-            // Closed: the lab is being stopped.
-            let _ = stop.read(&mut [0]);
-            return;
         }
         let events = match watcher.events() {
             Ok(events) => events,

@@ -4,10 +4,16 @@
 //! inside through [`GatewayStation::gateway`].
 
 use std::any::Any;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 
 use gateway::{Gateway, Output, Side, Verdict};
 use switch::{Handling, Outlet, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
+
+use crate::address;
+use crate::config::{LabConfig, Uplink};
+use crate::uplink::Prepared;
 
 /// The gateway with its address on the bridge.
 pub struct GatewayStation {
@@ -77,5 +83,37 @@ impl Station for GatewayStation {
 
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp> {
         self.gateway.tick(&mut Out(out), now)
+    }
+}
+
+/// The gateway of a lab, in its station.
+pub(crate) fn of(config: &LabConfig, host: Option<&Prepared>) -> Arc<Mutex<GatewayStation>> {
+    let mac = address::mac(address::GATEWAY);
+    let outside: MacAddr = address::mac(address::SIM_GATEWAY);
+    let mut told = gateway::Config::simulated(mac, outside);
+    let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
+    told.lan.mtu = mtu;
+    match (&config.uplink, &mut told.uplink) {
+        (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
+        _ => told.uplink = host.map(Prepared::gateway),
+    }
+    Arc::new(Mutex::new(GatewayStation::new(mac, Gateway::new(told, rand::random()))))
+}
+
+/// What the switch and the gateway are, in words.
+pub(crate) fn words(config: &LabConfig, host: Option<&Prepared>) -> String {
+    let gateway: Ipv4Addr = address::GATEWAY;
+    match config.uplink {
+        Uplink::Sim => format!(
+            "switch and gateway {gateway}/{}, masquerading behind {}",
+            address::PREFIX,
+            address::SIM_GATEWAY
+        ),
+        Uplink::None => format!("switch and gateway {gateway}/{}, no uplink", address::PREFIX),
+        Uplink::Host(_) => format!(
+            "switch and gateway {gateway}/{}, masquerading behind {}",
+            address::PREFIX,
+            host.map(Prepared::words).unwrap_or_default()
+        ),
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use lab::{Ground, Lab, LabConfig, LabName, Topology, Uplink, check};
+use lab::{Ground, Lab, LabConfig, LabName, PortBlock, Topology, Uplink, check};
 
 use crate::notify;
 use crate::report::Report;
@@ -34,9 +34,13 @@ pub(crate) struct LabArgs {
     #[arg(short = 'n', value_name = "N", default_value_t = 2, allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(lab::config::MAX_NODES)))]
     nodes: u32,
-    /// What lies behind the gateway: `sim`, an internet of our own; `none`
+    /// What lies behind the gateway: `sim`, an internet of our own; `none`; an interface of this
+    /// host, whose address is shared; `auto`, the one with the default route
     #[arg(long, value_name = "UPLINK", default_value = "sim")]
     uplink: Uplink,
+    /// The ports the NAT has for its own on an interface of this host [default: 20000-29999]
+    #[arg(long, value_name = "A-B")]
+    uplink_ports: Option<PortBlock>,
     /// The lab's name
     #[arg(long, value_name = "LAB", default_value = "uswitch")]
     name: LabName,
@@ -61,6 +65,15 @@ fn topology(text: &str) -> Result<Topology, String> {
 }
 
 impl LabArgs {
+    fn makes_sense(&self) -> Result<(), lab::Error> {
+        if self.uplink_ports.is_some() && !matches!(self.uplink, Uplink::Host(_)) {
+            return Err(lab::Error::Usage(
+                "--uplink-ports goes with --uplink IFACE or --uplink auto".into(),
+            ));
+        }
+        Ok(())
+    }
+
     fn config(&self) -> LabConfig {
         LabConfig {
             name: self.name.clone(),
@@ -68,6 +81,7 @@ impl LabArgs {
             topology: self.topology,
             nodes: self.nodes,
             uplink: self.uplink.clone(),
+            uplink_ports: self.uplink_ports.unwrap_or_default(),
             mtu: self.mtu,
         }
     }
@@ -92,7 +106,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 /// Builds the lab, checks it, stays, undoes it.
 pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     let config = args.config();
-    if let Err(error) = config.validate() {
+    if let Err(error) = args.makes_sense().and_then(|()| config.validate()) {
         eprintln!("uswitch: {error}");
         return Ok(ExitCode::from(2));
     }

@@ -30,6 +30,7 @@ pub(super) fn topology(door: &LabDoor) -> Topology {
         mac: address::mac(address::GATEWAY).to_string(),
     });
     topology.uplink = uplink(&lab);
+    topology.host_changes = lab.host_changes();
     topology
 }
 
@@ -71,7 +72,7 @@ fn uplink(lab: &Lab) -> Option<Uplink> {
         _ => Vec::new(),
     };
     Some(Uplink {
-        name: lab.config().uplink.to_string(),
+        name: lab.uplink_interface().unwrap_or_else(|| lab.config().uplink.to_string()),
         address: own.address,
         prefix_len: own.prefix_len,
         next_hop: own.next_hop,

@@ -1,0 +1,128 @@
+//! Which interface, which address, which router: chosen from what the kernel says of itself, as
+//! the kernel itself would choose. Pure.
+
+use std::net::Ipv4Addr;
+
+use gateway::UplinkAddress;
+use ns::Link;
+use ns::route::{DefaultRoute, Hop, View};
+use wire::MacAddr;
+
+use crate::address;
+use crate::error::{Error, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// What the gateway needs to know of its uplink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) mac: MacAddr,
+    pub(crate) mtu: u16,
+    pub(crate) address: UplinkAddress,
+    /// Set up by its owner.
+    pub(crate) up: bool,
+    /// And so is the other end.
+    pub(crate) carrier: bool,
+}
+
+/// The uplink that was asked for: an interface by name, or None for the one the default route
+/// leads out of; then `last` is the one it was so far, which is kept while there is no route.
+pub(crate) fn choose(view: &View, asked: Option<&str>, last: Option<&str>) -> Result<Facts> {
+    let best = || view.defaults.iter().min_by_key(|route| route.metric);
+    let refuse = |why: String| Error::Uplink { name: asked.unwrap_or("auto").into(), why };
+    let link = match asked {
+        Some(name) => named(view, name).ok_or_else(|| refuse(unknown(view, name)))?,
+        None => {
+            let led = best().and_then(|best| view.links.iter().find(|l| l.index == best.index));
+            led.or_else(|| named(view, last?)).ok_or_else(|| {
+                refuse("there is no default route: name an interface, --uplink IFACE".into())
+            })?
+        }
+    };
+    of(view, link).map_err(refuse)
+}
+
+fn named<'a>(view: &'a View, name: &str) -> Option<&'a Link> {
+    view.links.iter().find(|link| link.name == name)
+}
+
+fn unknown(view: &View, name: &str) -> String {
+    let few = view.links.iter().filter(|l| l.ethernet).take(8).map(|l| l.name.as_str());
+    let names: Vec<_> = few.collect();
+    if names.is_empty() {
+        format!("there is no interface {name}, and no Ethernet interface at all")
+    } else {
+        format!("there is no interface {name}; there are {}", names.join(", "))
+    }
+}
+
+fn of(view: &View, link: &Link) -> std::result::Result<Facts, String> {
+    let name = &link.name;
+    let Some(mac) = link.mac.filter(|_| link.ethernet) else {
+        return Err(format!("{name} is no Ethernet interface, and only those can be shared"));
+    };
+    if let Some(master) = link.master.and_then(|m| view.links.iter().find(|l| l.index == m)) {
+        return Err(format!("{name} is a port of {0}: use --uplink {0}", master.name));
+    }
+    let routes = view.defaults.iter().filter(|route| route.index == link.index);
+    let route = routes.min_by_key(|route| route.metric);
+    let router = match route.map(|route| route.hop) {
+        Some(Hop::Router(router)) => Some(router),
+        Some(Hop::Other) => {
+            return Err(format!("the default route out of {name} leads to no IPv4 router"));
+        }
+        Some(Hop::Link) | None => None,
+    };
+    let Some((own, prefix_len)) = source(view, link, route, router) else {
+        return Err(format!("{name} has no IPv4 address: give it one, or use --uplink sim"));
+    };
+    // A default route without a router: every host is on the link.
+    let prefix_len = if matches!(route, Some(r) if r.hop == Hop::Link) { 0 } else { prefix_len };
+    let lan = (address::GATEWAY, address::PREFIX);
+    if prefix_len > 0 && overlap((own, prefix_len), lan)
+        || router.is_some_and(|router| overlap((router, 32), lan))
+    {
+        return Err(format!(
+            "the network of {name}, {own}/{prefix_len}, overlaps the lab's own, {}/{}",
+            lan.0, lan.1
+        ));
+    }
+    Ok(Facts {
+        index: link.index,
+        name: name.clone(),
+        mac: MacAddr(mac),
+        mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
+        address: UplinkAddress { address: own, prefix_len, next_hop: router },
+        up: link.up,
+        carrier: link.up && link.carrier,
+    })
+}
+
+/// The address the kernel would send from: the one the route names, else one in the router's
+/// network, else the first.
+fn source(
+    view: &View,
+    link: &Link,
+    route: Option<&DefaultRoute>,
+    router: Option<Ipv4Addr>,
+) -> Option<(Ipv4Addr, u8)> {
+    let all = || view.addresses.iter().filter(|a| a.index == link.index);
+    let wanted = route.and_then(|route| route.source);
+    let named = all().find(|a| Some(a.address) == wanted);
+    let near = || {
+        all().find(|a| {
+            !a.secondary && router.is_some_and(|r| overlap((r, 32), (a.address, a.prefix_len)))
+        })
+    };
+    let first = || all().find(|a| !a.secondary);
+    named.or_else(near).or_else(first).map(|a| (a.address, a.prefix_len))
+}
+
+fn overlap(a: (Ipv4Addr, u8), b: (Ipv4Addr, u8)) -> bool {
+    let shift = 32 - u32::from(a.1.min(b.1).min(32));
+    let common = |address: Ipv4Addr| u32::from(address).checked_shr(shift).unwrap_or(0);
+    common(a.0) == common(b.0)
+}

@@ -1,0 +1,279 @@
+//! The real uplink as a whole: looked at before anything is built, attached once the switch runs,
+//! moved when the host's address or interface changes.
+//!
+//! What it changes on the host is told before it is done. The drop and the ring die with this
+//! value, or with the process; the reserved ports are the journal's to give back.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use ns::route;
+use ns::user::Privilege;
+use switch::{Elsewhere, PortId, PortRole, PortSettings, PortSpec, Switch};
+
+use super::facts::{self, Facts};
+use super::occupied::{self, Claim};
+use super::silence::{self, Silence};
+use super::{PortBlock, filter, reserve};
+use crate::config::{LabConfig, Uplink};
+use crate::error::{Doing, Error, Result};
+use crate::ground::Ground;
+use crate::journal::Journal;
+use crate::lab::{Lab, Progress};
+
+/// A real uplink that can be had.
+pub(crate) struct Prepared {
+    asked: Option<String>,
+    block: PortBlock,
+    facts: Facts,
+    netns: Arc<OwnedFd>,
+    claim: Claim,
+}
+
+impl Prepared {
+    /// Looks whether the uplink that is asked for can be had; None where it is none of the host's.
+    pub(crate) fn look(config: &LabConfig, ground: &Ground) -> Result<Option<Self>> {
+        let Uplink::Host(asked) = &config.uplink else { return Ok(None) };
+        let block = config.uplink_ports;
+        let refuse = |why| Error::Uplink { name: asked.clone().unwrap_or("auto".into()), why };
+        if ground.privilege() == Privilege::Ordinary {
+            return Err(refuse(
+                "only root can share the host's address: run it with sudo, or use --uplink sim"
+                    .into(),
+            ));
+        }
+        let netns: OwnedFd = File::open("/proc/thread-self/ns/net")
+            .doing(|| "holding the host's network namespace".into())?
+            .into();
+        let facts = facts::choose(&route::look(netns.as_fd())?, asked.as_deref(), None)?;
+        if !facts.up {
+            let name = &facts.name;
+            return Err(refuse(format!("{name} is down: set it up, `ip link set {name} up`")));
+        }
+        let claim = occupied::claim(block, config.name.as_str())?.map_err(refuse)?;
+        if let Some(why) = occupied::socket(facts.address.address, block)? {
+            return Err(refuse(why));
+        }
+        Ok(Some(Self { asked: asked.clone(), block, facts, netns: Arc::new(netns), claim }))
+    }
+
+    /// The gateway's side of it.
+    pub(crate) fn gateway(&self) -> gateway::Uplink {
+        let Facts { mac, mtu, address, .. } = self.facts;
+        gateway::Uplink {
+            mac,
+            address: Some(address),
+            mtu,
+            ports: self.block.range(),
+            shared: true,
+        }
+    }
+
+    /// In words, for `run`.
+    pub(crate) fn words(&self) -> String {
+        let Facts { name, address, .. } = &self.facts;
+        match address.next_hop {
+            Some(router) => format!("{} of {name}, by {router}", address.address),
+            None => format!("{} of {name}, which has no default route", address.address),
+        }
+    }
+
+    /// Reserves, silences and attaches; each told before it is done.
+    pub(crate) fn begin(
+        self,
+        switch: &Switch,
+        journal: &mut Journal,
+        tell: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Host> {
+        let Self { asked, block, facts, netns, claim } = self;
+        for change in changes(&facts, block) {
+            tell(Progress::Host(change));
+        }
+        let what = || format!("reserving the ports {block} of the host");
+        let reserved = reserve::plan(block).doing(what)?;
+        journal.reserve(reserved.clone())?;
+        reserve::add(&reserved).doing(what)?;
+        let mut host = Host { asked, block, netns, live: None, forgotten: 0, _claim: claim };
+        host.live = Some(host.attach(switch, facts)?);
+        Ok(host)
+    }
+}
+
+/// What is changed on the host, a line each.
+fn changes(facts: &Facts, block: PortBlock) -> Vec<String> {
+    let (name, address) = (&facts.name, facts.address.address);
+    vec![
+        format!("ports {block} are reserved (net.ipv4.ip_local_reserved_ports)"),
+        format!("TCP and UDP to {address}, ports {block}, by {name} are kept from its stack (tcx)"),
+    ]
+}
+
+/// The real uplink of a running lab.
+pub(crate) struct Host {
+    asked: Option<String>,
+    block: PortBlock,
+    netns: Arc<OwnedFd>,
+    live: Option<Live>,
+    /// Sessions forgotten because an address went.
+    forgotten: u64,
+    _claim: Claim,
+}
+
+/// Attached to an interface.
+struct Live {
+    facts: Facts,
+    port: PortId,
+    _silence: Silence,
+}
+
+impl Host {
+    /// The namespace it lies in.
+    pub(crate) fn netns(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.netns)
+    }
+
+    /// Its port of the switch, while there is one.
+    pub(crate) fn port(&self) -> Option<PortId> {
+        self.live.as_ref().map(|live| live.port)
+    }
+
+    /// The interface, while there is one.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        self.live.as_ref().map(|live| live.facts.name.as_str())
+    }
+
+    /// What is changed on the host now.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        match &self.live {
+            Some(live) => changes(&live.facts, self.block),
+            None => vec![format!(
+                "ports {} are reserved (net.ipv4.ip_local_reserved_ports)",
+                self.block
+            )],
+        }
+    }
+
+    /// The stack is silent before the ring hears, so that it never answers what the ring gets.
+    fn attach(&self, switch: &Switch, facts: Facts) -> Result<Live> {
+        let address = facts.address.address;
+        let silent = sys::netns::inside(self.netns.as_fd(), || {
+            silence::begin(facts.index, address, self.block)
+        });
+        let silence = silent.map_err(|error| Error::Uplink {
+            name: facts.name.clone(),
+            why: match error.kind() {
+                io::ErrorKind::InvalidInput => "this kernel has no tcx, by which its stack is \
+                     kept silent: Linux 6.6 or newer with CONFIG_NET_XGRESS has"
+                    .into(),
+                io::ErrorKind::PermissionDenied => format!(
+                    "its stack cannot be kept silent without CAP_BPF and CAP_NET_ADMIN on the \
+                     host: {error}"
+                ),
+                _ => format!("its stack cannot be kept silent: {error}"),
+            },
+        })?;
+        let filter = filter::program(address, self.block).into();
+        let port = switch.add_port(PortSpec {
+            name: facts.name.clone(),
+            ifindex: facts.index,
+            role: PortRole::Routed,
+            mtu: facts.mtu.into(),
+            settings: PortSettings::default(),
+            netns: Some(Elsewhere { netns: self.netns(), filter }),
+        })?;
+        if !facts.carrier {
+            switch.set_link(port, false)?;
+        }
+        Ok(Live { facts, port, _silence: silence })
+    }
+
+    /// Lets go of the interface. The ring goes before the silence does.
+    fn detach(&mut self, switch: &Switch) {
+        if let Some(live) = self.live.take()
+            && let Err(error) = switch.remove_port(live.port)
+        {
+            tracing::warn!("uplink {}: {error}", live.facts.name);
+        }
+    }
+
+    /// Looks at the host again and follows what has changed.
+    pub(crate) fn refresh(&mut self, lab: &Lab) {
+        let view = match route::look(self.netns.as_fd()) {
+            Ok(view) => view,
+            Err(error) => return tracing::error!("the uplink is not followed: {error}"),
+        };
+        let last = self.live.as_ref().map(|live| live.facts.name.clone());
+        let now = facts::choose(&view, self.asked.as_deref(), last.as_deref());
+        lab.with_switch(|switch| match now {
+            Ok(facts) => self.follow(lab, switch, facts),
+            Err(error) => self.lose(lab, switch, &error),
+        });
+    }
+
+    fn follow(&mut self, lab: &Lab, switch: &Switch, new: Facts) {
+        let place = |facts: &Facts| (facts.index, facts.address.address);
+        match &mut self.live {
+            Some(live) if live.facts == new => return,
+            Some(live) if place(&live.facts) == place(&new) => {
+                let told = switch
+                    .set_link(live.port, new.carrier)
+                    .and_then(|()| switch.set_mtu(live.port, new.mtu.into()));
+                if let Err(error) = told {
+                    tracing::warn!("uplink {}: {error}", new.name);
+                }
+                live.facts = new.clone();
+            }
+            _ => {
+                let old = self.live.as_ref().map(|live| live.facts.clone());
+                // Nothing leaves under the old address by the new interface, nor the other way.
+                let moved = old.as_ref().map(|old| old.address.address);
+                let forgotten = if moved == Some(new.address.address) { 0 } else { forget(lab) };
+                self.forgotten += forgotten;
+                self.detach(switch);
+                match self.attach(switch, new.clone()) {
+                    Ok(live) => self.live = Some(live),
+                    Err(error) => {
+                        forget(lab);
+                        return tracing::error!("{error}");
+                    }
+                }
+                tracing::warn!(
+                    "uplink {}: the address is {} now; {forgotten} sessions forgotten",
+                    new.name,
+                    new.address.address
+                );
+            }
+        }
+        let Facts { mac, mtu, address, .. } = new;
+        lab.with_gateway(|gateway| {
+            gateway.set_uplink_link(mac, mtu);
+            gateway.set_uplink_address(Some(address), now())
+        });
+    }
+
+    fn lose(&mut self, lab: &Lab, switch: &Switch, why: &Error) {
+        if self.live.is_none() {
+            return;
+        }
+        let forgotten = forget(lab);
+        self.forgotten += forgotten;
+        self.detach(switch);
+        tracing::warn!("{why}; {forgotten} sessions forgotten");
+    }
+
+    /// Sessions forgotten because an address went.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+/// The uplink has no address; says how many sessions that ended.
+fn forget(lab: &Lab) -> u64 {
+    lab.with_gateway(|gateway| gateway.set_uplink_address(None, now())).unwrap_or(0)
+}
+
+fn now() -> wire::Timestamp {
+    wire::Timestamp::from_nanos(sys::clock::now())
+}

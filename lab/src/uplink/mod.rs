@@ -1,0 +1,35 @@
+//! A real uplink: the gateway masquerades behind an address of the host, while the host goes on
+//! using it. Everything here is about not getting in each other's way.
+//!
+//! ```text
+//!   wire ─► interface ─┬─► [filter] ─► the gateway's ring       what is the block's
+//!                      └─► [silence] ─► the host's stack         all but TCP and UDP to the block
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `block` | the ports the NAT has for its own |
+//! | `facts` | interface, address, next hop: chosen from what the kernel says; pure |
+//! | `ports` | sets of ports, as the kernel writes them; pure |
+//! | `reserve` | the block kept from the host's choice of ports, and given back |
+//! | `occupied` | who is in the block already: local sockets, other labs |
+//! | `filter` | what reaches the ring; pure |
+//! | `silence` | what the host's stack does not see |
+//! | `host` | all of it together, for as long as the lab runs |
+//! | `follow` | addresses, routes and links that change meanwhile |
+//! | `shown` | what a lab says of it |
+
+mod block;
+mod facts;
+mod filter;
+mod follow;
+mod host;
+mod occupied;
+mod ports;
+pub(crate) mod reserve;
+mod shown;
+mod silence;
+
+pub use block::PortBlock;
+pub(crate) use follow::Follow;
+pub(crate) use host::{Host, Prepared};

@@ -1,0 +1,116 @@
+//! Who is in the block already: sockets of the host, and other labs.
+//!
+//! A lab says which ports are its own by listening on an abstract socket whose name holds them:
+//! every process of the network namespace can list those, and the name goes with the process.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use super::PortBlock;
+use crate::error::{Doing, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// What the name of a claim begins with; the block and the lab's name follow.
+const CLAIM: &str = "uswitch/uplink/";
+
+/// A block claimed for a lab, as long as this lives.
+#[derive(Debug)]
+pub(super) struct Claim {
+    _listener: UnixListener,
+}
+
+/// Claims `block` for a lab; or says, for people, who has part of it.
+pub(super) fn claim(block: PortBlock, lab: &str) -> Result<std::result::Result<Claim, String>> {
+    let what = || format!("claiming the ports {block}");
+    let name = format!("{CLAIM}{block}/{lab}");
+    let address = SocketAddr::from_abstract_name(&name).doing(what)?;
+    let listener = match UnixListener::bind_addr(&address) {
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+            return Ok(Err(shared(block, lab)));
+        }
+        other => other.doing(what)?,
+    };
+    // Ours first, then the others': of two that come at once at least one sees the other.
+    let table = "/proc/thread-self/net/unix";
+    let table = std::fs::read_to_string(table).doing(|| format!("reading {table}"))?;
+    Ok(match claimant(&table, block, &name) {
+        Some(other) => Err(shared(block, &other)),
+        None => Ok(Claim { _listener: listener }),
+    })
+}
+
+fn shared(block: PortBlock, lab: &str) -> String {
+    format!("lab {lab} has ports of the block {block}: choose others with --uplink-ports")
+}
+
+/// The lab, other than that of the claim `own`, that has a port of `block`.
+fn claimant(table: &str, block: PortBlock, own: &str) -> Option<String> {
+    table.lines().find_map(|line| {
+        let name = line.split_once(" @")?.1;
+        let (ports, lab) = name.strip_prefix(CLAIM)?.split_once('/')?;
+        let other: PortBlock = ports.parse().ok()?;
+        (name != own && other.overlaps(block)).then(|| lab.to_owned())
+    })
+}
+
+/// The tables of sockets, and their protocols.
+const TABLES: [(&str, &str); 5] =
+    [("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp"), ("udplite", "udplite")];
+/// TCP's TIME-WAIT: the port is free again.
+const TIME_WAIT: &str = "06";
+
+/// A local socket with a port of the block, at the address or at every one; for people.
+pub(super) fn socket(address: Ipv4Addr, block: PortBlock) -> Result<Option<String>> {
+    for (file, protocol) in TABLES {
+        let path = format!("/proc/thread-self/net/{file}");
+        let table = match std::fs::read_to_string(&path) {
+            // A kernel without that protocol.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.doing(|| format!("reading {path}"))?,
+        };
+        if let Some((at, port)) = found(&table, address, block) {
+            let at = std::net::SocketAddr::new(at, port);
+            return Ok(Some(format!(
+                "{protocol} port {port} of the block {block} is in use on this host ({at}): stop \
+                 what uses it, or share other ports with --uplink-ports"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn found(table: &str, address: Ipv4Addr, block: PortBlock) -> Option<(IpAddr, u16)> {
+    table.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, state) = (words.next()?, words.nth(1)?);
+        let (at, port) = local.split_once(':')?;
+        let (at, port) = (parse_address(at)?, u16::from_str_radix(port, 16).ok()?);
+        let reached = match at {
+            IpAddr::V4(at) => at == address || at.is_unspecified(),
+            IpAddr::V6(at) => at.is_unspecified() || at.to_ipv4_mapped() == Some(address),
+        };
+        (block.range().contains(&port) && reached && state != TIME_WAIT).then_some((at, port))
+    })
+}
+
+/// Words of 32 bits, each as a number of this machine.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let digits = text.get(at * 8..at * 8 + 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    match text.len() {
+        8 => Some(IpAddr::V4(word(0)?.into())),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(at)?);
+            }
+            Some(IpAddr::V6(Ipv6Addr::from(bytes)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! What a running lab says of its real uplink, and how the watch reaches it.
+
+use std::sync::Arc;
+
+use super::{Follow, Host};
+use crate::error::Result;
+use crate::lab::Lab;
+
+impl Lab {
+    /// What is changed on the host and will be undone, a line each; empty without a real uplink.
+    #[must_use]
+    pub fn host_changes(&self) -> Vec<String> {
+        self.state().host.as_ref().map(Host::changes).unwrap_or_default()
+    }
+
+    /// The host's interface that is shared, while there is one.
+    #[must_use]
+    pub fn uplink_interface(&self) -> Option<String> {
+        self.state().host.as_ref().and_then(Host::interface).map(str::to_owned)
+    }
+
+    /// Sessions forgotten because the uplink's address went.
+    #[must_use]
+    pub fn uplink_forgotten(&self) -> u64 {
+        self.state().host.as_ref().map_or(0, Host::forgotten)
+    }
+
+    /// Starts following the host, where the uplink is one of its interfaces.
+    pub(crate) fn follow_uplink(self: &Arc<Self>) -> Result<()> {
+        let mut state = self.state();
+        let follow = state.host.as_ref().map(|host| Follow::watch(host, Arc::downgrade(self)));
+        state.follow = follow.transpose()?;
+        Ok(())
+    }
+
+    /// Looks at the host again and follows what has changed.
+    pub(crate) fn refresh_uplink(&self) {
+        if let Some(host) = &mut self.state().host {
+            host.refresh(self);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What the host's stack must not see: a BPF program at the interface's ingress, behind the packet
+//! sockets and before everything else, that drops TCP and UDP to one address and one block of its
+//! ports. All else goes on to whatever other programs there are.
+//!
+//! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
+//! (1024 datagrams, 30 s); those that overtake their first reach the stack, which without a first
+//! drops them in silence. Nothing is pinned: it ends with the process, however that ends.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use sys::bpf::op::{Alu, Helper, If, Reg, Size};
+use sys::bpf::{Attached, LruMap, Op, Program};
+use wire::{ethertype, ipv4::protocol};
+
+use super::PortBlock;
+
+/// Datagrams whose later fragments are known.
+const DATAGRAMS: u32 = 1024;
+/// Lifetime of such knowledge, in units of 2^30 nanoseconds.
+const AGE_SHIFT: i32 = 30;
+const AGE: i32 = 28;
+
+const RESULT: Reg = Reg(0);
+const ARG: [Reg; 4] = [Reg(1), Reg(2), Reg(3), Reg(4)];
+const FRAME: Reg = Reg(6);
+const NUMBER: Reg = Reg(7);
+const FLAGS: Reg = Reg(8);
+const STACK: Reg = Reg(10);
+
+// `struct __sk_buff`.
+const ETHERTYPE: i16 = 16;
+const VLAN_PRESENT: i16 = 20;
+const VLAN_TAG: i16 = 24;
+
+// What is kept on the stack.
+const IP: i16 = -24;
+const PORTS: i16 = -32;
+/// Source, identification, protocol: which datagram a fragment is of.
+const DATAGRAM: i16 = -40;
+const TIME: i16 = -48;
+
+/// The header begins here in a frame.
+const IP_AT: i32 = 14;
+
+/// `TCX_NEXT`: the other programs, then the stack.
+const GO_ON: i32 = -1;
+/// `TCX_DROP`
+const DROP: i32 = 2;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Untagged,
+    Transport,
+    Later,
+    Foreign,
+    Drop,
+    GoOn,
+}
+
+/// A program under way, with jumps to places.
+#[derive(Default)]
+struct Draft {
+    ops: Vec<(Op, Option<Place>)>,
+    places: Vec<(Place, usize)>,
+}
+
+impl Draft {
+    fn at(&mut self, place: Place) {
+        self.places.push((place, self.ops.len()));
+    }
+
+    fn op(&mut self, op: Op) {
+        self.ops.push((op, None));
+    }
+
+    fn all(&mut self, ops: impl IntoIterator<Item = Op>) {
+        self.ops.extend(ops.into_iter().map(|op| (op, None)));
+    }
+
+    fn if_so(&mut self, test: If, reg: Reg, value: i32, to: Place) {
+        self.ops.push((Op::jump_if(test, reg, value, 0), Some(to)));
+    }
+
+    /// Copies `len` bytes of the frame from the offset in R2 to the stack; what is too short for
+    /// that is not ours.
+    fn fetch(&mut self, to: i16, len: i32) {
+        self.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+        self.all(stack_address(ARG[2], to));
+        self.op(Op::alu(Alu::Mov, ARG[3], len));
+        self.op(Op::call(Helper::LoadBytes));
+        self.if_so(If::Differs, RESULT, 0, Place::GoOn);
+    }
+
+    fn finish(self) -> Vec<Op> {
+        let place = |to| self.places.iter().find(|(place, _)| *place == to).map(|(_, at)| *at);
+        let ops = self.ops.iter().enumerate();
+        ops.map(|(from, (op, to))| match to.and_then(place) {
+            Some(at) => op.by(i16::try_from(at - from - 1).unwrap_or(0)),
+            None => *op,
+        })
+        .collect()
+    }
+}
+
+fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
+    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
+}
+
+/// A number of the network as it lies in memory, as a comparison reads it.
+fn raw(bytes: [u8; 4]) -> i32 {
+    i32::from_ne_bytes(bytes)
+}
+
+fn program(address: Ipv4Addr, block: PortBlock, datagrams: &LruMap) -> Vec<Op> {
+    let mut p = Draft::default();
+    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
+    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
+    let [high, low] = ethertype::IPV4.to_be_bytes();
+    p.if_so(If::Differs, RESULT, u16::from_ne_bytes([high, low]).into(), Place::GoOn);
+    // A tag that names a VLAN makes the frame somebody else's.
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_PRESENT));
+    p.if_so(If::Equal, RESULT, 0, Place::Untagged);
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
+    p.op(Op::alu(Alu::And, RESULT, 0xfff));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+
+    p.at(Place::Untagged);
+    p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
+    p.fetch(IP, 20);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 16));
+    p.if_so(If::Differs, RESULT, raw(address.octets()), Place::GoOn);
+    p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
+    p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::Transport);
+    p.if_so(If::Differs, NUMBER, protocol::UDP.into(), Place::GoOn);
+
+    p.at(Place::Transport);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
+    p.op(Op::store(Size::Word, STACK, DATAGRAM, RESULT));
+    p.op(Op::load(Size::Half, RESULT, STACK, IP + 4));
+    p.op(Op::store(Size::Half, STACK, DATAGRAM + 4, RESULT));
+    p.op(Op::store(Size::Half, STACK, DATAGRAM + 6, NUMBER));
+    p.op(Op::load(Size::Half, FLAGS, STACK, IP + 6));
+    p.op(Op::be16(FLAGS));
+    p.op(Op::alu_reg(Alu::Mov, RESULT, FLAGS));
+    p.op(Op::alu(Alu::And, RESULT, 0x1fff));
+    p.if_so(If::Differs, RESULT, 0, Place::Later);
+    // The ports, behind a header of four bytes times the low half of its first.
+    p.op(Op::load(Size::Byte, ARG[1], STACK, IP));
+    p.op(Op::alu(Alu::And, ARG[1], 15));
+    p.op(Op::alu(Alu::Shl, ARG[1], 2));
+    p.op(Op::alu(Alu::Add, ARG[1], IP_AT));
+    p.fetch(PORTS, 4);
+    p.op(Op::load(Size::Half, RESULT, STACK, PORTS + 2));
+    p.op(Op::be16(RESULT));
+    p.if_so(If::Below, RESULT, block.first().into(), Place::Foreign);
+    p.if_so(If::Above, RESULT, block.last().into(), Place::Foreign);
+    p.op(Op::alu(Alu::And, FLAGS, 0x2000));
+    p.if_so(If::Equal, FLAGS, 0, Place::Drop);
+    p.op(Op::call(Helper::Time));
+    p.op(Op::store(Size::Double, STACK, TIME, RESULT));
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.all(stack_address(ARG[2], TIME));
+    p.op(Op::alu(Alu::Mov, ARG[3], 0));
+    p.op(Op::call(Helper::MapUpdate));
+
+    p.at(Place::Drop);
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+
+    // The identification may be that of an older datagram of ours.
+    p.at(Place::Foreign);
+    p.op(Op::alu(Alu::And, FLAGS, 0x2000));
+    p.if_so(If::Equal, FLAGS, 0, Place::GoOn);
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.op(Op::call(Helper::MapDelete));
+
+    p.at(Place::GoOn);
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+
+    p.at(Place::Later);
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.op(Op::call(Helper::MapLookup));
+    p.op(Op::jump_if_wide(If::Differs, RESULT, 0, 2));
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+    p.op(Op::load(Size::Double, NUMBER, RESULT, 0));
+    p.op(Op::call(Helper::Time));
+    p.op(Op::alu_reg(Alu::Sub, RESULT, NUMBER));
+    p.op(Op::alu(Alu::Shr, RESULT, AGE_SHIFT));
+    p.op(Op::jump_if_wide(If::Above, RESULT, AGE, 2));
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+    p.finish()
+}
+
+/// The drop, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    _attached: Attached,
+}
+
+/// Silences the host's stack on an interface of the calling thread's namespace.
+///
+/// # Errors
+/// What the kernel says; EINVAL where it has no tcx.
+pub(crate) fn begin(index: u32, address: Ipv4Addr, block: PortBlock) -> io::Result<Silence> {
+    let datagrams = LruMap::new("uplink_datagram", 8, 8, DATAGRAMS)?;
+    let program = Program::load("uplink_silence", &program(address, block, &datagrams))?;
+    Ok(Silence { _attached: program.attach_ingress(index)? })
+}
