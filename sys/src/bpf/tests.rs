@@ -53,11 +53,13 @@ fn a_program_lives_as_long_as_its_descriptor() {
 
 #[test]
 fn what_the_verifier_refuses_comes_with_its_words() {
-    let program = Program::load("wild", &[Op::load(Size::Word, Reg(0), Reg(2), 0), Op::exit()]);
-    if may(&program) {
-        let error = program.expect_err("a register nobody has set").to_string();
-        assert!(error.contains("R2"), "{error}");
+    // The verifier's refusal looks like a lack of privilege, so that is asked first.
+    if !may(&Program::load("tame", &answer(NEXT))) {
+        return;
     }
+    let program = Program::load("wild", &[Op::load(Size::Word, Reg(0), Reg(2), 0), Op::exit()]);
+    let error = program.expect_err("a register nobody has set").to_string();
+    assert!(error.contains("R2"), "{error}");
 }
 
 #[test]
