@@ -134,7 +134,14 @@ impl World {
     }
 
     pub fn sessions(&self) -> Vec<gateway::SessionView> {
-        self.gateway.sessions(gateway::Cursor::default(), usize::MAX, self.now).0
+        let mut all = Vec::new();
+        let mut from = Some(gateway::Cursor::default());
+        while let Some(cursor) = from {
+            let (page, next) = self.gateway.sessions(cursor, usize::MAX, self.now);
+            all.extend(page);
+            from = next;
+        }
+        all
     }
 }
 
