@@ -3,20 +3,27 @@
 //!
 //! Consecutive requests of one namespace go to the kernel in one batch. Everything made is held by
 //! a guard from the moment it exists: when a step fails, or the observer wants to stop, what was
-//! made is gone when `apply` returns.
+//! made is gone when `apply` returns. When it returns well, every pair carries frames both ways.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 
 use crate::directory::Directory;
 use crate::error::{Doing, Error, Result};
+use crate::link::Link;
 use crate::message::{self, Request};
 use crate::namespace::{Identity, Namespace};
 use crate::netlink::{Netlink, errno};
 use crate::plan::{NsId, Plan, Room, Step};
+
+/// From one look at links that do not run yet to the next, and how many looks: ten seconds.
+const NAP: Duration = Duration::from_millis(1);
+const NAPS: u32 = 10_000;
 
 /// Who is told of what happens.
 pub trait Observer: Send {
@@ -116,6 +123,7 @@ impl<'a> Apply<'a> {
             }
         }
         self.flush()?;
+        self.settle()?;
         let namespaces = self.held.drain(..).map(|held| match held {
             Held::Made(namespace) => Some(namespace),
             Held::No | Held::Borrowed(_) => None,
@@ -203,6 +211,40 @@ impl<'a> Apply<'a> {
             let what = step.map_or_else(|| format!("configuring {home}"), |s| self.describe(s));
             Error::Io { what, source: refused.error }
         })
+    }
+
+    /// Waits until both ends of the pairs work. The end brought up last does at once. The other one
+    /// has its carrier from then on, but the kernel sets its queue to work a little later, and until
+    /// then throws away what it is given to send; the state `up` comes with it.
+    fn settle(&mut self) -> Result<()> {
+        for (ns, indices) in self.plan.early() {
+            self.go(ns)?;
+            let what = || format!("waiting for the links of {}", self.plan.label(ns));
+            let mut netlink = Netlink::open().doing(what)?;
+            let mut naps = 0;
+            loop {
+                let mut waiting = indices.clone();
+                netlink
+                    .dump(&message::get_links(), |item| {
+                        if let RouteNetlinkMessage::NewLink(message) = item {
+                            let link = Link::from_message(&message);
+                            if link.running {
+                                waiting.remove(&link.index);
+                            }
+                        }
+                    })
+                    .doing(what)?;
+                if waiting.is_empty() {
+                    break;
+                }
+                if naps == NAPS {
+                    return Err(io::Error::from(Errno::ETIMEDOUT)).doing(what);
+                }
+                naps += 1;
+                std::thread::sleep(NAP);
+            }
+        }
+        Ok(())
     }
 
     fn describe(&self, step: &Step) -> String {

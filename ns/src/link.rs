@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, State};
 use sys::netns::inside;
 
 use crate::error::{Doing, Result};
@@ -26,6 +26,9 @@ pub struct Link {
     pub up: bool,
     /// Up, and so is the other end.
     pub carrier: bool,
+    /// The kernel has seen the carrier and set its queue to work. The end of a pair that came up
+    /// last works before this is told.
+    pub running: bool,
     /// Carries Ethernet frames, and is not loopback.
     pub ethernet: bool,
     /// The index of the bridge, bond or team it is a port of.
@@ -42,6 +45,7 @@ impl Link {
             mtu: 0,
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
+            running: false,
             ethernet: message.header.link_layer_type == LinkLayerType::Ether,
             master: None,
         };
@@ -49,6 +53,8 @@ impl Link {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                // The flag IFF_RUNNING stands for `Unknown` too, which a new link's state is.
+                LinkAttribute::OperState(state) => link.running = *state == State::Up,
                 LinkAttribute::Controller(0) => {}
                 LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok(),

@@ -3,6 +3,7 @@
 //!
 //! Namespaces are made by the plan and empty, so index 1 is lo and the others are ours to choose.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 #[cfg(test)]
@@ -186,6 +187,28 @@ impl Plan {
     /// The default route.
     pub fn default_route(&mut self, ns: NsId, index: u32, via: Ipv4Addr) {
         self.steps.push(Step::DefaultRoute { ns, index, via });
+    }
+
+    /// The ends of pairs that are brought up before their other end is, by namespace: their carrier
+    /// comes later than they do.
+    #[must_use]
+    pub fn early(&self) -> BTreeMap<NsId, BTreeSet<u32>> {
+        let mut up = BTreeMap::new();
+        for (place, step) in self.steps.iter().enumerate() {
+            if let Step::Up { ns, index } = step {
+                up.insert((*ns, *index), place);
+            }
+        }
+        let mut early = BTreeMap::<_, BTreeSet<_>>::new();
+        for step in &self.steps {
+            let Step::Veth { a, b, .. } = step else { continue };
+            let ends = [(a.ns, a.index), (b.ns, b.index)];
+            if let [Some(at), Some(other)] = ends.map(|end| up.get(&end)) {
+                let (ns, index) = ends[usize::from(other < at)];
+                early.entry(ns).or_default().insert(index);
+            }
+        }
+        early
     }
 
     /// What is to be done, in order.

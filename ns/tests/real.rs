@@ -102,6 +102,7 @@ fn a_plan_builds_what_it_says_and_takes_it_away_again() {
         let ports = ns::link::list(hub.as_fd()).unwrap();
         let seen: Vec<_> = ports.iter().map(|l| (l.index, l.name.as_str(), l.carrier)).collect();
         assert_eq!(seen, [(1, "lo", false), (2, "veth1", true), (3, "veth2", true)]);
+        assert!(ports[1..].iter().all(|link| link.running), "what is built works: {ports:?}");
         let one = applied.take(one).unwrap();
         let links = ns::link::list(one.as_fd()).unwrap();
         let peer = links.iter().find(|l| l.name == "vethpeer1").unwrap();

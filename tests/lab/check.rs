@@ -35,6 +35,18 @@ fn every_topology_as_an_ordinary_user() {
 }
 
 #[test]
+fn no_first_probe_is_lost() {
+    rooted(|sandbox| {
+        for turn in 0..12 {
+            for args in [&["run", "pair", "--check"][..], &["run", "mesh", "-n", "5", "--check"]] {
+                let ended = sandbox.uswitch(args);
+                assert_eq!(ended.code, Some(0), "{args:?}, turn {turn}:\n{}", ended.out);
+            }
+        }
+    });
+}
+
+#[test]
 fn the_walkthrough_can_be_followed_with_ip() {
     rooted(|sandbox| {
         let mut run = sandbox.start(&["run"]);

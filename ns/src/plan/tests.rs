@@ -41,3 +41,22 @@ fn steps_say_where_they_are_done() {
     assert_eq!(places, [a, b, a, b, b, b, a]);
     assert_eq!(plan.label(b), "net1");
 }
+
+#[test]
+fn the_end_brought_up_first_is_early() {
+    let mut plan = Plan::new();
+    let (one, two) = (plan.named("net1"), plan.named("net2"));
+    let mut pair = |name: &str| {
+        plan.veth((one, &format!("a{name}")), (two, &format!("b{name}")), VethOptions::default())
+    };
+    let (first, second, third) = (pair("1"), pair("2"), pair("3"));
+    plan.up(one, first.0);
+    plan.up(two, second.1);
+    plan.up(two, third.1);
+    plan.up(two, first.1);
+    plan.up(one, second.0);
+    let early = plan.early();
+    assert_eq!(early.len(), 2);
+    assert_eq!(early[&one].iter().collect::<Vec<_>>(), [&first.0]);
+    assert_eq!(early[&two].iter().collect::<Vec<_>>(), [&second.1], "the third stays down");
+}

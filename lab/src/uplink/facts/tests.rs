@@ -12,6 +12,7 @@ fn link(index: u32, name: &str) -> Link {
         mtu: 1500,
         up: true,
         carrier: true,
+        running: true,
         ethernet: true,
         master: None,
     }
