@@ -58,8 +58,8 @@ impl Signals {
     }
 
     /// Waits for one.
-    pub(crate) fn wait(&self) {
-        let _ = self.arrived.recv();
+    pub(crate) fn wait(&self) -> Option<Signal> {
+        self.arrived.recv().ok()
     }
 
     /// The one that came, if one has.

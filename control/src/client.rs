@@ -92,6 +92,16 @@ impl Client {
         self.all(&format!("/v1/fdb?statistics={statistics}&"))
     }
 
+    /// A page of the switch's addresses, from `cursor` on.
+    pub fn fdb_page(
+        &self,
+        cursor: u64,
+        limit: usize,
+        statistics: bool,
+    ) -> Result<Page<FdbEntry>, ClientError> {
+        self.get(&format!("/v1/fdb?statistics={statistics}&cursor={cursor}&limit={limit}"))
+    }
+
     /// All neighbours of the gateway.
     pub fn neighbours(&self) -> Result<Vec<Neighbour>, ClientError> {
         self.all("/v1/neigh?")

@@ -9,4 +9,5 @@ pub(crate) mod ping;
 pub(crate) mod remove;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod top;
 pub(crate) mod up;

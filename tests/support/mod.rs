@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sandbox` | a private mount and network namespace with an empty /run, for one test |
 //! | `process` | a started program: its output as it comes, its end by a deadline, its death with us |
+//! | `terminal` | a program in a pseudo-terminal: what its screen shows, keys, sizes |
 //! | `traffic` | work done inside a node: TCP with a hash, UDP, raw frames in and out |
 //!
 //! Nothing here leaks: the namespaces belong to the test's thread, and each started program dies
@@ -13,8 +14,10 @@
 
 mod process;
 mod sandbox;
+mod terminal;
 mod traffic;
 
 pub(crate) use process::{Ended, Process};
 pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
+pub(crate) use terminal::Terminal;
 pub(crate) use traffic::{Arrived, Wire, both_ways, datagrams, in_netns};

@@ -1,0 +1,71 @@
+//! `uswitch top`: a lab as it lives: ports with their rates, addresses, NAT sessions, drops, events.
+//!
+//! ```text
+//!   feed (threads) ── looks, events ──► model ── panes, header ──► view (live) or batch
+//!                                         keys ──► ui ──────────────┘
+//! ```
+//!
+//! Everything between feed and screen is pure and tested without a terminal.
+
+mod batch;
+mod feed;
+mod header;
+mod live;
+mod model;
+mod panes;
+mod sample;
+mod screen;
+mod story;
+mod table;
+#[cfg(test)]
+mod testing;
+mod text;
+mod ui;
+mod view;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use control::Client;
+use control::api::TopologyKind;
+use lab::{Ground, LabName};
+
+/// Watch a lab: ports and their rates, addresses, NAT sessions, drops, events
+///
+/// Keys as in top: q quits, h helps, d changes the delay, < > and P N D sort. Exit code: 0; 1 when
+/// the lab is not there or ends; 2 without a terminal (use -b).
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The lab's name
+    #[arg(long, value_name = "LAB", default_value = "uswitch")]
+    name: LabName,
+    /// Seconds between two looks
+    #[arg(short, value_name = "SECONDS", default_value = "1", value_parser = ui::delay)]
+    delay: Duration,
+    /// Print plain text, look after look: for files and other programs
+    #[arg(short)]
+    batch: bool,
+    /// End after COUNT looks
+    #[arg(short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(why) = screen::missing().filter(|_| !args.batch) {
+        eprintln!("uswitch: {why}");
+        return Ok(ExitCode::from(2));
+    }
+    let socket = Ground::find().socket(&args.name);
+    let kind = Client::new(&socket)?.topology()?.kind;
+    if kind != TopologyKind::Switch {
+        anyhow::bail!("lab {} is a {kind}, without a switch to watch", args.name);
+    }
+    let show = if args.batch { batch::print } else { live::watch };
+    show(&args.name, &socket, args.delay, args.count)
+}
+
+/// The run loops' clock.
+fn clock() -> Duration {
+    Duration::from_nanos(sys::clock::now())
+}

@@ -1,0 +1,46 @@
+//! Events in words: what, and of what. Pure.
+
+use control::api::{EventKind, Session};
+
+use super::table::Mood;
+use super::text;
+
+/// An event's name, the rest of it, and whether it is good news.
+pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
+    let at = |vlan: u16| if vlan == 0 { String::new() } else { format!(" vlan {vlan}") };
+    match event {
+        EventKind::Learned { mac, vlan, ifname } => {
+            ("learned", format!("{mac}{} at {ifname}", at(*vlan)), Mood::Plain)
+        }
+        EventKind::Moved { mac, vlan, from, to } => {
+            ("moved", format!("{mac}{} from {from} to {to}", at(*vlan)), Mood::Bad)
+        }
+        EventKind::Aged { count } => {
+            ("aged", text::counted(*count, "address", "addresses"), Mood::Dim)
+        }
+        EventKind::PortAdded { ifname } => ("port added", ifname.clone(), Mood::Good),
+        EventKind::PortRemoved { ifname } => ("port removed", ifname.clone(), Mood::Bad),
+        EventKind::PortUp { ifname } => ("port up", ifname.clone(), Mood::Good),
+        EventKind::PortDown { ifname } => ("port down", ifname.clone(), Mood::Bad),
+        EventKind::SessionOpened { session } => ("session", opened(session), Mood::Plain),
+        EventKind::SessionClosed { session, reason } => {
+            ("session", format!("{} {reason}", opened(session)), Mood::Dim)
+        }
+        EventKind::Drops { by, reason, count } => {
+            let frames = text::counted(*count, "frame", "frames");
+            ("dropped", format!("{frames} by the {by}: {reason}"), Mood::Bad)
+        }
+        EventKind::Missed { count } => {
+            ("missed", text::counted(*count, "event", "events"), Mood::Bad)
+        }
+        EventKind::Published { protocol, port, published } => {
+            let what = format!("{protocol} port {port}");
+            (if *published { "published" } else { "withdrawn" }, what, Mood::Plain)
+        }
+    }
+}
+
+fn opened(session: &Session) -> String {
+    let Session { protocol, inside, outside, remote, .. } = session;
+    format!("{protocol} {inside} to {remote} as {outside}")
+}
