@@ -13,6 +13,7 @@
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
+//! | `top` | the live view in a pseudo-terminal, held against the kernel |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -28,6 +29,7 @@ mod nat_oracle;
 mod notify;
 mod oracle;
 mod soak;
+mod top;
 mod traffic;
 mod unit;
 

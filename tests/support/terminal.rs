@@ -17,6 +17,8 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, SlavePty, native_p
 use super::process::PATIENCE;
 
 const STEP: Duration = Duration::from_millis(10);
+/// How long the last words of a program that has ended may take to come.
+const LAST: Duration = Duration::from_secs(5);
 
 /// A program and its terminal.
 pub(crate) struct Terminal {
@@ -103,28 +105,27 @@ impl Terminal {
         self.master.resize(size((columns, rows))).unwrap();
     }
 
-    /// Waits until the screen is as wanted; `what` is what failures call that.
+    /// Waits until the text on the screen is as wanted; `what` is what failures call that.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.wait(what, |this| wanted(&this.text()));
+        self.text()
+    }
+
+    #[track_caller]
+    fn wait(&mut self, what: &str, wanted: impl Fn(&Self) -> bool) {
         let limit = Instant::now() + PATIENCE;
-        loop {
-            let text = self.text();
-            if wanted(&text) {
-                return text;
+        let mut gone = None;
+        while !wanted(self) {
+            // What it wrote last may still be on its way when it ends.
+            if Instant::now() > limit || gone.is_some_and(|since: Instant| since.elapsed() > LAST) {
+                panic!("{what}: never seen:\n{}", self.text());
             }
-            let gone = self.child.try_wait().unwrap();
-            // What it wrote last may still be on its way.
-            if Instant::now() > limit || gone.is_some() && self.settled(&wanted) {
-                panic!("{what}: never seen ({gone:?}):\n{}", self.text());
+            if gone.is_none() && self.child.try_wait().unwrap().is_some() {
+                gone = Some(Instant::now());
             }
             std::thread::sleep(STEP);
         }
-    }
-
-    /// Whether the program's last words have come and are not the ones wanted.
-    fn settled(&self, wanted: &impl Fn(&str) -> bool) -> bool {
-        std::thread::sleep(Duration::from_millis(500));
-        !wanted(&self.text())
     }
 
     /// Waits until `words` are on the screen, and gives all of it.
@@ -156,11 +157,8 @@ impl Terminal {
     /// Asserts that the terminal is as the program found it: modes, screen, cursor, colours.
     #[track_caller]
     pub(crate) fn is_restored(&mut self) {
-        self.wait_until("the usual screen, its cursor", |_| {
-            self.seen.lock().is_ok_and(|seen| {
-                let screen = seen.parser.screen();
-                !screen.alternate_screen() && !screen.hide_cursor()
-            })
+        self.wait("the usual screen and its cursor", |this| {
+            this.look(|screen| !screen.alternate_screen() && !screen.hide_cursor())
         });
         assert_eq!(format!("{:?}", self.master.get_termios().unwrap()), self.modes);
         self.look(|screen| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lab::LabName;
 
-use super::feed::{Feed, Message, queue};
+use super::feed::{Feed, Message, Patience, queue};
 use super::header;
 use super::model::Model;
 use super::panes::{PANES, Pane};
@@ -34,15 +34,14 @@ pub(super) fn print(
     let (tell, told) = queue::<()>();
     let feed = Feed::start(socket, &tell)?;
     let ui = Ui::new(delay);
-    let mut printed = 0;
+    let (mut printed, mut trust) = (0, Patience::default());
     loop {
         say::line(&text(&model, &ui));
         printed += 1;
         if count == Some(printed) {
             return Ok(ExitCode::SUCCESS);
         }
-        let due = super::clock() + delay;
-        let mut asked = false;
+        let (mut due, mut asked) = (super::clock() + delay, false);
         loop {
             let left = due.saturating_sub(super::clock());
             if left.is_zero() && !asked {
@@ -51,9 +50,16 @@ pub(super) fn print(
             // Once asked, the answer or the end is what comes next.
             let patience = if asked { delay.max(Duration::from_secs(1)) } else { left };
             match told.recv_timeout(patience) {
-                Ok(Message::Look(look)) => {
-                    model.take(*look?);
+                Ok(Message::Look(Ok(look))) => {
+                    trust.renew();
+                    model.take(*look);
                     break;
+                }
+                Ok(Message::Look(Err(error))) => {
+                    if let Some(why) = trust.lost(&error) {
+                        anyhow::bail!("lab {name} has ended{why}");
+                    }
+                    (due, asked) = (super::clock() + delay, false);
                 }
                 Ok(Message::Event(event)) => model.tell(event),
                 Ok(Message::Ended) => anyhow::bail!("lab {name} has ended"),

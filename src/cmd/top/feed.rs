@@ -35,6 +35,29 @@ pub(super) enum Message<Other> {
     Other(Other),
 }
 
+/// How often in a row a look may fail before the lab counts as gone.
+#[derive(Default)]
+pub(super) struct Patience {
+    failures: u32,
+}
+
+impl Patience {
+    /// A look has come.
+    pub(super) fn renew(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A look has failed. Gives what there is to say of it where the lab counts as gone.
+    pub(super) fn lost(&mut self, error: &ClientError) -> Option<String> {
+        self.failures += 1;
+        match error {
+            ClientError::NoLab(_) => Some(String::new()),
+            _ if self.failures >= FAILURES => Some(format!(", or no longer answers: {error}")),
+            _ => None,
+        }
+    }
+}
+
 /// The lab's side of the queue.
 pub(super) struct Feed {
     asks: SyncSender<Want>,

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use ratatui::crossterm::event::{Event as Input, KeyEventKind, read};
 
 use super::clock;
-use super::feed::{Feed, Message, queue, spawn};
+use super::feed::{Feed, Message, Patience, queue, spawn};
 use super::model::Model;
 use super::sample::Sample;
 use super::screen::Screen;
@@ -23,8 +23,6 @@ use crate::signals::{self, Signals};
 
 /// Messages handled between two drawings.
 const AT_ONCE: usize = 256;
-/// Looks in a row that may fail before the lab counts as gone.
-const FAILURES: u32 = 5;
 
 /// What comes from the person's side.
 enum Hand {
@@ -76,7 +74,7 @@ pub(super) fn watch(
         theme: Theme::of_environment(),
         feed: &feed,
         looks: 1,
-        failures: 0,
+        patience: Patience::default(),
         looked: clock(),
         asked: false,
     };
@@ -95,7 +93,7 @@ struct Watching<'a> {
     theme: Theme,
     feed: &'a Feed,
     looks: u64,
-    failures: u32,
+    patience: Patience,
     looked: Duration,
     asked: bool,
 }
@@ -174,14 +172,12 @@ impl Watching<'_> {
             Ok(sample) => {
                 self.model.take(*sample);
                 self.looks += 1;
-                self.failures = 0;
+                self.patience.renew();
                 self.ui.trouble = None;
             }
-            Err(ClientError::NoLab(_)) => return Some(End::Lab(String::new())),
             Err(error) => {
-                self.failures += 1;
-                if self.failures >= FAILURES {
-                    return Some(End::Lab(format!(", or no longer answers: {error}")));
+                if let Some(why) = self.patience.lost(&error) {
+                    return Some(End::Lab(why));
                 }
                 self.ui.trouble = Some(error.to_string());
             }
