@@ -10,6 +10,7 @@
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
+//! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
@@ -32,6 +33,7 @@ mod soak;
 mod top;
 mod traffic;
 mod unit;
+mod uplink;
 
 /// What `run` says last, once the lab stands and its checks are through.
 const READY: &str = "Ctrl-C undoes all of it";

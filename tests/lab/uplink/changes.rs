@@ -1,0 +1,127 @@
+//! The host's address, routes and links change while a lab shares them.
+
+use super::host::{Talk, end, eventually, lab, on_a_host, sh};
+use super::{hops, inside, is_silent, whole};
+
+#[test]
+fn a_lease_renewed_is_no_change() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let talk = Talk::open(("net1", "server"), "8.8.8.8:7400");
+        let port = talk.seen_as();
+        for seconds in ["100", "200"] {
+            let lifetime = format!("valid_lft {seconds} preferred_lft {seconds}");
+            sh(sandbox, &format!("ip addr change 192.0.2.2/24 dev eth0 {lifetime}"));
+            sh(sandbox, "ip route replace default via 192.0.2.1");
+            talk.talk();
+        }
+        assert_eq!(talk.seen_as(), port);
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        let ended = run.ended();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "it has said something");
+    });
+}
+
+#[test]
+fn connections_survive_a_link_flap_and_a_route_that_comes_back() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "eth0"]);
+        let talk = Talk::open(("net1", "server"), "8.8.8.8:7410");
+        talk.talk();
+        // The kernel takes the routes of a link that goes down, and a client puts them back.
+        sh(sandbox, "ip link set eth0 down; ip link set eth0 up");
+        let unreachable = "ping -c 1 -W 5 8.8.8.8 || true";
+        eventually("the node is told", || {
+            inside(sandbox, "net1", unreachable).contains("Net Unreachable")
+        });
+        sh(sandbox, "ip route add default via 192.0.2.1");
+        talk.talk();
+        // The same without a link that moves: another router of the same network.
+        sh(sandbox, "ip -n isp addr add 192.0.2.9/24 dev isp0");
+        sh(sandbox, "ip route replace default via 192.0.2.9");
+        talk.talk();
+        whole(("net2", "server"), "8.8.8.8:7411", 8 << 20);
+        end(run);
+    });
+}
+
+#[test]
+fn a_new_address_forgets_the_sessions_and_is_kept_silent() {
+    on_a_host(|sandbox| {
+        let mut run = lab(sandbox, &["run", "--uplink", "eth0"]);
+        let old = Talk::open(("net1", "server"), "8.8.8.8:7420");
+        old.talk();
+        assert!(is_silent("192.0.2.2:25000"));
+        sh(sandbox, "ip addr flush dev eth0");
+        run.wait_for_complaint("has no IPv4 address");
+        run.wait_for_complaint("sessions forgotten");
+        sh(sandbox, "ip addr add 192.0.2.7/24 dev eth0; ip route add default via 192.0.2.1");
+        run.wait_for_complaint("192.0.2.7");
+        let new = Talk::open(("net1", "server"), "8.8.8.8:7421");
+        new.talk();
+        assert_eq!(new.seen_as().ip().to_string(), "192.0.2.7");
+        assert!(is_silent("192.0.2.7:25000"));
+        // An address beside it is the host's alone.
+        sh(sandbox, "ip addr add 192.0.2.8/24 dev eth0");
+        let beside = Talk::open(("server", "host"), "192.0.2.8:25000");
+        beside.talk();
+        new.talk();
+        let text = super::topology();
+        assert!(text.contains("192.0.2.7") && !text.contains("192.0.2.2,"), "{text}");
+        end(run);
+    });
+}
+
+#[test]
+fn an_interface_that_vanishes_and_comes_back() {
+    on_a_host(|sandbox| {
+        let mut run = lab(sandbox, &["run", "--uplink", "eth0"]);
+        let talk = Talk::open(("net1", "server"), "8.8.8.8:7430");
+        talk.talk();
+        sh(sandbox, "ip link del eth0");
+        run.wait_for_complaint("no interface eth0");
+        let told = inside(sandbox, "net1", "ping -c 1 -W 5 8.8.8.8 || true");
+        assert!(told.contains("Net Unreachable"), "{told}");
+        inside(sandbox, "net1", "ping -c 1 -W 5 10.100.0.20");
+        sh(
+            sandbox,
+            "ip link add eth0 type veth peer name isp0 netns isp
+             ip -n isp addr add 192.0.2.1/24 dev isp0; ip -n isp link set isp0 up
+             ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up
+             ip route add default via 192.0.2.1",
+        );
+        run.wait_for_complaint("the address is 192.0.2.2 now");
+        eventually("the way out is back", || {
+            inside(sandbox, "net1", "ping -c 1 -W 1 8.8.8.8 || true").contains(" 0% packet loss")
+        });
+        whole(("net1", "server"), "8.8.8.8:7431", 8 << 20);
+        assert!(is_silent("192.0.2.2:25000"));
+        end(run);
+    });
+}
+
+#[test]
+fn auto_goes_where_the_default_route_goes() {
+    on_a_host(|sandbox| {
+        sh(
+            sandbox,
+            "ip link add wlan0 type veth peer name core2 netns core
+             ip -n core addr add 203.0.113.1/24 dev core2; ip -n core link set core2 up
+             ip addr add 203.0.113.2/24 dev wlan0; ip link set wlan0 up
+             ip route add default via 203.0.113.1 metric 600",
+        );
+        let mut run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let trace = "traceroute -n -q 3 -w 5 -N 1 8.8.8.8";
+        let first = hops(&inside(sandbox, "net1", trace));
+        assert_eq!(first, ["10.100.0.1", "192.0.2.1", "198.51.100.2", "8.8.8.8"]);
+        sh(sandbox, "ip route del default via 192.0.2.1");
+        run.wait_for_complaint("the address is 203.0.113.2 now");
+        let second = hops(&inside(sandbox, "net1", trace));
+        assert_eq!(second, ["10.100.0.1", "203.0.113.1", "8.8.8.8"]);
+        assert!(is_silent("203.0.113.2:25000"));
+        sh(sandbox, "ip route add default via 192.0.2.1");
+        run.wait_for_complaint("the address is 192.0.2.2 now");
+        whole(("net1", "server"), "8.8.8.8:7440", 8 << 20);
+        end(run);
+    });
+}

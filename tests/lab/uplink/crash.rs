@@ -1,0 +1,109 @@
+//! What a lab has changed on the host, given back: at its end, and after it was killed.
+
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::host::{Talk, end, eventually, lab, netns, on_a_host, reserved};
+use super::{address, is_silent};
+use crate::support::in_netns;
+
+const FILE: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+
+fn reserve(ports: &str) {
+    std::fs::write(FILE, ports).unwrap();
+}
+
+/// A service of the host in the block can be reached: nothing is dropped any more.
+fn the_block_is_the_host_s() {
+    let listener = TcpListener::bind("192.0.2.2:25000").unwrap();
+    eventually("a connection into the block", || {
+        in_netns(netns("server"), || {
+            let at = address("192.0.2.2:25000");
+            TcpStream::connect_timeout(&at, Duration::from_millis(500)).is_ok()
+        })
+    });
+    drop(listener);
+}
+
+#[test]
+fn the_end_gives_back_what_was_taken_and_nothing_else() {
+    on_a_host(|sandbox| {
+        let state = sandbox.state();
+        reserve("8080,20500,29000-31000");
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        assert_eq!(reserved(), "8080,20000-31000");
+        assert!(is_silent("192.0.2.2:25000"));
+        // Somebody else writes to the list meanwhile.
+        reserve("9090,20000-31000");
+        end(run);
+        assert_eq!(reserved(), "9090,20500,29000-31000");
+        the_block_is_the_host_s();
+        assert_eq!(sandbox.state(), state);
+    });
+}
+
+#[test]
+fn a_long_list_of_others_survives() {
+    on_a_host(|sandbox| {
+        let mut long: String = (0..3000).map(|n| format!("{},", 32_000 + 2 * n)).collect();
+        long.pop();
+        reserve(&long);
+        assert_eq!(reserved(), long);
+        let run = lab(sandbox, &["run", "--uplink", "auto", "--uplink-ports", "30000-30999"]);
+        assert_eq!(reserved(), format!("30000-30999,{long}"));
+        end(run);
+        assert_eq!(reserved(), long);
+    });
+}
+
+#[test]
+fn killed_and_undone_by_down_or_by_the_next_run() {
+    on_a_host(|sandbox| {
+        let state = sandbox.state();
+        reserve("8080");
+        let host = Talk::open(("host", "server"), "8.8.8.8:7500");
+        for turn in 0..4 {
+            let run = lab(sandbox, &["run", "--uplink", "auto"]);
+            let node = Talk::open(("net1", "server"), &format!("8.8.8.8:{}", 7501 + turn));
+            node.talk();
+            host.talk();
+            run.signal(Signal::SIGKILL);
+            run.ended();
+            // The drop has gone with the process; the list is on record.
+            the_block_is_the_host_s();
+            assert_eq!(reserved(), "8080,20000-29999");
+            reserve(&format!("8080,{},20000-29999", 9000 + turn));
+            if turn % 2 == 0 {
+                sandbox.uswitch(&["down"]).ok();
+            } else {
+                sandbox.uswitch(&["run", "--uplink", "sim", "--check"]).ok();
+            }
+            assert_eq!(reserved(), format!("8080,{}", 9000 + turn));
+            assert_eq!(sandbox.state(), state);
+            reserve("8080");
+            host.talk();
+        }
+    });
+}
+
+#[test]
+fn killed_at_any_moment() {
+    on_a_host(|sandbox| {
+        let state = sandbox.state();
+        let mut left = 0;
+        for turn in 0..16_u64 {
+            let run = sandbox.start(&["run", "--uplink", "auto"]);
+            std::thread::sleep(Duration::from_millis(turn * 8));
+            run.signal(Signal::SIGKILL);
+            run.ended();
+            left += usize::from(!reserved().is_empty());
+            sandbox.uswitch(&["down"]).ok();
+            assert_eq!(reserved(), "", "killed after {} ms", turn * 8);
+            assert_eq!(sandbox.state(), state);
+        }
+        assert!(left > 0, "every kill came too early to show anything");
+        the_block_is_the_host_s();
+    });
+}
