@@ -203,7 +203,7 @@ fn fragments_are_the_nat_s_or_the_host_s() {
 /// A fragment of a UDP datagram of 2952 bytes from 8.8.8.8:7300 to `port` of the host's address.
 fn fragment(from: [u8; 6], port: u16, offset: u16, more: bool) -> Vec<u8> {
     let to = Wire::open(netns("host"), "eth0").mac;
-    let field = offset / 8 | u16::from(more) << 13;
+    let field = offset / 8 + if more { 0x2000 } else { 0 };
     let mut ip = vec![0x45, 0, 0x05, 0xdc, 0x77, 0x77];
     ip.extend(field.to_be_bytes());
     ip.extend([64, 17, 0, 0, 8, 8, 8, 8, 192, 0, 2, 2]);
