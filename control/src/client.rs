@@ -18,9 +18,10 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use crate::api::{
-    AddNode, Counters, Event, FdbEntry, FlushFdb, Flushed, Neighbour, Node, PAGE_MAX, Page, Port,
-    Problem, Protocol, Publish, Published, Route, Session, Topology, Version,
+    AddNode, Counters, Event, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, PAGE_MAX,
+    Page, Port, Problem, Protocol, Publish, Published, Route, Session, Topology, Version, Walk,
 };
+use crate::server::FLOW_ID;
 
 /// Longer than the server takes to give up on the lab.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -178,6 +179,39 @@ impl Client {
         Ok(EventStream { client: self, body, rest: Vec::new() })
     }
 
+    /// The walk an imagined packet would take.
+    pub fn explain(&self, ask: &ExplainAsk) -> Result<Walk, ClientError> {
+        self.json(Method::POST, "/v1/explain", ask)
+    }
+
+    /// Ends a capture or a trace, from another client than the one that reads it.
+    pub fn end_flow(&self, id: u64) -> Result<(), ClientError> {
+        self.send(Method::DELETE, &format!("/v1/flows/{id}"), None).map(drop)
+    }
+
+    /// A stream of bytes, and the number it can be ended by.
+    pub(crate) fn open(
+        &self,
+        target: &str,
+        ask: &impl Serialize,
+    ) -> Result<(u64, Incoming), ClientError> {
+        let body = serde_json::to_vec(ask).map_err(|error| self.broken(&error))?;
+        self.in_time(async {
+            let answer = self.request(Method::POST, target, Some(body)).await?;
+            let status = answer.status();
+            if !status.is_success() {
+                let bytes = self.whole(answer).await?;
+                return Err(self.refused(status, &bytes));
+            }
+            let id = answer.headers().get(FLOW_ID).and_then(|id| id.to_str().ok()?.parse().ok());
+            Ok((id.ok_or_else(|| self.broken(&"a flow without a number"))?, answer.into_body()))
+        })
+    }
+
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, ClientError> {
         let bytes = self.send(Method::GET, target, None)?;
         serde_json::from_slice(&bytes).map_err(|error| self.broken(&error))
@@ -269,7 +303,7 @@ impl Client {
         }
     }
 
-    fn broken(&self, why: &impl ToString) -> ClientError {
+    pub(crate) fn broken(&self, why: &impl ToString) -> ClientError {
         ClientError::Broken { path: self.path.clone(), why: why.to_string() }
     }
 }

@@ -5,10 +5,11 @@
 //! copied from what the workers publish.
 
 use crate::api::{
-    AddNode, Counters, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page, PageQuery, Port,
-    Protocol, Publish, Published, Route, Session, Topology,
+    AddNode, CaptureAsk, Counters, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page,
+    PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology, TraceAsk, Walk,
 };
 use crate::events::Events;
+use crate::flow::Flow;
 
 /// Why a request was refused. The text is one line: what, on which object, why, the mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +61,14 @@ pub trait Door: Send + Sync + 'static {
     fn flush_nat(&self) -> Result<Flushed, DoorError>;
     /// Forgets learned addresses.
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError>;
+    /// Frames from now on, as pcapng.
+    fn capture(&self, ask: &CaptureAsk) -> Result<Flow, DoorError>;
+    /// The walks of frames from now on, as lines of JSON.
+    fn trace(&self, ask: &TraceAsk) -> Result<Flow, DoorError>;
+    /// Ends a capture or a trace in an orderly way: what has been seen is still told.
+    fn end_flow(&self, id: u64) -> Result<(), DoorError>;
+    /// The walk an imagined packet would take. Nothing changes.
+    fn explain(&self, ask: &ExplainAsk) -> Result<Walk, DoorError>;
     /// Where events are told.
     fn events(&self) -> &Events;
 }

@@ -18,6 +18,8 @@ mod client;
 mod door;
 mod events;
 mod exporter;
+mod flow;
+mod frames;
 mod metrics;
 mod server;
 
@@ -25,6 +27,8 @@ pub use client::{Client, ClientError, EventStream};
 pub use door::{Door, DoorError};
 pub use events::{EVENTS_KEPT, Events, Listener};
 pub use exporter::{Exporter, ExporterError};
+pub use flow::{CHUNK, Flow, FlowWriter, flow};
+pub use frames::{ByteStream, Lines};
 pub use metrics::openmetrics;
 pub use server::{Limits, OPENAPI, Server, ServerError};
 

@@ -39,10 +39,21 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("post", "/v1/nodes") => {
             Shape { body: of::<AddNode>(g), status: "201", ..json(of::<Node>(g)) }
         }
-        ("delete", "/v1/published/{protocol}/{port}" | "/v1/nodes/{name}") => {
+        ("delete", "/v1/published/{protocol}/{port}" | "/v1/nodes/{name}" | "/v1/flows/{id}") => {
             Shape { status: "204", ..json(None) }
         }
         ("get", "/v1/events") => Shape { kind: "application/x-ndjson", ..json(of::<Event>(g)) },
+        ("post", "/v1/capture") => Shape {
+            body: of::<CaptureAsk>(g),
+            kind: "application/x-pcapng",
+            ..json(Some(json!({ "type": "string", "format": "binary" })))
+        },
+        ("post", "/v1/trace") => Shape {
+            body: of::<TraceAsk>(g),
+            kind: "application/x-ndjson",
+            ..json(of::<TraceLine>(g))
+        },
+        ("post", "/v1/explain") => Shape { body: of::<ExplainAsk>(g), ..json(of::<Walk>(g)) },
         ("get", "/v1/metrics") => {
             Shape { kind: crate::metrics::CONTENT_TYPE, ..json(Some(json!({ "type": "string" }))) }
         }
@@ -55,7 +66,7 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
-            let kind = if name == "port" { "integer" } else { "string" };
+            let kind = if name == "port" || name == "id" { "integer" } else { "string" };
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
         })
         .collect();

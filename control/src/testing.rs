@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::api::*;
-use crate::{Door, DoorError, Events};
+use crate::{CHUNK, Door, DoorError, Events, Flow, flow};
+
+/// Added to what was written once the writer of a flow has ended.
+pub(crate) const FLOW_OVER: u64 = 1 << 32;
 
 pub(crate) struct MemoryLab {
     pub(crate) nodes: Mutex<Vec<Node>>,
     pub(crate) events: Events,
+    /// Chunks of captures written, and [`FLOW_OVER`] for each that has ended.
+    pub(crate) written: Arc<AtomicU64>,
     /// How many addresses the switch knows.
     pub(crate) fdb: u64,
     /// How long each call for counters takes.
@@ -20,7 +26,7 @@ pub(crate) struct MemoryLab {
 impl MemoryLab {
     pub(crate) fn with_nodes(count: u8) -> Self {
         let nodes = Mutex::new((1..=count).map(node).collect());
-        Self { nodes, events: Events::new(), fdb: 3, slow: Duration::ZERO }
+        Self { nodes, events: Events::new(), written: Arc::default(), fdb: 3, slow: Duration::ZERO }
     }
 }
 
@@ -184,6 +190,48 @@ impl Door for MemoryLab {
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError> {
         Ok(Flushed { flushed: if ask.port.is_some() { 1 } else { self.fdb } })
+    }
+
+    fn capture(&self, ask: &CaptureAsk) -> Result<Flow, DoorError> {
+        if ask.filter == "nonsense" {
+            return Err(DoorError::Invalid("filter: no such word: nonsense".into()));
+        }
+        let (writer, flow) = flow(7);
+        let count = ask.count.unwrap_or(u64::MAX);
+        let written = Arc::clone(&self.written);
+        std::thread::spawn(move || {
+            for _ in 0..count {
+                if !writer.write(vec![0x5a; CHUNK]) {
+                    break;
+                }
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            written.fetch_add(FLOW_OVER, Ordering::Relaxed);
+        });
+        Ok(flow)
+    }
+
+    fn trace(&self, ask: &TraceAsk) -> Result<Flow, DoorError> {
+        let (writer, flow) = flow(8);
+        let count = ask.count.unwrap_or(1);
+        std::thread::spawn(move || {
+            for lost in 0..count {
+                let line = serde_json::to_string(&TraceLine::Lost { count: lost }).unwrap();
+                if !writer.write((line + "\n").into_bytes()) {
+                    return;
+                }
+            }
+        });
+        Ok(flow)
+    }
+
+    fn end_flow(&self, id: u64) -> Result<(), DoorError> {
+        let missing = || DoorError::NotFound(format!("there is no flow {id}"));
+        (id == 7).then_some(()).ok_or_else(missing)
+    }
+
+    fn explain(&self, ask: &ExplainAsk) -> Result<Walk, DoorError> {
+        Ok(Walk { port: ask.from.clone(), verdict: "forwarded".into(), ..Walk::default() })
     }
 
     fn events(&self) -> &Events {

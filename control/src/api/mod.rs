@@ -10,6 +10,7 @@ mod counters;
 mod event;
 mod page;
 mod router;
+mod see;
 mod topology;
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
@@ -18,4 +19,5 @@ pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCount
 pub use event::{Event, EventKind};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use router::{Neighbour, Protocol, Published, Route, Session};
+pub use see::{CaptureAsk, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Walk};
 pub use topology::{Host, Node, Topology, TopologyKind, Uplink, Version};

@@ -14,7 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Limits, OPENAPI};
 use crate::api::{PageQuery, Problem, Protocol, Version};
-use crate::{Door, DoorError, Listener};
+use crate::{Door, DoorError, Flow, Listener};
+
+/// By which a capture or trace can be ended.
+pub(crate) const FLOW_ID: header::HeaderName = header::HeaderName::from_static("x-flow");
 
 /// Bytes of a request's body.
 const BODY: usize = 16 * 1024;
@@ -205,6 +208,45 @@ pub(super) async fn add_node(State(shared): State<Shared>, body: Body) -> Answer
 pub(super) async fn remove_node(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
     shared.call(move |door| door.remove_node(&name)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn explain(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.explain(&ask)).await
+}
+
+pub(super) async fn capture(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    flow(shared, "application/x-pcapng", move |door| door.capture(&ask)).await
+}
+
+pub(super) async fn trace(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    flow(shared, "application/x-ndjson", move |door| door.trace(&ask)).await
+}
+
+pub(super) async fn end_flow(State(shared): State<Shared>, Path(id): Path<u64>) -> Answer {
+    shared.call(move |door| door.end_flow(id)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// An answer that goes on for as long as both sides want.
+async fn flow(
+    shared: Shared,
+    kind: &'static str,
+    open: impl FnOnce(&dyn Door) -> Result<Flow, DoorError> + Send + 'static,
+) -> Answer {
+    let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
+        let line = "too many clients look at frames or events: close some and try again".into();
+        Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
+    })?;
+    let Flow { id, chunks } = shared.call(open).await?;
+    let bytes = futures_util::stream::unfold((chunks, place), async |(mut chunks, place)| {
+        let chunk = chunks.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(chunk)), (chunks, place)))
+    });
+    let head = [(header::CONTENT_TYPE, kind.to_owned()), (FLOW_ID, id.to_string())];
+    Ok((head, Body::from_stream(bytes)).into_response())
 }
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> Answer {

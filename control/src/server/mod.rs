@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::Door;
 use accept::Entrance;
 
+pub(crate) use handlers::FLOW_ID;
 #[cfg(test)]
 pub(crate) use routes::ROUTES;
 

@@ -48,6 +48,10 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/nodes" add_node "Plug a node in";
     delete "/v1/nodes/{name}" remove_node "Take a node out";
     get "/v1/events" events "What happens, as it happens: one JSON object a line";
+    post "/v1/capture" capture "Frames as they pass: a pcapng stream, until ended";
+    post "/v1/trace" trace "The walks of frames as they pass: one JSON object a line, until ended";
+    delete "/v1/flows/{id}" end_flow "End a capture or a trace in an orderly way";
+    post "/v1/explain" explain "The walk an imagined packet would take";
     get "/v1/metrics" metrics "The counters as OpenMetrics text";
 };
 

@@ -1,0 +1,140 @@
+//! Looking at frames: what is asked for, and the walk of one frame as told by `trace` and `explain`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Protocol;
+
+/// Frames wanted as a pcapng stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct CaptureAsk {
+    /// Ports or nodes; none means all, also those that come later.
+    pub ports: Vec<String>,
+    /// A filter in the pcap-filter language; a node's name stands for its address.
+    pub filter: String,
+    /// Bytes of each frame; all unless given.
+    pub snaplen: Option<usize>,
+    /// Whether segments that travel as one frame are cut up.
+    pub segment: bool,
+    /// End after so many frames.
+    pub count: Option<u64>,
+}
+
+/// Walks wanted, one JSON object a line ([`TraceLine`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct TraceAsk {
+    /// Ports or nodes where the frame enters or leaves; none means all.
+    pub ports: Vec<String>,
+    /// A filter; it sees the frame as it came and as it left.
+    pub filter: String,
+    /// End after so many frames.
+    pub count: Option<u64>,
+}
+
+/// An imagined packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ExplainAsk {
+    /// The node that sends it; `inet` for the outside.
+    pub from: String,
+    /// An address, or a node's name.
+    pub to: String,
+    /// Where to: a port of TCP or UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// TCP where a port is given and nothing else said; else an ICMP echo request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+}
+
+/// A line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "trace", rename_all = "snake_case")]
+pub enum TraceLine {
+    /// A frame's walk.
+    Frame(Box<Walk>),
+    /// Frames that were not followed for want of room, since the line before.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+    /// The last line.
+    End {
+        /// Frames told.
+        told: u64,
+        /// Frames not followed, in all.
+        lost: u64,
+    },
+}
+
+/// The way of one frame through the lab, decision by decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Walk {
+    /// When it came: nanoseconds since 1970; 0 for an imagined one.
+    pub time: u64,
+    /// The frame, in a line.
+    pub summary: String,
+    /// The port it came in by; `gateway` for the gateway's own.
+    pub port: String,
+    /// The decisions, in their order.
+    pub steps: Vec<Step>,
+    /// The header fields that the gateway changed.
+    pub changes: Vec<FieldChange>,
+    /// The ports it left by.
+    pub to: Vec<String>,
+    /// The end: `forwarded`, `flooded`, `uplink`, `answered`, `consumed`, `waits`, `dropped`.
+    pub verdict: String,
+    /// Why, where it was dropped: one word, as the counters have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether an imagined packet would arrive, as far as the lab can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrives: Option<bool>,
+    /// Nanoseconds it took; None for an imagined one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
+}
+
+/// One decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Step {
+    /// Who decided: a node, `port NAME`, `table`, `gateway`.
+    pub at: String,
+    /// What, in a word: `learned`, `hit`, `miss`, `local`, `route`, `nat`, `sent`, `drop`, …
+    pub decision: String,
+    /// What and why, in words.
+    pub text: String,
+    /// Of an address in the table: seconds since it was last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u64>,
+}
+
+/// A header field before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FieldChange {
+    /// Its name, such as `ip.ttl`.
+    pub field: String,
+    /// As it came.
+    pub before: String,
+    /// As it left.
+    pub after: String,
+}
+
+/// Where a frame's time went, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Spent {
+    /// In the kernel's ring, until a worker took it up.
+    pub ring: u64,
+    /// In the switch, the gateway's part included.
+    pub switch: u64,
+    /// The gateway's part.
+    pub gateway: u64,
+}

@@ -1,0 +1,64 @@
+//! Captures and traces: bytes arrive whole, end when they should, and a client that does not read
+//! or goes away costs a few chunks and no more.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Fixture, plain};
+use crate::api::{CaptureAsk, ExplainAsk, TraceAsk, TraceLine};
+use crate::server::Limits;
+use crate::testing::{FLOW_OVER, MemoryLab};
+use crate::{CHUNK, ClientError};
+
+#[test]
+fn a_capture_arrives_whole_and_a_trace_line_by_line() {
+    let fixture = plain();
+    let client = fixture.client();
+    let ask = CaptureAsk { count: Some(40), ..CaptureAsk::default() };
+    let stream = client.capture(&ask).unwrap();
+    assert_eq!(stream.id(), 7);
+    let bytes: usize = stream.map(|bytes| bytes.unwrap().len()).sum();
+    assert_eq!(bytes, 40 * CHUNK);
+    let ask = TraceAsk { count: Some(30), ..TraceAsk::default() };
+    let lines: Vec<_> = client.trace(&ask).unwrap().map(Result::unwrap).collect();
+    let told: Vec<_> = (0..30).map(|count| TraceLine::Lost { count }).collect();
+    assert_eq!(lines, told);
+    let ask = ExplainAsk { from: "net1".into(), to: "net2".into(), port: None, protocol: None };
+    assert_eq!(client.explain(&ask).unwrap().port, "net1");
+    client.end_flow(7).unwrap();
+    assert!(matches!(client.end_flow(9), Err(ClientError::Refused { status: 404, .. })));
+    let ask = CaptureAsk { filter: "nonsense".into(), ..CaptureAsk::default() };
+    assert!(client.capture(&ask).unwrap_err().to_string().contains("no such word"));
+}
+
+#[test]
+fn a_client_that_does_not_read_or_goes_away_ends_its_flow_and_costs_a_few_chunks() {
+    let limits = Limits { stall: Duration::from_millis(500), ..Limits::default() };
+    let fixture = Fixture::new(MemoryLab::with_nodes(1), limits);
+    let begin = || {
+        let mut stream = fixture.connect();
+        let ask = "POST /v1/capture HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(ask.as_bytes()).unwrap();
+        stream
+    };
+    let over = |flows: u64| {
+        for _ in 0..2000 {
+            let written = fixture.lab.written.load(Ordering::Relaxed);
+            if written >> 32 == flows {
+                return written % FLOW_OVER;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the flow goes on")
+    };
+    // Never reads: given up after the time for a stalled write.
+    let silent = begin();
+    let chunks = over(1);
+    assert!(chunks < 40, "{chunks} chunks for nobody");
+    drop(silent);
+    // Goes away at once.
+    drop(begin());
+    over(2);
+    assert_eq!(fixture.client().version().unwrap().lab, "test");
+}
