@@ -62,6 +62,18 @@ impl Bridge {
         Self { config, fdb, ports: Vec::new(), plugged: Vec::new() }
     }
 
+    /// The same ports and settings over another table: to try things out beside the real one.
+    #[must_use]
+    pub fn aside(&self, fdb: Arc<Fdb>) -> Self {
+        let mut aside = Self::new(self.config, fdb);
+        for id in self.plugged() {
+            if let Some(state) = self.port(id) {
+                aside.set_port(id, state);
+            }
+        }
+        aside
+    }
+
     /// The table.
     #[must_use]
     pub fn fdb(&self) -> &Fdb {

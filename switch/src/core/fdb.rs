@@ -106,6 +106,12 @@ impl Fdb {
         }
     }
 
+    /// Its sizes and times.
+    #[must_use]
+    pub fn config(&self) -> FdbConfig {
+        self.config
+    }
+
     /// Where an address lives, if it is known and has not aged.
     #[must_use]
     pub fn lookup(
