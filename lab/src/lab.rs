@@ -330,6 +330,13 @@ impl Lab {
         Some(look(station.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
     }
 
+    /// A node's namespace, by its name with or without the prefix.
+    pub(crate) fn namespace(&self, name: &str) -> Option<OwnedFd> {
+        let state = self.state();
+        let held = state.nodes.iter().find(|held| held.node.name == name || held.node.file == name);
+        held?.netns.descriptor().ok()
+    }
+
     /// The name and the namespace of the node a check starts from.
     pub(crate) fn check_origin(&self, place: usize) -> (String, Option<OwnedFd>) {
         let number = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);

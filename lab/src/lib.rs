@@ -17,6 +17,7 @@
 //! | [`lock`] | one lab of a name, and who holds it |
 //! | [`lab`] | the running lab |
 //! | `door` | the lab as its control socket shows it, and the event pump |
+//! | `see` | looking at frames: capture, trace, explain |
 //! | [`change`] | nodes that come and go while it runs |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
@@ -40,6 +41,7 @@ pub mod lab;
 mod links;
 pub mod lock;
 pub mod reach;
+mod see;
 pub mod station;
 pub mod topology;
 pub mod uplink;

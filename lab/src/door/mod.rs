@@ -28,16 +28,17 @@ mod topology;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
-    AddNode, Counters, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page, PageQuery, Port,
-    Protocol, Publish, Published, Route, Session, Topology,
+    AddNode, CaptureAsk, Counters, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page,
+    PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology, TraceAsk, Walk,
 };
-use control::{Door, DoorError, Events, Limits, Server};
+use control::{Door, DoorError, Events, Flow, Limits, Server};
 use gateway::Gateway;
 use switch::Switch;
 use wire::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::lab::Lab;
+use crate::see::Watch;
 use pump::Pump;
 use rates::Sampler;
 
@@ -53,6 +54,7 @@ pub(crate) struct Open {
 pub(crate) struct LabDoor {
     lab: Weak<Lab>,
     events: Events,
+    watch: Arc<Watch>,
     rates: Mutex<Sampler>,
     started: Timestamp,
 }
@@ -72,6 +74,7 @@ impl Open {
         let door = Arc::new(LabDoor {
             lab: Arc::downgrade(lab),
             events: events.clone(),
+            watch: Watch::new(lab),
             rates: Mutex::default(),
             started: now(),
         });
@@ -196,6 +199,22 @@ impl Door for LabDoor {
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Answer<Flushed> {
         change::flush_fdb(self, ask)
+    }
+
+    fn capture(&self, ask: &CaptureAsk) -> Answer<Flow> {
+        self.watch.capture(ask)
+    }
+
+    fn trace(&self, ask: &TraceAsk) -> Answer<Flow> {
+        self.watch.trace(ask)
+    }
+
+    fn end_flow(&self, id: u64) -> Answer<()> {
+        self.watch.end(id)
+    }
+
+    fn explain(&self, ask: &ExplainAsk) -> Answer<Walk> {
+        self.watch.explain(ask)
     }
 
     fn events(&self) -> &Events {

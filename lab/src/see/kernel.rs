@@ -1,0 +1,104 @@
+//! What a node's own kernel would do first: which route it has, whose hardware address it knows.
+//!
+//! Read from /proc as seen from inside the node's namespace; nothing is changed there. The parsing
+//! is pure; a line that is not understood is passed over.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+
+use wire::MacAddr;
+
+/// `RTF_UP`, `RTF_GATEWAY`, `RTF_REJECT` (linux/route.h).
+const UP: u32 = 1;
+const VIA: u32 = 2;
+const REJECT: u32 = 0x200;
+/// `ATF_COM`: the address is known (linux/if_arp.h).
+const COMPLETE: u32 = 2;
+
+/// A node's tables.
+#[derive(Debug, Default)]
+pub(super) struct Kernel {
+    routes: String,
+    neighbours: String,
+}
+
+impl Kernel {
+    /// Of the namespace `netns`.
+    pub(super) fn of(netns: BorrowedFd<'_>) -> io::Result<Self> {
+        sys::netns::inside(netns, || {
+            let read =
+                |what: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{what}"));
+            Ok(Self { routes: read("route")?, neighbours: read("arp")? })
+        })
+    }
+
+    /// The next hop to an address: itself where it is on the node's own network.
+    pub(super) fn hop(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        let routes = self.routes.lines().skip(1).filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let mut hex = || u32::from_str_radix(words.next()?, 16).ok();
+            let (dst, via, flags) = (hex()?, hex()?, hex()?);
+            let mut rest = line.split_whitespace().skip(6);
+            let metric: u32 = rest.next()?.parse().ok()?;
+            let mask = u32::from_str_radix(rest.next()?, 16).ok()?;
+            // The kernel prints addresses as it holds them, in network order.
+            let within = u32::from_ne_bytes(to.octets()) & mask == dst;
+            let hop = if flags & VIA != 0 { Ipv4Addr::from(via.to_ne_bytes()) } else { to };
+            let usable = within && flags & UP != 0 && flags & REJECT == 0;
+            usable.then_some((mask.count_ones(), std::cmp::Reverse(metric), hop))
+        });
+        routes.max_by_key(|(length, metric, _)| (*length, *metric)).map(|(.., hop)| hop)
+    }
+
+    /// The hardware address it knows of a neighbour.
+    pub(super) fn neighbour(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let mut lines = self.neighbours.lines().skip(1);
+        lines.find_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [ip, _, flags, mac, ..] = words.as_slice() else { return None };
+            let flags = u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok()?;
+            let is_it = ip.parse::<Ipv4Addr>().ok()? == address && flags & COMPLETE != 0;
+            is_it.then(|| parse(mac)).flatten()
+        })
+    }
+}
+
+fn parse(text: &str) -> Option<MacAddr> {
+    let mut mac = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut mac {
+        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(MacAddr(mac))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTES: &str =
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+vethpeer1\t00000000\t0100640A\t0003\t0\t0\t0\t00000000\t0\t0\t0
+vethpeer1\t0000640A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+*\t08080808\t00000000\t0201\t0\t0\t0\tFFFFFFFF\t0\t0\t0
+";
+    const ARP: &str =
+        "IP address       HW type     Flags       HW address            Mask     Device
+10.100.0.1       0x1         0x2         06:00:0a:64:00:01     *        vethpeer1
+10.100.0.99      0x1         0x0         00:00:00:00:00:00     *        vethpeer1
+";
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_longest_route_and_a_neighbour_that_is_known() {
+        let kernel = Kernel { routes: ROUTES.into(), neighbours: ARP.into() };
+        let gateway = Ipv4Addr::new(10, 100, 0, 1);
+        assert_eq!(kernel.hop(Ipv4Addr::new(10, 100, 3, 4)), Some(Ipv4Addr::new(10, 100, 3, 4)));
+        assert_eq!(kernel.hop(Ipv4Addr::new(1, 1, 1, 1)), Some(gateway));
+        let known = MacAddr([6, 0, 0x0a, 0x64, 0, 1]);
+        assert_eq!(kernel.neighbour(gateway), Some(known));
+        assert_eq!(kernel.neighbour(Ipv4Addr::new(10, 100, 0, 99)), None);
+        assert_eq!(Kernel::default().hop(gateway), None);
+    }
+}

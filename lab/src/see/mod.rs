@@ -1,0 +1,191 @@
+//! Looking at frames: captures, traces and explanations, asked for at the control door.
+//!
+//! ```text
+//!   worker ─► recorder::Fan (the tap) ─► a watcher's bounded queue ─► run::Task (its own thread)
+//!                 filter, copy                full: lost, counted        capture | trace ─► client
+//!   explain: the same facts by asking the same decisions ─► walk ─► the same steps
+//! ```
+//!
+//! At most [`WATCHERS`] at once, each with about 12 MiB of buffers. Without one there is no tap, and
+//! the data path does nothing for this folder.
+
+mod capture;
+mod explain;
+mod foretell;
+mod kernel;
+mod names;
+mod recorder;
+mod run;
+mod trace;
+mod walk;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use control::api::{CaptureAsk, ExplainAsk, TraceAsk, Walk};
+use control::{DoorError, Flow, flow};
+use observe::Filter;
+use switch::{PortId, Tap};
+
+use crate::lab::Lab;
+use capture::Capture;
+use names::Names;
+use recorder::{Fan, Watcher, Watchers, Wish};
+use run::{Sink, Task};
+use trace::Trace;
+
+/// Watchers at once.
+const WATCHERS: usize = 8;
+/// Bytes of a frame a capture may hold.
+const SNAP: usize = 262_144;
+
+/// All that looks at a lab's frames.
+pub(crate) struct Watch {
+    lab: Weak<Lab>,
+    watchers: Watchers,
+}
+
+impl Watch {
+    /// Of a lab at which nobody looks.
+    pub(crate) fn new(lab: &Arc<Lab>) -> Arc<Self> {
+        Arc::new(Self { lab: Arc::downgrade(lab), watchers: Watchers::default() })
+    }
+
+    fn lab(&self) -> Option<Arc<Lab>> {
+        self.lab.upgrade()
+    }
+
+    /// Frames from now on, as pcapng.
+    pub(crate) fn capture(self: &Arc<Self>, ask: &CaptureAsk) -> Result<Flow, DoorError> {
+        let lab = self.lab_now()?;
+        let names = Names::of(&lab);
+        let ports = ports(&lab, &names, &ask.ports)?;
+        let snap = ask.snaplen.map_or(SNAP, |snap| snap.clamp(1, SNAP));
+        let filter = filter(&lab, &ask.filter)?;
+        // What is to be cut into segments has to be whole first.
+        let copied = if ask.segment { SNAP } else { snap };
+        let sink = Capture::new(ask, snap, ports.clone(), &names);
+        let wish = Wish { filter, ports, snap: copied };
+        self.start(wish, sink, names, ask.count.unwrap_or(u64::MAX))
+    }
+
+    /// The walks of frames from now on.
+    pub(crate) fn trace(self: &Arc<Self>, ask: &TraceAsk) -> Result<Flow, DoorError> {
+        let lab = self.lab_now()?;
+        let names = Names::of(&lab);
+        let ports = ports(&lab, &names, &ask.ports)?;
+        let filter = filter(&lab, &ask.filter)?;
+        let wish = Wish { filter, ports, snap: SNAP };
+        self.start(wish, Trace::default(), names, ask.count.unwrap_or(u64::MAX))
+    }
+
+    /// The walk of an imagined packet.
+    pub(crate) fn explain(&self, ask: &ExplainAsk) -> Result<Walk, DoorError> {
+        let lab = self.lab_now()?;
+        explain::explain(&lab, ask)
+    }
+
+    /// Asks a watcher to end in an orderly way.
+    pub(crate) fn end(&self, id: u64) -> Result<(), DoorError> {
+        let ended = self.watchers.change(
+            |list| {
+                let found = list.iter().find(|watcher| watcher.id == id);
+                found.map(|watcher| watcher.ending.store(true, Ordering::Relaxed))
+            },
+            |_| {},
+        );
+        ended.ok_or_else(|| DoorError::NotFound(format!("nobody looks under the number {id}")))
+    }
+
+    fn lab_now(&self) -> Result<Arc<Lab>, DoorError> {
+        let lab = self.lab().ok_or_else(|| DoorError::Failed("the lab is ending".into()))?;
+        if lab.with_switch(|_| ()).is_none() {
+            return Err(DoorError::Unsupported(format!(
+                "lab {} is a {} and has no switch to look at: the topology `switch` has one",
+                lab.config().name,
+                lab.config().topology
+            )));
+        }
+        Ok(lab)
+    }
+
+    fn start<S: Sink>(
+        self: &Arc<Self>,
+        wish: Wish,
+        sink: S,
+        names: Names,
+        count: u64,
+    ) -> Result<Flow, DoorError> {
+        let id = self.watchers.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let (watcher, sightings) = Watcher::new(id, wish);
+        let (writer, flow) = flow(id);
+        let watch = Arc::downgrade(self);
+        let task =
+            Task { watch, watcher: Arc::clone(&watcher), sightings, names, sink, writer, count };
+        let added = self.watchers.change(
+            |list| {
+                let room = list.len() < WATCHERS;
+                if room {
+                    list.push(watcher);
+                }
+                room
+            },
+            |list| self.set_tap(list),
+        );
+        if !added {
+            let line = format!("{WATCHERS} look at frames already: end one of them first");
+            return Err(DoorError::Conflict(line));
+        }
+        let thread = std::thread::Builder::new().name(format!("watch-{id}"));
+        if let Err(error) = thread.spawn(move || task.run()) {
+            self.remove(id);
+            return Err(DoorError::Failed(format!("starting a thread: {error}")));
+        }
+        Ok(flow)
+    }
+
+    /// Takes a watcher out of the tap.
+    fn remove(&self, id: u64) {
+        let gone = |list: &mut Vec<Arc<Watcher>>| list.retain(|watcher| watcher.id != id);
+        self.watchers.change(gone, |list| self.set_tap(list));
+    }
+
+    fn set_tap(&self, list: &[Arc<Watcher>]) {
+        let Some(lab) = self.lab() else { return };
+        lab.with_gateway(|gateway| {
+            // Notes that are being taken go on: only the first and the last watcher change it.
+            if gateway.note().is_some() == list.is_empty() {
+                gateway.take_notes(!list.is_empty());
+            }
+        });
+        let tap = (!list.is_empty()).then(|| Arc::new(Fan(list.to_vec())) as Arc<dyn Tap>);
+        if let Some(Err(error)) = lab.with_switch(|switch| switch.set_tap(tap)) {
+            tracing::warn!("frames cannot be looked at: {error}");
+        }
+    }
+}
+
+/// The ports named, or None for all.
+fn ports(lab: &Lab, names: &Names, words: &[String]) -> Result<Option<Vec<PortId>>, DoorError> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let find = |word: &String| {
+        names.find(word).ok_or_else(|| {
+            let all: Vec<_> = names.all().map(|(_, name, _)| name).collect();
+            let (lab, all) = (&lab.config().name, all.join(", "));
+            DoorError::NotFound(format!("lab {lab} has no port {word}; it has {all}"))
+        })
+    };
+    words.iter().map(find).collect::<Result<_, _>>().map(Some)
+}
+
+/// A filter in which nodes' names stand for their addresses.
+fn filter(lab: &Lab, text: &str) -> Result<Filter, DoorError> {
+    let nodes = lab.nodes();
+    let address = |name: &str| {
+        let node = nodes.iter().find(|node| node.name == name)?;
+        node.interfaces.first().map(|interface| interface.address.into())
+    };
+    Filter::parse(text, &address).map_err(|error| DoorError::Invalid(error.to_string()))
+}

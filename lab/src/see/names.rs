@@ -1,0 +1,82 @@
+//! What ports are called, and whose they are: for the words of captures and walks.
+
+use std::collections::BTreeMap;
+
+use switch::{PortId, PortRole};
+
+use crate::lab::Lab;
+
+/// How many ports of a flood are named.
+const NAMED: usize = 4;
+
+/// The ports at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    ports: BTreeMap<PortId, (String, Option<String>)>,
+    pub(crate) uplink: Option<PortId>,
+}
+
+impl Names {
+    /// As they are now; empty once the lab has ended.
+    pub(crate) fn of(lab: &Lab) -> Self {
+        let mut names = Self::default();
+        let nodes = lab.nodes();
+        for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
+            let of = |node: &&crate::Node| node.port.as_ref().is_some_and(|(id, _)| *id == info.id);
+            let node = nodes.iter().find(of).map(|node| node.name.clone());
+            if info.spec.role == PortRole::Routed {
+                names.uplink = Some(info.id);
+            }
+            names.ports.insert(info.id, (info.spec.name, node));
+        }
+        names
+    }
+
+    /// Whether there is such a port.
+    pub(crate) fn knows(&self, id: PortId) -> bool {
+        self.ports.contains_key(&id)
+    }
+
+    /// A port's name.
+    pub(crate) fn port(&self, id: PortId) -> String {
+        match self.ports.get(&id) {
+            _ if id == PortId::LOCAL => "gateway".into(),
+            Some((name, _)) => name.clone(),
+            None => format!("port number {}", id.0),
+        }
+    }
+
+    /// The node behind a port.
+    pub(crate) fn node(&self, id: PortId) -> Option<&str> {
+        self.ports.get(&id).and_then(|(_, node)| node.as_deref())
+    }
+
+    /// A port with what is behind it.
+    pub(crate) fn whole(&self, id: PortId) -> String {
+        match self.node(id) {
+            Some(node) => format!("{} ({node})", self.port(id)),
+            None => self.port(id),
+        }
+    }
+
+    /// Several, the first few by name.
+    pub(crate) fn list(&self, ids: &[PortId]) -> String {
+        let mut words: Vec<_> = ids.iter().take(NAMED).map(|id| self.port(*id)).collect();
+        if ids.len() > NAMED {
+            words.push(format!("{} more", ids.len() - NAMED));
+        }
+        if words.is_empty() { "nobody".into() } else { words.join(", ") }
+    }
+
+    /// All ports, with their names and nodes.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (PortId, &str, Option<&str>)> {
+        self.ports.iter().map(|(id, (name, node))| (*id, name.as_str(), node.as_deref()))
+    }
+
+    /// A port by its name or its node's.
+    pub(crate) fn find(&self, word: &str) -> Option<PortId> {
+        let is =
+            |(_, name, node): &(PortId, &str, Option<&str>)| *name == word || *node == Some(word);
+        self.all().find(is).map(|(id, ..)| id)
+    }
+}

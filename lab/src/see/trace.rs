@@ -1,0 +1,106 @@
+//! A trace: the walks of frames as they pass, a line of JSON each, until it is ended.
+//!
+//! On the watcher's thread. Where the client is slow this thread waits, and the tap's queue fills;
+//! what was lost is told in the place where it is missing.
+
+use control::api::{FieldChange, Spent, TraceLine, Walk};
+use observe::changes::changes;
+use switch::PortId;
+use wire::Summary;
+
+use super::names::Names;
+use super::recorder::Sighting;
+use super::run::{Progress, Sink};
+use super::walk::Facts;
+
+/// Turns sightings into lines.
+#[derive(Default)]
+pub(crate) struct Trace {
+    out: Vec<u8>,
+    lost: u64,
+    told: u64,
+}
+
+impl Sink for Trace {
+    fn frame(&mut self, sighting: &Sighting, names: &Names, _room: u64) -> u64 {
+        let Some(walk) = walk(sighting, names) else { return 0 };
+        if sighting.lost > self.lost {
+            let count = sighting.lost - std::mem::replace(&mut self.lost, sighting.lost);
+            self.line(&TraceLine::Lost { count });
+        }
+        self.told += 1;
+        self.line(&TraceLine::Frame(Box::new(walk)));
+        1
+    }
+
+    fn end(&mut self, progress: &Progress<'_>) {
+        self.line(&TraceLine::End { told: self.told, lost: progress.watcher.lost() });
+    }
+
+    fn pending(&self) -> usize {
+        self.out.len()
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+}
+
+impl Trace {
+    fn line(&mut self, line: &TraceLine) {
+        match serde_json::to_vec(line) {
+            Ok(text) => {
+                self.out.extend(text);
+                self.out.push(b'\n');
+            }
+            Err(error) => tracing::warn!("a walk that cannot be told: {error}"),
+        }
+    }
+}
+
+/// What a frame's decisions were; None for one too short to have any.
+pub(crate) fn facts(sighting: &Sighting) -> Option<Facts> {
+    let (src, dst, new_dst) = Facts::addresses(sighting.before(), sighting.after())?;
+    Some(Facts {
+        ingress: sighting.ingress?,
+        src,
+        dst,
+        learned: sighting.learned,
+        source: sighting.source,
+        target: sighting.target,
+        outcome: sighting.outcome,
+        egress: sighting.egress.clone(),
+        note: sighting.note,
+        new_dst,
+    })
+}
+
+fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
+    let facts = facts(sighting)?;
+    let before = sighting.before();
+    let (verdict, reason) = facts.verdict();
+    let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let switch = nanos(sighting.spent);
+    let spent = (facts.ingress != PortId::LOCAL).then(|| Spent {
+        ring: sighting.done.saturating_sub(sighting.taken).saturating_sub(switch),
+        switch,
+        gateway: nanos(sighting.station),
+    });
+    Some(Walk {
+        time: sighting.taken,
+        summary: Summary::new(before).with(sighting.vnet, sighting.vlan).to_string(),
+        port: names.port(facts.ingress),
+        steps: facts.steps(names),
+        changes: sighting.after().map_or_else(Vec::new, |after| {
+            let changes = changes(before, after).into_iter();
+            changes
+                .map(|c| FieldChange { field: c.field.into(), before: c.before, after: c.after })
+                .collect()
+        }),
+        to: facts.egress.iter().map(|port| names.port(*port)).collect(),
+        verdict: verdict.into(),
+        reason: reason.map(Into::into),
+        arrives: None,
+        spent,
+    })
+}

@@ -1,0 +1,302 @@
+//! The way of one frame in words: from the facts of its decisions to the steps that `trace` and
+//! `explain` tell.
+//!
+//! Pure. [`Facts`] come from a frame that passed, or from asking the same decisions about one that
+//! is imagined; equal facts make equal steps.
+
+use control::api::Step;
+use gateway::{Consumed, Note, Route, Verdict};
+use switch::{DropReason, EntryKind, FdbEntry, Handling, Learned, Outcome, PortId};
+use wire::{Ethernet, MacAddr};
+
+use super::names::Names;
+
+/// What was decided about a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Where it came in; [`PortId::LOCAL`] for the gateway's own.
+    pub(crate) ingress: PortId,
+    pub(crate) src: MacAddr,
+    pub(crate) dst: MacAddr,
+    pub(crate) learned: Option<Learned>,
+    pub(crate) source: Option<FdbEntry>,
+    /// Of the destination; of the new one, where the gateway sent it back.
+    pub(crate) target: Option<FdbEntry>,
+    pub(crate) outcome: Outcome,
+    pub(crate) egress: Vec<PortId>,
+    pub(crate) note: Option<Note>,
+    /// The destination it left with, where the gateway rewrote it.
+    pub(crate) new_dst: Option<MacAddr>,
+}
+
+impl Facts {
+    /// The facts of a frame whose addresses stand in `before` and, rewritten, in `after`.
+    pub(crate) fn addresses(
+        before: &[u8],
+        after: Option<&[u8]>,
+    ) -> Option<(MacAddr, MacAddr, Option<MacAddr>)> {
+        let eth = Ethernet::parse(before)?;
+        let new = after.and_then(Ethernet::parse).map(|eth| eth.dst());
+        Some((eth.src(), eth.dst(), new))
+    }
+
+    /// The end in a word, and why where it was dropped.
+    pub(crate) fn verdict(&self) -> (&'static str, Option<&'static str>) {
+        let end = self.note.and_then(|note| note.end);
+        match self.outcome {
+            Outcome::Forwarded(_) => ("forwarded", None),
+            Outcome::Flooded => ("flooded", None),
+            Outcome::Dropped(DropReason::Station) => (
+                "dropped",
+                Some(match end {
+                    Some(Verdict::Drop(reason)) => reason.as_str(),
+                    _ => DropReason::Station.name(),
+                }),
+            ),
+            Outcome::Dropped(reason) => ("dropped", Some(reason.name())),
+            Outcome::Station(handling) | Outcome::Uplink(handling) => match handling {
+                Handling::Drop(reason) => ("dropped", Some(reason)),
+                Handling::Consumed if end == Some(Verdict::Consumed(Consumed::Queued)) => {
+                    ("waits", None)
+                }
+                Handling::Consumed => ("consumed", None),
+                Handling::ToUplink | Handling::ToBridge if self.is_answer() => ("answered", None),
+                Handling::ToUplink => ("uplink", None),
+                Handling::ToBridge if self.egress.is_empty() => ("dropped", Some("no-target")),
+                Handling::ToBridge => ("forwarded", None),
+            },
+        }
+    }
+
+    /// Whether the gateway turned it round.
+    fn is_answer(&self) -> bool {
+        self.note.is_some_and(|note| {
+            matches!(note.route, Some((_, Route::Own(_)))) && note.back.is_none()
+        })
+    }
+
+    /// The end and what led to it in one line: what a capture says of a frame.
+    pub(crate) fn comment(&self, names: &Names) -> String {
+        const TELLING: [&str; 7] = ["hit", "miss", "flood", "nat", "drop", "moved", "queued"];
+        let (verdict, _) = self.verdict();
+        let to = match self.egress.as_slice() {
+            [] => String::new(),
+            egress => format!(" to {}", names.list(egress)),
+        };
+        let telling = self.steps(names).into_iter();
+        let telling = telling.filter(|step| TELLING.contains(&step.decision.as_str()));
+        let why: Vec<_> = telling.map(|step| format!("{}: {}", step.at, step.text)).collect();
+        let colon = if why.is_empty() { "" } else { "; " };
+        format!("{verdict}{to}{colon}{}", why.join("; "))
+    }
+
+    /// The decisions in their order.
+    pub(crate) fn steps(&self, names: &Names) -> Vec<Step> {
+        let mut steps = Steps { names, list: Vec::new() };
+        steps.came(self);
+        steps.learned(self);
+        match self.outcome {
+            Outcome::Forwarded(to) if Some(to) == names.uplink => {}
+            Outcome::Forwarded(to) => steps.hit(self.dst, to, self.target),
+            Outcome::Flooded => {
+                steps.flood(self.dst, &self.egress);
+                steps.copy(self);
+            }
+            Outcome::Station(handling) => {
+                let text =
+                    format!("{} is the gateway's own address: for the gateway alone", self.dst);
+                steps.add("table", "local", text);
+                steps.gateway(self, handling);
+            }
+            Outcome::Uplink(handling) => steps.gateway(self, handling),
+            Outcome::Dropped(reason) => steps.dropped(self, reason),
+        }
+        steps.left(self);
+        steps.list
+    }
+}
+
+struct Steps<'a> {
+    names: &'a Names,
+    list: Vec<Step>,
+}
+
+impl Steps<'_> {
+    fn add(&mut self, at: impl Into<String>, decision: &str, text: impl Into<String>) {
+        let (at, decision, text) = (at.into(), decision.into(), text.into());
+        self.list.push(Step { at, decision, text, age: None });
+    }
+
+    fn came(&mut self, facts: &Facts) {
+        if facts.ingress == PortId::LOCAL {
+            return self.add("gateway", "speaks", "it says this of its own");
+        }
+        let port = format!("port {}", self.names.port(facts.ingress));
+        let text = match self.names.node(facts.ingress) {
+            Some(node) => format!("takes it from {node}"),
+            None => "takes it from outside".into(),
+        };
+        self.add(port, "came", text);
+    }
+
+    /// What the table made of the source.
+    fn learned(&mut self, facts: &Facts) {
+        let early = match facts.outcome {
+            Outcome::Dropped(reason) => unlearned(reason),
+            _ => false,
+        };
+        let Some(learned) = facts.learned.filter(|_| !early) else { return };
+        let (mac, here) = (facts.src, self.names.whole(facts.ingress));
+        let (decision, text) = match learned {
+            Learned::New => ("learned", format!("{mac} is new: from now on it is at {here}")),
+            Learned::Known => {
+                ("refreshed", format!("{mac} is known at {here}: its age starts anew"))
+            }
+            Learned::Moved(from) => {
+                ("moved", format!("{mac} was at {} and is at {here} now", self.names.whole(from)))
+            }
+            Learned::Full => {
+                ("full", format!("{mac} is not learned: {here} has all the addresses it may have"))
+            }
+            Learned::Sticky => ("refused", format!("{mac} belongs to another port for good")),
+            Learned::Off => ("off", format!("{mac} is not learned: {here} does not learn")),
+        };
+        self.add("table", decision, text);
+        if let Some(last) = self.list.last_mut().filter(|_| learned == Learned::Known) {
+            last.age = facts.source.map(|entry| entry.idle.as_secs());
+        }
+    }
+
+    fn hit(&mut self, dst: MacAddr, to: PortId, target: Option<FdbEntry>) {
+        let set = target.is_some_and(|entry| entry.kind != EntryKind::Learned);
+        let how = if set { "set by hand" } else { "learned" };
+        self.add("table", "hit", format!("{dst} is at {} ({how})", self.names.whole(to)));
+        if let Some(last) = self.list.last_mut().filter(|_| !set) {
+            last.age = target.map(|entry| entry.idle.as_secs());
+        }
+    }
+
+    fn flood(&mut self, dst: MacAddr, egress: &[PortId]) {
+        let to = self.names.list(egress);
+        if dst.is_broadcast() {
+            self.add("table", "flood", format!("a broadcast goes to every other port: {to}"));
+        } else if dst.is_group() {
+            self.add("table", "flood", format!("{dst} is a group: to every other port: {to}"));
+        } else {
+            self.add("table", "miss", format!("{dst} is not known: to every other port: {to}"));
+        }
+    }
+
+    /// A flooded frame that the gateway has seen a copy of.
+    fn copy(&mut self, facts: &Facts) {
+        if let Some(Verdict::Consumed(Consumed::Arp)) = facts.note.and_then(|note| note.end) {
+            self.add("gateway", "arp", "sees a copy: notes who asks, and answers if it is asked");
+        }
+    }
+
+    fn gateway(&mut self, facts: &Facts, handling: Handling) {
+        let Some(note) = facts.note else { return };
+        for (decision, text) in note.steps() {
+            self.add("gateway", decision, text);
+        }
+        match note.end {
+            Some(Verdict::Consumed(consumed)) => {
+                let text = match consumed {
+                    Consumed::Arp => "notes who asks, and answers if it is asked",
+                    Consumed::Queued => "the packet waits for the answer, and then goes on",
+                    Consumed::Held => "the fragment waits for the first of its datagram",
+                    Consumed::Fragmented => "too large for the next link: it goes on in fragments",
+                };
+                self.add("gateway", consumed.as_str(), text);
+            }
+            Some(Verdict::Drop(reason)) => {
+                let text = format!("{reason}:{}", reason.describe());
+                self.add("gateway", "drop", text);
+            }
+            Some(Verdict::Lan | Verdict::Uplink) if facts.is_answer() => {
+                self.add("gateway", "answers", "an echo request to itself: turned round in place");
+            }
+            Some(Verdict::Lan | Verdict::Uplink) => {
+                self.add("gateway", "forwards", "one hop less to live; checksums follow");
+            }
+            None => {}
+        }
+        if handling == Handling::ToBridge {
+            let dst = facts.new_dst.unwrap_or(facts.dst);
+            match (facts.egress.as_slice(), facts.target) {
+                ([to], Some(_)) => self.hit(dst, *to, facts.target),
+                ([], _) => self.add("table", "drop", format!("{dst} cannot be reached")),
+                (egress, _) => self.flood(dst, egress),
+            }
+        }
+    }
+
+    fn dropped(&mut self, facts: &Facts, reason: DropReason) {
+        if reason == DropReason::Station {
+            if Some(facts.ingress) != self.names.uplink {
+                let text =
+                    format!("{} is the gateway's own address: for the gateway alone", facts.dst);
+                self.add("table", "local", text);
+            }
+            return self.gateway(facts, Handling::Drop(""));
+        }
+        let at = facts.target.map(|entry| self.names.whole(entry.port));
+        if let (Some(at), false) = (at, unlearned(reason) || facts.dst.is_group()) {
+            self.add("table", "hit", format!("{} is at {at}", facts.dst));
+        }
+        self.add("table", "drop", format!("{}: {}", reason.name(), why(reason)));
+    }
+
+    fn left(&mut self, facts: &Facts) {
+        let Some((first, rest)) = facts.egress.split_first() else { return };
+        if !rest.is_empty() {
+            return;
+        }
+        let port = format!("port {}", self.names.port(*first));
+        let text = match self.names.node(*first) {
+            Some(node) => format!("sends it to {node}"),
+            None => "sends it out into the world".into(),
+        };
+        self.add(port, "sent", text);
+    }
+}
+
+/// Whether a frame is refused before its source is looked at.
+fn unlearned(reason: DropReason) -> bool {
+    use DropReason as D;
+    matches!(
+        reason,
+        D::Runt
+            | D::Clipped
+            | D::UnknownPort
+            | D::IngressDown
+            | D::GroupSource
+            | D::ZeroSource
+            | D::OwnSource
+            | D::LinkLocal
+    )
+}
+
+/// A reason of the switch in a sentence.
+fn why(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Runt => "shorter than an Ethernet header",
+        DropReason::Clipped => "longer than a slot of the ring: its end is lost",
+        DropReason::UnknownPort => "it came by an interface that is no port",
+        DropReason::IngressDown => "the port it came by is down",
+        DropReason::GroupSource => "a group address cannot be a source",
+        DropReason::ZeroSource => "its source address is all zeros",
+        DropReason::OwnSource => "it claims to come from the gateway: a loop, or a forgery",
+        DropReason::LinkLocal => "to the neighbour on the wire alone: bridges do not forward it",
+        DropReason::SamePort => "that is where it came from",
+        DropReason::Blackhole => "an entry set by hand says so",
+        DropReason::Isolated => "the two ports are isolated from each other",
+        DropReason::EgressDown => "that port is down or gone",
+        DropReason::TooBig => "larger than that port's MTU",
+        DropReason::NoTarget => "there is no other port that could take it",
+        DropReason::Storm => "its port floods more than it may",
+        DropReason::StickyMoved => "its source belongs to another port for good",
+        DropReason::Station => "the gateway would not have it",
+        DropReason::NoStation => "there is no gateway to take it",
+    }
+}
