@@ -1,5 +1,7 @@
 //! The verbs and what is common to them: parsing, logging, how a failure is said.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +28,11 @@ enum Verb {
     Exec(cmd::exec::Args),
     Show(cmd::show::Args),
     Top(cmd::top::Args),
+    Capture(cmd::capture::Args),
+    Trace(cmd::trace::Args),
+    Explain(cmd::explain::Args),
+    #[command(hide = true)]
+    Extcap(cmd::extcap::Args),
     Add(cmd::add::Args),
     Remove(cmd::remove::Args),
     Completions(cmd::completions::Args),
@@ -34,7 +41,7 @@ enum Verb {
 
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words(std::env::args_os().collect()));
     start_logging(cli.verbose);
     let outcome = match cli.verb {
         Verb::Run(args) => cmd::run::main(args),
@@ -44,6 +51,10 @@ pub(crate) fn start() -> ExitCode {
         Verb::Exec(args) => cmd::exec::main(args),
         Verb::Show(args) => cmd::show::main(args),
         Verb::Top(args) => cmd::top::main(args),
+        Verb::Capture(args) => cmd::capture::main(args),
+        Verb::Trace(args) => cmd::trace::main(args),
+        Verb::Explain(args) => cmd::explain::main(args),
+        Verb::Extcap(args) => cmd::extcap::main(args),
         Verb::Add(args) => cmd::add::main(args),
         Verb::Remove(args) => cmd::remove::main(args),
         Verb::Completions(args) => cmd::completions::main(args),
@@ -53,6 +64,15 @@ pub(crate) fn start() -> ExitCode {
         eprintln!("uswitch: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// The command line; called by the name of an extcap program, that verb stands before the words.
+fn words(mut words: Vec<OsString>) -> Vec<OsString> {
+    let called = words.first().and_then(|word| Path::new(word).file_name()?.to_str());
+    if called.is_some_and(|name| name.ends_with("extcap")) {
+        words.insert(1, "extcap".into());
+    }
+    words
 }
 
 fn start_logging(verbose: u8) {

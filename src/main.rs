@@ -5,6 +5,7 @@
 
 mod cli;
 mod cmd;
+mod look;
 mod node;
 mod notify;
 mod picture;

@@ -1,13 +1,17 @@
 //! One file a verb.
 
 pub(crate) mod add;
+pub(crate) mod capture;
 pub(crate) mod completions;
 pub(crate) mod down;
 pub(crate) mod exec;
+pub(crate) mod explain;
+pub(crate) mod extcap;
 pub(crate) mod man;
 pub(crate) mod ping;
 pub(crate) mod remove;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod top;
+pub(crate) mod trace;
 pub(crate) mod up;

@@ -1,0 +1,185 @@
+//! `uswitch capture`: frames as they pass the switch, as pcapng or as lines.
+//!
+//! Reads the lab's stream as fast as its own output takes it; what does not fit is lost at the lab,
+//! which counts it. Whole blocks are written, so that a file is readable wherever it ends.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use control::Client;
+use control::api::CaptureAsk;
+use lab::LabName;
+use observe::pcapng::{Block, Direction, Reader, Stored};
+use serde_json::json;
+use wire::Summary;
+
+use crate::look;
+use crate::say;
+use crate::signals::{self, Signals};
+
+/// Record frames as they pass the switch, each with what became of it
+///
+/// FILTER is in tcpdump's language, and a node's name stands for its address: `icmp`, `host net1
+/// and port 80`. A frame is recorded where it came in and again where it left. Ends with Ctrl-C; how
+/// many frames were recorded, and lost for want of room, is said on stderr.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Ports or nodes (none: all), then a filter
+    #[arg(value_name = "PORT… FILTER")]
+    words: Vec<String>,
+    /// Write pcapng to FILE, or to standard output with `-`, instead of a line for each frame
+    #[arg(short, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Stop after COUNT frames
+    #[arg(short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Keep the first BYTES of each frame
+    #[arg(short, value_name = "BYTES", value_parser = snaplen)]
+    snaplen: Option<usize>,
+    /// Cut segments that travel as one frame into the packets a wire would carry
+    #[arg(long)]
+    segment: bool,
+    /// Lines of JSON
+    #[arg(short, long, conflicts_with = "write")]
+    json: bool,
+    /// The lab's name
+    #[arg(long, value_name = "LAB", default_value = "uswitch")]
+    name: LabName,
+}
+
+fn snaplen(text: &str) -> Result<usize, String> {
+    let bytes: usize = text.parse().map_err(|_| format!("{text} is no number of bytes"))?;
+    // As tcpdump has it: 0 is all.
+    Ok(if bytes == 0 { usize::MAX } else { bytes })
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch(signals::block()?)?;
+    let client = look::client(&args.name)?;
+    let (ports, filter) = look::split(&client, &args.words)?;
+    let Args { count, snaplen, segment, .. } = args;
+    let ask = CaptureAsk { ports, filter, snaplen, segment, count };
+    let mut output = match &args.write {
+        None => Output::Lines { json: args.json, names: Vec::new() },
+        Some(path) if path.as_os_str() == "-" => {
+            if io::stdout().is_terminal() {
+                bail!("standard output is a terminal: -w - is for a pipe, as in `| tcpdump -r -`");
+            }
+            Output::Pipe(Box::new(io::stdout()))
+        }
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+            Output::File { file, whole: 0, path: path.clone() }
+        }
+    };
+    record(&client, &ask, signals, &args.name, &mut output)
+}
+
+/// Where a capture goes.
+pub(crate) enum Output {
+    /// A line for each frame.
+    Lines {
+        /// As JSON.
+        json: bool,
+        /// The interfaces so far.
+        names: Vec<String>,
+    },
+    /// A pipe: whoever reads may stop.
+    Pipe(Box<dyn Write>),
+    /// A file.
+    File {
+        /// It.
+        file: File,
+        /// Bytes of whole blocks in it.
+        whole: u64,
+        /// Its name.
+        path: PathBuf,
+    },
+}
+
+/// Records until the lab ends the stream, which the first signal makes it do.
+pub(crate) fn record(
+    client: &Client,
+    ask: &CaptureAsk,
+    signals: Signals,
+    name: &LabName,
+    output: &mut Output,
+) -> anyhow::Result<ExitCode> {
+    let stream = client.capture(ask)?;
+    look::end_on(signals, name.clone(), stream.id())?;
+    let (mut reader, mut frames, mut lost) = (Reader::new(), 0u64, None);
+    for bytes in stream {
+        reader.feed(&bytes?);
+        let mut raw = Vec::new();
+        while let Some((block, bytes)) = reader.block()? {
+            raw.extend(bytes);
+            match block {
+                Block::Packet(packet) => {
+                    frames += 1;
+                    output.line(&packet);
+                }
+                Block::Interface { name } => output.name(name),
+                Block::Statistics { lost: more, .. } => lost = Some(lost.unwrap_or(0) + more),
+                Block::Other => {}
+            }
+        }
+        if !output.write(&raw)? {
+            break;
+        }
+    }
+    match lost {
+        Some(lost) => eprintln!("{frames} frames recorded, {lost} lost for want of room"),
+        None => eprintln!("{frames} frames recorded"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Output {
+    fn name(&mut self, name: String) {
+        if let Self::Lines { names, .. } = self {
+            names.push(name);
+        }
+    }
+
+    fn line(&self, packet: &Stored) {
+        let Self::Lines { json, names } = self else { return };
+        let port = names.get(packet.interface).map_or("?", String::as_str);
+        let direction = if packet.direction == Direction::In { "in" } else { "out" };
+        let summary = Summary::new(&packet.bytes).to_string();
+        say::line(&if *json {
+            let Stored { time, length, comment, .. } = packet;
+            json!({
+                "time": time, "port": port, "direction": direction, "length": length,
+                "summary": summary, "comment": comment,
+            })
+            .to_string()
+        } else {
+            let what = packet.comment.split(';').next().unwrap_or_default();
+            format!("{} {port} {direction} {summary} ({what})", look::clock(packet.time))
+        });
+    }
+
+    /// Writes whole blocks; false where whoever was reading has what they wanted.
+    fn write(&mut self, blocks: &[u8]) -> anyhow::Result<bool> {
+        match self {
+            Self::Lines { .. } => {}
+            Self::Pipe(pipe) => match pipe.write_all(blocks).and_then(|()| pipe.flush()) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
+                other => other.context("writing to standard output")?,
+            },
+            Self::File { file, whole, path } => {
+                if let Err(error) = file.write_all(blocks) {
+                    // What is there stays readable: no block is left half.
+                    let _ = file.set_len(*whole);
+                    return Err(error).with_context(|| format!("writing {}", path.display()));
+                }
+                *whole += blocks.len() as u64;
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,91 @@
+//! `uswitch explain`: the way an imagined packet would take, and whether it would arrive.
+
+use std::process::ExitCode;
+
+use control::api::{ExplainAsk, Protocol};
+use lab::LabName;
+
+use crate::look;
+use crate::say;
+
+/// Say what would become of a packet, without sending it
+///
+/// Asks the decisions that real packets meet; nothing is learned, opened or sent. Exit code: 0 if
+/// it would arrive, or if only the outside can know; 1 if something stops it.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The node that would send it; `inet` for the outside
+    node: String,
+    /// DEST[:PORT[/PROTOCOL]]: an address or a node; tcp unless udp is said; without a port a ping
+    #[arg(value_name = "DEST", value_parser = destination)]
+    to: Destination,
+    /// JSON
+    #[arg(short, long)]
+    json: bool,
+    /// The lab's name
+    #[arg(long, value_name = "LAB", default_value = "uswitch")]
+    name: LabName,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Destination {
+    host: String,
+    port: Option<u16>,
+    protocol: Option<Protocol>,
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let (rest, protocol) = match text.rsplit_once('/') {
+        None => (text, None),
+        Some((rest, "tcp")) => (rest, Some(Protocol::Tcp)),
+        Some((rest, "udp")) => (rest, Some(Protocol::Udp)),
+        Some((rest, "icmp")) => (rest, Some(Protocol::Icmp)),
+        Some((_, other)) => return Err(format!("{other} is not tcp, udp or icmp")),
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        None => (rest, None),
+        Some((host, port)) => {
+            let number = port.parse().ok().filter(|port| *port != 0);
+            (host, Some(number.ok_or_else(|| format!("{port} is no port from 1 to 65535"))?))
+        }
+    };
+    if host.is_empty() {
+        return Err("an address or a node is missing".into());
+    }
+    Ok(Destination { host: host.into(), port, protocol })
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let client = look::client(&args.name)?;
+    let Destination { host: to, port, protocol } = args.to;
+    let walk = client.explain(&ExplainAsk { from: args.node, to, port, protocol })?;
+    if args.json {
+        say::line(&serde_json::to_string(&walk)?);
+    } else {
+        look::print("", &walk);
+        say::line(match walk.arrives {
+            Some(true) => "it would arrive",
+            Some(false) => "it would not arrive",
+            None => "whether it would arrive, the lab cannot know",
+        });
+    }
+    Ok(ExitCode::from(u8::from(walk.arrives == Some(false))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations() {
+        let of = |text: &str| destination(text).map(|d| (d.host, d.port, d.protocol));
+        assert_eq!(of("8.8.8.8"), Ok(("8.8.8.8".into(), None, None)));
+        assert_eq!(of("net2:80"), Ok(("net2".into(), Some(80), None)));
+        assert_eq!(of("8.8.8.8:53/udp"), Ok(("8.8.8.8".into(), Some(53), Some(Protocol::Udp))));
+        assert_eq!(of("net2/icmp"), Ok(("net2".into(), None, Some(Protocol::Icmp))));
+        for wrong in ["net2:0", "net2:x", "net2:80/sctp", ":80", "net2:65536"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+}
