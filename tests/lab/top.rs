@@ -1,16 +1,17 @@
 //! `uswitch top` in a pseudo-terminal, against a real lab under real traffic. What it shows is held
 //! against the counters and addresses of the nodes' own interfaces.
 
+mod ending;
+mod plain;
+
 use std::net::UdpSocket;
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::READY;
-use crate::support::{As, Process, Sandbox, Terminal, in_netns, rooted, rootless};
+use crate::support::{Process, Sandbox, Terminal, in_netns, rooted, rootless};
 
 /// A terminal as wide as it takes to see every column, and not all panes at once.
 const WIDE: (u16, u16) = (140, 30);
@@ -256,67 +257,6 @@ fn any_size_and_changes_of_it() {
 }
 
 #[test]
-fn signals_give_the_terminal_back() {
-    rooted(|sandbox| {
-        let _run = lab(sandbox);
-        for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)]
-        {
-            let mut top = top(sandbox, &[], (80, 24));
-            top.wait_for("veth2");
-            assert!(top.look(|screen| screen.alternate_screen() && screen.hide_cursor()));
-            top.signal(signal);
-            assert_eq!(top.ended(), code, "{signal}");
-            top.is_restored();
-        }
-    });
-}
-
-#[test]
-fn the_end_of_the_lab_is_its_end() {
-    rooted(|sandbox| {
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            let run = lab(sandbox);
-            // It hears of it at once, long before its next look.
-            let mut top = top(sandbox, &["-d", "600"], (80, 24));
-            top.wait_for("veth2");
-            run.signal(signal);
-            assert_eq!(top.ended(), 1);
-            top.is_restored();
-            top.wait_for("uswitch: lab uswitch has ended");
-            run.ended();
-            sandbox.uswitch(&["down"]).ok();
-        }
-    });
-}
-
-#[test]
-fn it_can_be_suspended() {
-    rooted(|sandbox| {
-        let _run = lab(sandbox);
-        let plain = sandbox.uswitch_command(&["top"]);
-        // Only below a shell with job control does a stopped program have someone to wake it.
-        let mut shell = Command::new("setpriv");
-        let script = r#"set -m; "$@"; echo "stopped $?"; read; fg; echo "ended $?""#;
-        shell.args(["--pdeathsig", "KILL", "bash", "-c", script, "bash"]);
-        shell.arg(plain.get_program()).args(plain.get_args());
-        plain.get_envs().for_each(|(name, value)| {
-            shell.env(name, value.unwrap_or_default());
-        });
-        let mut top = Terminal::start(&shell, (80, 24));
-        top.wait_for("veth2");
-        top.keys("\x1a");
-        top.wait_for("stopped 148");
-        top.is_restored();
-        top.keys("\r");
-        top.wait_for("veth2");
-        top.keys("q");
-        top.wait_for("ended 0");
-        assert_eq!(top.ended(), 0);
-        top.is_restored();
-    });
-}
-
-#[test]
 fn no_colour_where_none_is_wanted() {
     rooted(|sandbox| {
         let _run = lab(sandbox);
@@ -337,88 +277,5 @@ fn no_colour_where_none_is_wanted() {
         let mut top = Terminal::start(&command, (80, 24));
         top.wait_for("veth2");
         assert_eq!(colours(&top), 0);
-    });
-}
-
-#[test]
-fn without_a_terminal_it_says_so() {
-    rooted(|sandbox| {
-        let _run = lab(sandbox);
-        let ended = sandbox.uswitch(&["top"]);
-        assert!(ended.complaint(2).contains("-b"), "{}", ended.err);
-        let mut dumb = sandbox.uswitch_command(&["top"]);
-        dumb.env("TERM", "dumb");
-        let mut top = Terminal::start(&dumb, (80, 24));
-        assert_eq!(top.ended(), 2);
-        top.wait_for("TERM");
-        for wrong in [&["top", "-d", "0"][..], &["top", "-n", "0"], &["top", "-d", "soon"]] {
-            assert_eq!(sandbox.uswitch(wrong).code, Some(2), "{wrong:?}");
-        }
-        let absent = sandbox.uswitch(&["top", "-b", "--name", "absent"]);
-        assert!(absent.complaint(1).contains("no lab"), "{}", absent.err);
-    });
-}
-
-#[test]
-fn a_lab_without_a_switch_has_nothing_to_watch() {
-    rooted(|sandbox| {
-        let mut run = sandbox.start(&["run", "pair"]);
-        run.wait_for(READY);
-        let ended = sandbox.uswitch(&["top", "-b"]);
-        assert!(ended.complaint(1).contains("without a switch"), "{}", ended.err);
-    });
-}
-
-#[test]
-fn it_counts_its_looks() {
-    rooted(|sandbox| {
-        let _run = lab(sandbox);
-        let mut top = top(sandbox, &["-d", "0.1", "-n", "3"], (80, 24));
-        assert_eq!(top.ended(), 0);
-        top.is_restored();
-    });
-}
-
-fn batch(sandbox: &Sandbox) {
-    let run = lab(sandbox);
-    let out = sandbox.uswitch(&["top", "-b", "-d", "0.2", "-n", "3"]).ok().out;
-    let looks = out.matches("lab uswitch, up").count();
-    assert_eq!(looks, 3, "{out}");
-    for words in ["\nPORT", "\nveth1 ", "\nMAC", "\nPROTO", "\nBY", "203.0.113.2", "RX BYTES"] {
-        assert_eq!(out.matches(words).count() % 3, 0, "{words}:\n{out}");
-        assert!(out.contains(words), "no {words} in\n{out}");
-    }
-    assert!(!out.contains('\x1b') && !out.contains('▼'), "{out}");
-    assert!(out.lines().all(|line| line.trim_end() == line), "{out}");
-    run.signal(Signal::SIGTERM);
-    run.ended().ok();
-}
-
-#[test]
-fn plain_text_as_root() {
-    rooted(batch);
-}
-
-#[test]
-fn plain_text_as_an_ordinary_user() {
-    rootless(batch);
-}
-
-#[test]
-fn plain_text_into_a_closed_pipe_and_to_the_labs_end() {
-    rooted(|sandbox| {
-        let run = lab(sandbox);
-        let plain = sandbox.uswitch_command(&["top", "-b", "-d", "0.1"]);
-        let mut shell = sandbox.command(As::Root, Path::new("bash"));
-        shell.args(["-c", r#"set -o pipefail; "$@" | head -1"#, "bash"]);
-        shell.arg(plain.get_program()).args(plain.get_args());
-        let ended = Process::start(shell, "top -b | head -1").ended().ok();
-        assert_eq!((ended.out.lines().count(), ended.err.as_str()), (1, ""));
-        let mut top = sandbox.start(&["top", "-b", "-d", "0.1"]);
-        top.wait_for("lab uswitch");
-        run.signal(Signal::SIGTERM);
-        let ended = top.ended();
-        assert!(ended.complaint(1).contains("has ended"), "{}", ended.err);
-        run.ended().ok();
     });
 }

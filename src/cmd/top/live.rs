@@ -24,6 +24,9 @@ use crate::signals::{self, Signals};
 /// Messages handled between two drawings.
 const AT_ONCE: usize = 256;
 
+/// After so long without an answer the person is told that what is shown is old.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// What comes from the person's side.
 enum Hand {
     Input(Input),
@@ -76,7 +79,7 @@ pub(super) fn watch(
         looks: 1,
         patience: Patience::default(),
         looked: clock(),
-        asked: false,
+        asked: None,
     };
     let end = watching.run(&mut screen, &told, count);
     drop(screen);
@@ -95,7 +98,8 @@ struct Watching<'a> {
     looks: u64,
     patience: Patience,
     looked: Duration,
-    asked: bool,
+    /// Since when an answer is awaited.
+    asked: Option<Duration>,
 }
 
 impl Watching<'_> {
@@ -106,6 +110,7 @@ impl Watching<'_> {
         count: Option<u64>,
     ) -> anyhow::Result<End> {
         loop {
+            self.complain();
             screen
                 .draw(|frame| view::draw(frame, &self.model, self.ui, self.theme))
                 .context("drawing")?;
@@ -116,8 +121,8 @@ impl Watching<'_> {
             if due.is_zero() {
                 self.ask();
             }
-            // While an answer is awaited, its coming is what wakes us.
-            let patience = if due.is_zero() { self.ui.delay } else { due };
+            // While an answer is awaited, its coming is what wakes us, or its absence.
+            let patience = if due.is_zero() { self.ui.delay.min(SILENCE) } else { due };
             let first = match told.recv_timeout(patience) {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -132,8 +137,16 @@ impl Watching<'_> {
     }
 
     fn ask(&mut self) {
-        if !self.asked {
-            self.asked = self.feed.ask(self.ui.want());
+        if self.asked.is_none() && self.feed.ask(self.ui.want()) {
+            self.asked = Some(clock());
+        }
+    }
+
+    fn complain(&mut self) {
+        let waited = self.asked.map_or(Duration::ZERO, |since| clock().saturating_sub(since));
+        if waited >= SILENCE {
+            let seconds = waited.as_secs();
+            self.ui.trouble = Some(format!("the lab has not answered for {seconds} s"));
         }
     }
 
@@ -144,7 +157,7 @@ impl Watching<'_> {
     ) -> anyhow::Result<Option<End>> {
         match message {
             Message::Look(look) => {
-                self.asked = false;
+                self.asked = None;
                 self.looked = clock();
                 return Ok(self.look(look));
             }
