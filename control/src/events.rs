@@ -48,10 +48,16 @@ impl Events {
         let _ = self.ring.send(Arc::new(event));
     }
 
+    /// How many listen.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.ring.receiver_count()
+    }
+
     /// Whether telling is of any use.
     #[must_use]
     pub fn heard(&self) -> bool {
-        self.ring.receiver_count() > 0
+        self.listeners() > 0
     }
 
     /// Has `bell` called after each new listener has come and before its request is answered, so

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use control::api::Publish;
+use gateway::NatType;
 use ns::plan::MAX_INTERFACE_NAME;
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +155,10 @@ pub struct LabConfig {
     pub uplink_ports: PortBlock,
     /// The largest packet of every link.
     pub mtu: u32,
+    /// How the NAT maps and filters.
+    pub nat: NatType,
+    /// Ports of the uplink that lead to nodes, from the start.
+    pub publish: Vec<Publish>,
 }
 
 impl Default for LabConfig {
@@ -165,6 +171,8 @@ impl Default for LabConfig {
             uplink: Uplink::default(),
             uplink_ports: PortBlock::default(),
             mtu: 1500,
+            nat: NatType::default(),
+            publish: Vec::new(),
         }
     }
 }
@@ -205,6 +213,9 @@ impl LabConfig {
                 self.topology
             ));
         }
+        for ask in &self.publish {
+            self.validate_publish(ask)?;
+        }
         let prefix = self.prefix();
         if prefix.len() > MAX_PREFIX || prefix.starts_with('.') || !prefix.chars().all(plain) {
             return usage(format!(
@@ -214,6 +225,25 @@ impl LabConfig {
         }
         if !(68..=65535).contains(&self.mtu) {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", self.mtu));
+        }
+        Ok(())
+    }
+
+    fn validate_publish(&self, ask: &Publish) -> Result<()> {
+        let Publish { port, node, .. } = ask;
+        if self.topology != Topology::Switch || self.uplink == Uplink::None {
+            return Err(Error::Usage(format!(
+                "-p {port}: ports are published on the uplink, and this lab would have none"
+            )));
+        }
+        let number = node.strip_prefix("net").and_then(|number| number.parse::<u32>().ok());
+        let is_none =
+            |number| number == 0 || number > self.nodes || *node != format!("net{number}");
+        if number.is_none_or(is_none) {
+            let nodes = self.nodes;
+            return Err(Error::Usage(format!(
+                "-p {port}: there is no node {node}; the lab will have net1 to net{nodes}"
+            )));
         }
         Ok(())
     }

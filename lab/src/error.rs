@@ -24,6 +24,14 @@ pub enum Error {
     /// No lab of this name.
     #[error("lab {0} is not running: start it with `uswitch up --name {0}`")]
     NotRunning(String),
+    /// No lab of this name runs; these do.
+    #[error("lab {lab} is not running; {running}")]
+    NoLab {
+        /// What was asked for.
+        lab: String,
+        /// Those that run and how to name one, or how to start one.
+        running: String,
+    },
     /// No such node; these there are.
     #[error("lab {lab} has no node {node}; it has {nodes}")]
     NoNode {
@@ -53,7 +61,7 @@ pub enum Error {
         owner: String,
     },
     /// The topology has no switch.
-    #[error("{0} has no switch: nodes come and go only in the topology `switch`")]
+    #[error("lab {0} has no switch: nodes come and go only in the topology `switch`")]
     NoSwitch(String),
     /// The run directory is somebody else's.
     #[error("{} belongs to another user: set USWITCH_RUN_DIR", .0.display())]
@@ -75,6 +83,9 @@ pub enum Error {
     /// The control socket.
     #[error(transparent)]
     Door(#[from] control::ServerError),
+    /// What was to be published cannot be.
+    #[error("{0}")]
+    Publish(String),
     /// A file of the lab, or a process.
     #[error("{what}")]
     Io {

@@ -4,6 +4,8 @@
 //! namespace, reached through /proc/PID/root, and can be entered from the lab's user namespace
 //! only, which is joined first: so before any thread starts.
 
+mod room;
+
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ use crate::lock;
 #[derive(Debug)]
 pub struct Entrance {
     node: String,
+    /// The namespace's name.
+    name: String,
     pub(crate) user: Option<File>,
     pub(crate) netns: File,
 }
@@ -37,16 +41,48 @@ impl Entrance {
         }
         setns(&self.netns, CloneFlags::CLONE_NEWNET).doing(what)
     }
+
+    /// Dresses a process that has entered as `ip netns exec` does: its own /sys, and /etc/netns/NAME.
+    pub fn dress(&self) {
+        room::dress(&self.name);
+    }
 }
 
 /// The record of a lab that runs.
 ///
 /// # Errors
-/// [`Error::NotRunning`].
+/// [`Error::NoLab`], with those that run.
 pub fn running(ground: &Ground, lab: &LabName) -> Result<Record> {
-    let missing = || Error::NotRunning(lab.to_string());
+    let missing = || no_lab(ground, lab);
     lock::held_by(ground, lab).ok_or_else(missing)?;
     journal::read(&ground.lab(lab))?.ok_or_else(missing)
+}
+
+/// The labs that run on this ground, by name.
+#[must_use]
+pub fn labs(ground: &Ground) -> Vec<LabName> {
+    let entries = std::fs::read_dir(ground.base()).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<LabName>().ok());
+    let mut labs: Vec<_> = names.filter(|name| lock::held_by(ground, name).is_some()).collect();
+    labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    labs
+}
+
+fn no_lab(ground: &Ground, lab: &LabName) -> Error {
+    let labs = labs(ground);
+    let names: Vec<_> = labs.iter().map(LabName::as_str).collect();
+    let start = if *lab == LabName::default() { String::new() } else { format!(" --name {lab}") };
+    let running = match names.as_slice() {
+        [] => format!("start it with `uswitch up{start}`"),
+        [one] => {
+            format!("{one} is: name it with --name, or start this one with `uswitch up{start}`")
+        }
+        many => format!(
+            "{} are: name one with --name, or start this one with `uswitch up{start}`",
+            many.join(", ")
+        ),
+    };
+    Error::NoLab { lab: lab.to_string(), running }
 }
 
 /// The nodes of a lab, by their names without the prefix.
@@ -62,7 +98,7 @@ fn short<'a>(record: &Record, name: &'a str) -> &'a str {
 /// The address of a node of a running lab.
 ///
 /// # Errors
-/// [`Error::NotRunning`], [`Error::NoNode`].
+/// [`Error::NoLab`], [`Error::NoNode`].
 pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
     let record = running(ground, lab)?;
     let found = record.known.iter().rfind(|known| is(&record, &known.name, node));
@@ -80,7 +116,7 @@ fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
 /// Finds a node of a running lab by its name, with or without the lab's prefix.
 ///
 /// # Errors
-/// [`Error::NotRunning`], [`Error::NoNode`] with the nodes there are.
+/// [`Error::NoLab`], [`Error::NoNode`] with the nodes there are.
 pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
     let record = running(ground, lab)?;
     let found = record
@@ -98,5 +134,5 @@ pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
     } else {
         (None, open(found.path.clone())?)
     };
-    Ok(Entrance { node: node.into(), user, netns })
+    Ok(Entrance { node: node.into(), name: found.name.clone(), user, netns })
 }

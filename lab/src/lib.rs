@@ -49,6 +49,7 @@ mod watch;
 
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
+pub use gateway::NatType;
 pub use ground::Ground;
 pub use lab::{Lab, Node, Progress};
 pub use station::GatewayStation;

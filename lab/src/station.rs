@@ -93,6 +93,7 @@ pub(crate) fn of(config: &LabConfig, host: Option<&Prepared>) -> Arc<Mutex<Gatew
     let mut told = gateway::Config::simulated(mac, outside);
     let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
     told.lan.mtu = mtu;
+    told.nat.kind = config.nat;
     match (&config.uplink, &mut told.uplink) {
         (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
         _ => told.uplink = host.map(Prepared::gateway),

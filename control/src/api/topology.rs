@@ -100,6 +100,9 @@ pub struct Uplink {
     /// The next hop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<Ipv4Addr>,
+    /// How the NAT maps and filters: `full-cone`, `restricted-cone`, `port-restricted-cone` or
+    /// `symmetric`.
+    pub nat: String,
     /// Addresses that answer behind it, where the uplink is the simulated one.
     pub answers: Vec<Ipv4Addr>,
 }

@@ -2,16 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use control::api::{
-    AddNode, Event, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published,
-};
-use control::{Door, DoorError};
+use control::DoorError;
+use control::api::{AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published};
 use gateway::{Endpoint, PublishError};
 use switch::{PortId, Switch};
 
 use super::router::{protocol, shown, theirs};
 use super::topology::node;
 use super::{Answer, LabDoor, now, refusal};
+use crate::config::Uplink;
 use crate::error::Error;
 use crate::lab::{self, Lab};
 
@@ -46,7 +45,7 @@ fn withdraw(door: &LabDoor, lab: &Lab, address: Ipv4Addr) {
 }
 
 fn tell(door: &LabDoor, protocol: Protocol, port: u16, published: bool) {
-    door.events().tell(Event::now(EventKind::Published { protocol, port, published }));
+    door.tell(EventKind::Published { protocol, port, published });
 }
 
 fn named(lab: &Lab, name: &str) -> Option<lab::Node> {
@@ -75,7 +74,7 @@ pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     if ask.node_port == 0 {
         return Err(DoorError::Invalid(PublishError::NoPort.to_string()));
     }
-    if lab.with_gateway(|gateway| gateway.uplink_address()) == Some(None) {
+    if lab.config().uplink == Uplink::None {
         return Err(DoorError::Unsupported(format!(
             "lab {} has no uplink a port could be published on",
             lab.config().name
@@ -101,7 +100,7 @@ pub(super) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer
         let list: Vec<_> = published.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
         let list = if list.is_empty() { "nothing".into() } else { list.join(", ") };
         return Err(DoorError::NotFound(format!(
-            "{protocol} port {port} is not published; {list} is"
+            "{protocol} port {port} is not published; what is: {list}"
         )));
     }
     tell(door, protocol, port, false);

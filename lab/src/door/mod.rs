@@ -28,8 +28,9 @@ mod topology;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
-    AddNode, CaptureAsk, Counters, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page,
-    PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology, TraceAsk, Walk,
+    AddNode, CaptureAsk, Counters, Event, EventKind, ExplainAsk, FdbEntry, FlushFdb, Flushed,
+    Neighbour, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology,
+    TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Server};
 use gateway::Gateway;
@@ -56,8 +57,13 @@ pub(crate) struct LabDoor {
     events: Events,
     watch: Arc<Watch>,
     rates: Mutex<Sampler>,
+    /// Events of the door's own, told by the pump in their place among the others.
+    asides: Mutex<Vec<Event>>,
     started: Timestamp,
 }
+
+/// Events of the door's own that may wait for the pump.
+const ASIDES: usize = 1024;
 
 /// The clock of the data path, read for a snapshot.
 fn now() -> Timestamp {
@@ -76,11 +82,15 @@ impl Open {
             events: events.clone(),
             watch: Watch::new(lab),
             rates: Mutex::default(),
+            asides: Mutex::default(),
             started: now(),
         });
         let pump = Pump::start(lab, &door)?;
         let path = lab.ground().socket(&lab.config().name);
         let asked: Arc<dyn Door> = Arc::<LabDoor>::clone(&door);
+        for ask in &lab.config().publish {
+            change::publish(&door, ask).map_err(|refusal| Error::Publish(refusal.to_string()))?;
+        }
         let server = Server::start(&path, asked, Limits::default())?;
         Ok(Self { _server: server, _pump: pump, door })
     }
@@ -98,6 +108,21 @@ impl Lab {
 impl LabDoor {
     fn lab(&self) -> std::result::Result<Arc<Lab>, DoorError> {
         self.lab.upgrade().ok_or_else(|| DoorError::Failed("the lab is ending".into()))
+    }
+
+    /// Tells an event of the door's own, where anybody listens.
+    fn tell(&self, kind: EventKind) {
+        let event = Event::now(kind);
+        let mut asides = self.asides();
+        // Where the pump is so far behind, the order matters less than the room.
+        if !self.events.heard() || asides.len() >= ASIDES {
+            return self.events.tell(event);
+        }
+        asides.push(event);
+    }
+
+    fn asides(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.asides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rates(&self) -> MutexGuard<'_, Sampler> {

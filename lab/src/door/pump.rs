@@ -44,9 +44,14 @@ impl Pump {
     pub(super) fn start(lab: &Arc<Lab>, door: &Arc<LabDoor>) -> Result<Self> {
         let (wake, woken) = bounded(1);
         let (bell, listening) = (wake.clone(), Arc::downgrade(door));
+        let switch = lab.with_switch(switch::Switch::events);
+        let old = switch.clone();
         door.events().on_listen(move || {
             if let Some(door) = listening.upgrade() {
                 keep(&door);
+                if door.events().listeners() == 1 {
+                    discard(old.as_ref());
+                }
             }
             // Where the channel is full the thread wakes anyway.
             let _ = bell.try_send(Wake::Heard);
@@ -54,7 +59,7 @@ impl Pump {
         let teller = Teller {
             lab: Arc::downgrade(lab),
             door: Arc::downgrade(door),
-            switch: lab.with_switch(switch::Switch::events),
+            switch,
             names: Names::default(),
             drops: None,
             lost: None,
@@ -83,6 +88,14 @@ impl Drop for Pump {
 /// that a listener who comes meanwhile is not forgotten.
 fn keep(door: &LabDoor) {
     let _ = door.gateway(|gateway| gateway.keep_events(door.events().heard()));
+}
+
+/// What the first listener has come too late for.
+fn discard(events: Option<&Receiver<switch::Event>>) {
+    if let Some(events) = events {
+        // No more than the queue holds, however fast it fills.
+        events.try_iter().take(events.capacity().unwrap_or(BURST)).for_each(drop);
+    }
 }
 
 fn run(mut teller: Teller, woken: &Receiver<Wake>) {
@@ -126,10 +139,7 @@ struct Teller {
 impl Teller {
     /// Nobody listens: what has happened is of no use any more.
     fn forget(&mut self) {
-        if let Some(events) = &self.switch {
-            // No more than the queue holds, however fast it fills.
-            events.try_iter().take(events.capacity().unwrap_or(BURST)).for_each(drop);
-        }
+        discard(self.switch.as_ref());
         self.lost = None;
     }
 
@@ -141,6 +151,7 @@ impl Teller {
             door.events().tell(Event::now(EventKind::Missed { count: missed }));
         }
         self.tell_switch(lab, door, before);
+        door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());
     }
 

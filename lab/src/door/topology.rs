@@ -76,6 +76,7 @@ fn uplink(lab: &Lab) -> Option<Uplink> {
         address: own.address,
         prefix_len: own.prefix_len,
         next_hop: own.next_hop,
+        nat: lab.config().nat.to_string(),
         answers,
     })
 }
