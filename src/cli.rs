@@ -10,7 +10,7 @@ use crate::cmd;
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
-#[command(name = "uswitch", version, arg_required_else_help = true)]
+#[command(name = "uswitch", version, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Say more on stderr (-v debug, -vv trace); RUST_LOG overrides
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -33,8 +33,14 @@ enum Verb {
     Explain(cmd::explain::Args),
     #[command(hide = true)]
     Extcap(cmd::extcap::Args),
+    Monitor(cmd::monitor::Args),
     Add(cmd::add::Args),
     Remove(cmd::remove::Args),
+    Publish(cmd::publish::Args),
+    Unpublish(cmd::publish::Withdraw),
+    Fdb(cmd::flush::Fdb),
+    Nat(cmd::flush::Nat),
+    Metrics(cmd::metrics::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
 }
@@ -55,8 +61,14 @@ pub(crate) fn start() -> ExitCode {
         Verb::Trace(args) => cmd::trace::main(args),
         Verb::Explain(args) => cmd::explain::main(args),
         Verb::Extcap(args) => cmd::extcap::main(args),
+        Verb::Monitor(args) => cmd::monitor::main(args),
         Verb::Add(args) => cmd::add::main(args),
         Verb::Remove(args) => cmd::remove::main(args),
+        Verb::Publish(args) => cmd::publish::main(args),
+        Verb::Unpublish(args) => cmd::publish::withdraw(args),
+        Verb::Fdb(args) => cmd::flush::fdb(args),
+        Verb::Nat(args) => cmd::flush::nat(args),
+        Verb::Metrics(args) => cmd::metrics::main(args),
         Verb::Completions(args) => cmd::completions::main(args),
         Verb::Man(args) => cmd::man::main(args),
     };

@@ -5,13 +5,18 @@
 
 mod cli;
 mod cmd;
+mod door;
+mod forward;
 mod look;
 mod node;
 mod notify;
+mod paint;
 mod picture;
 mod report;
 mod say;
 mod signals;
+mod table;
+mod units;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 //! request. A closed pipe is no error here: the lab is still to be undone.
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::check::Checked;
@@ -173,6 +174,14 @@ impl Report {
             self.line(&format!("  ip netns exec {}net1 ip a", config.prefix()));
         }
         self.line("");
+    }
+
+    /// The counters are served.
+    pub(crate) fn metrics(&mut self, address: SocketAddr) {
+        if !address.ip().is_loopback() {
+            eprintln!("uswitch: metrics are for anyone who reaches {address}");
+        }
+        self.done(&format!("metrics at http://{address}/metrics"));
     }
 
     /// How it ends: in the foreground by Ctrl-C, in the background by `down`.

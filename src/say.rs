@@ -13,8 +13,13 @@ pub(crate) fn part(text: &str) {
 }
 
 fn write(text: &str) {
+    bytes(text.as_bytes());
+}
+
+/// A whole text, or anything else.
+pub(crate) fn bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         // Whoever was reading has what they wanted.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => eprintln!("uswitch: cannot write: {error}"),

@@ -1,12 +1,16 @@
 //! `uswitch run`: build a lab, check it, stay, undo it. `up` is the same in another process.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use lab::{Ground, Lab, LabConfig, LabName, PortBlock, Topology, Uplink, check};
+use control::Exporter;
+use control::api::Publish;
+use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
 
+use crate::forward;
 use crate::notify;
 use crate::report::Report;
 use crate::signals::{self, Signals};
@@ -50,9 +54,26 @@ pub(crate) struct LabArgs {
     /// The largest packet of every link
     #[arg(long, default_value_t = 1500)]
     mtu: u32,
+    /// How the NAT maps and filters: full-cone, restricted-cone, port-restricted-cone, symmetric
+    #[arg(long, value_name = "TYPE", default_value_t)]
+    nat: NatType,
+    /// Publish a port of the uplink that leads to a node: [ADDR:]PORT:NODE:PORT[/udp]; repeatable
+    #[arg(short = 'p', long, value_name = "PORT:NODE:PORT", value_parser = forward::publish)]
+    publish: Vec<Publish>,
+    /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
+    #[arg(long, value_name = "ADDR", value_parser = metrics)]
+    metrics: Option<SocketAddr>,
     /// JSON, one object a line
     #[arg(short, long)]
     json: bool,
+}
+
+/// A bare port is one of the loopback address.
+fn metrics(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => text.parse().map_err(|_| "a port, or ADDRESS:PORT".into()),
+    }
 }
 
 fn topology(text: &str) -> Result<Topology, String> {
@@ -83,6 +104,8 @@ impl LabArgs {
             uplink: self.uplink.clone(),
             uplink_ports: self.uplink_ports.unwrap_or_default(),
             mtu: self.mtu,
+            nat: self.nat,
+            publish: self.publish.clone(),
         }
     }
 }
@@ -125,7 +148,11 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
         }
         other => other.inspect_err(|_| report.clear_bar())?,
     };
-    let outcome = inhabit(&lab, &signals, stay, &mut report);
+    let outcome = match exporter(&lab, args.metrics, &mut report) {
+        // Served until the lab is stopped.
+        Ok(_exporter) => inhabit(&lab, &signals, stay, &mut report),
+        Err(error) => Err(error),
+    };
     let errors = lab.stop();
     for error in &errors {
         eprintln!("uswitch: {:#}", anyhow::Error::msg(describe(error)));
@@ -133,6 +160,18 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     report.undone();
     let code = outcome?;
     Ok(if errors.is_empty() { code } else { ExitCode::FAILURE })
+}
+
+/// Serves the counters, if asked to.
+fn exporter(
+    lab: &Lab,
+    address: Option<SocketAddr>,
+    report: &mut Report,
+) -> anyhow::Result<Option<Exporter>> {
+    let Some((address, door)) = address.zip(lab.door()) else { return Ok(None) };
+    let exporter = Exporter::start(address, door)?;
+    report.metrics(exporter.address());
+    Ok(Some(exporter))
 }
 
 fn inhabit(

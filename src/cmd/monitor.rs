@@ -1,0 +1,107 @@
+//! `uswitch monitor`: what happens in a running lab, as it happens.
+
+use std::process::ExitCode;
+
+use control::api::{Event, EventKind, Session};
+
+use crate::door::{Which, json};
+use crate::paint::Paint;
+use crate::{say, units};
+
+/// Tell what happens in a running lab, as it happens
+///
+/// Addresses learned, moved and aged, ports and links, NAT sessions, published ports, drops summed
+/// up each second. Where too much happens at once it says how many events are missing. Ends with
+/// the lab, or with Ctrl-C.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// JSON, one object a line
+    #[arg(short, long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let client = args.which.client()?;
+    let events = args.which.answer(client.events())?;
+    let paint = Paint::of_stdout();
+    for event in events {
+        let event = event?;
+        if args.json {
+            json(&event)?;
+        } else {
+            say::line(&line(&event, paint));
+        }
+    }
+    eprintln!("uswitch: lab {} has ended", args.which.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An event as a line: the time of day (UTC), a word, what it is about.
+pub(crate) fn line(event: &Event, paint: Paint) -> String {
+    let (word, what) = words(&event.kind);
+    let word = format!("{word:<9}");
+    let word = match event.kind {
+        EventKind::Drops { .. } | EventKind::Missed { .. } | EventKind::PortDown { .. } => {
+            paint.bad(&word)
+        }
+        EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
+        _ => paint.head(&word),
+    };
+    format!("{} {word} {what}", paint.dim(&clock(event.time)))
+}
+
+fn clock(nanos: u64) -> String {
+    let seconds = nanos / 1_000_000_000;
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    let millis = nanos / 1_000_000 % 1000;
+    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
+}
+
+fn words(kind: &EventKind) -> (&'static str, String) {
+    match kind {
+        EventKind::Learned { mac, vlan, ifname } => {
+            ("learned", format!("{mac}{} at {ifname}", tag(*vlan)))
+        }
+        EventKind::Moved { mac, vlan, from, to } => {
+            ("moved", format!("{mac}{} from {from} to {to}", tag(*vlan)))
+        }
+        EventKind::Aged { count } => ("aged", format!("{count} addresses not heard of")),
+        EventKind::PortAdded { ifname } => ("port", format!("{ifname} plugged in")),
+        EventKind::PortRemoved { ifname } => ("port", format!("{ifname} taken out")),
+        EventKind::PortUp { ifname } => ("up", ifname.clone()),
+        EventKind::PortDown { ifname } => ("down", ifname.clone()),
+        EventKind::SessionOpened { session } => ("open", tuple(session)),
+        EventKind::SessionClosed { session, reason } => ("close", closed(session, reason)),
+        EventKind::Drops { by, reason, count } => ("dropped", format!("{count} by {by}: {reason}")),
+        EventKind::Missed { count } => ("missed", format!("{count} events are not told")),
+        EventKind::Published { protocol, port, published: true } => {
+            ("published", format!("{port}/{protocol}"))
+        }
+        EventKind::Published { protocol, port, published: false } => {
+            ("withdrawn", format!("{port}/{protocol}"))
+        }
+    }
+}
+
+fn tag(vlan: u16) -> String {
+    if vlan == 0 { String::new() } else { format!(" vlan {vlan}") }
+}
+
+fn tuple(session: &Session) -> String {
+    let Session { protocol, inside, outside, remote, .. } = session;
+    format!("{protocol} {inside} as {outside} with {remote}")
+}
+
+fn closed(session: &Session, reason: &str) -> String {
+    let Session { packets_out, packets_in, bytes_out, bytes_in, .. } = session;
+    format!(
+        "{}: {reason} after {}, {packets_out} packets ({}) out, {packets_in} ({}) in",
+        tuple(session),
+        units::span(session.age),
+        units::bytes(*bytes_out),
+        units::bytes(*bytes_in)
+    )
+}

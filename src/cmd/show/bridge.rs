@@ -1,0 +1,86 @@
+//! The switch's ports and addresses. Lines of text.
+
+use control::api::{FdbEntry, Port, PortRole};
+
+use super::lines;
+use crate::paint::Paint;
+use crate::table::Table;
+use crate::units;
+
+pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&[
+        "PORT",
+        "NODE",
+        "STATE",
+        ">MTU",
+        ">RX FRAMES",
+        ">BYTES",
+        ">NOW",
+        ">",
+        ">TX FRAMES",
+        ">BYTES",
+        ">NOW",
+        ">",
+        ">ADDRS",
+        "DROPPED",
+    ]);
+    for port in ports {
+        let (rx, tx) = (&port.stats64.rx, &port.stats64.tx);
+        let rate = |side: fn(&control::api::PortRates) -> &control::api::Rate| {
+            let unknown = ["-".to_owned(), "-".to_owned()];
+            port.rates.as_ref().map(side).map_or(unknown, |rate| {
+                [units::bit_rate(rate.bits_per_second), units::rate(rate.packets_per_second)]
+            })
+        };
+        let [rx_bits, rx_frames] = rate(|rates| &rates.rx);
+        let [tx_bits, tx_frames] = rate(|rates| &rates.tx);
+        let node = match port.role {
+            PortRole::Routed => "(uplink)",
+            PortRole::Bridged => port.node.as_deref().unwrap_or("-"),
+        };
+        table.row([
+            port.ifname.clone(),
+            node.into(),
+            port.operstate.to_ascii_lowercase(),
+            port.mtu.to_string(),
+            rx.packets.to_string(),
+            units::bytes(rx.bytes),
+            rx_bits,
+            rx_frames,
+            tx.packets.to_string(),
+            units::bytes(tx.bytes),
+            tx_bits,
+            tx_frames,
+            port.fdb_entries.to_string(),
+            drops(port),
+        ]);
+    }
+    lines(&table, paint)
+}
+
+/// What went nowhere, by reason.
+fn drops(port: &Port) -> String {
+    let mut all: Vec<_> =
+        port.drops.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    if port.stats64.tx.errors > 0 {
+        all.push(format!("send-error {}", port.stats64.tx.errors));
+    }
+    if all.is_empty() { "-".into() } else { all.join(", ") }
+}
+
+pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&["MAC", "PORT", ">VLAN", ">AGE", "STATE"]);
+    for entry in entries {
+        let state = if entry.state.is_empty() { "learned" } else { &entry.state };
+        let words = std::iter::once(state).chain(entry.flags.iter().map(String::as_str));
+        let ages = entry.state.is_empty();
+        table.row([
+            entry.mac.clone(),
+            entry.ifname.clone(),
+            entry.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
+            entry.used.filter(|_| ages).map_or_else(|| "-".into(), units::span),
+            words.collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    lines(&table, paint)
+}

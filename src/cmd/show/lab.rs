@@ -1,0 +1,147 @@
+//! The lab as a whole: its topology, its counters. Lines of text.
+
+use std::collections::BTreeMap;
+
+use control::api::{Counters, GatewayCounters, SwitchCounters, Topology};
+
+use super::lines;
+use crate::paint::Paint;
+use crate::table::Table;
+use crate::units;
+
+pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
+    let nodes = match lab.nodes.len() {
+        1 => "1 node".into(),
+        count => format!("{count} nodes"),
+    };
+    let up = units::span(lab.uptime);
+    let mut text = vec![
+        format!("lab {}: {}, {nodes}, up {up}, process {}", lab.lab, lab.kind, lab.pid),
+        String::new(),
+    ];
+    let mut table = Table::new(&["NODE", "ADDRESS", "INTERFACE", "PORT", "STATE", "MAC"]);
+    for node in lab.nodes {
+        table.row([
+            node.name,
+            format!("{}/{}", node.address, node.prefix_len),
+            node.ifname,
+            node.port.unwrap_or_else(|| "-".into()),
+            if node.up { "up" } else { "down" }.into(),
+            node.mac.unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    text.extend(lines(&table, paint));
+    if let Some(gateway) = lab.gateway {
+        text.push(String::new());
+        text.push(format!("gateway  {}/{}  {}", gateway.address, gateway.prefix_len, gateway.mac));
+    }
+    if let Some(uplink) = lab.uplink {
+        let hop = uplink.next_hop.map_or_else(String::new, |hop| format!(" via {hop}"));
+        text.push(format!(
+            "uplink   {}: masquerade behind {}/{}{hop}, {}",
+            uplink.name, uplink.address, uplink.prefix_len, uplink.nat
+        ));
+        if !uplink.answers.is_empty() {
+            let answers: Vec<_> = uplink.answers.iter().map(ToString::to_string).collect();
+            text.push(format!("         {} answer", answers.join(" ")));
+        }
+    }
+    text.extend(lab.host_changes.into_iter().map(|change| format!("on the host: {change}")));
+    text
+}
+
+pub(super) fn counters(counters: Counters, paint: Paint) -> Vec<String> {
+    let mut text = Vec::new();
+    if let Some(switch) = counters.switch {
+        text.extend(of_switch(&switch, paint));
+    }
+    if let Some(gateway) = counters.gateway {
+        text.extend(of_gateway(&gateway, paint));
+    }
+    if text.is_empty() {
+        text.push("this topology has neither switch nor gateway: nothing is counted".into());
+    }
+    text
+}
+
+fn of_switch(c: &SwitchCounters, paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&["SWITCH", ">", ""]);
+    figures(
+        &mut table,
+        &[
+            ("received", c.received, "frames taken out of the rings"),
+            ("forwarded", c.forwarded, "to one port"),
+            ("flooded", c.flooded, "to several"),
+            ("local", c.local, "to the gateway"),
+            ("uplink", c.uplink, "from the uplink, for the gateway"),
+        ],
+    );
+    reasons(&mut table, "dropped", &c.drops);
+    figures(
+        &mut table,
+        &[
+            ("from gateway", c.station_to_bridge, "frames of the gateway to the nodes"),
+            ("", c.station_to_uplink, "to the uplink"),
+            ("", c.station_lost, "with nowhere to go"),
+            ("send errors", c.send_errors, "frames the kernel refused"),
+            ("ring drops", c.ring_drops, "frames that found the ring full"),
+            ("addresses", c.fdb_entries, "known now"),
+            ("", c.fdb_limit, "may be known"),
+            ("lost events", c.events_lost, "nobody fetched them in time"),
+            ("workers", c.workers, "threads that forward"),
+        ],
+    );
+    lines(&table, paint)
+}
+
+fn of_gateway(c: &GatewayCounters, paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&["GATEWAY", ">", ""]);
+    figures(
+        &mut table,
+        &[
+            ("received", c.lan_in, "frames from the LAN"),
+            ("", c.uplink_in, "from the uplink"),
+            ("forwarded", c.to_lan, "rewritten, to the LAN"),
+            ("", c.to_uplink, "to the uplink"),
+        ],
+    );
+    reasons(&mut table, "consumed", &c.consumed);
+    reasons(&mut table, "dropped", &c.drops);
+    figures(
+        &mut table,
+        &[
+            ("own", c.extra, "frames of the gateway's own"),
+            ("echo", c.echo_replies, "echo requests answered"),
+            ("icmp errors", c.icmp_errors, "sent"),
+            ("", c.icmp_limited, "held back, there had been too many"),
+            ("", c.icmp_translated, "translated"),
+            ("sessions", c.nat.opened, "opened"),
+            ("", c.nat.expired, "expired"),
+            ("", c.nat.flushed, "flushed"),
+            ("", c.nat.displaced, "gave way to others"),
+            ("lost events", c.nat.events_lost, "nobody fetched them in time"),
+        ],
+    );
+    for (protocol, usage) in &c.nat.usage {
+        table.row([protocol.clone(), usage.sessions.to_string(), "sessions now".into()]);
+        table.row([String::new(), usage.mappings.to_string(), "outside ports".into()]);
+    }
+    let mut text = vec![String::new()];
+    text.extend(lines(&table, paint));
+    text
+}
+
+fn figures(table: &mut Table, rows: &[(&str, u64, &str)]) {
+    for (name, count, what) in rows {
+        table.row([(*name).into(), count.to_string(), (*what).into()]);
+    }
+}
+
+/// What has occurred, a row each; the group's name stands at the first.
+fn reasons(table: &mut Table, group: &str, reasons: &BTreeMap<String, u64>) {
+    let occurred = reasons.iter().filter(|(_, count)| **count > 0);
+    for (row, (reason, count)) in occurred.enumerate() {
+        let name = if row == 0 { group.into() } else { String::new() };
+        table.row([name, count.to_string(), reason.clone()]);
+    }
+}

@@ -1,0 +1,143 @@
+//! `uswitch show`: what a running lab holds, as tables or as JSON, once or over and over.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lab` | topology, counters |
+//! | `bridge` | ports, fdb |
+//! | `router` | nat, published, neigh, routes |
+
+mod bridge;
+mod lab;
+mod router;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use control::Client;
+
+use crate::door::{Which, json};
+use crate::paint::Paint;
+use crate::say;
+use crate::table::Table;
+
+/// Show what a running lab holds
+///
+/// JSON of ports and fdb has the field names of `ip -j -s link` and `bridge -j fdb show`, of neigh
+/// and routes those of `ip -j neigh` and `ip -j route`; fields of our own stand behind them.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to show
+    #[arg(value_enum, default_value_t = What::Topology)]
+    what: What,
+    /// JSON, on one line
+    #[arg(short, long)]
+    json: bool,
+    /// Again every SECS seconds, until Ctrl-C
+    #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "1",
+          value_parser = clap::value_parser!(u64).range(1..=86400))]
+    watch: Option<u64>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// Nodes, gateway, uplink
+    Topology,
+    /// The switch's ports: frames, bytes, rates, drops by reason
+    Ports,
+    /// The switch's addresses
+    Fdb,
+    /// The NAT: published ports and sessions
+    Nat,
+    /// The published ports alone
+    Published,
+    /// The gateway's neighbours
+    Neigh,
+    /// The gateway's routes
+    Routes,
+    /// All that is counted
+    Counters,
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let client = args.which.client()?;
+    let Some(seconds) = args.watch else {
+        once(&args, &client, "")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    // On a terminal each look takes the place of the last.
+    let clear = if std::io::stdout().is_terminal() && !args.json { "\x1b[H\x1b[2J" } else { "" };
+    loop {
+        once(&args, &client, clear)?;
+        if clear.is_empty() && !args.json {
+            say::line("");
+        }
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+}
+
+fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
+    let text = match args.what {
+        What::Topology => shown(args, client.topology(), lab::topology),
+        What::Ports => shown(args, client.ports(), |ports, paint| bridge::ports(&ports, paint)),
+        What::Fdb => shown(args, client.fdb(!args.json), |rows, paint| bridge::fdb(&rows, paint)),
+        What::Nat => nat(args, client),
+        What::Published => {
+            shown(args, client.published(), |list, paint| router::published(&list, paint))
+        }
+        What::Neigh => {
+            shown(args, client.neighbours(), |list, paint| router::neighbours(&list, paint))
+        }
+        What::Routes => shown(args, client.routes(), |list, paint| router::routes(&list, paint)),
+        What::Counters => shown(args, client.counters(), lab::counters),
+    }?;
+    if !text.is_empty() {
+        say::part(&format!("{before}{}\n", text.join("\n")));
+    }
+    Ok(())
+}
+
+/// The lines of an answer; none where it went out as JSON.
+fn shown<T: serde::Serialize>(
+    args: &Args,
+    asked: Result<T, control::ClientError>,
+    lines: impl FnOnce(T, Paint) -> Vec<String>,
+) -> anyhow::Result<Vec<String>> {
+    let answer = args.which.answer(asked)?;
+    if args.json {
+        json(&answer)?;
+        return Ok(Vec::new());
+    }
+    Ok(lines(answer, Paint::of_stdout()))
+}
+
+fn nat(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {
+    let sessions = all_sessions(client);
+    if args.json {
+        return shown(args, sessions, |_, _| Vec::new());
+    }
+    let published = args.which.answer(client.published())?;
+    shown(args, sessions, |sessions, paint| router::nat(&published, &sessions, paint))
+}
+
+fn all_sessions(client: &Client) -> Result<Vec<control::api::Session>, control::ClientError> {
+    let mut sessions = Vec::new();
+    let mut cursor = 0;
+    loop {
+        let page = client.sessions(cursor, control::api::PAGE_MAX)?;
+        sessions.extend(page.items);
+        match page.next {
+            Some(next) => cursor = next,
+            None => return Ok(sessions),
+        }
+    }
+}
+
+/// A table as lines, its head set off.
+fn lines(table: &Table, paint: Paint) -> Vec<String> {
+    let (head, rows) = table.lines();
+    std::iter::once(paint.head(&head)).chain(rows).collect()
+}

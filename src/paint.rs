@@ -1,0 +1,39 @@
+//! Colour where it is wanted: on a terminal, unless `NO_COLOR` is set.
+
+use std::io::IsTerminal;
+
+/// Whether, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    /// As standard output takes it.
+    pub(crate) fn of_stdout() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(std::io::stdout().is_terminal() && !unwanted)
+    }
+
+    /// A heading.
+    pub(crate) fn head(self, text: &str) -> String {
+        self.paint(text, "1")
+    }
+
+    /// Something good.
+    pub(crate) fn good(self, text: &str) -> String {
+        self.paint(text, "32")
+    }
+
+    /// Something to look at.
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.paint(text, "31")
+    }
+
+    /// Something beside the point.
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint(text, "2")
+    }
+
+    fn paint(self, text: &str, colour: &str) -> String {
+        if self.0 { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.into() }
+    }
+}
