@@ -76,6 +76,7 @@ fn topology(nodes: u32, second: u64) -> Topology {
             address: [203, 0, 113, 2].into(),
             prefix_len: 24,
             next_hop: Some([203, 0, 113, 1].into()),
+            nat: "port-restricted-cone".into(),
             answers: vec![[8, 8, 8, 8].into()],
         }),
         host_changes: Vec::new(),
