@@ -11,7 +11,7 @@ use crate::world;
 pub struct Linux;
 
 impl Forwarder for Linux {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "linux-bridge"
     }
 

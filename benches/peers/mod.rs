@@ -7,7 +7,7 @@
 mod linux;
 mod ovs;
 mod testpmd;
-pub mod uswitch;
+mod uswitch;
 mod vde;
 
 use std::fs::File;
@@ -29,7 +29,7 @@ pub enum Shape {
 
 /// One of the programs (or the kernel) that carry frames between nodes.
 pub trait Forwarder {
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// Why it cannot run here, if it cannot.
     fn absent(&self) -> Option<String>;
     fn version(&self) -> String;
@@ -44,11 +44,20 @@ pub trait Forwarder {
     fn start(&self, shape: Shape) -> Result<Lab>;
 }
 
+/// Another build of uswitch.
+///
+/// # Errors
+/// Where `said` is not NAME=PATH.
+pub fn another(said: &str) -> Result<Box<dyn Forwarder>> {
+    let (name, path) = said.split_once('=').with_context(|| format!("{said}: not NAME=PATH"))?;
+    Ok(Box::new(uswitch::Uswitch::other(name, path)))
+}
+
 /// All of them, the Linux bridge first: the others are told as ratios to it.
 pub fn all() -> Vec<Box<dyn Forwarder>> {
     vec![
         Box::new(linux::Linux),
-        Box::new(uswitch::Uswitch),
+        Box::new(uswitch::Uswitch::built()),
         Box::new(ovs::Ovs),
         Box::new(vde::Vde),
         Box::new(testpmd::Testpmd),
@@ -132,8 +141,12 @@ fn start(netns: Option<&Node>, program: &str, args: &[String]) -> Result<Child> 
     }
 }
 
+fn log() -> String {
+    std::fs::read_to_string(LOG).unwrap_or_default()
+}
+
 fn log_tail() -> String {
-    let log = std::fs::read_to_string(LOG).unwrap_or_default();
+    let log = log();
     let lines: Vec<&str> = log.lines().rev().take(6).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }

@@ -21,7 +21,7 @@ const SOCKET: &str = "unix:/run/ovs/db.sock";
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 
 impl Forwarder for Ovs {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "ovs"
     }
 

@@ -13,7 +13,7 @@ use crate::world;
 pub struct Testpmd;
 
 impl Forwarder for Testpmd {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "testpmd"
     }
 

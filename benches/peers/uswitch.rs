@@ -1,9 +1,9 @@
 //! uswitch itself: the real binary, built by the same cargo command with the bench profile,
 //! started as a person would start it (`uswitch run`), with nothing tuned.
 //!
-//! It makes the namespaces, veths and addresses by itself; the load then enters them by name.
+//! It makes the namespaces, veths and addresses by itself, checks them with pings, and says that it
+//! is ready; the load then enters the namespaces by name.
 
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -12,13 +12,26 @@ use super::{Forwarder, Lab, Shape, start, until};
 use crate::topology::{self, Node};
 use crate::world;
 
-pub struct Uswitch;
+/// One build of it: this commit's, or another to compare with (`--also NAME=PATH`).
+pub struct Uswitch {
+    name: String,
+    binary: String,
+}
 
-const BINARY: &str = env!("CARGO_BIN_EXE_uswitch");
+impl Uswitch {
+    /// The binary that was built with the benchmark.
+    pub fn built() -> Self {
+        Self::other("uswitch", env!("CARGO_BIN_EXE_uswitch"))
+    }
+
+    pub fn other(name: &str, binary: &str) -> Self {
+        Self { name: name.into(), binary: binary.into() }
+    }
+}
 
 impl Forwarder for Uswitch {
-    fn name(&self) -> &'static str {
-        "uswitch"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn absent(&self) -> Option<String> {
@@ -26,21 +39,18 @@ impl Forwarder for Uswitch {
     }
 
     fn version(&self) -> String {
-        world::output(BINARY, &["--version"]).unwrap_or_default().trim().to_owned()
+        world::output(&self.binary, &["--version"]).unwrap_or_default().trim().to_owned()
     }
 
     fn settings(&self) -> &'static str {
-        if has_run() { "`uswitch run`, defaults" } else { "the switch crate alone, defaults" }
+        "`uswitch run`, defaults"
     }
 
-    fn fits(&self, shape: Shape) -> bool {
-        has_run() || matches!(shape, Shape::Lan(_))
+    fn fits(&self, _: Shape) -> bool {
+        true
     }
 
     fn start(&self, shape: Shape) -> Result<Lab> {
-        if !has_run() {
-            return start_crate(shape);
-        }
         let mut lab = Lab::default();
         lab.graceful = true;
         let (count, uplink) = match shape {
@@ -48,11 +58,14 @@ impl Forwarder for Uswitch {
             Shape::Nat => (2, "sim"),
         };
         let number = count.to_string();
-        let args = ["run", "-n", &number, "--uplink", uplink].map(String::from);
-        lab.forwarders.push(start(None, BINARY, &args)?);
+        let args = ["run", "--json", "-n", &number, "--uplink", uplink].map(String::from);
+        let said_before = super::log().len();
+        lab.forwarders.push(start(None, &self.binary, &args)?);
         until(Duration::from_secs(60), || {
             lab.alive()?;
-            ready(count, shape)
+            let log = super::log();
+            let said = log.get(said_before..).unwrap_or_default();
+            said.contains("\"ready\"").then_some(()).context("the lab is not ready yet")
         })?;
         lab.nodes = topology::nodes(if shape == Shape::Nat { 1 } else { count })?;
         if shape == Shape::Nat {
@@ -60,16 +73,6 @@ impl Forwarder for Uswitch {
         }
         Ok(lab)
     }
-}
-
-/// The lab stands when the door opens: that comes last.
-fn ready(count: usize, shape: Shape) -> Result<()> {
-    let last = topology::nodes(count)?;
-    last.last().context("no nodes")?.mac()?;
-    if shape == Shape::Nat {
-        inet()?;
-    }
-    world::tool(BINARY, &["show"])
 }
 
 /// The simulated internet: 8.8.8.8 on its loopback, whatever its interface is called.
@@ -84,50 +87,4 @@ fn inet() -> Result<Node> {
         Ok(found.context("inet has no 203.0.113.1 yet")?.interface_name)
     })?;
     Node::open("inet", &interface, [8, 8, 8, 8].into())
-}
-
-fn has_run() -> bool {
-    world::output(BINARY, &["run", "--help"]).is_ok_and(|help| help.contains("--uplink"))
-}
-
-/// Set for a benchmark that is to be the switch: the number of ports.
-const SERVE: &str = "USWITCH_BENCH_SERVE";
-
-fn start_crate(shape: Shape) -> Result<Lab> {
-    let Shape::Lan(count) = shape else { anyhow::bail!("the switch crate has no router") };
-    let mut lab = Lab::default();
-    topology::build(count, true)?;
-    let fabric = Node::open(topology::FABRIC, "lo", [127, 0, 0, 1].into())?;
-    let program = std::env::current_exe()?.to_string_lossy().into_owned();
-    let serve = vec![format!("{SERVE}={count}"), program];
-    lab.forwarders.push(start(Some(&fabric), "env", &serve)?);
-    topology::configure(count)?;
-    lab.nodes = topology::nodes(count)?;
-    Ok(lab)
-}
-
-/// Where the environment says so, is the switch of the namespace it was started in, for ever.
-///
-/// # Errors
-/// What the switch says.
-pub fn serve() -> Result<()> {
-    let Ok(count) = std::env::var(SERVE) else { return Ok(()) };
-    let netns = std::fs::File::open("/proc/self/ns/net")?;
-    let switch = switch::Switch::start(switch::Config::default(), netns.as_fd(), None)?;
-    for i in 1..=count.parse::<usize>()? {
-        let name = format!("veth{i}");
-        let ifindex = nix::net::if_::if_nametoindex(name.as_str())?;
-        let (role, settings) = (switch::PortRole::Bridged, switch::PortSettings::default());
-        switch.add_port(switch::PortSpec {
-            name,
-            ifindex,
-            role,
-            mtu: 1500,
-            settings,
-            netns: None,
-        })?;
-    }
-    loop {
-        std::thread::park();
-    }
 }

@@ -16,7 +16,7 @@ pub struct Vde;
 const SOCKET: &str = "/run/vde.ctl";
 
 impl Forwarder for Vde {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "vde"
     }
 

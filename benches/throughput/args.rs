@@ -17,6 +17,9 @@ pub struct Args {
     /// Forwarders to run, comma-separated; the Linux bridge is always among them
     #[arg(long, env = "USWITCH_BENCH_FORWARDERS", value_delimiter = ',')]
     pub forwarders: Vec<String>,
+    /// Another build of uswitch to run beside this one, as NAME=PATH; may be repeated
+    #[arg(long)]
+    pub also: Vec<String>,
     /// Rounds: each builds every forwarder once
     #[arg(long, env = "USWITCH_BENCH_ROUNDS", default_value_t = 3)]
     pub rounds: usize,

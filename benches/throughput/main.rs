@@ -28,10 +28,6 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Err(error) = peers::uswitch::serve() {
-        eprintln!("throughput: {error:#}");
-        return ExitCode::FAILURE;
-    }
     let args = match args::parse() {
         Ok(args) => args,
         Err(code) => return code,

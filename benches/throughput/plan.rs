@@ -42,11 +42,13 @@ pub fn run(args: &Args) -> Result<()> {
                         eprintln!("         {what}: {error:#}");
                         results.fail(forwarder.name(), &format!("{shape:?}"), &error);
                     }
+                    // A run that is cut short leaves what it has measured.
+                    results.finish(begun.elapsed());
+                    report::save(&results, args)?;
                 }
             }
         }
     }
-    results.finish(begun.elapsed(), args);
     report::write(&results, args)
 }
 
@@ -67,6 +69,11 @@ fn chosen(args: &Args, results: &mut Results) -> Result<Vec<Box<dyn Forwarder>>>
         if absent.is_none() {
             chosen.push(forwarder);
         }
+    }
+    for said in &args.also {
+        let forwarder = peers::another(said)?;
+        results.introduce(forwarder.as_ref(), None);
+        chosen.push(forwarder);
     }
     if chosen.is_empty() {
         bail!("no forwarder can run here");

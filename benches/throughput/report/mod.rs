@@ -8,6 +8,8 @@ mod table;
 
 pub use results::Results;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 use crate::args::Args;
@@ -18,11 +20,8 @@ use crate::args::Args;
 /// Where the folder cannot be written.
 pub fn write(results: &Results, args: &Args) -> Result<()> {
     println!("{}", table::markdown(results));
+    let json = save(results, args)?;
     let folder = &args.out;
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let json = folder.join(format!("{}.json", args.name));
-    let text = serde_json::to_string_pretty(results)? + "\n";
-    std::fs::write(&json, text).with_context(|| format!("writing {}", json.display()))?;
     let svg = folder.join(format!("{}.svg", args.name));
     if chart::draw(results, &svg)? {
         println!("written: {}, {}", json.display(), svg.display());
@@ -30,4 +29,17 @@ pub fn write(results: &Results, args: &Args) -> Result<()> {
         println!("written: {} (nothing for a chart)", json.display());
     }
     Ok(())
+}
+
+/// Writes the JSON alone; where to.
+///
+/// # Errors
+/// Where the folder cannot be written.
+pub fn save(results: &Results, args: &Args) -> Result<PathBuf> {
+    let folder = &args.out;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let json = folder.join(format!("{}.json", args.name));
+    let text = serde_json::to_string_pretty(results)? + "\n";
+    std::fs::write(&json, text).with_context(|| format!("writing {}", json.display()))?;
+    Ok(json)
 }

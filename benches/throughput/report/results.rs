@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
-use crate::args::Args;
 use crate::peers::Forwarder;
 use crate::stats;
 
@@ -79,16 +78,11 @@ impl Results {
         self.failures.push(format!("{forwarder} {what}: {error:#}"));
     }
 
-    pub fn finish(&mut self, took: Duration, _: &Args) {
+    pub fn finish(&mut self, took: Duration) {
         self.seconds = took.as_secs_f64();
         let words = std::env::args().skip(1).filter(|word| word != "--bench");
-        self.commands.push(
-            ["cargo bench --bench throughput --".to_owned()]
-                .into_iter()
-                .chain(words)
-                .collect::<Vec<_>>()
-                .join(" "),
-        );
+        let command = ["cargo bench --bench throughput --".to_owned()].into_iter().chain(words);
+        self.commands = vec![command.collect::<Vec<_>>().join(" ")];
     }
 
     /// The median of a cell.

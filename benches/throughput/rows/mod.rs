@@ -136,8 +136,10 @@ pub const ROWS: &[Row] = &[
     headline(row("lossless/60", "60-byte frames, under 0.1 % lost", "k/s", Higher)),
     headline(row("rtt/flood/p50", "flood round trip, median", "µs", Lower)),
     row("rtt/flood/p99", "… 99th percentile", "µs", Lower),
+    row("rtt/flood/program", "… median until the program has the reply", "µs", Lower),
     headline(row("rtt/paced/p50", "round trip at 100/s, median", "µs", Lower)),
     row("rtt/paced/p99", "… 99th percentile", "µs", Lower),
+    row("rtt/paced/program", "… median until the program has the reply", "µs", Lower),
     headline(row("overload/goodput", "UDP overload, goodput", "Gbit/s", Higher)),
     row("overload/offered", "… datagrams offered", "k/s", Neither),
     row("overload/forwarder", "… lost on the way", "%", Neither),
@@ -167,5 +169,6 @@ pub const ROWS: &[Row] = &[
     row("nat/udp/60/cpu", "… CPU of the machine", "s/M", Lower),
     headline(row("nat/rtt/p50", "NAT: flood round trip, median", "µs", Lower)),
     row("nat/rtt/p99", "… 99th percentile", "µs", Lower),
+    row("nat/rtt/program", "… median until the program has the reply", "µs", Lower),
     headline(row("nat/connections", "NAT: new TCP connections", "/s", Higher)),
 ];
