@@ -170,7 +170,7 @@ impl Packet {
             ttl: ip.ttl(),
             id: ip.id(),
             header_len: ip.header_len(),
-            total_len: usize::from(ip.total_len()),
+            total_len: ip.total_len(),
             dont_fragment: ip.dont_fragment(),
             more_fragments: ip.more_fragments(),
             fragment_offset: ip.fragment_offset(),

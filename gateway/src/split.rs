@@ -15,7 +15,7 @@ use crate::packet::L3;
 pub(crate) fn is_needed(frame: &[u8], vnet: VnetHeader, mtu: usize) -> bool {
     frame.len() > L3 + mtu
         && vnet.gso() == GsoType::None
-        && Ipv4::parse(&frame[L3..]).is_ok_and(|ip| usize::from(ip.total_len()) > mtu)
+        && Ipv4::parse(&frame[L3..]).is_ok_and(|ip| ip.total_len() > mtu)
 }
 
 /// Cuts the packet in `frame` and hands over each fragment, complete with the link header.
@@ -27,7 +27,7 @@ pub(crate) fn split(
     mut each: impl FnMut(&[u8]),
 ) {
     let Ok(ip) = Ipv4::parse(&frame[L3..]) else { return };
-    let (header_len, end) = (ip.header_len(), L3 + usize::from(ip.total_len()));
+    let (header_len, end) = (ip.header_len(), L3 + ip.total_len());
     let (base, last) = (ip.fragment_offset(), !ip.more_fragments());
     let options = copied_options(ip.options());
     offload::complete_checksum(vnet, frame, end);

@@ -53,7 +53,7 @@ impl<B: AsRef<[u8]>> Ipv4<B> {
     #[inline]
     pub fn parse(bytes: B) -> Result<Self, Ipv4Error> {
         let view = Self::parse_quoted(bytes)?;
-        if usize::from(view.total_len()) > view.0.as_ref().len() {
+        if view.total_len() > view.0.as_ref().len() {
             return Err(Ipv4Error::Truncated);
         }
         Ok(view)
@@ -71,7 +71,7 @@ impl<B: AsRef<[u8]>> Ipv4<B> {
             return Err(Ipv4Error::Truncated);
         }
         let header = usize::from(b[0] & 0x0f) * 4;
-        if b[0] >> 4 != 4 || header < HEADER_LEN || usize::from(get16(b, 2)) < header {
+        if b[0] >> 4 != 4 || header < HEADER_LEN || total_len(b) < header {
             return Err(Ipv4Error::Malformed);
         }
         if b.len() < header {
@@ -91,11 +91,12 @@ impl<B: AsRef<[u8]>> Ipv4<B> {
         usize::from(self.b()[0] & 0x0f) * 4
     }
 
-    /// Bytes of header and payload. In a GSO frame, of all segments together with one header.
+    /// Bytes of header and payload. In a GSO frame, of all segments together with one header; one
+    /// of more than the field can say (BIG TCP) has 0 there and is as long as its bytes.
     #[must_use]
     #[inline]
-    pub fn total_len(&self) -> u16 {
-        get16(self.b(), 2)
+    pub fn total_len(&self) -> usize {
+        total_len(self.b())
     }
 
     /// Type of service: six bits DSCP, two ECN.
@@ -190,7 +191,7 @@ impl<B: AsRef<[u8]>> Ipv4<B> {
     #[must_use]
     #[inline]
     pub fn payload(&self) -> &[u8] {
-        let end = usize::from(self.total_len()).min(self.b().len());
+        let end = self.total_len().min(self.b().len());
         &self.b()[self.header_len()..end]
     }
 
@@ -253,7 +254,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ipv4<B> {
 
     /// Replaces the total length; the header checksum follows.
     pub fn set_total_len(&mut self, length: u16) {
-        let delta = Delta::NONE.word(self.total_len(), length);
+        let delta = Delta::NONE.word(get16(self.b(), 2), length);
         put16(self.m(), 2, length);
         self.apply(delta);
     }
@@ -279,7 +280,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Ipv4<B> {
     /// The payload, to be changed: up to the total length or to where a quote is cut off.
     #[inline]
     pub fn payload_mut(&mut self) -> &mut [u8] {
-        let end = usize::from(self.total_len()).min(self.b().len());
+        let end = self.total_len().min(self.b().len());
         let start = self.header_len();
         &mut self.m()[start..end]
     }
@@ -310,6 +311,14 @@ pub fn write_header(
     put_addr(to, 16, dst);
     let value = checksum::checksum(&to[..]);
     put16(to, 10, value);
+}
+
+#[inline]
+fn total_len(packet: &[u8]) -> usize {
+    match get16(packet, 2) {
+        0 if packet.len() > usize::from(u16::MAX) => packet.len(),
+        length => usize::from(length),
+    }
 }
 
 #[cfg(test)]

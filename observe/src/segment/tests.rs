@@ -130,7 +130,7 @@ proptest! {
             if !v6 {
                 let ip = Ipv4::parse(&packet[14..]).unwrap();
                 prop_assert!(ip.checksum_ok());
-                prop_assert_eq!(usize::from(ip.total_len()), packet.len() - 14);
+                prop_assert_eq!(ip.total_len(), packet.len() - 14);
                 prop_assert_eq!(usize::from(ip.id()), (0xfffe + number) & 0xffff);
             }
             if tcp {

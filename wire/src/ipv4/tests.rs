@@ -30,6 +30,15 @@ fn lengths_are_checked_once() {
     assert_eq!(Ipv4::parse(&long_header[..]).err(), Some(Ipv4Error::Malformed));
 }
 
+/// BIG TCP: the field cannot say how long the packet is, and says 0.
+#[test]
+fn a_packet_beyond_the_field_is_as_long_as_its_bytes() {
+    let big = packet(0, 65_516);
+    let view = Ipv4::parse(&big[..]).unwrap();
+    assert_eq!((view.total_len(), view.payload().len()), (65_536, 65_516));
+    assert_eq!(Ipv4::parse(&packet(0, 65_515)[..]).err(), Some(Ipv4Error::Malformed));
+}
+
 #[test]
 fn padding_is_no_payload_and_a_quote_may_be_cut() {
     assert_eq!(Ipv4::parse(&packet(22, 30)[..]).unwrap().payload(), [7, 7]);

@@ -178,6 +178,6 @@ impl Out {
 
 /// The IP packet of a frame, without padding.
 pub fn ip(frame: &[u8]) -> &[u8] {
-    let total = usize::from(Ipv4::parse(&frame[14..]).unwrap().total_len());
+    let total = Ipv4::parse(&frame[14..]).unwrap().total_len();
     &frame[14..14 + total]
 }

@@ -137,7 +137,13 @@ impl Pkt {
         let total = 20 + self.options.len() + self.body.len();
         let mut header = [0; 20];
         let ends = (self.src, self.dst);
-        wire::ipv4::write_header(&mut header, ends, self.protocol, self.ttl, total as u16);
+        wire::ipv4::write_header(
+            &mut header,
+            ends,
+            self.protocol,
+            self.ttl,
+            u16::try_from(total).unwrap_or(0),
+        );
         let mut ip = header.to_vec();
         ip[0] = 0x40 | ((20 + self.options.len()) / 4) as u8;
         ip.extend(&self.options);
