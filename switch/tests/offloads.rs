@@ -8,7 +8,7 @@ mod rig;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
-use rig::frames::{Kind, ethernet, mac, offloaded, plain};
+use rig::frames::{Kind, ethernet, mac, number, offloaded, plain};
 use rig::{dropped, inside, ip, on_a_rig, settled};
 use uswitch_switch::{Config, DropReason, PortId};
 use wire::{MacAddr, VlanTag, VnetHeader};
@@ -93,14 +93,42 @@ fn a_clipped_frame_is_counted_and_not_forwarded() {
     on_a_rig(2, |rig| {
         let switch = rig.switch(CONFIG(), None);
         both_know_each_other(rig);
-        // Frames beyond 64 KiB (BIG TCP) are not cut by the sender's stack.
-        rig.nodes[0].inside(|| ip("link set p0 gso_max_size 200000\n"));
+        // Longer than anything the switch has a buffer for.
+        rig.nodes[0].inside(|| ip("link set p0 gso_max_size 400000\n"));
         let (vnet, mut frame) = offloaded(1, 2, Kind::TcpV6, 60_000, 1400, None);
-        frame.resize(100_000, 7);
+        frame.resize(300_000, 7);
         rig.nodes[0].send_with(vnet, None, &frame);
         let counters = settled(&switch, 3);
         assert_eq!(dropped(&counters, DropReason::Clipped), 1);
         rig.nodes[1].hears_nothing();
+        // What comes after it is not mistaken for it.
+        let (vnet, frame) = offloaded(1, 2, Kind::TcpV4, 30_000, 1448, None);
+        rig.nodes[0].send_with(vnet, None, &frame);
+        assert_eq!(rig.nodes[1].receive().bytes, frame);
+        settled(&switch, 4);
+    });
+}
+
+/// BIG TCP: one frame of more than 64 KiB.
+#[test]
+fn a_frame_beyond_64_kib_arrives_whole() {
+    on_a_rig(2, |rig| {
+        let switch = rig.switch(CONFIG(), None);
+        both_know_each_other(rig);
+        ip("link set v1 gso_max_size 200000\n");
+        rig.nodes[0].inside(|| ip("link set p0 gso_max_size 200000\n"));
+        let (vnet, mut frame) = offloaded(1, 2, Kind::TcpV6, 60_000, 1400, None);
+        frame.resize(190_000, 7);
+        for n in 0..20u8 {
+            frame[190_000 - 1] = n;
+            rig.nodes[0].send_with(vnet, None, &frame);
+            rig.nodes[0].send(&plain(1, mac(2), n.into(), 60));
+            let got = rig.nodes[1].receive();
+            assert_eq!((got.vnet.gso_type, got.vnet.gso_size), (4, 1400));
+            assert!(got.bytes == frame, "frame {n} changed on its way");
+            assert_eq!(number(&rig.nodes[1].receive().bytes), n.into());
+        }
+        assert_eq!(settled(&switch, 42).dropped(), 0);
     });
 }
 

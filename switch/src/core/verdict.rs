@@ -55,7 +55,7 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// Shorter than an Ethernet header.
     Runt = "runt",
-    /// Longer than the ring's slot: the rest was lost.
+    /// Longer than the ring's slot, and too long or too many to be kept beside it: the rest was lost.
     Clipped = "clipped",
     /// Came in by an interface that is no port (just removed, for instance).
     UnknownPort = "unknown-port",

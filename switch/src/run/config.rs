@@ -15,7 +15,7 @@ use crate::core::{FdbConfig, PortId};
 pub struct Config {
     /// Threads that forward; the kernel spreads flows over them by hash.
     pub workers: usize,
-    /// Slots of each worker's ring (68 KiB each).
+    /// Slots of each worker's ring (2 KiB each; longer frames wait beside it).
     pub slots: usize,
     /// How long a worker looks for the next frame before it sleeps.
     pub spin: Duration,
@@ -29,7 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             workers: 1,
-            slots: 255,
+            slots: 4096,
             spin: Duration::from_micros(50),
             fdb: FdbConfig::default(),
             link_local_mask: 0,

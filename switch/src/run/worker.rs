@@ -147,7 +147,7 @@ impl Worker {
                 }
                 Command::Tap(tap) => {
                     // Room for the largest frame, so that watching does not allocate for each.
-                    self.before.reserve(if tap.is_some() { 1 << 17 } else { 0 });
+                    self.before.reserve(if tap.is_some() { 1 << 18 } else { 0 });
                     self.egress.reserve(if tap.is_some() { PortId::MAX } else { 0 });
                     self.tap = tap;
                 }
@@ -170,12 +170,12 @@ impl Worker {
         let shared = self.station.clone();
         let mut station = None;
         let mut taken = 0;
-        while taken < BATCH && self.links.main.ready(taken) {
+        while taken < BATCH && self.links.main.admit(taken) {
             self.frame(Place::Main(taken), shared.as_ref(), &mut station, now);
             taken += 1;
         }
         let mut came = 0;
-        while came < BATCH && self.links.uplink.as_ref().is_some_and(|io| io.ready(came)) {
+        while came < BATCH && self.links.uplink.as_mut().is_some_and(|io| io.admit(came)) {
             self.frame(Place::Uplink(came), shared.as_ref(), &mut station, now);
             came += 1;
         }

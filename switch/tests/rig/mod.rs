@@ -183,7 +183,7 @@ impl Node {
     /// The next frame, if one comes in time.
     pub(crate) fn receive_within(&mut self, patience: Duration) -> Option<Got> {
         let limit = Instant::now() + patience;
-        while !self.io.ready(0) {
+        while !self.io.admit(0) {
             if Instant::now() > limit {
                 return None;
             }

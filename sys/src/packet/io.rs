@@ -69,6 +69,13 @@ impl PacketIo {
         self.ring.ready(ahead)
     }
 
+    /// True where the `ahead`-th slot holds a frame that is at hand. Ask once for each slot, in
+    /// order, before looking into it: a frame longer than its slot is fetched here. False too where
+    /// the buffer for those is in use: release first.
+    pub fn admit(&mut self, ahead: usize) -> bool {
+        self.ring.admit(ahead)
+    }
+
     /// The `ahead`-th slot: what came, and `[vnet header | frame]` in place, open to change.
     pub fn slot(&mut self, ahead: usize) -> Option<(Received, &mut [u8])> {
         self.ring.slot(ahead)

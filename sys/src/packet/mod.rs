@@ -6,6 +6,7 @@
 
 mod filter;
 mod io;
+mod long;
 mod ring;
 mod sender;
 mod socket;

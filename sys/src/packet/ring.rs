@@ -1,7 +1,9 @@
 //! A TPACKET_V2 receive ring: memory shared with the kernel, one slot a frame, in order.
 //!
 //! Owned by [`super::PacketIo`]. When full the kernel drops and counts ([`Ring::stats`]). A frame
-//! longer than its slot arrives clipped and says so; whoever forwards must not forward that.
+//! longer than its slot waits in the socket's queue (PACKET_COPY_THRESH) and is fetched when its
+//! slot comes up. Where that queue is full, or the frame longer than any buffer, it arrives clipped
+//! and says so; whoever forwards must not forward that.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -9,18 +11,22 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::filter::{self, FilterOp};
+use super::long::{self, Long};
 use super::{VNET_LEN, socket};
 use crate::netns::operation;
 
-/// Bytes of a slot: a GSO frame of 64 KiB with its headers, rounded to pages.
-const SLOT: usize = 68 * 1024;
-/// Slots of a block: 15 x 68 KiB is 1020 KiB, just under the megabyte the kernel allocates for it.
-const SLOTS_A_BLOCK: usize = 15;
+/// Bytes of a slot: an ordinary frame with what stands before it. A longer one is kept whole in
+/// the socket's queue, and its first bytes stand in the slot.
+const SLOT: usize = 2048;
+/// Slots of a block, which is a whole number of pages.
+const SLOTS_A_BLOCK: usize = 16;
+/// Bytes of long frames the socket may hold (the kernel doubles it for its own bookkeeping).
+const QUEUE: libc::c_int = 4 << 20;
 
 /// How a ring is made.
 #[derive(Clone, Copy, Debug)]
 pub struct RingConfig {
-    /// Least number of slots; rounded up to whole blocks of fifteen (68 KiB a slot).
+    /// Least number of slots; rounded up to whole blocks of sixteen (2 KiB a slot).
     pub slots: usize,
     /// Joins this fanout group (PACKET_FANOUT_HASH: a flow stays with one ring) when set.
     pub fanout: Option<u16>,
@@ -30,7 +36,7 @@ pub struct RingConfig {
 
 impl Default for RingConfig {
     fn default() -> Self {
-        Self { slots: 255, fanout: None, ifindex: 0 }
+        Self { slots: 4096, fanout: None, ifindex: 0 }
     }
 }
 
@@ -52,7 +58,7 @@ pub struct Received {
     pub vlan: Option<(u16, u16)>,
     /// Length on the wire, without that tag.
     pub wire_len: u32,
-    /// True where the slot holds less than the wire did.
+    /// True where less is at hand than the wire held.
     pub clipped: bool,
     /// When the kernel took it, in nanoseconds of the wall clock (what a capture file wants).
     pub taken: u64,
@@ -65,6 +71,9 @@ pub(super) struct Ring {
     bytes: usize,
     slots: usize,
     head: usize,
+    long: Long,
+    /// How far ahead the slot is whose frame lies in `long`.
+    beside: Option<usize>,
 }
 
 // SAFETY: the mapping belongs to this value alone and is not tied to a thread.
@@ -73,13 +82,19 @@ unsafe impl Send for Ring {}
 impl Ring {
     /// Opens a ring in the calling thread's namespace, behind a filter.
     pub(super) fn open(config: RingConfig, pass: &[FilterOp]) -> io::Result<Self> {
+        let fd = socket::open()?;
         let blocks = config.slots.div_ceil(SLOTS_A_BLOCK).max(1);
         let slots = blocks * SLOTS_A_BLOCK;
-        let fd = socket::open()?;
         let version = libc::c_int::try_from(libc::tpacket_versions::TPACKET_V2 as u32).unwrap_or(1);
         option(&fd, libc::PACKET_VERSION, version, "choosing the ring's format")?;
         option(&fd, libc::PACKET_VNET_HDR, 1, "asking for virtio-net headers")?;
         option(&fd, socket::PACKET_IGNORE_OUTGOING, 1, "ignoring own transmissions")?;
+        option(&fd, libc::PACKET_COPY_THRESH, 1, "asking for long frames whole")?;
+        let queue = |name| {
+            socket::set(fd.as_fd(), libc::SOL_SOCKET, name, QUEUE, "sizing the receive queue")
+        };
+        // The forced size needs CAP_NET_ADMIN of the first user namespace.
+        queue(libc::SO_RCVBUFFORCE).or_else(|_| queue(libc::SO_RCVBUF))?;
         let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let request = libc::tpacket_req {
             tp_block_size: small(SLOT * SLOTS_A_BLOCK),
@@ -91,7 +106,7 @@ impl Ring {
         let bytes = slots * SLOT;
         let base = map(&fd, bytes)?;
         // From here on `ring` unmaps on failure.
-        let ring = Self { fd, base, bytes, slots, head: 0 };
+        let ring = Self { fd, base, bytes, slots, head: 0, long: Long::new(), beside: None };
         filter::attach(ring.fd.as_fd(), pass)?;
         socket::bind(ring.fd.as_fd(), config.ifindex)?;
         if let Some(group) = config.fanout {
@@ -109,12 +124,32 @@ impl Ring {
 
     /// Bytes shared with the kernel.
     pub(super) fn memory(&self) -> usize {
-        self.bytes
+        self.bytes + long::BUFFER
     }
 
     /// True where the `ahead`-th slot from the oldest unreleased one holds a frame.
     pub(super) fn ready(&self, ahead: usize) -> bool {
         ahead < self.slots && self.status(ahead).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
+    }
+
+    /// True where the `ahead`-th slot holds a frame that is at hand. Call it once for each slot, in
+    /// order. A frame longer than its slot is fetched; false too while another such frame has not
+    /// been released.
+    pub(super) fn admit(&mut self, ahead: usize) -> bool {
+        if !self.ready(ahead) {
+            return false;
+        }
+        if !self.is_queued(ahead) {
+            return true;
+        }
+        if self.beside.is_some() {
+            return false;
+        }
+        // SAFETY: the slot is the user's and begins with this header.
+        let header = unsafe { self.slot_start(ahead).cast::<libc::tpacket2_hdr>().as_ptr().read() };
+        self.long.fetch(self.fd.as_fd(), usize_of(header.tp_len));
+        self.beside = Some(ahead);
+        true
     }
 
     /// What came, and `[vnet header | frame]` in place. None where the slot is not ready or holds
@@ -124,7 +159,7 @@ impl Ring {
             return None;
         }
         let start = self.slot_start(ahead);
-        // SAFETY: the slot is the user's (checked above), is page-aligned and at least as large
+        // SAFETY: the slot is the user's (checked above), is aligned and at least as large
         // as the header and the address that follows it.
         let (header, from) = unsafe {
             let header = start.cast::<libc::tpacket2_hdr>().as_ptr().read();
@@ -142,13 +177,19 @@ impl Ring {
         } else {
             0x8100
         };
-        let received = Received {
+        let mut received = Received {
             ifindex: u32::try_from(from.sll_ifindex).unwrap_or(0),
             vlan: tagged.then_some((tpid, header.tp_vlan_tci)),
             wire_len: header.tp_len,
             clipped: header.tp_snaplen < header.tp_len,
             taken: u64::from(header.tp_sec) * 1_000_000_000 + u64::from(header.tp_nsec),
         };
+        if self.beside == Some(ahead)
+            && let Some(bytes) = self.long.get()
+        {
+            received.clipped = false;
+            return Some((received, bytes));
+        }
         // SAFETY: offset and length were checked against the slot; the kernel does not touch a
         // slot that is the user's, and `&mut self` keeps it the only reference.
         let bytes = unsafe {
@@ -160,7 +201,12 @@ impl Ring {
 
     /// Gives the oldest `count` slots back to the kernel.
     pub(super) fn release(&mut self, count: usize) {
+        let fetched = self.beside.take();
         for ahead in 0..count.min(self.slots) {
+            if self.is_queued(ahead) && fetched != Some(ahead) {
+                // Nobody looked at it: off the queue with it, so that slots and queue keep step.
+                self.long.fetch(self.fd.as_fd(), 0);
+            }
             self.status(ahead).store(libc::TP_STATUS_KERNEL, Ordering::Release);
         }
         self.head = (self.head + count) % self.slots;
@@ -186,10 +232,15 @@ impl Ring {
         Ok(RingStats { packets: stats.tp_packets.into(), drops: stats.tp_drops.into() })
     }
 
+    /// True where the frame of a slot waits in the queue.
+    fn is_queued(&self, ahead: usize) -> bool {
+        self.status(ahead).load(Ordering::Relaxed) & libc::TP_STATUS_COPY != 0
+    }
+
     fn slot_start(&self, ahead: usize) -> NonNull<u8> {
         let index = (self.head + ahead) % self.slots;
         // SAFETY: index is below the number of slots, so the offset lies in the mapping (blocks
-        // hold whole slots without a gap: 15 x 68 KiB is a whole number of pages).
+        // hold whole slots without a gap).
         unsafe { self.base.add(index * SLOT) }
     }
 

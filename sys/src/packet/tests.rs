@@ -23,11 +23,11 @@ fn in_own_namespace(work: impl FnOnce() + Send) {
 fn a_ring_is_rounded_to_blocks_and_starts_empty() {
     in_own_namespace(|| {
         let io =
-            PacketIo::open(RingConfig { slots: 16, ..RingConfig::default() }).expect("opening");
-        assert_eq!(io.slots(), 30);
-        assert_eq!(io.ring_memory(), 30 * 68 * 1024);
+            PacketIo::open(RingConfig { slots: 17, ..RingConfig::default() }).expect("opening");
+        assert_eq!(io.slots(), 32);
+        assert_eq!(io.ring_memory(), 32 * 2048 + 256 * 1024);
         assert!(!io.ready(0));
-        assert!(!io.ready(30), "beyond the ring nothing is ready");
+        assert!(!io.ready(32), "beyond the ring nothing is ready");
     });
 }
 
