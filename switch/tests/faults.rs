@@ -221,6 +221,7 @@ fn a_port_goes_down_and_up_under_load() {
     on_a_rig(2, |rig| {
         let switch = rig.switch(Config::default(), None);
         rig.nodes[1].send(&plain(2, MacAddr::BROADCAST, 0, 60));
+        rig.nodes[0].receive();
         let offered = under_load(rig, || {
             for _ in 0..20 {
                 switch.set_link(PortId(1), false).unwrap();
@@ -248,6 +249,7 @@ fn a_port_is_removed_and_plugged_in_again_under_load() {
         let switch = rig.switch(Config::default(), None);
         let spec = rig.nodes[1].spec(1500);
         rig.nodes[1].send(&plain(2, MacAddr::BROADCAST, 0, 60));
+        rig.nodes[0].receive();
         let offered = under_load(rig, || {
             for _ in 0..20 {
                 switch.remove_port(PortId(1)).unwrap();
