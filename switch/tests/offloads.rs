@@ -7,10 +7,12 @@ mod rig;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rig::frames::{Kind, ethernet, mac, number, offloaded, plain};
-use rig::{dropped, inside, ip, on_a_rig, settled};
-use uswitch_switch::{Config, DropReason, PortId};
+use rig::{dropped, inside, ip, on_a_rig, sent, settled};
+use uswitch_switch::{Config, DropReason, PortId, Tap, TapRecord};
 use wire::{MacAddr, VlanTag, VnetHeader};
 
 const CONFIG: fn() -> Config = Config::default;
@@ -27,14 +29,14 @@ fn a_partial_checksum_stays_partial() {
     on_a_rig(2, |rig| {
         let switch = rig.switch(CONFIG(), None);
         both_know_each_other(rig);
-        for kind in [Kind::TcpV4, Kind::TcpV6, Kind::UdpV4] {
+        for kind in [Kind::TcpV4, Kind::TcpV6, Kind::UdpV4, Kind::UdpV6] {
             let (vnet, frame) = offloaded(1, 2, kind, 700, 0, None);
             rig.nodes[0].send_with(vnet, None, &frame);
             let got = rig.nodes[1].receive();
             assert_eq!((got.vnet, got.vlan), (vnet, None), "{kind:?}");
             assert_eq!(got.bytes, frame, "{kind:?}");
         }
-        assert_eq!(settled(&switch, 5).forwarded, 4);
+        assert_eq!(settled(&switch, 6).forwarded, 5);
     });
 }
 
@@ -43,7 +45,9 @@ fn a_frame_that_stands_for_many_arrives_whole() {
     on_a_rig(2, |rig| {
         let switch = rig.switch(CONFIG(), None);
         both_know_each_other(rig);
-        for (kind, size) in [(Kind::TcpV4, 1448), (Kind::TcpV6, 1428), (Kind::UdpV4, 1472)] {
+        let kinds =
+            [(Kind::TcpV4, 1448), (Kind::TcpV6, 1428), (Kind::UdpV4, 1472), (Kind::UdpV6, 1452)];
+        for (kind, size) in kinds {
             let (mut vnet, frame) = offloaded(1, 2, kind, 30_000, size, None);
             if kind == Kind::TcpV4 {
                 vnet.gso_type |= 0x80; // ECN travels too
@@ -55,7 +59,7 @@ fn a_frame_that_stands_for_many_arrives_whole() {
             assert_eq!(got.vnet.csum_start, vnet.csum_start, "{kind:?}");
             assert_eq!(got.bytes, frame, "{kind:?}");
         }
-        assert_eq!(settled(&switch, 5).forwarded, 4);
+        assert_eq!(settled(&switch, 6).forwarded, 5);
     });
 }
 
@@ -129,6 +133,44 @@ fn a_frame_beyond_64_kib_arrives_whole() {
             assert_eq!(number(&rig.nodes[1].receive().bytes), n.into());
         }
         assert_eq!(settled(&switch, 42).dropped(), 0);
+    });
+}
+
+/// Lets no frame pass while somebody else holds it.
+struct Gate(Mutex<()>);
+
+impl Tap for Gate {
+    fn frame(&self, _: &TapRecord<'_>) {
+        drop(self.0.lock().unwrap());
+    }
+}
+
+#[test]
+fn long_frames_beyond_the_queue_are_counted_and_the_rest_stays_in_step() {
+    on_a_rig(2, |rig| {
+        let switch = rig.switch(CONFIG(), None);
+        both_know_each_other(rig);
+        let gate = Arc::new(Gate(Mutex::new(())));
+        switch.set_tap(Some(gate.clone())).unwrap();
+        let shut = gate.0.lock().unwrap();
+        let (vnet, frame) = offloaded(1, 2, Kind::TcpV4, 60_000, 1448, None);
+        for n in 0..300 {
+            rig.nodes[0].send_with(vnet, None, &frame);
+            rig.nodes[0].send(&plain(1, mac(2), n, 60));
+        }
+        drop(shut);
+        let counters = settled(&switch, 602);
+        let lost = dropped(&counters, DropReason::Clipped);
+        assert!(lost > 0 && lost < 300, "{lost} of 300 found no room");
+        assert_eq!((counters.forwarded, counters.dropped()), (601 - lost, lost));
+        assert_eq!(sent(&switch, PortId(1)), (601 - lost, 0));
+        switch.set_tap(None).unwrap();
+        rig.nodes[1].count(Duration::from_millis(200));
+        for kind in [Kind::TcpV4, Kind::TcpV6, Kind::UdpV4] {
+            let (vnet, frame) = offloaded(1, 2, kind, 50_000, 1400, None);
+            rig.nodes[0].send_with(vnet, None, &frame);
+            assert_eq!(rig.nodes[1].receive().bytes, frame);
+        }
     });
 }
 

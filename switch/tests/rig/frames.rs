@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     TcpV4,
     TcpV6,
     UdpV4,
+    UdpV6,
 }
 
 /// A frame with a partial checksum and `payload` bytes; a GSO frame where `gso_size` is not 0.
@@ -48,7 +49,7 @@ pub(crate) fn offloaded(
 ) -> (VnetHeader, Vec<u8>) {
     let (transport, protocol) = match kind {
         Kind::TcpV4 | Kind::TcpV6 => (20, 6u8),
-        Kind::UdpV4 => (8, 17u8),
+        Kind::UdpV4 | Kind::UdpV6 => (8, 17u8),
     };
     let mut frame = Vec::new();
     frame.extend_from_slice(&mac(dst).0);
@@ -58,7 +59,7 @@ pub(crate) fn offloaded(
         frame.extend_from_slice(&vlan.to_be_bytes());
     }
     let below = u16::try_from(transport + payload).unwrap();
-    let pseudo = if kind == Kind::TcpV6 {
+    let pseudo = if matches!(kind, Kind::TcpV6 | Kind::UdpV6) {
         frame.extend_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0]);
         frame.extend_from_slice(&below.to_be_bytes());
         frame.extend_from_slice(&[protocol, 64]);
@@ -94,7 +95,7 @@ pub(crate) fn offloaded(
         (0, _) => 0,
         (_, Kind::TcpV4) => 1,
         (_, Kind::TcpV6) => 4,
-        (_, Kind::UdpV4) => 5,
+        (_, Kind::UdpV4 | Kind::UdpV6) => 5,
     };
     let vnet = VnetHeader {
         flags: vnet::NEEDS_CSUM,
