@@ -1,18 +1,24 @@
 //! The yardstick: the kernel's bridge, and for NAT the kernel's forwarding with an nft masquerade.
 //!
-//! Defaults of a Docker-like set-up: no STP, no VLAN filtering, no netfilter on the bridge.
+//! Defaults of a Docker-like set-up: no STP, no VLAN filtering, no netfilter on the bridge. And the
+//! same once more with links that take GSO frames as large as uswitch's.
+
+use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
-use super::{Forwarder, Lab, Shape};
+use super::{Forwarder, Lab, Shape, gso};
 use crate::topology::{self, FABRIC, Node, ip_batch};
 use crate::world;
 
-pub struct Linux;
+pub struct Linux {
+    /// GSO frames of 192 KiB instead of the default 64 KiB.
+    pub big: bool,
+}
 
 impl Forwarder for Linux {
     fn name(&self) -> &str {
-        "linux-bridge"
+        if self.big { "linux-bridge-192k" } else { "linux-bridge" }
     }
 
     fn absent(&self) -> Option<String> {
@@ -25,11 +31,16 @@ impl Forwarder for Linux {
     }
 
     fn settings(&self) -> &'static str {
-        "kernel bridge; NAT rows: ip_forward and one nft masquerade rule"
+        if self.big {
+            "the same, with gso_ipv4_max_size 196608 on every link"
+        } else {
+            "kernel bridge; NAT rows: ip_forward and one nft masquerade rule"
+        }
     }
 
-    fn fits(&self, _: Shape) -> bool {
-        true
+    fn fits(&self, shape: Shape) -> bool {
+        // Where no TCP runs, it is the same bridge.
+        !self.big || matches!(shape, Shape::Lan(2) | Shape::Nat)
     }
 
     fn start(&self, shape: Shape) -> Result<Lab> {
@@ -45,6 +56,10 @@ impl Forwarder for Linux {
         lab.nodes = topology::nodes(count)?;
         if shape == Shape::Nat {
             lab.nodes.push(gateway()?);
+        }
+        if self.big {
+            gso::widen(&Node::open(FABRIC, "lo", Ipv4Addr::LOCALHOST)?)?;
+            lab.nodes.iter().try_for_each(gso::widen)?;
         }
         Ok(lab)
     }

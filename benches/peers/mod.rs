@@ -4,6 +4,7 @@
 //! A forwarder is given a shape and answers with a running lab: its nodes, and the processes whose
 //! CPU and memory are the forwarder's. Dropping that ends the processes and removes the namespaces.
 
+mod gso;
 mod linux;
 mod ovs;
 mod testpmd;
@@ -56,8 +57,9 @@ pub fn another(said: &str) -> Result<Box<dyn Forwarder>> {
 /// All of them, the Linux bridge first: the others are told as ratios to it.
 pub fn all() -> Vec<Box<dyn Forwarder>> {
     vec![
-        Box::new(linux::Linux),
+        Box::new(linux::Linux { big: false }),
         Box::new(uswitch::Uswitch::built()),
+        Box::new(linux::Linux { big: true }),
         Box::new(ovs::Ovs),
         Box::new(vde::Vde),
         Box::new(testpmd::Testpmd),

@@ -10,9 +10,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::results::Results;
 use crate::rows::{Better, ROWS};
 
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 6] = [
     RGBColor(120, 120, 120),
     RGBColor(214, 90, 49),
+    RGBColor(170, 170, 170),
     RGBColor(57, 106, 177),
     RGBColor(62, 150, 81),
     RGBColor(148, 139, 61),
@@ -126,7 +127,7 @@ fn legend(area: &Canvas<'_>, names: &[&str]) -> Drawn {
         area.draw(&Rectangle::new([(at, 49), (at + 10, 59)], colour.filled()))?;
         let style = ("sans-serif", 12).into_font().color(&BLACK);
         area.draw(&Text::new((*name).to_owned(), (at + 15, 48), style))?;
-        at += 110;
+        at += 125;
     }
     Ok(())
 }
