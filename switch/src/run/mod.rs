@@ -9,6 +9,7 @@ mod frame;
 mod meta;
 mod outbox;
 mod ports;
+mod rhythm;
 mod running;
 mod stage;
 mod switch;

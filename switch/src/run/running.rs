@@ -15,6 +15,7 @@ use wire::Timestamp;
 use super::config::{Error, Event};
 use super::outbox::Links;
 use super::ports::PortMap;
+use super::rhythm::Rhythm;
 use super::stage::Stage;
 use super::worker::{self, Command, Wake, Worker};
 use crate::core::Bridge;
@@ -59,6 +60,7 @@ impl Running {
             events,
             wake: Wake { pending: Arc::clone(&pending), pipe: reader },
             spin,
+            rhythm: Rhythm::default(),
             stage: Stage::new(),
             scratch: worker::scratch(),
             next_expiry: Timestamp::ZERO,

@@ -17,6 +17,7 @@ use wire::Timestamp;
 use super::config::Event;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
+use super::rhythm::Rhythm;
 use super::stage::Stage;
 use crate::core::{Bridge, PortId, PortState};
 use crate::station::{SharedStation, Station};
@@ -80,6 +81,7 @@ pub(super) struct Worker {
     pub(super) events: Sender<Event>,
     pub(super) wake: Wake,
     pub(super) spin: Duration,
+    pub(super) rhythm: Rhythm,
     pub(super) stage: Stage,
     pub(super) scratch: Box<[u8; SCRATCH]>,
     pub(super) next_tick: Option<Timestamp>,
@@ -107,7 +109,7 @@ impl Worker {
             let now = now();
             let taken = self.batch(now);
             self.timers(now);
-            if taken == 0 && !self.spin(now) {
+            if taken == 0 && !self.look_out(now + self.spin) {
                 self.sleep();
             }
         }
@@ -218,7 +220,8 @@ impl Worker {
     }
 
     /// Looks for the next frame without sleeping; true where one came or something is asked.
-    fn spin(&self, since: Timestamp) -> bool {
+    fn look_out(&self, until: Timestamp) -> bool {
+        let begun = now();
         loop {
             for _ in 0..32 {
                 if self.ready() {
@@ -229,11 +232,11 @@ impl Worker {
             if self.wake.pending.load(Ordering::Acquire) {
                 return true;
             }
-            let spent = now().since(since);
-            if spent >= self.spin {
+            let now = now();
+            if now >= until {
                 return false;
             }
-            if spent >= YIELD_AFTER {
+            if now.since(begun) >= YIELD_AFTER {
                 std::thread::yield_now();
             }
         }
@@ -242,16 +245,25 @@ impl Worker {
     /// Sleeps until a frame, a command or a timer. An idle switch with an empty table sleeps on.
     fn sleep(&mut self) {
         self.count_rings();
+        let dozing = now();
+        let watch = self.rhythm.next(dozing);
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
-        let next = [self.next_tick, expiry].into_iter().flatten().min();
-        let millis = next.map(|at| {
-            let left = at.since(now()).as_millis() + 1;
-            u16::try_from(left).unwrap_or(u16::MAX)
-        });
-        // An error here would come again at once: the timeout keeps it from becoming a busy loop.
+        let next = [self.next_tick, expiry, watch.map(|w| w.from)].into_iter().flatten().min();
+        // An error here would come again at once: the pause keeps it from becoming a busy loop.
         let Links { main, uplink } = &self.links;
-        if main.wait(uplink.as_ref(), self.wake.pipe.as_fd(), millis).is_err() {
+        let limit = next.map(|at| at.since(dozing));
+        if main.wait(uplink.as_ref(), self.wake.pipe.as_fd(), limit).is_err() {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut came = self.ready();
+        if let Some(watch) = watch.filter(|watch| !came && watch.from <= now()) {
+            came = self.look_out(watch.until) && self.ready();
+            if !came {
+                self.rhythm.miss();
+            }
+        }
+        if came {
+            self.rhythm.beat(now());
         }
     }
 

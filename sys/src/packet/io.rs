@@ -3,9 +3,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{getsockopt, sockopt::SocketError};
+use nix::sys::time::TimeSpec;
 
 use super::VNET_LEN;
 use super::filter::FilterOp;
@@ -128,8 +130,8 @@ impl PacketIo {
         self.ring.release(count);
     }
 
-    /// Sleeps until a frame comes (here, or at `also`), `wake` is readable, or the time
-    /// (milliseconds, None for ever) is up. A readable ring whose next slot is still the kernel's is
+    /// Sleeps until a frame comes (here, or at `also`), `wake` is readable, or the time (None for
+    /// ever) is up. A readable ring whose next slot is still the kernel's is
     /// no error: look again.
     ///
     /// # Errors
@@ -138,12 +140,12 @@ impl PacketIo {
         &self,
         also: Option<&Self>,
         wake: BorrowedFd<'_>,
-        millis: Option<u16>,
+        limit: Option<Duration>,
     ) -> io::Result<()> {
         let wake = PollFd::new(wake, PollFlags::POLLIN);
         let mut fds = [self.poll_fd(), wake, also.unwrap_or(self).poll_fd()];
         let used = if also.is_some() { 3 } else { 2 };
-        match poll(&mut fds[..used], millis.map_or(PollTimeout::NONE, PollTimeout::from)) {
+        match ppoll(&mut fds[..used], limit.map(TimeSpec::from), None) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }

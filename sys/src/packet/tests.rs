@@ -1,6 +1,7 @@
 //! The ring and the sender on loopback of a namespace made for the test.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -65,7 +66,7 @@ fn waiting_ends_when_the_time_is_up() {
         let io =
             PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         let (quiet, _writer) = std::io::pipe().expect("a pipe");
-        io.wait(None, quiet.as_fd(), Some(1)).expect("waiting");
+        io.wait(None, quiet.as_fd(), Some(Duration::from_millis(1))).expect("waiting");
         assert!(!io.ready(0));
     });
 }
