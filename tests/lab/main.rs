@@ -11,6 +11,7 @@
 //! | `soak` | mixed traffic for as long as asked |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
+//! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
@@ -29,6 +30,7 @@ mod harness;
 mod nat_oracle;
 mod notify;
 mod oracle;
+mod ping;
 mod soak;
 mod top;
 mod traffic;

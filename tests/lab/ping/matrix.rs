@@ -1,0 +1,109 @@
+//! Pings of a lab: from a node, to nodes by name, to several at once, each to every other.
+
+use nix::sys::signal::Signal;
+
+use super::objects;
+use crate::READY;
+use crate::support::{Sandbox, rooted, rootless};
+
+fn in_a_lab(sandbox: &Sandbox) {
+    let mut run = sandbox.start(&["run", "-n", "3"]);
+    run.wait_for(READY);
+    let ping = |line: &str| {
+        sandbox.uswitch(&[&["ping"], &line.split(' ').collect::<Vec<_>>()[..]].concat())
+    };
+
+    let out = ping("net1 net2 -c 2 -i 0.1").ok().out;
+    assert!(out.starts_with("PING net2 (10.100.0.20) 56(84) bytes of data.\n"), "{out}");
+    assert!(out.contains("\n64 bytes from 10.100.0.20: icmp_seq=2 ttl=64 time="), "{out}");
+    assert!(
+        out.contains("\n--- net2 ping statistics ---\n2 packets transmitted, 2 received, 0%"),
+        "{out}"
+    );
+    ping("net1 8.8.8.8 -f -q -c 200 -l 8").ok();
+
+    let ended = ping("net3 net1 10.100.0.20 8.8.8.8 -c 2 -i 0.1").ok();
+    for dest in ["net1", "10.100.0.20", "8.8.8.8"] {
+        let lines =
+            ended.out.lines().filter(|line| line.starts_with(&format!("{dest}: 64 bytes from ")));
+        assert_eq!(lines.count(), 2, "{dest}: {}", ended.out);
+    }
+    let order = ["net1", "10.100.0.20", "8.8.8.8"]
+        .map(|dest| ended.out.find(&format!("--- {dest} ping")).unwrap());
+    assert!(order.is_sorted(), "{}", ended.out);
+    let ended = ping("net1 net2 10.100.0.99 -c 1 -W 0.5");
+    assert_eq!(ended.code, Some(1), "one of two does not answer: {}", ended.out);
+
+    for (line, words) in [
+        ("nowhere net1 -c 1", ["nowhere", "net1", "net3"]),
+        ("net1 nowhere -c 1", ["nowhere", "net1", "net3"]),
+        ("net1 net2 nowhere -c 1", ["nowhere", "net2", "net3"]),
+    ] {
+        let ended = ping(line);
+        let complaint = ended.complaint(2);
+        assert!(words.iter().all(|word| complaint.contains(word)), "{line}: {complaint}");
+    }
+
+    let out = ping("--all").ok().out;
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0][4..], ["net1", "net2", "net3", "gateway", "internet"], "{out}");
+    for (place, line) in lines[1..4].iter().enumerate() {
+        assert_eq!(line[0], format!("net{}", place + 1));
+        assert_eq!(line[1 + place], "-", "{out}");
+        let times = line[1..].iter().filter(|cell| cell.parse::<f64>().is_ok()).count();
+        assert_eq!(times, 4, "{out}");
+    }
+    assert_eq!(lines[4].join(" "), "12 of 12 reached");
+
+    let all = objects(&ping("--all --json -c 2 -i 0.01").ok().out);
+    assert_eq!(all.len(), 13);
+    assert!(all[..12].iter().all(|cell| cell["ok"] == true && cell["received"] == 2), "{all:?}");
+    assert_eq!((&all[12]["type"], all[12]["failed"].as_u64()), (&"matrix".into(), Some(0)));
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.ended().code, Some(0));
+    let gone = ping("--all");
+    assert!(gone.complaint(2).contains("uswitch"), "{}", gone.err);
+}
+
+#[test]
+fn in_a_lab_of_root() {
+    rooted(in_a_lab);
+}
+
+#[test]
+fn in_a_lab_of_an_ordinary_user() {
+    rootless(in_a_lab);
+}
+
+#[test]
+fn a_cell_that_fails_is_named() {
+    rooted(|sandbox| {
+        let mut run = sandbox.start(&["run", "-n", "3", "--uplink", "none"]);
+        run.wait_for(READY);
+        sandbox.tool("ip", &["-n", "net2", "link", "set", "vethpeer2", "down"]);
+        let ended = sandbox.uswitch(&["ping", "--all", "-W", "0.5"]);
+        assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+        for cell in ["net1 -> net2", "net3 -> net2", "net2 -> net1", "net2 -> gateway"] {
+            assert!(ended.out.contains(&format!("not reached: {cell} ")), "{cell}: {}", ended.out);
+        }
+        assert!(!ended.out.contains("not reached: net1 -> net3"), "{}", ended.out);
+        assert!(ended.out.contains("4 of 9 reached"), "{}", ended.out);
+    });
+}
+
+#[test]
+fn pairs_and_meshes_have_an_address_for_each_pair() {
+    rooted(|sandbox| {
+        for (args, reached) in [
+            (&["run", "pair"][..], "2 of 2 reached"),
+            (&["run", "mesh", "-n", "4"], "12 of 12 reached"),
+        ] {
+            let mut run = sandbox.start(args);
+            run.wait_for(READY);
+            let out = sandbox.uswitch(&["ping", "--all"]).ok().out;
+            assert!(out.ends_with(&format!("{reached}\n")), "{args:?}: {out}");
+            run.signal(Signal::SIGTERM);
+            assert_eq!(run.ended().code, Some(0));
+        }
+    });
+}
