@@ -26,8 +26,8 @@ fn capabilities() -> Vec<String> {
 }
 
 /// `uswitch run --check` with these capabilities at most, as the service manager would start it.
-fn run_with(sandbox: &Sandbox, capabilities: &[String]) -> Ended {
-    let plain = sandbox.uswitch_command(&["run", "--check"]);
+fn run_with(sandbox: &Sandbox, capabilities: &[String], more: &[&str]) -> Ended {
+    let plain = sandbox.uswitch_command(&[&["run", "--check"], more].concat());
     let words = capabilities.iter().map(|name| format!(",+{name}")).collect::<String>();
     let mut command = Command::new("setpriv");
     command.args(["--no-new-privs", "--inh-caps=-all", &format!("--bounding-set=-all{words}")]);
@@ -45,15 +45,37 @@ fn its_capabilities_are_enough_and_each_is_needed() {
         }
         let granted = capabilities();
         let before = sandbox.state();
-        let ended = run_with(sandbox, &granted).ok();
+        let ended = run_with(sandbox, &granted, &[]).ok();
         assert!(ended.out.contains("internet 8.8.8.8"), "{}", ended.out);
         assert_eq!(sandbox.state(), before);
         for without in &granted {
             let rest: Vec<_> = granted.iter().filter(|name| *name != without).cloned().collect();
-            let ended = run_with(sandbox, &rest);
+            let ended = run_with(sandbox, &rest, &[]);
             assert_eq!(ended.code, Some(1), "it does without {without}: {}", ended.out);
             assert_eq!(sandbox.state(), before, "without {without} something was left behind");
         }
+    });
+}
+
+#[test]
+fn they_are_enough_for_a_real_uplink() {
+    rooted(|sandbox| {
+        if !sandbox.real_root {
+            return eprintln!("SKIPPED: capabilities are bounded for the real root only");
+        }
+        for line in [
+            "netns add far",
+            "link add up0 type veth peer name up1 netns far",
+            "addr add 192.0.2.2/24 dev up0",
+            "link set up0 up",
+            "-n far addr add 192.0.2.1/24 dev up1",
+            "-n far link set up1 up",
+            "route add default via 192.0.2.1",
+        ] {
+            sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>());
+        }
+        let ended = run_with(sandbox, &capabilities(), &["--uplink", "up0"]).ok();
+        assert!(ended.out.contains("masquerading behind 192.0.2.2 of up0"), "{}", ended.out);
     });
 }
 
