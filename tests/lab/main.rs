@@ -9,6 +9,8 @@
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `soak` | mixed traffic for as long as asked |
+//! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
+//! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
@@ -27,6 +29,8 @@ mod crash;
 mod faults;
 mod frames;
 mod harness;
+mod nat_attack;
+mod nat_clients;
 mod nat_oracle;
 mod notify;
 mod oracle;
