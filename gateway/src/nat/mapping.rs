@@ -31,6 +31,7 @@ struct Mapping {
 pub(crate) struct Mappings {
     by_port: Vec<Mapping>,
     by_inside: Index,
+    used: usize,
     key: Key,
     pub(crate) ports: Ports,
 }
@@ -41,6 +42,7 @@ impl Mappings {
         Self {
             by_port: vec![Mapping::default(); 65_536],
             by_inside: Index::new(65_536),
+            used: 0,
             key: Key::new(seed, 10 + u64::from(protocol.number())),
             ports: Ports::new(protocol, range, seed),
         }
@@ -79,7 +81,7 @@ impl Mappings {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.by_port.iter().filter(|m| m.flags & USED != 0).count()
+        self.used
     }
 
     /// Makes a dynamic mapping without sessions yet; the port is free.
@@ -132,10 +134,12 @@ impl Mappings {
     pub(crate) fn clear(&mut self) {
         self.by_port.fill(Mapping::default());
         self.by_inside.clear();
+        self.used = 0;
         self.ports.reset();
     }
 
     fn put(&mut self, inside: Endpoint, port: u16, flags: u8) {
+        self.used += usize::from(self.by_port[usize::from(port)].flags & USED == 0);
         self.by_port[usize::from(port)] =
             Mapping { inside: inside.address.into(), sessions: 0, port: inside.port, flags };
         self.make_primary(port);
@@ -147,6 +151,7 @@ impl Mappings {
             self.by_inside.remove(self.hash(inside), u32::from(port));
         }
         self.by_port[usize::from(port)] = Mapping::default();
+        self.used -= 1;
         self.ports.give(port);
         Some(inside)
     }

@@ -40,10 +40,15 @@ impl Ports {
 
     /// Every port of the range is free again. Port 0 is no port of TCP or UDP.
     pub(crate) fn reset(&mut self) {
-        self.free.fill(0);
+        let (low, high) = (usize::from(*self.range.start()), usize::from(*self.range.end()));
         self.available = 0;
-        for port in self.range.clone().filter(|p| *p != 0) {
-            self.give(port);
+        for (number, word) in self.free.iter_mut().enumerate() {
+            let first = low.max(1).saturating_sub(number * 64).min(64);
+            let after = (high + 1).saturating_sub(number * 64).min(64);
+            // Bits from `first` up to, not including, `after`.
+            let below = |bits: usize| if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+            *word = below(after) & !below(first);
+            self.available += word.count_ones();
         }
     }
 

@@ -114,6 +114,8 @@ fn check(nat: &Nat, now: Timestamp) {
         let owned =
             (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some() && !published(p)).count();
         assert_eq!(realm.quota.total().ports as usize, owned);
+        let mapped = (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some()).count();
+        assert_eq!(realm.mappings.len(), mapped);
 
         // Nothing outlives its lifetime by more than the second the wheel turns in.
         for s in &sessions {
