@@ -162,7 +162,7 @@ fn sessions(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("tick");
     group.sample_size(10);
-    for size in [1000u32, 65_000] {
+    for size in [1000u32, 65_000, 1_000_000] {
         let mut gateway = filled(size);
         let now = Timestamp::ZERO + Duration::from_secs(10);
         group.bench_function(format!("nothing-expired/{size}"), |b| {
