@@ -16,6 +16,8 @@ mod kernel;
 mod names;
 mod recorder;
 mod run;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod walk;
 

@@ -32,6 +32,15 @@ impl Names {
         names
     }
 
+    /// Names for a lab that is made up.
+    #[cfg(test)]
+    pub(crate) fn invented(ports: u16, uplink: PortId) -> Self {
+        let row = |n: u16| (PortId(n), (format!("veth{n}"), Some(format!("net{n}"))));
+        let mut names = Self { ports: (0..ports).map(row).collect(), uplink: Some(uplink) };
+        names.ports.insert(uplink, ("uplink".into(), None));
+        names
+    }
+
     /// Whether there is such a port.
     pub(crate) fn knows(&self, id: PortId) -> bool {
         self.ports.contains_key(&id)
