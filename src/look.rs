@@ -2,12 +2,13 @@
 //! and which a filter, an orderly end on Ctrl-C, a walk as text.
 
 use std::fmt::Write;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use control::Client;
 use control::api::{Spent, Walk};
+use control::{Client, ClientError};
 use lab::{Ground, LabName, join};
 
 use crate::say;
@@ -48,6 +49,23 @@ pub(crate) fn end_on(signals: Signals, name: LabName, id: u64) -> anyhow::Result
     };
     thread::Builder::new().name("end".into()).spawn(work).context("starting a thread")?;
     Ok(())
+}
+
+/// A request that makes no sense to the lab, such as a wrong filter, is a usage error.
+///
+/// # Errors
+/// Any other failure.
+pub(crate) fn usage(outcome: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Err(error) => match error.downcast_ref::<ClientError>() {
+            Some(ClientError::Refused { status: 422, message }) => {
+                eprintln!("uswitch: {message}");
+                Ok(ExitCode::from(2))
+            }
+            _ => Err(error),
+        },
+        done => done,
+    }
 }
 
 /// The time of day (UTC) to the microsecond.

@@ -58,6 +58,10 @@ fn snaplen(text: &str) -> Result<usize, String> {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    look::usage(capture(args))
+}
+
+fn capture(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = look::client(&args.name)?;
     let (ports, filter) = look::split(&client, &args.words)?;
@@ -111,6 +115,7 @@ pub(crate) fn record(
 ) -> anyhow::Result<ExitCode> {
     let stream = client.capture(ask)?;
     look::end_on(signals, name.clone(), stream.id())?;
+    eprintln!("recording frames in lab {name}, until Ctrl-C");
     let (mut reader, mut frames, mut lost) = (Reader::new(), 0u64, None);
     for bytes in stream {
         reader.feed(&bytes?);

@@ -57,6 +57,10 @@ fn destination(text: &str) -> Result<Destination, String> {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    look::usage(explain(args))
+}
+
+fn explain(args: Args) -> anyhow::Result<ExitCode> {
     let client = look::client(&args.name)?;
     let Destination { host: to, port, protocol } = args.to;
     let walk = client.explain(&ExplainAsk { from: args.node, to, port, protocol })?;

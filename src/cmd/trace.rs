@@ -32,11 +32,16 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    look::usage(follow(&args))
+}
+
+fn follow(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = look::client(&args.name)?;
     let (ports, filter) = look::split(&client, &args.words)?;
     let lines = client.trace(&TraceAsk { ports, filter, count: args.count })?;
     look::end_on(signals, args.name.clone(), lines.id())?;
+    eprintln!("following frames in lab {}, until Ctrl-C", args.name);
     let mut number = 0u64;
     for line in lines {
         let line = line?;

@@ -8,6 +8,7 @@
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
+//! | `see` | capture, trace and explain against tcpdump and tshark |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
@@ -35,6 +36,7 @@ mod nat_oracle;
 mod notify;
 mod oracle;
 mod ping;
+mod see;
 mod soak;
 mod top;
 mod traffic;
