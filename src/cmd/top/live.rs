@@ -1,5 +1,6 @@
-//! The live view: keys, looks, events and signals come into one queue; after each the screen is
-//! drawn. Looks are asked for by the clock, one at a time.
+//! The live view: keys, looks, events and signals come into one queue, and the screen is drawn
+//! after each; for events alone at most ten times a second. Looks are asked for by the clock, one
+//! at a time.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +27,9 @@ const AT_ONCE: usize = 256;
 
 /// After so long without an answer the person is told that what is shown is old.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// Between two drawings for events alone: a flood of them is not to be a flood of drawings.
+const REST: Duration = Duration::from_millis(100);
 
 /// What comes from the person's side.
 enum Hand {
@@ -109,26 +113,41 @@ impl Watching<'_> {
         told: &Receiver<Message<Hand>>,
         count: Option<u64>,
     ) -> anyhow::Result<End> {
+        let mut drawn = Duration::ZERO;
+        // By when what has changed is to be on the screen.
+        let mut stale = Some(Duration::ZERO);
         loop {
             self.complain();
-            screen
-                .draw(|frame| view::draw(frame, &self.model, self.ui, self.theme))
-                .context("drawing")?;
-            if count.is_some_and(|count| self.looks >= count) {
-                return Ok(End::Asked);
+            if stale.is_some_and(|by| by <= clock()) {
+                screen
+                    .draw(|frame| view::draw(frame, &self.model, self.ui, self.theme))
+                    .context("drawing")?;
+                (drawn, stale) = (clock(), None);
+                if count.is_some_and(|count| self.looks >= count) {
+                    return Ok(End::Asked);
+                }
             }
             let due = (self.looked + self.ui.delay).saturating_sub(clock());
             if due.is_zero() {
                 self.ask();
             }
             // While an answer is awaited, its coming is what wakes us, or its absence.
-            let patience = if due.is_zero() { self.ui.delay.min(SILENCE) } else { due };
+            let next = if due.is_zero() { self.ui.delay.min(SILENCE) } else { due };
+            let patience = stale.map_or(next, |by| next.min(by.saturating_sub(clock())));
             let first = match told.recv_timeout(patience) {
                 Ok(message) => message,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    stale = Some(Duration::ZERO);
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("every thread of top died"),
             };
             for message in std::iter::once(first).chain(told.try_iter().take(AT_ONCE)) {
+                let by = match message {
+                    Message::Event(_) => drawn + REST,
+                    _ => Duration::ZERO,
+                };
+                stale = Some(stale.map_or(by, |other| other.min(by)));
                 if let Some(end) = self.handle(message, screen)? {
                     return Ok(end);
                 }
