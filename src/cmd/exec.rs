@@ -1,9 +1,11 @@
 //! `uswitch exec`: a command inside a node. The process moves into the node and becomes the
 //! command, so exit code, signals and terminal are the command's own.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use lab::{Ground, join};
@@ -37,6 +39,18 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     entrance.dress();
     // Comes back only where it fails.
     let error = Command::new(program).args(rest).exec();
-    eprintln!("uswitch: cannot run {}: {error}", program.to_string_lossy());
-    Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }))
+    let missing = error.kind() == ErrorKind::NotFound || !is_somewhere(program);
+    let why = if missing { "no such program".into() } else { error.to_string() };
+    eprintln!("uswitch: cannot run {}: {why}", program.to_string_lossy());
+    Ok(ExitCode::from(if missing { 127 } else { 126 }))
+}
+
+/// Whether there is such a file, by its path or along PATH. The kernel's answer alone does not
+/// tell: where a directory of PATH may not be looked into, that is all it says.
+fn is_somewhere(program: &OsStr) -> bool {
+    if program.as_bytes().contains(&b'/') {
+        return Path::new(program).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
