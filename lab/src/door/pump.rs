@@ -61,7 +61,7 @@ impl Pump {
             door: Arc::downgrade(door),
             switch,
             names: Names::default(),
-            drops: None,
+            drops: Drops::new(),
             lost: None,
         };
         let thread = std::thread::Builder::new()
@@ -131,7 +131,8 @@ struct Teller {
     door: Weak<LabDoor>,
     switch: Option<Receiver<switch::Event>>,
     names: Names,
-    drops: Option<Drops>,
+    /// Drops so far, as of the last second; none when the lab begins.
+    drops: Drops,
     /// Events lost at their source so far.
     lost: Option<u64>,
 }
@@ -185,12 +186,12 @@ impl Teller {
         let switch = lab.with_switch(switch::Switch::counters);
         let gateway = lab.with_gateway(|gateway| gateway.counters());
         let drops = tell::drops(switch.as_ref(), gateway.as_ref());
-        if let Some(before) = self.drops.as_ref().filter(|_| heard) {
-            for kind in tell::dropped(before, &drops) {
+        if heard {
+            for kind in tell::dropped(&self.drops, &drops) {
                 door.events().tell(Event::now(kind));
             }
         }
-        self.drops = Some(drops);
+        self.drops = drops;
     }
 }
 
