@@ -16,6 +16,7 @@
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
 //! | `top` | the live view in a pseudo-terminal, held against the kernel |
@@ -27,6 +28,7 @@ mod support;
 
 mod check;
 mod crash;
+mod door;
 mod faults;
 mod frames;
 mod harness;

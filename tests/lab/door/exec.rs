@@ -1,0 +1,85 @@
+//! `exec`: the command's own exit code and signals, and what it sees besides the network.
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::Signal;
+
+use super::{lab, until};
+use crate::support::{Sandbox, rooted, rootless};
+
+fn behaves_as_a_shell_would(sandbox: &Sandbox) {
+    let _lab = lab(sandbox, &["run"]);
+    let exec = |args: &[&str]| sandbox.uswitch(&[&["exec", "net1", "--"], args].concat());
+    assert_eq!(exec(&["sh", "-c", "exit 7"]).code, Some(7));
+    assert_eq!(exec(&["no-such-program"]).code, Some(127));
+    assert_eq!(exec(&["/etc/passwd"]).code, Some(126));
+    assert_eq!(exec(&["sh", "-c", "kill -TERM $$"]).signal, Some(15));
+    let addresses = exec(&["ip", "-o", "-4", "addr"]).ok().out;
+    assert!(addresses.contains("10.100.0.10/16"), "{addresses}");
+    // What looks like an option of ours is the command's own.
+    let echoed = sandbox.uswitch(&["exec", "net2", "echo", "-j", "--name", "x"]).ok().out;
+    assert_eq!(echoed, "-j --name x\n");
+    let ended = exec(&["ping", "-c", "1", "8.8.8.8"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+
+    let ended = sandbox.uswitch(&["exec", "net9", "--", "true"]);
+    assert!(ended.complaint(1).contains("no node net9; it has net1, net2"), "{}", ended.err);
+    assert_eq!(sandbox.uswitch(&["exec", "net1"]).code, Some(2), "a command is missing");
+}
+
+#[test]
+fn as_root() {
+    rooted(behaves_as_a_shell_would);
+}
+
+#[test]
+fn as_an_ordinary_user() {
+    rootless(behaves_as_a_shell_would);
+}
+
+#[test]
+fn signals_reach_the_command() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+        let mut waiting = sandbox.start(&["exec", "net1", "--", "sh", "-c", script]);
+        waiting.wait_for("ready");
+        waiting.signal(Signal::SIGTERM);
+        let ended = waiting.ended();
+        assert_eq!((ended.code, ended.out.as_str()), (Some(9), "ready\ncaught\n"));
+        // Without a trap it dies of the signal itself.
+        let mut sleeping = sandbox.start(&["exec", "net1", "--", "sleep", "1000"]);
+        until("it sleeps", || {
+            let name = std::fs::read_to_string(format!("/proc/{}/comm", sleeping.pid()));
+            name.is_ok_and(|name| name.trim() == "sleep").then_some(())
+        });
+        assert!(sleeping.running());
+        sleeping.signal(Signal::SIGINT);
+        assert_eq!(sleeping.ended().signal, Some(2));
+    });
+}
+
+#[test]
+fn it_sees_its_own_interfaces_and_names() {
+    rooted(|sandbox| {
+        // This test's own /etc, with a resolver for the host and one for the node.
+        let none = None::<&str>;
+        mount(Some("tmpfs"), "/etc", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        std::fs::create_dir_all("/etc/netns/net1").unwrap();
+        std::fs::write("/etc/resolv.conf", "the host's\n").unwrap();
+        std::fs::write("/etc/netns/net1/resolv.conf", "the node's\n").unwrap();
+        let _lab = lab(sandbox, &["run"]);
+        let seen = |node: &str, args: &[&str]| {
+            sandbox.uswitch(&[&["exec", node, "--"], args].concat()).ok().out
+        };
+        let resolver = ["cat", "/etc/resolv.conf"];
+        assert_eq!(seen("net1", &resolver), "the node's\n");
+        assert_eq!(seen("net2", &resolver), "the host's\n");
+        assert_eq!(sandbox.tool("cat", &["/etc/resolv.conf"]), "the host's\n");
+        if sandbox.real_root {
+            let ours = seen("net1", &["ls", "/sys/class/net"]);
+            let theirs = sandbox.tool("ip", &["netns", "exec", "net1", "ls", "/sys/class/net"]);
+            assert_eq!(ours, theirs);
+            assert_eq!(ours, "lo\nvethpeer1\n");
+        }
+    });
+}

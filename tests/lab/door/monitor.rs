@@ -1,0 +1,143 @@
+//! `monitor`: each event comes after its cause, and what is lost on the way is told.
+
+use serde_json::Value;
+
+use super::{json, lab, row, until};
+use crate::support::{Process, Sandbox, Wire, rooted};
+
+/// A monitor that has shown it listens.
+fn listening(sandbox: &Sandbox) -> Process {
+    let monitor = sandbox.start(&["monitor", "-j"]);
+    until("the monitor hears of a node", || {
+        sandbox.uswitch(&["add", "probe"]).ok();
+        sandbox.uswitch(&["remove", "probe"]).ok();
+        events(&monitor).iter().any(|event| event["event"] == "port_removed").then_some(())
+    });
+    monitor
+}
+
+/// The events so far; a last line that is not whole yet is left out.
+fn events(monitor: &Process) -> Vec<Value> {
+    let out = monitor.out();
+    let whole = out.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits for an event that `wanted` accepts.
+#[track_caller]
+fn comes(monitor: &Process, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    until(what, || events(monitor).into_iter().find(&wanted))
+}
+
+fn frame(to: [u8; 6], from: [u8; 6]) -> Vec<u8> {
+    [&to[..], &from, &[0x88, 0xb5], &[0; 46]].concat()
+}
+
+const BROADCAST: [u8; 6] = [0xff; 6];
+
+#[test]
+fn each_event_follows_its_cause() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let monitor = listening(sandbox);
+        let mut text = sandbox.start(&["monitor"]);
+        let mut wire = Wire::open("/run/netns/net2", "vethpeer2");
+
+        wire.send(&frame(BROADCAST, [2, 0, 0, 0, 7, 7]));
+        let learned = comes(&monitor, "learned", |event| event["mac"] == "02:00:00:00:07:07");
+        assert_eq!((&learned["event"], &learned["ifname"]), (&"learned".into(), &"veth2".into()));
+        assert_eq!(learned["vlan"], 0);
+
+        let mut other = Wire::open("/run/netns/net1", "vethpeer1");
+        other.send(&frame(BROADCAST, [2, 0, 0, 0, 7, 7]));
+        let moved = comes(&monitor, "moved", |event| event["event"] == "moved");
+        assert_eq!((&moved["from"], &moved["to"]), (&"veth2".into(), &"veth1".into()));
+
+        sandbox.uswitch(&["nat", "flush"]).ok();
+        sandbox.tool("ip", &["netns", "exec", "net1", "ping", "-c", "3", "-i", "0.05", "9.9.9.9"]);
+        let of = |event: &Value, kind: &str| {
+            event["event"] == kind && event["session"]["remote"] == "9.9.9.9:0"
+        };
+        comes(&monitor, "a session", |event| of(event, "session_opened"));
+        sandbox.uswitch(&["nat", "flush"]).ok();
+        let closed = comes(&monitor, "its end", |event| of(event, "session_closed"));
+        assert_eq!(closed["reason"], "flushed");
+        let session = &closed["session"];
+        assert_eq!((&session["packets_out"], &session["packets_in"]), (&3.into(), &3.into()));
+        assert_eq!(session["bytes_in"], 3 * 84);
+
+        for _ in 0..7 {
+            wire.send(&frame(BROADCAST, [3, 0, 0, 0, 0, 1]));
+        }
+        let told = || {
+            let all = events(&monitor);
+            let drops = all.iter().filter(|event| event["reason"] == "group-source");
+            drops.map(|event| event["count"].as_u64().unwrap()).sum::<u64>()
+        };
+        until("drops", || (told() >= 7).then_some(()));
+        assert_eq!(told(), 7, "{:#?}", events(&monitor));
+
+        sandbox.tool("ip", &["-n", "net2", "link", "set", "vethpeer2", "down"]);
+        let of_port = |event: &Value, kind| event["event"] == kind && event["ifname"] == "veth2";
+        comes(&monitor, "the link goes down", |event| of_port(event, "port_down"));
+        sandbox.tool("ip", &["-n", "net2", "link", "set", "vethpeer2", "up"]);
+        comes(&monitor, "the link comes up", |event| of_port(event, "port_up"));
+
+        sandbox.uswitch(&["publish", "8080:net1:80"]).ok();
+        let told = comes(&monitor, "published", |event| event["event"] == "published");
+        assert_eq!((&told["port"], &told["published"]), (&8080.into(), &true.into()));
+
+        text.wait_for("veth2 from veth2 to veth1".get(6..).unwrap());
+        text.wait_for("dropped");
+        assert!(!text.out().contains('\x1b'), "colours, and no terminal");
+    });
+}
+
+#[test]
+fn what_is_lost_is_told() {
+    const ADDRESSES: u16 = 12_000;
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let received = || {
+            let ports = json(sandbox, &["show", "ports", "-j"]);
+            row(&ports, "ifname", "veth2")["stats64"]["rx"]["packets"].as_u64().unwrap()
+        };
+        let monitor = listening(sandbox);
+        let mut wire = Wire::open("/run/netns/net2", "vethpeer2");
+        let before = received();
+        for number in 0..ADDRESSES {
+            let [high, low] = number.to_be_bytes();
+            wire.send(&frame(BROADCAST, [2, 1, 0, 0, high, low]));
+            // In steps the ring has room for: no frame may be lost on the way in.
+            if number % 128 == 127 {
+                let sent = u64::from(number) + 1;
+                until("they are taken in", || (received() >= before + sent).then_some(()));
+            }
+        }
+        let counted = until("all are told or counted as lost", || {
+            let all = events(&monitor);
+            let learned = all
+                .iter()
+                .filter(|event| event["mac"].as_str().is_some_and(|mac| mac.starts_with("02:01:")));
+            let missed = all.iter().filter(|event| event["event"] == "missed");
+            let missed: u64 = missed.map(|event| event["count"].as_u64().unwrap()).sum();
+            let told = learned.count() as u64;
+            (told + missed >= u64::from(ADDRESSES)).then_some((told, missed))
+        });
+        assert!(counted.0 > 0, "{counted:?}");
+        // Not more are missed than there were, a few of other kinds apart.
+        assert!(counted.0 + counted.1 < u64::from(ADDRESSES) + 100, "{counted:?}");
+    });
+}
+
+#[test]
+fn it_ends_with_the_lab() {
+    rooted(|sandbox| {
+        let lab = lab(sandbox, &["run"]);
+        let monitor = listening(sandbox);
+        lab.signal(nix::sys::signal::Signal::SIGTERM);
+        lab.ended().ok();
+        let ended = monitor.ended().ok();
+        assert!(ended.err.contains("lab uswitch has ended"), "{}", ended.err);
+    });
+}
