@@ -47,7 +47,10 @@ enum Verb {
 
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
-    let cli = Cli::parse_from(words(std::env::args_os().collect()));
+    let cli = match Cli::try_parse_from(words(std::env::args_os().collect())) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     start_logging(cli.verbose);
     let outcome = match cli.verb {
         Verb::Run(args) => cmd::run::main(args),
@@ -85,6 +88,22 @@ fn words(mut words: Vec<OsString>) -> Vec<OsString> {
         words.insert(1, "extcap".into());
     }
     words
+}
+
+/// Says in one line what is wrong with the command line. Help and the version, which come this way
+/// too, are told as they are.
+fn refuse(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as Bare;
+    if !error.use_stderr() || error.kind() == Bare {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.to_string();
+    let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said = said.collect::<Vec<_>>().join(" ");
+    eprintln!("uswitch: {}; --help says more", said.trim_start_matches("error: "));
+    ExitCode::from(2)
 }
 
 fn start_logging(verbose: u8) {

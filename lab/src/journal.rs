@@ -109,7 +109,8 @@ impl Journal {
     /// # Errors
     /// When it cannot be written: then it must not be made.
     pub fn add(&mut self, identity: &Identity) -> io::Result<()> {
-        self.file.write_all(&line(&Line::Namespace(identity.clone()))?)?;
+        let written = self.file.write_all(&line(&Line::Namespace(identity.clone()))?);
+        written.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", self.path.display())))?;
         self.names.push(identity.clone());
         Ok(())
     }

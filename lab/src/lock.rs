@@ -17,6 +17,9 @@ use crate::ground::Ground;
 const FILE: &str = "lock";
 /// Tries, a millisecond apart, before the lock counts as held.
 const PATIENCE: u32 = 5;
+/// The same where the holder has been killed: it lets go once the kernel has taken down its
+/// threads and its packet rings.
+const DYING: u32 = 5_000;
 
 /// The lock, held. Dropping it removes the file, and the directories around it where they are
 /// empty.
@@ -32,7 +35,7 @@ impl Lock {
     /// # Errors
     /// [`Error::Held`] says who has it.
     pub fn take(ground: &Ground, name: &LabName) -> Result<Self> {
-        let mut patience = PATIENCE;
+        let mut tries = 0;
         loop {
             let path = ground.make(name)?.join(FILE);
             let what = || format!("locking {}", path.display());
@@ -46,8 +49,10 @@ impl Lock {
             let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => file,
                 // Whoever looks (`held_by`) has it for a moment too.
-                Err((_, Errno::EWOULDBLOCK)) if patience > 0 => {
-                    patience -= 1;
+                Err((_, Errno::EWOULDBLOCK))
+                    if tries < PATIENCE || (tries < DYING && is_dying(&path)) =>
+                {
+                    tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
@@ -105,4 +110,14 @@ pub fn held_by(ground: &Ground, name: &LabName) -> Option<i32> {
 fn holder(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned()).filter(|pid| !pid.is_empty())
+}
+
+/// Whether the holder has ended and only parts of it are still there.
+fn is_dying(lock: &Path) -> bool {
+    let Some(pid) = holder(lock) else { return false };
+    match std::fs::read_to_string(format!("/proc/{pid}/status")) {
+        Ok(status) => status.lines().any(|line| line.starts_with("State:") && line.contains('Z')),
+        // Gone since we tried.
+        Err(_) => true,
+    }
 }

@@ -87,3 +87,29 @@ fn killed_while_running_and_while_undoing() {
         }
     });
 }
+
+#[test]
+fn a_lab_in_the_background_is_killed() {
+    rooted(|sandbox| {
+        let before = sandbox.state();
+        for again in [&["down"][..], &["up"], &["run", "--check"]] {
+            sandbox.uswitch(&["up"]).ok();
+            let lock = std::fs::read_to_string("/run/uswitch/uswitch/lock").unwrap();
+            let pid = nix::unistd::Pid::from_raw(lock.trim().parse().unwrap());
+            nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+            let limit = std::time::Instant::now() + Duration::from_secs(10);
+            while alive(pid) {
+                assert!(std::time::Instant::now() < limit, "{pid} does not die");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            sandbox.uswitch(again).ok();
+            sandbox.uswitch(&["down"]).ok();
+            assert_eq!(sandbox.state(), before, "then {again:?}");
+        }
+    });
+}
+
+fn alive(pid: nix::unistd::Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains("zombie"))
+}

@@ -31,8 +31,15 @@ fn an_ordinary_user_has_no_privilege() {
 #[test]
 fn a_wrong_verb_is_a_usage_error() {
     rootless(|sandbox| {
-        let ended = sandbox.uswitch(&["frobnicate"]);
-        assert_eq!(ended.code, Some(2));
-        assert!(ended.err.contains("frobnicate"), "{}", ended.err);
+        for (args, word) in [
+            (&["frobnicate"][..], "frobnicate"),
+            (&["run", "--frobnicate"], "--frobnicate"),
+            (&["run", "-n"], "-n"),
+            (&["ping"], "DEST"),
+        ] {
+            let ended = sandbox.uswitch(args);
+            assert!(ended.complaint(2).contains(word), "{}", ended.err);
+        }
+        assert!(sandbox.uswitch(&["run", "--help"]).ok().out.contains("Usage: uswitch run"));
     });
 }

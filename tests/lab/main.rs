@@ -9,6 +9,8 @@
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
+//! | `links` | links that go down, come back or vanish under load |
+//! | `words` | what `run` says, and by which exit code it tells |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
@@ -32,6 +34,7 @@ mod door;
 mod faults;
 mod frames;
 mod harness;
+mod links;
 mod nat_attack;
 mod nat_clients;
 mod nat_oracle;
@@ -44,6 +47,7 @@ mod top;
 mod traffic;
 mod unit;
 mod uplink;
+mod words;
 
 /// What `run` says last, once the lab stands and its checks are through.
 const READY: &str = "Ctrl-C undoes all of it";
