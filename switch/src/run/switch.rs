@@ -280,7 +280,9 @@ impl Switch {
         // The group's number is the namespace's, so it is made from what is ours alone.
         let own = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
         let fanout = (self.workers.len() > 1).then_some(own);
-        let ring = RingConfig { slots: self.slots, fanout, ifindex: spec.ifindex };
+        // There others send too: their queueing is honoured.
+        let (slots, ifindex) = (self.slots, spec.ifindex);
+        let ring = RingConfig { slots, fanout, ifindex, queued: true };
         let open = |_| {
             let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(ring, filter));
             io.map(|io| Some(Box::new(io))).map_err(Error::Open)

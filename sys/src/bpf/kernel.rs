@@ -148,11 +148,20 @@ impl Program {
     /// # Errors
     /// EINVAL on a kernel without tcx (before 6.6, or without CONFIG_NET_XGRESS); ENODEV; EPERM.
     pub fn attach_ingress(&self, ifindex: u32) -> io::Result<Attached> {
+        self.attach(ifindex).map_err(|e| operation("attaching a BPF program", e))
+    }
+
+    /// Whether this kernel could attach it: one that can looks for the interface first.
+    #[must_use]
+    pub fn can_attach(&self) -> bool {
+        self.attach(0).is_err_and(|e| e.raw_os_error() == Some(libc::ENODEV))
+    }
+
+    fn attach(&self, ifindex: u32) -> io::Result<Attached> {
         let attributes = Attributes::new().descriptor(0, &self.0).word(4, ifindex);
         let mut attributes = attributes.word(8, TCX_INGRESS).word(12, FIRST);
         // SAFETY: no pointer among them.
-        let made = unsafe { bpf(LINK_CREATE, &mut attributes) };
-        made.map(Attached).map_err(|e| operation("attaching a BPF program", e))
+        unsafe { bpf(LINK_CREATE, &mut attributes) }.map(Attached)
     }
 }
 

@@ -36,6 +36,7 @@ fn a_program_lives_as_long_as_its_descriptor() {
                 return;
             }
             let program = program.expect("loading");
+            assert!(program.can_attach());
             loopback_up();
             let (a, b) = pair();
             let arrives = || {

@@ -47,7 +47,7 @@ impl PacketIo {
     pub fn filtered(config: RingConfig, filter: &[FilterOp]) -> io::Result<Self> {
         Ok(Self {
             ring: Ring::open(config, filter)?,
-            sender: Sender::open()?,
+            sender: Sender::open(config.queued)?,
             arena: Vec::with_capacity(ARENA),
             failures: Vec::with_capacity(FAILURES),
         })

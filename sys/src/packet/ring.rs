@@ -32,11 +32,14 @@ pub struct RingConfig {
     pub fanout: Option<u16>,
     /// The one interface to receive from; 0 for every interface of the namespace.
     pub ifindex: u32,
+    /// Sends through the interfaces' queueing disciplines, for those that others use too; past
+    /// them is faster.
+    pub queued: bool,
 }
 
 impl Default for RingConfig {
     fn default() -> Self {
-        Self { slots: 4096, fanout: None, ifindex: 0 }
+        Self { slots: 4096, fanout: None, ifindex: 0, queued: false }
     }
 }
 

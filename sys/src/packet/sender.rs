@@ -46,11 +46,13 @@ unsafe impl Send for Sender {}
 
 impl Sender {
     /// A sender to every interface of the calling thread's namespace.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn open(queued: bool) -> io::Result<Self> {
         let fd = socket::open()?;
         let packet = |name, what| socket::set(fd.as_fd(), libc::SOL_PACKET, name, 1i32, what);
         packet(libc::PACKET_VNET_HDR, "asking for virtio-net headers on the sender")?;
-        packet(libc::PACKET_QDISC_BYPASS, "bypassing the queueing discipline")?;
+        if !queued {
+            packet(libc::PACKET_QDISC_BYPASS, "bypassing the queueing discipline")?;
+        }
         let buffer = |name| {
             socket::set(fd.as_fd(), libc::SOL_SOCKET, name, SEND_BUFFER, "sizing the send buffer")
         };
