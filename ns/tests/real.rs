@@ -6,10 +6,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -148,6 +149,35 @@ fn addresses_and_default_routes_are_seen_and_their_changes_told() {
         let after = ns::route::look(one.as_fd()).unwrap();
         assert!(after.defaults.is_empty(), "a route goes with its link");
         assert_eq!(after.addresses, view.addresses, "an address does not");
+    });
+}
+
+#[test]
+fn a_table_drops_what_it_says_and_goes_with_its_owner() {
+    alone(|| {
+        let namespace = ns::Namespace::anonymous().unwrap();
+        let ends = |port: u16| {
+            sys::netns::inside(namespace.as_fd(), move || {
+                let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, ("127.0.0.1", port));
+                let to = UdpSocket::bind(to)?;
+                to.set_read_timeout(Some(Duration::from_millis(200)))?;
+                from.send_to(b"x", to.local_addr()?)?;
+                Ok(to.recv(&mut [0]).is_ok())
+            })
+            .unwrap()
+        };
+        ns::link::set_up(namespace.as_fd(), 1, true).unwrap();
+        assert!(ends(20_000));
+        let at = Ipv4Addr::LOCALHOST;
+        let install =
+            |name| ns::nft::drop_at_ingress(namespace.as_fd(), name, "lo", at, &(20_000..=20_099));
+        let table = install("ours").unwrap();
+        for (port, arrives) in [(19_999, true), (20_000, false), (20_099, false), (20_100, true)] {
+            assert_eq!(ends(port), arrives, "port {port}");
+        }
+        assert_eq!(install("ours").err().unwrap().kind(), io::ErrorKind::PermissionDenied, "owned");
+        drop(table);
+        assert!(ends(20_000));
     });
 }
 
