@@ -4,6 +4,7 @@ mod changes;
 mod crash;
 mod host;
 mod refused;
+mod table;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

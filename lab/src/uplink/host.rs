@@ -5,7 +5,6 @@
 //! value, or with the process; the reserved ports are the journal's to give back.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use switch::{Elsewhere, PortId, PortRole, PortSettings, PortSpec, Switch};
 
 use super::facts::{self, Facts};
 use super::occupied::{self, Claim};
-use super::silence::{self, Silence};
+use super::silence::{self, Means, Silence, Target};
 use super::{PortBlock, filter, reserve};
 use crate::config::{LabConfig, Uplink};
 use crate::error::{Doing, Error, Result};
@@ -88,7 +87,7 @@ impl Prepared {
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Host> {
         let Self { asked, block, facts, netns, claim } = self;
-        for change in changes(&facts, block) {
+        for change in changes(&facts, block, silence::means()) {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
@@ -102,12 +101,19 @@ impl Prepared {
 }
 
 /// What is changed on the host, a line each.
-fn changes(facts: &Facts, block: PortBlock) -> Vec<String> {
+fn changes(facts: &Facts, block: PortBlock, means: Means) -> Vec<String> {
     let (name, address) = (&facts.name, facts.address.address);
+    let means = means.as_str();
     vec![
-        format!("ports {block} are reserved (net.ipv4.ip_local_reserved_ports)"),
-        format!("TCP and UDP to {address}, ports {block}, by {name} are kept from its stack (tcx)"),
+        reserved(block),
+        format!(
+            "TCP and UDP to {address}, ports {block}, by {name} are kept from its stack ({means})"
+        ),
     ]
+}
+
+fn reserved(block: PortBlock) -> String {
+    format!("ports {block} are reserved (net.ipv4.ip_local_reserved_ports)")
 }
 
 /// The real uplink of a running lab.
@@ -125,7 +131,7 @@ pub(crate) struct Host {
 struct Live {
     facts: Facts,
     port: PortId,
-    _silence: Silence,
+    silence: Silence,
 }
 
 impl Host {
@@ -147,32 +153,22 @@ impl Host {
     /// What is changed on the host now.
     pub(crate) fn changes(&self) -> Vec<String> {
         match &self.live {
-            Some(live) => changes(&live.facts, self.block),
-            None => vec![format!(
-                "ports {} are reserved (net.ipv4.ip_local_reserved_ports)",
-                self.block
-            )],
+            Some(live) => changes(&live.facts, self.block, live.silence.means()),
+            None => vec![reserved(self.block)],
         }
     }
 
     /// The stack is silent before the ring hears, so that it never answers what the ring gets.
     fn attach(&self, switch: &Switch, facts: Facts) -> Result<Live> {
         let address = facts.address.address;
-        let silent = sys::netns::inside(self.netns.as_fd(), || {
-            silence::begin(facts.index, address, self.block)
-        });
-        let silence = silent.map_err(|error| Error::Uplink {
+        let (index, block) = (facts.index, self.block);
+        let target = Target { index, interface: &facts.name, address, block };
+        let silence = silence::begin(self.netns.as_fd(), target).map_err(|error| Error::Uplink {
             name: facts.name.clone(),
-            why: match error.kind() {
-                io::ErrorKind::InvalidInput => "this kernel has no tcx, by which its stack is \
-                     kept silent: Linux 6.6 or newer with CONFIG_NET_XGRESS has"
-                    .into(),
-                io::ErrorKind::PermissionDenied => format!(
-                    "its stack cannot be kept silent without CAP_BPF and CAP_NET_ADMIN on the \
-                     host: {error}"
-                ),
-                _ => format!("its stack cannot be kept silent: {error}"),
-            },
+            why: format!(
+                "its stack cannot be kept silent: that takes tcx (Linux 6.6, CAP_BPF) or nftables \
+                 with owners (Linux 5.12, CAP_NET_ADMIN): {error}"
+            ),
         })?;
         let filter = filter::program(address, self.block).into();
         let port = switch.add_port(PortSpec {
@@ -186,7 +182,7 @@ impl Host {
         if !facts.carrier {
             switch.set_link(port, false)?;
         }
-        Ok(Live { facts, port, _silence: silence })
+        Ok(Live { facts, port, silence })
     }
 
     /// Lets go of the interface. The ring goes before the silence does.

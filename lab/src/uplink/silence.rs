@@ -1,5 +1,5 @@
-//! What the host's stack must not see: a BPF program at the interface's ingress, behind the packet
-//! sockets and before everything else, that drops TCP and UDP to one address and one block of its
+//! What the host's stack must not see: a BPF program at the interface's ingress (or an nftables
+//! table, see [`Means`]), behind the packet sockets and before everything else, that drops TCP and UDP to one address and one block of its
 //! ports. All else goes on to whatever other programs there are.
 //!
 //! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
@@ -8,13 +8,17 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 
+use ns::nft::{self, Table};
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Attached, LruMap, Op, Program};
 use wire::{ethertype, ipv4::protocol};
 
 use super::PortBlock;
 
+const PROGRAM: &str = "uplink_silence";
+const MAP: &str = "uplink_datagram";
 /// Datagrams whose later fragments are known.
 const DATAGRAMS: u32 = 1024;
 /// Lifetime of such knowledge, in units of 2^30 nanoseconds.
@@ -200,18 +204,79 @@ fn program(address: Ipv4Addr, block: PortBlock, datagrams: &LruMap) -> Vec<Op> {
     p.finish()
 }
 
-/// The drop, as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Silence {
-    _attached: Attached,
+/// How the stack is kept silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// A BPF program.
+    Program,
+    /// An nftables table, where the kernel has no tcx or lets us load no program. It spares the
+    /// stack no later fragments, which die there in silence.
+    Table,
 }
 
-/// Silences the host's stack on an interface of the calling thread's namespace.
+impl Means {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Program => "tcx",
+            Self::Table => "an nftables table",
+        }
+    }
+}
+
+/// The drop, as long as this lives.
+pub(crate) enum Silence {
+    Program(#[expect(dead_code, reason = "held, not read")] Attached),
+    Table(#[expect(dead_code, reason = "held, not read")] Table),
+}
+
+impl Silence {
+    /// How it does it.
+    pub(crate) fn means(&self) -> Means {
+        match self {
+            Self::Program(_) => Means::Program,
+            Self::Table(_) => Means::Table,
+        }
+    }
+}
+
+/// What is silenced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) index: u32,
+    pub(crate) interface: &'a str,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) block: PortBlock,
+}
+
+/// By what means the stack of this kernel can be kept silent: found out by loading the program.
+pub(crate) fn means() -> Means {
+    let Ok(datagrams) = LruMap::new(MAP, 8, 8, DATAGRAMS) else { return Means::Table };
+    let block = PortBlock::default();
+    match Program::load(PROGRAM, &program(Ipv4Addr::LOCALHOST, block, &datagrams)) {
+        Ok(loaded) if loaded.can_attach() => Means::Program,
+        _ => Means::Table,
+    }
+}
+
+/// Silences the stack of a namespace.
 ///
 /// # Errors
-/// What the kernel says; EINVAL where it has no tcx.
-pub(crate) fn begin(index: u32, address: Ipv4Addr, block: PortBlock) -> io::Result<Silence> {
-    let datagrams = LruMap::new("uplink_datagram", 8, 8, DATAGRAMS)?;
-    let program = Program::load("uplink_silence", &program(address, block, &datagrams))?;
-    Ok(Silence { _attached: program.attach_ingress(index)? })
+/// What the kernel says to both means, where neither is to be had.
+pub(crate) fn begin(netns: BorrowedFd<'_>, target: Target<'_>) -> io::Result<Silence> {
+    let Target { index, interface, address, block } = target;
+    let by_program = || {
+        let datagrams = LruMap::new(MAP, 8, 8, DATAGRAMS)?;
+        let program = Program::load(PROGRAM, &program(address, block, &datagrams))?;
+        sys::netns::inside(netns, || program.attach_ingress(index))
+    };
+    let refused = match by_program() {
+        Ok(attached) => return Ok(Silence::Program(attached)),
+        Err(refused) => refused,
+    };
+    let name = format!("uswitch-{}-{index}-{address}-{block}", std::process::id());
+    match nft::drop_at_ingress(netns, &name, interface, address, &block.range()) {
+        Ok(table) => Ok(Silence::Table(table)),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{refused}; {error}"))),
+    }
 }
