@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use pnet::packet::icmp::echo_request::MutableEchoRequestPacket;
+use pnet::packet::icmp::{IcmpCode, IcmpTypes};
 use wire::icmp::{self, Icmp};
 use wire::ipv4::{Ipv4, protocol};
 
@@ -55,17 +57,20 @@ pub struct Complaint {
 #[must_use]
 pub fn request(ident: u16, seq: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
-    bytes[0] = icmp::ECHO_REQUEST;
-    bytes[4..6].copy_from_slice(&ident.to_be_bytes());
     bytes.extend_from_slice(payload);
+    if let Some(mut echo) = MutableEchoRequestPacket::new(&mut bytes) {
+        echo.set_icmp_type(IcmpTypes::EchoRequest);
+        echo.set_icmp_code(IcmpCode::new(0));
+        echo.set_identifier(ident);
+    }
     number(&mut bytes, seq);
     bytes
 }
 
 /// Gives an echo request another sequence number, and the checksum that belongs to it.
 pub fn number(request: &mut [u8], seq: u16) {
-    if let Some(place) = request.get_mut(6..8) {
-        place.copy_from_slice(&seq.to_be_bytes());
+    if let Some(mut echo) = MutableEchoRequestPacket::new(request) {
+        echo.set_sequence_number(seq);
     }
     icmp::fill_checksum(request);
 }
