@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rig::frames::{mac, number, plain};
 use rig::{dropped, eventually, ip, on_a_rig, sent, settled};
-use uswitch_switch::{Config, DropReason, PortId, PortRole, PortSpec, Switch};
+use uswitch_switch::{Config, DropReason, Event, FdbConfig, PortId, PortRole, PortSpec, Switch};
 use wire::{MacAddr, VnetHeader};
 
 const SILENCE: Duration = Duration::from_millis(200);
@@ -300,5 +300,27 @@ fn frames_of_an_interface_that_is_no_port_are_strays() {
         rig.nodes[1].send(&plain(2, mac(1), 0, 60));
         let counters = settled(&switch, 2);
         assert_eq!(dropped(&counters, DropReason::NoStation), 1);
+    });
+}
+
+#[test]
+fn aged_addresses_are_forgotten_and_told() {
+    on_a_rig(2, |rig| {
+        let fdb = FdbConfig { ageing: Duration::from_secs(1), ..FdbConfig::default() };
+        let switch = rig.switch(Config { fdb, ..Config::default() }, None);
+        let events = switch.events();
+        rig.nodes[0].send(&plain(1, mac(9), 0, 60));
+        let (mut learned, mut aged) = (0, 0);
+        eventually("what was learned ages", || {
+            for event in events.try_iter() {
+                match event {
+                    Event::Learned { .. } => learned += 1,
+                    Event::Aged(count) => aged += count,
+                    _ => {}
+                }
+            }
+            learned > 0 && learned == aged
+        });
+        assert_eq!(switch.table().len(), 0);
     });
 }

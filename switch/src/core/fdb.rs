@@ -197,6 +197,12 @@ impl Fdb {
         self.clear_where(|value| self.aged(value, now))
     }
 
+    /// After how long an entry not seen is forgotten.
+    #[must_use]
+    pub fn ageing(&self) -> Duration {
+        self.config.ageing
+    }
+
     /// Entries held, aged ones included until they are expired.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -28,8 +28,8 @@ use crate::tap::Tap;
 const BATCH: usize = 64;
 /// A group frame up to this size is shown to the station, as a copy.
 const SCRATCH: usize = 2048;
-/// How often a worker with nothing to do forgets aged addresses.
-const EXPIRY: Duration = Duration::from_secs(30);
+/// How often a worker with nothing to do forgets aged addresses, at most and at least.
+const EXPIRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// How often a busy worker reads the kernel's count of drops; a sleepy one reads it as it dozes off.
 const COUNTING: Duration = Duration::from_millis(100);
 /// A station that was given a frame is asked for its next wish this soon.
@@ -211,7 +211,8 @@ impl Worker {
             if aged > 0 && self.events.try_send(Event::Aged(aged)).is_err() {
                 self.cells.events_lost.add(1);
             }
-            self.next_expiry = now + EXPIRY;
+            let [often, seldom] = EXPIRY;
+            self.next_expiry = now + self.bridge.fdb().ageing().clamp(often, seldom);
         }
         if self.next_count <= now {
             self.count_rings();
