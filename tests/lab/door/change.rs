@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{PATIENCE, json, lab, row};
+use super::{PATIENCE, json, lab, row, until};
 use crate::support::{As, Process, Sandbox, in_netns, rooted, rootless};
 
 #[test]
@@ -204,5 +204,31 @@ fn flushed_tables_are_empty_and_fill_again() {
         assert_eq!(row(&fdb, "mac", "02:00:0a:64:00:0a")["ifname"], "veth1");
         let ended = sandbox.uswitch(&["fdb", "flush", "veth9"]);
         assert!(ended.complaint(1).contains("it has veth1, veth2, vethinet"), "{}", ended.err);
+    });
+}
+
+#[test]
+fn a_long_list_of_sessions_is_whole() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let inside =
+            in_netns("/run/netns/net1", || UdpSocket::bind(("10.100.0.10", 5000)).unwrap());
+        // More than two pages; a frame that found the ring full is sent again.
+        let sessions = until("all sessions", || {
+            for port in 1..=2500u16 {
+                // What an ICMP error left behind is not this datagram's fault.
+                let _ = inside.send_to(b"x", ("8.8.8.8", port));
+                if port % 64 == 0 {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            let nat = json(sandbox, &["show", "nat", "-j"]);
+            let of_us = |row: &&serde_json::Value| row["inside"] == "10.100.0.10:5000";
+            let rows: Vec<_> = nat.as_array().unwrap().iter().filter(of_us).cloned().collect();
+            (rows.len() >= 2500).then_some(rows)
+        });
+        let remotes: std::collections::BTreeSet<_> =
+            sessions.iter().map(|row| row["remote"].to_string()).collect();
+        assert_eq!((sessions.len(), remotes.len()), (2500, 2500), "one is there twice");
     });
 }
