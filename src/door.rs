@@ -19,15 +19,23 @@ pub(crate) struct Which {
     pub(crate) name: LabName,
 }
 
+/// A client of a running lab.
+///
+/// # Errors
+/// When it does not run; the line says which do.
+pub(crate) fn client(name: &LabName) -> anyhow::Result<Client> {
+    let ground = Ground::find();
+    join::running(&ground, name)?;
+    Ok(Client::new(&ground.socket(name))?)
+}
+
 impl Which {
     /// A client of the lab.
     ///
     /// # Errors
     /// When it does not run; the line says which do.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let ground = Ground::find();
-        join::running(&ground, &self.name)?;
-        Ok(Client::new(&ground.socket(&self.name))?)
+        client(&self.name)
     }
 
     /// What `asked` came to. A lab whose door is shut while its lock is held is on its way up or

@@ -1,5 +1,5 @@
-//! What `capture`, `trace`, `explain` and `extcap` share: the way to the lab, which words are ports
-//! and which a filter, an orderly end on Ctrl-C, a walk as text.
+//! What `capture`, `trace`, `explain` and `extcap` share: which words are ports and which a filter,
+//! an orderly end on Ctrl-C, a walk as text.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -9,17 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use control::api::{Spent, Walk};
 use control::{Client, ClientError};
-use lab::{Ground, LabName, join};
+use lab::LabName;
 
+use crate::door::client;
 use crate::say;
 use crate::signals::Signals;
-
-/// A client of a running lab.
-pub(crate) fn client(name: &LabName) -> anyhow::Result<Client> {
-    let ground = Ground::find();
-    join::running(&ground, name)?;
-    Ok(Client::new(&ground.socket(name))?)
-}
 
 /// The words that name ports or nodes, and the filter that the others are.
 pub(crate) fn split(client: &Client, words: &[String]) -> anyhow::Result<(Vec<String>, String)> {

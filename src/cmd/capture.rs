@@ -16,6 +16,7 @@ use observe::pcapng::{Block, Direction, Reader, Stored};
 use serde_json::json;
 use wire::Summary;
 
+use crate::door;
 use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
@@ -63,7 +64,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 
 fn capture(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
-    let client = look::client(&args.name)?;
+    let client = door::client(&args.name)?;
     let (ports, filter) = look::split(&client, &args.words)?;
     let Args { count, snaplen, segment, .. } = args;
     let ask = CaptureAsk { ports, filter, snaplen, segment, count };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use control::api::{ExplainAsk, Protocol};
 use lab::LabName;
 
+use crate::door;
 use crate::look;
 use crate::say;
 
@@ -61,7 +62,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(args: Args) -> anyhow::Result<ExitCode> {
-    let client = look::client(&args.name)?;
+    let client = door::client(&args.name)?;
     let Destination { host: to, port, protocol } = args.to;
     let walk = client.explain(&ExplainAsk { from: args.node, to, port, protocol })?;
     if args.json {

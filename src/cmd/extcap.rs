@@ -13,7 +13,7 @@ use control::api::CaptureAsk;
 use lab::{Ground, LabName, join};
 
 use super::capture::{Output, record};
-use crate::look;
+use crate::door;
 use crate::say;
 use crate::signals::{self, Signals};
 
@@ -95,7 +95,7 @@ fn capture(args: &Args) -> anyhow::Result<ExitCode> {
     let interface = args.extcap_interface.as_deref().context("--extcap-interface is missing")?;
     let name = interface.strip_prefix(PREFIX).unwrap_or(interface).parse::<LabName>()?;
     let fifo = args.fifo.as_ref().context("--fifo is missing")?;
-    let client = look::client(&name)?;
+    let client = door::client(&name)?;
     let ask = CaptureAsk {
         ports: args.ports.split_whitespace().map(Into::into).collect(),
         filter: args.extcap_capture_filter.clone().unwrap_or_default(),

@@ -6,6 +6,7 @@ use anyhow::bail;
 use control::api::{TraceAsk, TraceLine};
 use lab::LabName;
 
+use crate::door;
 use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
@@ -37,7 +38,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 
 fn follow(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
-    let client = look::client(&args.name)?;
+    let client = door::client(&args.name)?;
     let (ports, filter) = look::split(&client, &args.words)?;
     let lines = client.trace(&TraceAsk { ports, filter, count: args.count })?;
     look::end_on(signals, args.name.clone(), lines.id())?;
