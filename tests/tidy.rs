@@ -145,6 +145,36 @@ fn no_program_configures_the_network() {
     });
 }
 
+/// Every invariant names files and tests that hold it; they have to be there, and to be built.
+#[test]
+fn what_holds_an_invariant_is_there() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("## Invariants").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let black_box = std::fs::read_to_string(root().join("tests/lab/main.rs")).unwrap();
+    let mut wrong = Vec::new();
+    let mut named = 0;
+    for row in rows {
+        let held_by = row.trim_end_matches(['|', ' ']).rsplit(" | ").next().unwrap();
+        for name in held_by.split('`').skip(1).step_by(2) {
+            named += 1;
+            let (file, test) = name.split_once("::").unwrap_or((name, ""));
+            let path = root().join(file);
+            let found = match std::fs::read_to_string(&path) {
+                Ok(code) => test.is_empty() || code.contains(&format!("fn {test}()")),
+                Err(_) => path.is_dir() && test.is_empty(),
+            };
+            let module = file.strip_prefix("tests/lab/").and_then(|file| file.strip_suffix(".rs"));
+            let built = module.is_none_or(|name| black_box.contains(&format!("mod {name};")));
+            if !found || !built {
+                wrong.push(format!("{name}: not found, or not built"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "ARCHITECTURE.md, invariants:\n{}", wrong.join("\n"));
+    assert!(named > 8, "only {named} names found: has the table moved?");
+}
+
 #[test]
 fn the_arrows_point_inward() {
     let output = Command::new(env!("CARGO"))

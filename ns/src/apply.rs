@@ -21,6 +21,9 @@ use crate::namespace::{Identity, Namespace};
 use crate::netlink::{Netlink, errno};
 use crate::plan::{NsId, Plan, Room, Step};
 
+#[cfg(test)]
+mod tests;
+
 /// From one look at links that do not run yet to the next, and how many looks: ten seconds.
 const NAP: Duration = Duration::from_millis(1);
 const NAPS: u32 = 10_000;
@@ -80,6 +83,11 @@ enum Held {
     No,
     Made(Namespace),
     Borrowed(OwnedFd),
+}
+
+/// Whether the kernel refused `step` because it knows no such kind of link.
+fn is_no_veth(step: &Step, error: &io::Error) -> bool {
+    matches!(step, Step::Veth { .. }) && errno(error) == Some(nix::libc::EOPNOTSUPP)
 }
 
 struct Apply<'a> {
@@ -203,9 +211,7 @@ impl<'a> Apply<'a> {
         let mut netlink = Netlink::open().doing(|| format!("opening netlink in {home}"))?;
         netlink.run(&requests).map_err(|refused| {
             let step = places.get(refused.place).and_then(|place| self.plan.steps().get(*place));
-            if matches!(step, Some(Step::Veth { .. }))
-                && errno(&refused.error) == Some(nix::libc::EOPNOTSUPP)
-            {
+            if step.is_some_and(|step| is_no_veth(step, &refused.error)) {
                 return Error::NoVeth;
             }
             let what = step.map_or_else(|| format!("configuring {home}"), |s| self.describe(s));

@@ -48,6 +48,16 @@ impl Request {
     }
 }
 
+/// A link of a kind that no kernel has: how one without veth devices answers.
+#[cfg(test)]
+pub(crate) fn of_no_kind() -> Request {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName("none".into()));
+    let kind = LinkInfo::Kind(InfoKind::Other("nosuchkind".into()));
+    link.attributes.push(LinkAttribute::LinkInfo(vec![kind]));
+    Request::create(RouteNetlinkMessage::NewLink(link))
+}
+
 /// A veth pair: `a` in the namespace of the socket, `b` in the namespace `b_ns`.
 pub(crate) fn veth(a: &End, b: &End, b_ns: RawFd, mtu: u32) -> Request {
     let mut peer = end(b, mtu);

@@ -1,5 +1,6 @@
 //! Frames the switch has to carry without understanding them, and frames no kernel would send.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,6 +101,17 @@ fn malformed(src: [u8; 6], gateway: [u8; 6]) -> Vec<Vec<u8>> {
     frames
 }
 
+/// What the running lab has dropped, by reason.
+fn drops(sandbox: &Sandbox) -> BTreeMap<String, u64> {
+    let text = sandbox.uswitch(&["metrics"]).ok().out;
+    let lines = text.lines().filter(|line| line.contains("drop") && line.contains("reason="));
+    let number = |line: &str| {
+        let (name, count) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), count.parse().unwrap())
+    };
+    lines.map(number).collect()
+}
+
 #[test]
 fn malformed_frames_are_counted_and_traffic_goes_on() {
     rooted(|sandbox| {
@@ -108,6 +120,7 @@ fn malformed_frames_are_counted_and_traffic_goes_on() {
         let gateway = neighbours.split("lladdr ").nth(1).unwrap().split(' ').next().unwrap();
         let gateway: Vec<u8> =
             gateway.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let before = drops(sandbox);
         let mut wire = Wire::open(netns("net1"), "vethpeer1");
         let frames = malformed(wire.mac, gateway.try_into().unwrap());
         for _ in 0..20 {
@@ -122,6 +135,21 @@ fn malformed_frames_are_counted_and_traffic_goes_on() {
             );
         }
         stream("10.100.0.20:7600");
+        let after = drops(sandbox);
+        let counted = |name: &str| {
+            let of = |drops: &BTreeMap<String, u64>| drops.get(name).copied().unwrap_or(0);
+            of(&after) - of(&before)
+        };
+        // Twenty of each that the switch refuses; what the gateway refuses is more mixed.
+        for (reason, frames) in [("zero-source", 80), ("group-source", 40), ("link-local", 20)] {
+            let name = format!("uswitch_switch_dropped_frames_total{{reason=\"{reason}\"}}");
+            assert_eq!(counted(&name), frames, "{name} in {after:#?}");
+        }
+        for reason in ["bad-header", "bad-checksum", "bad-arp", "not-ipv4", "tagged", "not-for-me"]
+        {
+            let name = format!("uswitch_gateway_dropped_frames_total{{reason=\"{reason}\"}}");
+            assert!(counted(&name) >= 20, "{name} in {after:#?}");
+        }
         assert!(run.running());
     });
 }
