@@ -52,6 +52,12 @@ impl Prepared {
             return Err(refuse(format!("{name} is down: set it up, `ip link set {name} up`")));
         }
         let claim = occupied::claim(block, config.name.as_str())?.map_err(refuse)?;
+        if let Some(dead) = reserve::left_by(ground, block, &config.name)? {
+            return Err(refuse(format!(
+                "lab {dead} was killed and has ports of the block {block} still: undo it first, \
+                 `uswitch down --name {dead}`"
+            )));
+        }
         if let Some(why) = occupied::socket(facts.address.address, block)? {
             return Err(refuse(why));
         }

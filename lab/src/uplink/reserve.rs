@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::PortBlock;
 use super::ports::Ports;
+use crate::config::LabName;
+use crate::error::{Doing, Result};
+use crate::ground::Ground;
+use crate::{journal, lock};
 
 const FILE: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 /// More than the longest list: 32,768 single ports. The kernel tells it in one read or not whole.
@@ -36,6 +40,26 @@ pub(super) fn plan(block: PortBlock) -> io::Result<Reserved> {
 /// Reserves what was planned.
 pub(super) fn add(reserved: &Reserved) -> io::Result<()> {
     change(reserved, |now, ours| now.with(ours))
+}
+
+/// Another lab that was killed with a part of `block` still reserved for it. Taking those ports now
+/// would leave it open whose they are to give back.
+pub(super) fn left_by(ground: &Ground, block: PortBlock, own: &LabName) -> Result<Option<LabName>> {
+    let netns = netns().doing(|| "looking at the network namespace".into())?;
+    let wanted = Ports::of(block.range());
+    let folders = std::fs::read_dir(ground.base()).into_iter().flatten().flatten();
+    let names = folders.filter_map(|entry| entry.file_name().to_str()?.parse::<LabName>().ok());
+    for name in names.filter(|name| name != own && lock::held_by(ground, name).is_none()) {
+        let Some(record) = journal::read(&ground.lab(&name))? else { continue };
+        let overlaps = |r: &Reserved| {
+            let ports = r.ports.parse::<Ports>();
+            r.netns == netns && ports.is_ok_and(|ports| wanted.without(&ports) != wanted)
+        };
+        if record.header.is_of_this_boot() && record.reserved.iter().any(overlaps) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives back what was reserved; false where that is another namespace's, and stays.

@@ -107,3 +107,23 @@ fn killed_at_any_moment() {
         the_block_is_the_host_s();
     });
 }
+
+#[test]
+fn ports_of_a_killed_lab_are_its_own_to_give_back() {
+    on_a_host(|sandbox| {
+        let first = lab(sandbox, &["run", "--uplink", "auto", "--name", "first"]);
+        first.signal(Signal::SIGKILL);
+        first.ended();
+        let second = ["run", "--check", "--uplink", "auto", "--name", "second"];
+        let ended = sandbox.uswitch(&second);
+        let line = ended.complaint(1);
+        assert!(line.contains("lab first") && line.contains("down --name first"), "{line}");
+        let elsewhere = ["--uplink-ports", "40000-40999"];
+        sandbox.uswitch(&[&second[..], &elsewhere].concat()).ok();
+        assert_eq!(reserved(), "20000-29999");
+        sandbox.uswitch(&["down", "--name", "first"]).ok();
+        assert_eq!(reserved(), "");
+        sandbox.uswitch(&second).ok();
+        assert_eq!(reserved(), "");
+    });
+}
