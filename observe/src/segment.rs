@@ -161,7 +161,11 @@ fn ethertype(frame: &[u8]) -> Option<(u16, usize)> {
 fn end_of_packet(frame: &[u8]) -> Option<usize> {
     let (kind, net) = ethertype(frame)?;
     let length = match kind {
-        IPV4 => usize::from(checked16(frame, net + 2)?),
+        IPV4 => match usize::from(checked16(frame, net + 2)?) {
+            // BIG TCP: longer than the field can say, and as long as its bytes.
+            0 if frame.len() - net > usize::from(u16::MAX) => frame.len() - net,
+            length => length,
+        },
         IPV6 => IPV6_HEADER + usize::from(checked16(frame, net + 4)?),
         _ => return None,
     };

@@ -250,7 +250,7 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
         let ends = (Path::new("/run/netns/net1"), Path::new("/run/netns/net2"));
         let largest = |args: &[&str], port: u16| {
             let filter = format!("tcp and src host net1 and greater 1000 and port {port}");
-            let (ours, file) = capture(sandbox, &[args, &["-c", "50", "net1", &filter]].concat());
+            let (ours, file) = capture(sandbox, &[args, &["-c", "10", "net1", &filter]].concat());
             let at = format!("10.100.0.20:{port}").parse().unwrap();
             both_ways(ends, at, 4 << 20);
             ours.ended().ok();

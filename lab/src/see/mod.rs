@@ -6,7 +6,7 @@
 //!   explain: the same facts by asking the same decisions ─► walk ─► the same steps
 //! ```
 //!
-//! At most [`WATCHERS`] at once, each with about 12 MiB of buffers. Without one there is no tap, and
+//! At most [`WATCHERS`] at once, each with at most 28 MiB of buffers. Without one there is no tap, and
 //! the data path does nothing for this folder.
 
 mod capture;

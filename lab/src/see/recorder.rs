@@ -18,9 +18,9 @@ use wire::{VlanTag, VnetHeader};
 /// Buffers for frames of ordinary size, and the bytes each holds: as they came and as they left.
 const SMALL: usize = 1024;
 const SMALL_BYTES: usize = 2 * 1600;
-/// Buffers for frames up to the ring slot's size.
+/// Buffers for frames as long as a link of a lab allows (BIG TCP); what is longer is clipped.
 const LARGE: usize = 64;
-const LARGE_BYTES: usize = 2 * 70_000;
+const LARGE_BYTES: usize = 2 * 200_000;
 /// Ports of a flood that fit without taking memory.
 const EGRESS: usize = 64;
 
@@ -179,7 +179,7 @@ impl Watcher {
         if wanted == (false, false) {
             return;
         }
-        let snap = self.wish.snap;
+        let snap = self.wish.snap.min(LARGE_BYTES / 2);
         let before = &record.before[..record.before.len().min(snap)];
         let after = record.after.map(|after| &after[..after.len().min(snap)]);
         let size = before.len() + after.map_or(0, <[u8]>::len);

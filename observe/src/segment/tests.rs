@@ -156,3 +156,16 @@ proptest! {
         prop_assert!(segment(vnet, &bytes, |_| ()) >= 1);
     }
 }
+
+#[test]
+fn a_packet_longer_than_its_length_can_say_is_cut_too() {
+    let (vnet, mut frame) = gso(false, TCP, 0x10, &[1; 1000], 1000);
+    frame[16..18].copy_from_slice(&[0, 0]);
+    frame.extend([1; 99_000]);
+    let packets = cut(vnet, &frame);
+    assert_eq!(packets.len(), 100);
+    for packet in &packets {
+        assert_eq!(usize::from(Ipv4::parse(&packet[14..]).unwrap().total_len()), 20 + 32 + 1000);
+        assert!(sum_is_right(packet, false, TCP));
+    }
+}
