@@ -169,8 +169,8 @@ impl Steps<'_> {
 
     fn hit(&mut self, dst: MacAddr, to: PortId, target: Option<FdbEntry>) {
         let set = target.is_some_and(|entry| entry.kind != EntryKind::Learned);
-        let how = if set { "set by hand" } else { "learned" };
-        self.add("table", "hit", format!("{dst} is at {} ({how})", self.names.whole(to)));
+        let how = if set { ", set by hand" } else { "" };
+        self.add("table", "hit", format!("{dst} is at {}{how}", self.names.whole(to)));
         if let Some(last) = self.list.last_mut().filter(|_| !set) {
             last.age = target.map(|entry| entry.idle.as_secs());
         }
