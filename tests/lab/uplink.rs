@@ -7,7 +7,7 @@ mod refused;
 mod table;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -237,6 +237,25 @@ fn it_says_what_it_changes_before_it_does() {
         for word in ["ip_local_reserved_ports", "tcx", "eth0", "192.0.2.1"] {
             assert!(text.contains(word), "no {word} in {text}");
         }
+        end(run);
+    });
+}
+
+#[test]
+fn ports_are_published_inside_the_block_alone() {
+    on_a_host(|sandbox| {
+        let outside = ["run", "--check", "--uplink", "auto", "-p", "8080:net1:80"];
+        let ended = sandbox.uswitch(&outside);
+        let line = ended.complaint(1);
+        assert!(line.contains("8080") && line.contains("20000 to 29999"), "{line}");
+        assert_eq!(host::reserved(), "", "undone");
+        let run = lab(sandbox, &["run", "--uplink", "auto", "-p", "20080:net1:80"]);
+        let listener = in_netns(netns("net1"), || TcpListener::bind("0.0.0.0:80").unwrap());
+        let caller = in_netns(netns("server"), || {
+            TcpStream::connect_timeout(&address("192.0.2.2:20080"), PATIENCE).unwrap()
+        });
+        let (_held, seen) = listener.accept().unwrap();
+        assert_eq!(seen, caller.local_addr().unwrap(), "the source is kept");
         end(run);
     });
 }

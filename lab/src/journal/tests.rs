@@ -80,3 +80,18 @@ fn a_journal_of_another_boot_is_told_apart() {
 fn no_journal_is_no_error() {
     assert_eq!(read(Path::new("/nowhere/at/all")).unwrap(), None);
 }
+
+#[test]
+fn reserved_ports_outlast_a_name_that_is_struck_out() {
+    let folder = std::env::temp_dir().join(format!("uswitch-reserved-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut journal = Journal::begin(&folder, header()).unwrap();
+    let reserved = Reserved { netns: 7, ports: "20000-20499,20501-29999".into() };
+    journal.add(&identity(1)).unwrap();
+    journal.reserve(reserved.clone()).unwrap();
+    assert_eq!(read(&folder).unwrap().unwrap().reserved, [reserved.clone()]);
+    journal.strike("net1").unwrap();
+    let record = read(&folder).unwrap().unwrap();
+    assert_eq!((record.names.len(), record.reserved), (0, vec![reserved]));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
