@@ -267,3 +267,25 @@ fn two_hosts_of_the_lan_meet_by_their_outside_endpoints() {
         assert_eq!(heard, [doors[1], doors[0]]);
     });
 }
+
+#[test]
+fn a_published_port_leads_in_for_everybody() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-p", "7606:net1:80"]);
+        let listener = in_netns(netns("net1"), || TcpListener::bind("0.0.0.0:80").unwrap());
+        let door: SocketAddr = "203.0.113.2:7606".parse().unwrap();
+        // From outside with the source kept; from inside by the outside address, as outside.
+        for (from, source) in [("inet", "203.0.113.1"), ("net2", "203.0.113.2")] {
+            let patience = Duration::from_secs(20);
+            let stream = in_netns(netns(from), || TcpStream::connect_timeout(&door, patience));
+            let mut stream = stream.unwrap_or_else(|error| panic!("from {from}: {error}"));
+            let (mut inside, peer) = listener.accept().unwrap();
+            assert_eq!(peer.ip().to_string(), source, "from {from}");
+            stream.write_all(b"hello").unwrap();
+            let mut heard = [0; 5];
+            inside.set_read_timeout(Some(patience)).unwrap();
+            inside.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, b"hello", "from {from}");
+        }
+    });
+}
