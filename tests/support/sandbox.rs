@@ -114,6 +114,13 @@ fn user_namespaces() -> bool {
     probe.is_ok_and(|output| output.status.success())
 }
 
+/// The binary under test: the one built beside the tests, or USWITCH_TEST_BINARY where both were
+/// copied to a place that an ordinary user can read.
+fn built() -> PathBuf {
+    let named = std::env::var_os("USWITCH_TEST_BINARY").map(PathBuf::from);
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_uswitch").into())
+}
+
 /// Runs `body` on a thread of its own, whose namespaces end with it.
 fn apart(body: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
@@ -138,8 +145,7 @@ impl Sandbox {
         // The ordinary user may not be able to walk to the build folder: the binary comes to it.
         let binary = dir.join("uswitch");
         std::fs::write(&binary, "").unwrap();
-        let built = Some(env!("CARGO_BIN_EXE_uswitch"));
-        mount(built, &binary, none, MsFlags::MS_BIND, none).unwrap();
+        mount(Some(&built()), &binary, none, MsFlags::MS_BIND, none).unwrap();
         for folder in ["user", "tmp"] {
             let folder = dir.join(folder);
             std::fs::create_dir(&folder).unwrap();
@@ -172,7 +178,7 @@ impl Sandbox {
     /// `uswitch ARGS` ready to start, for the one this sandbox is for.
     pub(crate) fn uswitch_command(&self, args: &[&str]) -> Command {
         let here = self.dir.join("uswitch");
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_uswitch"));
+        let built = built();
         let mut command = self.command(self.whom, if here.exists() { &here } else { &built });
         command.args(args);
         command
