@@ -7,6 +7,7 @@
 //! | `exec` | exit codes, signals, /sys, resolv.conf, as root and as an ordinary user |
 //! | `monitor` | each event after its cause; what is lost is told |
 //! | `hostile` | clients that do not behave, while frames flow; who may open the door |
+//! | `words` | completions and the manual |
 //! | `metrics` | the text by a strict reader, its figures beside those of `show` |
 
 mod change;
@@ -15,6 +16,7 @@ mod hostile;
 mod metrics;
 mod monitor;
 mod show;
+mod words;
 
 use std::time::{Duration, Instant};
 
