@@ -11,19 +11,21 @@ use wire::Timestamp;
 
 /// Even intervals seen before one is predicted.
 const PROOF: u32 = 3;
-/// How much two intervals may differ and be called even.
-const EVEN: Duration = Duration::from_micros(150);
+/// How much an interval may differ from the usual one and be called even: timers of an ordinary
+/// process are late by 50 us, and waking adds to it.
+const EVEN: Duration = Duration::from_micros(400);
 /// Shorter intervals are not waited for: awake for each, a worker would be awake too much.
-const SHORTEST: Duration = Duration::from_millis(4);
+const SHORTEST: Duration = Duration::from_millis(5);
 /// Longer ones are not: they say little about the next.
 const LONGEST: Duration = Duration::from_millis(50);
 /// Awake so long before a frame is due, and so long after.
-const EARLY: Duration = Duration::from_micros(120);
+const EARLY: Duration = Duration::from_micros(200);
 
 /// What is known of the intervals between a worker's wakings.
 #[derive(Default)]
 pub(super) struct Rhythm {
     last: Timestamp,
+    /// The usual interval: the mean of the last ones, the newer the weightier.
     interval: Duration,
     even: u32,
 }
@@ -39,8 +41,13 @@ impl Rhythm {
     /// A frame came to a worker that slept or watched for it.
     pub(super) fn beat(&mut self, now: Timestamp) {
         let interval = now.since(self.last);
-        self.even = if interval.abs_diff(self.interval) <= EVEN { self.even + 1 } else { 0 };
-        (self.last, self.interval) = (now, interval);
+        self.last = now;
+        if interval.abs_diff(self.interval) <= EVEN {
+            self.even = self.even.saturating_add(1);
+            self.interval = (self.interval * 3 + interval) / 4;
+        } else {
+            (self.even, self.interval) = (0, interval);
+        }
     }
 
     /// No frame came in the time of the watch.
@@ -75,17 +82,18 @@ mod tests {
 
     #[test]
     fn even_intervals_foretell_the_next() {
-        let rhythm = after(&[100_000, 110_000, 120_050, 129_990, 140_010]);
-        let watch = Watch { from: at(149_910), until: at(150_150) };
-        assert_eq!(rhythm.next(at(140_100)), Some(watch));
-        assert_eq!(rhythm.next(at(149_910)), None, "too late to sleep until then");
+        let rhythm = after(&[100_000, 110_000, 120_100, 130_000, 140_000]);
+        let Some(watch) = rhythm.next(at(140_100)) else { panic!("nothing was foretold") };
+        assert!(watch.from < at(149_850) && watch.from > at(149_750), "{watch:?}");
+        assert_eq!(watch.until.since(watch.from), EARLY * 2);
+        assert_eq!(rhythm.next(watch.from), None, "too late to sleep until then");
     }
 
     #[test]
     fn too_few_too_uneven_too_short_or_too_long_foretell_nothing() {
         for beats in [
             &[100_000, 110_000, 120_000, 130_000][..],
-            &[100_000, 110_000, 120_000, 130_000, 140_200],
+            &[100_000, 110_000, 120_000, 130_000, 140_500],
             &[100_000, 103_000, 106_000, 109_000, 112_000],
             &[100_000, 160_000, 220_000, 280_000, 340_000],
         ] {
