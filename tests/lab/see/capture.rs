@@ -1,35 +1,12 @@
-//! `capture`, `trace` and `explain` held against tcpdump and tshark at the nodes' own interfaces.
+//! Captures beside those of tcpdump on the same cable, as tshark reads them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
-use crate::READY;
+use super::{fields, lab, ping, tcpdump};
 use crate::support::{Arrived, As, Process, Sandbox, both_ways, datagrams, rooted};
-
-/// For what takes a moment on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
-
-/// tcpdump at an interface of a namespace, listening, for `count` packets.
-fn tcpdump(sandbox: &Sandbox, at: (&str, &str), count: usize, filter: &str) -> (Process, String) {
-    let file = sandbox.dir.join(format!("{}.pcap", at.1)).display().to_string();
-    let count = count.to_string();
-    let mut command = sandbox.command(As::Root, Path::new("ip"));
-    command.args(["netns", "exec", at.0, "tcpdump", "-n", "--immediate-mode", "-U"]);
-    command.args(["-i", at.1, "-c", &count, "-w", &file, filter]);
-    let mut dump = Process::start(command, "tcpdump");
-    dump.wait_for_complaint("listening on");
-    (dump, file)
-}
 
 /// Starts `uswitch capture … -w FILE`, which records whatever happens from now on.
 fn capture(sandbox: &Sandbox, args: &[&str]) -> (Process, String) {
@@ -47,36 +24,12 @@ fn numbers(err: &str) -> (u64, u64) {
     (recorded, lost)
 }
 
-#[track_caller]
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let limit = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < limit, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Fields of each packet of a file, as tshark reads them.
-fn fields(sandbox: &Sandbox, file: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let mut args = vec!["-n", "-r", file, "-T", "fields", "-E", "separator=|"];
-    for name in names {
-        args.extend(["-e", name]);
-    }
-    let out = sandbox.tool("tshark", &args);
-    out.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect()
-}
-
 fn counted<T: Ord>(rows: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     for row in rows {
         *counts.entry(row).or_insert(0) += 1;
     }
     counts
-}
-
-fn ping(sandbox: &Sandbox, from: &str, to: &str, count: &str) {
-    let inside = ["netns", "exec", from, "ping", "-n", "-i", "0.02", "-W", "5", "-c", count, to];
-    sandbox.tool("ip", &inside);
 }
 
 /// What of a packet must be the same wherever on one cable it is seen.
@@ -260,186 +213,6 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
         };
         assert!(largest(&[], 7500) > 3000, "no segment came whole");
         assert!(largest(&["--segment"], 7501) <= 1514);
-    });
-}
-
-/// Starts a trace in JSON that sees whatever happens from now on.
-fn trace(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut process = sandbox.start(&[&["trace", "-j"], args].concat());
-    process.wait_for_complaint("following frames");
-    process
-}
-
-fn walks(out: &str) -> Vec<Value> {
-    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["trace"] == "frame").collect()
-}
-
-fn decisions(walk: &Value) -> Vec<(String, String)> {
-    let word = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
-    let steps = walk["steps"].as_array().unwrap().iter();
-    steps.map(|step| (word(step, "at"), word(step, "decision"))).collect()
-}
-
-fn change<'a>(walk: &'a Value, field: &str) -> (&'a str, &'a str) {
-    let changes = walk["changes"].as_array().unwrap();
-    let found = changes.iter().find(|change| change["field"] == field);
-    let found = found.unwrap_or_else(|| panic!("{field} did not change: {walk}"));
-    (found["before"].as_str().unwrap(), found["after"].as_str().unwrap())
-}
-
-#[test]
-fn a_trace_says_what_tcpdump_sees_on_both_sides() {
-    rooted(|sandbox| {
-        let _lab = lab(sandbox, &["run"]);
-        let (inside, near) = tcpdump(sandbox, ("net1", "vethpeer1"), 2, "icmp");
-        let (outside, far) = tcpdump(sandbox, ("inet", "vethpeerinet"), 2, "icmp");
-        let ours = trace(sandbox, &["-c", "2", "icmp"]);
-        ping(sandbox, "net1", "8.8.8.8", "1");
-        let walks = walks(&ours.ended().ok().out);
-        inside.ended().ok();
-        outside.ended().ok();
-        let names = ["eth.src", "eth.dst", "ip.src", "ip.dst", "ip.ttl", "ip.checksum"];
-        let (near, far) = (fields(sandbox, &near, &names), fields(sandbox, &far, &names));
-        for (walk, (before, after)) in walks.iter().zip([(&near[0], &far[0]), (&far[1], &near[1])])
-        {
-            for (name, (was, is)) in names.iter().zip(before.iter().zip(after)) {
-                if was != is {
-                    assert_eq!(change(walk, name), (was.as_str(), is.as_str()), "{walk}");
-                }
-            }
-        }
-        assert_eq!(change(&walks[0], "ip.src"), ("10.100.0.10", "203.0.113.2"));
-        assert_eq!(change(&walks[0], "ip.ttl"), ("64", "63"));
-        assert_eq!(change(&walks[1], "ip.dst"), ("203.0.113.2", "10.100.0.10"));
-        let row = |at: &str, decision: &str| (at.to_owned(), decision.to_owned());
-        assert_eq!(
-            decisions(&walks[0]),
-            [
-                row("port veth1", "came"),
-                row("table", "refreshed"),
-                row("table", "local"),
-                row("gateway", "route"),
-                row("gateway", "nat"),
-                row("gateway", "neighbour"),
-                row("gateway", "forwards"),
-                row("port vethinet", "sent"),
-            ]
-        );
-        assert_eq!(
-            decisions(&walks[1]),
-            [
-                row("port vethinet", "came"),
-                row("gateway", "route"),
-                row("gateway", "nat"),
-                row("gateway", "neighbour"),
-                row("gateway", "forwards"),
-                row("table", "hit"),
-                row("port veth1", "sent"),
-            ]
-        );
-        let said = |walk: &Value, text: &str| walk["steps"].to_string().contains(text);
-        assert!(said(&walks[0], "a new session and mapping"), "{}", walks[0]);
-        assert!(said(&walks[1], "a running session"), "{}", walks[1]);
-        assert!(walks[0]["spent"]["switch"].as_u64().unwrap() > 0);
-    });
-}
-
-/// Asks about a ping, then sends one: the decisions are the same, and it arrives or not as told.
-fn agrees(sandbox: &Sandbox, to: &str, arrives: bool) {
-    let foretold = sandbox.uswitch(&["explain", "-j", "net1", to]);
-    assert_eq!(foretold.code, Some(i32::from(!arrives)), "{}{}", foretold.out, foretold.err);
-    let foretold: Value = serde_json::from_str(&foretold.out).unwrap();
-    assert_eq!(foretold["arrives"], arrives, "{foretold}");
-    let ours = trace(sandbox, &["-c", "1", "icmp and src host net1 and icmp"]);
-    let inside = ["netns", "exec", "net1", "ping", "-n", "-W", "2", "-c", "1", to];
-    let mut command = sandbox.command(As::Root, Path::new("ip"));
-    command.args(inside);
-    let answered = Process::start(command, "ping").ended().code == Some(0);
-    assert_eq!(answered, arrives, "{to}: {foretold}");
-    ours.signal(Signal::SIGINT);
-    let ended = ours.ended().ok();
-    let walks = walks(&ended.out);
-    let mut expected = decisions(&foretold);
-    expected.retain(|(at, _)| at != "net1" && at != "inet");
-    match walks.first() {
-        None => assert!(expected.is_empty(), "{to}: {foretold}, but nothing came"),
-        Some(walk) => {
-            assert_eq!(decisions(walk), expected, "{to}");
-            assert_eq!(walk["verdict"], foretold["verdict"], "{to}");
-            assert_eq!(walk["to"], foretold["to"], "{to}");
-        }
-    }
-}
-
-#[test]
-fn what_explain_foretells_is_what_happens() {
-    rooted(|sandbox| {
-        let _lab = lab(sandbox, &["run", "-n", "3"]);
-        for (to, arrives) in [
-            ("10.100.0.20", true),
-            ("10.100.0.30", true),
-            ("10.100.0.1", true),
-            ("8.8.8.8", true),
-            ("203.0.113.2", true),
-            ("10.100.0.99", false),
-            ("7.7.7.7", false),
-            ("240.0.0.1", false),
-        ] {
-            agrees(sandbox, to, arrives);
-        }
-        // A link that is down, seen from the other side.
-        sandbox.tool("ip", &["-n", "net3", "link", "set", "vethpeer3", "down"]);
-        until("the lab hears of the link", || {
-            sandbox.uswitch(&["explain", "net1", "net3"]).code == Some(1)
-        });
-        // And from its own.
-        let ended = sandbox.uswitch(&["explain", "net3", "net1"]);
-        assert_eq!(ended.code, Some(1));
-        assert!(ended.out.contains("no-route"), "{}", ended.out);
-    });
-}
-
-#[test]
-fn explain_names_what_stops_a_packet() {
-    rooted(|sandbox| {
-        let mut run = lab(sandbox, &["run", "--uplink", "none"]);
-        agrees(sandbox, "8.8.8.8", false);
-        let ended = sandbox.uswitch(&["explain", "net1", "8.8.8.8"]);
-        assert!(ended.out.contains("dropped: no-route"), "{}", ended.out);
-        run.signal(Signal::SIGINT);
-        assert!(!run.running() || run.ended().code == Some(0));
-        let _lab = lab(sandbox, &["run"]);
-        for (args, code, word) in [
-            (["inet", "203.0.113.2:80"], 1, "unsolicited-syn"),
-            (["inet", "203.0.113.2:53/udp"], 1, "no-session"),
-            (["inet", "10.100.0.10:80"], 1, "inside-from-outside"),
-            (["net1", "10.100.0.1:80"], 1, "no-service"),
-            (["net1", "8.8.8.8:443"], 0, "a new session and mapping"),
-            (["net1", "net1"], 0, "stays inside the node"),
-        ] {
-            let ended = sandbox.uswitch(&["explain", args[0], args[1]]);
-            assert_eq!(ended.code, Some(code), "{args:?}: {}{}", ended.out, ended.err);
-            assert!(ended.out.contains(word), "{args:?}: {}", ended.out);
-        }
-        let unknown = sandbox.uswitch(&["explain", "net9", "net1"]);
-        assert!(unknown.complaint(1).contains("net1, net2"), "{}", unknown.err);
-        // Nothing was opened by asking.
-        let traced = sandbox.uswitch(&["explain", "net1", "8.8.8.8:443"]).ok();
-        assert!(traced.out.contains("a new session and mapping"), "{}", traced.out);
-    });
-}
-
-#[test]
-fn a_wrong_filter_is_pointed_at() {
-    rooted(|sandbox| {
-        let _lab = lab(sandbox, &["run"]);
-        for verb in ["capture", "trace"] {
-            let ended = sandbox.uswitch(&[verb, "net1", "icmp and hots net2"]);
-            assert_eq!(ended.code, Some(2), "{}", ended.err);
-            assert!(ended.err.contains("was `host` meant?"), "{}", ended.err);
-            assert!(ended.err.ends_with("icmp and hots net2\n           ^^^^\n"), "{}", ended.err);
-        }
     });
 }
 

@@ -1,0 +1,73 @@
+//! `capture`, `trace` and `explain` held against tcpdump and tshark at the nodes' own interfaces.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers; extcap |
+//! | `trace` | what a trace and an explanation say is what happens |
+
+mod capture;
+mod trace;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::READY;
+use crate::support::{As, Process, Sandbox, rooted};
+
+/// For what takes a moment on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
+    let mut run = sandbox.start(args);
+    run.wait_for(READY);
+    run
+}
+
+/// tcpdump at an interface of a namespace, listening, for `count` packets.
+fn tcpdump(sandbox: &Sandbox, at: (&str, &str), count: usize, filter: &str) -> (Process, String) {
+    let file = sandbox.dir.join(format!("{}.pcap", at.1)).display().to_string();
+    let count = count.to_string();
+    let mut command = sandbox.command(As::Root, Path::new("ip"));
+    command.args(["netns", "exec", at.0, "tcpdump", "-n", "--immediate-mode", "-U"]);
+    command.args(["-i", at.1, "-c", &count, "-w", &file, filter]);
+    let mut dump = Process::start(command, "tcpdump");
+    dump.wait_for_complaint("listening on");
+    (dump, file)
+}
+
+#[track_caller]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let limit = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < limit, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Fields of each packet of a file, as tshark reads them.
+fn fields(sandbox: &Sandbox, file: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let mut args = vec!["-n", "-r", file, "-T", "fields", "-E", "separator=|"];
+    for name in names {
+        args.extend(["-e", name]);
+    }
+    let out = sandbox.tool("tshark", &args);
+    out.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect()
+}
+
+fn ping(sandbox: &Sandbox, from: &str, to: &str, count: &str) {
+    let inside = ["netns", "exec", from, "ping", "-n", "-i", "0.02", "-W", "5", "-c", count, to];
+    sandbox.tool("ip", &inside);
+}
+
+#[test]
+fn a_wrong_filter_is_pointed_at() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        for verb in ["capture", "trace"] {
+            let ended = sandbox.uswitch(&[verb, "net1", "icmp and hots net2"]);
+            assert_eq!(ended.code, Some(2), "{}", ended.err);
+            assert!(ended.err.contains("was `host` meant?"), "{}", ended.err);
+            assert!(ended.err.ends_with("icmp and hots net2\n           ^^^^\n"), "{}", ended.err);
+        }
+    });
+}
