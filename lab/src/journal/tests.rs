@@ -89,7 +89,7 @@ fn reserved_ports_outlast_a_name_that_is_struck_out() {
     let reserved = Reserved { netns: 7, ports: "20000-20499,20501-29999".into() };
     journal.add(&identity(1)).unwrap();
     journal.reserve(reserved.clone()).unwrap();
-    assert_eq!(read(&folder).unwrap().unwrap().reserved, [reserved.clone()]);
+    assert_eq!(read(&folder).unwrap().unwrap().reserved, std::slice::from_ref(&reserved));
     journal.strike("net1").unwrap();
     let record = read(&folder).unwrap().unwrap();
     assert_eq!((record.names.len(), record.reserved), (0, vec![reserved]));
