@@ -32,6 +32,21 @@ pub(crate) fn in_netns<T: Send>(netns: impl AsRef<Path>, work: impl FnOnce() -> 
     })
 }
 
+/// A socket at an address that an earlier one has just left. A program that another test starts
+/// meanwhile holds a copy of that one's descriptor until it execs, so the address may stay taken
+/// for a moment.
+pub(crate) fn bound<T>(bind: impl Fn() -> std::io::Result<T>) -> T {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        match bind() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < limit => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome.unwrap(),
+        }
+    }
+}
+
 /// What went through a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Through {
@@ -94,7 +109,7 @@ pub(crate) fn both_ways(
     at: SocketAddr,
     bytes: u64,
 ) -> [(Through, Through); 2] {
-    let listener = in_netns(server, || TcpListener::bind(at).unwrap());
+    let listener = in_netns(server, || bound(|| TcpListener::bind(at)));
     let mut here = in_netns(client, || TcpStream::connect_timeout(&at, PATIENCE).unwrap());
     let (mut there, _) = listener.accept().unwrap();
     let (mut here_in, mut there_in) = (here.try_clone().unwrap(), there.try_clone().unwrap());
@@ -134,7 +149,7 @@ pub(crate) fn datagrams(
     count: u32,
     size: usize,
 ) -> Arrived {
-    let receiver = in_netns(server, || UdpSocket::bind(at).unwrap());
+    let receiver = in_netns(server, || bound(|| UdpSocket::bind(at)));
     let sender = in_netns(client, || UdpSocket::bind((sink(at), 0)).unwrap());
     socket2::SockRef::from(&receiver).set_recv_buffer_size(8 << 20).unwrap();
     receiver.set_read_timeout(Some(2 * STALLED)).unwrap();

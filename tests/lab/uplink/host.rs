@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::READY;
-use crate::support::{As, Process, Sandbox, in_netns, rooted};
+use crate::support::{As, Process, Sandbox, bound, in_netns, rooted};
 
 /// How long anything may take on a loaded machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,7 +107,7 @@ impl Talk {
     /// From the namespace `near` to `at` in `far`.
     pub(super) fn open((near, far): (&str, &str), at: &str) -> Self {
         let at: SocketAddr = at.parse().unwrap();
-        let listener = in_netns(netns(far), || TcpListener::bind(at).unwrap());
+        let listener = in_netns(netns(far), || bound(|| TcpListener::bind(at)));
         let near = in_netns(netns(near), || TcpStream::connect_timeout(&at, PATIENCE).unwrap());
         let (far, _) = listener.accept().unwrap();
         for end in [&near, &far] {
