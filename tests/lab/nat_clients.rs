@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::READY;
-use crate::support::{As, Process, Sandbox, both_ways, in_netns, rooted};
+use crate::support::{As, Process, Sandbox, both_ways, captured, in_netns, rooted};
 
 const FAR: &str = "198.51.100.1";
 const WAY: [&str; 4] = ["10.100.0.1", "203.0.113.1", "192.0.2.2", FAR];
@@ -195,7 +195,7 @@ fn large_frame(sandbox: &Sandbox, node: &str, interface: &str, filter: &str) -> 
 
 #[test]
 fn segments_of_tcp_pass_the_nat_whole_both_ways() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let out = large_frame(sandbox, "inet", "vethpeerinet", "tcp and dst port 7601");
         let back = large_frame(sandbox, "net1", "vethpeer1", "tcp and src port 7601");
@@ -220,7 +220,7 @@ fn segments_of_udp_pass_the_nat_whole_both_ways() {
             assert_eq!(buffer[..length], vec![n; 1400], "datagram {n} of {peer}");
         }
     };
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let out = large_frame(sandbox, "inet", "vethpeerinet", "udp and dst port 7602");
         let back = large_frame(sandbox, "net1", "vethpeer1", "udp and src port 7602");

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use host::{Dump, PATIENCE, Talk, end, eventually, lab, netns, on_a_host, sh};
+use host::{Dump, PATIENCE, Talk, end, eventually, lab, netns, on_a_host, on_a_watched_host, sh};
 
 use crate::support::{Sandbox, Wire, both_ways, datagrams, in_netns};
 
@@ -49,7 +49,7 @@ fn only_the_closed_port_complained(sandbox: &Sandbox, dump: Dump) {
 
 #[test]
 fn the_host_and_the_nodes_have_one_address() {
-    on_a_host(|sandbox| {
+    on_a_watched_host(|sandbox| {
         let run = lab(sandbox, &["run", "--uplink", "auto"]);
         let dump = Dump::start(sandbox, COMPLAINTS);
         let node = Talk::open(("net1", "server"), "8.8.8.8:7000");
@@ -71,7 +71,7 @@ fn the_host_and_the_nodes_have_one_address() {
 
 #[test]
 fn both_work_at_full_load_and_the_stack_is_silent() {
-    on_a_host(|sandbox| {
+    on_a_watched_host(|sandbox| {
         let run = lab(sandbox, &["run", "--uplink", "eth0"]);
         let dump = Dump::start(sandbox, COMPLAINTS);
         const BYTES: u64 = 256 << 20;
@@ -156,7 +156,7 @@ fn counter(name: &str) -> u64 {
 
 #[test]
 fn fragments_are_the_nat_s_or_the_host_s() {
-    on_a_host(|sandbox| {
+    on_a_watched_host(|sandbox| {
         let run = lab(sandbox, &["run", "--uplink", "auto"]);
         let dump = Dump::start(sandbox, "src host 192.0.2.2 and (icmp[0] == 11 or icmp[0] == 3)");
         std::fs::write("/proc/sys/net/ipv4/ipfrag_time", "1").unwrap();
@@ -222,7 +222,7 @@ fn fragment(from: [u8; 6], port: u16, offset: u16, more: bool) -> Vec<u8> {
 
 #[test]
 fn it_says_what_it_changes_before_it_does() {
-    on_a_host(|sandbox| {
+    on_a_watched_host(|sandbox| {
         let ended = sandbox.uswitch(&["run", "--uplink", "auto", "--json", "--check"]).ok();
         let host: Vec<_> = ended.out.lines().filter(|l| l.contains(r#""event":"host""#)).collect();
         assert_eq!(host.len(), 2, "{}", ended.out);

@@ -8,6 +8,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -78,13 +79,13 @@ pub(crate) fn rooted(test: impl FnOnce(&Sandbox) + Send) {
     }
 }
 
-/// [`rooted`] where tcpdump runs. It gives up its privileges first, which root of a user namespace
-/// may not: an ordinary user's tests go without it.
+/// [`rooted`] where tcpdump and BPF programs run. tcpdump gives up its privileges first, which root
+/// of a user namespace may not, and BPF is not for it: an ordinary user's tests go without them.
 pub(crate) fn captured(test: impl FnOnce(&Sandbox) + Send) {
     if geteuid().is_root() {
         rooted(test);
     } else {
-        skip("tcpdump runs for root only");
+        skip("tcpdump and BPF programs run for root only");
     }
 }
 
@@ -96,8 +97,10 @@ pub(crate) fn rootless(test: impl FnOnce(&Sandbox) + Send) {
     if !user_namespaces() {
         return skip("this system allows no user namespaces to an ordinary user");
     }
-    let unique = format!("uswitch-test-{}-{:?}", std::process::id(), std::thread::current().id());
-    let dir = std::env::temp_dir().join(unique.replace(['(', ')'], ""));
+    // Short: a socket's path has 107 bytes, and the longest name of a lab is to fit.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("us{}-{number}", std::process::id()));
     std::fs::create_dir_all(dir.join("user")).unwrap();
     let temporary = Some(Temporary(dir.clone()));
     test(&Sandbox { dir, real_root: false, whom: As::User, _temporary: temporary });

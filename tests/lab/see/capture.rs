@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::{fields, lab, ping, tcpdump};
-use crate::support::{Arrived, As, Process, Sandbox, both_ways, datagrams, rooted};
+use crate::support::{Arrived, As, Process, Sandbox, both_ways, captured, datagrams};
 
 /// Starts `uswitch capture … -w FILE`, which records whatever happens from now on.
 fn capture(sandbox: &Sandbox, args: &[&str]) -> (Process, String) {
@@ -51,7 +51,7 @@ const SAME: &[&str] = &[
 
 #[test]
 fn a_capture_holds_what_tcpdump_sees_on_the_cable() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let (dump, theirs) = tcpdump(sandbox, ("net1", "vethpeer1"), 40, "icmp");
         let (ours, file) = capture(sandbox, &["-c", "40", "net1", "icmp"]);
@@ -67,7 +67,7 @@ fn a_capture_holds_what_tcpdump_sees_on_the_cable() {
 
 #[test]
 fn tshark_reads_ports_directions_times_and_reasons() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run", "-n", "3"]);
         let (ours, file) = capture(sandbox, &["-c", "8", "icmp"]);
         ping(sandbox, "net1", "10.100.0.20", "1");
@@ -115,7 +115,7 @@ fn tshark_reads_ports_directions_times_and_reasons() {
 
 #[test]
 fn into_a_pipe_and_a_reader_that_stops() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let shell = |line: &str| {
             let mut command = sandbox.command(As::Root, Path::new("sh"));
@@ -147,7 +147,7 @@ fn into_a_pipe_and_a_reader_that_stops() {
 
 #[test]
 fn a_full_disk_is_said_and_what_is_there_stays_readable() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let disk = sandbox.dir.join("disk");
         std::fs::create_dir(&disk).unwrap();
@@ -174,7 +174,7 @@ fn a_full_disk_is_said_and_what_is_there_stays_readable() {
 #[test]
 fn what_a_slow_reader_loses_is_counted_and_delays_nobody() {
     const SENT: u64 = 20_000;
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let (ours, file) = capture(sandbox, &["net1", "udp and src host net1"]);
         ours.signal(Signal::SIGSTOP);
@@ -198,7 +198,7 @@ fn what_a_slow_reader_loses_is_counted_and_delays_nobody() {
 
 #[test]
 fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let ends = (Path::new("/run/netns/net1"), Path::new("/run/netns/net2"));
         let largest = |args: &[&str], port: u16| {
@@ -218,7 +218,7 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
 
 #[test]
 fn wireshark_finds_the_lab() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let link = sandbox.dir.join("uswitch-extcap");
         std::os::unix::fs::symlink(sandbox.dir.join("uswitch"), &link).unwrap();

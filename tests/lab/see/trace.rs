@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{fields, lab, ping, tcpdump, until};
-use crate::support::{As, Process, Sandbox, rooted};
+use crate::support::{As, Process, Sandbox, captured, rooted};
 
 /// Starts a trace in JSON that sees whatever happens from now on.
 fn trace(sandbox: &Sandbox, args: &[&str]) -> Process {
@@ -35,7 +35,7 @@ fn change<'a>(walk: &'a Value, field: &str) -> (&'a str, &'a str) {
 
 #[test]
 fn a_trace_says_what_tcpdump_sees_on_both_sides() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let (inside, near) = tcpdump(sandbox, ("net1", "vethpeer1"), 2, "icmp");
         let (outside, far) = tcpdump(sandbox, ("inet", "vethpeerinet"), 2, "icmp");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::READY;
-use crate::support::{As, Process, Sandbox, bound, in_netns, rooted};
+use crate::support::{As, Process, Sandbox, bound, captured, in_netns, rooted};
 
 /// How long anything may take on a loaded machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +47,14 @@ ip -n server route add default via 198.51.100.5 src 8.8.8.8
 /// Runs `test` on a host with an uplink.
 pub(super) fn on_a_host(test: impl FnOnce(&Sandbox) + Send) {
     rooted(|sandbox| {
+        sh(sandbox, MAKE);
+        test(sandbox);
+    });
+}
+
+/// The same where tcpdump listens at the provider's, or the kernel takes a BPF program.
+pub(super) fn on_a_watched_host(test: impl FnOnce(&Sandbox) + Send) {
+    captured(|sandbox| {
         sh(sandbox, MAKE);
         test(sandbox);
     });
