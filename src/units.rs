@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn spans_have_two_units() {
-        for (seconds, text) in
-            [(0, "0s"), (59, "59s"), (60, "1m00s"), (7439, "2h03m"), (100_000, "1d03h")]
-        {
-            assert_eq!(span(seconds), text);
-        }
+        let spans = [0, 59, 60, 3599, 3600, 7439, 86_399, 86_400, 100_000, 8_650_000].map(span);
+        let wanted = [
+            "0s", "59s", "1m00s", "59m59s", "1h00m", "2h03m", "23h59m", "1d00h", "1d03h", "100d02h",
+        ];
+        assert_eq!(spans, wanted);
     }
 }

@@ -27,7 +27,7 @@ fn lab(model: &Model) -> Vec<String> {
     let nodes = u64::try_from(topology.nodes.len()).unwrap_or(u64::MAX);
     let mut parts = vec![
         format!("lab {}", topology.lab),
-        format!("up {}", text::seconds(topology.uptime)),
+        format!("up {}", crate::units::span(topology.uptime)),
         text::counted(nodes, "node", "nodes"),
     ];
     if let Some(gateway) = &topology.gateway {

@@ -219,7 +219,7 @@ fn mac_row(nodes: &HashMap<&str, &str>, entry: &FdbEntry) -> Row {
         Cell::words(&entry.mac),
         Cell::words(&entry.ifname),
         match entry.used {
-            Some(used) => Cell::number(used, text::seconds(used)),
+            Some(used) => Cell::number(used, crate::units::span(used)),
             None => Cell::number(u64::MAX, "-".into()),
         },
         Cell::words(node),
@@ -243,8 +243,8 @@ fn session_row(model: &Model, session: &Session) -> Row {
         Cell::rate(model.session_rate(session)),
         bytes(session.bytes_out),
         bytes(session.bytes_in),
-        Cell::number(session.age, text::seconds(session.age)),
-        Cell::number(session.expires, text::seconds(session.expires)),
+        Cell::number(session.age, crate::units::span(session.age)),
+        Cell::number(session.expires, crate::units::span(session.expires)),
     ])
 }
 
@@ -265,7 +265,7 @@ fn drop_rows(model: &Model) -> impl Iterator<Item = Row> {
 fn event_rows(model: &Model) -> impl Iterator<Item = Row> {
     model.events().map(|(ago, event)| {
         let (name, what, mood) = story::words(event);
-        let ago = Cell::number(ago, text::seconds(ago)).in_mood(Mood::Dim);
+        let ago = Cell::number(ago, crate::units::span(ago)).in_mood(Mood::Dim);
         plain(vec![ago, Cell::words(name).in_mood(mood), Cell::words(what)])
     })
 }

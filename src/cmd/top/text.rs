@@ -1,4 +1,4 @@
-//! Numbers and times as short words. Pure.
+//! Numbers as short words, values as bars. Pure.
 
 /// A number in at most four characters and a unit: `999`, `1.23k`, `12.3M`.
 pub(super) fn short(number: u64) -> String {
@@ -33,17 +33,6 @@ pub(super) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// Seconds in at most six characters: `59s`, `4m05s`, `3h07m`, `9d04h`.
-pub(super) fn seconds(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{minutes}m{:02}s", seconds % 60),
-        3600..86400 => format!("{hours}h{:02}m", minutes % 60),
-        _ => format!("{days}d{:02}h", hours % 24),
-    }
 }
 
 /// A count with its noun: `1 node`, `2 nodes`.
@@ -85,13 +74,6 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(counted(1, "node", "nodes"), "1 node");
         assert_eq!(counted(4095, "node", "nodes"), "4,095 nodes");
-    }
-
-    #[test]
-    fn times_stay_short() {
-        let times = [0, 59, 60, 3599, 3600, 86_399, 86_400, 8_650_000].map(seconds);
-        let wanted = ["0s", "59s", "1m00s", "59m59s", "1h00m", "23h59m", "1d00h", "100d02h"];
-        assert_eq!(times, wanted);
     }
 
     #[test]
