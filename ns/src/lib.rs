@@ -9,6 +9,7 @@
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
+//! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
 //! | [`nft`] | a table that drops at an interface's ingress, and goes with its owner |
 //! | [`watch`] | links that come, go, and change |
 
@@ -18,6 +19,7 @@ mod error;
 pub mod link;
 mod message;
 pub mod namespace;
+pub mod neighbour;
 mod netlink;
 pub mod nft;
 pub mod plan;

@@ -11,6 +11,7 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressSco
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -152,4 +153,21 @@ pub(crate) fn default_route(index: u32, via: Ipv4Addr) -> Request {
     message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(via)));
     message.attributes.push(RouteAttribute::Oif(index));
     Request::create(RouteNetlinkMessage::NewRoute(message))
+}
+
+/// Every IPv4 neighbour of the namespace.
+pub(crate) fn get_neighbours() -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Inet;
+    Request::change(RouteNetlinkMessage::GetNeighbour(message))
+}
+
+/// A neighbour forgotten.
+pub(crate) fn delete_neighbour(index: u32, address: Ipv4Addr) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.ifindex = index;
+    let destination = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+    message.attributes.push(destination);
+    Request::change(RouteNetlinkMessage::DelNeighbour(message))
 }

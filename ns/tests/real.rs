@@ -153,6 +153,31 @@ fn addresses_and_default_routes_are_seen_and_their_changes_told() {
 }
 
 #[test]
+fn a_neighbour_is_forgotten_and_no_other() {
+    alone(|| {
+        let (plan, [_, one, _]) = two_nodes();
+        let mut applied = build(&plan, &mut Notes::default()).unwrap();
+        let one = applied.take(one).unwrap();
+        // Nobody answers for these: the kernel keeps that it has asked.
+        let asked = [[10, 100, 0, 77], [10, 100, 0, 78]].map(Ipv4Addr::from);
+        let known = || {
+            let read = || std::fs::read_to_string("/proc/thread-self/net/arp");
+            let arp = sys::netns::inside(one.as_fd(), read).unwrap();
+            asked.map(|address| arp.contains(&format!("{address} ")))
+        };
+        let socket = || UdpSocket::bind("0.0.0.0:0");
+        let socket = sys::netns::inside(one.as_fd(), socket).unwrap();
+        for address in asked {
+            socket.send_to(b"?", (address, 9)).unwrap();
+        }
+        assert_eq!(known(), [true, true]);
+        ns::neighbour::forget(one.as_fd(), asked[0]).unwrap();
+        assert_eq!(known(), [false, true]);
+        ns::neighbour::forget(one.as_fd(), asked[0]).unwrap();
+    });
+}
+
+#[test]
 fn a_table_drops_what_it_says_and_goes_with_its_owner() {
     alone(|| {
         let namespace = ns::Namespace::anonymous().unwrap();
