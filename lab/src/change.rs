@@ -12,7 +12,7 @@ use crate::address;
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, Node, Recorder, add_port, known, running};
-use crate::topology::{furnish, plug};
+use crate::topology::{furnish, plug, room};
 
 /// Kept for the simulated internet.
 const RESERVED: &str = "inet";
@@ -53,7 +53,7 @@ impl Lab {
 
         let mut plan = Plan::new();
         let switch = plan.existing("the switch's namespace", state.next_index);
-        let ns = plan.named(format!("{}{name}", self.config().prefix()));
+        let ns = room(&mut plan, &format!("{}{name}", self.config().prefix()));
         let address = address.or(address::of_node(number)).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let (node, peer) =
             plug(&mut plan, (switch, ns), number, (&name, address), self.config().mtu);

@@ -172,7 +172,7 @@ fn switched(config: &LabConfig) -> Blueprint {
     print.switch = Some(switch);
     quiet(plan, switch);
     let rooms: Vec<_> = (1..=config.nodes)
-        .map(|number| plan.named(format!("{}net{number}", config.prefix())))
+        .map(|number| room(plan, &format!("{}net{number}", config.prefix())))
         .collect();
     let inet =
         (config.uplink == Uplink::Sim).then(|| plan.named(format!("{}inet", config.prefix())));
@@ -218,6 +218,16 @@ fn quiet(plan: &mut Plan, switch: NsId) {
     ] {
         plan.sysctl(switch, key, value);
     }
+}
+
+/// The namespace of a node that will be switched. What it says of its own accord is flooded to all
+/// the others, so with a thousand nodes each such frame is a million: it does not ask for IPv6
+/// routers, which it would still hear, and trusts its addresses, which the lab has made unique.
+pub(crate) fn room(plan: &mut Plan, name: &str) -> NsId {
+    let ns = plan.named(name);
+    plan.sysctl(ns, "ipv6/conf/default/router_solicitations", "0");
+    plan.sysctl(ns, "ipv6/conf/default/accept_dad", "0");
+    ns
 }
 
 /// The veth pair of node `number`, and the node; with the index of its interface.
