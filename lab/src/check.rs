@@ -1,5 +1,9 @@
 //! The pings that show a lab works, each sent from inside its node by our own pinger. A few run at
 //! a time; results are told in their order.
+//!
+//! In a crowd two things would fail pings of a lab that works. What the nodes say as they come up
+//! is flooded to all of them, so the pings wait until the switch is through with it; and the kernel
+//! holds 1,024 neighbours over all namespaces, so both ends of a ping forget each other again.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -16,6 +20,14 @@ use crate::topology::CheckPlan;
 const AT_ONCE: usize = 16;
 /// With more checks than this each sends a single probe.
 const MANY: usize = 12;
+
+/// More nodes than this are a crowd. A ping makes a neighbour at both ends, and the kernel gives up
+/// none that is in use or fresh.
+const CROWD: usize = 256;
+/// A crowd is calm once the switch has flooded nothing for so long; so many such spans (30 s) are
+/// waited at most, for somebody may really have that much to say.
+const CALM: Duration = Duration::from_millis(300);
+const SPANS: usize = 100;
 
 /// One ping, and what came of it.
 #[derive(Clone, Debug)]
@@ -42,6 +54,9 @@ impl Checked {
 /// whether all were answered.
 pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> bool {
     let checks = lab.checks();
+    if checks.len() > CROWD {
+        calm(lab, stop);
+    }
     let next = AtomicUsize::new(0);
     let (results, arriving) = bounded(AT_ONCE);
     let mut good = true;
@@ -74,6 +89,23 @@ pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> bool
     good && told == checks.len()
 }
 
+/// Waits until the switch floods nothing more.
+fn calm(lab: &Lab, stop: &AtomicBool) {
+    let flooded = || lab.with_switch(|switch| switch.counters().flooded);
+    let mut before = flooded();
+    for _ in 0..SPANS {
+        if before.is_none() || stop.load(Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(CALM);
+        let now = flooded();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
 fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked {
     let (from, netns) = lab.check_origin(check.from);
     let options = icmp::Options {
@@ -92,5 +124,17 @@ fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked
         Some(netns) => ping(netns.as_fd()).map_err(|e| e.to_string()),
         None => Err("the node is gone".into()),
     };
+    if lab.checks().len() > CROWD {
+        forget(lab, check);
+    }
     Checked { from, to_name: check.to_name.clone(), to: check.to, report }
+}
+
+/// Both ends of a check forget each other, as they would in time.
+fn forget(lab: &Lab, check: &CheckPlan) {
+    for (netns, neighbour) in lab.check_ends(check) {
+        if let Err(error) = ns::neighbour::forget(netns.as_fd(), neighbour) {
+            tracing::debug!("{error}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -80,6 +81,13 @@ pub(crate) struct State {
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
     lock: Option<Lock>,
+}
+
+impl State {
+    /// The node a plan has at this place.
+    fn at(&self, place: usize) -> Option<&Held> {
+        self.nodes.iter().find(|held| u32::try_from(place + 1) == Ok(held.node.number))
+    }
 }
 
 /// A running lab.
@@ -339,12 +347,22 @@ impl Lab {
 
     /// The name and the namespace of the node a check starts from.
     pub(crate) fn check_origin(&self, place: usize) -> (String, Option<OwnedFd>) {
-        let number = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
         let state = self.state();
-        let held = state.nodes.iter().find(|held| held.node.number == number);
-        held.map_or((format!("net{number}"), None), |held| {
+        state.at(place).map_or((format!("net{}", place + 1), None), |held| {
             (held.node.name.clone(), held.netns.descriptor().ok())
         })
+    }
+
+    /// The nodes at the ends of a check, each with the neighbour it meets there.
+    pub(crate) fn check_ends(&self, check: &CheckPlan) -> Vec<(OwnedFd, Ipv4Addr)> {
+        let state = self.state();
+        let at = |held: &&Held, address| held.node.interfaces.iter().any(|i| i.address == address);
+        let from = state.at(check.from);
+        let to = state.nodes.iter().find(|held| at(held, check.to));
+        let own = from.and_then(|held| held.node.interfaces.first()).map(|i| i.address);
+        let ends = [from.map(|held| (held, check.to)), to.zip(own)];
+        let open = |(held, address): (&Held, _)| Some((held.netns.descriptor().ok()?, address));
+        ends.into_iter().flatten().filter_map(open).collect()
     }
 }
 

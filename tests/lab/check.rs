@@ -46,6 +46,16 @@ fn no_first_probe_is_lost() {
     });
 }
 
+/// More neighbours than the kernel holds over all namespaces, and each node's first words are
+/// flooded to all the others.
+#[test]
+fn a_crowd_is_answered() {
+    rooted(|sandbox| {
+        let ended = sandbox.uswitch(&["run", "-n", "600", "--uplink", "none", "--check"]).ok();
+        assert!(ended.out.contains("600 of 600 pings answered"), "{}", ended.out);
+    });
+}
+
 #[test]
 fn the_walkthrough_can_be_followed_with_ip() {
     rooted(|sandbox| {
