@@ -123,7 +123,7 @@ impl Pinger {
         socket
             .filter(ident, &payload)
             .map_err(|error| Error::Option("filter what arrives".into(), error))?;
-        let departures = !options.adaptive && !options.interval.is_zero();
+        let departures = !options.whole && !options.adaptive && !options.interval.is_zero();
         socket.stamp(departures);
         let probe = packet::request(ident, 1, &payload);
         let session = Session::new(options, towards, socket.is_raw().then_some(ident), payload);
@@ -143,6 +143,12 @@ impl Pinger {
     #[must_use]
     pub fn source(&self) -> Ipv4Addr {
         self.source
+    }
+
+    /// The identifier of its probes; None where the kernel chooses it.
+    #[must_use]
+    pub fn ident(&self) -> Option<u16> {
+        self.session.ident()
     }
 
     /// The counters.
@@ -257,11 +263,14 @@ impl Pinger {
             };
             let look = sys::clock::both();
             let stamp = arrival.stamp;
-            let at = stamp.and_then(|stamp| self.clocks.moment(stamp, Timestamp::ZERO, look));
-            let at = at.unwrap_or_else(|| Timestamp::from_nanos(look.monotonic));
+            let moment = stamp.and_then(|stamp| self.clocks.moment(stamp, Timestamp::ZERO, look));
+            let at = moment.unwrap_or_else(|| Timestamp::from_nanos(look.monotonic));
             let event = packet::parse(arrival.message)
                 .and_then(|message| self.session.received(&message, arrival.from, arrival.ttl, at));
-            if let Some(event) = event {
+            if let Some(mut event) = event {
+                if let Event::Reply(reply) = &mut event {
+                    reply.stamp = stamp.filter(|_| moment.is_some());
+                }
                 watch(Moment::Event(&event), &self.session);
             }
             // A flood goes on at once: what is not expected can wait for the next look.

@@ -60,6 +60,9 @@ pub struct Reply {
     pub bytes: usize,
     /// Round trip.
     pub rtt: Duration,
+    /// When it arrived, by the kernel's stamp: nanoseconds of the wall clock; None where there is
+    /// none, or the clock was stepped meanwhile. A round trip before that the probe left.
+    pub stamp: Option<u64>,
     /// What is odd about it.
     pub odd: Odd,
 }

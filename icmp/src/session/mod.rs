@@ -93,6 +93,12 @@ impl Session {
         }
     }
 
+    /// The identifier its answers carry; None where the kernel sorts them.
+    #[must_use]
+    pub fn ident(&self) -> Option<u16> {
+        self.ident
+    }
+
     /// The counters so far.
     #[must_use]
     pub fn stats(&self) -> &Stats {
@@ -274,7 +280,8 @@ impl Session {
         }
         self.count(&odd);
         let bytes = answer.payload.len() + packet::HEADER;
-        Some(Reply { seq: answer.seq, from: answer.from, ttl: answer.ttl, bytes, rtt, odd })
+        let Answer { seq, from, ttl, .. } = answer;
+        Some(Reply { seq, from, ttl, bytes, rtt, stamp: None, odd })
     }
 
     /// Another pinger's answer with our identifier has another nonce altogether; a byte of ours

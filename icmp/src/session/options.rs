@@ -32,6 +32,9 @@ pub struct Options {
     pub outstanding: bool,
     /// Dots and backspaces for lines, and `interval` zero.
     pub flood: bool,
+    /// A round trip begins when the probe is handed to the kernel, with the sender's stack in it,
+    /// and not when the driver takes it.
+    pub whole: bool,
 }
 
 /// How long answers are waited for once all probes have left.
@@ -66,6 +69,7 @@ impl Default for Options {
             preload: 1,
             outstanding: false,
             flood: false,
+            whole: false,
         }
     }
 }

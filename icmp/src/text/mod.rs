@@ -62,7 +62,7 @@ pub fn event(event: &Event, options: &Options) -> String {
 }
 
 fn line(reply: &Reply, options: &Options) -> String {
-    let Reply { seq, from, ttl, bytes, rtt, odd } = reply;
+    let Reply { seq, from, ttl, bytes, rtt, odd, .. } = reply;
     let mut text = format!("{bytes} bytes from {from}: icmp_seq={seq}");
     if let Some(ttl) = ttl {
         let _ = write!(text, " ttl={ttl}");
