@@ -98,6 +98,24 @@ pub struct Walk {
     /// Nanoseconds it took; None for an imagined one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,
+    /// Which ICMP echo it is; None for an imagined one, and for all that is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo: Option<Echo>,
+}
+
+/// What tells an ICMP echo from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Echo {
+    /// Whether it is the reply.
+    pub reply: bool,
+    /// Its sequence number.
+    pub seq: u16,
+    /// Its identifier, as it came.
+    pub id: u16,
+    /// Its identifier on the other side of the NAT, where it was translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated: Option<u16>,
 }
 
 /// One decision.

@@ -3,10 +3,13 @@
 //! On the watcher's thread. Where the client is slow this thread waits, and the tap's queue fills;
 //! what was lost is told in the place where it is missing.
 
-use control::api::{FieldChange, Spent, TraceLine, Walk};
+use control::api::{Echo, FieldChange, Spent, TraceLine, Walk};
+use gateway::Note;
 use observe::changes::changes;
 use switch::PortId;
-use wire::Summary;
+use wire::icmp::{self, Icmp};
+use wire::ipv4::{Ipv4, protocol};
+use wire::{Ethernet, Summary, ethertype};
 
 use super::names::Names;
 use super::recorder::Sighting;
@@ -102,5 +105,26 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
         reason: reason.map(Into::into),
         arrives: None,
         spent,
+        echo: echo(before, sighting.note.as_ref()),
     })
+}
+
+/// Which ICMP echo a frame is. What the gateway lost on the way has its translation all the same.
+fn echo(bytes: &[u8], note: Option<&Note>) -> Option<Echo> {
+    let eth = Ethernet::parse(bytes).filter(|eth| eth.ethertype() == ethertype::IPV4)?;
+    let ip = Ipv4::parse_quoted(eth.payload()).ok()?;
+    if ip.protocol() != protocol::ICMP || ip.fragment_offset() != 0 {
+        return None;
+    }
+    let message = Icmp::parse(eth.payload().get(ip.header_len()..)?)?;
+    let reply = match message.message_type() {
+        icmp::ECHO_REQUEST => false,
+        icmp::ECHO_REPLY => true,
+        _ => return None,
+    };
+    let translated = note.and_then(|note| {
+        let out = note.out.map(|translation| translation.outside.port);
+        out.or(note.back.map(|translation| translation.inside.port))
+    });
+    Some(Echo { reply, seq: message.sequence(), id: message.id(), translated })
 }
