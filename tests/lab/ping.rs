@@ -8,6 +8,7 @@
 //! | `odd` | each thing that can be odd about an answer: told apart and counted |
 //! | `wire` | what leaves: options, nonce, floods within their bounds |
 //! | `signals` | `^C`, `^\`, both again |
+//! | `split` | round trips cut at the switch, lost probes named where they were seen last |
 //! | `stamps` | round trips of a pinger that is kept from running |
 //! | `users` | what an ordinary user gets: the datagram socket, limits, one line of complaint |
 //! | `matrix` | nodes of a lab, several destinations, `--all` |
@@ -17,6 +18,7 @@ mod matrix;
 mod odd;
 mod same;
 mod signals;
+mod split;
 mod stamps;
 mod users;
 mod wire;

@@ -83,6 +83,11 @@ pub(crate) struct Args {
     /// The longest gap without an answer, below the summary
     #[arg(long)]
     pub(super) outage: bool,
+    /// Cut each round trip at the switch of the lab: the sender's stack, the switch, the
+    /// receiver's stack; and say of each lost probe where it was seen last and why it stopped.
+    /// Implies -O; a round trip begins when the probe is handed to the kernel
+    #[arg(long, conflicts_with = "all")]
+    pub(super) split: bool,
     /// Every node of the lab to every other, to the gateway and to the internet, as a matrix;
     /// exit code 1 if one is not reached
     #[arg(long, conflicts_with_all = ["names", "flood", "adaptive", "outage", "deadline", "from"])]
@@ -131,8 +136,9 @@ impl Args {
             adaptive: self.adaptive,
             slowest_allowed: if root { Duration::ZERO } else { USER_INTERVAL },
             preload: self.preload,
-            outstanding: self.outstanding,
+            outstanding: self.outstanding || self.split && !self.flood,
             flood: self.flood,
+            whole: self.split,
         })
     }
 

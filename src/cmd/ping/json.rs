@@ -26,7 +26,7 @@ pub(super) fn event(dest: &str, event: &Event) -> Value {
 }
 
 fn answer(dest: &str, reply: &Reply) -> Value {
-    let Reply { seq, from, ttl, bytes, rtt, odd } = reply;
+    let Reply { seq, from, ttl, bytes, rtt, odd, .. } = reply;
     let Odd { duplicate, bad_checksum, truncated, elsewhere, ttl_was, late, reordered, .. } = odd;
     let changed = odd.changed.as_ref();
     json!({

@@ -5,6 +5,7 @@ mod address;
 mod args;
 mod json;
 mod matrix;
+mod split;
 mod tell;
 
 use std::net::Ipv4Addr;
@@ -17,6 +18,7 @@ use icmp::{Options, Pinger, Route, Stats, text};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 pub(crate) use args::Args;
+use split::{Prepared, Split};
 use tell::Teller;
 
 use crate::node;
@@ -42,7 +44,7 @@ fn complain(error: &anyhow::Error) {
 
 /// The node to ping from, if one is named, and the destinations: the first of several words is a
 /// node unless it is an address.
-fn split(names: &[String]) -> (Option<&String>, &[String]) {
+fn words(names: &[String]) -> (Option<&String>, &[String]) {
     match names {
         [first, rest @ ..] if !rest.is_empty() && address::number(first).is_none() => {
             (Some(first), rest)
@@ -69,14 +71,19 @@ struct Run<'a> {
 
 /// Pings until done; the exit code.
 fn ping(args: &Args) -> anyhow::Result<u8> {
-    let (from, dests) = split(&args.names);
+    let (from, dests) = words(&args.names);
     ensure!(dests.len() <= MOST, "{} destinations: at most {MOST} at once", dests.len());
     ensure!(!args.flood || dests.len() == 1, "a flood goes to one destination");
+    ensure!(!args.split || dests.len() == 1, "--split follows the probes to one destination");
     let route = args.route()?;
     let towards: Vec<(&String, Ipv4Addr)> = dests
         .iter()
         .map(|dest| Ok((dest, address::resolve(&args.name, dest)?)))
         .collect::<anyhow::Result<_>>()?;
+    let prepared = match towards.first() {
+        Some((_, towards)) if args.split => Some(Prepared::new(&args.name, *towards)?),
+        _ => None,
+    };
     if let Some(node) = from {
         // The whole process moves: no other thread runs yet, and those to come begin here.
         node::enter(&args.name, node)?;
@@ -85,11 +92,18 @@ fn ping(args: &Args) -> anyhow::Result<u8> {
     let stop = caught(&[SIGINT, SIGTERM])?;
     let (runs, trouble) = open(args, &options, &route, &towards)?;
     let dests: Vec<&str> = runs.iter().map(|run| run.dest).collect();
+    let mut split = match (prepared, runs.first()) {
+        (Some(prepared), Some(run)) => {
+            Some(prepared.begin(from.map(String::as_str), &run.pinger, args.flood)?)
+        }
+        _ => None,
+    };
     let mut code = if trouble { TROUBLE } else { 0 };
-    for (dest, ended) in dests.into_iter().zip(run_all(args, &options, &stop, runs)) {
+    let ends = run_all(args, &options, &stop, runs, split.as_mut());
+    for (dest, ended) in dests.into_iter().zip(ends) {
         code = code.max(match ended {
             Ok(stats) => {
-                summary(args, &options, dest, &stats);
+                summary(args, &options, dest, &stats, split.as_ref());
                 verdict(&options, &stats)
             }
             Err(error) => {
@@ -107,20 +121,28 @@ fn run_all(
     options: &Options,
     stop: &AtomicBool,
     runs: Vec<Run<'_>>,
+    mut split: Option<&mut Split>,
 ) -> Vec<anyhow::Result<Stats>> {
-    let named = split(&args.names).1.len() > 1;
-    let one = |run: Run<'_>| -> anyhow::Result<Stats> {
+    let named = words(&args.names).1.len() > 1;
+    let one = |run: Run<'_>, mut split: Option<&mut Split>| -> anyhow::Result<Stats> {
         let Run { dest, mut pinger, status } = run;
         let teller = Teller { args, options, dest, named, status: &status };
-        pinger.run(stop, &mut |moment, session| teller.tell(moment, session))?;
+        pinger.run(stop, &mut |moment, session| {
+            let below = split.as_mut().and_then(|split| split.moment(moment, session));
+            teller.tell(moment, session, below.as_ref());
+        })?;
+        if let Some(split) = split {
+            split.end();
+        }
         Ok(pinger.stats().clone())
     };
     if runs.len() == 1 {
-        return runs.into_iter().map(one).collect();
+        return runs.into_iter().map(|run| one(run, split.take())).collect();
     }
     std::thread::scope(|scope| {
         let one = &one;
-        let started: Vec<_> = runs.into_iter().map(|run| scope.spawn(move || one(run))).collect();
+        let started: Vec<_> =
+            runs.into_iter().map(|run| scope.spawn(move || one(run, None))).collect();
         let ended = started.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended.map(|end| end.unwrap_or_else(|_| bail!("a pinger panicked"))).collect()
     })
@@ -161,9 +183,13 @@ fn open<'a>(
     Ok((runs, trouble))
 }
 
-fn summary(args: &Args, options: &Options, dest: &str, stats: &Stats) {
+fn summary(args: &Args, options: &Options, dest: &str, stats: &Stats, split: Option<&Split>) {
     if args.json {
-        return say::line(&json::summary(dest, stats).to_string());
+        let mut object = json::summary(dest, stats);
+        if let Some(split) = split {
+            object["split"] = split.json();
+        }
+        return say::line(&object.to_string());
     }
     say::part(&text::closing(dest, stats, options));
     for line in text::beyond(stats, options) {
@@ -171,6 +197,9 @@ fn summary(args: &Args, options: &Options, dest: &str, stats: &Stats) {
     }
     if args.outage {
         say::line(&text::outage(stats));
+    }
+    for line in split.map(Split::lines).unwrap_or_default() {
+        say::line(&line);
     }
 }
 
@@ -182,19 +211,19 @@ fn verdict(options: &Options, stats: &Stats) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::words;
 
     #[test]
     fn the_first_of_several_words_is_a_node_unless_it_is_an_address() {
-        let names = |words: &str| words.split(' ').map(String::from).collect::<Vec<_>>();
-        for (words, node, dests) in [
+        let names = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        for (text, node, dests) in [
             ("net2", None, "net2"),
             ("net1 net2", Some("net1"), "net2"),
             ("net1 10.0.0.1 net2", Some("net1"), "10.0.0.1 net2"),
             ("10.0.0.1 net2", None, "10.0.0.1 net2"),
         ] {
-            let words = names(words);
-            let (from, to) = split(&words);
+            let line = names(text);
+            let (from, to) = words(&line);
             assert_eq!((from.map(String::as_str), to.join(" ").as_str()), (node, dests));
         }
     }

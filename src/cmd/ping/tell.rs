@@ -10,6 +10,7 @@ use icmp::{Event, Options, text};
 
 use super::args::Args;
 use super::json;
+use super::split::Below;
 use crate::say;
 
 /// Dots beyond this would leave the line of a terminal.
@@ -28,8 +29,8 @@ pub(super) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// Tells what happened.
-    pub(super) fn tell(&self, moment: Moment<'_>, session: &Session) {
+    /// Tells what happened, and what there is to say below it.
+    pub(super) fn tell(&self, moment: Moment<'_>, session: &Session, below: Option<&Below>) {
         if self.status.swap(false, Ordering::Relaxed) {
             let status = text::status(session.stats(), self.options);
             match self.named {
@@ -38,9 +39,9 @@ impl Teller<'_> {
             }
         }
         match moment {
-            Moment::Event(event) if self.args.json => self.object(event),
+            Moment::Event(event) if self.args.json => self.object(event, below),
             Moment::Event(event) if self.args.flood => self.mark(event),
-            Moment::Event(event) => self.line(event),
+            Moment::Event(event) => self.line(event, below),
             Moment::Sent if self.args.flood && !self.args.quiet && !self.args.json => {
                 if session.in_flight() < WIDTH || !std::io::stdout().is_terminal() {
                     say::part(".");
@@ -50,11 +51,14 @@ impl Teller<'_> {
         }
     }
 
-    fn object(&self, event: &Event) {
+    fn object(&self, event: &Event, below: Option<&Below>) {
         if !self.args.quiet {
             let mut object = json::event(self.dest, event);
             if self.args.date {
                 object["time"] = wall().as_secs_f64().into();
+            }
+            if let Some(below) = below {
+                below.into(&mut object);
             }
             say::line(&object.to_string());
         }
@@ -71,11 +75,11 @@ impl Teller<'_> {
             Event::Error { kind, .. } if [4, 5].contains(kind) => {}
             Event::Error { .. } => say::part("\u{8}E"),
             Event::Refused { .. } => say::part("E"),
-            Event::Silent { .. } => self.line(event),
+            Event::Silent { .. } => self.line(event, None),
         }
     }
 
-    fn line(&self, event: &Event) {
+    fn line(&self, event: &Event, below: Option<&Below>) {
         // ping tells of missing answers even where it is to be quiet.
         if self.args.quiet && !matches!(event, Event::Silent { .. }) {
             return;
@@ -92,6 +96,9 @@ impl Teller<'_> {
             start += &format!("[{}.{:06}] ", now.as_secs(), now.subsec_micros());
         }
         say::line(&format!("{start}{line}"));
+        if let Some(below) = below {
+            say::line(&below.text());
+        }
     }
 }
 

@@ -138,7 +138,16 @@ pub(super) struct Answerer {
 impl Answerer {
     /// Starts one that sends what `script` makes of each request.
     pub(super) fn start(script: impl Fn(&Request) -> Vec<Answer> + Send + 'static) -> Self {
-        let mut wire = Wire::open(PEER, "vb");
+        Self::at(PEER, "vb", script)
+    }
+
+    /// The same at an interface of another namespace.
+    pub(super) fn at(
+        netns: &str,
+        interface: &str,
+        script: impl Fn(&Request) -> Vec<Answer> + Send + 'static,
+    ) -> Self {
+        let mut wire = Wire::open(netns, interface);
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (stopped, seeing) = (Arc::clone(&stop), Arc::clone(&seen));
