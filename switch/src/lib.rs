@@ -15,7 +15,7 @@ pub mod tap;
 
 pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, PortId, PortSettings,
-    Verdict,
+    StormLimits, Verdict,
 };
 pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch};
 pub use station::{Handling, Outlet, SharedStation, Station};

@@ -9,7 +9,7 @@ use wire::{MacAddr, Timestamp, VlanId};
 
 use super::fdb::{Fdb, Learned};
 use super::fdb_row::EntryKind;
-use super::port::{PortId, PortState};
+use super::port::{Flooded, PortId, PortState};
 use super::verdict::{Decision, DropReason, Verdict};
 
 /// What holds for the whole bridge.
@@ -48,11 +48,11 @@ struct Port {
     storm: Storm,
 }
 
-/// Flooded frames of the running second.
+/// Flooded frames of the running second, by [`Flooded`].
 #[derive(Default)]
 struct Storm {
     second: u64,
-    frames: u32,
+    frames: [u32; 3],
 }
 
 impl Bridge {
@@ -131,7 +131,9 @@ impl Bridge {
             return dropped(DropReason::StickyMoved, learned);
         }
         let verdict = match self.route(frame, ingress, now) {
-            Verdict::Flood if self.storms(ingress, now) => Verdict::Drop(DropReason::Storm),
+            Verdict::Flood if self.storms(Flooded::to(frame.dst), ingress, now) => {
+                Verdict::Drop(DropReason::Storm)
+            }
             verdict => verdict,
         };
         Decision { verdict, learned }
@@ -194,12 +196,10 @@ impl Bridge {
         self.plugged.iter().copied().filter(move |id| {
             self.get(*id).is_some_and(|port| {
                 let settings = &port.state.settings;
-                let wanted = if frame.dst.is_broadcast() {
-                    settings.bcast_flood
-                } else if frame.dst.is_group() {
-                    settings.mcast_flood
-                } else {
-                    settings.flood
+                let wanted = match Flooded::to(frame.dst) {
+                    Flooded::Broadcast => settings.bcast_flood,
+                    Flooded::Multicast => settings.mcast_flood,
+                    Flooded::Unknown => settings.flood,
                 };
                 let back = *id == ingress && !settings.hairpin;
                 let fits = frame.packet_len <= port.state.mtu;
@@ -257,14 +257,15 @@ impl Bridge {
     }
 
     /// Counts a flooded frame against its port's limit; true where it is over.
-    fn storms(&mut self, ingress: PortId, now: Timestamp) -> bool {
+    fn storms(&mut self, kind: Flooded, ingress: PortId, now: Timestamp) -> bool {
         let Some(Some(port)) = self.ports.get_mut(ingress.index()) else { return false };
-        let Some(limit) = port.state.settings.storm_limit else { return false };
+        let Some(limit) = port.state.settings.storm.of(kind) else { return false };
         if port.storm.second != now.as_secs() {
-            port.storm = Storm { second: now.as_secs(), frames: 0 };
+            port.storm = Storm { second: now.as_secs(), frames: [0; 3] };
         }
-        port.storm.frames = port.storm.frames.saturating_add(1);
-        port.storm.frames > limit
+        let frames = &mut port.storm.frames[kind as usize];
+        *frames = frames.saturating_add(1);
+        *frames > limit
     }
 
     fn get(&self, id: PortId) -> Option<&Port> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{FdbConfig, PortSettings};
+use crate::core::{FdbConfig, PortSettings, StormLimits};
 
 const STATION: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xff]);
 
@@ -146,7 +146,7 @@ const DROPS: &[(DropReason, Scene)] = &[
         (frame(mac(0), mac(99)), 0)
     }),
     (DropReason::Storm, |b| {
-        change(b, 0, |port| port.settings.storm_limit = Some(0));
+        change(b, 0, |port| port.settings.storm.broadcast = Some(0));
         (frame(mac(0), MacAddr::BROADCAST), 0)
     }),
     (DropReason::StickyMoved, |b| {
@@ -245,18 +245,33 @@ fn an_aged_address_is_flooded_until_seen_again() {
 #[test]
 fn a_storm_is_cut_to_its_limit_each_second_and_unicast_goes_on() {
     let mut bridge = bridge(None);
-    change(&mut bridge, 0, |port| port.settings.storm_limit = Some(10));
-    let mut passed = 0;
+    let limits = StormLimits { broadcast: Some(10), multicast: Some(20), unknown: Some(30) };
+    change(&mut bridge, 0, |port| port.settings.storm = limits);
+    let group = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
+    let kinds = [(MacAddr::BROADCAST, 10), (group, 20), (mac(99), 30)];
+    let mut passed = [0; 3];
     for n in 0..1000u64 {
         let now = at(5) + Duration::from_millis(n);
-        let said = bridge.decide(&frame(mac(0), MacAddr::BROADCAST), PortId(0), now).verdict;
-        passed += u32::from(said == Verdict::Flood);
+        for ((dst, _), passed) in kinds.iter().zip(&mut passed) {
+            let said = bridge.decide(&frame(mac(0), *dst), PortId(0), now).verdict;
+            *passed += u32::from(said == Verdict::Flood);
+            let other = bridge.decide(&frame(mac(1), *dst), PortId(1), now).verdict;
+            assert_eq!(other, Verdict::Flood, "another port's storm");
+        }
         let known = bridge.decide(&frame(mac(0), mac(1)), PortId(0), now).verdict;
         assert_eq!(known, Verdict::Forward(PortId(1)));
     }
-    assert_eq!(passed, 10);
+    assert_eq!(passed, kinds.map(|(_, limit)| limit));
     let next = bridge.decide(&frame(mac(0), MacAddr::BROADCAST), PortId(0), at(6)).verdict;
     assert_eq!(next, Verdict::Flood);
+}
+
+#[test]
+fn workers_share_a_limit() {
+    let limits = StormLimits { broadcast: Some(100), multicast: Some(1), unknown: None };
+    assert_eq!(limits.share(1), limits);
+    let half = StormLimits { broadcast: Some(50), ..limits };
+    assert_eq!(limits.share(2), half);
 }
 
 #[test]

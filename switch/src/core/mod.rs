@@ -9,5 +9,5 @@ mod verdict;
 pub use bridge::{Bridge, BridgeConfig, Frame};
 pub use fdb::{Fdb, FdbConfig, FdbEntry, Learned};
 pub use fdb_row::EntryKind;
-pub use port::{PortId, PortSettings, PortState};
+pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};
 pub use verdict::{Decision, DropReason, Verdict};

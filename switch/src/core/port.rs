@@ -1,5 +1,7 @@
 //! What the bridge knows of a port: its settings, its state, and its place in the table of ports.
 
+use wire::MacAddr;
+
 /// A port's number: an index, small, reused after removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u16);
@@ -34,8 +36,67 @@ pub struct PortSettings {
     pub isolation: Option<u8>,
     /// Most addresses learned here.
     pub learn_limit: u32,
-    /// Flooded frames a second let in here (storm control); None is unlimited.
-    pub storm_limit: Option<u32>,
+    /// Flooded frames let in here.
+    pub storm: StormLimits,
+}
+
+/// Most frames a second of each kind that a port may have flooded (storm control); None is
+/// unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StormLimits {
+    /// To everybody.
+    pub broadcast: Option<u32>,
+    /// To a group.
+    pub multicast: Option<u32>,
+    /// To an address that is not in the table.
+    pub unknown: Option<u32>,
+}
+
+impl StormLimits {
+    /// The limit of one kind.
+    #[must_use]
+    pub fn of(self, kind: Flooded) -> Option<u32> {
+        match kind {
+            Flooded::Broadcast => self.broadcast,
+            Flooded::Multicast => self.multicast,
+            Flooded::Unknown => self.unknown,
+        }
+    }
+
+    /// What each of several workers may let in, for each sees but its flows: together no more than
+    /// the limit, rounded up.
+    #[must_use]
+    pub fn share(self, workers: usize) -> Self {
+        let workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
+        let share = |limit: Option<u32>| limit.map(|limit| limit.div_ceil(workers));
+        let (broadcast, multicast) = (share(self.broadcast), share(self.multicast));
+        Self { broadcast, multicast, unknown: share(self.unknown) }
+    }
+}
+
+/// Why a frame is flooded: by its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flooded {
+    /// To everybody.
+    Broadcast,
+    /// To a group.
+    Multicast,
+    /// To one address, of which it is not known where it lives.
+    Unknown,
+}
+
+impl Flooded {
+    /// Of a frame to `dst`.
+    #[must_use]
+    pub fn to(dst: MacAddr) -> Self {
+        if dst.is_broadcast() {
+            Self::Broadcast
+        } else if dst.is_group() {
+            Self::Multicast
+        } else {
+            Self::Unknown
+        }
+    }
 }
 
 impl Default for PortSettings {
@@ -48,7 +109,7 @@ impl Default for PortSettings {
             hairpin: false,
             isolation: None,
             learn_limit: 16_384,
-            storm_limit: None,
+            storm: StormLimits { broadcast: None, multicast: None, unknown: None },
         }
     }
 }

@@ -95,7 +95,7 @@ impl Switch {
         let (ifindex, role) = (spec.ifindex, spec.role);
         let links = self.foreign_links(&spec)?;
         let port = Port { spec, up: true, cells };
-        let state = port.state();
+        let state = port.state(self.workers.len());
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let cells = Arc::clone(cells);
             worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
@@ -205,7 +205,7 @@ impl Switch {
         let mut bridge = Bridge::new(self.bridge, Arc::clone(&self.fdb));
         for (id, port) in self.lock().iter() {
             if port.spec.role == PortRole::Bridged {
-                bridge.set_port(*id, port.state());
+                bridge.set_port(*id, port.state(1));
             }
         }
         bridge
@@ -268,7 +268,7 @@ impl Switch {
         let mut ports = self.lock();
         let port = ports.get_mut(&id).ok_or(Error::NoPort(id))?;
         change(port);
-        let state = port.state();
+        let state = port.state(self.workers.len());
         self.all(|| Command::State { id, state })
     }
 
@@ -325,7 +325,10 @@ impl Drop for Switch {
 }
 
 impl Port {
-    fn state(&self) -> PortState {
-        PortState { settings: self.spec.settings, mtu: self.spec.mtu, up: self.up }
+    /// As each of so many workers is to see it.
+    fn state(&self, workers: usize) -> PortState {
+        let storm = self.spec.settings.storm.share(workers);
+        let settings = PortSettings { storm, ..self.spec.settings };
+        PortState { settings, mtu: self.spec.mtu, up: self.up }
     }
 }
