@@ -15,6 +15,7 @@ mod picture;
 mod report;
 mod say;
 mod signals;
+mod storm;
 mod table;
 mod units;
 

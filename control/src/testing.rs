@@ -98,6 +98,7 @@ impl Door for MemoryLab {
             node: Some(node.name.clone()),
             role: PortRole::Bridged,
             fdb_entries: 1,
+            storm: StormLimits::default(),
             drops: BTreeMap::from([("runt".into(), 3)]),
             rates: Some(PortRates::default()),
         });

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 
+use control::api::AddNode;
 use ns::Plan;
 use switch::PortRole;
 
@@ -12,6 +13,7 @@ use crate::address;
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, Node, Recorder, add_port, known, running};
+use crate::storm;
 use crate::topology::{furnish, plug, room};
 
 /// Kept for the simulated internet.
@@ -25,7 +27,9 @@ impl Lab {
     /// [`Error::NoSwitch`], [`Error::NodeExists`], [`Error::AddressTaken`], [`Error::Usage`] for a
     /// name or an address that cannot be or a lab that is full; whatever the kernel refuses, and
     /// then nothing has changed.
-    pub fn add_node(&self, name: Option<&str>, address: Option<Ipv4Addr>) -> Result<Node> {
+    pub fn add_node(&self, ask: &AddNode) -> Result<Node> {
+        let (name, address) = (ask.name.as_deref(), ask.address);
+        let settings = storm::settings(ask.storm.unwrap_or(self.config().storm));
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut guard = self.state();
@@ -64,7 +68,9 @@ impl Lab {
         let Some(port) = &node.port else { return Err(Error::NoSwitch(lab)) };
         let Some(netns) = applied.take(ns) else { return Err(Error::NotRunning(lab)) };
         let id = self
-            .with_switch(|switch| add_port(switch, port, PortRole::Bridged, self.config().mtu))
+            .with_switch(|switch| {
+                add_port(switch, port, PortRole::Bridged, self.config().mtu, settings)
+            })
             .ok_or(Error::NotRunning(lab))??;
         let mut node_now = running(self.config(), &node);
         if let Err(error) = journal.know(known(&node_now)) {

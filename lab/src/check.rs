@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
-use crate::lab::Lab;
+use crate::lab::{Held, Lab, State};
 use crate::topology::CheckPlan;
 
 /// Pings at the same time.
@@ -107,7 +107,7 @@ fn calm(lab: &Lab, stop: &AtomicBool) {
 }
 
 fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked {
-    let (from, netns) = lab.check_origin(check.from);
+    let (from, netns) = origin(lab, check.from);
     let options = icmp::Options {
         count: Some(if single { 1 } else { 3 }),
         interval: Duration::from_millis(50),
@@ -132,9 +132,34 @@ fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked
 
 /// Both ends of a check forget each other, as they would in time.
 fn forget(lab: &Lab, check: &CheckPlan) {
-    for (netns, neighbour) in lab.check_ends(check) {
+    for (netns, neighbour) in ends(lab, check) {
         if let Err(error) = ns::neighbour::forget(netns.as_fd(), neighbour) {
             tracing::debug!("{error}");
         }
     }
+}
+
+/// The name and the namespace of the node a check starts from.
+fn origin(lab: &Lab, place: usize) -> (String, Option<OwnedFd>) {
+    let state = lab.state();
+    at(&state, place).map_or((format!("net{}", place + 1), None), |held| {
+        (held.node.name.clone(), held.netns.descriptor().ok())
+    })
+}
+
+/// The nodes at the ends of a check, each with the neighbour it meets there.
+fn ends(lab: &Lab, check: &CheckPlan) -> Vec<(OwnedFd, Ipv4Addr)> {
+    let state = lab.state();
+    let has = |held: &&Held, address| held.node.interfaces.iter().any(|i| i.address == address);
+    let from = at(&state, check.from);
+    let to = state.nodes.iter().find(|held| has(held, check.to));
+    let own = from.and_then(|held| held.node.interfaces.first()).map(|i| i.address);
+    let ends = [from.map(|held| (held, check.to)), to.zip(own)];
+    let open = |(held, address): (&Held, _)| Some((held.netns.descriptor().ok()?, address));
+    ends.into_iter().flatten().filter_map(open).collect()
+}
+
+/// The node a plan has at this place.
+fn at(state: &State, place: usize) -> Option<&Held> {
+    state.nodes.iter().find(|held| u32::try_from(place + 1) == Ok(held.node.number))
 }

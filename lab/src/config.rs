@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use control::api::Publish;
+use control::api::{Publish, StormLimits};
 use gateway::NatType;
 use ns::plan::MAX_INTERFACE_NAME;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use crate::uplink::PortBlock;
 
 /// Most nodes of a lab: the ports of its switch, less one for the uplink.
 pub const MAX_NODES: u32 = 4095;
+/// Most threads of a switch: each has a ring of its own, of 8 MiB.
+pub const MAX_WORKERS: usize = 16;
 /// Longest name of a lab. The control socket's path has to fit into 107 bytes.
 pub const MAX_NAME: usize = 32;
 /// Longest prefix of namespaces.
@@ -159,6 +161,10 @@ pub struct LabConfig {
     pub nat: NatType,
     /// Ports of the uplink that lead to nodes, from the start.
     pub publish: Vec<Publish>,
+    /// What each node may have flooded.
+    pub storm: StormLimits,
+    /// Threads of the switch that forward.
+    pub workers: usize,
 }
 
 impl Default for LabConfig {
@@ -173,6 +179,8 @@ impl Default for LabConfig {
             mtu: 1500,
             nat: NatType::default(),
             publish: Vec::new(),
+            storm: StormLimits::default(),
+            workers: 1,
         }
     }
 }
@@ -212,6 +220,16 @@ impl LabConfig {
                 name.as_deref().unwrap_or("auto"),
                 self.topology
             ));
+        }
+        if !(1..=MAX_WORKERS).contains(&self.workers) {
+            return usage(format!("--workers {}: 1 to {MAX_WORKERS}", self.workers));
+        }
+        let switched = [("--storm", !self.storm.is_none()), ("--workers", self.workers > 1)];
+        for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
+            if self.topology != Topology::Switch {
+                let topology = self.topology;
+                return usage(format!("{option} is the switch's, and a {topology} has none"));
+            }
         }
         for ask in &self.publish {
             self.validate_publish(ask)?;

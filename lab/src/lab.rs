@@ -5,7 +5,6 @@
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,6 +23,7 @@ use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
 use crate::station::{self, GatewayStation};
+use crate::storm;
 use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
 use crate::uplink::{Follow, Host, Prepared};
 
@@ -81,13 +81,6 @@ pub(crate) struct State {
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
     lock: Option<Lock>,
-}
-
-impl State {
-    /// The node a plan has at this place.
-    fn at(&self, place: usize) -> Option<&Held> {
-        self.nodes.iter().find(|held| u32::try_from(place + 1) == Ok(held.node.number))
-    }
 }
 
 /// A running lab.
@@ -195,7 +188,8 @@ impl Lab {
             Some(netns) => {
                 let station = station::of(&config, host.as_ref());
                 let shared: SharedStation = Arc::clone(&station) as SharedStation;
-                let switch = Switch::start(switch::Config::default(), netns.as_fd(), Some(shared))?;
+                let asked = switch::Config { workers: config.workers, ..switch::Config::default() };
+                let switch = Switch::start(asked, netns.as_fd(), Some(shared))?;
                 (Some(switch), Some(station))
             }
             None => (None, None),
@@ -205,12 +199,20 @@ impl Lab {
         if let Some(switch) = &switch {
             for (held, node) in nodes.iter_mut().zip(&print.nodes) {
                 let Some(port) = &node.port else { continue };
-                let id = add_port(switch, port, PortRole::Bridged, config.mtu)?;
+                let id = add_port(
+                    switch,
+                    port,
+                    PortRole::Bridged,
+                    config.mtu,
+                    storm::settings(config.storm),
+                )?;
                 held.node.port = Some((id, port.name.clone()));
                 next_index = next_index.max(port.index + 1);
             }
             if let Some(port) = &print.uplink {
-                uplink = Some((add_port(switch, port, PortRole::Routed, config.mtu)?, port.index));
+                let settings = PortSettings::default();
+                let id = add_port(switch, port, PortRole::Routed, config.mtu, settings)?;
+                uplink = Some((id, port.index));
                 next_index = next_index.max(port.index + 1);
             }
             tell(Progress::Done(station::words(&config, host.as_ref())));
@@ -344,26 +346,6 @@ impl Lab {
         let held = state.nodes.iter().find(|held| held.node.name == name || held.node.file == name);
         held?.netns.descriptor().ok()
     }
-
-    /// The name and the namespace of the node a check starts from.
-    pub(crate) fn check_origin(&self, place: usize) -> (String, Option<OwnedFd>) {
-        let state = self.state();
-        state.at(place).map_or((format!("net{}", place + 1), None), |held| {
-            (held.node.name.clone(), held.netns.descriptor().ok())
-        })
-    }
-
-    /// The nodes at the ends of a check, each with the neighbour it meets there.
-    pub(crate) fn check_ends(&self, check: &CheckPlan) -> Vec<(OwnedFd, Ipv4Addr)> {
-        let state = self.state();
-        let at = |held: &&Held, address| held.node.interfaces.iter().any(|i| i.address == address);
-        let from = state.at(check.from);
-        let to = state.nodes.iter().find(|held| at(held, check.to));
-        let own = from.and_then(|held| held.node.interfaces.first()).map(|i| i.address);
-        let ends = [from.map(|held| (held, check.to)), to.zip(own)];
-        let open = |(held, address): (&Held, _)| Some((held.netns.descriptor().ok()?, address));
-        ends.into_iter().flatten().filter_map(open).collect()
-    }
 }
 
 /// A node and the address it is known by: that of its first interface.
@@ -387,8 +369,8 @@ pub(crate) fn add_port(
     port: &PortPlan,
     role: PortRole,
     mtu: u32,
+    settings: PortSettings,
 ) -> Result<PortId> {
-    let settings = PortSettings::default();
     let name = port.name.clone();
     Ok(switch.add_port(PortSpec { name, ifindex: port.index, role, mtu, settings, netns: None })?)
 }

@@ -19,6 +19,7 @@
 //! | `door` | the lab as its control socket shows it, and the event pump |
 //! | `see` | looking at frames: capture, trace, explain |
 //! | [`change`] | nodes that come and go while it runs |
+//! | `storm` | storm control, as asked for and as the switch takes it |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
 //! | [`uplink`] | a real interface of the host, shared with it |
@@ -43,6 +44,7 @@ pub mod lock;
 pub mod reach;
 mod see;
 pub mod station;
+mod storm;
 pub mod topology;
 pub mod uplink;
 mod watch;

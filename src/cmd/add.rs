@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use control::api::AddNode;
+use control::api::{AddNode, StormLimits};
 
 use crate::door::{Which, json};
-use crate::say;
+use crate::{say, storm};
 
 /// Plug a new node into a running lab
 ///
@@ -19,6 +19,10 @@ pub(crate) struct Args {
     /// Its address [default: the next free one by the lab's rule]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<Ipv4Addr>,
+    /// Most frames a second it may have flooded: N of each kind, or broadcast=N,multicast=N,unknown=N
+    /// [default: the lab's]
+    #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
+    storm: Option<StormLimits>,
     /// JSON, on one line
     #[arg(short, long)]
     json: bool,
@@ -29,7 +33,7 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
-    let ask = AddNode { name: args.node, address: args.address };
+    let ask = AddNode { name: args.node, address: args.address, storm: args.storm };
     let node = args.which.answer(client.add_node(&ask))?;
     if args.json {
         json(&node)?;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use control::Exporter;
-use control::api::Publish;
+use control::api::{Publish, StormLimits};
 use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
 
 use crate::forward;
 use crate::notify;
 use crate::report::Report;
 use crate::signals::{self, Signals};
+use crate::storm;
 
 /// Build a lab, check it with pings, stay until Ctrl-C, undo it
 ///
@@ -60,6 +61,13 @@ pub(crate) struct LabArgs {
     /// Publish a port of the uplink that leads to a node: [ADDR:]PORT:NODE:PORT[/udp]; repeatable
     #[arg(short = 'p', long, value_name = "PORT:NODE:PORT", value_parser = forward::publish)]
     publish: Vec<Publish>,
+    /// Most frames a second each node may have flooded (storm control): N of each kind, or
+    /// broadcast=N,multicast=N,unknown=N [default: unlimited]
+    #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
+    storm: Option<StormLimits>,
+    /// Threads of the switch that forward; each flow stays with one of them
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
     /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = metrics)]
     metrics: Option<SocketAddr>,
@@ -106,6 +114,8 @@ impl LabArgs {
             mtu: self.mtu,
             nat: self.nat,
             publish: self.publish.clone(),
+            storm: self.storm.unwrap_or_default(),
+            workers: self.workers,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `links` | links that go down, come back or vanish under load |
 //! | `words` | what `run` says, and by which exit code it tells |
 //! | `soak` | mixed traffic for as long as asked |
+//! | `storm` | what a node may have flooded, cut to its limit |
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
@@ -43,6 +44,7 @@ mod oracle;
 mod ping;
 mod see;
 mod soak;
+mod storm;
 mod top;
 mod traffic;
 mod unit;

@@ -131,6 +131,28 @@ fn many_small_datagrams() {
 }
 
 #[test]
+fn flows_keep_their_order_with_two_workers() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3", "--workers", "2"]);
+        let counters = sandbox.uswitch(&["show", "counters", "-j"]).ok().out;
+        let counters: serde_json::Value = serde_json::from_str(&counters).unwrap();
+        assert_eq!(counters["switch"]["workers"], 2, "{counters:#}");
+        std::thread::scope(|scope| {
+            for port in 0..4 {
+                let flow = move |server, at: &str| {
+                    all_arrive(server, &format!("{at}:{}", 7500 + port), 5_000, 100);
+                };
+                scope.spawn(move || flow("net2", "10.100.0.20"));
+                scope.spawn(move || flow("net3", "10.100.0.30"));
+            }
+            scope.spawn(|| all_arrive("inet", "9.9.9.9:7510", 5_000, 100));
+            scope.spawn(|| arrives_whole("net2", "10.100.0.20:7511", 64 << 20));
+            scope.spawn(|| arrives_whole("inet", "8.8.8.8:7512", 64 << 20));
+        });
+    });
+}
+
+#[test]
 fn fragments_of_large_datagrams() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run"]);

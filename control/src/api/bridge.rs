@@ -30,11 +30,38 @@ pub struct Port {
     pub role: PortRole,
     /// Addresses learned at it.
     pub fdb_entries: u32,
+    /// What it may have flooded; absent where nothing is limited.
+    #[serde(default, skip_serializing_if = "StormLimits::is_none")]
+    pub storm: StormLimits,
     /// Frames that came in by it and were dropped, by reason; only reasons that have occurred.
     pub drops: BTreeMap<String, u64>,
     /// Over the last second or so; None until two samples have been taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<PortRates>,
+}
+
+/// Most frames a second of each kind that a port may have flooded; what is absent is unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StormLimits {
+    /// To everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<u32>,
+    /// To a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multicast: Option<u32>,
+    /// To an address that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+}
+
+impl StormLimits {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a port is for.

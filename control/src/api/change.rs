@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Protocol;
+use super::{Protocol, StormLimits};
 
 /// A node to plug in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct AddNode {
     /// Its address; without one, the next free by the lab's rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
+    /// What it may have flooded; without that, as much as the lab's other nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<StormLimits>,
 }
 
 /// Which addresses to forget.

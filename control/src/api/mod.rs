@@ -13,7 +13,9 @@ mod router;
 mod see;
 mod topology;
 
-pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
+pub use bridge::{
+    FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, StormLimits, TxStats,
+};
 pub use change::{AddNode, FlushFdb, Flushed, Problem, Publish};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};

@@ -6,7 +6,7 @@ use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, 
 use switch::{DropReason, EntryKind, PortId, PortInfo, PortStats};
 
 use super::{Answer, LabDoor};
-use crate::address;
+use crate::{address, storm};
 
 /// Reasons that are the frame's own fault.
 const MALFORMED: [DropReason; 4] =
@@ -55,6 +55,7 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str) -> Port {
         node: None,
         role: if bridged { PortRole::Bridged } else { PortRole::Routed },
         fdb_entries,
+        storm: storm::shown(&info.spec.settings),
         drops: by_reason(&info.stats.drops),
         rates: None,
     }

@@ -16,7 +16,7 @@ use crate::lab::{self, Lab};
 
 pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let lab = door.lab()?;
-    let added = lab.add_node(ask.name.as_deref(), ask.address).map_err(|e| refusal(&e))?;
+    let added = lab.add_node(ask).map_err(|e| refusal(&e))?;
     let up: Vec<PortId> = added.port.iter().map(|(id, _)| *id).collect();
     node(&added, &up)
         .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))

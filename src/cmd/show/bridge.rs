@@ -4,11 +4,13 @@ use control::api::{FdbEntry, Port, PortRole};
 
 use super::lines;
 use crate::paint::Paint;
+use crate::storm;
 use crate::table::Table;
 use crate::units;
 
 pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
-    let mut table = Table::new(&[
+    let limited = ports.iter().any(|port| !port.storm.is_none());
+    let mut heads = vec![
         "PORT",
         "NODE",
         "STATE",
@@ -23,7 +25,11 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
         ">",
         ">ADDRS",
         "DROPPED",
-    ]);
+    ];
+    if limited {
+        heads.push("STORM LIMIT");
+    }
+    let mut table = Table::new(&heads);
     for port in ports {
         let (rx, tx) = (&port.stats64.rx, &port.stats64.tx);
         let rate = |side: fn(&control::api::PortRates) -> &control::api::Rate| {
@@ -38,7 +44,7 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
             PortRole::Routed => "(uplink)",
             PortRole::Bridged => port.node.as_deref().unwrap_or("-"),
         };
-        table.row([
+        let mut cells = vec![
             port.ifname.clone(),
             node.into(),
             port.operstate.to_ascii_lowercase(),
@@ -53,7 +59,11 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
             tx_frames,
             port.fdb_entries.to_string(),
             drops(port),
-        ]);
+        ];
+        if limited {
+            cells.push(storm::words(&port.storm).unwrap_or_else(|| "-".into()));
+        }
+        table.row(cells);
     }
     lines(&table, paint)
 }

@@ -115,6 +115,7 @@ fn port(number: u32, second: u64) -> Port {
         node: Some(format!("net{number}")),
         role: PortRole::Bridged,
         fdb_entries: 1,
+        storm: control::api::StormLimits::default(),
         drops: [].into(),
         rates: None,
     }
