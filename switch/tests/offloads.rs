@@ -49,7 +49,7 @@ fn a_frame_that_stands_for_many_arrives_whole() {
             [(Kind::TcpV4, 1448), (Kind::TcpV6, 1428), (Kind::UdpV4, 1472), (Kind::UdpV6, 1452)];
         for (kind, size) in kinds {
             let (mut vnet, frame) = offloaded(1, 2, kind, 30_000, size, None);
-            if kind == Kind::TcpV4 {
+            if matches!(kind, Kind::TcpV4 | Kind::TcpV6) {
                 vnet.gso_type |= 0x80; // ECN travels too
             }
             rig.nodes[0].send_with(vnet, None, &frame);

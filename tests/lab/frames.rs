@@ -1,8 +1,9 @@
 //! Frames the switch has to carry without understanding them, and frames no kernel would send.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::READY;
 use crate::support::{Process, Sandbox, Wire, both_ways, rooted};
@@ -151,6 +152,102 @@ fn malformed_frames_are_counted_and_traffic_goes_on() {
             assert!(counted(&name) >= 20, "{name} in {after:#?}");
         }
         assert!(run.running());
+    });
+}
+
+/// ICMPv6 of `kind` from fe80::1 to `dst`, its checksum right, in a frame to `mac`.
+fn icmp6(mac: [u8; 6], src: [u8; 6], dst: Ipv6Addr, kind: u8, rest: &[u8]) -> Vec<u8> {
+    let message = [&[kind, 0, 0, 0][..], rest].concat();
+    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
+    let pseudo = [&from[..], &dst.octets(), &[0, 0], &length, &[0, 0, 0, 58], &message].concat();
+    let words = pseudo.chunks(2).map(|word| u64::from(word[0]) << 8 | u64::from(word[1]));
+    let mut sum = words.sum::<u64>();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let mut message = message;
+    message[2..4].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
+    let header = [0x60, 0, 0, 0, length[0], length[1], 58, 255];
+    frame(mac, src, 0x86dd, &[&header[..], &from, &dst.octets(), &message].concat())
+}
+
+/// Questions for whoever is at the switch's end of a veth, whose address is `port`.
+fn questions(port: [u8; 6], src: [u8; 6]) -> Vec<Vec<u8>> {
+    let [a, b, c, d, e, f] = port;
+    let own = [0xfe80, 0, 0, 0, u16::from_be_bytes([a ^ 2, b]), u16::from_be_bytes([c, 0xff])];
+    let [.., ab, c_ff] = own;
+    let low = [0xfe00 | u16::from(d), u16::from_be_bytes([e, f])];
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, ab, c_ff, low[0], low[1]);
+    let solicited = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(d), low[1]);
+    let everybody = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let solicit = [&[0; 4][..], &link_local.octets(), &[1, 1], &src].concat();
+    let arp = |target: [u8; 4]| {
+        let asker = [&[0, 1, 8, 0, 6, 4, 0, 1][..], &src, &[10, 100, 0, 10]].concat();
+        [asker, [&[0; 6][..], &target].concat()].concat()
+    };
+    let echo = [
+        0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0x65, 0x97, 10, 100, 0, 10, 10, 100, 255, 255, 8, 0,
+        0xf7, 0xff, 0, 0, 0, 0,
+    ];
+    vec![
+        icmp6([0x33, 0x33, 0xff, d, e, f], src, solicited, 135, &solicit),
+        icmp6(port, src, link_local, 135, &solicit),
+        icmp6([0x33, 0x33, 0, 0, 0, 1], src, everybody, 128, &[0, 7, 0, 1]),
+        icmp6(port, src, link_local, 128, &[0, 7, 0, 2]),
+        frame([0xff; 6], src, 0x0806, &arp([127, 0, 0, 1])),
+        frame([0xff; 6], src, 0x0806, &arp([10, 100, 0, 99])),
+        frame(port, src, 0x0806, &arp([127, 0, 0, 1])),
+        frame([0xff; 6], src, 0x0800, &echo),
+        frame(port, src, 0x0800, &echo),
+    ]
+}
+
+/// The namespace the lab's process holds and no name leads to.
+fn switch_namespace(sandbox: &Sandbox, lab: &Process) -> PathBuf {
+    let has_ports = |path: &PathBuf| {
+        let net = std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("net:"));
+        net && sandbox.tool("nsenter", &[&within(path), "ip", "link"]).contains(" veth1@")
+    };
+    let held = std::fs::read_dir(format!("/proc/{}/fd", lab.pid())).unwrap();
+    held.map(|entry| entry.unwrap().path()).find(has_ports).expect("no switch's namespace")
+}
+
+fn within(netns: &Path) -> String {
+    format!("--net={}", netns.display())
+}
+
+#[test]
+fn nothing_in_the_switchs_namespace_answers() {
+    rooted(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "none"]);
+        let netns = switch_namespace(sandbox, &run);
+        let links =
+            sandbox.tool("nsenter", &[&within(&netns), "ip", "-j", "link", "show", "veth1"]);
+        let links: serde_json::Value = serde_json::from_str(&links).unwrap();
+        let port = links[0]["address"].as_str().unwrap().split(':');
+        let port: Vec<u8> = port.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let port: [u8; 6] = port.try_into().unwrap();
+        // By whichever hardware address of its own that kernel would answer.
+        let mut wire = Wire::open(self::netns("net1"), "vethpeer1");
+        let asked = questions(port, wire.mac);
+        let gateway = [2, 0, 10, 100, 0, 1];
+        let mut answers = |patience| {
+            asked.iter().for_each(|frame| wire.send(frame));
+            let known = [wire.mac, [2, 0, 10, 100, 0, 20], gateway];
+            wire.next(patience, |seen| !known.iter().any(|mac| seen[6..12] == *mac))
+        };
+        for _ in 0..3 {
+            let heard = answers(Duration::from_millis(500));
+            assert!(heard.is_none(), "the switch's namespace says {heard:x?}");
+        }
+        // The witness is not deaf: with IPv6 let loose there, the questions are answered.
+        let on = "echo 0 >/proc/sys/net/ipv6/conf/all/disable_ipv6";
+        sandbox.tool("nsenter", &[&within(&netns), "sh", "-c", on]);
+        let limit = Instant::now() + Duration::from_secs(30);
+        while answers(Duration::from_secs(1)).is_none() {
+            assert!(Instant::now() < limit, "nobody ever answers");
+        }
     });
 }
 

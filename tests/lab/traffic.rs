@@ -89,6 +89,27 @@ fn checksum_is_partial(frame: &[u8]) -> bool {
 }
 
 #[test]
+fn jumbo_frames_of_a_wide_lab() {
+    rooted(|sandbox| {
+        for mtu in [9000, 65_535] {
+            let run = lab(sandbox, &["run", "--mtu", &mtu.to_string()]);
+            for (server, interface, at) in
+                [("net2", "vethpeer2", "10.100.0.20"), ("inet", "vethpeerinet", "9.9.9.9")]
+            {
+                let mut wire = Wire::open(netns(server), interface);
+                all_arrive(server, &format!("{at}:7600"), 100, mtu - 28);
+                // In one piece, as long as the link takes.
+                let whole = wire.next(Duration::from_secs(10), |frame| frame.len() == mtu + 14);
+                assert!(whole.is_some(), "{mtu} to {server}: in pieces");
+                arrives_whole(server, &format!("{at}:7601"), 64 << 20);
+            }
+            run.signal(nix::sys::signal::Signal::SIGTERM);
+            assert_eq!(run.ended().code, Some(0));
+        }
+    });
+}
+
+#[test]
 fn connections_both_ways_at_once() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run", "-n", "4"]);
