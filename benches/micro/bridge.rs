@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use rand::prelude::*;
 use switch::core::{Bridge, BridgeConfig, Frame, PortState};
-use switch::{Fdb, PortId, PortSettings};
+use switch::{Fdb, FdbConfig, PortId, PortSettings};
 use wire::{Ethernet, MacAddr, Timestamp, VlanId};
 
 const PORTS: u16 = 8;
@@ -96,7 +96,7 @@ pub fn decide(c: &mut Criterion) {
     group.finish();
 }
 
-/// Learning: addresses that are new each time, addresses that move, and ageing a full table.
+/// Learning: addresses that move, an empty table filled, new ones when it is full; and ageing.
 pub fn churn(c: &mut Criterion) {
     let mut group = c.benchmark_group("table");
     for hosts in SIZES {
@@ -129,5 +129,15 @@ pub fn churn(c: &mut Criterion) {
             b.iter(|| known.fdb().expire(black_box(NOW)));
         });
     }
+    group.throughput(Throughput::Elements(1));
+    let capacity = FdbConfig::default().max_entries as u64;
+    let full = bridge(capacity);
+    let mut n = capacity;
+    group.bench_function(BenchmarkId::new("evict", capacity), |b| {
+        b.iter(|| {
+            n += 1;
+            full.fdb().learn(host(n), VlanId::NONE, home(n), u32::MAX, NOW)
+        });
+    });
     group.finish();
 }
