@@ -12,8 +12,15 @@ use wire::{VlanTag, VnetHeader};
 use crate::core::{DropReason, FdbEntry, Learned, PortId};
 use crate::station::Handling;
 
-/// Sees every frame that the switch handles while it is set.
+/// Sees every frame that the switch handles while it is set, and that it wants.
 pub trait Tap: Send + Sync {
+    /// Whether a frame is of interest: as it comes, in its slot, or as the station sends it. What is
+    /// not costs no more than this question, but where it goes to the station: what that makes of
+    /// it, in its slot, may be of interest yet, so its bytes have to be kept, and it is told.
+    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
+        let _ = (bytes, vlan);
+        true
+    }
     /// One frame and what became of it.
     fn frame(&self, record: &TapRecord<'_>);
 }

@@ -14,7 +14,7 @@ use uswitch_switch::{
     Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, Outcome, Outlet, PortId,
     PortRole, PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
 };
-use wire::{FrameMut, MacAddr, Timestamp, VlanId, VnetHeader};
+use wire::{FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
 const STATION: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
 
@@ -256,6 +256,57 @@ fn a_tap_sees_each_frame_with_its_outcome() {
         assert_eq!(notes[2].3, order(STATION, UP));
         assert_eq!(notes[2].4.as_ref().unwrap()[6..12], STATION.0);
         assert!(notes[0].4.is_none() && notes[5].4.is_none());
+    });
+}
+
+/// Wants what has the station's address as its source.
+#[derive(Default)]
+struct Picky(Notebook);
+
+impl Tap for Picky {
+    fn wants(&self, bytes: &[u8], _: Option<VlanTag>) -> bool {
+        bytes.get(6..12) == Some(&STATION.0[..])
+    }
+
+    fn frame(&self, record: &TapRecord<'_>) {
+        self.0.frame(record);
+    }
+}
+
+#[test]
+fn a_tap_is_not_told_of_what_it_does_not_want() {
+    on_a_rig(3, |rig| {
+        let switch = with_uplink(rig, false);
+        let third = switch.add_port(rig.nodes[2].spec(1500)).unwrap();
+        let picky = Arc::new(Picky::default());
+        switch.set_tap(Some(Arc::clone(&picky) as Arc<dyn Tap>)).unwrap();
+        rig.nodes[0].send(&plain(1, mac(9), 3, 60));
+        rig.nodes[2].receive();
+        rig.nodes[2].send(&plain(3, mac(1), 4, 60));
+        rig.nodes[0].receive();
+        rig.nodes[0].send(&order(STATION, UP));
+        rig.nodes[1].receive();
+        rig.nodes[0].send(&order(STATION, ANSWER));
+        rig.nodes[0].receive();
+        rig.nodes[0].send(&[0; 60]);
+        settled(&switch, 5);
+        // What was not told was forwarded and counted all the same.
+        assert_eq!(switch.counters().accounted(), 5);
+        assert_eq!(switch.fdb().iter().filter(|entry| entry.port == third).count(), 1);
+        let notes = std::mem::take(&mut *picky.0.0.lock().unwrap());
+        let said: Vec<_> = notes.iter().map(|n| (n.0, n.1)).collect();
+        let here = Some(PortId(0));
+        assert_eq!(
+            said,
+            [
+                (here, Outcome::Station(Handling::ToUplink)),
+                (here, Outcome::Station(Handling::Consumed)),
+                (Some(PortId::LOCAL), Outcome::Forwarded(PortId(0))),
+            ]
+        );
+        // What the station makes of a frame is told with the frame as it came.
+        assert_eq!(notes[0].3, order(STATION, UP));
+        assert_eq!(notes[0].4.as_ref().unwrap()[6..12], STATION.0);
     });
 }
 

@@ -222,6 +222,10 @@ impl Watcher {
 pub(crate) struct Fan(pub(crate) Vec<Arc<Watcher>>);
 
 impl Tap for Fan {
+    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
+        self.0.iter().any(|watcher| watcher.wish.filter.wants(bytes, vlan))
+    }
+
     fn frame(&self, record: &TapRecord<'_>) {
         for watcher in &self.0 {
             watcher.offer(record);

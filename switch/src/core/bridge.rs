@@ -107,6 +107,12 @@ impl Bridge {
         self.plugged.retain(|p| *p != id);
     }
 
+    /// The station's address, if there is a station.
+    #[must_use]
+    pub fn local(&self) -> Option<MacAddr> {
+        self.config.local
+    }
+
     /// What is known of a port.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<PortState> {

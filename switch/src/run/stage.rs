@@ -126,7 +126,8 @@ impl Out<'_> {
     }
 
     fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
-        if let Some(tap) = self.tap {
+        let Some(tap) = self.tap else { return };
+        if tap.wants(frame, None) {
             let target = meta::read(vnet, frame, None)
                 .and_then(|header| self.bridge.fdb().entry(header.dst, header.vlan, now));
             tap.frame(&TapRecord {
@@ -146,7 +147,7 @@ impl Out<'_> {
                 egress: self.egress,
                 after: None,
             });
-            self.egress.clear();
         }
+        self.egress.clear();
     }
 }

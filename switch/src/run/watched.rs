@@ -1,12 +1,13 @@
 //! One frame while a tap is set: the same way as without, and then told with all that is known of it.
 //!
 //! Called by `frame` instead of `process`. What is not needed to forward (ages in the table, times,
-//! the bytes as they came) is gathered here, so that without a tap none of it is.
+//! the bytes as they came) is gathered here, so that without a tap none of it is, nor for a frame
+//! that the tap does not want.
 
 use std::any::Any;
 use std::time::Duration;
 
-use wire::Timestamp;
+use wire::{Ethernet, Timestamp};
 
 use super::frame::Seen;
 use super::meta;
@@ -14,7 +15,7 @@ use super::outbox::Place;
 use super::worker::{Held, Worker, now};
 use crate::core::{DropReason, FdbEntry, Frame, PortId, Verdict};
 use crate::station::{Handling, SharedStation};
-use crate::tap::{Outcome, TapRecord};
+use crate::tap::{Outcome, Tap, TapRecord};
 
 impl Worker {
     /// The same as `process`, told to the tap with the bytes before and after.
@@ -26,6 +27,10 @@ impl Worker {
         at: Timestamp,
     ) {
         let Some(tap) = self.tap.clone() else { return };
+        if !self.is_wanted(&*tap, place) {
+            self.process(place, shared, station, at);
+            return self.send_all_staged(at);
+        }
         let mut before = std::mem::take(&mut self.before);
         before.clear();
         let seen = self.view(place).map(|(received, view)| {
@@ -68,6 +73,21 @@ impl Worker {
         self.before = before;
         // What the station answered, behind what it answers.
         self.send_all_staged(at);
+    }
+
+    /// Whether the tap wants a frame as it came, or may want what the station makes of it.
+    fn is_wanted(&mut self, tap: &dyn Tap, place: Place) -> bool {
+        let (uplink, local) = (self.ports.uplink(), self.bridge.local());
+        let Some((received, view)) = self.view(place) else { return false };
+        if tap.wants(view.bytes, view.vlan) {
+            return true;
+        }
+        let dst = Ethernet::parse(view.bytes).map(|eth| eth.dst());
+        let outside = match place {
+            Place::Main(_) => uplink.is_some() && self.ports.by_ifindex(received.ifindex) == uplink,
+            Place::Uplink(_) => true,
+        };
+        outside || dst.is_some() && dst == local
     }
 
     /// The ports a frame went to, worked out again for the tap; true where the station rewrote it.
