@@ -10,6 +10,7 @@ mod ovs;
 mod testpmd;
 mod uswitch;
 mod vde;
+mod watch;
 
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
@@ -74,6 +75,8 @@ pub struct Lab {
     forwarders: Vec<Child>,
     /// Processes that end by themselves when asked (SIGTERM) and clean up after themselves.
     graceful: bool,
+    /// The program that captures what this forwarder forwards.
+    captures: Option<String>,
 }
 
 impl Lab {

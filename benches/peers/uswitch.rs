@@ -53,6 +53,7 @@ impl Forwarder for Uswitch {
     fn start(&self, shape: Shape) -> Result<Lab> {
         let mut lab = Lab::default();
         lab.graceful = true;
+        lab.captures = Some(self.binary.clone());
         let (count, uplink) = match shape {
             Shape::Lan(count) => (count, "none"),
             Shape::Nat => (2, "sim"),

@@ -69,7 +69,7 @@ fn flat_out(row: &str, lab: &Lab, args: &Args, length: usize) -> Result<Values> 
 }
 
 /// Frames from the first node to the second, both of which the switch has learned.
-fn unicast(lab: &Lab, length: usize, rate: Option<f64>, window: Duration) -> Result<Delivery> {
+pub fn unicast(lab: &Lab, length: usize, rate: Option<f64>, window: Duration) -> Result<Delivery> {
     let frame = frames::plain(lab.nodes[1].mac()?, lab.nodes[0].mac()?, length);
     let receivers = std::slice::from_ref(&lab.nodes[1]);
     frames::send(&lab.nodes[0], receivers, &frame, rate, window)

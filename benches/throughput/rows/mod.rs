@@ -4,6 +4,7 @@
 
 mod lan;
 mod nat;
+mod watch;
 
 use anyhow::Result;
 
@@ -66,6 +67,9 @@ const SCENARIOS: &[Scenario] = &[
     scenario("overload", LAN, ALWAYS, lan::overload),
     scenario("memory", LAN, ALWAYS, lan::memory),
     scenario("idle", LAN, 1, lan::idle),
+    scenario("watch/frames", LAN, ALWAYS, watch::frames),
+    scenario("watch/tcp", LAN, ALWAYS, watch::bulk),
+    scenario("watch/rtt", LAN, ALWAYS, watch::round_trips),
     scenario("broadcast/2", Shape::Lan(3), ALWAYS, lan::broadcast),
     scenario("broadcast/16", Shape::Lan(17), ALWAYS, lan::broadcast),
     scenario("broadcast/64", Shape::Lan(65), 1, lan::broadcast),
@@ -149,6 +153,15 @@ pub const ROWS: &[Row] = &[
     row("idle/wakes", "idle: wake-ups of the forwarder", "/s", Lower),
     row("memory/resident", "resident, 2 ports", "MiB", Lower),
     row("memory/rings", "… of it packet rings", "MiB", Lower),
+    row("watch/frames/off", "60-byte frames, nobody looking", "k/s", Higher),
+    row("watch/frames/filtered", "… a capture whose filter matches nothing", "of that", Higher),
+    row("watch/frames/all", "… everything captured", "of that", Higher),
+    row("watch/tcp/off", "bulk TCP, 1 flow, nobody looking", "Gbit/s", Higher),
+    row("watch/tcp/filtered", "… a capture whose filter matches nothing", "of that", Higher),
+    row("watch/tcp/all", "… everything captured", "of that", Higher),
+    row("watch/rtt/off", "flood round trip, nobody looking", "µs", Lower),
+    row("watch/rtt/filtered", "… a capture whose filter matches nothing", "of that", Lower),
+    row("watch/rtt/all", "… everything captured", "of that", Lower),
     row("broadcast/2", "broadcast to 2 ports, copies", "k/s", Higher),
     row("broadcast/16", "broadcast to 16 ports, copies", "k/s", Higher),
     headline(row("broadcast/64", "broadcast to 64 ports, copies", "k/s", Higher)),
