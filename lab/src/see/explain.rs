@@ -13,7 +13,7 @@ use gateway::{Endpoint, Probe, Protocol, Side};
 use switch::{Frame, PortId};
 use wire::{MacAddr, Timestamp, VlanId, tcp};
 
-use super::foretell::{Oracle, beside};
+use super::foretell::{Beside, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
 use crate::address;
@@ -39,8 +39,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     let picture = picture.ok_or_else(|| DoorError::Failed("the lab is ending".into()))?;
     let from = nodes.iter().find(|node| node.name == ask.from || node.file == ask.from);
     let now = Timestamp::from_nanos(sys::clock::now());
-    let macs: Vec<_> = nodes.iter().flat_map(|node| &node.interfaces).map(|i| i.mac).collect();
-    let bridge = beside(&picture, &relevant(&macs, from, to, &nodes), now);
+    let bridge = Beside::of(&picture);
     let kernel = match from {
         None => Kernel::default(),
         Some(node) => {
@@ -73,14 +72,6 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         Some(journey.walk)
     });
     journey.flatten().ok_or_else(|| missing(lab, &nodes, &ask.from))
-}
-
-/// The addresses whose place in the table can matter: a handful, of however many nodes.
-fn relevant(macs: &[MacAddr], from: Option<&Node>, to: Ipv4Addr, nodes: &[Node]) -> Vec<MacAddr> {
-    let of = |node: &Node| node.interfaces.first().map(|interface| interface.mac);
-    let ends = [from.and_then(of), owner(nodes, to).and_then(of)];
-    let few = if macs.len() <= 32 { macs } else { &[] };
-    ends.into_iter().flatten().chain(few.iter().copied()).collect()
 }
 
 fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
@@ -219,7 +210,8 @@ impl Journey<'_> {
         self.step(name, "arp", &text);
         // The answer teaches the switch where it came from.
         let answer = Frame { dst: mac, ..frame(found, ARP_LENGTH) };
-        let _ = self.oracle.bridge.decide(&answer, at, self.oracle.now);
+        let (bridge, now) = (&mut self.oracle.bridge, self.oracle.now);
+        let _ = bridge.knowing(&[found, mac], now).decide(&answer, at, now);
         Some(found)
     }
 

@@ -1,12 +1,13 @@
 //! What would be decided about a frame: the switch's and the gateway's own decisions, asked beside
 //! the running ones, so that nothing is learned, opened or counted.
 //!
-//! Pure. The switch decides by a copy of its ports over a small table of its own, into which the
-//! few entries that matter are copied; so learning happens there, and is told.
+//! Pure. The switch decides by a copy of its ports over a small table of its own, into which an
+//! entry is copied when it is first asked about; so learning happens there, and is told.
 
 use std::sync::Arc;
 
 use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
+use switch::core::PortState;
 use switch::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Handling, Outcome, PortId,
     Verdict,
@@ -20,8 +21,7 @@ const ENTRIES: usize = 64;
 
 /// The lab's decisions, asked and not made.
 pub(crate) struct Oracle<'a> {
-    /// Over a table of its own.
-    pub(crate) bridge: Bridge,
+    pub(crate) bridge: Beside<'a>,
     pub(crate) gateway: Option<&'a Gateway>,
     /// The gateway's address on the bridge.
     pub(crate) mac: MacAddr,
@@ -29,27 +29,60 @@ pub(crate) struct Oracle<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// A copy of `bridge` that knows of its table what it knows of `macs`, and may learn.
-pub(crate) fn beside(bridge: &Bridge, macs: &[MacAddr], now: Timestamp) -> Bridge {
-    let table = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES, ..bridge.fdb().config() }));
-    let known = macs.iter().filter_map(|mac| bridge.fdb().entry(*mac, VlanId::NONE, now));
-    for FdbEntry { mac, vlan, port, kind, idle } in known {
-        if kind == EntryKind::Learned {
-            let seen = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(idle)));
-            table.learn(mac, vlan, port, u32::MAX, seen);
-        } else {
-            table.set(mac, vlan, port, kind);
-        }
+/// A bridge beside another: the same ports over a table of its own, which knows of an address what
+/// the other knew when it was first asked about, and learns for itself.
+pub(crate) struct Beside<'a> {
+    bridge: Bridge,
+    original: &'a Bridge,
+    /// With the port where the other had it.
+    asked: Vec<(MacAddr, Option<PortId>)>,
+}
+
+impl<'a> Beside<'a> {
+    /// One that has not been asked about anything.
+    pub(crate) fn of(original: &'a Bridge) -> Self {
+        let config = FdbConfig { max_entries: ENTRIES, ..original.fdb().config() };
+        let bridge = original.aside(Arc::new(Fdb::new(config)));
+        let mut beside = Self { bridge, original, asked: Vec::new() };
+        original.plugged().for_each(|id| beside.leave_room(id));
+        beside
     }
-    let mut aside = bridge.aside(Arc::clone(&table));
-    for id in bridge.plugged() {
-        let Some(mut state) = bridge.port(id) else { continue };
-        // As much room as there is beside what was not copied.
-        let others = bridge.fdb().port_len(id).saturating_sub(table.port_len(id));
+
+    /// As much room at a port as there is beside what was not copied.
+    fn leave_room(&mut self, id: PortId) {
+        let Some(mut state) = self.original.port(id) else { return };
+        let copied = self.asked.iter().filter(|(_, port)| *port == Some(id)).count();
+        let copied = u32::try_from(copied).unwrap_or(u32::MAX);
+        let others = self.original.fdb().port_len(id).saturating_sub(copied);
         state.settings.learn_limit = state.settings.learn_limit.saturating_sub(others);
-        aside.set_port(id, state);
+        self.bridge.set_port(id, state);
     }
-    aside
+
+    /// The bridge, knowing what is known of `macs`.
+    pub(crate) fn knowing(&mut self, macs: &[MacAddr], now: Timestamp) -> &mut Bridge {
+        for mac in macs {
+            if self.asked.iter().any(|(asked, _)| asked == mac) {
+                continue;
+            }
+            let known = self.original.fdb().entry(*mac, VlanId::NONE, now);
+            self.asked.push((*mac, known.map(|entry| entry.port)));
+            let Some(entry) = known else { continue };
+            let FdbEntry { mac, vlan, port, kind, idle } = entry;
+            if kind == EntryKind::Learned {
+                let seen = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(idle)));
+                self.bridge.fdb().learn(mac, vlan, port, u32::MAX, seen);
+            } else {
+                self.bridge.fdb().set(mac, vlan, port, kind);
+            }
+            self.leave_room(port);
+        }
+        &mut self.bridge
+    }
+
+    /// A port as it is.
+    pub(crate) fn port(&self, id: PortId) -> Option<PortState> {
+        self.original.port(id)
+    }
 }
 
 fn nanos(span: std::time::Duration) -> u64 {
@@ -60,7 +93,8 @@ impl Oracle<'_> {
     /// The facts of a frame that would come in at a port; `probe` is the packet in it.
     pub(crate) fn ask(&mut self, frame: &Frame, ingress: PortId, probe: Option<&Probe>) -> Facts {
         let now = self.now;
-        let fdb = self.bridge.fdb();
+        let bridge = self.bridge.knowing(&[frame.src, frame.dst], now);
+        let fdb = bridge.fdb();
         let mut facts = Facts {
             ingress,
             src: frame.src,
@@ -78,7 +112,7 @@ impl Oracle<'_> {
             facts.outcome = handling.map_or(Outcome::Dropped(DropReason::Station), Outcome::Uplink);
             return facts;
         }
-        let decision = self.bridge.decide(frame, ingress, now);
+        let decision = self.bridge.knowing(&[], now).decide(frame, ingress, now);
         facts.learned = Some(decision.learned);
         facts.outcome = match decision.verdict {
             Verdict::Forward(to) => {
@@ -86,7 +120,7 @@ impl Oracle<'_> {
                 Outcome::Forwarded(to)
             }
             Verdict::Flood => {
-                facts.egress.extend(self.bridge.flood_set(frame, ingress));
+                facts.egress.extend(self.bridge.knowing(&[], now).flood_set(frame, ingress));
                 Outcome::Flooded
             }
             Verdict::Drop(reason) => Outcome::Dropped(reason),
@@ -98,7 +132,12 @@ impl Oracle<'_> {
     }
 
     /// What the gateway would do with the packet; None where it would drop it.
-    fn gateway(&self, frame: &Frame, probe: Option<&Probe>, facts: &mut Facts) -> Option<Handling> {
+    fn gateway(
+        &mut self,
+        frame: &Frame,
+        probe: Option<&Probe>,
+        facts: &mut Facts,
+    ) -> Option<Handling> {
         let preview = self.gateway?.preview(probe?, self.now);
         let mut note = preview.note;
         let from_bridge = Some(facts.ingress) != self.uplink;
@@ -134,13 +173,14 @@ impl Oracle<'_> {
     }
 
     /// Where a frame of the gateway's would go on the bridge.
-    fn back(&self, frame: &Frame, facts: &mut Facts) {
+    fn back(&mut self, frame: &Frame, facts: &mut Facts) {
         let dst = facts.new_dst.unwrap_or(frame.dst);
         let after = Frame { dst, src: self.mac, vlan: VlanId::NONE, ..*frame };
-        facts.target = self.bridge.fdb().entry(dst, after.vlan, self.now);
-        match self.bridge.route(&after, PortId::LOCAL, self.now) {
+        let bridge = self.bridge.knowing(&[dst], self.now);
+        facts.target = bridge.fdb().entry(dst, after.vlan, self.now);
+        match bridge.route(&after, PortId::LOCAL, self.now) {
             Verdict::Forward(to) => facts.egress.push(to),
-            Verdict::Flood => facts.egress.extend(self.bridge.flood_set(&after, PortId::LOCAL)),
+            Verdict::Flood => facts.egress.extend(bridge.flood_set(&after, PortId::LOCAL)),
             Verdict::Local | Verdict::Drop(_) => {}
         }
     }

@@ -16,7 +16,7 @@ use switch::{
 };
 use wire::{Arp, FrameMut, MacAddr, Timestamp, VlanId, VnetHeader, arp, ipv4, tcp, udp};
 
-use super::foretell::{Oracle, beside};
+use super::foretell::{Beside, Oracle};
 use super::names::Names;
 use super::walk::Facts;
 use crate::address;
@@ -105,8 +105,7 @@ impl World {
     }
 
     fn foretell(&mut self, frame: &Frame, ingress: PortId, probe: &Probe) -> Facts {
-        let macs: Vec<_> = (0..NODES).map(|n| address::mac(node(n))).chain([frame.dst]).collect();
-        let bridge = beside(&self.bridge, &macs, self.now);
+        let bridge = Beside::of(&self.bridge);
         let (uplink, now) = (self.uplink(), self.now);
         let gateway = Some(&*self.station.gateway());
         Oracle { bridge, gateway, mac: gateway_mac(), uplink, now }.ask(frame, ingress, Some(probe))
