@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::server::accept::{Entrance, serve};
 use crate::{Door, Limits};
@@ -32,7 +32,7 @@ pub struct ExporterError {
 #[derive(Debug)]
 pub struct Exporter {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<watch::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,7 +50,7 @@ impl Exporter {
             .thread_name("metrics-call")
             .build()
             .map_err(failed)?;
-        let (stop, stopped) = oneshot::channel();
+        let (stop, running) = watch::channel(());
         let run = move || {
             runtime.block_on(async {
                 let entrance = match tokio::net::TcpListener::from_std(listener) {
@@ -58,7 +58,7 @@ impl Exporter {
                     Err(error) => return tracing::error!("metrics are not served: {error}"),
                 };
                 let router = Router::new().route("/metrics", get(scrape)).with_state(door);
-                serve(entrance, router, limits, stopped).await;
+                serve(entrance, router, limits, running).await;
             });
             runtime.shutdown_timeout(Duration::from_secs(1));
         };

@@ -80,9 +80,10 @@ pub struct Statistics {
     pub start: u64,
     /// When it ended.
     pub end: u64,
-    /// Frames the port received.
+    /// Frames that passed the port, in and out.
     pub received: Option<u64>,
-    /// Frames of the port that the switch dropped.
+    /// Frames of the port that could not be had for want of room. What was dropped by decision is
+    /// in the file.
     pub dropped: Option<u64>,
     /// Frames the filter wanted.
     pub accepted: Option<u64>,

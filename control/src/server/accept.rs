@@ -1,6 +1,7 @@
 //! Accepting: one task a connection, a bounded number of them, and HTTP/1.1 with its timeouts.
 //!
-//! When all places are taken, a newcomer is told 503 at once, without being read, and closed.
+//! When all places are taken, a newcomer is told 503 at once, without being read, and closed. At the
+//! end answers that are under way have [`GRACE`] to be read to their end.
 
 use std::io;
 use std::pin::Pin;
@@ -13,13 +14,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 
 use super::Limits;
 use super::guard::Unstalled;
 
 /// Bytes of a request's headers, and of what hyper buffers for a connection.
 const BUFFER: usize = 16 * 1024;
+
+/// Time for answers that are under way when the server stops.
+const GRACE: Duration = Duration::from_secs(1);
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nconnection: close\r\ncontent-length: 72\r\n\r\n\
@@ -45,12 +49,17 @@ impl Entrance {
     }
 }
 
-/// Serves until `stopped` resolves.
+/// Resolves once the server is to stop: its end of the channel is dropped.
+pub(super) async fn over(mut running: watch::Receiver<()>) {
+    while running.changed().await.is_ok() {}
+}
+
+/// Serves until it is [`over`].
 pub(crate) async fn serve(
     entrance: Entrance,
     router: axum::Router,
     limits: Limits,
-    stopped: oneshot::Receiver<()>,
+    running: watch::Receiver<()>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let service = TowerToHyperService::new(router);
@@ -59,9 +68,9 @@ pub(crate) async fn serve(
             match entrance.accept().await {
                 Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
-                        let service = service.clone();
+                        let (service, end) = (service.clone(), over(running.clone()));
                         tokio::spawn(async move {
-                            if let Err(error) = connection(stream, service, limits).await {
+                            if let Err(error) = connection(stream, service, limits, end).await {
                                 tracing::debug!("control connection: {error}");
                             }
                             drop(place);
@@ -79,21 +88,30 @@ pub(crate) async fn serve(
     };
     tokio::select! {
         () = accept => {}
-        _ = stopped => {}
+        () = over(running.clone()) => {}
     }
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(GRACE, places.acquire_many(all)).await;
 }
 
 async fn connection(
     stream: Box<dyn Stream>,
     service: TowerToHyperService<axum::Router>,
     limits: Limits,
+    end: impl Future<Output = ()>,
 ) -> Result<(), hyper::Error> {
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Unstalled::new(stream, limits.stall)), service)
-        .await
+        .serve_connection(TokioIo::new(Unstalled::new(stream, limits.stall)), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        done = connection.as_mut() => return done,
+        () = end => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }
 
 fn refuse(mut stream: Box<dyn Stream>) {

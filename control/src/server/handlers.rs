@@ -8,10 +8,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::accept::over;
 use super::{Limits, OPENAPI};
 use crate::api::{PageQuery, Problem, Protocol, Version};
 use crate::{Door, DoorError, Flow, Listener};
@@ -31,13 +33,14 @@ pub(super) struct Shared {
     limits: Limits,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    running: watch::Receiver<()>,
 }
 
 impl Shared {
-    pub(super) fn new(door: Arc<dyn Door>, limits: Limits) -> Self {
+    pub(super) fn new(door: Arc<dyn Door>, limits: Limits, running: watch::Receiver<()>) -> Self {
         let calls = Arc::new(Semaphore::new(limits.calls.max(1)));
         let streams = Arc::new(Semaphore::new(limits.streams));
-        Self { door, limits, calls, streams }
+        Self { door, limits, calls, streams, running }
     }
 
     /// Runs `call` beside. The permit goes with it, so that calls which hang fill the places and
@@ -261,6 +264,7 @@ pub(super) async fn events(State(shared): State<Shared>) -> Answer {
     })?;
     let listener = shared.door.events().listen();
     let lines = futures_util::stream::unfold((listener, place), next_line);
+    let lines = lines.take_until(Box::pin(over(shared.running)));
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((kind, Body::from_stream(lines)).into_response())
 }

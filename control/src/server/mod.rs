@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::Door;
 use accept::Entrance;
@@ -86,11 +86,12 @@ pub enum ServerError {
     },
 }
 
-/// A running server. Dropping it stops it and removes the socket.
+/// A running server. Dropping it removes the socket and stops it; answers that are under way are
+/// read to their end, if that is soon.
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<watch::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -107,7 +108,7 @@ impl Server {
             .thread_name("control-call")
             .build()
             .map_err(failed("start a runtime for"))?;
-        let (stop, stopped) = oneshot::channel();
+        let (stop, running) = watch::channel(());
         let thread = std::thread::Builder::new()
             .name("control".into())
             .spawn(move || {
@@ -116,8 +117,8 @@ impl Server {
                         Ok(listener) => Entrance::Unix(listener),
                         Err(error) => return tracing::error!("the door stays shut: {error}"),
                     };
-                    let router = routes::router(handlers::Shared::new(door, limits));
-                    accept::serve(listener, router, limits, stopped).await;
+                    let shared = handlers::Shared::new(door, limits, running.clone());
+                    accept::serve(listener, routes::router(shared), limits, running).await;
                 });
                 // A call that hangs in the lab must not keep the lab from ending.
                 runtime.shutdown_timeout(Duration::from_secs(1));

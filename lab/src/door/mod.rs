@@ -96,6 +96,13 @@ impl Open {
     }
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Before the server ends: captures end with what was lost, traces with their numbers.
+        self.door.watch.end_all();
+    }
+}
+
 impl Lab {
     /// The lab as its control door shows it; None before it is open and once it is closed.
     #[must_use]

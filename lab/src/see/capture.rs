@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use control::api::CaptureAsk;
 use observe::pcapng::{Direction, InterfaceId, Packet, Statistics, Writer};
 use observe::segment::segment;
-use switch::PortId;
+use switch::{DropReason, PortId, PortStats};
 use wire::{VlanTag, ethernet};
 
 use super::names::Names;
@@ -27,6 +27,8 @@ pub(crate) struct Capture {
     /// None is all ports.
     selected: Option<Vec<PortId>>,
     start: u64,
+    /// What the ports had counted then.
+    before: BTreeMap<PortId, PortStats>,
 }
 
 struct Interface {
@@ -47,12 +49,14 @@ struct Place<'a> {
 }
 
 impl Capture {
-    /// Begins with the blocks of the ports there are now, or of those `selected`.
+    /// Begins with the blocks of the ports there are now, or of those `selected`; `before` is what
+    /// they have counted.
     pub(crate) fn new(
         ask: &CaptureAsk,
         snap: usize,
         selected: Option<Vec<PortId>>,
         names: &Names,
+        before: BTreeMap<PortId, PortStats>,
     ) -> Self {
         let writer = Writer::new(concat!("uswitch ", env!("CARGO_PKG_VERSION")), &ask.filter);
         let ports = selected.clone().unwrap_or_else(|| names.all().map(|(id, ..)| id).collect());
@@ -63,6 +67,7 @@ impl Capture {
             snap,
             selected,
             start: wall_clock(),
+            before,
         };
         for port in ports {
             capture.interface(port, names);
@@ -162,11 +167,15 @@ impl Sink for Capture {
         let end = wall_clock();
         for (port, interface) in &self.interfaces {
             let lost = progress.watcher.lost_at(*port);
+            let since = |count: fn(&PortStats) -> u64| {
+                let before = self.before.get(port).map_or(0, count);
+                progress.ports.get(port).map(|now| count(now).saturating_sub(before))
+            };
             let statistics = Statistics {
                 start: self.start,
                 end,
-                received: None,
-                dropped: None,
+                received: since(|port| port.rx_packets + port.tx_packets),
+                dropped: since(|port| port.drops[DropReason::Clipped.index()]),
                 accepted: Some(interface.delivered + lost),
                 lost: Some(lost),
                 delivered: Some(interface.delivered),

@@ -23,6 +23,7 @@ mod walk;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use control::api::{CaptureAsk, ExplainAsk, TraceAsk, Walk};
 use control::{DoorError, Flow, flow};
@@ -40,6 +41,9 @@ use trace::Trace;
 const WATCHERS: usize = 8;
 /// Bytes of a frame a capture may hold.
 const SNAP: usize = 262_144;
+
+/// How long the lab waits at its end for watchers to tell theirs, in nanoseconds.
+const ENDING: u64 = 1_000_000_000;
 
 /// All that looks at a lab's frames.
 pub(crate) struct Watch {
@@ -66,7 +70,7 @@ impl Watch {
         let filter = filter(&lab, &ask.filter)?;
         // What is to be cut into segments has to be whole first.
         let copied = if ask.segment { SNAP } else { snap };
-        let sink = Capture::new(ask, snap, ports.clone(), &names);
+        let sink = Capture::new(ask, snap, ports.clone(), &names, run::counted(&lab));
         let wish = Wish { filter, ports, snap: copied };
         self.start(wish, sink, names, ask.count.unwrap_or(u64::MAX))
     }
@@ -97,6 +101,23 @@ impl Watch {
             |_| {},
         );
         ended.ok_or_else(|| DoorError::NotFound(format!("nobody looks under the number {id}")))
+    }
+
+    /// Asks all watchers to end in an orderly way, and waits until they have, for [`ENDING`] at
+    /// most: a client that does not read holds nobody up.
+    pub(crate) fn end_all(&self) {
+        let watching = self.watchers.change(
+            |list| {
+                list.iter().for_each(|watcher| watcher.ending.store(true, Ordering::Relaxed));
+                list.clone()
+            },
+            |_| {},
+        );
+        let over = |watcher: &Arc<Watcher>| watcher.ended.load(Ordering::Relaxed);
+        let limit = sys::clock::now() + ENDING;
+        while !watching.iter().all(over) && sys::clock::now() < limit {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn lab_now(&self) -> Result<Arc<Lab>, DoorError> {

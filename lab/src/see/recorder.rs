@@ -107,6 +107,8 @@ pub(crate) struct Watcher {
     lost_at: Box<[AtomicU64]>,
     /// Asked to end in an orderly way.
     pub(crate) ending: AtomicBool,
+    /// Has told its end.
+    pub(crate) ended: AtomicBool,
 }
 
 /// The watcher's end.
@@ -143,6 +145,7 @@ impl Watcher {
             lost: AtomicU64::new(0),
             lost_at: (0..=PortId::MAX).map(|_| AtomicU64::new(0)).collect(),
             ending: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         };
         (Arc::new(watcher), Sightings { seen: sightings, back: [small_back, large_back] })
     }

@@ -3,16 +3,19 @@
 //! It ends when the client has gone, when it is asked to, after the frames asked for, or when the
 //! lab ends. It alone waits for the client; the tap never does.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use control::{CHUNK, FlowWriter};
 use crossbeam_channel::RecvTimeoutError;
+use switch::{PortId, PortStats};
 
 use super::Watch;
 use super::names::Names;
 use super::recorder::{Sighting, Sightings, Watcher};
+use crate::lab::Lab;
 
 /// How soon a watcher without frames hears that it has to end.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +37,14 @@ pub(crate) trait Sink: Send + 'static {
 /// How far a watcher has come.
 pub(crate) struct Progress<'a> {
     pub(crate) watcher: &'a Watcher,
+    /// What the ports have counted by now, where the lab is still there.
+    pub(crate) ports: BTreeMap<PortId, PortStats>,
+}
+
+/// What the ports of a lab have counted.
+pub(crate) fn counted(lab: &Lab) -> BTreeMap<PortId, PortStats> {
+    let ports = lab.with_switch(switch::Switch::ports).unwrap_or_default();
+    ports.into_iter().map(|port| (port.id, port.stats)).collect()
 }
 
 /// All a watcher's thread owns.
@@ -51,6 +62,11 @@ pub(crate) struct Task<S> {
 impl<S: Sink> Task<S> {
     /// Runs to its end, and takes the watcher out of the tap.
     pub(crate) fn run(mut self) {
+        self.work();
+        self.watcher.ended.store(true, Ordering::Relaxed);
+    }
+
+    fn work(&mut self) {
         let heard = self.follow();
         if let Some(watch) = self.watch.upgrade() {
             watch.remove(self.watcher.id);
@@ -65,7 +81,9 @@ impl<S: Sink> Task<S> {
                     return;
                 }
             }
-            self.sink.end(&Progress { watcher: &self.watcher });
+            let lab = self.watch.upgrade().and_then(|watch| watch.lab());
+            let ports = lab.map(|lab| counted(&lab)).unwrap_or_default();
+            self.sink.end(&Progress { watcher: &self.watcher, ports });
             let _ = self.writer.write(self.sink.take());
         }
     }
@@ -106,7 +124,7 @@ impl<S: Sink> Task<S> {
     }
 
     fn is_new(&self, sighting: &Sighting) -> bool {
-        let unknown = |port| port != switch::PortId::LOCAL && !self.names.knows(port);
+        let unknown = |port| port != PortId::LOCAL && !self.names.knows(port);
         sighting.ingress.is_some_and(unknown) || sighting.egress.iter().copied().any(unknown)
     }
 

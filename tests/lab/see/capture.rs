@@ -197,6 +197,34 @@ fn what_a_slow_reader_loses_is_counted_and_delays_nobody() {
 }
 
 #[test]
+fn a_capture_ends_with_its_statistics_when_the_lab_does() {
+    captured(|sandbox| {
+        let run = lab(sandbox, &["run"]);
+        let (ours, file) = capture(sandbox, &["icmp"]);
+        let mut trace = sandbox.start(&["trace", "icmp"]);
+        trace.wait_for_complaint("following frames");
+        ping(sandbox, "net1", "10.100.0.20", "5");
+        run.signal(Signal::SIGINT);
+        assert_eq!(run.ended().code, Some(0));
+        let ended = ours.ended().ok();
+        assert_eq!(numbers(&ended.err), (20, 0), "each where it came in and where it left");
+        assert!(trace.ended().ok().err.contains("10 frames followed, 0 not"));
+        // tshark reads the file's blocks: what passed each port.
+        let blocks = sandbox.tool(
+            "tshark",
+            &["-X", "read_format:MIME Files Format", "-r", &file, "-O", "file-pcapng"],
+        );
+        let received: Vec<u64> = blocks
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Number of Received Packets: "))
+            .map(|count| count.parse().unwrap())
+            .collect();
+        assert_eq!(received.len(), 3, "{blocks}");
+        assert!(received[0] >= 10 && received[1] >= 10, "{received:?}");
+    });
+}
+
+#[test]
 fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
     captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);

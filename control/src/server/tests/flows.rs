@@ -1,7 +1,7 @@
 //! Captures and traces: bytes arrive whole, end when they should, and a client that does not read
 //! or goes away costs a few chunks and no more.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,6 +30,36 @@ fn a_capture_arrives_whole_and_a_trace_line_by_line() {
     assert!(matches!(client.end_flow(9), Err(ClientError::Refused { status: 404, .. })));
     let ask = CaptureAsk { filter: "nonsense".into(), ..CaptureAsk::default() };
     assert!(client.capture(&ask).unwrap_err().to_string().contains("no such word"));
+}
+
+#[test]
+fn what_is_under_way_is_read_to_its_end_when_the_server_stops() {
+    let mut fixture = plain();
+    let ask = CaptureAsk { count: Some(100), ..CaptureAsk::default() };
+    let body = serde_json::to_string(&ask).unwrap();
+    let ask = format!(
+        "POST /v1/capture HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut flow = fixture.connect();
+    flow.write_all(ask.as_bytes()).unwrap();
+    let mut events = fixture.connect();
+    events.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut first = [0; 1];
+    flow.read_exact(&mut first).unwrap();
+    events.read_exact(&mut first).unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        flow.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    drop(fixture.server.take());
+    let bytes = reading.join().unwrap();
+    assert!(bytes.len() > 100 * CHUNK && bytes.ends_with(b"\r\n0\r\n\r\n"), "{}", bytes.len());
+    // Events have no end of their own.
+    let mut bytes = Vec::new();
+    events.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.ends_with(b"\r\n0\r\n\r\n"), "{bytes:?}");
 }
 
 #[test]
