@@ -5,18 +5,8 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::READY;
 use crate::support::{Process, Sandbox, Wire, both_ways, rooted};
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
+use crate::{lab, netns};
 
 /// A stream both ways from net1 to net2 at `at`.
 fn stream(at: &str) {

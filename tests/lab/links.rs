@@ -1,17 +1,13 @@
 //! Links that go down, come back or vanish while the lab runs: what does not need them goes on.
 
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
 
-use crate::READY;
 use crate::support::{As, Ended, Process, Sandbox, both_ways, in_netns, rooted};
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
+use crate::{READY, netns};
 
 /// Ends the load when it goes out of scope, also by a failure.
 struct Until<'a>(&'a AtomicBool);

@@ -53,3 +53,15 @@ mod words;
 
 /// What `run` says last, once the lab stands and its checks are through.
 const READY: &str = "Ctrl-C undoes all of it";
+
+/// Runs a lab in the foreground and waits until it is ready.
+fn lab(sandbox: &support::Sandbox, args: &[&str]) -> support::Process {
+    let mut run = sandbox.start(args);
+    run.wait_for(READY);
+    run
+}
+
+/// The namespace of root's node `name`.
+fn netns(name: &str) -> std::path::PathBuf {
+    std::path::Path::new("/run/netns").join(name)
+}

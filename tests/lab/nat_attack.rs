@@ -4,22 +4,17 @@
 //! The figures of each table by itself are in the gateway's own tests; here it is the whole path.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::READY;
 use crate::support::{Process, Sandbox, Wire, both_ways, in_netns, rooted};
+use crate::{READY, netns};
 
 /// 02:00 and the address, as the lab gives them.
 const GATEWAY: [u8; 6] = [2, 0, 10, 100, 0, 1];
 const UPLINK: [u8; 6] = [2, 0, 203, 0, 113, 2];
 /// What three full tables of sessions and everything else may take.
 const BOUND_KIB: u64 = 160 * 1024;
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
 
 /// Resident memory of a process, in KiB.
 fn resident(lab: &Process) -> u64 {

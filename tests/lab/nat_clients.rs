@@ -8,26 +8,16 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::READY;
 use crate::support::{As, Process, Sandbox, both_ways, captured, in_netns, rooted};
+use crate::{lab, netns};
 
 const FAR: &str = "198.51.100.1";
 const WAY: [&str; 4] = ["10.100.0.1", "203.0.113.1", "192.0.2.2", FAR];
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
 
 /// Two more hops behind the simulated internet, the first with a small MTU.
 fn longer_way(sandbox: &Sandbox) {

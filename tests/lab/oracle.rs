@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::READY;
 use crate::support::{As, Process, Sandbox, Wire, captured};
+use crate::{READY, netns};
 
 const PORTS: [usize; 3] = [1, 2, 3];
 const A: [u8; 6] = [2, 0, 0, 0, 0, 0xa];
@@ -79,9 +79,8 @@ fn play(sandbox: &Sandbox, name: &str, scenario: &[Step]) -> Vec<Vec<Vec<u8>>> {
         dump.wait_for_complaint("listening on");
         dump
     });
-    let mut wires = PORTS.map(|port| {
-        Wire::open(Path::new("/run/netns").join(format!("net{port}")), &format!("vethpeer{port}"))
-    });
+    let mut wires =
+        PORTS.map(|port| Wire::open(netns(&format!("net{port}")), &format!("vethpeer{port}")));
     for (number, step) in scenario.iter().enumerate() {
         wires[step.0 - 1].send(&frame(number, *step));
         // Learning is in the order of arrival: each frame is through before the next comes.

@@ -4,17 +4,12 @@
 //! `USWITCH_SOAK_SECONDS` says how long (5). `just soak` is the minute the build machine takes;
 //! an hour is `USWITCH_SOAK_SECONDS=3600 just soak`.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::READY;
 use crate::support::{Process, Sandbox, Wire, both_ways, datagrams, rooted};
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
+use crate::{READY, netns};
 
 /// A line's number in /proc/PID/status.
 fn status(run: &Process, key: &str) -> u64 {

@@ -1,12 +1,11 @@
 //! Storm control: what a node may have flooded is cut to its limit, by kind, and nothing else is.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::READY;
 use crate::support::{Sandbox, Wire, rooted};
+use crate::{lab, netns};
 
 const ALL: [u8; 6] = [0xff; 6];
 const GROUP: [u8; 6] = [0x01, 0, 0x5e, 1, 2, 3];
@@ -22,8 +21,7 @@ fn frame(dst: [u8; 6], src: [u8; 6]) -> Vec<u8> {
 }
 
 fn wire(number: u32) -> Wire {
-    let netns = Path::new("/run/netns").join(format!("net{number}"));
-    Wire::open(netns, &format!("vethpeer{number}"))
+    Wire::open(netns(&format!("net{number}")), &format!("vethpeer{number}"))
 }
 
 /// A node's port as `show ports -j` tells of it.
@@ -63,8 +61,7 @@ fn storm(sandbox: &Sandbox, dst: [u8; 6], limit: u64) -> (u64, u64, u64) {
 fn a_storm_is_cut_and_all_else_goes_on() {
     rooted(|sandbox| {
         let limits = "broadcast=40,unknown=30";
-        let mut run = sandbox.start(&["run", "-n", "3", "--uplink", "none", "--storm", limits]);
-        run.wait_for(READY);
+        let _lab = lab(sandbox, &["run", "-n", "3", "--uplink", "none", "--storm", limits]);
         for (dst, limit) in [(ALL, 40), (NOBODY, 30)] {
             let (heard, dropped, most) = storm(sandbox, dst, limit);
             assert_eq!(heard + dropped, STORM, "to {dst:x?}: {heard} heard, {dropped} dropped");
@@ -97,8 +94,7 @@ fn a_storm_is_cut_and_all_else_goes_on() {
 #[test]
 fn a_node_can_have_limits_of_its_own() {
     rooted(|sandbox| {
-        let mut run = sandbox.start(&["run", "--uplink", "none"]);
-        run.wait_for(READY);
+        let _lab = lab(sandbox, &["run", "--uplink", "none"]);
         sandbox.uswitch(&["add", "loud", "--storm", "0"]).ok();
         let all = serde_json::json!({ "broadcast": 0, "multicast": 0, "unknown": 0 });
         assert_eq!(port(sandbox, "veth3")["storm"], all);

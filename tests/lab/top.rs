@@ -10,17 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::READY;
-use crate::support::{Process, Sandbox, Terminal, in_netns, rooted, rootless};
+use crate::lab;
+use crate::support::{Sandbox, Terminal, in_netns, rooted, rootless};
 
 /// A terminal as wide as it takes to see every column, and not all panes at once.
 const WIDE: (u16, u16) = (140, 30);
-
-fn lab(sandbox: &Sandbox) -> Process {
-    let mut run = sandbox.start(&["run"]);
-    run.wait_for(READY);
-    run
-}
 
 fn top(sandbox: &Sandbox, args: &[&str], size: (u16, u16)) -> Terminal {
     Terminal::start(&sandbox.uswitch_command(&[&["top"], args].concat()), size)
@@ -95,7 +89,7 @@ fn kernel(sandbox: &Sandbox, node: &str, interface: &str) -> (u64, u64) {
 }
 
 fn live(sandbox: &Sandbox) {
-    let run = lab(sandbox);
+    let run = lab(sandbox, &["run"]);
     let mut top = top(sandbox, &["-d", "0.3"], WIDE);
     let first = top.wait_for("veth2");
     for words in ["lab uswitch", "2 nodes", "gateway 10.100.0.1", "1 Ports", "5 Events", "q quit"] {
@@ -122,7 +116,7 @@ fn a_lab_as_an_ordinary_user() {
 #[test]
 fn rates_rise_with_the_traffic_and_bytes_are_the_kernels() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &["-d", "0.2"], WIDE);
         top.wait_for("veth2");
         under_traffic(|| {
@@ -151,7 +145,7 @@ fn rates_rise_with_the_traffic_and_bytes_are_the_kernels() {
 #[test]
 fn keys_lead_to_each_pane() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &["-d", "0.2"], WIDE);
         top.wait_for("veth2");
         let ping = ["netns", "exec", "net1", "ping", "-n", "-c", "2", "-i", "0.2", "8.8.8.8"];
@@ -197,7 +191,7 @@ fn drop_a_frame() {
 #[test]
 fn keys_sort_filter_help_and_pace() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &[], WIDE);
         top.wait_for("RX+TX▼");
         top.keys("N");
@@ -229,7 +223,7 @@ fn keys_sort_filter_help_and_pace() {
 #[test]
 fn any_size_and_changes_of_it() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &["-d", "0.3"], (80, 24));
         let usual = top.wait_for("RX+TX▼");
         assert!(usual.lines().all(|line| line.chars().count() <= 80), "{usual}");
@@ -259,7 +253,7 @@ fn any_size_and_changes_of_it() {
 #[test]
 fn no_colour_where_none_is_wanted() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let colours = |top: &Terminal| {
             top.look(|screen| {
                 let cell = |index: u16| screen.cell(index / 80, index % 80);

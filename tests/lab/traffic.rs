@@ -4,23 +4,12 @@
 //! receiving kernel verifies. A byte changed, lost or moved changes the hash.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::READY;
-use crate::support::{Arrived, Process, Sandbox, Wire, both_ways, datagrams, rooted};
+use crate::support::{Arrived, Wire, both_ways, datagrams, rooted};
+use crate::{lab, netns};
 
 const GIB: u64 = 1 << 30;
-
-fn netns(name: &str) -> PathBuf {
-    Path::new("/run/netns").join(name)
-}
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()

@@ -22,18 +22,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::READY;
-use crate::support::{Process, Sandbox};
+use crate::lab;
+use crate::support::Sandbox;
 
 /// How long anything may take; generous, for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A lab that stands and has passed its checks.
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
 
 /// What `uswitch ARGS` printed, as JSON.
 #[track_caller]

@@ -8,17 +8,11 @@ use serde_json::Value;
 
 use super::answerer::Answerer;
 use super::{objects, replies};
-use crate::READY;
+use crate::lab;
 use crate::support::{As, Ended, Process, Sandbox, captured, in_netns, rooted, rootless};
 
 /// Where a namespace is told not to answer.
 const SILENT: &str = "/proc/sys/net/ipv4/icmp_echo_ignore_all";
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
 
 fn split(sandbox: &Sandbox, words: &str) -> Ended {
     let words: Vec<_> = words.split(' ').collect();

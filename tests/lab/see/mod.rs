@@ -11,17 +11,11 @@ mod trace;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::READY;
+use crate::lab;
 use crate::support::{As, Process, Sandbox, rooted};
 
 /// For what takes a moment on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn lab(sandbox: &Sandbox, args: &[&str]) -> Process {
-    let mut run = sandbox.start(args);
-    run.wait_for(READY);
-    run
-}
 
 /// tcpdump at an interface of a namespace, listening, for `count` packets.
 fn tcpdump(sandbox: &Sandbox, at: (&str, &str), count: usize, filter: &str) -> (Process, String) {

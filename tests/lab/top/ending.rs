@@ -5,13 +5,14 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use super::{lab, top};
+use super::top;
+use crate::lab;
 use crate::support::{Terminal, rooted};
 
 #[test]
 fn signals_give_the_terminal_back() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)]
         {
             let mut top = top(sandbox, &[], (80, 24));
@@ -28,7 +29,7 @@ fn signals_give_the_terminal_back() {
 fn the_end_of_the_lab_is_its_end() {
     rooted(|sandbox| {
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            let run = lab(sandbox);
+            let run = lab(sandbox, &["run"]);
             // It hears of it at once, long before its next look.
             let mut top = top(sandbox, &["-d", "600"], (80, 24));
             top.wait_for("veth2");
@@ -45,7 +46,7 @@ fn the_end_of_the_lab_is_its_end() {
 #[test]
 fn a_lab_that_hangs_is_told_and_holds_up_no_key() {
     rooted(|sandbox| {
-        let run = lab(sandbox);
+        let run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &["-d", "0.2"], (80, 24));
         top.wait_for("veth2");
         run.signal(Signal::SIGSTOP);
@@ -66,7 +67,7 @@ fn a_lab_that_hangs_is_told_and_holds_up_no_key() {
 #[test]
 fn it_can_be_suspended() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let plain = sandbox.uswitch_command(&["top"]);
         // Only below a shell with job control does a stopped program have someone to wake it.
         let mut shell = Command::new("setpriv");
@@ -93,7 +94,7 @@ fn it_can_be_suspended() {
 #[test]
 fn it_counts_its_looks() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let mut top = top(sandbox, &["-d", "0.1", "-n", "3"], (80, 24));
         assert_eq!(top.ended(), 0);
         top.is_restored();

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::lab;
-use crate::READY;
 use crate::support::{As, Process, Sandbox, Terminal, rooted, rootless};
+use crate::{READY, lab};
 
 #[test]
 fn without_a_terminal_it_says_so() {
     rooted(|sandbox| {
-        let _run = lab(sandbox);
+        let _run = lab(sandbox, &["run"]);
         let ended = sandbox.uswitch(&["top"]);
         assert!(ended.complaint(2).contains("-b"), "{}", ended.err);
         let mut dumb = sandbox.uswitch_command(&["top"]);
@@ -38,7 +37,7 @@ fn a_lab_without_a_switch_has_nothing_to_watch() {
 }
 
 fn batch(sandbox: &Sandbox) {
-    let run = lab(sandbox);
+    let run = lab(sandbox, &["run"]);
     let out = sandbox.uswitch(&["top", "-b", "-d", "0.2", "-n", "3"]).ok().out;
     let looks = out.matches("lab uswitch, up").count();
     assert_eq!(looks, 3, "{out}");
@@ -65,7 +64,7 @@ fn plain_text_as_an_ordinary_user() {
 #[test]
 fn plain_text_into_a_closed_pipe_and_to_the_labs_end() {
     rooted(|sandbox| {
-        let run = lab(sandbox);
+        let run = lab(sandbox, &["run"]);
         let plain = sandbox.uswitch_command(&["top", "-b", "-d", "0.1"]);
         let mut shell = sandbox.command(As::Root, Path::new("bash"));
         shell.args(["-c", r#"set -o pipefail; "$@" | head -1"#, "bash"]);
