@@ -5,10 +5,12 @@
 //! some (NETLINK_EXT_ACK).
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use netlink_packet_core::{NLM_F_DUMP, NetlinkMessage, NetlinkPayload, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use sys::netns::inside;
 
 use crate::message::Request;
 
@@ -104,6 +106,17 @@ impl Netlink {
             }
         }
     }
+}
+
+/// A socket on which what happens in the namespace `netns` is announced, by `groups` (RTMGRP bits);
+/// it does not wait.
+pub(crate) fn listen(netns: BorrowedFd<'_>, groups: u32) -> io::Result<Socket> {
+    inside(netns, || {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind(&SocketAddr::new(0, groups))?;
+        socket.set_non_blocking(true)?;
+        Ok(socket)
+    })
 }
 
 /// The messages of a datagram.

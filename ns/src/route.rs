@@ -14,13 +14,13 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::Socket;
 use sys::netns::inside;
 
 use crate::error::{Doing, Result};
 use crate::link::Link;
 use crate::message;
-use crate::netlink::{Netlink, messages};
+use crate::netlink::{Netlink, listen, messages};
 
 /// An address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,13 +181,8 @@ impl Changes {
     /// # Errors
     /// When the namespace cannot be entered or the socket not be had.
     pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
-        let socket = inside(netns, || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind(&SocketAddr::new(0, GROUPS))?;
-            socket.set_non_blocking(true)?;
-            Ok(socket)
-        })
-        .doing(|| "watching the addresses and routes of a namespace".into())?;
+        let socket = listen(netns, GROUPS)
+            .doing(|| "watching the addresses and routes of a namespace".into())?;
         Ok(Self { socket })
     }
 

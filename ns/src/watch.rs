@@ -7,12 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use sys::netns::inside;
+use netlink_sys::Socket;
 
 use crate::error::{Doing, Result};
 use crate::link::Link;
-use crate::netlink::messages;
+use crate::netlink::{listen, messages};
 
 /// RTMGRP_LINK, the group of links as a bit of the address.
 const LINKS: u32 = 1;
@@ -39,13 +38,7 @@ impl Watcher {
     /// # Errors
     /// When the namespace cannot be entered or the socket not be had.
     pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
-        let socket = inside(netns, || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind(&SocketAddr::new(0, LINKS))?;
-            socket.set_non_blocking(true)?;
-            Ok(socket)
-        })
-        .doing(|| "watching the links of a namespace".into())?;
+        let socket = listen(netns, LINKS).doing(|| "watching the links of a namespace".into())?;
         Ok(Self { socket })
     }
 
