@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::support::{Process, Sandbox, Wire, both_ways, rooted};
+use crate::support::{Process, Sandbox, Wire, both_ways, rooted, sum};
 use crate::{lab, netns};
 
 /// A stream both ways from net1 to net2 at `at`.
@@ -151,13 +151,8 @@ fn icmp6(mac: [u8; 6], src: [u8; 6], dst: Ipv6Addr, kind: u8, rest: &[u8]) -> Ve
     let length = u16::try_from(message.len()).unwrap().to_be_bytes();
     let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
     let pseudo = [&from[..], &dst.octets(), &[0, 0], &length, &[0, 0, 0, 58], &message].concat();
-    let words = pseudo.chunks(2).map(|word| u64::from(word[0]) << 8 | u64::from(word[1]));
-    let mut sum = words.sum::<u64>();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
     let mut message = message;
-    message[2..4].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
+    message[2..4].copy_from_slice(&(!sum(&[&pseudo])).to_be_bytes());
     let header = [0x60, 0, 0, 0, length[0], length[1], 58, 255];
     frame(mac, src, 0x86dd, &[&header[..], &from, &dst.octets(), &message].concat())
 }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Process, Sandbox, Wire, both_ways, in_netns, rooted};
+use crate::support::{Sandbox, Wire, both_ways, in_netns, rooted, sum};
 use crate::{READY, netns};
 
 /// 02:00 and the address, as the lab gives them.
@@ -15,22 +15,6 @@ const GATEWAY: [u8; 6] = [2, 0, 10, 100, 0, 1];
 const UPLINK: [u8; 6] = [2, 0, 203, 0, 113, 2];
 /// What three full tables of sessions and everything else may take.
 const BOUND_KIB: u64 = 160 * 1024;
-
-/// Resident memory of a process, in KiB.
-fn resident(lab: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", lab.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-fn sum(bytes: &[u8]) -> [u8; 2] {
-    let words = bytes.chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
-    let mut total: u32 = words.sum();
-    while total >> 16 > 0 {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    (!u16::try_from(total).unwrap()).to_be_bytes()
-}
 
 /// An IPv4 frame; `payload` is what follows the header.
 fn packet(
@@ -44,7 +28,7 @@ fn packet(
     header.extend([id.to_be_bytes(), fragment.to_be_bytes()].concat());
     header.extend([64, protocol, 0, 0]);
     header.extend([from, to].concat());
-    let check = sum(&header);
+    let check = (!sum(&[&header])).to_be_bytes();
     header[10..12].copy_from_slice(&check);
     [&dst[..], &src, &[8, 0], &header, payload].concat()
 }
@@ -120,7 +104,7 @@ fn outside_attacks(wire: &mut Wire, stop: &AtomicBool) -> u64 {
         let port = u16::try_from(n % 65_535 + 1).unwrap();
         let quoted = packet((mac, mac), (own, [9, 0, 0, 0]), (6, 7, 0x4000), &syn(port, 80));
         let mut error = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &quoted[14..42]].concat();
-        let check = sum(&error);
+        let check = (!sum(&[&error])).to_be_bytes();
         error[2..4].copy_from_slice(&check);
         for frame in [
             packet((UPLINK, mac), (from, own), (6, 7, 0x4000), &syn(80, port)),
@@ -169,7 +153,7 @@ fn a_node_under_attack_from_all_sides_goes_on() {
         let mut lab = sandbox.start(&["run"]);
         lab.wait_for(READY);
         live(sandbox, "at peace");
-        let before = resident(&lab);
+        let before = lab.status("VmRSS");
         let mut inside = Wire::open(netns("net1"), "vethpeer1");
         let mut outside = Wire::open(netns("inet"), "vethpeerinet");
         let stop = AtomicBool::new(false);
@@ -186,7 +170,7 @@ fn a_node_under_attack_from_all_sides_goes_on() {
             attacked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             sent
         });
-        let after = resident(&lab);
+        let after = lab.status("VmRSS");
         println!(
             "{} frames of the node, {} from outside; {before} KiB, then {after}",
             sent.0, sent.1

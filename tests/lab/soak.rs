@@ -11,13 +11,6 @@ use nix::sys::signal::Signal;
 use crate::support::{Process, Sandbox, Wire, both_ways, datagrams, rooted};
 use crate::{READY, netns};
 
-/// A line's number in /proc/PID/status.
-fn status(run: &Process, key: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", run.pid())).unwrap();
-    let line = text.lines().find(|line| line.starts_with(key)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 fn descriptors(run: &Process) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", run.pid())).unwrap().count()
 }
@@ -75,17 +68,17 @@ fn soak() {
         // The first round fills the tables and touches the ring's memory.
         round(sandbox, 0);
         let (memory, threads, files) =
-            (status(&run, "VmRSS"), status(&run, "Threads"), descriptors(&run));
+            (run.status("VmRSS"), run.status("Threads"), descriptors(&run));
         let end = Instant::now() + Duration::from_secs(seconds);
         let mut rounds = 1;
         while Instant::now() < end {
             round(sandbox, rounds);
             rounds += 1;
         }
-        let grown = status(&run, "VmRSS").saturating_sub(memory);
+        let grown = run.status("VmRSS").saturating_sub(memory);
         eprintln!("{rounds} rounds; memory {memory} kB, grown by {grown} kB");
         assert!(grown < 4096, "memory grew by {grown} kB from {memory} kB");
-        assert_eq!((status(&run, "Threads"), descriptors(&run)), (threads, files));
+        assert_eq!((run.status("Threads"), descriptors(&run)), (threads, files));
         run.signal(Signal::SIGTERM);
         assert_eq!(run.ended().code, Some(0));
         assert_eq!(sandbox.state(), before);

@@ -20,4 +20,4 @@ mod traffic;
 pub(crate) use process::{Ended, Process};
 pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
 pub(crate) use terminal::Terminal;
-pub(crate) use traffic::{Arrived, Wire, both_ways, bound, datagrams, in_netns};
+pub(crate) use traffic::{Arrived, Wire, both_ways, bound, datagrams, in_netns, sum};

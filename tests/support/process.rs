@@ -76,6 +76,14 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// A number of /proc/PID/status, such as that of `VmRSS` in KiB.
+    pub(crate) fn status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(name, _)| *name == key).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// What it has written so far.
     pub(crate) fn out(&self) -> String {
         self.out.lock().unwrap().clone()

@@ -195,6 +195,20 @@ pub(crate) fn datagrams(
     })
 }
 
+/// The sum of the 16-bit words of `parts` in ones' complement (RFC 1071): a checksum is its inverse.
+pub(crate) fn sum(parts: &[&[u8]]) -> u16 {
+    let mut total = 0u32;
+    for part in parts {
+        for word in part.chunks(2) {
+            total += u32::from(word[0]) << 8 | word.get(1).map_or(0, |b| u32::from(*b));
+        }
+    }
+    while total >> 16 > 0 {
+        total = (total & 0xffff) + (total >> 16);
+    }
+    u16::try_from(total).unwrap()
+}
+
 /// The any-address of `at`'s family.
 fn sink(at: SocketAddr) -> std::net::IpAddr {
     match at {

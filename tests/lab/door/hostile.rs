@@ -11,18 +11,11 @@ use crate::support::{As, Process, Sandbox, Wire, rooted, rootless};
 
 const SOCKET: &str = "/run/uswitch/uswitch/control.sock";
 
-/// Kilobytes of memory a process holds.
-fn resident(pid: nix::unistd::Pid) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn hostile_clients_leave_the_switch_forwarding() {
     rooted(|sandbox| {
         let lab = lab(sandbox, &["run"]);
-        let before = resident(lab.pid());
+        let before = lab.status("VmRSS");
         let mut ping = sandbox.command(As::Root, Path::new("ip"));
         let args = "netns exec net1 ping -q -c 3000 -i 0.001 10.100.0.20";
         ping.args(args.split(' '));
@@ -61,7 +54,7 @@ fn hostile_clients_leave_the_switch_forwarding() {
         assert!(ping.running() || ping.out().contains("received"));
         let ended = ping.ended().ok();
         assert!(ended.out.contains("3000 received, 0% packet loss"), "{}", ended.out);
-        let grown = resident(lab.pid()).saturating_sub(before);
+        let grown = lab.status("VmRSS").saturating_sub(before);
         assert!(grown < 64 << 10, "the lab grew by {grown} kB");
 
         // They go, and the door is open again.

@@ -1,10 +1,12 @@
 //! Packets by value for the oracle: made for a script, and told as one line where they are seen.
 //!
-//! Every sum is computed here, apart from the code that is judged. A line leaves out what nobody
+//! Every sum is computed by the tests, apart from the code that is judged. A line leaves out what nobody
 //! promises: the identification of a packet that may be cut, and the sums, once they are right.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::support::sum;
 
 pub(crate) const SYN: u8 = 2;
 pub(crate) const RST: u8 = 4;
@@ -29,20 +31,6 @@ pub(crate) struct Pkt {
 
 pub(crate) fn end(text: &str) -> SocketAddrV4 {
     text.parse().unwrap_or_else(|_| SocketAddrV4::new(text.parse().unwrap(), 0))
-}
-
-/// The sum of 16-bit words, folded.
-fn sum(parts: &[&[u8]]) -> u16 {
-    let mut total = 0u32;
-    for part in parts {
-        for word in part.chunks(2) {
-            total += u32::from(word[0]) << 8 | word.get(1).map_or(0, |b| u32::from(*b));
-        }
-    }
-    while total >> 16 > 0 {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    u16::try_from(total).unwrap()
 }
 
 fn pseudo(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, length: usize) -> [u8; 12] {
