@@ -8,6 +8,9 @@ use crate::door::Which;
 use crate::{forward, say};
 
 /// Publish a port of the uplink that leads to a node
+///
+/// As in `uswitch publish 8080:net1:80`; TCP unless `/udp` stands behind it. With a real uplink the
+/// port is one of the lab's block.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// [ADDR:]PORT:NODE:PORT[/udp]
