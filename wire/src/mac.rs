@@ -37,7 +37,8 @@ impl MacAddr {
     #[must_use]
     pub const fn to_u64(self) -> u64 {
         let m = self.0;
-        u64::from_be_bytes([0, 0, m[0], m[1], m[2], m[3], m[4], m[5]])
+        // Said this way it is a load and a byte swap; byte by byte it is not.
+        u64::from_le_bytes([m[0], m[1], m[2], m[3], m[4], m[5], 0, 0]).swap_bytes() >> 16
     }
 
     /// The inverse of [`MacAddr::to_u64`]; the upper 16 bits are ignored.
