@@ -1,23 +1,23 @@
 //! The forwarding table: (VLAN, MAC) -> port, read without a lock.
 //!
-//! Owned by the switch, shared by its workers. Two atomics an entry; a look-up reads one window of
-//! sixteen slots that begins at the key's hash. Writers take a lock, but only for a new address:
-//! a known one is refreshed with a store, and only once a second. Bounds: the whole table, and each
-//! port's share. A full table takes the place of an entry of the port that holds most, so one
-//! port's flood of addresses cannot push out another's; a port at its own limit learns no more.
+//! Owned by the switch, shared by its workers. Two atomics an entry, side by side, four entries a
+//! cache line; a key lies in the line its hash names or, where that is full, in one of the three
+//! after it, so that a look-up mostly waits for one line. Writers take a lock, but only for a new
+//! address: a known one is refreshed with a store, and only once a second. Bounds: the whole table,
+//! and each port's share. A full table takes the place of an entry of the port that holds most, so
+//! one port's flood of addresses cannot push out another's; a port at its own limit learns no more.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
 use super::fdb_row::{EntryKind, Value, key};
+use super::fdb_slots::{Slot, Slots, WINDOW};
 use super::port::PortId;
 
-/// Slots a key may lie in, from its hash on.
-const WINDOW: usize = 16;
 /// Slots looked at for something to evict.
 const EVICTION_SCAN: usize = 4096;
 
@@ -80,8 +80,7 @@ pub struct Fdb {
     config: FdbConfig,
     /// What the hash is keyed with.
     secrets: [u64; 2],
-    keys: Box<[AtomicU64]>,
-    values: Box<[AtomicU64]>,
+    slots: Slots,
     /// Entries a port, by port number; the last stands for ports beyond [`PortId::MAX`].
     share: Box<[AtomicU32]>,
     total: AtomicU32,
@@ -94,12 +93,10 @@ impl Fdb {
     #[must_use]
     pub fn new(config: FdbConfig) -> Self {
         let slots = (config.max_entries.max(WINDOW) * 2).next_power_of_two();
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         Self {
             config,
             secrets: [secret() | 1, secret() | 1],
-            keys: zeros(slots),
-            values: zeros(slots),
+            slots: Slots::new(slots),
             share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
             total: AtomicU32::new(0),
             writer: Mutex::new(0),
@@ -114,6 +111,7 @@ impl Fdb {
 
     /// Where an address lives, if it is known and has not aged.
     #[must_use]
+    #[inline]
     pub fn lookup(
         &self,
         mac: MacAddr,
@@ -132,6 +130,7 @@ impl Fdb {
     }
 
     /// Notes that an address was seen as a source at a port that may hold `limit` entries.
+    #[inline]
     pub fn learn(
         &self,
         mac: MacAddr,
@@ -147,12 +146,9 @@ impl Fdb {
             let fresh = value.seen_at(now);
             if fresh != value && value.kind() == EntryKind::Learned {
                 // Another worker may have moved it meanwhile; then its word stands.
-                let _ = self.values[slot].compare_exchange(
-                    value.0,
-                    fresh.0,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
+                let stored = &slot.value;
+                let _ =
+                    stored.compare_exchange(value.0, fresh.0, Ordering::Relaxed, Ordering::Relaxed);
             }
             return Learned::Known;
         }
@@ -224,10 +220,11 @@ impl Fdb {
     /// A copy of the living entries, taken without stopping anyone.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Vec<FdbEntry> {
-        let rows = self.keys.iter().zip(&self.values).filter_map(|(k, v)| {
-            let key = k.load(Ordering::Acquire);
-            let value = Value(v.load(Ordering::Acquire));
-            let whole = key != 0 && k.load(Ordering::Acquire) == key && !self.aged(value, now);
+        let rows = self.slots.iter().filter_map(|slot| {
+            let key = slot.key.load(Ordering::Acquire);
+            let value = slot.value();
+            let same = slot.key.load(Ordering::Acquire) == key;
+            let whole = key != 0 && same && !self.aged(value, now);
             whole.then(|| {
                 let mac = MacAddr::from_u64(key & 0xffff_ffff_ffff);
                 let vlan = VlanId::from_tci(u16::try_from((key >> 48) & 0xfff).unwrap_or(0));
@@ -239,20 +236,14 @@ impl Fdb {
 
     /// The slot and value of a key; the key is read again after the value, so a slot that changed
     /// hands in between is not believed.
-    fn find(&self, key: u64) -> Option<(usize, Value)> {
-        let start = self.start(key);
-        for step in 0..WINDOW {
-            let slot = (start + step) & (self.keys.len() - 1);
-            if self.keys[slot].load(Ordering::Acquire) == key {
-                let value = Value(self.values[slot].load(Ordering::Acquire));
-                if self.keys[slot].load(Ordering::Acquire) == key {
-                    return Some((slot, value));
-                }
-            }
-        }
-        None
+    #[inline]
+    fn find(&self, key: u64) -> Option<(&Slot, Value)> {
+        self.slots.find(self.hash(key), key)
     }
 
+    /// The rest of learning, for an address that is not known at that port.
+    #[cold]
+    #[inline(never)]
     fn enter(&self, key: u64, value: Value, limit: u32, now: Timestamp) -> Learned {
         let mut cursor = self.lock();
         // Somebody may have entered or moved it before the lock was ours.
@@ -265,7 +256,7 @@ impl Fdb {
                 EntryKind::Learned if self.port_len(value.port()) >= limit => Learned::Full,
                 EntryKind::Learned => {
                     let aged = self.aged(old, now);
-                    self.values[slot].store(value.0, Ordering::Release);
+                    slot.value.store(value.0, Ordering::Release);
                     self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed);
                     self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
                     if aged { Learned::New } else { Learned::Moved(from) }
@@ -278,18 +269,16 @@ impl Fdb {
         if self.len() >= self.config.max_entries && !self.evict(&mut cursor, value.port(), now) {
             return Learned::Full;
         }
-        let start = self.start(key);
-        let window = || (0..WINDOW).map(|step| (start + step) & (self.keys.len() - 1));
-        let free = |slot: &usize| self.keys[*slot].load(Ordering::Relaxed) == 0;
-        let aged = |slot: &usize| self.aged(self.value(*slot), now);
+        let window = || self.slots.window(self.hash(key));
+        let free = |slot: &&Slot| slot.is_free();
+        let aged = |slot: &&Slot| self.aged(slot.value(), now);
         let Some(slot) = window().find(free).or_else(|| window().find(aged)) else {
             return Learned::Full;
         };
-        if self.keys[slot].load(Ordering::Relaxed) != 0 {
+        if !slot.is_free() {
             self.clear(slot);
         }
-        self.values[slot].store(value.0, Ordering::Release);
-        self.keys[slot].store(key, Ordering::Release);
+        slot.fill(key, value);
         self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
         Learned::New
@@ -299,21 +288,22 @@ impl Fdb {
     /// `for_port` itself, where nobody holds more).
     fn evict(&self, cursor: &mut usize, for_port: PortId, now: Timestamp) -> bool {
         let (mut greedy, mut most) = (None, self.port_len(for_port));
-        for _ in 0..EVICTION_SCAN.min(self.keys.len()) {
-            *cursor = (*cursor + 1) & (self.keys.len() - 1);
-            if self.keys[*cursor].load(Ordering::Relaxed) == 0 {
+        for _ in 0..EVICTION_SCAN.min(self.slots.len()) {
+            *cursor = (*cursor + 1) & (self.slots.len() - 1);
+            let slot = &self.slots[*cursor];
+            if slot.is_free() {
                 continue;
             }
-            let value = self.value(*cursor);
+            let value = slot.value();
             if self.aged(value, now) {
-                self.clear(*cursor);
+                self.clear(slot);
                 return true;
             }
             let holds = self.port_len(value.port());
             let own = value.port() == for_port && greedy.is_none();
             if value.kind() == EntryKind::Learned && (holds > most || own) {
                 most = holds.max(most);
-                greedy = Some(*cursor);
+                greedy = Some(slot);
             }
         }
         if let Some(slot) = greedy {
@@ -325,8 +315,8 @@ impl Fdb {
     fn clear_where(&self, gone: impl Fn(Value) -> bool) -> usize {
         let _writer = self.lock();
         let mut count = 0;
-        for slot in 0..self.keys.len() {
-            if self.keys[slot].load(Ordering::Relaxed) != 0 && gone(self.value(slot)) {
+        for slot in self.slots.iter() {
+            if !slot.is_free() && gone(slot.value()) {
                 self.clear(slot);
                 count += 1;
             }
@@ -335,15 +325,11 @@ impl Fdb {
     }
 
     /// The caller holds the writer's lock.
-    fn clear(&self, slot: usize) {
-        let port = self.value(slot).port();
-        self.keys[slot].store(0, Ordering::Release);
+    fn clear(&self, slot: &Slot) {
+        let port = slot.value().port();
+        slot.key.store(0, Ordering::Release);
         self.share[share_index(port)].fetch_sub(1, Ordering::Relaxed);
         self.total.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn value(&self, slot: usize) -> Value {
-        Value(self.values[slot].load(Ordering::Relaxed))
     }
 
     fn aged(&self, value: Value, now: Timestamp) -> bool {
@@ -351,13 +337,15 @@ impl Fdb {
             && now.as_secs().saturating_sub(value.seen()) >= self.config.ageing.as_secs()
     }
 
-    /// Where a key's window begins. Two folded multiplications with secrets: nobody outside can
+    /// Where a key's window begins. Two multiplications with secrets: nobody outside can
     /// choose addresses that crowd into one window. (One is not enough: addresses counted up would
     /// make an arithmetic progression of slots, which bunches for some secrets.)
-    fn start(&self, key: u64) -> usize {
+    #[inline]
+    fn hash(&self, key: u64) -> u64 {
         let once = fold(key ^ self.secrets[0], self.secrets[1]);
-        let twice = fold(once ^ self.secrets[1], self.secrets[0]);
-        usize::try_from(twice & 0xffff_ffff).unwrap_or(0) & (self.keys.len() - 1)
+        // Of the second the upper half is enough: all bits of the first bear on it.
+        let twice = u128::from(once ^ self.secrets[1]) * u128::from(self.secrets[0]);
+        u64::try_from(twice >> 64).unwrap_or(0)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, usize> {

@@ -3,6 +3,7 @@
 mod bridge;
 mod fdb;
 mod fdb_row;
+mod fdb_slots;
 mod port;
 mod verdict;
 
