@@ -274,6 +274,7 @@ fn unlearned(reason: DropReason) -> bool {
             | D::ZeroSource
             | D::OwnSource
             | D::LinkLocal
+            | D::Overload
     )
 }
 
@@ -294,6 +295,9 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::EgressDown => "that port is down or gone",
         DropReason::TooBig => "larger than that port's MTU",
         DropReason::NoTarget => "there is no other port that could take it",
+        DropReason::Overload => {
+            "frames come faster than they can be sent, and its port had its share"
+        }
         DropReason::Storm => "its port floods more than it may",
         DropReason::StickyMoved => "its source belongs to another port for good",
         DropReason::Station => "the gateway would not have it",

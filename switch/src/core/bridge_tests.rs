@@ -162,8 +162,8 @@ fn each_reason_of_the_bridge_is_reached() {
         let (frame, ingress) = scene(&mut bridge);
         assert_eq!(verdict(&mut bridge, frame, ingress), Verdict::Drop(*reason), "{reason:?}");
     }
-    let theirs =
-        [DropReason::Runt, DropReason::Clipped, DropReason::Station, DropReason::NoStation];
+    use DropReason::{Clipped, NoStation, Overload, Runt, Station};
+    let theirs = [Runt, Clipped, Overload, Station, NoStation];
     for reason in DropReason::ALL {
         let here = DROPS.iter().any(|(r, _)| r == reason);
         assert!(here || theirs.contains(reason), "{reason:?} is never produced");

@@ -1,6 +1,7 @@
 //! Decisions: what to do with a frame. Pure; time is an argument.
 
 mod bridge;
+mod fair;
 mod fdb;
 mod fdb_row;
 mod fdb_slots;
@@ -8,6 +9,7 @@ mod port;
 mod verdict;
 
 pub use bridge::{Bridge, BridgeConfig, Frame};
+pub use fair::Fair;
 pub use fdb::{Fdb, FdbConfig, FdbEntry, Learned};
 pub use fdb_row::EntryKind;
 pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};

@@ -83,6 +83,8 @@ drop_reasons! {
     NoTarget = "no-target",
     /// Over the port's limit of flooded frames.
     Storm = "storm",
+    /// The ring was filling, and its port had had its share of it.
+    Overload = "overload",
     /// A sticky address seen at another port.
     StickyMoved = "sticky-moved",
     /// The station would not have it; it counts why.

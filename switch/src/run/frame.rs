@@ -59,8 +59,10 @@ impl Worker {
             }
         }
         let mut learned = None;
+        let fits = matches!(place, Place::Uplink(_)) || self.fair.admit(ingress);
         let outcome = match header {
             _ if received.clipped => Outcome::Dropped(DropReason::Clipped),
+            _ if !fits => Outcome::Dropped(DropReason::Overload),
             None => Outcome::Dropped(DropReason::Runt),
             Some(header) if self.ports.uplink() == Some(ingress) => {
                 self.at_station(place, shared, station, &header, Side::Uplink, now)

@@ -18,7 +18,7 @@ use super::ports::PortMap;
 use super::rhythm::Rhythm;
 use super::stage::Stage;
 use super::worker::{self, Command, Wake, Worker};
-use crate::core::Bridge;
+use crate::core::{Bridge, Fair};
 use crate::station::SharedStation;
 use crate::stats::WorkerCells;
 
@@ -48,9 +48,11 @@ impl Running {
         let cells = Arc::<WorkerCells>::default();
         let (sender, commands) = bounded(COMMANDS);
         let memory = io.ring_memory();
+        let fair = Fair::new(io.slots());
         let worker = Worker {
             links: Links { main: io, uplink: None },
             bridge,
+            fair,
             ports: PortMap::default(),
             cells: Arc::clone(&cells),
             // The first worker alone keeps the station's clock.

@@ -19,7 +19,7 @@ use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
 use super::rhythm::Rhythm;
 use super::stage::Stage;
-use crate::core::{Bridge, PortId, PortState};
+use crate::core::{Bridge, Fair, PortId, PortState};
 use crate::station::{SharedStation, Station};
 use crate::stats::{PortCells, WorkerCells};
 use crate::tap::Tap;
@@ -74,6 +74,7 @@ pub(super) type Held<'s> = Option<MutexGuard<'s, dyn Station + 'static>>;
 pub(super) struct Worker {
     pub(super) links: Links,
     pub(super) bridge: Bridge,
+    pub(super) fair: Fair,
     pub(super) ports: PortMap,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) station: Option<SharedStation>,
@@ -169,6 +170,8 @@ impl Worker {
         if !self.links.main.ready(0) && !uplink_ready {
             return 0;
         }
+        let Links { main, .. } = &self.links;
+        self.fair.look(|ahead| main.ready(ahead));
         let shared = self.station.clone();
         let mut station = None;
         let mut taken = 0;
