@@ -14,6 +14,7 @@
 //! | `soak` | mixed traffic for as long as asked |
 //! | `storm` | what a node may have flooded, cut to its limit |
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
+//! | `overload` | a node sends more than can be sent on; the others do not notice |
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
@@ -41,6 +42,7 @@ mod nat_clients;
 mod nat_oracle;
 mod notify;
 mod oracle;
+mod overload;
 mod ping;
 mod see;
 mod soak;
