@@ -1,10 +1,12 @@
 //! Hardware addresses of the hosts on one side: asked for, learned, checked, forgotten.
 //!
-//! An unknown one is asked for three times, a second apart; meanwhile at most three packets a
-//! host and a bounded number of bytes wait, and more are refused. One that has not been heard
-//! of for a minute is still used while it is asked again, directly. Another that claims its
-//! address gets it only once it has been asked twice and is silent. Entries learned from others'
-//! requests fill at most half of the table, so a flood of them cannot keep a real host out.
+//! An unknown one is asked for three times, a second apart; meanwhile packets wait: 96 KiB a host,
+//! which is one datagram of the largest size in fragments, and a bounded number of bytes in all.
+//! What is more is refused. Half of all is kept for the first three packets of a host, so that who
+//! floods hosts that are not there leaves room for others. One that has not been heard of for a minute
+//! is still used while it is asked again, directly. Another that claims its address gets it only
+//! once it has been asked twice and is silent. Entries learned from others' requests fill at most
+//! half of the table, so a flood of them cannot keep a real host out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -24,8 +26,12 @@ const OBJECTIONS: u8 = 2;
 const FRESH: Duration = Duration::from_secs(60);
 /// How long an entry nobody uses is kept.
 const IDLE: Duration = Duration::from_secs(300);
-/// Packets that wait for one host.
-const WAITING: usize = 3;
+/// Packets that wait for a host in any case.
+const FIRST: usize = 3;
+/// Bytes of packets that wait for a host, beyond the first ones.
+const WAITING: usize = 96 << 10;
+/// What a packet that waits takes beside its bytes.
+const OVERHEAD: usize = 64;
 /// In `asked`: the questions are over, and for one more [`RETRY`] packets are refused at once.
 const GIVEN_UP: u8 = u8::MAX;
 
@@ -34,6 +40,12 @@ const GIVEN_UP: u8 = u8::MAX;
 pub(crate) struct Waiting {
     pub(crate) vnet: VnetHeader,
     pub(crate) frame: Vec<u8>,
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.frame.len() + OVERHEAD
+    }
 }
 
 /// What [`Neighbours::resolve`] found.
@@ -87,6 +99,8 @@ struct Entry {
     /// Who else claims the address.
     rival: Option<MacAddr>,
     waiting: Vec<Waiting>,
+    /// Bytes of what waits.
+    queued: usize,
 }
 
 /// A neighbour as it was at one moment.
@@ -159,14 +173,18 @@ impl Neighbours {
 
     /// Lets a frame wait; false where there is no room or nobody is being asked.
     pub(crate) fn wait(&mut self, address: Ipv4Addr, waiting: Waiting) -> bool {
-        let length = waiting.frame.len();
         let Some(entry) = self.entries.get_mut(&address) else { return false };
-        if entry.waiting.len() >= WAITING || self.queued + length > self.queue_limit {
-            return false;
+        let (all, own) = (self.queued + waiting.bytes(), entry.queued + waiting.bytes());
+        let fits = if entry.waiting.len() < FIRST {
+            all <= self.queue_limit
+        } else {
+            all <= self.queue_limit / 2 && own <= WAITING
+        };
+        if fits {
+            (self.queued, entry.queued) = (all, own);
+            entry.waiting.push(waiting);
         }
-        self.queued += length;
-        entry.waiting.push(waiting);
-        true
+        fits
     }
 
     /// A host has told its address, in a question or else in an answer. `create` makes an entry
@@ -311,8 +329,8 @@ impl Neighbours {
     fn insert(&mut self, address: Ipv4Addr, due: Option<Timestamp>, learned: bool, now: Timestamp) {
         let asked = u8::from(due.is_some());
         let (confirmed, used) = (now, now);
-        let (mac, rival, waiting) = (None, None, Vec::new());
-        let entry = Entry { mac, confirmed, used, asked, due, learned, rival, waiting };
+        let (mac, rival, waiting, queued) = (None, None, Vec::new(), 0);
+        let entry = Entry { mac, confirmed, used, asked, due, learned, rival, waiting, queued };
         self.entries.insert(address, entry);
         self.next_cleaning.get_or_insert(now + IDLE);
     }
@@ -320,9 +338,8 @@ impl Neighbours {
     /// What waits for a host, no longer queued.
     fn take_waiting(&mut self, address: Ipv4Addr) -> Vec<Waiting> {
         let Some(entry) = self.entries.get_mut(&address) else { return Vec::new() };
-        let waiting = std::mem::take(&mut entry.waiting);
-        self.queued -= waiting.iter().map(|w| w.frame.len()).sum::<usize>();
-        waiting
+        self.queued -= std::mem::take(&mut entry.queued);
+        std::mem::take(&mut entry.waiting)
     }
 
     /// Forgets a host that nothing waits for.

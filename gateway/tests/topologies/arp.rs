@@ -7,7 +7,7 @@ use gateway::{Config, Consumed, DropReason, Limits, Side, Verdict};
 use wire::arp::Operation;
 use wire::{Arp, MacAddr, VnetHeader};
 
-use crate::world::packet::{arp_frame, arp_reply, arp_request};
+use crate::world::packet::{Seen, arp_frame, arp_reply, arp_request};
 use crate::world::{LAN_MAC, Out, Pkt, World, config, mac};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 1);
@@ -24,7 +24,7 @@ fn known(world: &World, address: Ipv4Addr) -> Option<MacAddr> {
 }
 
 #[test]
-fn a_silent_host_is_asked_three_times_and_at_most_three_packets_wait() {
+fn a_silent_host_is_asked_three_times_while_packets_wait() {
     let mut world = World::new(config());
     let to = Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x");
     let first = world.lan(&to);
@@ -33,13 +33,56 @@ fn a_silent_host_is_asked_three_times_and_at_most_three_packets_wait() {
         let next = world.lan(&to);
         assert_eq!((next.verdict, next.arps.len()), (Verdict::Consumed(Consumed::Queued), 0));
     }
-    assert_eq!(world.lan(&to).dropped(), DropReason::NeighbourQueueFull);
     let asked = world.pass(Duration::from_millis(2900));
     assert_eq!(asked.iter().filter(|f| f.2[12..14] == [8, 6]).count(), 2);
     // It answers late, and all that waited goes.
     let host = "10.100.0.99".parse().unwrap();
     let out = lan(&mut world, arp_reply(LAN_MAC, mac(host), host, GATEWAY));
     assert_eq!(out.frames.len(), 3);
+}
+
+/// Sends until a packet finds no room; gives how many waited.
+fn fill(world: &mut World, packet: &Pkt) -> usize {
+    for waiting in 0..10_000 {
+        let out = world.lan(packet);
+        if out.verdict != Verdict::Consumed(Consumed::Queued) {
+            assert_eq!(out.dropped(), DropReason::NeighbourQueueFull);
+            return waiting;
+        }
+    }
+    panic!("a queue without an end");
+}
+
+#[test]
+fn the_largest_datagram_waits_whole_and_its_order_is_kept() {
+    let mut world = World::new(config());
+    let pieces = Pkt::udp("10.100.0.10:1", "10.100.0.99:2", &[7; 65_507]).cut(1480);
+    assert_eq!(pieces.len(), 45);
+    for piece in &pieces {
+        assert_eq!(world.lan(piece).verdict, Verdict::Consumed(Consumed::Queued));
+    }
+    let host = "10.100.0.99".parse().unwrap();
+    let out = lan(&mut world, arp_reply(LAN_MAC, mac(host), host, GATEWAY));
+    let offsets: Vec<_> = out.frames.iter().map(|f| Seen::of(&f.2).fragment.0).collect();
+    assert_eq!(offsets, (0..45).map(|n| n * 1480).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_waits_is_bounded_by_bytes_and_half_of_it_is_kept_for_first_packets() {
+    let mut world = World::new(config());
+    // 1,514 bytes and 64 more: 62 of them are 96 KiB. Of the smallest it is more than that.
+    let large = |n: u32| Pkt::udp("10.100.0.10:1", &format!("10.100.0.{n}:2"), &[0; 1472]);
+    assert_eq!(fill(&mut world, &large(100)), 62);
+    let small = Pkt::udp("10.100.0.10:1", "10.100.0.101:2", b"x");
+    assert!((700..1000).contains(&fill(&mut world, &small)));
+    // Half of the megabyte of all: from then on three for each host, and no more.
+    let waiting: Vec<_> = (102..200).map(|n| fill(&mut world, &large(n))).collect();
+    assert_eq!(waiting[..3], [62, 62, 62]);
+    assert!((3..62).contains(&waiting[3]), "{waiting:?}");
+    assert_eq!(waiting[4..], [3; 94]);
+    // In the end nobody answers; what waited is given up, and there is room again.
+    world.pass(Duration::from_secs(5));
+    assert_eq!(fill(&mut world, &large(100)), 62);
 }
 
 #[test]

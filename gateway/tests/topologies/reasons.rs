@@ -78,7 +78,7 @@ fn every_drop_reason_is_reachable() {
     r.lan(w, &Pkt::tcp("10.100.0.10:1", "8.8.8.8:2", RST, b""));
     r.lan(w, &Pkt::tcp("10.100.0.10:1", "8.8.8.8:2", SYN, b"").cut(8)[0]);
     r.lan(w, &Pkt::error("10.100.0.10", "8.8.8.8", (3, 3, 0), &good.ip()));
-    for _ in 0..4 {
+    for _ in 0..1000 {
         r.lan(w, &Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x"));
     }
     w.pass(Duration::from_millis(3100));
