@@ -200,16 +200,17 @@ impl Gateway {
         self.nat.sessions(cursor, limit, now)
     }
 
-    /// The living session of an inside endpoint with a remote one.
+    /// Whether an inside endpoint has a living session with a remote one: the look-up that a packet
+    /// going out begins with.
     #[must_use]
-    pub fn find_session(
+    pub fn has_session(
         &self,
         protocol: Protocol,
         inside: Endpoint,
         remote: Endpoint,
         now: Timestamp,
-    ) -> Option<SessionView> {
-        self.nat.find(protocol, inside, remote, now)
+    ) -> bool {
+        self.nat.realm(protocol).known_out(inside, remote, now).is_some()
     }
 
     /// Sessions and outside ports in use, by protocol.

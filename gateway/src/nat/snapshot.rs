@@ -213,19 +213,6 @@ impl Nat {
         (views, None)
     }
 
-    /// The living session of an inside endpoint with a remote one.
-    pub(crate) fn find(
-        &self,
-        protocol: Protocol,
-        inside: Endpoint,
-        remote: Endpoint,
-        now: Timestamp,
-    ) -> Option<SessionView> {
-        let realm = self.realm(protocol);
-        let id = realm.known_out(inside, remote, now)?;
-        Some(SessionView::of(protocol, realm.table.get(id), now))
-    }
-
     /// Living sessions and mappings of each protocol.
     pub(crate) fn usage(&self) -> [(Protocol, u32, usize); 3] {
         self.realms.each_ref().map(|r| (r.protocol, r.table.live(), r.mappings.len()))
