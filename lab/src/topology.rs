@@ -263,8 +263,9 @@ pub(crate) fn furnish(plan: &mut Plan, node: &NodePlan, peer: u32) {
     plan.default_route(node.ns, peer, address::GATEWAY);
 }
 
-/// The simulated internet: it answers, and has no route to the LAN.
+/// The simulated internet: it answers, has no route to the LAN, and is of IPv4 alone.
 fn internet(plan: &mut Plan, inet: NsId, peer: u32) {
+    plan.sysctl(inet, "ipv6/conf/all/disable_ipv6", "1");
     plan.up(inet, LOOPBACK);
     plan.up(inet, peer);
     plan.address(inet, peer, address::SIM_ROUTER, address::SIM_PREFIX);
