@@ -1,7 +1,8 @@
 //! Who ought to reach whom in a running lab, for other processes: the cells of a matrix.
 //!
 //! Every node to every other; behind the switch also the gateway, and the internet where it is
-//! simulated. Pair and mesh have an address for each pair, which their plans know.
+//! simulated. Pair and mesh have an address for each pair, which their plans know. What lies behind
+//! a real uplink the running lab knows, not its record: whoever has asked it adds a column.
 
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -77,6 +78,13 @@ impl Reach {
         }
         let (targets, cells) = cells(&record, names);
         Ok(Self { user, sources, targets, cells })
+    }
+
+    /// Adds a column: every node to `address`.
+    pub fn add(&mut self, target: &str, address: Ipv4Addr) {
+        let to = self.targets.len();
+        self.targets.push(target.into());
+        self.cells.extend((0..self.sources.len()).map(|from| Cell { from, to, address }));
     }
 
     /// Enters the lab's user namespace, where it has one: before any thread starts.

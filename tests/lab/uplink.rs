@@ -131,6 +131,22 @@ fn traceroute_and_ping_from_a_node() {
 }
 
 #[test]
+fn ping_all_goes_as_far_as_the_host_s_router() {
+    on_a_watched_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let dump = Dump::start(sandbox, "icmp[0] == 8 and not dst host 192.0.2.1");
+        let all = sandbox.uswitch(&["ping", "--all"]).ok().out;
+        let head: Vec<_> = all.lines().next().unwrap().split_whitespace().skip(4).collect();
+        assert_eq!(head, ["net1", "net2", "gateway", "router"], "{all}");
+        assert!(all.ends_with("6 of 6 reached\n"), "{all}");
+        inside(sandbox, "net2", "ping -c 1 -W 5 8.8.8.8");
+        eventually("a ping that is seen", || !dump.lines(sandbox).is_empty());
+        assert_eq!(dump.end(sandbox).len(), 1);
+        end(run);
+    });
+}
+
+#[test]
 fn path_mtu_discovery_through_the_host_s_address() {
     on_a_host(|sandbox| {
         sh(sandbox, "ip -n isp link set isp1 mtu 1300; ip -n core link set core0 mtu 1300");

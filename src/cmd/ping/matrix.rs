@@ -1,6 +1,10 @@
 //! `ping --all`: every node of a lab to every other, as a matrix. A few cells are tried at a time;
 //! they are shown once all are known.
+//!
+//! Behind a real uplink it tries the host's own router and nothing farther: no address of the world's
+//! is pinged that was not asked for.
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +18,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::Args;
 use super::json::micros;
 use super::{TROUBLE, caught};
-use crate::say;
+use crate::{door, say};
 
 /// Pings at the same time.
 const AT_ONCE: usize = 16;
@@ -29,7 +33,11 @@ type Outcome = Result<Stats, String>;
 
 /// Tries every cell; the exit code: 1 if one failed.
 pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
-    let reach = Reach::find(&Ground::find(), &args.name.parse::<LabName>()?)?;
+    let name = args.name.parse::<LabName>()?;
+    let mut reach = Reach::find(&Ground::find(), &name)?;
+    if let Some(router) = router(&name) {
+        reach.add("router", router);
+    }
     let stop = caught(&[SIGINT, SIGTERM])?;
     reach.enter()?;
     let mut options = args.options(true)?;
@@ -67,6 +75,12 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
         say::line(&format!("not reached: {} more", failed.len() - NAMED));
     }
     Ok(ended)
+}
+
+/// The next hop of a real uplink; none while the lab does not answer, as on its way up.
+fn router(name: &LabName) -> Option<Ipv4Addr> {
+    let uplink = door::client(name).ok()?.topology().ok()?.uplink?;
+    uplink.next_hop.filter(|_| uplink.answers.is_empty())
 }
 
 /// The outcome of each cell; None where it was not tried before the end was asked for.
