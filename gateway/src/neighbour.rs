@@ -3,10 +3,10 @@
 //! An unknown one is asked for three times, a second apart; meanwhile packets wait: 96 KiB a host,
 //! which is one datagram of the largest size in fragments, and a bounded number of bytes in all.
 //! What is more is refused. Half of all is kept for the first three packets of a host, so that who
-//! floods hosts that are not there leaves room for others. One that has not been heard of for a minute
-//! is still used while it is asked again, directly. Another that claims its address gets it only
-//! once it has been asked twice and is silent. Entries learned from others' requests fill at most
-//! half of the table, so a flood of them cannot keep a real host out.
+//! floods hosts that are not there leaves room for others. One that has not been heard of for a
+//! minute is still used while it is asked again, directly. Another that claims its address gets it
+//! only once it has been asked twice and is silent. Entries learned from others' requests fill at
+//! most half of the table, so a flood of them cannot keep a real host out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;

@@ -1,13 +1,13 @@
 //! Fair shares of a ring that fills: which frames to drop early, so that the kernel drops none.
 //!
 //! All ports share one ring, and where it is full the kernel drops whatever comes, of whomever. A
-//! drop here costs a small part of what sending costs. So a worker that falls behind gives each port the same
-//! number of frames in a window and drops the rest of those that send more: the ring stays below
-//! its brink, and who sends little loses nothing. What a port may have follows from how the ring
-//! fills, as in Approximate Fair Dropping (Pan, Breslau, Prabhakar, Shenker, 2003).
+//! drop here costs a small part of what sending costs. So a worker that falls behind gives each
+//! port the same number of frames in a window and drops the rest of those that send more: the ring
+//! stays below its brink, and who sends little loses nothing. What a port may have follows from how
+//! the ring fills, as in Approximate Fair Dropping (Pan, Breslau, Prabhakar, Shenker, 2003).
 //!
-//! Asked by a worker, once a batch and, while the ring fills, once a frame; it knows no clock, for a
-//! window is a number of frames. Until the ring is three quarters full, and once it is down to a
+//! Asked by a worker, once a batch and, while the ring fills, once a frame; it knows no clock, for
+//! a window is a number of frames. Until the ring is three quarters full, and once it is down to a
 //! sixteenth, nothing is dropped: what the worker has time for is never refused.
 
 use super::port::PortId;
@@ -68,7 +68,7 @@ impl Fair {
         } else if !ready(self.slots / 16) {
             self.on = false;
         } else if self.taken as u64 >= self.window() {
-            self.begin(|ahead| ready(ahead));
+            self.begin(ready);
         }
     }
 
