@@ -12,21 +12,11 @@ use serde::Serialize;
 use crate::say;
 
 /// Which lab is meant.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Which {
     /// The lab's name
     #[arg(long, value_name = "LAB", default_value = "uswitch")]
     pub(crate) name: LabName,
-}
-
-/// A client of a running lab.
-///
-/// # Errors
-/// When it does not run; the line says which do.
-pub(crate) fn client(name: &LabName) -> anyhow::Result<Client> {
-    let ground = Ground::find();
-    join::running(&ground, name)?;
-    Ok(Client::new(&ground.socket(name))?)
 }
 
 impl Which {
@@ -35,7 +25,9 @@ impl Which {
     /// # Errors
     /// When it does not run; the line says which do.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        client(&self.name)
+        let ground = Ground::find();
+        join::running(&ground, &self.name)?;
+        Ok(Client::new(&ground.socket(&self.name))?)
     }
 
     /// What `asked` came to. A lab whose door is shut while its lock is held is on its way up or

@@ -9,14 +9,16 @@ use std::time::Duration;
 use anyhow::Context;
 use control::api::{Spent, Walk};
 use control::{Client, ClientError};
-use lab::LabName;
 
-use crate::door::client;
+use crate::door::Which;
 use crate::say;
 use crate::signals::Signals;
 
 /// The words that name ports or nodes, and the filter that the others are.
-pub(crate) fn split(client: &Client, words: &[String]) -> anyhow::Result<(Vec<String>, String)> {
+pub(crate) fn split(
+    client: &Client,
+    words: &[String],
+) -> Result<(Vec<String>, String), ClientError> {
     if words.is_empty() {
         return Ok((Vec::new(), String::new()));
     }
@@ -30,11 +32,11 @@ pub(crate) fn split(client: &Client, words: &[String]) -> anyhow::Result<(Vec<St
 }
 
 /// On the first signal asks the lab to end flow `id`, which then tells what is left and ends.
-pub(crate) fn end_on(signals: Signals, name: LabName, id: u64) -> anyhow::Result<()> {
+pub(crate) fn end_on(signals: Signals, which: Which, id: u64) -> anyhow::Result<()> {
     let work = move || {
         signals.wait();
         // Once it has ended of its own there is nothing to end.
-        if let Ok(client) = client(&name) {
+        if let Ok(client) = which.client() {
             let _ = client.end_flow(id);
         }
         // A lab that does not answer is not waited for twice.

@@ -11,12 +11,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use control::Client;
 use control::api::CaptureAsk;
-use lab::LabName;
 use observe::pcapng::{Block, Direction, Reader, Stored};
 use serde_json::json;
 use wire::Summary;
 
-use crate::door;
+use crate::door::Which;
 use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
@@ -46,9 +45,8 @@ pub(crate) struct Args {
     /// Lines of JSON
     #[arg(short, long, conflicts_with = "write")]
     json: bool,
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    name: LabName,
+    #[command(flatten)]
+    which: Which,
 }
 
 fn snaplen(text: &str) -> Result<usize, String> {
@@ -64,8 +62,8 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 
 fn capture(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
-    let client = door::client(&args.name)?;
-    let (ports, filter) = look::split(&client, &args.words)?;
+    let client = args.which.client()?;
+    let (ports, filter) = args.which.answer(look::split(&client, &args.words))?;
     let Args { count, snaplen, segment, .. } = args;
     let ask = CaptureAsk { ports, filter, snaplen, segment, count };
     let mut output = match &args.write {
@@ -81,7 +79,7 @@ fn capture(args: Args) -> anyhow::Result<ExitCode> {
             Output::File { file, whole: 0, path: path.clone() }
         }
     };
-    record(&client, &ask, signals, &args.name, &mut output)
+    record(&client, &ask, signals, &args.which, &mut output)
 }
 
 /// Where a capture goes.
@@ -111,12 +109,12 @@ pub(crate) fn record(
     client: &Client,
     ask: &CaptureAsk,
     signals: Signals,
-    name: &LabName,
+    which: &Which,
     output: &mut Output,
 ) -> anyhow::Result<ExitCode> {
-    let stream = client.capture(ask)?;
-    look::end_on(signals, name.clone(), stream.id())?;
-    eprintln!("recording frames in lab {name}, until Ctrl-C");
+    let stream = which.answer(client.capture(ask))?;
+    look::end_on(signals, which.clone(), stream.id())?;
+    eprintln!("recording frames in lab {}, until Ctrl-C", which.name);
     let (mut reader, mut frames, mut lost) = (Reader::new(), 0u64, None);
     for bytes in stream {
         reader.feed(&bytes?);

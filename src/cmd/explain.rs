@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use control::api::{ExplainAsk, Protocol};
-use lab::LabName;
 
-use crate::door;
+use crate::door::{self, Which};
 use crate::look;
 use crate::say;
 
@@ -23,9 +22,8 @@ pub(crate) struct Args {
     /// JSON
     #[arg(short, long)]
     json: bool,
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    name: LabName,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +60,12 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn explain(args: Args) -> anyhow::Result<ExitCode> {
-    let client = door::client(&args.name)?;
+    let client = args.which.client()?;
     let Destination { host: to, port, protocol } = args.to;
-    let walk = client.explain(&ExplainAsk { from: args.node, to, port, protocol })?;
+    let ask = ExplainAsk { from: args.node, to, port, protocol };
+    let walk = args.which.answer(client.explain(&ask))?;
     if args.json {
-        say::line(&serde_json::to_string(&walk)?);
+        door::json(&walk)?;
     } else {
         look::print("", &walk);
         say::line(match walk.arrives {

@@ -13,7 +13,7 @@ use control::api::CaptureAsk;
 use lab::{Ground, LabName, join};
 
 use super::capture::{Output, record};
-use crate::door;
+use crate::door::Which;
 use crate::say;
 use crate::signals::{self, Signals};
 
@@ -53,7 +53,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             "extcap {{version={}}}{{display=uswitch labs}}",
             env!("CARGO_PKG_VERSION")
         ));
-        for name in labs() {
+        for name in join::labs(&Ground::find()) {
             let name = name.as_str();
             say::line(&format!("interface {{value={PREFIX}{name}}}{{display=uswitch lab {name}}}"));
         }
@@ -80,22 +80,13 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The labs that run.
-fn labs() -> Vec<LabName> {
-    let ground = Ground::find();
-    let folders = std::fs::read_dir(ground.base()).into_iter().flatten().flatten();
-    let names = folders.filter_map(|entry| entry.file_name().to_str()?.parse::<LabName>().ok());
-    let mut labs: Vec<_> = names.filter(|name| join::running(&ground, name).is_ok()).collect();
-    labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    labs
-}
-
 fn capture(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let interface = args.extcap_interface.as_deref().context("--extcap-interface is missing")?;
     let name = interface.strip_prefix(PREFIX).unwrap_or(interface).parse::<LabName>()?;
     let fifo = args.fifo.as_ref().context("--fifo is missing")?;
-    let client = door::client(&name)?;
+    let which = Which { name };
+    let client = which.client()?;
     let ask = CaptureAsk {
         ports: args.ports.split_whitespace().map(Into::into).collect(),
         filter: args.extcap_capture_filter.clone().unwrap_or_default(),
@@ -104,7 +95,7 @@ fn capture(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let pipe = OpenOptions::new().write(true).open(fifo);
     let pipe = pipe.with_context(|| format!("opening {}", fifo.display()))?;
-    record(&client, &ask, signals, &name, &mut Output::Pipe(Box::new(pipe)))
+    record(&client, &ask, signals, &which, &mut Output::Pipe(Box::new(pipe)))
 }
 
 /// Wireshark asks whether a filter is good: whatever is printed is what is wrong with it.

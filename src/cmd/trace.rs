@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use control::api::{TraceAsk, TraceLine};
-use lab::LabName;
 
-use crate::door;
+use crate::door::{self, Which};
 use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
@@ -26,9 +25,8 @@ pub(crate) struct Args {
     /// JSON, one object a line
     #[arg(short, long)]
     json: bool,
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    name: LabName,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Runs the verb.
@@ -38,16 +36,17 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 
 fn follow(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
-    let client = door::client(&args.name)?;
-    let (ports, filter) = look::split(&client, &args.words)?;
-    let lines = client.trace(&TraceAsk { ports, filter, count: args.count })?;
-    look::end_on(signals, args.name.clone(), lines.id())?;
-    eprintln!("following frames in lab {}, until Ctrl-C", args.name);
+    let client = args.which.client()?;
+    let (ports, filter) = args.which.answer(look::split(&client, &args.words))?;
+    let ask = TraceAsk { ports, filter, count: args.count };
+    let lines = args.which.answer(client.trace(&ask))?;
+    look::end_on(signals, args.which.clone(), lines.id())?;
+    eprintln!("following frames in lab {}, until Ctrl-C", args.which.name);
     let mut number = 0u64;
     for line in lines {
         let line = line?;
         if args.json {
-            say::line(&serde_json::to_string(&line)?);
+            door::json(&line)?;
         }
         match line {
             TraceLine::Frame(walk) if !args.json => {
@@ -64,5 +63,5 @@ fn follow(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    bail!("lab {} has ended", args.name)
+    bail!("lab {} has ended", args.which.name)
 }

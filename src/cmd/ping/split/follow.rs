@@ -9,18 +9,18 @@ use std::thread;
 
 use anyhow::Context;
 use control::api::{TraceAsk, TraceLine};
-use lab::LabName;
 
 use super::names::Names;
-use crate::door;
+use crate::door::Which;
 
 /// Lines read ahead.
 const QUEUE: usize = 1024;
 
-/// Asks lab `name` for the walks of echoes with `towards`, from now on, and what is where. To be
+/// Asks a lab for the walks of echoes with `towards`, from now on, and what is where. To be
 /// called before a node is entered; the thread it needs is started by [`Lines::read`].
 pub(super) struct Lines {
     client: control::Client,
+    which: Which,
     ask: TraceAsk,
 }
 
@@ -29,11 +29,12 @@ impl Lines {
     ///
     /// # Errors
     /// Where it does not run.
-    pub(super) fn of(name: &LabName, towards: Ipv4Addr) -> anyhow::Result<(Self, Names)> {
-        let client = door::client(name)?;
-        let names = Names::of(&client.topology()?, &client.ports()?);
+    pub(super) fn of(which: Which, towards: Ipv4Addr) -> anyhow::Result<(Self, Names)> {
+        let client = which.client()?;
+        let topology = which.answer(client.topology())?;
+        let names = Names::of(&topology, &which.answer(client.ports())?);
         let ask = TraceAsk { filter: format!("icmp and host {towards}"), ..TraceAsk::default() };
-        Ok((Self { client, ask }, names))
+        Ok((Self { client, which, ask }, names))
     }
 
     /// Opens the trace: what leaves once this has returned is told. The receiver hears no more
@@ -45,7 +46,7 @@ impl Lines {
         let (tell, lines) = sync_channel(QUEUE);
         let (opened, open) = sync_channel(1);
         let work = move || {
-            let trace = match self.client.trace(&self.ask) {
+            let trace = match self.which.answer(self.client.trace(&self.ask)) {
                 Ok(trace) => trace,
                 Err(error) => return drop(opened.send(Err(error))),
             };

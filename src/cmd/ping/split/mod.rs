@@ -28,6 +28,7 @@ use lab::LabName;
 use serde_json::{Value, json};
 
 use super::json::micros;
+use crate::door::Which;
 use follow::Lines;
 use names::Names;
 use tally::Tally;
@@ -94,7 +95,7 @@ impl Prepared {
             "--split follows probes to one host: {towards} is none"
         );
         let lab: LabName = lab.parse()?;
-        let (lines, names) = Lines::of(&lab, towards)?;
+        let (lines, names) = Lines::of(Which { name: lab.clone() }, towards)?;
         Ok(Self { lab, towards, lines, names })
     }
 
