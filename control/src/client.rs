@@ -88,7 +88,7 @@ impl Client {
         self.all("/v1/ports?")
     }
 
-    /// All addresses of the switch; `statistics` adds `used` and `updated`.
+    /// All addresses of the switch; `statistics` adds `updated`.
     pub fn fdb(&self, statistics: bool) -> Result<Vec<FdbEntry>, ClientError> {
         self.all(&format!("/v1/fdb?statistics={statistics}&"))
     }

@@ -37,7 +37,7 @@ pub trait Door: Send + Sync + 'static {
     fn topology(&self) -> Topology;
     /// The switch's ports, by rising ifindex.
     fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError>;
-    /// The switch's addresses. `statistics` adds `used` and `updated`.
+    /// The switch's addresses. `statistics` adds `updated`.
     fn fdb(&self, page: &PageQuery, statistics: bool) -> Result<Page<FdbEntry>, DoorError>;
     /// The gateway's neighbours.
     fn neighbours(&self, page: &PageQuery) -> Result<Page<Neighbour>, DoorError>;

@@ -84,7 +84,7 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
         );
     }
     if path == "/v1/fdb" {
-        query("statistics", "boolean", "add `used` and `updated`");
+        query("statistics", "boolean", "add `updated`");
     }
     all
 }

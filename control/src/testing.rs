@@ -118,7 +118,6 @@ impl Door for MemoryLab {
             ),
             ifname: "veth1".into(),
             vlan: None,
-            used: statistics.then_some(1),
             updated: statistics.then_some(1),
             flags: Vec::new(),
             master: Some("test".into()),

@@ -142,7 +142,8 @@ pub struct Rate {
     pub bits_per_second: u64,
 }
 
-/// An address the switch knows, in the shape of `bridge -s -j fdb show`.
+/// An address the switch knows, in the shape of `bridge -s -j fdb show`, but without its `used`: when
+/// a frame was last sent to the address is not noted here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FdbEntry {
@@ -153,10 +154,7 @@ pub struct FdbEntry {
     /// The VLAN; absent for untagged frames, as on a bridge without VLAN filtering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-    /// Seconds since it was last seen; only with statistics asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub used: Option<u64>,
-    /// Seconds since it was last learned or confirmed; only with statistics asked for.
+    /// Seconds since a frame last came from it, or it was set; only with statistics asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<u64>,
     /// `sticky`, `blackhole`, or none.

@@ -117,7 +117,6 @@ pub(super) fn fdb(door: &LabDoor, page: &PageQuery, statistics: bool) -> Answer<
         mac: entry.mac.to_string(),
         ifname: names.get(&entry.port).cloned().unwrap_or_else(|| format!("port-{}", entry.port.0)),
         vlan: Some(entry.vlan.get()).filter(|vlan| *vlan > 0),
-        used: statistics.then_some(entry.idle.as_secs()),
         updated: statistics.then_some(entry.idle.as_secs()),
         flags: match entry.kind {
             EntryKind::Sticky => vec!["sticky".into()],
@@ -145,7 +144,6 @@ fn own(master: &str, statistics: bool) -> FdbEntry {
         mac: address::mac(address::GATEWAY).to_string(),
         ifname: "gateway".into(),
         vlan: None,
-        used: statistics.then_some(0),
         updated: statistics.then_some(0),
         flags: Vec::new(),
         master: Some(master.to_owned()),

@@ -88,7 +88,7 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
             entry.mac.clone(),
             entry.ifname.clone(),
             entry.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
-            entry.used.filter(|_| ages).map_or_else(|| "-".into(), units::span),
+            entry.updated.filter(|_| ages).map_or_else(|| "-".into(), units::span),
             words.collect::<Vec<_>>().join(" "),
         ]);
     }

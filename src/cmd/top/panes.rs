@@ -218,8 +218,8 @@ fn mac_row(nodes: &HashMap<&str, &str>, entry: &FdbEntry) -> Row {
     plain(vec![
         Cell::words(&entry.mac),
         Cell::words(&entry.ifname),
-        match entry.used {
-            Some(used) => Cell::number(used, crate::units::span(used)),
+        match entry.updated {
+            Some(age) => Cell::number(age, crate::units::span(age)),
             None => Cell::number(u64::MAX, "-".into()),
         },
         Cell::words(node),

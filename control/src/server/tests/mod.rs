@@ -76,8 +76,8 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.sessions(0, 10).unwrap().items[0].remote.port(), 443);
     assert_eq!(client.counters().unwrap(), fixture.lab.counters());
     assert_eq!(client.published().unwrap()[0].port, 8080);
-    assert_eq!(client.fdb(false).unwrap()[0].used, None);
-    assert_eq!(client.fdb(true).unwrap()[0].used, Some(1));
+    assert_eq!(client.fdb(false).unwrap()[0].updated, None);
+    assert_eq!(client.fdb(true).unwrap()[0].updated, Some(1));
     assert_eq!(client.flush_nat().unwrap().flushed, 1);
     assert_eq!(client.flush_fdb(&FlushFdb::default()).unwrap().flushed, 3);
     assert_eq!(client.flush_fdb(&FlushFdb { port: Some("veth1".into()) }).unwrap().flushed, 1);
