@@ -40,6 +40,7 @@ fn node(i: u8) -> Node {
         prefix_len: 16,
         mac: Some(format!("02:00:00:00:00:{i:02x}")),
         up: true,
+        further: Vec::new(),
     }
 }
 

@@ -22,4 +22,4 @@ pub use event::{Event, EventKind};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use router::{Neighbour, Protocol, Published, Route, Session};
 pub use see::{CaptureAsk, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Walk};
-pub use topology::{Host, Node, Topology, TopologyKind, Uplink, Version};
+pub use topology::{Host, Interface, Node, Topology, TopologyKind, Uplink, Version};

@@ -73,6 +73,23 @@ pub struct Node {
     pub mac: Option<String>,
     /// Whether its port's link is up.
     pub up: bool,
+    /// Its further interfaces: a node of a mesh has one to each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Interface>,
+}
+
+/// An interface inside a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Interface {
+    /// Its name.
+    pub ifname: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The length of its prefix.
+    pub prefix_len: u8,
+    /// Its hardware address.
+    pub mac: String,
 }
 
 /// The gateway's place in the LAN.

@@ -1,6 +1,6 @@
 //! What the lab is made of, for the door. Once the lab is ending there is nothing left to name.
 
-use control::api::{Host, Node, Topology, TopologyKind, Uplink};
+use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
 
 use super::{LabDoor, now};
 use crate::address;
@@ -50,9 +50,14 @@ fn up(lab: &Lab) -> Vec<switch::PortId> {
     lab.with_switch(up).unwrap_or_default()
 }
 
-/// A node by its first interface; of a mesh's node the others go unnamed.
 pub(super) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
-    let interface = held.interfaces.first()?;
+    let (interface, further) = held.interfaces.split_first()?;
+    let further = further.iter().map(|interface| Interface {
+        ifname: interface.name.clone(),
+        address: interface.address,
+        prefix_len: interface.prefix,
+        mac: interface.mac.to_string(),
+    });
     Some(Node {
         name: held.name.clone(),
         namespace: held.file.clone(),
@@ -62,6 +67,7 @@ pub(super) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
         prefix_len: interface.prefix,
         mac: Some(interface.mac.to_string()),
         up: held.port.as_ref().is_none_or(|(id, _)| up.contains(id)),
+        further: further.collect(),
     })
 }
 

@@ -29,6 +29,16 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
             if node.up { "up" } else { "down" }.into(),
             node.mac.unwrap_or_else(|| "-".into()),
         ]);
+        for interface in node.further {
+            table.row([
+                String::new(),
+                format!("{}/{}", interface.address, interface.prefix_len),
+                interface.ifname,
+                "-".into(),
+                String::new(),
+                interface.mac,
+            ]);
+        }
     }
     text.extend(lines(&table, paint));
     if let Some(gateway) = lab.gateway {

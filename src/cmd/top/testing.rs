@@ -93,6 +93,7 @@ fn node(number: u32) -> Node {
         prefix_len: 16,
         mac: None,
         up: number != 3,
+        further: Vec::new(),
     }
 }
 

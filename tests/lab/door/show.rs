@@ -202,6 +202,25 @@ fn a_lab_without_a_switch_says_what_it_lacks() {
             let topology = json(sandbox, &["show", "-j"]);
             assert_eq!(topology["kind"], kind[1]);
             assert_eq!(topology["nodes"][0]["name"], "net1");
+            // Every interface of the node, as `ip` has them there.
+            let links = sandbox.tool("ip", &["-n", "net1", "-j", "-4", "addr", "show", "up"]);
+            let links: Value = serde_json::from_str(&links).unwrap();
+            let inside = links.as_array().unwrap().iter().filter(|link| link["ifname"] != "lo");
+            let addresses: BTreeSet<_> = inside
+                .map(|link| (link["ifname"].clone(), link["addr_info"][0]["local"].clone()))
+                .map(|(name, address)| format!("{name} {address}"))
+                .collect();
+            let node = &topology["nodes"][0];
+            let further = node["further"].as_array().into_iter().flatten();
+            let told = std::iter::once(node).chain(further);
+            let told: BTreeSet<_> =
+                told.map(|link| format!("{} {}", link["ifname"], link["address"])).collect();
+            assert_eq!(told, addresses);
+            let text = sandbox.uswitch(&["show"]).ok().out;
+            for address in addresses {
+                let address = address.split('"').nth(3).unwrap();
+                assert!(text.contains(&format!("{address}/")), "{address}: {text}");
+            }
             assert!(sandbox.uswitch(&["show", "counters"]).ok().out.contains("nothing is counted"));
             let ended = sandbox.uswitch(&["show", "ports"]);
             assert!(ended.complaint(1).contains("has no switch"), "{}", ended.err);
