@@ -5,26 +5,19 @@
 
 #![no_main]
 
+mod world;
+
 use std::net::Ipv4Addr;
 
 use gateway::{Collected, Config, Gateway, Side, Verdict};
 use libfuzzer_sys::fuzz_target;
-use wire::{Ethernet, FrameMut, Icmp, Ipv4, MacAddr, Timestamp, VnetHeader, icmp, tcp, udp, vnet};
+use wire::{Ethernet, FrameMut, Icmp, Ipv4, MacAddr, Timestamp, VnetHeader, icmp, vnet};
+use world::{LAN, OUTSIDE, ROUTER, UPLINK, arp, host, judge};
 
-const LAN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
-const UPLINK: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
-const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 const SESSIONS: u32 = 32;
 
 /// What a step does: kind, who, to whom, ports, flags, and the bytes that follow.
 type Step = (u8, u8, u8, u8, u8, Vec<u8>);
-
-/// An inside host's address and hardware address.
-fn host(who: u8) -> (Ipv4Addr, MacAddr) {
-    let who = who % 4 + 10;
-    (Ipv4Addr::new(10, 100, 0, who), MacAddr([2, 0, 0, 0, 1, who]))
-}
 
 fn remote(whom: u8) -> Ipv4Addr {
     match whom % 8 {
@@ -38,69 +31,28 @@ fn remote(whom: u8) -> Ipv4Addr {
 
 /// `[vnet | Ethernet | IPv4 | transport]` with sums that hold.
 fn packet(
-    (to, from): (MacAddr, MacAddr),
-    (src, dst): (Ipv4Addr, Ipv4Addr),
+    hardware: (MacAddr, MacAddr),
+    ends: (Ipv4Addr, Ipv4Addr),
     (protocol, fragment, ttl): (u8, u16, u8),
     transport: &[u8],
 ) -> Vec<u8> {
-    let mut memory = vec![0; vnet::LEN];
-    memory.extend([&to.0[..], &from.0, &[8, 0]].concat());
-    let total = u16::try_from(20 + transport.len()).unwrap();
-    let mut header = vec![0x45, 0];
-    header.extend(total.to_be_bytes());
-    header.extend([7, 7]);
-    header.extend(fragment.to_be_bytes());
-    header.extend([ttl, protocol, 0, 0]);
-    header.extend(src.octets());
-    header.extend(dst.octets());
-    header.extend(transport);
-    if let Ok(mut ip) = Ipv4::parse_quoted(&mut header[..]) {
-        ip.fill_checksum();
-    }
-    memory.extend(header);
-    memory
+    world::packet(hardware, ends, (protocol, 0x0707, fragment, ttl), transport)
 }
 
-/// A transport header with its checksum, and `rest` behind it.
+/// A transport header with its checksum, and `rest` behind it; an echo asks where `flags` is even.
 fn transport(
     protocol: u8,
     ports: (u16, u16),
     flags: u8,
-    (src, dst): (Ipv4Addr, Ipv4Addr),
+    ends: (Ipv4Addr, Ipv4Addr),
     rest: &[u8],
 ) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match protocol {
-        1 => {
-            bytes.extend([if flags & 1 == 0 { 8 } else { 0 }, 0, 0, 0]);
-            bytes.extend(ports.0.to_be_bytes());
-            bytes.extend([0, 1]);
-            bytes.extend(rest);
-            icmp::fill_checksum(&mut bytes);
-        }
-        6 => {
-            bytes.extend([ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat());
-            bytes.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-            bytes.extend(rest);
-            tcp::fill_checksum(&mut bytes, src, dst);
-        }
-        _ => {
-            bytes.extend([ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat());
-            bytes.extend(u16::try_from(8 + rest.len()).unwrap().to_be_bytes());
-            bytes.extend([0, 0]);
-            bytes.extend(rest);
-            udp::fill_checksum(&mut bytes, src, dst);
-        }
-    }
-    bytes
-}
-
-/// ARP from one to the other: 1 asks, 2 answers.
-fn arp(operation: u8, from: (MacAddr, [u8; 4]), to: (MacAddr, [u8; 4])) -> Vec<u8> {
-    let mut frame = vec![0; vnet::LEN];
-    frame.extend([&to.0.0[..], &from.0.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation]].concat());
-    frame.extend([&from.0.0[..], &from.1, &to.0.0, &to.1].concat());
-    frame
+    let flags = match protocol {
+        1 if flags & 1 == 0 => icmp::ECHO_REQUEST,
+        1 => icmp::ECHO_REPLY,
+        _ => flags,
+    };
+    world::transport(protocol, ports, flags, ends, rest)
 }
 
 /// A gateway that knows its router and its hosts, so that what follows is about packets.
@@ -120,21 +72,6 @@ fn acquainted(config: Config, now: Timestamp) -> Gateway {
     gateway.from_uplink(&mut FrameMut::new(&mut memory, None).unwrap(), &mut out, now);
     assert!(out.0.len() >= 8, "the router is not known: {}", out.0.len());
     gateway
-}
-
-/// What holds for every frame that leaves.
-fn left(side: Side, frame: &[u8]) {
-    let ethernet = Ethernet::parse(frame).expect("a runt left");
-    if ethernet.ethertype() != 0x0800 {
-        return;
-    }
-    let ip = Ipv4::parse(ethernet.payload()).expect("a packet left that is none");
-    assert!(ip.checksum_ok(), "a header with a wrong checksum left");
-    assert!(ip.ttl() > 0);
-    match side {
-        Side::Uplink => assert_eq!(ip.src(), OUTSIDE, "an inside address left by the uplink"),
-        Side::Lan => assert_eq!(ip.dst().octets()[..2], [10, 100], "a stranger on the LAN"),
-    }
 }
 
 /// The answer to a packet that left by the uplink: ends and ports exchanged.
@@ -239,9 +176,9 @@ fuzz_target!(|steps: Vec<Step>| {
             Side::Uplink => gateway.from_uplink(&mut frame, &mut out, now),
         };
         match verdict {
-            Verdict::Lan => left(Side::Lan, frame.bytes),
+            Verdict::Lan => judge(Side::Lan, frame.bytes),
             Verdict::Uplink => {
-                left(Side::Uplink, frame.bytes);
+                judge(Side::Uplink, frame.bytes);
                 let whole = frame.vnet() == VnetHeader::default();
                 if side == Side::Lan && whole && kind >> 2 < 16 {
                     let out_bytes = frame.bytes.to_vec();
@@ -263,7 +200,7 @@ fuzz_target!(|steps: Vec<Step>| {
             Verdict::Consumed(_) | Verdict::Drop(_) => {}
         }
         for (side, _, frame) in out.0.drain(..) {
-            left(side, &frame);
+            judge(side, &frame);
         }
     }
 });

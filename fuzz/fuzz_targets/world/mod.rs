@@ -87,7 +87,8 @@ pub fn transport(
     bytes
 }
 
-fn arp(operation: u8, from: (MacAddr, [u8; 4]), to: (MacAddr, [u8; 4])) -> Vec<u8> {
+/// ARP from one to the other: 1 asks, 2 answers.
+pub fn arp(operation: u8, from: (MacAddr, [u8; 4]), to: (MacAddr, [u8; 4])) -> Vec<u8> {
     let mut frame = vec![0; vnet::LEN];
     frame.extend([&to.0.0[..], &from.0.0, &[8, 6, 0, 1, 8, 0, 6, 4, 0, operation]].concat());
     frame.extend([&from.0.0[..], &from.1, &to.0.0, &to.1].concat());
