@@ -18,7 +18,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::args::Args;
 use super::json::micros;
 use super::{TROUBLE, caught};
-use crate::{door, say};
+use crate::door::Which;
+use crate::say;
 
 /// Pings at the same time.
 const AT_ONCE: usize = 16;
@@ -79,7 +80,8 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
 
 /// The next hop of a real uplink; none while the lab does not answer, as on its way up.
 fn router(name: &LabName) -> Option<Ipv4Addr> {
-    let uplink = door::client(name).ok()?.topology().ok()?.uplink?;
+    let which = Which { name: name.clone() };
+    let uplink = which.client().ok()?.topology().ok()?.uplink?;
     uplink.next_hop.filter(|_| uplink.answers.is_empty())
 }
 
