@@ -146,6 +146,22 @@ fn what_explain_foretells_is_what_happens() {
 }
 
 #[test]
+fn explain_knows_the_table_of_a_large_lab() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "40", "-p", "8080:net35:80"]);
+        ping(sandbox, "net35", "8.8.8.8", "1");
+        // By the address it is sent to nobody could tell where it ends.
+        let ended = sandbox.uswitch(&["explain", "-j", "inet", "203.0.113.2:8080"]).ok();
+        let walk: Value = serde_json::from_str(&ended.out).unwrap();
+        let steps = walk["steps"].as_array().unwrap();
+        let hit = steps.iter().find(|step| step["at"] == "table" && step["decision"] == "hit");
+        let hit = hit.unwrap_or_else(|| panic!("{walk}"));
+        assert!(hit["text"].as_str().unwrap().contains("is at veth35 (net35)"), "{walk}");
+        assert_eq!(walk["to"], serde_json::json!(["veth35"]), "{walk}");
+    });
+}
+
+#[test]
 fn explain_names_what_stops_a_packet() {
     rooted(|sandbox| {
         let mut run = lab(sandbox, &["run", "--uplink", "none"]);
