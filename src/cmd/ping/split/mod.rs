@@ -36,7 +36,9 @@ use way::{Fate, Part, Unsplit, Way};
 
 /// How long an answer that is there waits for the walks of its frames. They are told before the
 /// answer leaves the switch, and overtaken on a busy machine only.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of a run waits for walks that may never come.
+const END: Duration = Duration::from_millis(250);
 /// Probes whose walks are remembered: the sequence space.
 const REMEMBERED: usize = 65_536;
 
@@ -165,7 +167,9 @@ impl Split {
                 let probe = self.probes.get_mut(&number)?;
                 (probe.errored, probe.gave_up) = (true, *from == self.source);
                 if *from != self.source {
-                    self.wait(|split| split.probes.get(&number).is_none_or(|p| p.way.is_seen()));
+                    self.wait(END, |split| {
+                        split.probes.get(&number).is_none_or(|p| p.way.is_seen())
+                    });
                 }
                 self.fate(number).map(Below::Fate)
             }
@@ -176,7 +180,7 @@ impl Split {
     /// The end of the run.
     pub(super) fn end(&mut self) {
         // What the switch has seen by now has been told soon.
-        self.wait(|split| split.probes.values().all(|probe| probe.way.is_whole()));
+        self.wait(END, |split| split.probes.values().all(|probe| probe.way.is_whole()));
         for (number, probe) in std::mem::take(&mut self.probes) {
             self.forget(number, &probe);
         }
@@ -224,7 +228,7 @@ impl Split {
     fn settle(&mut self, number: u64) -> Option<Result<Vec<Part>, Unsplit>> {
         let whole = |split: &Self| split.probes.get(&number).is_none_or(|p| p.way.is_whole());
         if self.waits {
-            self.wait(whole);
+            self.wait(PATIENCE, whole);
         } else if !whole(self) {
             return None;
         }
@@ -235,9 +239,9 @@ impl Split {
         Some(parts)
     }
 
-    /// Takes walks in until `done`, for [`PATIENCE`] at most.
-    fn wait(&mut self, done: impl Fn(&Self) -> bool) {
-        let limit = sys::clock::now() + u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+    /// Takes walks in until `done`, for `time` at most.
+    fn wait(&mut self, time: Duration, done: impl Fn(&Self) -> bool) {
+        let limit = sys::clock::now() + u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         while !self.ended && !done(self) {
             let left = limit.saturating_sub(sys::clock::now());
             match self.lines.recv_timeout(Duration::from_nanos(left)) {
