@@ -241,7 +241,9 @@ impl Ring {
     }
 
     fn slot_start(&self, ahead: usize) -> NonNull<u8> {
-        let index = (self.head + ahead) % self.slots;
+        // `ahead` is below the number of slots; a division would cost more than all else here.
+        let index = self.head + ahead;
+        let index = if index < self.slots { index } else { index - self.slots };
         // SAFETY: index is below the number of slots, so the offset lies in the mapping (blocks
         // hold whole slots without a gap).
         unsafe { self.base.add(index * SLOT) }
