@@ -168,6 +168,8 @@ fn a_lost_probe_is_told_where_it_was_seen_last() {
         let _lab = lab(sandbox, &["run"]);
         // Nobody has the address: net1's own stack does not send.
         is_lost(sandbox, "10.100.0.99", "unseen", "never came to the switch: net1 ");
+        // Too long to leave.
+        is_lost(sandbox, "net2 -M do -s 2000", "unseen", "net1 refused to send it");
         // The gateway refuses.
         is_lost(sandbox, "240.0.0.1", "dropped", "dropped by the gateway: no-route");
         // It leaves by the uplink, where nobody has the address.

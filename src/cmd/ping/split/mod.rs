@@ -32,7 +32,7 @@ use crate::door::Which;
 use follow::Lines;
 use names::Names;
 use tally::Tally;
-use way::{Fate, Part, Unsplit, Way};
+use way::{Fate, Part, Unsent, Unsplit, Way};
 
 /// How long an answer that is there waits for the walks of its frames. They are told before the
 /// answer leaves the switch, and overtaken on a busy machine only.
@@ -74,8 +74,8 @@ struct Probe {
     answer: Option<(Option<u64>, Duration)>,
     /// An ICMP error has told of it.
     errored: bool,
-    /// The sender's stack said that it has no neighbour to send it to.
-    gave_up: bool,
+    /// What the sender's own stack said of it.
+    unsent: Option<Unsent>,
 }
 
 /// What belongs below the line of an event.
@@ -165,13 +165,21 @@ impl Split {
             Moment::Event(Event::Error { seq, from, .. }) => {
                 let number = self.number(*seq)?;
                 let probe = self.probes.get_mut(&number)?;
-                (probe.errored, probe.gave_up) = (true, *from == self.source);
+                let own = (*from == self.source).then_some(Unsent::NoNeighbour);
+                (probe.errored, probe.unsent) = (true, own);
                 if *from != self.source {
                     self.wait(END, |split| {
                         split.probes.get(&number).is_none_or(|p| p.way.is_seen())
                     });
                 }
                 self.fate(number).map(Below::Fate)
+            }
+            Moment::Event(Event::Refused { seq, .. }) => {
+                self.remember();
+                let number = self.number(*seq)?;
+                let probe = self.probes.get_mut(&number)?;
+                (probe.errored, probe.unsent) = (true, Some(Unsent::Refused));
+                None
             }
             Moment::Event(_) | Moment::Sent | Moment::Awake => None,
         }
@@ -221,7 +229,7 @@ impl Split {
     }
 
     fn fate_of(&self, probe: &Probe) -> Fate {
-        probe.way.fate(&self.sender, self.names.node(self.towards), probe.gave_up)
+        probe.way.fate(&self.sender, self.names.node(self.towards), probe.unsent)
     }
 
     /// The split of an answered probe; None in a flood where its walks are still to come.

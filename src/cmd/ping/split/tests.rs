@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::names::Names;
 use super::tally::Tally;
-use super::way::{Leg, Part, Unsplit, Way};
+use super::way::{Leg, Part, Unsent, Unsplit, Way};
 
 /// When the probe was handed over.
 const SENT: u64 = 1_700_000_000_000_000_000;
@@ -102,9 +102,9 @@ fn a_wait_for_a_neighbour_is_the_switches() {
     let later = Walk { spent: None, ..walk("gateway", 500_000, "forwarded", &["vethinet"]) };
     let mut way = way(&[(request, waits)]);
     assert!(way.is_known_as(99) && !way.is_known_as(98));
-    assert_eq!(way.fate("net1", None, false).kind, "waits");
+    assert_eq!(way.fate("net1", None, None).kind, "waits");
     way.take(Echo { id: 99, ..REQUEST }, &later, &names());
-    assert_eq!(way.fate("net1", None, false).text, "handed to inet, and nothing came back");
+    assert_eq!(way.fate("net1", None, None).text, "handed to inet, and nothing came back");
     way.take(REPLY, &walk("vethinet", 600_000, "forwarded", &["veth1"]), &names());
     let parts = split(&way, 700_000).unwrap();
     assert_eq!(told(&parts)[1], ("switch+gateway", Leg::There, 490_000));
@@ -157,56 +157,62 @@ fn each_loss_has_its_place_and_cause() {
     let mut answered = walk("veth1", 10_000, "answered", &["veth1"]);
     answered.steps.clear();
     let strange = Walk { reason: Some("storm".into()), ..dropped("veth1", &[]) };
-    for (walks, gave_up, kind, text) in [
-        (vec![], false, "unseen", "never came to the switch: net1 did not send it"),
+    for (walks, unsent, kind, text) in [
+        (vec![], None, "unseen", "never came to the switch: net1 did not send it"),
         (
             vec![],
-            true,
+            Some(Unsent::NoNeighbour),
             "unseen",
             "never came to the switch: net1 asked for its neighbour by ARP in vain",
         ),
         (
+            vec![],
+            Some(Unsent::Refused),
+            "unseen",
+            "never came to the switch: net1 refused to send it",
+        ),
+        (
             vec![(REQUEST, dropped("veth1", &down))],
-            false,
+            None,
             "dropped",
             "dropped by the switch: 02:00:00:00:00:02 is at veth2 (net2); egress-down: that port is \
              down or gone",
         ),
         (
             vec![(REQUEST, dropped("veth1", &refused))],
-            false,
+            None,
             "dropped",
             "dropped by the gateway: no-route: no way there",
         ),
-        (vec![(REQUEST, strange)], false, "dropped", "dropped by the switch: storm"),
-        (vec![request()], false, "unanswered", "handed to net2, and nothing came back"),
+        (vec![(REQUEST, strange)], None, "dropped", "dropped by the switch: storm"),
+        (vec![request()], None, "unanswered", "handed to net2, and nothing came back"),
         (
             vec![(REQUEST, walk("veth1", 10_000, "flooded", &["veth3", "veth4"]))],
-            false,
+            None,
             "unanswered",
             "not known by the table and flooded to veth3 and veth4, but not to net2, and nothing \
              came back",
         ),
         (
             vec![(REQUEST, answered)],
-            false,
+            None,
             "undelivered",
             "answered by the gateway, but not heard by net1",
         ),
         (
             vec![request(), (REPLY, dropped("veth2", &refused))],
-            false,
+            None,
             "answer_dropped",
             "answered by net2; the answer was dropped by the gateway: no-route: no way there",
         ),
         (
             vec![request(), reply()],
-            false,
+            None,
             "undelivered",
             "answered by net2; the answer was handed to net1, and not heard",
         ),
     ] {
-        let fate = way(&walks).fate("net1", Some("net2"), gave_up);
+        let fate = way(&walks).fate("net1", Some("net2"), unsent);
         assert_eq!((fate.kind, fate.text.as_str()), (kind, text));
     }
 }
@@ -219,9 +225,9 @@ fn a_run_is_summed_up() {
     tally.add(&Err(Unsplit::Clock));
     let silent = way(&[(REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]))]);
     for number in [3, 4, 5, 9] {
-        tally.lose(number, silent.fate("net1", None, false));
+        tally.lose(number, silent.fate("net1", None, None));
     }
-    tally.lose(11, Way::default().fate("net1", None, false));
+    tally.lose(11, Way::default().fate("net1", None, None));
     assert_eq!(
         tally.lines(),
         [
@@ -248,7 +254,7 @@ fn what_is_remembered_of_losses_is_bounded() {
     let mut tally = Tally::default();
     let silent = way(&[(REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]))]);
     for number in 0..100_000u64 {
-        tally.lose(2 * number + 1, silent.fate("net1", None, false));
+        tally.lose(2 * number + 1, silent.fate("net1", None, None));
     }
     let lines = tally.lines();
     assert_eq!(

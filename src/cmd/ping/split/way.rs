@@ -87,6 +87,15 @@ pub(crate) enum Unsplit {
     Clock,
 }
 
+/// What the sender's own stack said of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// It found no neighbour to send it to.
+    NoNeighbour,
+    /// It would not take it.
+    Refused,
+}
+
 /// Where a probe was seen last and why it went no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fate {
@@ -171,17 +180,17 @@ impl Way {
         Ok(parts)
     }
 
-    /// Where it stopped. `meant` is the node it was for; `gave_up` where the sender's stack said
-    /// that it found no neighbour.
-    pub(super) fn fate(&self, sender: &str, meant: Option<&str>, gave_up: bool) -> Fate {
+    /// Where it stopped. `meant` is the node it was for.
+    pub(super) fn fate(&self, sender: &str, meant: Option<&str>, unsent: Option<Unsent>) -> Fate {
         let (kind, text) = match (&self.there, &self.back) {
-            (None, _) if gave_up => (
-                "unseen",
-                format!(
-                    "never came to the switch: {sender} asked for its neighbour by ARP in vain"
-                ),
-            ),
-            (None, _) => ("unseen", format!("never came to the switch: {sender} did not send it")),
+            (None, _) => {
+                let why = match unsent {
+                    None => "did not send it",
+                    Some(Unsent::NoNeighbour) => "asked for its neighbour by ARP in vain",
+                    Some(Unsent::Refused) => "refused to send it",
+                };
+                ("unseen", format!("never came to the switch: {sender} {why}"))
+            }
             (Some(there), None) => match &there.end {
                 End::Sent { to, flooded } => ("unanswered", unanswered(to, *flooded, meant)),
                 End::Answered => {
