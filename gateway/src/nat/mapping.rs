@@ -148,7 +148,9 @@ impl Mappings {
     fn close(&mut self, port: u16) -> Option<Endpoint> {
         let inside = self.inside(port)?;
         if self.by_port[usize::from(port)].flags & PRIMARY != 0 {
-            self.by_inside.remove(self.hash(inside), u32::from(port));
+            let (by_port, key) = (&self.by_port, self.key);
+            let hash_of = |port: u32| by_port[port as usize].hash(key);
+            self.by_inside.remove(self.hash(inside), u32::from(port), hash_of);
         }
         self.by_port[usize::from(port)] = Mapping::default();
         self.used -= 1;
@@ -158,6 +160,17 @@ impl Mappings {
 
     #[inline]
     fn hash(&self, inside: Endpoint) -> u64 {
-        self.key.mix(u64::from(u32::from(inside.address)), u64::from(inside.port))
+        hash(self.key, inside.address.into(), inside.port)
     }
+}
+
+impl Mapping {
+    fn hash(&self, key: Key) -> u64 {
+        hash(key, self.inside, self.port)
+    }
+}
+
+#[inline]
+fn hash(key: Key, address: u32, port: u16) -> u64 {
+    key.mix(u64::from(address), u64::from(port))
 }

@@ -67,7 +67,7 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn find_out(&self, inside: Endpoint, remote: Endpoint) -> Option<u32> {
-        self.by_inside.find(self.hash_out(inside, remote), |id| {
+        self.by_inside.find(hash_out(self.key, inside, remote), |id| {
             self.sessions[id as usize].is_outbound(inside, remote)
         })
     }
@@ -76,7 +76,7 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn find_in(&self, outside_port: u16, remote: Endpoint) -> Option<u32> {
-        self.by_outside.find(self.hash_in(outside_port, remote), |id| {
+        self.by_outside.find(hash_in(self.key, outside_port, remote), |id| {
             self.sessions[id as usize].is_inbound(outside_port, remote)
         })
     }
@@ -107,8 +107,9 @@ impl Table {
             id
         };
         self.live += 1;
-        self.by_inside.insert(self.hash_out(session.inside(), session.remote()), id);
-        self.by_outside.insert(self.hash_in(session.outside_port, session.remote()), id);
+        let [out, back] = hashes(self.key, &session);
+        self.by_inside.insert(out, id);
+        self.by_outside.insert(back, id);
         self.wheel.link(&mut self.sessions, id, now);
         Some(id)
     }
@@ -117,8 +118,11 @@ impl Table {
     pub(crate) fn remove(&mut self, id: u32) -> Session {
         let session = self.sessions[id as usize];
         self.wheel.unlink(&mut self.sessions, id);
-        self.by_inside.remove(self.hash_out(session.inside(), session.remote()), id);
-        self.by_outside.remove(self.hash_in(session.outside_port, session.remote()), id);
+        let (sessions, key) = (&self.sessions, self.key);
+        let of = |id: u32| hashes(key, &sessions[id as usize]);
+        let [out, back] = of(id);
+        self.by_inside.remove(out, id, |id| of(id)[0]);
+        self.by_outside.remove(back, id, |id| of(id)[1]);
         self.sessions[id as usize] = Session { next: self.free, ..Session::default() };
         self.free = id;
         self.live -= 1;
@@ -172,16 +176,22 @@ impl Table {
     pub(crate) fn index_lengths(&self) -> (usize, usize) {
         (self.by_inside.len(), self.by_outside.len())
     }
+}
 
-    #[inline]
-    fn hash_out(&self, inside: Endpoint, remote: Endpoint) -> u64 {
-        self.key.mix(pair(inside), pair(remote))
-    }
+/// Where `by_inside` keeps a session, and where `by_outside` does.
+fn hashes(key: Key, session: &Session) -> [u64; 2] {
+    let remote = session.remote();
+    [hash_out(key, session.inside(), remote), hash_in(key, session.outside_port, remote)]
+}
 
-    #[inline]
-    fn hash_in(&self, outside_port: u16, remote: Endpoint) -> u64 {
-        self.key.mix(u64::from(outside_port) | 1 << 63, pair(remote))
-    }
+#[inline]
+fn hash_out(key: Key, inside: Endpoint, remote: Endpoint) -> u64 {
+    key.mix(pair(inside), pair(remote))
+}
+
+#[inline]
+fn hash_in(key: Key, outside_port: u16, remote: Endpoint) -> u64 {
+    key.mix(u64::from(outside_port) | 1 << 63, pair(remote))
 }
 
 #[inline]
