@@ -184,9 +184,7 @@ fn fragments_are_the_nat_s_or_the_host_s() {
         for socket in [&server, &node] {
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
         }
-        // Few packets wait for a router whose address is not known yet.
-        node.send_to(b"x", "8.8.8.8:7300").unwrap();
-        server.recv_from(&mut buffer).unwrap();
+        // The first of them waits whole for the router's hardware address.
         for _ in 0..20 {
             node.send_to(&large, "8.8.8.8:7300").unwrap();
             let (length, from) = server.recv_from(&mut buffer).unwrap();

@@ -1,6 +1,7 @@
 //! What the host's stack must not see: a BPF program at the interface's ingress (or an nftables
-//! table, see [`Means`]), behind the packet sockets and before everything else, that drops TCP and UDP to one address and one block of its
-//! ports. All else goes on to whatever other programs there are.
+//! table, see [`Means`]), behind the packet sockets and before everything else, that drops TCP and
+//! UDP to one address and one block of its ports. All else goes on to whatever other programs there
+//! are.
 //!
 //! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
 //! (1024 datagrams, 30 s); those that overtake their first reach the stack, which without a first
@@ -209,8 +210,7 @@ fn program(address: Ipv4Addr, block: PortBlock, datagrams: &LruMap) -> Vec<Op> {
 pub(crate) enum Means {
     /// A BPF program.
     Program,
-    /// An nftables table, where the kernel has no tcx or lets us load no program. It spares the
-    /// stack no later fragments, which die there in silence.
+    /// An nftables table, where the kernel has no tcx or lets us load no program.
     Table,
 }
 

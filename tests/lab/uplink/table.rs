@@ -38,6 +38,21 @@ until ip netns exec net1 iperf3 -c 8.8.8.8 -n 64M >/run/iperf 2>&1; do
 done
 grep -c receiver /run/iperf
 ping -c 3 -i 0.2 -W 5 8.8.8.8 | grep -o '3 received'
+# Datagrams in fragments, to a node and then to the host itself: what the stack put together.
+fragments() { awk '/^Ip: [0-9]/ {print $15}' /proc/net/snmp; }
+large() {
+    i=0
+    # Where iperf's first datagram finds no server yet both wait for ever.
+    until ip netns exec server iperf3 -s -1 -D && sleep 0.2 &&
+        timeout 10 "$@" iperf3 -c 8.8.8.8 -R -u -l 20000 -b 40M -n 2M >/run/iperf 2>&1; do
+        i=$((i + 1)); [ $i -lt 8 ] || { cat /run/iperf; exit 1; }
+    done
+}
+before=$(fragments)
+large ip netns exec net1
+echo "of the NAT: $(($(fragments) - before))"
+large
+echo "of the host: $(($(fragments) - before))"
 echo "silent: $(ip netns exec isp nft list table ip seen | grep -c 'counter packets 0')"
 kill -KILL $lab
 wait $lab || true
@@ -62,11 +77,14 @@ fn without_bpf_an_nftables_table_does() {
             "nftables table\n",
             "table netdev uswitch-",
             "3 received",
+            "of the NAT: 0\n",
             "silent: 2\n",
             "reserved: .",
         ] {
             assert!(ended.out.contains(word), "no {word:?} in:\n{}", ended.out);
         }
+        let own = ended.out.lines().find_map(|line| line.strip_prefix("of the host: ")).unwrap();
+        assert!(own.parse::<u32>().unwrap() >= 1400, "the host lost fragments: {}", ended.out);
     });
 }
 
