@@ -165,6 +165,8 @@ pub struct LabConfig {
     pub storm: StormLimits,
     /// Threads of the switch that forward.
     pub workers: usize,
+    /// Lets idle cores halt while frames flow.
+    pub power_save: bool,
 }
 
 impl Default for LabConfig {
@@ -181,6 +183,7 @@ impl Default for LabConfig {
             publish: Vec::new(),
             storm: StormLimits::default(),
             workers: 1,
+            power_save: false,
         }
     }
 }
@@ -224,7 +227,11 @@ impl LabConfig {
         if !(1..=MAX_WORKERS).contains(&self.workers) {
             return usage(format!("--workers {}: 1 to {MAX_WORKERS}", self.workers));
         }
-        let switched = [("--storm", !self.storm.is_none()), ("--workers", self.workers > 1)];
+        let switched = [
+            ("--storm", !self.storm.is_none()),
+            ("--workers", self.workers > 1),
+            ("--power-save", self.power_save),
+        ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
             if self.topology != Topology::Switch {
                 let topology = self.topology;

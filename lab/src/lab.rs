@@ -188,7 +188,11 @@ impl Lab {
             Some(netns) => {
                 let station = station::of(&config, host.as_ref());
                 let shared: SharedStation = Arc::clone(&station) as SharedStation;
-                let asked = switch::Config { workers: config.workers, ..switch::Config::default() };
+                let asked = switch::Config {
+                    workers: config.workers,
+                    wakeful: !config.power_save,
+                    ..switch::Config::default()
+                };
                 let switch = Switch::start(asked, netns.as_fd(), Some(shared))?;
                 (Some(switch), Some(station))
             }

@@ -68,6 +68,10 @@ pub(crate) struct LabArgs {
     /// Threads of the switch that forward; each flow stays with one of them
     #[arg(long, value_name = "N", default_value_t = 1)]
     workers: usize,
+    /// Let idle cores halt while frames flow: less heat, slower round trips. A lab of root's asks
+    /// the kernel otherwise (/dev/cpu_dma_latency), while they flow and 0.1 s longer
+    #[arg(long)]
+    power_save: bool,
     /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = metrics)]
     metrics: Option<SocketAddr>,
@@ -116,6 +120,7 @@ impl LabArgs {
             publish: self.publish.clone(),
             storm: self.storm.unwrap_or_default(),
             workers: self.workers,
+            power_save: self.power_save,
         }
     }
 }

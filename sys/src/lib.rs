@@ -1,4 +1,4 @@
-//! The kernel's doors: packet rings, batched sends, namespace entry, eBPF, the monotonic clock.
+//! The kernel's doors: packet rings, batched sends, namespace entry, eBPF, the monotonic clock, idle cores.
 //!
 //! The only crate with `unsafe`. It knows no room: interfaces are indices, times are nanoseconds,
 //! frames are bytes.
@@ -8,6 +8,7 @@
 //! | [`bpf`] | eBPF programs at an interface's ingress |
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
 //! | [`icmp`] | path MTU discovery of a socket |
+//! | [`latency`] | how long idle cores may take to wake |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
 
@@ -16,5 +17,6 @@
 pub mod bpf;
 pub mod clock;
 pub mod icmp;
+pub mod latency;
 pub mod netns;
 pub mod packet;

@@ -3,6 +3,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `harness` | the private machine each test runs in |
+//! | `awake` | idle cores while frames flow |
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
@@ -30,6 +31,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod awake;
 mod check;
 mod crash;
 mod door;

@@ -19,6 +19,8 @@ pub struct Config {
     pub slots: usize,
     /// How long a worker looks for the next frame before it sleeps.
     pub spin: Duration,
+    /// Keeps idle cores from halting while frames flow, where the kernel lets us (root).
+    pub wakeful: bool,
     /// The table.
     pub fdb: FdbConfig,
     /// Link-local groups let through (`group_fwd_mask`).
@@ -31,6 +33,7 @@ impl Default for Config {
             workers: 1,
             slots: 4096,
             spin: Duration::from_micros(50),
+            wakeful: true,
             fdb: FdbConfig::default(),
             link_local_mask: 0,
         }

@@ -4,6 +4,7 @@
 //! bounded channel. Events go out through another; when nobody fetches them they are counted and
 //! lost, never waited for.
 
+mod awake;
 mod config;
 mod frame;
 mod meta;

@@ -9,10 +9,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use sys::latency::CpuLatency;
 use sys::packet::PacketIo;
 use wire::Timestamp;
 
-use super::config::{Error, Event};
+use super::awake::Awake;
+use super::config::{Config, Error, Event};
 use super::outbox::Links;
 use super::ports::PortMap;
 use super::rhythm::Rhythm;
@@ -41,7 +43,7 @@ impl Running {
         bridge: Bridge,
         station: Option<SharedStation>,
         events: Sender<Event>,
-        spin: Duration,
+        config: Config,
     ) -> Result<Self, Error> {
         let (reader, pipe) = io::pipe().map_err(Error::Thread)?;
         let pending = Arc::new(AtomicBool::new(false));
@@ -61,8 +63,9 @@ impl Running {
             commands,
             events,
             wake: Wake { pending: Arc::clone(&pending), pipe: reader },
-            spin,
+            spin: config.spin,
             rhythm: Rhythm::default(),
+            awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
             stage: Stage::new(),
             scratch: worker::scratch(),
             next_expiry: Timestamp::ZERO,

@@ -66,7 +66,7 @@ impl Switch {
             let io = sys::netns::inside(netns, || PacketIo::open(ring)).map_err(Error::Open)?;
             let bridge = Bridge::new(whole, Arc::clone(&fdb));
             let events = events.0.clone();
-            workers.push(Running::start(number, io, bridge, station.clone(), events, config.spin)?);
+            workers.push(Running::start(number, io, bridge, station.clone(), events, config)?);
         }
         let slots = config.slots;
         Ok(Self { fdb, bridge: whole, slots, ports: Mutex::default(), workers, events })

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender};
 use sys::packet::PacketIo;
 use wire::Timestamp;
 
+use super::awake::Awake;
 use super::config::Event;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
@@ -83,6 +84,7 @@ pub(super) struct Worker {
     pub(super) wake: Wake,
     pub(super) spin: Duration,
     pub(super) rhythm: Rhythm,
+    pub(super) awake: Awake,
     pub(super) stage: Stage,
     pub(super) scratch: Box<[u8; SCRATCH]>,
     pub(super) next_tick: Option<Timestamp>,
@@ -109,6 +111,9 @@ impl Worker {
             }
             let now = now();
             let taken = self.batch(now);
+            if taken > 0 {
+                self.awake.batch(now);
+            }
             self.timers(now);
             if taken == 0 && !self.look_out(now + self.spin) {
                 self.sleep();
@@ -252,7 +257,8 @@ impl Worker {
         let dozing = now();
         let watch = self.rhythm.next(dozing);
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
-        let next = [self.next_tick, expiry, watch.map(|w| w.from)].into_iter().flatten().min();
+        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until()];
+        let next = times.into_iter().flatten().min();
         // An error here would come again at once: the pause keeps it from becoming a busy loop.
         let Links { main, uplink } = &self.links;
         let limit = next.map(|at| at.since(dozing));
@@ -268,6 +274,8 @@ impl Worker {
         }
         if came {
             self.rhythm.beat(now());
+        } else {
+            self.awake.slept(now());
         }
     }
 
