@@ -1,8 +1,9 @@
 //! The metrics over HTTP, for a Prometheus that scrapes: `run --metrics ADDR`.
 //!
-//! `GET /metrics` and nothing else, on a thread of its own, under the same bounds as the door. It
-//! speaks to anyone who reaches the address, so the command takes loopback addresses by default
-//! and says so for others; it can change nothing.
+//! `GET /metrics` and nothing else, OpenMetrics to those who ask for it and Prometheus' older text
+//! to all others, on a thread of its own, under the same bounds as the door. It speaks to anyone
+//! who reaches the address, so the command takes loopback addresses by default and says so for
+//! others; it can change nothing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +13,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::metrics::classic;
 use crate::server::accept::{Entrance, serve};
 use crate::{Door, Limits};
 
@@ -83,9 +85,16 @@ impl Drop for Exporter {
     }
 }
 
-async fn scrape(State(door): State<Arc<dyn Door>>) -> Response {
+async fn scrape(State(door): State<Arc<dyn Door>>, asked: HeaderMap) -> Response {
+    let accept = asked.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let newer = accept.is_some_and(classic::wants_openmetrics);
     match tokio::task::spawn_blocking(move || crate::openmetrics(&*door)).await {
-        Ok(text) => ([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) if newer => answer(crate::metrics::CONTENT_TYPE, text),
+        Ok(text) => answer(classic::CONTENT_TYPE, classic::classic(&text)),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+fn answer(kind: &'static str, text: String) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::VARY, "accept")], text).into_response()
 }

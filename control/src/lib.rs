@@ -29,7 +29,7 @@ pub use events::{EVENTS_KEPT, Events, Listener};
 pub use exporter::{Exporter, ExporterError};
 pub use flow::{CHUNK, Flow, FlowWriter, flow};
 pub use frames::{ByteStream, Lines};
-pub use metrics::openmetrics;
+pub use metrics::{classic::classic as prometheus_text, openmetrics};
 pub use server::{Limits, OPENAPI, Server, ServerError};
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! The counters as OpenMetrics text, for Prometheus.
+//! The counters as OpenMetrics text, for Prometheus; `classic` makes its older format of it.
 //!
 //! Names follow Prometheus' conventions: base units, `_total` for what only grows. Labels are
 //! ports, nodes, reasons, protocols: bounded sets; never an address or a flow. Made afresh from a
 //! snapshot at each scrape, so that the data path knows nothing of it.
+
+pub(crate) mod classic;
 
 use std::collections::BTreeMap;
 use std::fmt;

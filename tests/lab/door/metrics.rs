@@ -116,7 +116,8 @@ fn the_reader_is_strict() {
 fn scrape(address: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
-    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\
+               connection: close\r\n\r\n";
     stream.write_all(ask.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -138,7 +139,7 @@ fn the_figures_are_those_of_show() {
         };
         // Between two looks a stray frame may come; then they are taken again.
         until("all three agree", || {
-            let verb = read(&sandbox.uswitch(&["metrics"]).ok().out).unwrap();
+            let verb = read(&sandbox.uswitch(&["metrics", "--openmetrics"]).ok().out).unwrap();
             let ports = json(sandbox, &["show", "ports", "-j"]);
             let counters = json(sandbox, &["show", "counters", "-j"]);
             let served = read(&scrape("127.0.0.1:9105")).unwrap();
@@ -171,6 +172,10 @@ fn the_figures_are_those_of_show() {
             });
             agrees.then_some(())
         });
+        // What is printed unasked is the older text: each sample by the name that is described.
+        let plain = sandbox.uswitch(&["metrics"]).ok().out;
+        assert!(plain.contains("# TYPE uswitch_switch_received_frames_total counter\n"), "{plain}");
+        assert!(!plain.contains("# EOF") && !plain.contains("# UNIT"), "{plain}");
         let text = scrape("127.0.0.1:9105");
         assert!(!text.contains("02:00:") && !text.contains("10.100."), "an address as a label");
         let taken = sandbox.uswitch(&["run", "--name", "b", "--check", "--metrics", "9105"]);

@@ -202,11 +202,18 @@ fn a_socket_left_by_a_crash_is_replaced_and_a_long_path_is_explained() {
 fn prometheus_can_scrape() {
     let lab = Arc::new(MemoryLab::with_nodes(1));
     let exporter = Exporter::start("127.0.0.1:0".parse().unwrap(), lab.clone()).unwrap();
-    let mut stream = std::net::TcpStream::connect(exporter.address()).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
-    assert_eq!(body, crate::openmetrics(&*lab));
+    let newer = crate::openmetrics(&*lab);
+    for (accept, kind, text) in [
+        ("", "text/plain; version=0.0.4", crate::prometheus_text(&newer)),
+        ("accept: application/openmetrics-text\r\n", "application/openmetrics-text", newer.clone()),
+    ] {
+        let mut stream = std::net::TcpStream::connect(exporter.address()).unwrap();
+        let ask = format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{accept}connection: close\r\n\r\n");
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-type: {kind}")), "{head}");
+        assert_eq!(body, text);
+    }
 }
