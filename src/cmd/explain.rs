@@ -16,7 +16,8 @@ use crate::say;
 pub(crate) struct Args {
     /// The node that would send it; `inet` for the outside
     node: String,
-    /// DEST[:PORT[/PROTOCOL]]: an address or a node; tcp unless udp is said; without a port a ping
+    /// DEST[:PORT[/PROTOCOL]]: an address or a node; PROTOCOL tcp, udp or icmp: tcp with a
+    /// port, a ping without, unless it is said
     #[arg(value_name = "DEST", value_parser = destination)]
     to: Destination,
     /// JSON
@@ -45,7 +46,7 @@ fn destination(text: &str) -> Result<Destination, String> {
         None => (rest, None),
         Some((host, port)) => {
             let number = port.parse().ok().filter(|port| *port != 0);
-            (host, Some(number.ok_or_else(|| format!("{port} is no port from 1 to 65535"))?))
+            (host, Some(number.ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?))
         }
     };
     if host.is_empty() {

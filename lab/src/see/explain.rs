@@ -111,6 +111,12 @@ fn owner(nodes: &[Node], address: Ipv4Addr) -> Option<&Node> {
     nodes.iter().find(|node| node.interfaces.iter().any(|i| i.address == address))
 }
 
+/// Whether an address is the broadcast of the network that `own` is in, or of any.
+fn is_broadcast(to: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
+    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    to.is_broadcast() || (hosts > 1 && u32::from(to) == u32::from(own) | hosts)
+}
+
 /// A packet on its imagined way.
 struct Journey<'a> {
     walk: Walk,
@@ -137,7 +143,12 @@ impl Journey<'_> {
             self.step(name, "drop", &format!("no-route: {name} has no route to {}", self.to));
             return self.ends("dropped", Some("no-route"), Some(false));
         };
+        let everyone = is_broadcast(self.to, interface.address, interface.prefix);
         let text = match hop == self.to {
+            _ if everyone => format!("{} means every host of its own network", self.to),
+            _ if self.to.is_multicast() => {
+                format!("{} is a group: its members are on its own network", self.to)
+            }
             true => format!("{hop} is on its own network: straight to it"),
             false => format!("{} is not on its own network: to its router {hop}", self.to),
         };
@@ -147,9 +158,14 @@ impl Journey<'_> {
             return self.ends("dropped", Some("unplugged"), Some(false));
         };
         let mac = match kernel.neighbour(hop) {
+            _ if everyone => {
+                let mac = MacAddr::BROADCAST;
+                self.step(name, "arp", &format!("nothing to ask: a broadcast goes to {mac}"));
+                mac
+            }
             _ if self.to.is_multicast() => {
                 let mac = multicast(self.to);
-                self.step(name, "arp", &format!("{} is a group: its address is {mac}", self.to));
+                self.step(name, "arp", &format!("nothing to ask: the group's address is {mac}"));
                 mac
             }
             Some(mac) => {
@@ -322,4 +338,26 @@ fn lan(address: Ipv4Addr) -> bool {
 
 fn frame(src: MacAddr, packet_len: u32) -> Frame {
     Frame { dst: MacAddr::BROADCAST, src, vlan: VlanId::NONE, packet_len }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broadcast_is_everyone_s() {
+        let own = Ipv4Addr::new(10, 100, 0, 10);
+        for (to, prefix, wanted) in [
+            ([255, 255, 255, 255], 16, true),
+            ([10, 100, 255, 255], 16, true),
+            ([10, 100, 0, 255], 16, false),
+            ([10, 100, 0, 255], 24, true),
+            ([10, 101, 255, 255], 16, false),
+            // Of a point-to-point network both addresses are hosts (RFC 3021).
+            ([10, 100, 0, 11], 31, false),
+            ([10, 100, 0, 10], 32, false),
+        ] {
+            assert_eq!(is_broadcast(to.into(), own, prefix), wanted, "{to:?}/{prefix}");
+        }
+    }
 }
