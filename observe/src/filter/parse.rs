@@ -58,6 +58,7 @@ impl<'a> Parser<'a> {
 
     fn take(&mut self, after: &str) -> Result<Word<'a>, FilterError> {
         let end = self.text.len();
+        let after = self.words.last().map_or(after, |word| word.text);
         let word = self.words.get(self.next).cloned();
         self.next += 1;
         word.ok_or_else(|| self.error(end..end, format!("something is missing after `{after}`")))
@@ -211,7 +212,9 @@ impl<'a> Parser<'a> {
             ")" => "nothing stands before this parenthesis".to_string(),
             "and" | "or" | "&&" | "||" => format!("nothing stands before `{}`", word.text),
             text if text.parse::<u16>().is_ok() => format!("`{text}` of what? Write `port {text}`"),
-            text => format!("`{text}` is no word of the filter language"),
+            text => format!(
+                "`{text}` is no word of the filter language, and no port or node of the lab"
+            ),
         };
         if let Some(meant) = closest(word.text, all.chain(OTHERS.iter().copied())) {
             message.push_str(&format!(": was `{meant}` meant?"));

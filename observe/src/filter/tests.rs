@@ -50,6 +50,10 @@ fn what_is_missing_is_pointed_at_behind_the_end() {
         (error.at.clone(), error.message.as_str()),
         (7..7, "something is missing after `and`")
     );
+    for (text, after) in [("tcp and (", "("), ("tcp or not", "not"), ("src host", "host")] {
+        let error = self::error(text);
+        assert!(error.message.ends_with(&format!("missing after `{after}`")), "{error}");
+    }
     let lines: Vec<_> = error.to_string().lines().map(str::to_string).collect();
     assert_eq!(lines[1], "  tcp and");
     assert_eq!(lines[2], "         ^");
