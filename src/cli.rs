@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cmd;
+use crate::say;
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
@@ -76,7 +77,7 @@ pub(crate) fn start() -> ExitCode {
         Verb::Man(args) => cmd::man::main(args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("uswitch: {error:#}");
+        say::error(&format!("{error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -12,6 +12,11 @@ pub(crate) fn part(text: &str) {
     write(text);
 }
 
+/// What went wrong, on stderr: in one piece, so that two commands at one terminal do not mix.
+pub(crate) fn error(text: &str) {
+    let _ = std::io::stderr().write_all(format!("uswitch: {text}\n").as_bytes());
+}
+
 fn write(text: &str) {
     bytes(text.as_bytes());
 }

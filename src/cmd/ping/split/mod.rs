@@ -113,7 +113,8 @@ impl Prepared {
     ) -> anyhow::Result<Split> {
         let Self { lab, towards, lines, names } = self;
         let source = pinger.source();
-        let Some(sender) = node.or_else(|| names.node(source)) else {
+        // As the lab calls it, which a prefix may hide.
+        let Some(sender) = names.node(source).or(node) else {
             bail!("--split: {source} is no node of lab {lab}: name the node to ping from");
         };
         ensure!(
