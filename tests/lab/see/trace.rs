@@ -178,6 +178,9 @@ fn explain_names_what_stops_a_packet() {
             (["net1", "10.100.0.1:80"], 1, "no-service"),
             (["net1", "8.8.8.8:443"], 0, "a new session and mapping"),
             (["net1", "net1"], 0, "stays inside the node"),
+            (["net1", "255.255.255.255:67/udp"], 0, "a broadcast goes to every other port: veth2"),
+            (["net1", "10.100.255.255:9/udp"], 0, "a broadcast goes to every other port: veth2"),
+            (["net1", "224.0.0.251:5353/udp"], 0, "01:00:5e:00:00:fb is a group"),
         ] {
             let ended = sandbox.uswitch(&["explain", args[0], args[1]]);
             assert_eq!(ended.code, Some(code), "{args:?}: {}{}", ended.out, ended.err);
