@@ -26,9 +26,10 @@ mod view;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use control::Client;
 use control::api::TopologyKind;
 use lab::{Ground, LabName};
+
+use crate::door::Which;
 
 /// Watch a lab: ports and their rates, addresses, NAT sessions, drops, events
 ///
@@ -56,8 +57,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("uswitch: {why}");
         return Ok(ExitCode::from(2));
     }
+    let which = Which { name: args.name.clone() };
+    let kind = which.answer(which.client()?.topology())?.kind;
     let socket = Ground::find().socket(&args.name);
-    let kind = Client::new(&socket)?.topology()?.kind;
     if kind != TopologyKind::Switch {
         anyhow::bail!("lab {} is a {kind}, without a switch to watch", args.name);
     }

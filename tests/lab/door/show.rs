@@ -238,8 +238,11 @@ fn who_asks_a_lab_that_is_not_there_is_told_which_are() {
         let ended = sandbox.uswitch(&["show"]);
         assert!(ended.complaint(1).contains("uswitch up"), "{}", ended.err);
         let first = lab(sandbox, &["run"]);
-        for verb in [&["show", "--name", "other"][..], &["exec", "--name", "other", "net1", "true"]]
-        {
+        for verb in [
+            &["show", "--name", "other"][..],
+            &["exec", "--name", "other", "net1", "true"],
+            &["top", "-b", "--name", "other"],
+        ] {
             let ended = sandbox.uswitch(verb);
             let line = ended.complaint(1);
             assert!(line.contains("lab other is not running; uswitch is"), "{line}");
