@@ -203,6 +203,20 @@ impl Tap for Notebook {
     }
 }
 
+/// One frame of each outcome: flooded, forwarded, up, answered, dropped.
+fn exchange(rig: &mut rig::Rig, switch: &Switch, flood: &[u8]) {
+    rig.nodes[0].send(flood);
+    rig.nodes[2].receive();
+    rig.nodes[2].send(&plain(3, mac(1), 4, 60));
+    rig.nodes[0].receive();
+    rig.nodes[0].send(&order(STATION, UP));
+    rig.nodes[1].receive();
+    rig.nodes[0].send(&order(STATION, ANSWER));
+    rig.nodes[0].receive();
+    rig.nodes[0].send(&[0; 60]);
+    settled(switch, 5);
+}
+
 #[test]
 fn a_tap_sees_each_frame_with_its_outcome() {
     on_a_rig(3, |rig| {
@@ -211,16 +225,7 @@ fn a_tap_sees_each_frame_with_its_outcome() {
         let notes = Arc::new(Notebook::default());
         switch.set_tap(Some(Arc::clone(&notes) as Arc<dyn Tap>)).unwrap();
         let flood = plain(1, mac(9), 3, 60);
-        rig.nodes[0].send(&flood);
-        rig.nodes[2].receive();
-        rig.nodes[2].send(&plain(3, mac(1), 4, 60));
-        rig.nodes[0].receive();
-        rig.nodes[0].send(&order(STATION, UP));
-        rig.nodes[1].receive();
-        rig.nodes[0].send(&order(STATION, ANSWER));
-        rig.nodes[0].receive();
-        rig.nodes[0].send(&[0; 60]);
-        settled(&switch, 5);
+        exchange(rig, &switch, &flood);
         switch.set_tap(None).unwrap();
         rig.nodes[0].send(&flood);
         settled(&switch, 6);
@@ -280,16 +285,7 @@ fn a_tap_is_not_told_of_what_it_does_not_want() {
         let third = switch.add_port(rig.nodes[2].spec(1500)).unwrap();
         let picky = Arc::new(Picky::default());
         switch.set_tap(Some(Arc::clone(&picky) as Arc<dyn Tap>)).unwrap();
-        rig.nodes[0].send(&plain(1, mac(9), 3, 60));
-        rig.nodes[2].receive();
-        rig.nodes[2].send(&plain(3, mac(1), 4, 60));
-        rig.nodes[0].receive();
-        rig.nodes[0].send(&order(STATION, UP));
-        rig.nodes[1].receive();
-        rig.nodes[0].send(&order(STATION, ANSWER));
-        rig.nodes[0].receive();
-        rig.nodes[0].send(&[0; 60]);
-        settled(&switch, 5);
+        exchange(rig, &switch, &plain(1, mac(9), 3, 60));
         // What was not told was forwarded and counted all the same.
         assert_eq!(switch.counters().accounted(), 5);
         assert_eq!(switch.fdb().iter().filter(|entry| entry.port == third).count(), 1);

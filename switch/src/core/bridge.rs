@@ -24,7 +24,7 @@ pub struct BridgeConfig {
 /// What a decision looks at.
 ///
 /// In this order in memory: two addresses side by side are written as one piece and read as two,
-/// for which the core waits longer than for all else of a decision.
+/// and then the core has to wait for the write.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Frame {
