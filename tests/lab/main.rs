@@ -17,6 +17,7 @@
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
 //! | `overload` | a node sends more than can be sent on; the others do not notice |
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
+//! | `nat_types` | the four NAT types, as a program finds them out by asking servers |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
@@ -42,6 +43,7 @@ mod links;
 mod nat_attack;
 mod nat_clients;
 mod nat_oracle;
+mod nat_types;
 mod notify;
 mod oracle;
 mod overload;

@@ -206,13 +206,11 @@ impl Realm {
         }
     }
 
-    /// A port that no mapping has and no other session uses towards `remote`.
+    /// A port that no mapping has and no other session uses towards `remote`. Not the inside port:
+    /// what a host learns of its port from one remote is to tell nothing about the next.
     fn own_port(&self, inside: Endpoint, remote: Endpoint) -> Option<u16> {
         let ports = &self.mappings.ports;
         let usable = |port| ports.is_free(port) && self.table.find_in(port, remote).is_none();
-        if usable(inside.port) {
-            return Some(inside.port);
-        }
         let salt = u64::from(u32::from(remote.address)) << 16 | u64::from(remote.port);
         let mut tries = ports.tries(inside, salt).take(TRIES);
         tries.find(|port| usable(*port))

@@ -11,24 +11,37 @@ use crate::world::packet::{ACK, SYN};
 use crate::world::{OUTSIDE, Pkt, World, config, ip};
 
 const FRIEND: &str = "10.100.0.20:4000";
+/// The same where an endpoint keeps its port.
 const FRIEND_OUT: &str = "203.0.113.2:4000";
 
 /// A friend has an established connection and a UDP session.
 fn world(config: Config) -> World {
     let mut world = World::new(config);
     world.lan(&Pkt::tcp(FRIEND, "8.8.8.8:80", SYN, b""));
-    world.uplink(&Pkt::tcp("8.8.8.8:80", FRIEND_OUT, SYN | ACK, b""));
+    let out = friend_out(&world, Protocol::Tcp);
+    world.uplink(&Pkt::tcp("8.8.8.8:80", &out, SYN | ACK, b""));
     world.lan(&Pkt::tcp(FRIEND, "8.8.8.8:80", ACK, b""));
     world.lan(&Pkt::udp(FRIEND, "8.8.8.8:53", b"x"));
     world
 }
 
+/// The outside endpoint of the friend's session with 8.8.8.8.
+fn friend_out(world: &World, protocol: Protocol) -> String {
+    let google = Ipv4Addr::new(8, 8, 8, 8);
+    let sessions = world.sessions();
+    let mut of_the_friend = sessions.iter().filter(|s| s.inside.to_string() == FRIEND);
+    let session = of_the_friend.find(|s| (s.protocol, s.remote.address) == (protocol, google));
+    format!("{OUTSIDE}:{}", session.expect("the friend has lost a session").outside_port)
+}
+
 /// The friend still talks, and can open something new.
 #[track_caller]
 fn friend_is_well(world: &mut World) {
-    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", FRIEND_OUT, ACK, b"data")).on(Side::Lan);
+    let out = friend_out(world, Protocol::Tcp);
+    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", &out, ACK, b"data")).on(Side::Lan);
     assert_eq!(back.dst, FRIEND);
-    let back = world.uplink(&Pkt::udp("8.8.8.8:53", FRIEND_OUT, b"data")).on(Side::Lan);
+    let out = friend_out(world, Protocol::Udp);
+    let back = world.uplink(&Pkt::udp("8.8.8.8:53", &out, b"data")).on(Side::Lan);
     assert_eq!(back.dst, FRIEND);
     world.lan(&Pkt::tcp("10.100.0.20:5000", "1.1.1.1:443", SYN, b"")).on(Side::Uplink);
     world.lan(&Pkt::udp("10.100.0.20:5000", "1.1.1.1:443", b"x")).on(Side::Uplink);

@@ -1,5 +1,7 @@
 //! Mapping and filtering: which port a host gets, and who may answer there.
 
+use std::collections::BTreeSet;
+
 use gateway::{Config, DropReason, NatConfig, NatType, Side, UplinkAddress};
 
 use crate::world::packet::{ACK, SYN};
@@ -32,15 +34,35 @@ fn an_endpoint_keeps_its_port_whomever_it_speaks_to() {
 #[test]
 fn symmetric_gives_two_hosts_and_two_remotes_their_own() {
     let mut world = world(NatType::Symmetric);
-    let first = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x")).one().src_port();
-    let other = world.lan(&Pkt::udp("10.100.0.20:500", "8.8.8.8:53", b"x")).one().src_port();
-    assert_eq!(first, 500);
-    assert_ne!(other, 500);
-    // Towards another remote the same port is another mapping, and may be used by anybody.
-    let third = world.lan(&Pkt::udp("10.100.0.20:500", "1.1.1.1:53", b"x")).one().src_port();
-    assert_eq!(third, 500);
-    let home = world.uplink(&Pkt::udp("1.1.1.1:53", "203.0.113.2:500", b"y")).on(Side::Lan);
-    assert_eq!(home.dst, "10.100.0.20:500");
+    let mut speak = |from: &str, to: &str| {
+        let out = world.lan(&Pkt::udp(from, to, b"x")).one();
+        assert_eq!(world.lan(&Pkt::udp(from, to, b"y")).one().src_port(), out.src_port());
+        let back = Pkt::udp(to, &format!("203.0.113.2:{}", out.src_port()), b"z");
+        assert_eq!(world.uplink(&back).on(Side::Lan).dst, from);
+        out.src_port()
+    };
+    for host in ["10.100.0.10:5000", "10.100.0.20:5000"] {
+        // What a host asks of two servers about itself tells it that a third will see another port.
+        let remotes = ["8.8.8.8:53", "8.8.8.8:54", "1.1.1.1:53", "9.9.9.9:53"];
+        let ports: BTreeSet<u16> = remotes.iter().map(|to| speak(host, to)).collect();
+        assert_eq!(ports.len(), remotes.len(), "{ports:?}");
+        assert!(ports.iter().all(|port| *port >= 1024 && port % 2 == 0), "{ports:?}");
+    }
+}
+
+#[test]
+fn symmetric_lends_a_port_to_several_remotes() {
+    let mut config =
+        Config { nat: NatConfig { kind: NatType::Symmetric, ..NatConfig::default() }, ..config() };
+    config.uplink.as_mut().unwrap().ports = 5000..=5001;
+    let mut world = World::new(config);
+    for (n, to) in ["8.8.8.8:53", "1.1.1.1:53", "9.9.9.9:53"].iter().enumerate() {
+        let ports = ["10.100.0.10:7", "10.100.0.20:7"]
+            .map(|from| world.lan(&Pkt::udp(from, to, b"x")).one().src_port());
+        assert_ne!(ports[0], ports[1], "{n}");
+        let third = world.lan(&Pkt::udp("10.100.0.30:7", to, b"x"));
+        assert_eq!(third.dropped(), DropReason::PortsExhausted, "{n}");
+    }
 }
 
 /// Who may answer where, by type: the endpoint spoken to, its address from another port, anyone.
@@ -53,11 +75,11 @@ fn the_four_types_admit_whom_their_names_say() {
         (NatType::Symmetric, false, false),
     ] {
         let mut world = world(kind);
-        world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x"));
+        let door = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x")).one().src_port();
         for (from, admitted) in
             [("8.8.8.8:53", true), ("8.8.8.8:54", other_port), ("9.9.9.9:53", stranger)]
         {
-            let out = world.uplink(&Pkt::udp(from, "203.0.113.2:500", b"y"));
+            let out = world.uplink(&Pkt::udp(from, &format!("203.0.113.2:{door}"), b"y"));
             if admitted {
                 assert_eq!(out.on(Side::Lan).dst, "10.100.0.10:500", "{kind} {from}");
             } else {
