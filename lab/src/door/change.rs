@@ -80,6 +80,10 @@ pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
             lab.config().name
         )));
     }
+    let taken = lab.host_socket(&ask.protocol.to_string(), ask.port);
+    if let Some(why) = taken.map_err(|error| refusal(&error))? {
+        return Err(DoorError::Conflict(why));
+    }
     let outcome = door.gateway(|gateway| gateway.publish(wanted))?;
     outcome.map_err(|error| {
         let line = error.to_string();

@@ -58,8 +58,8 @@ impl Prepared {
                  `uswitch down --name {dead}`"
             )));
         }
-        if let Some(why) = occupied::socket(facts.address.address, block)? {
-            return Err(refuse(why));
+        if let Some(taken) = occupied::socket(facts.address.address, &block.range(), None)? {
+            return Err(refuse(taken.in_block(block)));
         }
         Ok(Some(Self { asked: asked.clone(), block, facts, netns: Arc::new(netns), claim }))
     }
@@ -154,6 +154,17 @@ impl Host {
     /// The interface, while there is one.
     pub(crate) fn interface(&self) -> Option<&str> {
         self.live.as_ref().map(|live| live.facts.name.as_str())
+    }
+
+    /// Why a port cannot be published: a socket of the host has had it since the lab began.
+    pub(crate) fn in_the_way(&self, protocol: &str, port: u16) -> Result<Option<String>> {
+        let Some(live) = &self.live else { return Ok(None) };
+        let address = live.facts.address.address;
+        let taken = sys::netns::inside(self.netns.as_fd(), || {
+            Ok(occupied::socket(address, &(port..=port), Some(protocol)))
+        });
+        let taken = taken.doing(|| "looking for sockets of the host".into())??;
+        Ok(taken.map(|taken| taken.published()))
     }
 
     /// What is changed on the host now.

@@ -3,7 +3,9 @@
 //! A lab says which ports are its own by listening on an abstract socket whose name holds them:
 //! every process of the network namespace can list those, and the name goes with the process.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
@@ -62,27 +64,59 @@ const TABLES: [(&str, &str); 5] =
 /// TCP's TIME-WAIT: the port is free again.
 const TIME_WAIT: &str = "06";
 
-/// A local socket with a port of the block, at the address or at every one; for people.
-pub(super) fn socket(address: Ipv4Addr, block: PortBlock) -> Result<Option<String>> {
-    for (file, protocol) in TABLES {
+/// A local socket in the NAT's way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    protocol: &'static str,
+    at: net::SocketAddr,
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} port {}", self.protocol, self.at.port())
+    }
+}
+
+impl Taken {
+    /// Why `block` cannot be shared, for people.
+    pub(super) fn in_block(&self, block: PortBlock) -> String {
+        format!(
+            "{self} of the block {block} is in use on this host ({}): stop what uses it, or share \
+             other ports with --uplink-ports",
+            self.at
+        )
+    }
+
+    /// Why the port cannot be published, for people.
+    pub(super) fn published(&self) -> String {
+        format!(
+            "{self} is in use on this host ({}): stop what uses it, or publish another",
+            self.at
+        )
+    }
+}
+
+/// A local socket with one of `ports`, of one protocol or any, at the address or at every one.
+pub(super) fn socket(
+    address: Ipv4Addr,
+    ports: &RangeInclusive<u16>,
+    of: Option<&str>,
+) -> Result<Option<Taken>> {
+    for (file, protocol) in TABLES.iter().filter(|(_, name)| of.is_none_or(|of| of == *name)) {
         let path = format!("/proc/thread-self/net/{file}");
         let table = match std::fs::read_to_string(&path) {
             // A kernel without that protocol.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             other => other.doing(|| format!("reading {path}"))?,
         };
-        if let Some((at, port)) = found(&table, address, block) {
-            let at = std::net::SocketAddr::new(at, port);
-            return Ok(Some(format!(
-                "{protocol} port {port} of the block {block} is in use on this host ({at}): stop \
-                 what uses it, or share other ports with --uplink-ports"
-            )));
+        if let Some(at) = found(&table, address, ports) {
+            return Ok(Some(Taken { protocol, at }));
         }
     }
     Ok(None)
 }
 
-fn found(table: &str, address: Ipv4Addr, block: PortBlock) -> Option<(IpAddr, u16)> {
+fn found(table: &str, address: Ipv4Addr, ports: &RangeInclusive<u16>) -> Option<net::SocketAddr> {
     table.lines().skip(1).find_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (local, state) = (words.next()?, words.nth(1)?);
@@ -92,7 +126,8 @@ fn found(table: &str, address: Ipv4Addr, block: PortBlock) -> Option<(IpAddr, u1
             IpAddr::V4(at) => at == address || at.is_unspecified(),
             IpAddr::V6(at) => at.is_unspecified() || at.to_ipv4_mapped() == Some(address),
         };
-        (block.range().contains(&port) && reached && state != TIME_WAIT).then_some((at, port))
+        let taken = ports.contains(&port) && reached && state != TIME_WAIT;
+        taken.then(|| net::SocketAddr::new(at, port))
     })
 }
 

@@ -19,6 +19,11 @@ impl Lab {
         self.state().host.as_ref().and_then(Host::interface).map(str::to_owned)
     }
 
+    /// Why a port of the host's address cannot be published, where a socket of the host has it.
+    pub(crate) fn host_socket(&self, protocol: &str, port: u16) -> Result<Option<String>> {
+        self.state().host.as_ref().map_or(Ok(None), |host| host.in_the_way(protocol, port))
+    }
+
     /// Sessions forgotten because the uplink's address went.
     #[must_use]
     pub fn uplink_forgotten(&self) -> u64 {

@@ -77,6 +77,29 @@ fn ports_that_somebody_has() {
 }
 
 #[test]
+fn a_port_that_a_socket_of_the_host_has_taken_meanwhile_is_not_published() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        {
+            let _listener = TcpListener::bind("0.0.0.0:20080").unwrap();
+            let _socket = UdpSocket::bind("192.0.2.2:20053").unwrap();
+            for (port, words) in
+                [("20080:net1:80", "tcp port 20080"), ("20053:net1:53/udp", "udp port 20053")]
+            {
+                let ended = sandbox.uswitch(&["publish", port]);
+                let line = ended.complaint(1);
+                assert!(line.contains(words) && line.contains("in use on this host"), "{line}");
+            }
+            // The other protocol's port of that number is free.
+            sandbox.uswitch(&["publish", "20080:net1:80/udp"]).ok();
+        }
+        sandbox.uswitch(&["publish", "20080:net1:80"]).ok();
+        sandbox.uswitch(&["publish", "20053:net1:53/udp"]).ok();
+        end(run);
+    });
+}
+
+#[test]
 fn an_ordinary_user_is_told_what_to_do() {
     rootless(|sandbox| {
         for uplink in ["auto", "eth0"] {

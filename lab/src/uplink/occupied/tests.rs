@@ -29,11 +29,11 @@ fn sockets_at_the_address_or_at_every_one() {
         ("0".repeat(32), 20_000, "0A", true),
         (mapped, 20_000, "01", true),
     ] {
-        let seen = found(&row(&local, port, state), OWN, block);
-        assert_eq!(seen.map(|s| s.1), wanted.then_some(port), "{local}:{port} {state}");
+        let seen = found(&row(&local, port, state), OWN, &block.range());
+        assert_eq!(seen.map(|s| s.port()), wanted.then_some(port), "{local}:{port} {state}");
     }
     for garbage in ["", "\n\n", "head\n 0: xx:yy zz 0A", "head\n 0: 0A"] {
-        assert_eq!(found(garbage, OWN, block), None);
+        assert_eq!(found(garbage, OWN, &block.range()), None);
     }
 }
 
