@@ -1,8 +1,9 @@
 //! What of the host's traffic reaches the gateway's ring: a classic BPF filter. Pure.
 //!
 //! Frames for the block alone: TCP and UDP to it, echo and timestamp replies to it, ICMP errors
-//! that quote a packet from it, all fragments (only the first has ports), and answers to ARP
-//! questions. The host's own traffic costs a few instructions and neither a copy nor a wake-up.
+//! that quote a packet from it, all fragments (only the first has ports), and of ARP what is said
+//! to the address and what hosts announce of themselves, as a router with a new card does. The
+//! host's own traffic costs a few instructions and neither a copy nor a wake-up.
 
 use std::net::Ipv4Addr;
 
@@ -29,6 +30,7 @@ mod code {
     pub(super) const ADD_X: u16 = 0x0c;
     pub(super) const X_IS_A: u16 = 0x07;
     pub(super) const IF_EQUAL: u16 = 0x15;
+    pub(super) const IF_EQUALS_X: u16 = 0x1d;
     pub(super) const IF_ABOVE: u16 = 0x25;
     pub(super) const IF_NOT_BELOW: u16 = 0x35;
     pub(super) const IF_ANY_BIT: u16 = 0x45;
@@ -42,7 +44,7 @@ const VLAN_PRESENT: u32 = BESIDE + 48;
 
 // Offsets in a frame without tag.
 const TYPE: u32 = 12;
-const ARP_OPERATION: u32 = 20;
+const ARP_SENDER: u32 = 28;
 const ARP_TARGET: u32 = 38;
 const IP: u32 = 14;
 const FRAGMENT: u32 = IP + 6;
@@ -53,7 +55,6 @@ const BEHIND: u32 = IP;
 /// The packet an ICMP error quotes.
 const QUOTED: u32 = BEHIND + 8;
 
-const ARP_REPLY: u32 = 2;
 /// More fragments, or an offset.
 const IS_FRAGMENT: u32 = 0x3fff;
 const OFFSET: u32 = 0x1fff;
@@ -133,10 +134,11 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock) -> Vec<FilterOp> {
     p.test(IF_EQUAL, ethertype::ARP.into(), Place::Arp, Reject);
 
     p.at(Place::Arp);
-    p.op(HALF, ARP_OPERATION);
-    p.test(IF_EQUAL, ARP_REPLY, Here, Reject);
     p.op(WORD, ARP_TARGET);
-    p.test(IF_EQUAL, own, Accept, Reject);
+    p.test(IF_EQUAL, own, Accept, Here);
+    p.op(code::X_IS_A, 0);
+    p.op(WORD, ARP_SENDER);
+    p.test(code::IF_EQUALS_X, 0, Accept, Reject);
 
     p.at(Place::Ip);
     p.op(WORD, DESTINATION);

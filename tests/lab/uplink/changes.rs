@@ -73,6 +73,24 @@ fn a_new_address_forgets_the_sessions_and_is_kept_silent() {
 }
 
 #[test]
+fn a_router_with_a_new_card_is_found() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let talk = Talk::open(("net1", "server"), "8.8.8.8:7415");
+        talk.talk();
+        // One that announces itself, and one that has forgotten the host and asks for it.
+        sh(sandbox, "ip netns exec isp sysctl -qw net.ipv4.conf.isp0.arp_notify=1");
+        sh(sandbox, "ip -n isp link set isp0 address 02:aa:00:00:00:01");
+        talk.talk();
+        sh(sandbox, "ip netns exec isp sysctl -qw net.ipv4.conf.isp0.arp_notify=0");
+        sh(sandbox, "ip -n isp link set isp0 address 02:aa:00:00:00:02");
+        sh(sandbox, "ip netns exec server ping -c 1 -W 5 192.0.2.2");
+        talk.talk();
+        end(run);
+    });
+}
+
+#[test]
 fn an_interface_that_vanishes_and_comes_back() {
     on_a_host(|sandbox| {
         let mut run = lab(sandbox, &["run", "--uplink", "eth0"]);

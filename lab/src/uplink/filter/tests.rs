@@ -39,6 +39,10 @@ fn passes(frame: &[u8], vlan: Option<u32>) -> bool {
                 x = a;
                 continue;
             }
+            code::IF_EQUALS_X => {
+                at += jump(a == x);
+                continue;
+            }
             code::IF_EQUAL => {
                 at += jump(a == op.value);
                 continue;
@@ -166,14 +170,19 @@ fn errors_by_what_they_quote() {
 }
 
 #[test]
-fn answers_to_arp_questions() {
-    let arp = |operation: u8, target: Ipv4Addr| {
+fn arp_by_whom_it_is_for() {
+    let router = Ipv4Addr::new(192, 0, 2, 1);
+    let arp = |operation: u8, sender: Ipv4Addr, target: Ipv4Addr| {
         let mut arp = vec![0, 1, 8, 0, 6, 4, 0, operation];
-        arp.extend([0; 16]);
+        arp.extend([0; 6]);
+        arp.extend(sender.octets());
+        arp.extend([0; 6]);
         arp.extend(target.octets());
         framed(0x0806, &arp)
     };
-    assert!(passes(&arp(2, OWN), None));
-    assert!(!passes(&arp(1, OWN), None), "the kernel answers questions");
-    assert!(!passes(&arp(2, FAR), None));
+    for operation in [1, 2] {
+        assert!(passes(&arp(operation, router, OWN), None), "{operation}: who says it, learned");
+        assert!(passes(&arp(operation, router, router), None), "{operation}: a new card announced");
+        assert!(!passes(&arp(operation, router, FAR), None), "{operation}: others' business");
+    }
 }
