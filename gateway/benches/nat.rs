@@ -18,6 +18,9 @@ const UPLINK: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 const HOST: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
+/// Frames that take turns.
+const PACKETS: u32 = 1 << 16;
+
 /// The n-th flow: 4096 hosts, a remote for every 32,768 flows.
 fn flow(n: u32) -> (Ipv4Addr, u16, Ipv4Addr, u16) {
     let inside = Ipv4Addr::from(0x0a64_0002 + n % 4096);
@@ -82,20 +85,22 @@ fn scattered(n: u32, size: u32) -> u32 {
     (u64::from(n) * 2_654_435_761 % u64::from(size)) as u32
 }
 
+/// Each look-up overlaps with the next, as far as the processor sees through: as in a batch of
+/// frames, but with nothing between.
 fn lookups(c: &mut Criterion) {
-    let mut group = c.benchmark_group("lookup/session");
+    let mut group = c.benchmark_group("lookup");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(2));
     group.warm_up_time(Duration::from_millis(500)).sample_size(20);
     for size in [1000u32, 65_000, 1_000_000] {
         let gateway = filled(size);
-        let keys: Vec<_> = (0..size.min(1 << 20))
+        let keys: Vec<_> = (0..size)
             .map(|n| {
                 let f = flow(scattered(n, size));
                 (gateway::Endpoint::new(f.0, f.1), gateway::Endpoint::new(f.2, f.3))
             })
             .collect();
         let mut at = 0;
-        group.bench_function(BenchmarkId::from_parameter(size), |b| {
+        group.bench_function(BenchmarkId::new("out", size), |b| {
             b.iter(|| {
                 at = if at + 1 == keys.len() { 0 } else { at + 1 };
                 let (inside, remote) = keys[at];
@@ -104,18 +109,45 @@ fn lookups(c: &mut Criterion) {
                 assert!(black_box(found));
             });
         });
+        let all = all_sessions(&gateway);
+        let keys: Vec<_> = (0..size)
+            .map(|n| {
+                let s = &all[scattered(n, size) as usize];
+                (s.outside_port, s.remote)
+            })
+            .collect();
+        let mut at = 0;
+        group.bench_function(BenchmarkId::new("in", size), |b| {
+            b.iter(|| {
+                at = if at + 1 == keys.len() { 0 } else { at + 1 };
+                let (port, remote) = keys[at];
+                let found =
+                    gateway.has_session_at(gateway::Protocol::Udp, port, remote, Timestamp::ZERO);
+                assert!(black_box(found));
+            });
+        });
     }
     group.finish();
+}
+
+fn all_sessions(gateway: &Gateway) -> Vec<gateway::SessionView> {
+    let (mut all, mut cursor) = (Vec::new(), Some(Cursor::default()));
+    while let Some(from) = cursor {
+        let (some, next) = gateway.sessions(from, 4096, Timestamp::ZERO);
+        all.extend(some);
+        cursor = next;
+    }
+    all
 }
 
 fn frames(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame/udp60");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(2));
     group.warm_up_time(Duration::from_millis(500)).sample_size(20);
-    for size in [1u32, 65_000] {
+    for size in [1u32, 65_000, 1_000_000] {
         let mut gateway = filled(size);
         let template: Vec<_> =
-            (0..size.min(4096)).map(|n| udp(HOST, LAN, flow(scattered(n, size)))).collect();
+            (0..size.min(PACKETS)).map(|n| udp(HOST, LAN, flow(scattered(n, size)))).collect();
         let mut memory = template[0].clone();
         let mut at = 0;
         group.bench_function(format!("out/{size}"), |b| {
@@ -125,9 +157,9 @@ fn frames(c: &mut Criterion) {
                 assert_eq!(put(&mut gateway, Side::Lan, &mut memory), Verdict::Uplink);
             });
         });
-        let (sessions, _) = gateway.sessions(Cursor::default(), 4096, Timestamp::ZERO);
-        let replies: Vec<_> = sessions
-            .iter()
+        let all = all_sessions(&gateway);
+        let replies: Vec<_> = (0..size.min(PACKETS))
+            .map(|n| &all[scattered(n, size) as usize])
             .map(|s| udp(HOST, UPLINK, (s.remote.address, s.remote.port, OUTSIDE, s.outside_port)))
             .collect();
         let mut at = 0;

@@ -213,6 +213,19 @@ impl Gateway {
         self.nat.realm(protocol).known_out(inside, remote, now).is_some()
     }
 
+    /// Whether a remote endpoint has a living session with an outside port: the look-up that a
+    /// packet coming in begins with.
+    #[must_use]
+    pub fn has_session_at(
+        &self,
+        protocol: Protocol,
+        outside_port: u16,
+        remote: Endpoint,
+        now: Timestamp,
+    ) -> bool {
+        self.nat.realm(protocol).known_in(outside_port, remote, now).is_some()
+    }
+
     /// Sessions and outside ports in use, by protocol.
     #[must_use]
     pub fn nat_usage(&self) -> [(Protocol, u32, usize); 3] {
