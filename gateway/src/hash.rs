@@ -78,3 +78,10 @@ impl Hasher for Folded {
         self.state = self.key.mix(self.state, value);
     }
 }
+
+/// Bytes of memory of a standard map: an entry and a control byte for each of its buckets, which
+/// are at most seven eighths full and a power of two.
+#[cfg(test)]
+pub(crate) fn bytes<K, V, S>(map: &std::collections::HashMap<K, V, S>) -> usize {
+    (map.capacity() * 8 / 7).next_power_of_two() * (size_of::<(K, V)>() + 1)
+}

@@ -127,6 +127,12 @@ impl Permits {
         }
     }
 
+    /// Bytes of memory.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        crate::hash::bytes(&self.0)
+    }
+
     #[cfg(test)]
     pub(crate) fn total(&self) -> u32 {
         self.0.values().sum()

@@ -56,6 +56,12 @@ impl Quota {
         }
     }
 
+    /// Bytes of memory.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        crate::hash::bytes(&self.used)
+    }
+
     #[cfg(test)]
     pub(crate) fn total(&self) -> Usage {
         self.used.values().fold(Usage::default(), |a, b| Usage {

@@ -247,17 +247,27 @@ proptest! {
 
 #[test]
 fn a_session_costs_at_most_128_bytes_of_table() {
+    // A thousand hosts, and a permit for each session.
+    let hosts = 1000;
     for sessions in [65_536u32, 1_000_000] {
-        let realm = Realm::new(
+        let mut realm = Realm::new(
             Protocol::Tcp,
             1..=65535,
             (NatType::default(), crate::Lifetimes::default()),
             &Limits { sessions, ..Limits::default() },
             1,
         );
-        let bytes = realm.table.bytes() + realm.mappings.bytes();
+        for n in 0..sessions {
+            realm.quota.add(Ipv4Addr::from(n % hosts), 1, 0);
+            realm.permits.add(2000, Ipv4Addr::from(n));
+        }
+        let own = realm.table.bytes() + realm.mappings.bytes();
+        let bytes = own + realm.quota.bytes() + realm.permits.bytes();
         let each = bytes / sessions as usize;
-        println!("{sessions} sessions: {each} bytes each");
+        println!(
+            "{sessions} sessions: {each} bytes each, {} of them table",
+            own / sessions as usize
+        );
         assert!(each <= 128, "{each} bytes a session of {sessions}");
     }
 }
