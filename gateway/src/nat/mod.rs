@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `realm` | one protocol's tables, and the decisions about one packet |
-//! | `table`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
+//! | `table`, `slots`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
 //! | `mapping`, `ports`, `publish` | outside ports: whose, which, for good |
 //! | `filter`, `tcp`, `quota` | who may come in, how TCP goes, how much a host may hold |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
@@ -22,6 +22,7 @@ pub(crate) mod publish;
 pub(crate) mod quota;
 pub(crate) mod realm;
 pub(crate) mod session;
+pub(crate) mod slots;
 pub(crate) mod snapshot;
 pub(crate) mod table;
 pub(crate) mod tcp;
@@ -227,13 +228,13 @@ impl Nat {
     }
 
     fn end(&mut self, protocol: Protocol, id: u32, why: Closing) {
-        let session = self.realms[protocol as usize].close(id);
+        let (session, rest) = self.realms[protocol as usize].close(id);
         match why {
             Closing::Expired => self.counters.expired += 1,
             Closing::Flushed => self.counters.flushed += 1,
             Closing::Displaced => self.counters.displaced += 1,
         }
-        self.events.closed(protocol, &session, why);
+        self.events.closed(protocol, (&session, &rest), why);
         self.counters.events_lost = self.events.lost();
         // A host that had a port of its own beside a published one speaks from that from now on.
         let inside = session.inside();
@@ -251,8 +252,9 @@ impl Nat {
         let mut flushed = 0;
         for realm in &mut self.realms {
             flushed += u64::from(realm.table.live());
-            for (_, session) in realm.table.from(0) {
-                self.events.closed(realm.protocol, session, Closing::Flushed);
+            for (id, session) in realm.table.from(0) {
+                let rest = realm.table.rest(id);
+                self.events.closed(realm.protocol, (session, rest), Closing::Flushed);
             }
             realm.clear();
         }

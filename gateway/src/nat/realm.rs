@@ -11,7 +11,7 @@ use wire::tcp::Flags;
 use super::filter::{NatType, Permits};
 use super::mapping::Mappings;
 use super::quota::Quota;
-use super::session::{EMBRYONIC, MAPPED, PERMITS, Session, State};
+use super::session::{EMBRYONIC, MAPPED, PERMITS, Rest, Session, State};
 use super::table::Table;
 use super::tcp;
 use crate::config::{Lifetimes, Limits};
@@ -294,9 +294,10 @@ impl Realm {
     /// A packet of this session goes out.
     #[inline]
     pub(crate) fn touch_out(&mut self, id: u32, load: Load, now: Timestamp) {
-        let session = self.table.get_mut(id);
-        session.packets_out = session.packets_out.saturating_add(load.packets.into());
-        session.bytes_out += load.bytes as u64;
+        let rest = self.table.rest_mut(id);
+        rest.packets_out = rest.packets_out.saturating_add(load.packets.into());
+        rest.bytes_out += load.bytes as u64;
+        let session = self.table.get(id);
         let (state, refresh) = match load.flags {
             Some(flags) => tcp::step(session.state, tcp::Sender::Inside, flags),
             // RFC 4787 REQ-6: packets from inside refresh.
@@ -309,9 +310,10 @@ impl Realm {
     /// A packet of this session comes in.
     #[inline]
     pub(crate) fn touch_in(&mut self, id: u32, load: Load, now: Timestamp) {
-        let session = self.table.get_mut(id);
-        session.packets_in = session.packets_in.saturating_add(load.packets.into());
-        session.bytes_in += load.bytes as u64;
+        let rest = self.table.rest_mut(id);
+        rest.packets_in = rest.packets_in.saturating_add(load.packets.into());
+        rest.bytes_in += load.bytes as u64;
+        let session = self.table.get(id);
         let (state, refresh) = match load.flags {
             Some(flags) => tcp::step(session.state, tcp::Sender::Outside, flags),
             None if session.state == State::Opened => (State::Active, false),
@@ -340,8 +342,8 @@ impl Realm {
     }
 
     /// Ends a session and gives back whatever only it held.
-    pub(crate) fn close(&mut self, id: u32) -> Session {
-        let session = self.table.remove(id);
+    pub(crate) fn close(&mut self, id: u32) -> (Session, Rest) {
+        let (session, rest) = self.table.remove(id);
         if session.flags & EMBRYONIC != 0 {
             self.embryonic -= 1;
         }
@@ -353,7 +355,7 @@ impl Realm {
         let ended = session.flags & MAPPED != 0;
         let ended = if ended { self.mappings.release(session.outside_port) } else { None };
         self.quota.remove(session.inside().address, 1, u32::from(ended.is_some()));
-        session
+        (session, rest)
     }
 
     /// Forgets every session and mapping, published ones too.

@@ -1,7 +1,7 @@
 //! One session: an inside endpoint speaking with a remote one through an outside port.
 //!
-//! 64 bytes, one cache line: whatever a packet of a known session needs is in it. Owned by
-//! [`super::table::Table`]; a free slot has [`State::Free`] and is linked through `next`.
+//! In two halves of 32 bytes: [`Session`] is what a look-up needs, [`Rest`] what it does not. Owned
+//! by [`super::slots::Slots`]; a free slot has [`State::Free`].
 
 use std::net::Ipv4Addr;
 
@@ -87,9 +87,9 @@ pub(crate) const MAPPED: u8 = 2;
 /// The session counts in [`super::filter::Permits`].
 pub(crate) const PERMITS: u8 = 4;
 
-/// A slot of the table.
+/// What a look-up needs of a session.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub(crate) struct Session {
     pub(crate) expires: Timestamp,
     pub(crate) inside: u32,
@@ -99,19 +99,26 @@ pub(crate) struct Session {
     pub(crate) remote_port: u16,
     pub(crate) state: State,
     pub(crate) flags: u8,
-    pub(crate) prev: u32,
-    pub(crate) next: u32,
     /// The second of the wheel this session is linked into.
     pub(crate) due: u32,
     /// Second of the clock at which it was opened.
     pub(crate) opened: u32,
+}
+
+/// What it does not: the neighbours in the wheel's list, and what has passed.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(32))]
+pub(crate) struct Rest {
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
     pub(crate) packets_out: u32,
     pub(crate) packets_in: u32,
     pub(crate) bytes_out: u64,
     pub(crate) bytes_in: u64,
 }
 
-const _: () = assert!(size_of::<Session>() == 64);
+// Two of each to a cache line.
+const _: () = assert!(size_of::<Session>() == 32 && size_of::<Rest>() == 32);
 
 impl Session {
     pub(crate) fn inside(&self) -> Endpoint {

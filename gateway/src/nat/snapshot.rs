@@ -10,7 +10,7 @@ use std::time::Duration;
 use wire::Timestamp;
 
 use super::Nat;
-use super::session::{Session, State};
+use super::session::{Rest, Session, State};
 use crate::packet::{Endpoint, Protocol};
 
 /// Slots of the table looked at in one call.
@@ -44,7 +44,7 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    fn of(protocol: Protocol, s: &Session, now: Timestamp) -> Self {
+    fn of(protocol: Protocol, (s, rest): (&Session, &Rest), now: Timestamp) -> Self {
         Self {
             protocol,
             inside: s.inside(),
@@ -53,10 +53,10 @@ impl SessionView {
             state: s.state,
             remaining: s.expires.since(now),
             age: Duration::from_secs(now.as_secs().saturating_sub(s.opened.into())),
-            packets_out: s.packets_out,
-            packets_in: s.packets_in,
-            bytes_out: s.bytes_out,
-            bytes_in: s.bytes_in,
+            packets_out: rest.packets_out,
+            packets_in: rest.packets_in,
+            bytes_out: rest.bytes_out,
+            bytes_in: rest.bytes_in,
         }
     }
 }
@@ -148,10 +148,10 @@ impl Events {
     }
 
     pub(crate) fn opened(&mut self, protocol: Protocol, session: &Session) {
-        self.push(protocol, session, EventKind::Opened);
+        self.push(protocol, (session, &Rest::default()), EventKind::Opened);
     }
 
-    pub(crate) fn closed(&mut self, protocol: Protocol, session: &Session, why: Closing) {
+    pub(crate) fn closed(&mut self, protocol: Protocol, session: (&Session, &Rest), why: Closing) {
         self.push(protocol, session, EventKind::Closed(why));
     }
 
@@ -159,7 +159,7 @@ impl Events {
         self.queue.drain(..)
     }
 
-    fn push(&mut self, protocol: Protocol, s: &Session, kind: EventKind) {
+    fn push(&mut self, protocol: Protocol, (s, rest): (&Session, &Rest), kind: EventKind) {
         if !self.on {
             return;
         }
@@ -177,10 +177,10 @@ impl Events {
             state: s.state,
             opened: s.opened,
             expires: s.expires,
-            packets_out: s.packets_out,
-            packets_in: s.packets_in,
-            bytes_out: s.bytes_out,
-            bytes_in: s.bytes_in,
+            packets_out: rest.packets_out,
+            packets_in: rest.packets_in,
+            bytes_out: rest.bytes_out,
+            bytes_in: rest.bytes_in,
         });
     }
 }
@@ -206,7 +206,11 @@ impl Nat {
                 }
                 looked += 1;
                 if session.state != State::Free && session.expires > now {
-                    views.push(SessionView::of(realm.protocol, session, now));
+                    views.push(SessionView::of(
+                        realm.protocol,
+                        (session, realm.table.rest(id)),
+                        now,
+                    ));
                 }
             }
         }

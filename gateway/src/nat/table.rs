@@ -7,7 +7,8 @@
 use wire::Timestamp;
 
 use super::index::Index;
-use super::session::{NONE, Session, State};
+use super::session::{Rest, Session, State};
+use super::slots::Slots;
 use super::wheel::Wheel;
 use crate::hash::Key;
 use crate::packet::Endpoint;
@@ -15,11 +16,9 @@ use crate::packet::Endpoint;
 /// A bounded table of sessions.
 #[derive(Debug)]
 pub struct Table {
-    sessions: Vec<Session>,
+    slots: Slots,
     capacity: u32,
     live: u32,
-    /// Freed slots, linked through `next`.
-    free: u32,
     by_inside: Index,
     by_outside: Index,
     key: Key,
@@ -31,10 +30,9 @@ impl Table {
     #[must_use]
     pub fn new(capacity: u32, seed: u64) -> Self {
         Self {
-            sessions: Vec::with_capacity(capacity as usize),
+            slots: Slots::new(capacity),
             capacity,
             live: 0,
-            free: NONE,
             by_inside: Index::new(capacity as usize),
             by_outside: Index::new(capacity as usize),
             key: Key::new(seed, 1),
@@ -57,7 +55,7 @@ impl Table {
     /// Bytes of memory when full.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.capacity as usize * size_of::<Session>()
+        Slots::bytes(self.capacity)
             + self.by_inside.bytes()
             + self.by_outside.bytes()
             + self.wheel.bytes()
@@ -67,9 +65,8 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn find_out(&self, inside: Endpoint, remote: Endpoint) -> Option<u32> {
-        self.by_inside.find(hash_out(self.key, inside, remote), |id| {
-            self.sessions[id as usize].is_outbound(inside, remote)
-        })
+        self.by_inside
+            .find(hash_out(self.key, inside, remote), |id| self.get(id).is_outbound(inside, remote))
     }
 
     /// The session of a packet that comes in.
@@ -77,18 +74,28 @@ impl Table {
     #[inline]
     pub fn find_in(&self, outside_port: u16, remote: Endpoint) -> Option<u32> {
         self.by_outside.find(hash_in(self.key, outside_port, remote), |id| {
-            self.sessions[id as usize].is_inbound(outside_port, remote)
+            self.get(id).is_inbound(outside_port, remote)
         })
     }
 
     #[inline]
     pub(crate) fn get(&self, id: u32) -> &Session {
-        &self.sessions[id as usize]
+        &self.slots.sessions[id as usize]
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: u32) -> &mut Session {
-        &mut self.sessions[id as usize]
+        &mut self.slots.sessions[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn rest(&self, id: u32) -> &Rest {
+        &self.slots.rests[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn rest_mut(&mut self, id: u32) -> &mut Rest {
+        &mut self.slots.rests[id as usize]
     }
 
     /// Adds a session whose two keys are new; None where the table is full.
@@ -96,49 +103,39 @@ impl Table {
         if self.live == self.capacity {
             return None;
         }
-        let id = if self.free == NONE {
-            let id = u32::try_from(self.sessions.len()).ok()?;
-            self.sessions.push(session);
-            id
-        } else {
-            let id = self.free;
-            self.free = self.sessions[id as usize].next;
-            self.sessions[id as usize] = session;
-            id
-        };
+        let id = self.slots.take(session)?;
         self.live += 1;
         let [out, back] = hashes(self.key, &session);
         self.by_inside.insert(out, id);
         self.by_outside.insert(back, id);
-        self.wheel.link(&mut self.sessions, id, now);
+        self.wheel.link(&mut self.slots, id, now);
         Some(id)
     }
 
     /// Takes a session out and returns it.
-    pub(crate) fn remove(&mut self, id: u32) -> Session {
-        let session = self.sessions[id as usize];
-        self.wheel.unlink(&mut self.sessions, id);
-        let (sessions, key) = (&self.sessions, self.key);
-        let of = |id: u32| hashes(key, &sessions[id as usize]);
+    pub(crate) fn remove(&mut self, id: u32) -> (Session, Rest) {
+        let removed = (*self.get(id), *self.rest(id));
+        self.wheel.unlink(&mut self.slots, id);
+        let (slots, key) = (&self.slots, self.key);
+        let of = |id: u32| hashes(key, &slots.sessions[id as usize]);
         let [out, back] = of(id);
         self.by_inside.remove(out, id, |id| of(id)[0]);
         self.by_outside.remove(back, id, |id| of(id)[1]);
-        self.sessions[id as usize] = Session { next: self.free, ..Session::default() };
-        self.free = id;
+        self.slots.give(id);
         self.live -= 1;
-        session
+        removed
     }
 
     /// Gives a session a new end.
     #[inline]
     pub(crate) fn set_expiry(&mut self, id: u32, expires: Timestamp) {
-        self.sessions[id as usize].expires = expires;
-        self.wheel.moved(&mut self.sessions, id);
+        self.get_mut(id).expires = expires;
+        self.wheel.moved(&mut self.slots, id);
     }
 
     /// A session that has ended by `now` and is still in the table.
     pub(crate) fn expired(&mut self, now: Timestamp, budget: &mut u32) -> Option<u32> {
-        self.wheel.expired(&mut self.sessions, now, budget)
+        self.wheel.expired(&mut self.slots, now, budget)
     }
 
     /// When [`Table::expired`] may next have something.
@@ -148,7 +145,7 @@ impl Table {
 
     /// Slots that have ever been used.
     pub(crate) fn slots(&self) -> u32 {
-        u32::try_from(self.sessions.len()).unwrap_or(u32::MAX)
+        self.slots.len()
     }
 
     /// The living sessions from a slot on.
@@ -158,15 +155,14 @@ impl Table {
 
     /// All slots from one on, free ones too.
     pub(crate) fn all_from(&self, slot: u32) -> impl Iterator<Item = (u32, &Session)> {
-        let rest = self.sessions.get(slot as usize..).unwrap_or_default();
-        (slot..).zip(rest)
+        let sessions = self.slots.sessions.get(slot as usize..).unwrap_or_default();
+        (slot..).zip(sessions)
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.sessions.clear();
+        self.slots.clear();
         self.live = 0;
-        self.free = NONE;
         self.by_inside.clear();
         self.by_outside.clear();
         self.wheel.clear();

@@ -6,7 +6,8 @@
 
 use wire::Timestamp;
 
-use super::session::{NONE, Session, State};
+use super::session::{NONE, Rest, State};
+use super::slots::Slots;
 
 const SLOTS: u32 = 8192;
 const WORDS: usize = SLOTS as usize / 64;
@@ -30,53 +31,52 @@ impl Wheel {
     }
 
     /// Links a session by its `expires`. `now` guards the first use of a clock far from zero.
-    pub(crate) fn link(&mut self, sessions: &mut [Session], id: u32, now: Timestamp) {
+    pub(crate) fn link(&mut self, slots: &mut Slots, id: u32, now: Timestamp) {
         if self.occupied.iter().all(|w| *w == 0) {
             self.swept = self.swept.max(floor(now));
         }
-        self.put(sessions, id);
+        self.put(slots, id);
     }
 
-    fn put(&mut self, sessions: &mut [Session], id: u32) {
-        let due = ceil(sessions[id as usize].expires)
+    fn put(&mut self, slots: &mut Slots, id: u32) {
+        let due = ceil(slots.sessions[id as usize].expires)
             .clamp(self.swept, self.swept.saturating_add(SLOTS - 1));
         let slot = due % SLOTS;
         let head = self.heads[slot as usize];
-        let session = &mut sessions[id as usize];
-        session.due = due;
-        session.prev = NONE;
-        session.next = head;
+        slots.sessions[id as usize].due = due;
+        let rest = &mut slots.rests[id as usize];
+        (rest.prev, rest.next) = (NONE, head);
         if head != NONE {
-            sessions[head as usize].prev = id;
+            slots.rests[head as usize].prev = id;
         }
         self.heads[slot as usize] = id;
         self.occupied[slot as usize / 64] |= 1 << (slot % 64);
     }
 
     /// Takes a session out of its list.
-    pub(crate) fn unlink(&mut self, sessions: &mut [Session], id: u32) {
-        let Session { prev, next, due, .. } = sessions[id as usize];
-        let slot = due % SLOTS;
+    pub(crate) fn unlink(&mut self, slots: &mut Slots, id: u32) {
+        let Rest { prev, next, .. } = slots.rests[id as usize];
+        let slot = slots.sessions[id as usize].due % SLOTS;
         if prev == NONE {
             self.heads[slot as usize] = next;
             if next == NONE {
                 self.occupied[slot as usize / 64] &= !(1 << (slot % 64));
             }
         } else {
-            sessions[prev as usize].next = next;
+            slots.rests[prev as usize].next = next;
         }
         if next != NONE {
-            sessions[next as usize].prev = prev;
+            slots.rests[next as usize].prev = prev;
         }
     }
 
     /// After `expires` has changed: links anew only where it is now due earlier than its slot.
     #[inline]
-    pub(crate) fn moved(&mut self, sessions: &mut [Session], id: u32) {
-        let session = &sessions[id as usize];
+    pub(crate) fn moved(&mut self, slots: &mut Slots, id: u32) {
+        let session = &slots.sessions[id as usize];
         if ceil(session.expires) < session.due {
-            self.unlink(sessions, id);
-            self.put(sessions, id);
+            self.unlink(slots, id);
+            self.put(slots, id);
         }
     }
 
@@ -84,7 +84,7 @@ impl Wheel {
     /// linked anew on the way, each taking one from `budget`. The caller closes what it is given.
     pub(crate) fn expired(
         &mut self,
-        sessions: &mut [Session],
+        slots: &mut Slots,
         now: Timestamp,
         budget: &mut u32,
     ) -> Option<u32> {
@@ -101,12 +101,12 @@ impl Wheel {
             self.swept = due;
             *budget -= 1;
             let id = self.heads[(due % SLOTS) as usize];
-            debug_assert!(sessions[id as usize].state != State::Free);
-            if sessions[id as usize].expires <= now {
+            debug_assert!(slots.sessions[id as usize].state != State::Free);
+            if slots.sessions[id as usize].expires <= now {
                 return Some(id);
             }
-            self.unlink(sessions, id);
-            self.put(sessions, id);
+            self.unlink(slots, id);
+            self.put(slots, id);
         }
     }
 
