@@ -131,6 +131,28 @@ fn traceroute_and_ping_from_a_node() {
 }
 
 #[test]
+fn a_round_trip_is_split_at_the_switch_and_the_rest_is_outside() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let ping = ["ping", "net1", "--split", "-W", "5", "-c"];
+        let out = sandbox.uswitch(&[&ping[..], &["3", "8.8.8.8"]].concat()).ok().out;
+        let split = out.lines().filter(|line| line.starts_with("    net1 "));
+        let places = split.map(|line| {
+            let words = line.split_whitespace().filter(|word| word.parse::<f64>().is_err());
+            words.collect::<Vec<_>>().join(" ")
+        });
+        let wanted = "net1 > switch+gateway > outside > switch+gateway > net1 µs";
+        assert_eq!(places.collect::<Vec<_>>(), [wanted; 3], "{out}");
+        // Nobody has this address, and a router says so.
+        let out = sandbox.uswitch(&[&ping[..], &["1", "8.8.8.9"]].concat()).out;
+        for words in ["From 192.0.2.1 icmp_seq=1", "handed to outside, and no reply came back"] {
+            assert!(out.contains(words), "no {words:?} in {out}");
+        }
+        end(run);
+    });
+}
+
+#[test]
 fn ping_all_goes_as_far_as_the_host_s_router() {
     on_a_watched_host(|sandbox| {
         let run = lab(sandbox, &["run", "--uplink", "auto"]);

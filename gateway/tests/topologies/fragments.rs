@@ -133,7 +133,10 @@ fn fragments_that_never_complete_are_bounded_in_number_bytes_and_time() {
     let mut pieces = Pkt::udp("8.8.8.8:2", "203.0.113.2:1", &[5; 3001]).cut(1480);
     pieces.reverse();
     assert_eq!(pieces.iter().map(|p| world.uplink(p).frames.len()).sum::<usize>(), 3);
-    world.pass(Duration::from_secs(31));
+    // Half a minute, from the first word of each.
+    world.pass(Duration::from_secs(29));
+    assert_eq!(world.gateway.fragment_usage().0, flows);
+    world.pass(Duration::from_secs(1));
     assert_eq!(world.gateway.fragment_usage(), (0, 0));
     let counters = world.gateway.counters();
     assert_eq!(counters.held - 2, counters.waited_in_vain, "each one held has been accounted for");

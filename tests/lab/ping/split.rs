@@ -173,10 +173,10 @@ fn a_lost_probe_is_told_where_it_was_seen_last() {
         // The gateway refuses.
         is_lost(sandbox, "240.0.0.1", "dropped", "dropped by the gateway: no-route");
         // It leaves by the uplink, where nobody has the address.
-        is_lost(sandbox, "7.7.7.7", "unanswered", "handed to inet, and nothing came back");
+        is_lost(sandbox, "7.7.7.7", "unanswered", "handed to inet, and no reply came back");
         // The receiver takes it and is silent.
         in_netns("/run/netns/net2", || std::fs::write(SILENT, "1").unwrap());
-        is_lost(sandbox, "net2", "unanswered", "handed to net2, and nothing came back");
+        is_lost(sandbox, "net2", "unanswered", "handed to net2, and no reply came back");
         in_netns("/run/netns/net2", || std::fs::write(SILENT, "0").unwrap());
         // The answer comes back to a sender that does not take it.
         let nft = |words: &str| {

@@ -104,7 +104,7 @@ fn a_wait_for_a_neighbour_is_the_switches() {
     assert!(way.is_known_as(99) && !way.is_known_as(98));
     assert_eq!(way.fate("net1", None, None).kind, "waits");
     way.take(Echo { id: 99, ..REQUEST }, &later, &names());
-    assert_eq!(way.fate("net1", None, None).text, "handed to inet, and nothing came back");
+    assert_eq!(way.fate("net1", None, None).text, "handed to inet, and no reply came back");
     way.take(REPLY, &walk("vethinet", 600_000, "forwarded", &["veth1"]), &names());
     let parts = split(&way, 700_000).unwrap();
     assert_eq!(told(&parts)[1], ("switch+gateway", Leg::There, 490_000));
@@ -185,12 +185,12 @@ fn each_loss_has_its_place_and_cause() {
             "dropped by the gateway: no-route: no way there",
         ),
         (vec![(REQUEST, strange)], None, "dropped", "dropped by the switch: storm"),
-        (vec![request()], None, "unanswered", "handed to net2, and nothing came back"),
+        (vec![request()], None, "unanswered", "handed to net2, and no reply came back"),
         (
             vec![(REQUEST, walk("veth1", 10_000, "flooded", &["veth3", "veth4"]))],
             None,
             "unanswered",
-            "not known by the table and flooded to veth3 and veth4, but not to net2, and nothing \
+            "not known by the table and flooded to veth3 and veth4, but not to net2, and no reply \
              came back",
         ),
         (
@@ -237,7 +237,7 @@ fn a_run_is_summed_up() {
             "net2's stack           7.0     7.0     7.0    21%",
             "switch, back           5.0     5.0     5.0    15%",
             "net1's stack, back     4.0     7.0    10.0    21%",
-            "lost icmp_seq=3-5, 9 (4): handed to net2, and nothing came back",
+            "lost icmp_seq=3-5, 9 (4): handed to net2, and no reply came back",
             "lost icmp_seq=11: never came to the switch: net1 did not send it",
             "1 answered while the wall clock was stepped: not split",
         ]
@@ -260,7 +260,7 @@ fn what_is_remembered_of_losses_is_bounded() {
     assert_eq!(
         lines,
         [
-            "lost icmp_seq=1, 3, 5, 7, 9, 11, 13, 15, … (100000): handed to net2, and nothing came back"
+            "lost icmp_seq=1, 3, 5, 7, 9, 11, 13, 15, … (100000): handed to net2, and no reply came back"
         ]
     );
 }

@@ -272,7 +272,7 @@ fn unanswered(to: &[String], flooded: bool, meant: Option<&str>) -> String {
     let how = if flooded { "not known by the table and flooded" } else { "handed" };
     let missing = meant.filter(|meant| flooded && !to.iter().any(|name| name == meant));
     let missing = missing.map_or_else(String::new, |meant| format!(", but not to {meant}"));
-    format!("{how} to {}{missing}, and nothing came back", list(to))
+    format!("{how} to {}{missing}, and no reply came back", list(to))
 }
 
 fn list(names: &[String]) -> String {
