@@ -89,9 +89,10 @@ mod tests {
     #[test]
     fn all_receivers_together_get_no_more_than_the_whole() {
         let mut limiter = Limiter::new(1);
-        let sent = (0..10_000u32)
-            .filter(|n| limiter.allow(Ipv4Addr::from(n * 977), Timestamp::ZERO))
-            .count();
-        assert_eq!(sent, 100);
+        let mut at = |millis: u64| {
+            let now = Timestamp::ZERO + Duration::from_millis(millis);
+            (0..10_000u32).filter(|n| limiter.allow(Ipv4Addr::from(n * 977), now)).count()
+        };
+        assert_eq!((at(0), at(10), at(60), at(10_000)), (100, 10, 50, 100));
     }
 }

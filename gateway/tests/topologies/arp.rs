@@ -104,7 +104,10 @@ fn an_old_entry_is_used_while_its_owner_is_asked_directly() {
 fn entries_nobody_uses_are_forgotten() {
     let mut world = World::new(config());
     assert_eq!(world.gateway.neighbours(world.now).len(), 4);
-    world.pass(Duration::from_secs(400));
+    world.pass(Duration::from_secs(299));
+    assert_eq!(world.gateway.neighbours(world.now).len(), 4);
+    // They are looked for once a minute.
+    world.pass(Duration::from_secs(61));
     assert_eq!(world.gateway.neighbours(world.now).len(), 0);
     let mut out = gateway::Collected::default();
     assert_eq!(world.gateway.tick(&mut out, world.now), None);

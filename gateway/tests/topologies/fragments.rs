@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway::{Consumed, DropReason, Side, Verdict};
 
+use crate::world::packet::ACK;
 use crate::world::{OUTSIDE, Pkt, World, config};
 
 /// The packet that fragments put together again, as its receiver would.
@@ -140,7 +141,12 @@ fn fragments_that_never_complete_are_bounded_in_number_bytes_and_time() {
     assert_eq!(world.gateway.fragment_usage(), (0, 0));
     let counters = world.gateway.counters();
     assert_eq!(counters.held - 2, counters.waited_in_vain, "each one held has been accounted for");
-    // Large ones are bounded by their bytes.
+    // Large ones are bounded by their bytes, those of one source by an eighth of them.
+    for n in 0..1000 {
+        world.lan(&later(n, 1400));
+    }
+    let bytes = world.gateway.fragment_usage().1;
+    assert!((100_000..=1 << 17).contains(&bytes), "{bytes}");
     for n in 0..20_000 {
         world.lan(&later(n, 1400));
     }
@@ -207,12 +213,19 @@ fn a_first_fragment_too_small_for_its_ports_is_dropped() {
 #[test]
 fn hosts_behind_one_address_do_not_share_identifications() {
     let mut world = World::new(config());
-    let mut seen = HashSet::new();
+    let (mut seen, mut seen_of_tcp) = (HashSet::new(), HashSet::new());
     for n in 0..500 {
         for host in ["10.100.0.10:1", "10.100.0.20:1", "10.100.0.30:1"] {
             let packet = Pkt::udp(host, "8.8.8.8:53", b"x").may_be_cut().id(n);
             assert!(seen.insert(world.lan(&packet).one().id), "used twice");
         }
+    }
+    // A frame of segments takes one for each of them.
+    for n in 0..100 {
+        let data = vec![1; 5000];
+        let frame = Pkt::tcp("10.100.0.10:1", "9.9.9.9:80", ACK, &data).may_be_cut().id(n);
+        let (first, count) = (world.lan(&frame.offloaded(1, 1000)).one().id, 5);
+        assert!((0..count).all(|n| seen_of_tcp.insert(first.wrapping_add(n))), "used twice");
     }
     // An atomic packet needs none and keeps what it has (RFC 6864).
     assert_eq!(world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:53", b"x").id(99)).one().id, 99);

@@ -99,14 +99,18 @@ fn errors_that_lie_are_dropped() {
     let error = |quoted: &[u8]| Pkt::error("198.51.100.1", OUTSIDE, (3, 1, 0), quoted);
     let mut bad_sum = error(&quoted);
     bad_sum.body[2] ^= 1;
-    let mut other_source = quoted.clone();
-    other_source[15] = 3;
+    // Whole in itself, from the session's port of another address.
+    let elsewhere = format!("203.0.113.3:{}", sent.one().src_port());
+    let other_source = Pkt::udp(&elsewhere, "8.8.8.8:33434", b"probe").ip();
+    let mut other_sum = quoted.clone();
+    other_sum[15] ^= 1;
     let mut other_port = quoted.clone();
     other_port[20] ^= 0x10;
     let stranger = Pkt::udp(OUTSIDE, "9.9.9.9:1", b"x").ip();
     for lie in [
         bad_sum,
         error(&other_source),
+        error(&other_sum),
         error(&other_port),
         error(&quoted[..27]),
         error(&quoted[..10]),
