@@ -98,7 +98,7 @@ impl Gateway {
             Some(flow) if flow.0 != Protocol::Icmp => flow,
             _ => return self.local(frame, a, out, now),
         };
-        if self.nat.realm(protocol).mappings.inside(target.port).is_none() {
+        if !self.nat.realm(protocol).leads_in(inside, target, now) {
             return self.local(frame, a, out, now);
         }
         // RFC 4787 REQ-9: the other host sees our outside endpoint, and its filter applies to it.

@@ -142,8 +142,8 @@ impl Gateway {
                 Ok(Some(Passage { to: Side::Uplink, hop, src: outside, dst }))
             }
             Route::Own(Side::Uplink) => {
-                let mapped = protocol != Protocol::Icmp
-                    && self.nat.realm(protocol).mappings.inside(dst.port).is_some();
+                let mapped =
+                    protocol != Protocol::Icmp && self.nat.realm(protocol).leads_in(src, dst, now);
                 if !mapped {
                     return foresee_local(packet);
                 }

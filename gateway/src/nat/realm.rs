@@ -115,6 +115,12 @@ impl Realm {
         self.table.find_in(port, remote).filter(|id| self.table.get(*id).expires > now)
     }
 
+    /// Whether what an inside endpoint sends to a port of our own address leads back in: a mapping
+    /// has that port, or another inside endpoint has spoken to this one from it (symmetric).
+    pub(crate) fn leads_in(&self, inside: Endpoint, target: Endpoint, now: Timestamp) -> bool {
+        self.mappings.inside(target.port).is_some() || self.known_out(inside, target, now).is_some()
+    }
+
     pub(crate) fn plan_out(
         &self,
         inside: Endpoint,

@@ -36,22 +36,27 @@ fn filtering_applies_so_both_must_punch() {
 
 #[test]
 fn a_tcp_connection_by_a_published_port_works_from_inside() {
-    let mut world = World::new(config());
-    let inside = gateway::Endpoint::new("10.100.0.20".parse().unwrap(), 80);
-    let rule =
-        gateway::Published { protocol: gateway::Protocol::Tcp, address: None, port: 8080, inside };
-    world.gateway.publish(rule).unwrap();
-    for (from, to, flags, seen_from, seen_to) in [
-        ("10.100.0.10:500", "203.0.113.2:8080", SYN, "203.0.113.2:500", "10.100.0.20:80"),
-        ("10.100.0.20:80", "203.0.113.2:500", SYN | ACK, "203.0.113.2:8080", "10.100.0.10:500"),
-        ("10.100.0.10:500", "203.0.113.2:8080", ACK, "203.0.113.2:500", "10.100.0.20:80"),
-    ] {
-        let seen = world.lan(&Pkt::tcp(from, to, flags, b"")).on(Side::Lan);
-        assert_eq!((seen.src.as_str(), seen.dst.as_str()), (seen_from, seen_to));
+    for kind in NatType::ALL {
+        let mut world = world(kind);
+        let inside = gateway::Endpoint::new("10.100.0.20".parse().unwrap(), 80);
+        let protocol = gateway::Protocol::Tcp;
+        let rule = gateway::Published { protocol, address: None, port: 8080, inside };
+        world.gateway.publish(rule).unwrap();
+        let syn = Pkt::tcp("10.100.0.10:500", "203.0.113.2:8080", SYN, b"");
+        // Of a symmetric NAT the port is the session's alone.
+        let seen = world.lan(&syn).on(Side::Lan).src;
+        for (from, to, flags, seen_from, seen_to) in [
+            ("10.100.0.20:80", &*seen, SYN | ACK, "203.0.113.2:8080", "10.100.0.10:500"),
+            ("10.100.0.10:500", "203.0.113.2:8080", ACK, &seen, "10.100.0.20:80"),
+            ("10.100.0.20:80", &seen, ACK, "203.0.113.2:8080", "10.100.0.10:500"),
+        ] {
+            let seen = world.lan(&Pkt::tcp(from, to, flags, b"")).on(Side::Lan);
+            assert_eq!((seen.src.as_str(), seen.dst.as_str()), (seen_from, seen_to), "{kind}");
+        }
+        // A host may even reach itself so.
+        let itself = Pkt::tcp("10.100.0.20:999", "203.0.113.2:8080", SYN, b"");
+        assert_eq!(world.lan(&itself).on(Side::Lan).dst, "10.100.0.20:80");
     }
-    // A host may even reach itself so.
-    let itself = Pkt::tcp("10.100.0.20:999", "203.0.113.2:8080", SYN, b"");
-    assert_eq!(world.lan(&itself).on(Side::Lan).dst, "10.100.0.20:80");
 }
 
 #[test]
