@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`bpf`] | eBPF programs at an interface's ingress |
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
+//! | [`cores`] | which cores a thread may run on, and what it has had of them |
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`latency`] | how long idle cores may take to wake |
 //! | [`netns`] | running a closure inside a network namespace |
@@ -16,6 +17,7 @@
 
 pub mod bpf;
 pub mod clock;
+pub mod cores;
 pub mod icmp;
 pub mod latency;
 pub mod netns;

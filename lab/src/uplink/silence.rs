@@ -13,7 +13,7 @@ use std::os::fd::BorrowedFd;
 
 use ns::nft::{self, Table};
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
-use sys::bpf::{Attached, LruMap, Op, Program};
+use sys::bpf::{Attached, Draft, Kind, LruMap, Op, Program};
 use wire::{ethertype, ipv4::protocol};
 
 use super::PortBlock;
@@ -63,49 +63,14 @@ enum Place {
     GoOn,
 }
 
-/// A program under way, with jumps to places.
-#[derive(Default)]
-struct Draft {
-    ops: Vec<(Op, Option<Place>)>,
-    places: Vec<(Place, usize)>,
-}
-
-impl Draft {
-    fn at(&mut self, place: Place) {
-        self.places.push((place, self.ops.len()));
-    }
-
-    fn op(&mut self, op: Op) {
-        self.ops.push((op, None));
-    }
-
-    fn all(&mut self, ops: impl IntoIterator<Item = Op>) {
-        self.ops.extend(ops.into_iter().map(|op| (op, None)));
-    }
-
-    fn if_so(&mut self, test: If, reg: Reg, value: i32, to: Place) {
-        self.ops.push((Op::jump_if(test, reg, value, 0), Some(to)));
-    }
-
-    /// Copies `len` bytes of the frame from the offset in R2 to the stack; what is too short for
-    /// that is not ours.
-    fn fetch(&mut self, to: i16, len: i32) {
-        self.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
-        self.all(stack_address(ARG[2], to));
-        self.op(Op::alu(Alu::Mov, ARG[3], len));
-        self.op(Op::call(Helper::LoadBytes));
-        self.if_so(If::Differs, RESULT, 0, Place::GoOn);
-    }
-
-    fn finish(self) -> Vec<Op> {
-        let place = |to| self.places.iter().find(|(place, _)| *place == to).map(|(_, at)| *at);
-        let ops = self.ops.iter().enumerate();
-        ops.map(|(from, (op, to))| match to.and_then(place) {
-            Some(at) => op.by(i16::try_from(at - from - 1).unwrap_or(0)),
-            None => *op,
-        })
-        .collect()
-    }
+/// Copies `len` bytes of the frame from the offset in R2 to the stack; what is too short for
+/// that is not ours.
+fn fetch(p: &mut Draft<Place>, to: i16, len: i32) {
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+    p.all(stack_address(ARG[2], to));
+    p.op(Op::alu(Alu::Mov, ARG[3], len));
+    p.op(Op::call(Helper::LoadBytes));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
 }
 
 fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
@@ -132,7 +97,7 @@ fn program(address: Ipv4Addr, block: PortBlock, datagrams: &LruMap) -> Vec<Op> {
 
     p.at(Place::Untagged);
     p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
-    p.fetch(IP, 20);
+    fetch(&mut p, IP, 20);
     p.op(Op::load(Size::Word, RESULT, STACK, IP + 16));
     p.if_so(If::Differs, RESULT, raw(address.octets()), Place::GoOn);
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
@@ -155,7 +120,7 @@ fn program(address: Ipv4Addr, block: PortBlock, datagrams: &LruMap) -> Vec<Op> {
     p.op(Op::alu(Alu::And, ARG[1], 15));
     p.op(Op::alu(Alu::Shl, ARG[1], 2));
     p.op(Op::alu(Alu::Add, ARG[1], IP_AT));
-    p.fetch(PORTS, 4);
+    fetch(&mut p, PORTS, 4);
     p.op(Op::load(Size::Half, RESULT, STACK, PORTS + 2));
     p.op(Op::be16(RESULT));
     p.if_so(If::Below, RESULT, block.first().into(), Place::Foreign);
@@ -253,7 +218,7 @@ pub(crate) struct Target<'a> {
 pub(crate) fn means() -> Means {
     let Ok(datagrams) = LruMap::new(MAP, 8, 8, DATAGRAMS) else { return Means::Table };
     let block = PortBlock::default();
-    match Program::load(PROGRAM, &program(Ipv4Addr::LOCALHOST, block, &datagrams)) {
+    match Program::load(Kind::Ingress, PROGRAM, &program(Ipv4Addr::LOCALHOST, block, &datagrams)) {
         Ok(loaded) if loaded.can_attach() => Means::Program,
         _ => Means::Table,
     }
@@ -267,7 +232,7 @@ pub(crate) fn begin(netns: BorrowedFd<'_>, target: Target<'_>) -> io::Result<Sil
     let Target { index, interface, address, block } = target;
     let by_program = || {
         let datagrams = LruMap::new(MAP, 8, 8, DATAGRAMS)?;
-        let program = Program::load(PROGRAM, &program(address, block, &datagrams))?;
+        let program = Program::load(Kind::Ingress, PROGRAM, &program(address, block, &datagrams))?;
         sys::netns::inside(netns, || program.attach_ingress(index))
     };
     let refused = match by_program() {

@@ -4,7 +4,7 @@
 //! the kernel makes them.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::Op;
 use crate::netns::operation;
@@ -13,10 +13,12 @@ const MAP_CREATE: libc::c_long = 0;
 const PROG_LOAD: libc::c_long = 5;
 const LINK_CREATE: libc::c_long = 28;
 
+/// `BPF_MAP_TYPE_ARRAY`
+const ARRAY: u32 = 2;
+/// `BPF_F_MMAPABLE`
+const MAPPABLE: u32 = 1 << 10;
 /// `BPF_MAP_TYPE_LRU_HASH`
 const LRU_HASH: u32 = 9;
-/// `BPF_PROG_TYPE_SCHED_CLS`
-const SCHED_CLS: u32 = 3;
 /// `BPF_TCX_INGRESS`, since Linux 6.6.
 const TCX_INGRESS: u32 = 46;
 /// `BPF_F_BEFORE`, and no other program named: first of all.
@@ -73,6 +75,15 @@ unsafe fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<
     }
 }
 
+/// An array with one value of so many bytes, to be mapped.
+pub(super) fn mapped_array(name: &str, bytes: u32) -> io::Result<OwnedFd> {
+    let attributes = Attributes::new().word(0, ARRAY).word(4, 4).word(8, bytes).word(12, 1);
+    let mut attributes = attributes.word(16, MAPPABLE).name(28, name);
+    // SAFETY: no pointer among them.
+    let made = unsafe { bpf(MAP_CREATE, &mut attributes) };
+    made.map_err(|e| operation("making a BPF map", e))
+}
+
 /// A table of bounded size that forgets what was used least recently.
 #[derive(Debug)]
 pub struct LruMap(OwnedFd);
@@ -95,20 +106,30 @@ impl LruMap {
     }
 }
 
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What a socket takes (`BPF_PROG_TYPE_SOCKET_FILTER`).
+    SocketFilter = 1,
+    /// What goes on from an interface to the stack (`BPF_PROG_TYPE_SCHED_CLS`).
+    Ingress = 3,
+}
+
 /// A loaded program, which keeps the maps it names.
 #[derive(Debug)]
 pub struct Program(OwnedFd);
 
 impl Program {
-    /// Loads a program for an interface's ingress or egress (`BPF_PROG_TYPE_SCHED_CLS`).
+    /// Loads a program.
     ///
     /// # Errors
-    /// EPERM without CAP_BPF and CAP_NET_ADMIN; what the verifier does not like, in its words.
-    pub fn load(name: &str, ops: &[Op]) -> io::Result<Self> {
+    /// EPERM without CAP_BPF, and CAP_NET_ADMIN for an interface's ingress; what the verifier does
+    /// not like, in its words.
+    pub fn load(kind: Kind, name: &str, ops: &[Op]) -> io::Result<Self> {
         let load = |log: &mut [u8]| {
             let (level, length) = (u32::from(!log.is_empty()), log.len());
             let attributes = Attributes::new()
-                .word(0, SCHED_CLS)
+                .word(0, kind as u32)
                 .word(4, u32::try_from(ops.len()).unwrap_or(u32::MAX))
                 .pointer(8, ops.as_ptr())
                 .pointer(16, c"Dual MIT/GPL".as_ptr())
@@ -155,6 +176,27 @@ impl Program {
     #[must_use]
     pub fn can_attach(&self) -> bool {
         self.attach(0).is_err_and(|e| e.raw_os_error() == Some(libc::ENODEV))
+    }
+
+    /// Has a socket take only what the program lets it (`SO_ATTACH_BPF`).
+    pub(crate) fn filter(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let program = self.0.as_raw_fd();
+        let len = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+        // SAFETY: the pointer covers `len` bytes of a value that outlives the call.
+        let rc = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_BPF,
+                (&raw const program).cast(),
+                len,
+            )
+        };
+        if rc == 0 {
+            Ok(())
+        } else {
+            Err(operation("filtering a packet socket by a program", io::Error::last_os_error()))
+        }
     }
 
     fn attach(&self, ifindex: u32) -> io::Result<Attached> {

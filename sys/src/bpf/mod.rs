@@ -1,18 +1,25 @@
-//! eBPF programs that judge what comes in by an interface (`bpf(2)`, `linux/bpf.h`).
+//! eBPF programs that judge what comes in by an interface, or what a socket takes (`bpf(2)`,
+//! `linux/bpf.h`).
 //!
 //! A program is a list of [`Op`]s put together by its caller, loaded by [`Program::load`] and
-//! attached by [`Program::attach_ingress`]. Nothing is pinned: program, map and attachment live as
+//! attached by [`Program::attach_ingress`], or to packet rings. Nothing is pinned: program, map and attachment live as
 //! long as their descriptors, so they end with the process, however it ends.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`op`] | one instruction |
+//! | `draft` | a program under way, with jumps to places |
 //! | `kernel` | maps, loading, attaching |
+//! | `area` | memory that a program shares with this process |
 
+mod area;
+mod draft;
 mod kernel;
 pub mod op;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use kernel::{Attached, LruMap, Program};
+pub use area::Area;
+pub use draft::Draft;
+pub use kernel::{Attached, Kind, LruMap, Program};
 pub use op::Op;

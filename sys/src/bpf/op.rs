@@ -38,23 +38,33 @@ pub enum Alu {
     Add = 0x00,
     /// `-`
     Sub = 0x10,
+    /// `*`
+    Mul = 0x20,
+    /// `|`
+    Or = 0x40,
     /// `&`
     And = 0x50,
     /// `<<`
     Shl = 0x60,
     /// `>>`
     Shr = 0x70,
+    /// The remainder, unsigned.
+    Rem = 0x90,
+    /// `^`
+    Xor = 0xa0,
     /// `=`
     Mov = 0xb0,
 }
 
-/// A condition, on unsigned 32 bits.
+/// A condition, on unsigned numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum If {
     /// `==`
     Equal = 0x10,
     /// `>`
     Above = 0x20,
+    /// `>=`
+    NotBelow = 0x30,
     /// `!=`
     Differs = 0x50,
     /// `<`
@@ -72,8 +82,12 @@ pub enum Helper {
     MapDelete = 3,
     /// `bpf_ktime_get_ns()`
     Time = 5,
+    /// `bpf_get_smp_processor_id()`
+    Core = 8,
     /// `bpf_skb_load_bytes(skb, offset, to, len)`
     LoadBytes = 26,
+    /// `bpf_skb_load_bytes_relative(skb, offset, to, len, start)`
+    LoadBytesFrom = 68,
 }
 
 /// `struct bpf_insn`.
@@ -89,6 +103,10 @@ pub struct Op {
 
 const LOAD: u8 = 0x61;
 const STORE_REGISTER: u8 = 0x63;
+/// `BPF_STX | BPF_ATOMIC | BPF_DW`
+const ATOMIC: u8 = 0xdb;
+/// `BPF_ADD | BPF_FETCH`, since Linux 5.12.
+const FETCH_ADD: i32 = 0x01;
 const JUMP: u8 = 0x05;
 const JUMP_32: u8 = 0x06;
 const ALU_64: u8 = 0x07;
@@ -100,6 +118,8 @@ const TO_BIG_ENDIAN: u8 = 0xdc;
 const WIDE_IMMEDIATE: u8 = 0x18;
 /// Says that a wide immediate is a map's descriptor.
 const PSEUDO_MAP: u8 = 1;
+/// Says that it is the address of the map's one value.
+const PSEUDO_MAP_VALUE: u8 = 2;
 
 impl Op {
     const fn new(code: u8, dst: Reg, src: Reg, offset: i16, immediate: i32) -> Self {
@@ -136,6 +156,12 @@ impl Op {
         Self::new(STORE_REGISTER | size.code(), dst, src, offset, 0)
     }
 
+    /// As one step: `src` is added to the eight bytes at `dst + offset`, and becomes what they were.
+    #[must_use]
+    pub const fn fetch_add(dst: Reg, offset: i16, src: Reg) -> Self {
+        Self::new(ATOMIC, dst, src, offset, FETCH_ADD)
+    }
+
     /// Jumps where the low 32 bits of `reg` compare so with `value`.
     #[must_use]
     pub const fn jump_if(test: If, reg: Reg, value: i32, by: i16) -> Self {
@@ -146,6 +172,12 @@ impl Op {
     #[must_use]
     pub const fn jump_if_wide(test: If, reg: Reg, value: i32, by: i16) -> Self {
         Self::new(JUMP | test as u8, reg, Reg(0), by, value)
+    }
+
+    /// The same with another register.
+    #[must_use]
+    pub const fn jump_if_reg(test: If, reg: Reg, other: Reg, by: i16) -> Self {
+        Self::new(JUMP | FROM_REGISTER | test as u8, reg, other, by, 0)
     }
 
     /// Jumps.
@@ -172,6 +204,13 @@ impl Op {
     #[must_use]
     pub fn map(dst: Reg, map: &super::LruMap) -> [Self; 2] {
         let first = Self::new(WIDE_IMMEDIATE, dst, Reg(PSEUDO_MAP), 0, map.number());
+        [first, Self::new(0, Reg(0), Reg(0), 0, 0)]
+    }
+
+    /// The two instructions `dst = address of the area`.
+    #[must_use]
+    pub fn area(dst: Reg, area: &super::Area) -> [Self; 2] {
+        let first = Self::new(WIDE_IMMEDIATE, dst, Reg(PSEUDO_MAP_VALUE), 0, area.number());
         [first, Self::new(0, Reg(0), Reg(0), 0, 0)]
     }
 

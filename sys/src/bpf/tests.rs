@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 
 use super::op::{Alu, If, Reg, Size};
-use super::{LruMap, Op, Program};
+use super::{Kind, LruMap, Op, Program};
 
 const NEXT: i32 = -1;
 const DROP: i32 = 2;
@@ -31,7 +31,7 @@ fn may(result: &io::Result<Program>) -> bool {
 fn a_program_lives_as_long_as_its_descriptor() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let program = Program::load("drop_all", &answer(DROP));
+            let program = Program::load(Kind::Ingress, "drop_all", &answer(DROP));
             if !may(&program) || unshare(CloneFlags::CLONE_NEWNET).is_err() {
                 return;
             }
@@ -55,10 +55,14 @@ fn a_program_lives_as_long_as_its_descriptor() {
 #[test]
 fn what_the_verifier_refuses_comes_with_its_words() {
     // The verifier's refusal looks like a lack of privilege, so that is asked first.
-    if !may(&Program::load("tame", &answer(NEXT))) {
+    if !may(&Program::load(Kind::Ingress, "tame", &answer(NEXT))) {
         return;
     }
-    let program = Program::load("wild", &[Op::load(Size::Word, Reg(0), Reg(2), 0), Op::exit()]);
+    let program = Program::load(
+        Kind::Ingress,
+        "wild",
+        &[Op::load(Size::Word, Reg(0), Reg(2), 0), Op::exit()],
+    );
     let error = program.expect_err("a register nobody has set").to_string();
     assert!(error.contains("R2"), "{error}");
 }
@@ -78,7 +82,7 @@ fn a_map_can_be_named_by_a_program() {
     ops.push(Op::jump_if_wide(If::Equal, Reg(0), 0, 2));
     ops.extend(answer(DROP));
     ops.extend(answer(NEXT));
-    Program::load("looks_up", &ops).expect("loading");
+    Program::load(Kind::Ingress, "looks_up", &ops).expect("loading");
 }
 
 fn pair() -> (UdpSocket, UdpSocket) {
@@ -89,7 +93,7 @@ fn pair() -> (UdpSocket, UdpSocket) {
 }
 
 /// Sets lo of the thread's namespace up, which takes an ioctl on any socket.
-fn loopback_up() {
+pub(crate) fn loopback_up() {
     use std::os::fd::AsRawFd;
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     // SAFETY: an all-zero ifreq is a valid one.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -13,6 +14,7 @@ use super::VNET_LEN;
 use super::filter::FilterOp;
 use super::ring::{Received, Ring, RingConfig, RingStats};
 use super::sender::{BATCH, SendFailure, Sender};
+use super::steer::Steering;
 
 /// Bytes for frames that lie in no slot (answers of a station); a fuller arena is flushed first.
 const ARENA: usize = 512 * 1024;
@@ -29,6 +31,15 @@ pub struct PacketIo {
     /// Copies of frames that lie in no slot; never grows past its capacity, so never moves.
     arena: Vec<u8>,
     failures: Vec<SendFailure>,
+    crew: Option<Member>,
+}
+
+/// Of a crew of rings among which frames are steered.
+struct Member {
+    steering: Arc<Steering>,
+    number: usize,
+    /// Whether it is known how far the ring is, to the frame.
+    settled: bool,
 }
 
 impl PacketIo {
@@ -50,7 +61,22 @@ impl PacketIo {
             sender: Sender::open(config.queued)?,
             arena: Vec::with_capacity(ARENA),
             failures: Vec::with_capacity(FAILURES),
+            crew: None,
         })
+    }
+
+    /// The next ring of a crew among which frames are steered; the first gets all until
+    /// [`Self::arm`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn steered(config: RingConfig, steering: Arc<Steering>, number: usize) -> io::Result<Self> {
+        let mut io = Self::open(RingConfig { bound: number == 0, ..config })?;
+        if number > 0 {
+            steering.join(io.ring.as_fd())?;
+        }
+        io.crew = Some(Member { steering, number, settled: true });
+        Ok(io)
     }
 
     /// Number of slots of the ring.
@@ -128,6 +154,61 @@ impl PacketIo {
             self.send_now();
         }
         self.ring.release(count);
+        if let Some(Member { steering, number, .. }) = &self.crew {
+            steering.passed(*number, count);
+        }
+    }
+
+    /// Of a crew's ring: frames were lost on the way to it.
+    pub fn missed(&mut self) {
+        if let Some(member) = &mut self.crew {
+            member.settled = false;
+        }
+    }
+
+    /// Of a crew's ring that is empty: what was lost on the way is not waited for any more, so that
+    /// its flows may go elsewhere. Takes some microseconds where something was.
+    pub fn settle(&mut self) {
+        if let Some(Member { steering, number, settled }) = &mut self.crew
+            && !*settled
+        {
+            *settled = steering.settle(*number, || !self.ring.ready(0));
+        }
+    }
+
+    /// Of a crew's first ring: makes the others ready to get frames too. False where they have not
+    /// all left since the last time.
+    ///
+    /// # Errors
+    /// What the kernel says to binding and filtering sockets; the first still gets all then.
+    pub fn arm(&mut self) -> io::Result<bool> {
+        let Some(Member { steering, settled, .. }) = &mut self.crew else { return Ok(false) };
+        *settled = true;
+        steering.arm(self.ring.as_fd())
+    }
+
+    /// Of a crew's first ring, a millisecond after [`Steering::spread`]: lets flows out of it.
+    pub fn open_up(&mut self) {
+        if let Some(Member { steering, settled, .. }) = &mut self.crew {
+            *settled &= !steering.open(|| self.ring.pending() as u64);
+        }
+    }
+
+    /// Of a crew's first ring: it gets all again, without a filter, and the others are to leave.
+    /// Some time after spreading has ended, when the others are empty.
+    pub fn disarm(&self) {
+        if let Some(Member { steering, .. }) = &self.crew {
+            steering.disarm(self.ring.as_fd());
+        }
+    }
+
+    /// Of another ring of a crew: leaves, where that is asked.
+    ///
+    /// # Errors
+    /// What the kernel says to unbinding the socket.
+    pub fn leave(&self) -> io::Result<()> {
+        let Some(Member { steering, number, .. }) = &self.crew else { return Ok(()) };
+        steering.leave(*number, self.ring.as_fd())
     }
 
     /// Sleeps until a frame comes (here, or at `also`), `wake` is readable, or the time (None for

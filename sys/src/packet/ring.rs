@@ -30,6 +30,8 @@ pub struct RingConfig {
     pub slots: usize,
     /// Joins this fanout group (PACKET_FANOUT_HASH: a flow stays with one ring) when set.
     pub fanout: Option<u16>,
+    /// Whether it receives from the start.
+    pub bound: bool,
     /// The one interface to receive from; 0 for every interface of the namespace.
     pub ifindex: u32,
     /// Sends through the interfaces' queueing disciplines, for those that others use too; past
@@ -39,7 +41,7 @@ pub struct RingConfig {
 
 impl Default for RingConfig {
     fn default() -> Self {
-        Self { slots: 4096, fanout: None, ifindex: 0, queued: false }
+        Self { slots: 4096, fanout: None, bound: true, ifindex: 0, queued: false }
     }
 }
 
@@ -111,7 +113,9 @@ impl Ring {
         // From here on `ring` unmaps on failure.
         let ring = Self { fd, base, bytes, slots, head: 0, long: Long::new(), beside: None };
         filter::attach(ring.fd.as_fd(), pass)?;
-        socket::bind(ring.fd.as_fd(), config.ifindex)?;
+        if config.bound {
+            socket::bind(ring.fd.as_fd(), config.ifindex)?;
+        }
         if let Some(group) = config.fanout {
             let value = u32::from(group)
                 | (libc::PACKET_FANOUT_HASH | socket::FANOUT_IGNORE_OUTGOING) << 16;
@@ -133,6 +137,11 @@ impl Ring {
     /// True where the `ahead`-th slot from the oldest unreleased one holds a frame.
     pub(super) fn ready(&self, ahead: usize) -> bool {
         ahead < self.slots && self.status(ahead).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
+    }
+
+    /// How many frames wait.
+    pub(super) fn pending(&self) -> usize {
+        (0..self.slots).take_while(|ahead| self.ready(*ahead)).count()
     }
 
     /// True where the `ahead`-th slot holds a frame that is at hand. Call it once for each slot, in

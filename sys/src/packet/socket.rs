@@ -13,6 +13,9 @@ pub(super) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 /// its members does not count and the group has to be told.
 pub(super) const FANOUT_IGNORE_OUTGOING: libc::c_uint = 0x4000;
 
+/// `LOOPBACK_IFINDEX`: its number in every namespace.
+const LOOPBACK: u32 = 1;
+
 /// A raw packet socket of the calling thread's namespace that receives nothing yet.
 pub(super) fn open() -> io::Result<OwnedFd> {
     // SAFETY: plain system call; the result is checked before it is owned.
@@ -50,6 +53,13 @@ pub(super) fn bind(fd: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
     } else {
         Err(operation("binding the packet ring", io::Error::last_os_error()))
     }
+}
+
+/// Ends receiving, but from loopback, which in a namespace of ours is down: the kernel takes no
+/// interface for all, and no protocol for "as before". Waits until no frame is on its way to the
+/// socket any more; binding it again then waits for nothing.
+pub(super) fn unbind(fd: BorrowedFd<'_>) -> io::Result<()> {
+    bind(fd, LOOPBACK)
 }
 
 /// A `sockaddr_ll` that means interface `ifindex`, all protocols.

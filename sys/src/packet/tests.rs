@@ -8,7 +8,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::{PacketIo, RingConfig, VNET_LEN};
 
 /// Runs `work` on a thread with a network namespace of its own; says so where that is forbidden.
-fn in_own_namespace(work: impl FnOnce() + Send) {
+pub(super) fn in_own_namespace(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         scope.spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
             Ok(()) => work(),
