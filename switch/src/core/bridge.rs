@@ -1,7 +1,7 @@
 //! The decision: given a frame's header and where it came in, where does it go?
 //!
-//! One a worker; the table behind it is shared. Holds the ports' settings and the state of storm
-//! control; never sees a socket.
+//! One a worker; the table behind it is shared. Holds the ports' settings; the counts of
+//! storm control are shared too. Never sees a socket.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use wire::{MacAddr, Timestamp, VlanId};
 use super::fdb::{Fdb, Learned};
 use super::fdb_row::EntryKind;
 use super::port::{Flooded, PortId, PortState};
+use super::storm::{Storm, Storms};
 use super::verdict::{Decision, DropReason, Verdict};
 
 /// What holds for the whole bridge.
@@ -42,6 +43,7 @@ pub struct Frame {
 pub struct Bridge {
     config: BridgeConfig,
     fdb: Arc<Fdb>,
+    storms: Arc<Storms>,
     ports: Vec<Option<Port>>,
     /// The plugged ports in ascending order: what a flood walks over.
     plugged: Vec<PortId>,
@@ -49,21 +51,20 @@ pub struct Bridge {
 
 struct Port {
     state: PortState,
-    storm: Storm,
-}
-
-/// Flooded frames of the running second, by [`Flooded`].
-#[derive(Default)]
-struct Storm {
-    second: u64,
-    frames: [u32; 3],
+    storm: Arc<Storm>,
 }
 
 impl Bridge {
     /// A bridge without ports.
     #[must_use]
     pub fn new(config: BridgeConfig, fdb: Arc<Fdb>) -> Self {
-        Self { config, fdb, ports: Vec::new(), plugged: Vec::new() }
+        Self::counting(config, fdb, Arc::default())
+    }
+
+    /// The same for one of several workers that count their ports' floods together.
+    #[must_use]
+    pub fn counting(config: BridgeConfig, fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
+        Self { config, fdb, storms, ports: Vec::new(), plugged: Vec::new() }
     }
 
     /// The same ports and settings over another table: to try things out beside the real one.
@@ -95,7 +96,7 @@ impl Bridge {
         match &mut self.ports[id.index()] {
             Some(port) => port.state = state,
             empty => {
-                *empty = Some(Port { state, storm: Storm::default() });
+                *empty = Some(Port { state, storm: self.storms.of(id) });
                 self.plugged.push(id);
                 self.plugged.sort_unstable();
             }
@@ -107,6 +108,7 @@ impl Bridge {
     pub fn remove_port(&mut self, id: PortId) {
         if let Some(port) = self.ports.get_mut(id.index()) {
             *port = None;
+            self.storms.forget(id);
         }
         self.plugged.retain(|p| *p != id);
     }
@@ -271,15 +273,10 @@ impl Bridge {
     }
 
     /// Counts a flooded frame against its port's limit; true where it is over.
-    fn storms(&mut self, kind: Flooded, ingress: PortId, now: Timestamp) -> bool {
-        let Some(Some(port)) = self.ports.get_mut(ingress.index()) else { return false };
+    fn storms(&self, kind: Flooded, ingress: PortId, now: Timestamp) -> bool {
+        let Some(port) = self.get(ingress) else { return false };
         let Some(limit) = port.state.settings.storm.of(kind) else { return false };
-        if port.storm.second != now.as_secs() {
-            port.storm = Storm { second: now.as_secs(), frames: [0; 3] };
-        }
-        let frames = &mut port.storm.frames[kind as usize];
-        *frames = frames.saturating_add(1);
-        *frames > limit
+        port.storm.count(kind, now) > limit.into()
     }
 
     fn get(&self, id: PortId) -> Option<&Port> {

@@ -267,11 +267,24 @@ fn a_storm_is_cut_to_its_limit_each_second_and_unicast_goes_on() {
 }
 
 #[test]
-fn workers_share_a_limit() {
-    let limits = StormLimits { broadcast: Some(100), multicast: Some(1), unknown: None };
-    assert_eq!(limits.share(1), limits);
-    let half = StormLimits { broadcast: Some(50), ..limits };
-    assert_eq!(limits.share(2), half);
+fn workers_count_a_port_s_floods_together() {
+    let config = BridgeConfig { local: None, link_local_mask: 0 };
+    let (fdb, storms) = (Arc::new(Fdb::new(FdbConfig::default())), Arc::<Storms>::default());
+    let one = || Bridge::counting(config, Arc::clone(&fdb), Arc::clone(&storms));
+    let mut bridges = [one(), one()];
+    let storm = StormLimits { broadcast: Some(100), ..StormLimits::default() };
+    let settings = PortSettings { storm, ..PortSettings::default() };
+    for bridge in &mut bridges {
+        bridge.set_port(PortId(0), PortState { settings, mtu: 1500, up: true });
+        bridge.set_port(PortId(1), PortState { settings, mtu: 1500, up: true });
+    }
+    // Most by one, some by the other: no more in all than if one had seen them.
+    let flood = |bridge: &mut Bridge| {
+        let broadcast = frame(mac(0), MacAddr::BROADCAST);
+        bridge.decide(&broadcast, PortId(0), at(5)).verdict == Verdict::Flood
+    };
+    let passed = (0..300).filter(|n| flood(&mut bridges[usize::from(n % 4 == 0)])).count();
+    assert_eq!(passed, 100);
 }
 
 #[test]

@@ -62,16 +62,6 @@ impl StormLimits {
             Flooded::Unknown => self.unknown,
         }
     }
-
-    /// What each of several workers may let in, for each sees but its flows: together no more than
-    /// the limit, rounded up.
-    #[must_use]
-    pub fn share(self, workers: usize) -> Self {
-        let workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
-        let share = |limit: Option<u32>| limit.map(|limit| limit.div_ceil(workers));
-        let (broadcast, multicast) = (share(self.broadcast), share(self.multicast));
-        Self { broadcast, multicast, unknown: share(self.unknown) }
-    }
 }
 
 /// Why a frame is flooded: by its destination.

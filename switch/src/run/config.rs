@@ -15,6 +15,9 @@ use crate::core::{FdbConfig, PortId};
 pub struct Config {
     /// Threads that forward; the kernel spreads flows over them by hash.
     pub workers: usize,
+    /// With one worker: others take part while all together forward more, where the kernel lets us
+    /// (BPF, more than one core). Each then takes the frames that arise on its cores.
+    pub spread: bool,
     /// Slots of each worker's ring (2 KiB each; longer frames wait beside it).
     pub slots: usize,
     /// How long a worker looks for the next frame before it sleeps.
@@ -31,6 +34,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             workers: 1,
+            spread: false,
             slots: 4096,
             spin: Duration::from_micros(50),
             wakeful: true,

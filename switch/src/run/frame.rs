@@ -51,6 +51,9 @@ impl Worker {
             Place::Uplink(_) => self.ports.uplink(),
         };
         let Some(ingress) = ingress else { return self.stray(DropReason::UnknownPort) };
+        if let Some(member) = &mut self.member {
+            member.came(ingress);
+        }
         if let Some(port) = self.ports.get(ingress) {
             port.cells.rx_packets.add(1);
             port.cells.rx_bytes.add(len as u64);

@@ -6,6 +6,7 @@
 
 mod awake;
 mod config;
+mod crew;
 mod frame;
 mod meta;
 mod outbox;

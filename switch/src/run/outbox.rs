@@ -12,7 +12,12 @@ use crate::stats::{PortCells, WorkerCells};
 pub(super) struct Links {
     pub(super) main: PacketIo,
     pub(super) uplink: Option<PacketIo>,
+    /// All that was sent: bytes, and [`FRAME`] for each frame.
+    pub(super) sent: u64,
 }
+
+/// What a frame costs beside its bytes, in bytes.
+const FRAME: u64 = 1024;
 
 /// Where a frame lies: in which ring, and how many slots from the oldest.
 #[derive(Clone, Copy)]
@@ -41,7 +46,7 @@ impl Links {
     ) {
         let Some(port) = ports.get(to) else { return };
         let tag = vlan.map(|tag| (tag.tpid, tag.tci));
-        let Self { main, uplink } = self;
+        let Self { main, uplink, .. } = self;
         let (queued, len) = match (place, port.foreign, uplink) {
             (Place::Main(ahead), false, _) => queue(main, ahead, port.ifindex, tag),
             (Place::Uplink(ahead), true, Some(uplink)) => queue(uplink, ahead, port.ifindex, tag),
@@ -53,6 +58,7 @@ impl Links {
             }
             (_, _, None) => (false, 0),
         };
+        self.sent += FRAME + len as u64;
         count(&port.cells, queued, len);
     }
 
@@ -61,6 +67,7 @@ impl Links {
         let Some(port) = ports.get(to) else { return };
         let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
         let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, None));
+        self.sent += FRAME + frame.len() as u64;
         count(&port.cells, queued, frame.len());
     }
 

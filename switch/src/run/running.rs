@@ -15,6 +15,7 @@ use wire::Timestamp;
 
 use super::awake::Awake;
 use super::config::{Config, Error, Event};
+use super::crew::Member;
 use super::outbox::Links;
 use super::ports::PortMap;
 use super::rhythm::Rhythm;
@@ -36,6 +37,21 @@ pub(super) struct Running {
     pub(super) thread: Option<JoinHandle<()>>,
 }
 
+/// The means to have a worker look around.
+pub(super) struct Poke {
+    pending: Arc<AtomicBool>,
+    pipe: PipeWriter,
+}
+
+impl Poke {
+    pub(super) fn poke(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            // Where nobody reads any more the worker has ended.
+            let _ = (&self.pipe).write_all(&[1]);
+        }
+    }
+}
+
 impl Running {
     pub(super) fn start(
         number: usize,
@@ -44,6 +60,7 @@ impl Running {
         station: Option<SharedStation>,
         events: Sender<Event>,
         config: Config,
+        member: Option<Member>,
     ) -> Result<Self, Error> {
         let (reader, pipe) = io::pipe().map_err(Error::Thread)?;
         let pending = Arc::new(AtomicBool::new(false));
@@ -52,7 +69,7 @@ impl Running {
         let memory = io.ring_memory();
         let fair = Fair::new(io.slots());
         let worker = Worker {
-            links: Links { main: io, uplink: None },
+            links: Links { main: io, uplink: None, sent: 0 },
             bridge,
             fair,
             ports: PortMap::default(),
@@ -64,6 +81,7 @@ impl Running {
             events,
             wake: Wake { pending: Arc::clone(&pending), pipe: reader },
             spin: config.spin,
+            member,
             rhythm: Rhythm::default(),
             awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
             stage: Stage::new(),
@@ -80,6 +98,10 @@ impl Running {
             .spawn(move || worker.run())
             .map_err(Error::Thread)?;
         Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
+    }
+
+    pub(super) fn poke(&self) -> io::Result<Poke> {
+        Ok(Poke { pending: Arc::clone(&self.pending), pipe: self.pipe.try_clone()? })
     }
 
     pub(super) fn tell(&self, command: Command) -> Result<(), Error> {

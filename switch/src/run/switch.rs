@@ -1,6 +1,7 @@
 //! The handle: starts the workers, plugs ports in and out, reads tables and counters.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,12 @@ use sys::packet::{PacketIo, RingConfig};
 use wire::Timestamp;
 
 use super::config::{Config, Error, Event};
+use super::crew::{Crew, Member};
 use super::ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 use super::running::Running;
 use super::worker::Command;
 use crate::core::{
-    Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Verdict,
+    Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Storms, Verdict,
 };
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
@@ -22,6 +24,9 @@ use crate::tap::Tap;
 
 /// Events kept for whoever fetches them; more are counted and lost.
 const EVENTS: usize = 4096;
+
+/// Slots of the rings of workers that take part at times.
+const OTHERS_SLOTS: usize = 1024;
 
 /// How long a worker may take to do what it is told; a batch takes far less.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +36,7 @@ pub struct Switch {
     fdb: Arc<Fdb>,
     bridge: BridgeConfig,
     slots: usize,
+    crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
     workers: Vec<Running>,
     events: (Sender<Event>, Receiver<Event>),
@@ -59,17 +65,40 @@ impl Switch {
             link_local_mask: config.link_local_mask,
         };
         let events = bounded(EVENTS);
-        let group = (config.workers > 1).then_some(1);
-        let mut workers = Vec::new();
-        for number in 0..config.workers.max(1) {
-            let ring = RingConfig { slots: config.slots, fanout: group, ..RingConfig::default() };
-            let io = sys::netns::inside(netns, || PacketIo::open(ring)).map_err(Error::Open)?;
-            let bridge = Bridge::new(whole, Arc::clone(&fdb));
+        let crew = (config.spread && config.workers <= 1).then(Crew::new).flatten();
+        let count = crew.as_ref().map_or(config.workers.max(1), |crew| crew.workers());
+        let group = (count > 1 && crew.is_none()).then_some(1);
+        let open = |number| {
+            // Those of the others are short: whoever makes frames for them shares a core with them.
+            let slots = if crew.is_some() && number > 0 { OTHERS_SLOTS } else { config.slots };
+            let ring = RingConfig { slots, fanout: group, ..RingConfig::default() };
+            let open = || match &crew {
+                Some(crew) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
+                None => PacketIo::open(ring),
+            };
+            sys::netns::inside(netns, open).map_err(Error::Open)
+        };
+        let rings = (0..count).map(open).collect::<Result<Vec<_>, _>>()?;
+        let storms = Arc::<Storms>::default();
+        let mut workers: Vec<Running> = Vec::new();
+        // The first comes last, for it has to know the others.
+        for (number, io) in rings.into_iter().enumerate().rev() {
+            let bridge = Bridge::counting(whole, Arc::clone(&fdb), Arc::clone(&storms));
             let events = events.0.clone();
-            workers.push(Running::start(number, io, bridge, station.clone(), events, config)?);
+            let member = match &crew {
+                Some(crew) if number > 0 => Some(Member::other(Arc::clone(crew), number)),
+                Some(crew) => {
+                    let others = workers.iter().map(Running::poke).collect::<io::Result<_>>();
+                    Some(Member::first(Arc::clone(crew), others.map_err(Error::Thread)?))
+                }
+                None => None,
+            };
+            let station = station.clone();
+            workers.push(Running::start(number, io, bridge, station, events, config, member)?);
         }
+        workers.reverse();
         let slots = config.slots;
-        Ok(Self { fdb, bridge: whole, slots, ports: Mutex::default(), workers, events })
+        Ok(Self { fdb, bridge: whole, slots, crew, ports: Mutex::default(), workers, events })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -95,7 +124,7 @@ impl Switch {
         let (ifindex, role) = (spec.ifindex, spec.role);
         let links = self.foreign_links(&spec)?;
         let port = Port { spec, up: true, cells };
-        let state = port.state(self.workers.len());
+        let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let cells = Arc::clone(cells);
             worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
@@ -205,7 +234,7 @@ impl Switch {
         let mut bridge = Bridge::new(self.bridge, Arc::clone(&self.fdb));
         for (id, port) in self.lock().iter() {
             if port.spec.role == PortRole::Bridged {
-                bridge.set_port(*id, port.state(1));
+                bridge.set_port(*id, port.state());
             }
         }
         bridge
@@ -226,10 +255,19 @@ impl Switch {
         (verdict, egress)
     }
 
-    /// How many threads forward.
+    /// How many threads forward: where they come and go, how many do now.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.workers.len()
+        match &self.crew {
+            Some(crew) if !crew.steering.spreads() => 1,
+            _ => self.workers.len(),
+        }
+    }
+
+    /// How often frames began to be spread over all workers; None where that cannot be.
+    #[must_use]
+    pub fn spreads(&self) -> Option<u64> {
+        self.crew.as_ref().map(|crew| crew.steering.begun())
     }
 
     /// Bytes of the rings shared with the kernel.
@@ -268,26 +306,29 @@ impl Switch {
         let mut ports = self.lock();
         let port = ports.get_mut(&id).ok_or(Error::NoPort(id))?;
         change(port);
-        let state = port.state(self.workers.len());
+        let state = port.state();
         self.all(|| Command::State { id, state })
     }
 
-    /// Rings of an uplink in another namespace, one a worker; none for a port of ours.
+    /// Rings of an uplink in another namespace, one a worker; none for a port of ours. Of a crew
+    /// the first worker alone receives there.
     fn foreign_links(&self, spec: &PortSpec) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
         let Some(Elsewhere { netns, filter }) = &spec.netns else {
             return Ok(self.workers.iter().map(|_| None).collect());
         };
         // The group's number is the namespace's, so it is made from what is ours alone.
         let own = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
-        let fanout = (self.workers.len() > 1).then_some(own);
+        let fanout = (self.workers.len() > 1 && self.crew.is_none()).then_some(own);
         // There others send too: their queueing is honoured.
         let (slots, ifindex) = (self.slots, spec.ifindex);
-        let ring = RingConfig { slots, fanout, ifindex, queued: true };
-        let open = |_| {
+        let open = |number| {
+            let bound = number == 0 || self.crew.is_none();
+            let slots = if bound { slots } else { 0 };
+            let ring = RingConfig { slots, fanout, bound, ifindex, queued: true };
             let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(ring, filter));
             io.map(|io| Some(Box::new(io))).map_err(Error::Open)
         };
-        self.workers.iter().map(open).collect()
+        (0..self.workers.len()).map(open).collect()
     }
 
     /// Waits until every worker has done what it was told so far: the proof that they live.
@@ -325,10 +366,8 @@ impl Drop for Switch {
 }
 
 impl Port {
-    /// As each of so many workers is to see it.
-    fn state(&self, workers: usize) -> PortState {
-        let storm = self.spec.settings.storm.share(workers);
-        let settings = PortSettings { storm, ..self.spec.settings };
-        PortState { settings, mtu: self.spec.mtu, up: self.up }
+    /// As the workers are to see it.
+    fn state(&self) -> PortState {
+        PortState { settings: self.spec.settings, mtu: self.spec.mtu, up: self.up }
     }
 }

@@ -16,6 +16,7 @@ use wire::Timestamp;
 
 use super::awake::Awake;
 use super::config::Event;
+use super::crew::Member;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
 use super::rhythm::Rhythm;
@@ -83,6 +84,8 @@ pub(super) struct Worker {
     pub(super) events: Sender<Event>,
     pub(super) wake: Wake,
     pub(super) spin: Duration,
+    /// Its place among workers of which at times only the first works.
+    pub(super) member: Option<Member>,
     pub(super) rhythm: Rhythm,
     pub(super) awake: Awake,
     pub(super) stage: Stage,
@@ -105,6 +108,9 @@ pub(super) fn scratch() -> Box<[u8; SCRATCH]> {
 impl Worker {
     /// Runs until told to stop.
     pub(super) fn run(mut self) {
+        if let Some(member) = &self.member {
+            member.begin();
+        }
         loop {
             if self.wake.pending.load(Ordering::Acquire) && !self.obey() {
                 return;
@@ -115,7 +121,10 @@ impl Worker {
                 self.awake.batch(now);
             }
             self.timers(now);
-            if taken == 0 && !self.look_out(now + self.spin) {
+            if let Some(member) = &mut self.member {
+                member.turn(&mut self.links.main, now);
+            }
+            if taken == 0 && !(self.spins() && self.look_out(now + self.spin)) {
                 self.sleep();
             }
         }
@@ -173,9 +182,10 @@ impl Worker {
     fn batch(&mut self, now: Timestamp) -> usize {
         let uplink_ready = self.links.uplink.as_ref().is_some_and(|io| io.ready(0));
         if !self.links.main.ready(0) && !uplink_ready {
+            self.links.main.settle();
             return 0;
         }
-        let Links { main, .. } = &self.links;
+        let main = &self.links.main;
         self.fair.look(|ahead| main.ready(ahead));
         let shared = self.station.clone();
         let mut station = None;
@@ -196,6 +206,9 @@ impl Worker {
         }
         drop(station);
         self.links.flush(&self.ports, &self.cells);
+        if let Some(member) = &mut self.member {
+            member.batch(taken, self.links.sent);
+        }
         self.links.main.release(taken);
         if let Some(uplink) = &mut self.links.uplink {
             uplink.release(came);
@@ -255,15 +268,19 @@ impl Worker {
     fn sleep(&mut self) {
         self.count_rings();
         let dozing = now();
-        let watch = self.rhythm.next(dozing);
+        let watch = self.rhythm.next(dozing).filter(|_| self.spins());
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
-        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until()];
+        let turn = self.member.as_ref().and_then(Member::until);
+        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until(), turn];
         let next = times.into_iter().flatten().min();
         // An error here would come again at once: the pause keeps it from becoming a busy loop.
-        let Links { main, uplink } = &self.links;
+        let Links { main, uplink, .. } = &self.links;
         let limit = next.map(|at| at.since(dozing));
         if main.wait(uplink.as_ref(), self.wake.pipe.as_fd(), limit).is_err() {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if let Some(member) = &mut self.member {
+            member.slept(now().since(dozing));
         }
         let mut came = self.ready();
         if let Some(watch) = watch.filter(|watch| !came && watch.from <= now()) {
@@ -279,15 +296,24 @@ impl Worker {
         }
     }
 
+    /// Whether it may be awake without work.
+    fn spins(&self) -> bool {
+        self.member.as_ref().is_none_or(Member::spins)
+    }
+
     fn ready(&self) -> bool {
         self.links.main.ready(0) || self.links.uplink.as_ref().is_some_and(|io| io.ready(0))
     }
 
-    fn count_rings(&self) {
-        for io in [Some(&self.links.main), self.links.uplink.as_ref()].into_iter().flatten() {
+    fn count_rings(&mut self) {
+        let Links { main, uplink, .. } = &mut self.links;
+        for io in [Some(main), uplink.as_mut()].into_iter().flatten() {
             if let Ok(stats) = io.stats() {
                 self.cells.ring_packets.add(stats.packets);
                 self.cells.ring_drops.add(stats.drops);
+                if stats.drops > 0 {
+                    io.missed();
+                }
             }
         }
     }
