@@ -163,8 +163,8 @@ pub struct LabConfig {
     pub publish: Vec<Publish>,
     /// What each node may have flooded.
     pub storm: StormLimits,
-    /// Threads of the switch that forward.
-    pub workers: usize,
+    /// Threads of the switch that forward; None: as many as forward most.
+    pub workers: Option<usize>,
     /// Lets idle cores halt while frames flow.
     pub power_save: bool,
 }
@@ -182,7 +182,7 @@ impl Default for LabConfig {
             nat: NatType::default(),
             publish: Vec::new(),
             storm: StormLimits::default(),
-            workers: 1,
+            workers: None,
             power_save: false,
         }
     }
@@ -224,12 +224,12 @@ impl LabConfig {
                 self.topology
             ));
         }
-        if !(1..=MAX_WORKERS).contains(&self.workers) {
-            return usage(format!("--workers {}: 1 to {MAX_WORKERS}", self.workers));
+        if let Some(n) = self.workers.filter(|n| !(1..=MAX_WORKERS).contains(n)) {
+            return usage(format!("--workers {n}: 1 to {MAX_WORKERS}"));
         }
         let switched = [
             ("--storm", !self.storm.is_none()),
-            ("--workers", self.workers > 1),
+            ("--workers", self.workers.is_some()),
             ("--power-save", self.power_save),
         ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {

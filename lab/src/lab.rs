@@ -189,7 +189,8 @@ impl Lab {
                 let station = station::of(&config, host.as_ref());
                 let shared: SharedStation = Arc::clone(&station) as SharedStation;
                 let asked = switch::Config {
-                    workers: config.workers,
+                    workers: config.workers.unwrap_or(1),
+                    spread: config.workers.is_none(),
                     wakeful: !config.power_save,
                     ..switch::Config::default()
                 };

@@ -65,9 +65,10 @@ pub(crate) struct LabArgs {
     /// broadcast=N,multicast=N,unknown=N [default: unlimited]
     #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
     storm: Option<StormLimits>,
-    /// Threads of the switch that forward; each flow stays with one of them
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    /// Threads of the switch that forward; each flow stays with one of them. Without this: one, and
+    /// in a lab of root's one a core (up to four) while that forwards more
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
     /// Let idle cores halt while frames flow: less heat, slower round trips. A lab of root's asks
     /// the kernel otherwise (/dev/cpu_dma_latency), while they flow and 0.1 s longer
     #[arg(long)]
