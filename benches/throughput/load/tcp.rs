@@ -17,6 +17,7 @@ use crate::topology::{Node, finish};
 
 const CHUNK: usize = 128 * 1024;
 const PATIENCE: Duration = Duration::from_millis(200);
+const WARM: Duration = Duration::from_millis(300);
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// One direction of bulk load: `flows` connections from the first node to the second.
@@ -135,7 +136,8 @@ pub fn request_response(from: &Node, to: &Node, window: Duration) -> Result<f64>
     Ok(rate)
 }
 
-/// Connections a second: connect, one byte each way, close; `workers` clients at once.
+/// Connections a second: connect, one byte each way, close; `workers` clients at once. Counted when
+/// they have run for a moment, as bulk flows are.
 ///
 /// # Errors
 /// When a connection cannot be made or breaks.
@@ -151,6 +153,10 @@ pub fn connections(from: &Node, to: &Node, workers: usize, window: Duration) -> 
         let done = stop.clone();
         servers.push((target, std::thread::spawn(move || serve_short(&listener, &done))));
         clients.push(from.spawn(move || {
+            let warm = Instant::now();
+            while warm.elapsed() < WARM {
+                one_connection(target)?;
+            }
             let (start, mut made) = (Instant::now(), 0u64);
             while start.elapsed() < window {
                 one_connection(target)?;
