@@ -25,8 +25,10 @@ const GAIN: f64 = 1.1;
 const LOSS: f64 = 0.8;
 /// So many windows it may take to do so: until threads have found their cores.
 const TRIES: u8 = 3;
+/// What sends less or more than so much of what it sent is another load: it is questioned at once.
+const OTHER: [f64; 2] = [0.6, 1.6];
 /// A spread holds so long until it is questioned, at first and at most.
-const HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+const HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// After a vain try the next one waits so long, at first and at most.
 const PAUSE: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(16)];
 
@@ -52,6 +54,11 @@ impl Window {
         self.sent as f64 / self.wall.as_secs_f64().max(1e-9)
     }
 
+    /// Whether this is another load than one of which so much was sent.
+    fn differs(&self, rate: f64) -> bool {
+        !(rate * OTHER[0]..rate * OTHER[1]).contains(&self.rate())
+    }
+
     /// Whether spreading could forward more.
     fn is_crowded(&self) -> bool {
         let busy = self.awake >= self.wall / 10 * 9;
@@ -67,8 +74,8 @@ enum Phase {
     Gathered,
     /// Spread for some windows, to see; before, so much was sent.
     Trying { gathered: f64, left: u8 },
-    /// Spread, until questioned.
-    Spread { until: Timestamp, hold: Duration },
+    /// Spread, until questioned; so much was sent.
+    Spread { until: Timestamp, hold: Duration, rate: f64 },
     /// Gathered for a window, to see whether it should still be; spread, so much was sent.
     Asking { spread: f64, hold: Duration },
 }
@@ -136,7 +143,7 @@ impl Policy {
             }
             Phase::Gathered => Phase::Gathered,
             Phase::Trying { gathered, .. } if seen.rate() > gathered * GAIN => {
-                self.hold(HOLD[0], now)
+                self.hold(HOLD[0], seen.rate(), now)
             }
             Phase::Trying { gathered, left: left @ 2.. } if seen.rate() > gathered * LOSS => {
                 Phase::Trying { gathered, left: left - 1 }
@@ -146,12 +153,12 @@ impl Policy {
                 self.pause = (self.pause * 2).min(PAUSE[1]);
                 self.gather(now)
             }
-            Phase::Spread { until, hold } if until <= now => {
+            Phase::Spread { until, hold, rate } if until <= now || seen.differs(rate) => {
                 Phase::Asking { spread: seen.rate(), hold }
             }
             Phase::Spread { .. } => self.phase,
             Phase::Asking { spread, hold } if seen.is_crowded() && spread > seen.rate() * GAIN => {
-                self.hold((hold * 2).min(HOLD[1]), now)
+                self.hold((hold * 2).min(HOLD[1]), spread, now)
             }
             Phase::Asking { .. } => {
                 self.retry = now + PAUSE[0];
@@ -160,9 +167,9 @@ impl Policy {
         }
     }
 
-    fn hold(&mut self, hold: Duration, now: Timestamp) -> Phase {
+    fn hold(&mut self, hold: Duration, rate: f64, now: Timestamp) -> Phase {
         self.pause = PAUSE[0];
-        Phase::Spread { until: now + hold, hold }
+        Phase::Spread { until: now + hold, hold, rate }
     }
 
     fn gather(&mut self, now: Timestamp) -> Phase {

@@ -99,6 +99,16 @@ fn a_load_that_changes_its_mind_is_followed() {
 }
 
 #[test]
+fn another_load_is_not_spread_for_longer_than_it_takes_to_ask() {
+    let mut policy = Policy::default();
+    run(&mut policy, CROWD, start(), Duration::from_secs(10));
+    let later = start() + Duration::from_secs(10);
+    let small = Load { gathered: 2e5, spread: 1e5, batch: 1, ..CROWD };
+    let shares = run(&mut policy, small, later, Duration::from_secs(1));
+    assert!(shares[0] < 0.3 && shares[1..] == [0.0; 3], "{shares:?}");
+}
+
+#[test]
 fn a_window_with_nothing_in_it_is_no_crowd() {
     let mut policy = Policy::default();
     assert!(!policy.look(&Window::default(), start()));
