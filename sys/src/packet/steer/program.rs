@@ -87,13 +87,7 @@ pub(super) fn decide(area: &Area, rings: usize) -> Vec<Op> {
     choose(&mut p);
     core_s_word(&mut p);
     p.op(Op::store(Size::Double, RESULT, at(word(0)), RING));
-    p.if_so(If::Equal, RING, number(rings - 1), Place::Take);
-    p.op(Op::alu(Alu::Mov, RESULT, LEAVE));
-    p.op(Op::exit());
-    p.at(Place::Take);
-    p.op(Op::alu(Alu::Mov, RESULT, TAKE));
-    p.op(Op::exit());
-    p.finish()
+    verdict(p, rings - 1)
 }
 
 /// Takes what was given to this ring.
@@ -102,7 +96,12 @@ pub(super) fn follow(area: &Area, ring: usize) -> Vec<Op> {
     p.all(Op::area(AREA, area));
     core_s_word(&mut p);
     p.op(Op::load(Size::Double, RING, RESULT, at(word(0))));
-    p.if_so(If::Equal, RING, number(ring), Place::Take);
+    verdict(p, ring)
+}
+
+/// Ends with what this ring's filter says of a frame for the ring in R8.
+fn verdict(mut p: Draft<Place>, own: usize) -> Vec<Op> {
+    p.if_so(If::Equal, RING, number(own), Place::Take);
     p.op(Op::alu(Alu::Mov, RESULT, LEAVE));
     p.op(Op::exit());
     p.at(Place::Take);
@@ -123,8 +122,8 @@ fn number(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(0)
 }
 
-/// The ring this frame is for if its flow's order allows: the first, its core's, or its flow's. Where the first
-/// gets all and the others have nothing left, that is all there is to do.
+/// The ring this frame is for if its flow's order allows: the first, its core's, or its flow's.
+/// Where the first gets all and the others have nothing left, that is all there is to do.
 fn wanted(p: &mut Draft<Place>, rings: usize) {
     p.op(Op::load(Size::Double, RESULT, AREA, at(MODE)));
     p.op(Op::alu(Alu::And, RESULT, 1));
@@ -160,6 +159,7 @@ fn counters_of(p: &mut Draft<Place>, to: Reg, ring: Reg) {
 }
 
 /// What makes a flow: interface, addresses, and ports where every frame of the flow has them.
+/// Fragments have none, so they are a flow beside that of the whole datagrams, as for the kernel.
 fn hash(p: &mut Draft<Place>) {
     p.op(Op::load(Size::Word, FLOW, FRAME, IFINDEX));
     p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
