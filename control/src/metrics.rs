@@ -155,7 +155,7 @@ impl Families {
         self.counter("switch_lost_events", "Events nobody fetched in time", one(c.events_lost));
         self.gauge("switch_fdb_entries", "Addresses known now", one(c.fdb_entries));
         self.gauge("switch_fdb_limit", "Addresses that may be known", one(c.fdb_limit));
-        self.gauge("switch_workers", "Worker threads", one(c.workers));
+        self.gauge("switch_workers", "Worker threads that forward at present", one(c.workers));
     }
 
     fn gateway(&mut self, c: &GatewayCounters) {

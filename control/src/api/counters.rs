@@ -50,7 +50,7 @@ pub struct SwitchCounters {
     pub fdb_entries: u64,
     /// The most it may know.
     pub fdb_limit: u64,
-    /// Worker threads.
+    /// Worker threads that forward at present.
     pub workers: u64,
 }
 
