@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd;
-use crate::say;
+use crate::paint::Paint;
+use crate::{cmd, exit, say};
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
@@ -78,7 +78,7 @@ pub(crate) fn start() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         say::error(&format!("{error:#}"));
-        ExitCode::FAILURE
+        ExitCode::from(exit::code(&error))
     })
 }
 
@@ -96,15 +96,27 @@ fn words(mut words: Vec<OsString>) -> Vec<OsString> {
 fn refuse(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as Bare;
     if !error.use_stderr() || error.kind() == Bare {
-        let _ = error.print();
-        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        return told(error);
     }
     let text = error.to_string();
     let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let said = said.collect::<Vec<_>>().join(" ");
-    eprintln!("uswitch: {}; --help says more", said.trim_start_matches("error: "));
-    ExitCode::from(2)
+    say::error(&format!("{}; --help says more", said.trim_start_matches("error: ")));
+    ExitCode::from(exit::USAGE)
+}
+
+/// Help and the version go to standard output; help nobody asked for to standard error.
+fn told(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        let code = u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
+        say::note(text.to_string().trim_end());
+        return ExitCode::from(code);
+    }
+    let text = if Paint::of_stdout().is_on() { text.ansi().to_string() } else { text.to_string() };
+    say::part(&text);
+    ExitCode::SUCCESS
 }
 
 fn start_logging(verbose: u8) {
@@ -115,5 +127,8 @@ fn start_logging(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be logged is not worth a panic.
+    let log = log.log_internal_errors(false);
+    log.init();
 }

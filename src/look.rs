@@ -2,7 +2,6 @@
 //! an orderly end on Ctrl-C, a walk as text.
 
 use std::fmt::Write;
-use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -45,23 +44,6 @@ pub(crate) fn end_on(signals: Signals, which: Which, id: u64) -> anyhow::Result<
     };
     thread::Builder::new().name("end".into()).spawn(work).context("starting a thread")?;
     Ok(())
-}
-
-/// A request that makes no sense to the lab, such as a wrong filter, is a usage error.
-///
-/// # Errors
-/// Any other failure.
-pub(crate) fn usage(outcome: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
-    match outcome {
-        Err(error) => match error.downcast_ref::<ClientError>() {
-            Some(ClientError::Refused { status: 422, message }) => {
-                eprintln!("uswitch: {message}");
-                Ok(ExitCode::from(2))
-            }
-            _ => Err(error),
-        },
-        done => done,
-    }
 }
 
 /// The time of day (UTC) to the microsecond.

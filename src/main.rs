@@ -1,11 +1,11 @@
 //! The command: words a person types, turned into calls to the rooms below.
 //!
-//! One file a verb in `cmd/`. Exit codes: 0 done, 1 failed, 2 usage (and what `ping` and `exec`
-//! say for themselves).
+//! One file a verb in `cmd/`. What an exit code means: `exit`.
 
 mod cli;
 mod cmd;
 mod door;
+mod exit;
 mod forward;
 mod look;
 mod node;

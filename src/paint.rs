@@ -13,6 +13,11 @@ impl Paint {
         Self(std::io::stdout().is_terminal() && !unwanted)
     }
 
+    /// Whether there is any.
+    pub(crate) fn is_on(self) -> bool {
+        self.0
+    }
+
     /// A heading.
     pub(crate) fn head(self, text: &str) -> String {
         self.paint(text, "1")

@@ -1,7 +1,7 @@
 //! What `run` and `up` say: pictures and colour on a terminal, plain lines elsewhere, JSON on
 //! request. A closed pipe is no error here: the lab is still to be undone.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,7 +9,7 @@ use lab::check::Checked;
 use lab::{Lab, LabConfig, LabName, Progress, Topology, Uplink};
 use serde_json::{Value, json};
 
-use crate::picture;
+use crate::{picture, say};
 
 /// More steps than this have a progress bar.
 const MANY_STEPS: usize = 100;
@@ -179,7 +179,7 @@ impl Report {
     /// The counters are served.
     pub(crate) fn metrics(&mut self, address: SocketAddr) {
         if !address.ip().is_loopback() {
-            eprintln!("uswitch: metrics are for anyone who reaches {address}");
+            say::error(&format!("metrics are for anyone who reaches {address}"));
         }
         self.done(&format!("metrics at http://{address}/metrics"));
     }
@@ -217,8 +217,7 @@ impl Report {
 
     #[expect(clippy::unused_self, reason = "one place that writes")]
     fn line(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        say::kept(text);
     }
 }
 

@@ -1,33 +1,87 @@
-//! Standard output that does not mind being closed: `uswitch … | head` is no error.
+//! The one place that writes to standard output and standard error.
+//!
+//! Whoever reads standard output may stop: `uswitch … | head` is no error. Output that cannot be
+//! written for any other reason (a full disk, a closed descriptor) ends the verb with code 1 and a
+//! line on standard error; where a lab is still to be undone it is kept in mind until then
+//! ([`kept`], [`lost`]). What standard error does not take is lost: there is nobody left to tell.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
+/// Why standard output took no more, where that was kept in mind.
+static LOST: OnceLock<String> = OnceLock::new();
 
 /// A line.
 pub(crate) fn line(text: &str) {
-    write(&format!("{text}\n"));
+    bytes(format!("{text}\n").as_bytes());
 }
 
 /// Part of a line, shown at once.
 pub(crate) fn part(text: &str) {
-    write(text);
-}
-
-/// What went wrong, on stderr: in one piece, so that two commands at one terminal do not mix.
-pub(crate) fn error(text: &str) {
-    let _ = std::io::stderr().write_all(format!("uswitch: {text}\n").as_bytes());
-}
-
-fn write(text: &str) {
     bytes(text.as_bytes());
 }
 
 /// A whole text, or anything else.
 pub(crate) fn bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    match write(bytes) {
+        Ok(()) => {}
         // Whoever was reading has what they wanted.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => eprintln!("uswitch: cannot write: {error}"),
-        Ok(()) => {}
+        Err(why) => {
+            error(&cannot(&why));
+            std::process::exit(1);
+        }
     }
+}
+
+/// Whether anybody could write there.
+///
+/// # Errors
+/// Where standard output was closed from the start.
+pub(crate) fn writable() -> anyhow::Result<()> {
+    if sys::stdio::was_closed(1) {
+        anyhow::bail!(cannot(&closed()));
+    }
+    Ok(())
+}
+
+/// A line of a verb that has to go on whatever becomes of its words: [`lost`] tells at its end.
+pub(crate) fn kept(text: &str) {
+    match write(format!("{text}\n").as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = LOST.set(cannot(&error));
+        }
+        _ => {}
+    }
+}
+
+/// Why words were lost, if some were.
+pub(crate) fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
+
+/// What went wrong, on stderr: in one piece, so that two commands at one terminal do not mix.
+pub(crate) fn error(text: &str) {
+    note(&format!("uswitch: {text}"));
+}
+
+/// A line on stderr, in one piece.
+pub(crate) fn note(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+fn cannot(error: &io::Error) -> String {
+    format!("cannot write to standard output: {error}")
+}
+
+fn closed() -> io::Error {
+    io::Error::from(nix::errno::Errno::EBADF)
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    if sys::stdio::was_closed(1) {
+        return Err(closed());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
 }

@@ -129,12 +129,40 @@ fn no_notes_to_self() {
     });
 }
 
+/// `println!` and its like panic where nobody takes what they print.
+#[test]
+fn one_place_prints() {
+    let printing = ["print!", "println!", "eprint!", "eprintln!", "dbg!"];
+    each_file(|path, text| {
+        if !is_shipped(path) {
+            return vec![];
+        }
+        let ours = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let calls = |line: &str| printing.into_iter().find(|call| has_macro(line, call));
+        code(ours)
+            .filter_map(|(number, line)| Some((number, calls(line)?)))
+            .map(|(number, call)| format!("line {number}: {call} may panic; src/say.rs writes"))
+            .collect()
+    });
+}
+
+/// Whether `line` calls the macro `name`, and not one whose name merely ends so.
+fn has_macro(line: &str, name: &str) -> bool {
+    line.match_indices(name)
+        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
+/// Whether a file is part of the program, and not of its tests or benchmarks.
+fn is_shipped(path: &Path) -> bool {
+    !["tests", "benches", "fuzz"].iter().any(|folder| path.starts_with(folder))
+        && !path.components().any(|part| part.as_os_str() == "tests")
+        && path.file_name().is_some_and(|name| name != "tests.rs")
+}
+
 #[test]
 fn no_program_configures_the_network() {
     each_file(|path, text| {
-        let ours = !["tests", "benches", "fuzz"].iter().any(|folder| path.starts_with(folder))
-            && !path.components().any(|part| part.as_os_str() == "tests")
-            && path.file_name().is_some_and(|name| name != "tests.rs");
+        let ours = is_shipped(path);
         let started = |line: &str| {
             TOOLS.iter().find(|tool| line.contains(&format!("Command::new(\"{tool}\""))).copied()
         };

@@ -57,10 +57,6 @@ fn snaplen(text: &str) -> Result<usize, String> {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    look::usage(capture(args))
-}
-
-fn capture(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = args.which.client()?;
     let (ports, filter) = args.which.answer(look::split(&client, &args.words))?;
@@ -72,6 +68,7 @@ fn capture(args: Args) -> anyhow::Result<ExitCode> {
             if io::stdout().is_terminal() {
                 bail!("standard output is a terminal: -w - is for a pipe, as in `| tcpdump -r -`");
             }
+            say::writable()?;
             Output::Pipe(Box::new(io::stdout()))
         }
         Some(path) => {
@@ -114,7 +111,7 @@ pub(crate) fn record(
 ) -> anyhow::Result<ExitCode> {
     let stream = which.answer(client.capture(ask))?;
     look::end_on(signals, which.clone(), stream.id())?;
-    eprintln!("recording frames in lab {}, until Ctrl-C", which.name);
+    say::note(&format!("recording frames in lab {}, until Ctrl-C", which.name));
     let (mut reader, mut frames, mut lost) = (Reader::new(), 0u64, None);
     for bytes in stream {
         reader.feed(&bytes?);
@@ -136,8 +133,8 @@ pub(crate) fn record(
         }
     }
     match lost {
-        Some(lost) => eprintln!("{frames} frames recorded, {lost} lost for want of room"),
-        None => eprintln!("{frames} frames recorded"),
+        Some(lost) => say::note(&format!("{frames} frames recorded, {lost} lost for want of room")),
+        None => say::note(&format!("{frames} frames recorded")),
     }
     Ok(ExitCode::SUCCESS)
 }

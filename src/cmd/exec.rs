@@ -11,12 +11,13 @@ use std::process::{Command, ExitCode};
 use lab::{Ground, join};
 
 use crate::door::Which;
+use crate::say;
 
 /// Run a command in a node's network namespace
 ///
 /// As under `ip netns exec` it sees the node's own /sys, and /etc/netns/NAMESPACE/resolv.conf in
 /// the place of /etc/resolv.conf. Exit code: the command's; 126 when it cannot be run, 127 when
-/// there is no such command, 1 when there is no such node.
+/// there is no such command, 2 when there is no such node.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -37,11 +38,15 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let entrance = join::find(&Ground::find(), &args.which.name, &args.node)?;
     entrance.enter()?;
     entrance.dress();
+    // Closed for us, closed for the command.
+    for fd in (0..3).filter(|fd| sys::stdio::was_closed(*fd)) {
+        let _ = nix::unistd::close(i32::from(fd));
+    }
     // Comes back only where it fails.
     let error = Command::new(program).args(rest).exec();
     let missing = error.kind() == ErrorKind::NotFound || !is_somewhere(program);
     let why = if missing { "no such program".into() } else { error.to_string() };
-    eprintln!("uswitch: cannot run {}: {why}", program.to_string_lossy());
+    say::error(&format!("cannot run {}: {why}", program.to_string_lossy()));
     Ok(ExitCode::from(if missing { 127 } else { 126 }))
 }
 

@@ -11,7 +11,8 @@ use crate::say;
 /// Say what would become of a packet, without sending it
 ///
 /// Asks the decisions that real packets meet; nothing is learned, opened or sent. Exit code: 0 if
-/// it would arrive, or if only the outside can know; 1 if something stops it.
+/// it would arrive, or if only the outside can know; 1 if something stops it; 2 if
+/// there is no such lab or node.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The node that would send it; `inet` for the outside
@@ -57,10 +58,6 @@ fn destination(text: &str) -> Result<Destination, String> {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    look::usage(explain(args))
-}
-
-fn explain(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
     let Destination { host: to, port, protocol } = args.to;
     let ask = ExplainAsk { from: args.node, to, port, protocol };

@@ -35,7 +35,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             say::line(&line(&event, paint));
         }
     }
-    eprintln!("uswitch: lab {} has ended", args.which.name);
+    say::error(&format!("lab {} has ended", args.which.name));
     Ok(ExitCode::SUCCESS)
 }
 

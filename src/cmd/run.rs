@@ -13,6 +13,7 @@ use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink,
 use crate::forward;
 use crate::notify;
 use crate::report::Report;
+use crate::say;
 use crate::signals::{self, Signals};
 use crate::storm;
 
@@ -146,8 +147,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     let config = args.config();
     if let Err(error) = args.makes_sense().and_then(|()| config.validate()) {
-        eprintln!("uswitch: {error}");
-        return Ok(ExitCode::from(2));
+        return Err(error.into());
     }
     // A user namespace first, while there is but one thread.
     let ground = Ground::find();
@@ -171,10 +171,11 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     };
     let errors = lab.stop();
     for error in &errors {
-        eprintln!("uswitch: {:#}", anyhow::Error::msg(describe(error)));
+        say::error(&describe(error));
     }
     report.undone();
     let code = outcome?;
+    heard()?;
     Ok(if errors.is_empty() { code } else { ExitCode::FAILURE })
 }
 
@@ -214,11 +215,13 @@ fn inhabit(
             alive = Some(notify::ready(lab)?);
             report.ready(lab.config(), rootless);
             report.ending(lab.config(), false);
+            heard()?;
         }
         Stay::Background(_) if !good => anyhow::bail!("the checks failed"),
         Stay::Background(ready) => {
             report.ready(lab.config(), rootless);
             report.ending(lab.config(), true);
+            heard()?;
             super::up::detach(ready, &lab.ground().lab(&lab.config().name).join("log"))
                 .context("going into the background")?;
         }
@@ -226,6 +229,14 @@ fn inhabit(
     signals.wait();
     drop(alive);
     Ok(code)
+}
+
+/// A lab whose words are lost is not left running, for nobody knows of it.
+fn heard() -> anyhow::Result<()> {
+    match say::lost() {
+        Some(why) => anyhow::bail!(why),
+        None => Ok(()),
+    }
 }
 
 fn describe(error: &lab::Error) -> String {

@@ -30,6 +30,7 @@ use control::api::TopologyKind;
 use lab::{Ground, LabName};
 
 use crate::door::Which;
+use crate::exit::Usage;
 
 /// Watch a lab: ports and their rates, addresses, NAT sessions, drops, events
 ///
@@ -54,8 +55,7 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(why) = screen::missing().filter(|_| !args.batch) {
-        eprintln!("uswitch: {why}");
-        return Ok(ExitCode::from(2));
+        return Err(Usage(why.to_string()).into());
     }
     let which = Which { name: args.name.clone() };
     let kind = which.answer(which.client()?.topology())?.kind;

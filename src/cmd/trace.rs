@@ -31,17 +31,13 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    look::usage(follow(&args))
-}
-
-fn follow(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = args.which.client()?;
     let (ports, filter) = args.which.answer(look::split(&client, &args.words))?;
     let ask = TraceAsk { ports, filter, count: args.count };
     let lines = args.which.answer(client.trace(&ask))?;
     look::end_on(signals, args.which.clone(), lines.id())?;
-    eprintln!("following frames in lab {}, until Ctrl-C", args.which.name);
+    say::note(&format!("following frames in lab {}, until Ctrl-C", args.which.name));
     let mut number = 0u64;
     for line in lines {
         let line = line?;
@@ -58,7 +54,7 @@ fn follow(args: &Args) -> anyhow::Result<ExitCode> {
             }
             TraceLine::Frame(_) | TraceLine::Lost { .. } => {}
             TraceLine::End { told, lost } => {
-                eprintln!("{told} frames followed, {lost} not for want of room");
+                say::note(&format!("{told} frames followed, {lost} not for want of room"));
                 return Ok(ExitCode::SUCCESS);
             }
         }

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::run::{LabArgs, Stay, serve};
+use crate::say;
 use crate::signals::{self, Signals};
 
 /// Set for the process in the background: its standard input is the pipe.
@@ -33,6 +34,8 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         let ready = std::io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
         return serve(&args.lab, Stay::Background(File::from(ready)));
     }
+    // The lab's process would find /dev/null there.
+    say::writable()?;
     let (mut ready, theirs) = std::io::pipe().context("making a pipe")?;
     // Theirs to act on: Ctrl-C reaches both processes, and this one waits for the undoing.
     let set = signals::block()?;

@@ -12,6 +12,7 @@
 //! | [`latency`] | how long idle cores may take to wake |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
+//! | [`stdio`] | which standard streams were closed from the start |
 
 #![allow(unsafe_code)] // the one crate that may; each block says why it is sound
 
@@ -22,3 +23,4 @@ pub mod icmp;
 pub mod latency;
 pub mod netns;
 pub mod packet;
+pub mod stdio;

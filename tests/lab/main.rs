@@ -11,6 +11,7 @@
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
 //! | `links` | links that go down, come back or vanish under load |
+//! | `output` | output that nobody takes: an error, never a panic |
 //! | `words` | what `run` says, and by which exit code it tells |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `storm` | what a node may have flooded, cut to its limit |
@@ -46,6 +47,7 @@ mod nat_oracle;
 mod nat_types;
 mod notify;
 mod oracle;
+mod output;
 mod overload;
 mod ping;
 mod see;

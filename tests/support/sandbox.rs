@@ -197,6 +197,21 @@ impl Sandbox {
         Process::start(self.uswitch_command(args), &format!("uswitch {}", args.join(" ")))
     }
 
+    /// Runs a line of shell, which finds `uswitch`, to its end.
+    pub(crate) fn shell(&self, line: &str) -> Ended {
+        self.start_shell(line).ended()
+    }
+
+    /// Starts a line of shell, which finds `uswitch`.
+    pub(crate) fn start_shell(&self, line: &str) -> Process {
+        let mut command = self.command(self.whom, Path::new("sh"));
+        let mut path = std::ffi::OsString::from(&self.dir);
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        command.args(["-c", line]).env("PATH", path);
+        Process::start(command, line)
+    }
+
     /// Runs a program of the machine in the sandbox and gives what it printed; it must succeed.
     pub(crate) fn tool(&self, program: &str, args: &[&str]) -> String {
         let said = format!("{program} {}", args.join(" "));

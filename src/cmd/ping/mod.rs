@@ -39,7 +39,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn complain(error: &anyhow::Error) {
-    eprintln!("uswitch: {error:#}");
+    say::error(&format!("{error:#}"));
 }
 
 /// The node to ping from, if one is named, and the destinations: the first of several words is a

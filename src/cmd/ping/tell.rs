@@ -34,8 +34,8 @@ impl Teller<'_> {
         if self.status.swap(false, Ordering::Relaxed) {
             let status = text::status(session.stats(), self.options);
             match self.named {
-                true => eprintln!("{}: {}", self.dest, status.trim_start()),
-                false => eprintln!("{status}"),
+                true => say::note(&format!("{}: {}", self.dest, status.trim_start())),
+                false => say::note(&status),
             }
         }
         match moment {
@@ -87,7 +87,7 @@ impl Teller<'_> {
         let line = text::event(event, self.options);
         if matches!(event, Event::Refused { .. }) {
             let name = if self.named { format!("{}: ", self.dest) } else { String::new() };
-            eprintln!("uswitch: {name}{line}");
+            say::error(&format!("{name}{line}"));
             return;
         }
         let mut start = if self.named { format!("{}: ", self.dest) } else { String::new() };

@@ -22,7 +22,7 @@ fn behaves_as_a_shell_would(sandbox: &Sandbox) {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
 
     let ended = sandbox.uswitch(&["exec", "net9", "--", "true"]);
-    assert!(ended.complaint(1).contains("no node net9; it has net1, net2"), "{}", ended.err);
+    assert!(ended.complaint(2).contains("no node net9; it has net1, net2"), "{}", ended.err);
     assert_eq!(sandbox.uswitch(&["exec", "net1"]).code, Some(2), "a command is missing");
 }
 

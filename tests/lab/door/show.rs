@@ -236,7 +236,7 @@ fn a_lab_without_a_switch_says_what_it_lacks() {
 fn who_asks_a_lab_that_is_not_there_is_told_which_are() {
     rooted(|sandbox| {
         let ended = sandbox.uswitch(&["show"]);
-        assert!(ended.complaint(1).contains("uswitch up"), "{}", ended.err);
+        assert!(ended.complaint(2).contains(" up`"), "{}", ended.err);
         let first = lab(sandbox, &["run"]);
         for verb in [
             &["show", "--name", "other"][..],
@@ -244,17 +244,17 @@ fn who_asks_a_lab_that_is_not_there_is_told_which_are() {
             &["top", "-b", "--name", "other"],
         ] {
             let ended = sandbox.uswitch(verb);
-            let line = ended.complaint(1);
+            let line = ended.complaint(2);
             assert!(line.contains("lab other is not running; uswitch is"), "{line}");
         }
         let ended = sandbox.uswitch(&["remove", "net9"]);
-        assert!(ended.complaint(1).contains("it has net1, net2"), "{}", ended.err);
+        assert!(ended.complaint(2).contains("it has net1, net2"), "{}", ended.err);
         // Killed, it leaves a socket nobody answers at.
         first.signal(nix::sys::signal::Signal::SIGKILL);
         first.ended();
         assert!(Path::new("/run/uswitch/uswitch/control.sock").exists());
         let ended = sandbox.uswitch(&["show", "fdb"]);
-        assert!(ended.complaint(1).contains("is not running"), "{}", ended.err);
+        assert!(ended.complaint(2).contains("is not running"), "{}", ended.err);
         sandbox.uswitch(&["down"]).ok();
         assert!(!Path::new("/run/uswitch").exists());
     });

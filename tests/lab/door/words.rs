@@ -47,6 +47,6 @@ fn each_verb_has_a_page() {
             assert_eq!(sandbox.uswitch(&["man", verb]).ok().out, page, "{verb}");
         }
         let ended = sandbox.uswitch(&["man", "woman"]);
-        assert!(ended.complaint(1).contains("there are run, up, down"), "{}", ended.err);
+        assert!(ended.complaint(2).contains("there are run, up, down"), "{}", ended.err);
     });
 }

@@ -187,7 +187,7 @@ fn explain_names_what_stops_a_packet() {
             assert!(ended.out.contains(word), "{args:?}: {}", ended.out);
         }
         let unknown = sandbox.uswitch(&["explain", "net9", "net1"]);
-        assert!(unknown.complaint(1).contains("net1, net2"), "{}", unknown.err);
+        assert!(unknown.complaint(2).contains("net1, net2"), "{}", unknown.err);
         // Nothing was opened by asking.
         let traced = sandbox.uswitch(&["explain", "net1", "8.8.8.8:443"]).ok();
         assert!(traced.out.contains("a new session and mapping"), "{}", traced.out);

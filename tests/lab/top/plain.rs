@@ -22,7 +22,7 @@ fn without_a_terminal_it_says_so() {
             assert_eq!(sandbox.uswitch(wrong).code, Some(2), "{wrong:?}");
         }
         let absent = sandbox.uswitch(&["top", "-b", "--name", "absent"]);
-        assert!(absent.complaint(1).contains("not running; uswitch is"), "{}", absent.err);
+        assert!(absent.complaint(2).contains("not running; uswitch is"), "{}", absent.err);
     });
 }
 
