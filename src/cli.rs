@@ -127,8 +127,9 @@ fn start_logging(verbose: u8) {
         _ => LevelFilter::TRACE,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let colour = Paint::of_stderr().is_on() && !cmd::up::is_background();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // What cannot be logged is not worth a panic.
     let log = log.log_internal_errors(false);
-    log.init();
+    log.with_ansi(colour).init();
 }

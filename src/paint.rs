@@ -9,8 +9,12 @@ pub(crate) struct Paint(bool);
 impl Paint {
     /// As standard output takes it.
     pub(crate) fn of_stdout() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self(std::io::stdout().is_terminal() && !unwanted)
+        Self(std::io::stdout().is_terminal() && is_wanted())
+    }
+
+    /// As standard error takes it.
+    pub(crate) fn of_stderr() -> Self {
+        Self(std::io::stderr().is_terminal() && is_wanted())
     }
 
     /// Whether there is any.
@@ -41,4 +45,8 @@ impl Paint {
     fn paint(self, text: &str, colour: &str) -> String {
         if self.0 { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.into() }
     }
+}
+
+fn is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

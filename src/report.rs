@@ -9,6 +9,7 @@ use lab::check::Checked;
 use lab::{Lab, LabConfig, LabName, Progress, Topology, Uplink};
 use serde_json::{Value, json};
 
+use crate::paint::Paint;
 use crate::{picture, say};
 
 /// More steps than this have a progress bar.
@@ -29,7 +30,7 @@ impl Report {
     /// Looks at where the output goes.
     pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && !json;
-        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let colour = Paint::of_stdout().is_on() && !json;
         Self { json, colour, picture: terminal, bar: None, answered: 0 }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Called before any other thread starts, so that all inherit the mask. The first signal asks for
 //! the end; later ones are the same wish and change nothing.
+//!
+//! What the caller had ignored stays so (POSIX: `nohup`, a script's job in the background). SIGTERM
+//! is always heeded, for `uswitch down` asks by it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,9 +27,14 @@ pub(crate) struct Signals {
 /// # Errors
 /// When the kernel refuses.
 pub(crate) fn block() -> anyhow::Result<SigSet> {
-    let set: SigSet = ENDING.into_iter().collect();
+    let set: SigSet = ENDING.into_iter().filter(|signal| heeds(*signal)).collect();
     set.thread_block().context("blocking signals")?;
     Ok(set)
+}
+
+/// Whether this signal is to be acted upon.
+pub(crate) fn heeds(signal: Signal) -> bool {
+    signal == Signal::SIGTERM || !sys::inherited::ignores(signal)
 }
 
 impl Signals {

@@ -37,7 +37,8 @@ impl Ground {
                 |runtime| runtime.join("uswitch"),
             ),
         });
-        Self { base, privilege }
+        // The lab's process leaves the working directory, and a client may be in another.
+        Self { base: std::path::absolute(&base).unwrap_or(base), privilege }
     }
 
     /// A ground of one's own choice: for tests.

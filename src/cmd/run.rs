@@ -152,6 +152,8 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     // A user namespace first, while there is but one thread.
     let ground = Ground::find();
     ground.enter()?;
+    // Given back when the lab is undone; an ordinary user may not ask for it.
+    let _priority = sys::autogroup::raise().ok().flatten();
     let signals = Signals::catch(signals::block()?)?;
     let mut report = Report::new(args.json);
     notify::status("building the lab");

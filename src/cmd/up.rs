@@ -2,16 +2,24 @@
 //!
 //! The verb starts its own program again with a pipe as standard input. That process builds the
 //! lab, talking to the terminal; when its checks have passed it lets go of the terminal, writes a
-//! byte into the pipe and stays. The verb waits for the byte, or for the end.
+//! byte into the pipe and stays. The verb waits for the byte, or for the end, and passes on the
+//! signals that come meanwhile.
+//!
+//! The lab's process holds nothing of its caller's: no descriptor, not its working directory, no
+//! controlling terminal, not its file mode mask, no word of its service manager's.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use anyhow::Context;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::run::{LabArgs, Stay, serve};
@@ -21,6 +29,17 @@ use crate::signals::{self, Signals};
 /// Set for the process in the background: its standard input is the pipe.
 const MARK: &str = "USWITCH_BACKGROUND";
 
+/// What a service manager says to its own child (sd_notify(3), sd_listen_fds(3)), which is the verb
+/// or whoever started that.
+const NOT_OURS: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+
 /// Build a lab and leave it running in the background once its checks pass
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -28,29 +47,42 @@ pub(crate) struct Args {
     lab: LabArgs,
 }
 
+/// Whether this is the process in the background, or will be.
+pub(crate) fn is_background() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    if std::env::var_os(MARK).is_some() {
-        let ready = std::io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
+    if is_background() {
+        let ready = io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
+        stand_alone()?;
         return serve(&args.lab, Stay::Background(File::from(ready)));
     }
     // The lab's process would find /dev/null there.
     say::writable()?;
-    let (mut ready, theirs) = std::io::pipe().context("making a pipe")?;
-    // Theirs to act on: Ctrl-C reaches both processes, and this one waits for the undoing.
-    let set = signals::block()?;
-    let mut child = Command::new("/proc/self/exe")
-        .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
+    let (mut ready, theirs) = io::pipe().context("making a pipe")?;
+    let signals = Signals::catch(signals::block()?)?;
+    let (tell, pid) = channel();
+    std::thread::Builder::new()
+        .name("relay".into())
+        .spawn(move || relay(&signals, &pid))
+        .context("starting a thread")?;
+    sys::inherited::keep_descriptors().context("keeping descriptors from the lab")?;
+    let mut words = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    // What the process is called in a list of them.
+    command.arg0(words.next().unwrap_or_else(|| "uswitch".into())).args(words).env(MARK, "1");
+    for name in NOT_OURS {
+        command.env_remove(name);
+    }
+    let mut child = command
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .context("starting the lab's process")?;
-    let pid = i32::try_from(child.id()).context("the lab's process id")?;
-    let signals = Signals::catch(set)?;
-    std::thread::spawn(move || {
-        signals.wait();
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-    });
+    // Holds an end of the pipe as well.
+    drop(command);
+    let _ = tell.send(i32::try_from(child.id()).context("the lab's process id")?);
     if ready.read(&mut [0]).context("waiting for the lab")? == 1 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -59,14 +91,54 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Lets go of the terminal, and tells whoever waits. Later words go to `log`.
-pub(crate) fn detach(mut ready: File, log: &Path) -> std::io::Result<()> {
-    let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    let log = File::options().create(true).append(true).open(log)?;
-    // Fails only where this process leads a session of its own already.
-    let _ = nix::unistd::setsid();
-    nix::unistd::dup2_stdin(&nothing)?;
-    nix::unistd::dup2_stdout(&nothing)?;
+/// Passes signals on to the lab's process, which is in no group of the terminal's.
+fn relay(signals: &Signals, pid: &Receiver<i32>) {
+    let Ok(pid) = pid.recv() else { return };
+    while let Some(signal) = signals.wait() {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// What the lab's process changes of itself first of all.
+fn stand_alone() -> anyhow::Result<()> {
+    // It was started by a path that ends in another name.
+    nix::sys::prctl::set_name(c"uswitch").context("taking the name of uswitch")?;
+    umask(Mode::from_bits_truncate(0o022));
+    if sys::autogroup::is_free() {
+        nix::unistd::setsid().context("beginning a session")?;
+    } else {
+        // In a session of its own it would wait behind all others (`sys::autogroup`), and may not
+        // raise its priority: it stays beside the programs it is to forward for.
+        let own = Pid::from_raw(0);
+        nix::unistd::setpgid(own, own).context("beginning a process group")?;
+        sys::inherited::leave_terminal();
+    }
+    Ok(())
+}
+
+/// Lets go of standard input and output and of the working directory, and tells whoever waits.
+/// Later words go to `log`.
+pub(crate) fn detach(mut ready: File, log: &Path) -> anyhow::Result<()> {
+    let opened = File::options().create(true).append(true).mode(0o600).open(log);
+    let log = opened.with_context(|| format!("opening {}", log.display()))?;
+    match nothing() {
+        Some(nothing) => {
+            nix::unistd::dup2_stdin(&nothing)?;
+            nix::unistd::dup2_stdout(&nothing)?;
+        }
+        None => {
+            // A pipe nobody writes to ends at once, as /dev/null does.
+            nix::unistd::dup2_stdin(io::pipe().context("making a pipe")?.0)?;
+            nix::unistd::dup2_stdout(&log)?;
+        }
+    }
     nix::unistd::dup2_stderr(&log)?;
-    ready.write_all(b"+")
+    std::env::set_current_dir("/").context("going to /")?;
+    ready.write_all(b"+").context("telling that the lab is ready")
+}
+
+/// /dev/null, where there is one: a bare container may have none, or a file of that name.
+fn nothing() -> Option<File> {
+    let nothing = File::options().read(true).write(true).open("/dev/null").ok()?;
+    nothing.metadata().is_ok_and(|found| found.file_type().is_char_device()).then_some(nothing)
 }

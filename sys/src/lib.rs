@@ -1,14 +1,17 @@
-//! The kernel's doors: packet rings, batched sends, namespace entry, eBPF, the monotonic clock, idle cores.
+//! The kernel's doors: packet rings, batched sends, namespace entry, eBPF, the monotonic clock, idle
+//! cores, what a process has from its caller.
 //!
 //! The only crate with `unsafe`. It knows no room: interfaces are indices, times are nanoseconds,
 //! frames are bytes.
 //!
 //! | module | what |
 //! |---|---|
+//! | [`autogroup`] | a session's part of the cores |
 //! | [`bpf`] | eBPF programs at an interface's ingress |
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
 //! | [`cores`] | which cores a thread may run on, and what it has had of them |
 //! | [`icmp`] | path MTU discovery of a socket |
+//! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
 //! | [`latency`] | how long idle cores may take to wake |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
@@ -16,10 +19,12 @@
 
 #![allow(unsafe_code)] // the one crate that may; each block says why it is sound
 
+pub mod autogroup;
 pub mod bpf;
 pub mod clock;
 pub mod cores;
 pub mod icmp;
+pub mod inherited;
 pub mod latency;
 pub mod netns;
 pub mod packet;

@@ -7,6 +7,7 @@
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
+//! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
@@ -36,6 +37,7 @@ mod support;
 mod awake;
 mod check;
 mod crash;
+mod daemon;
 mod door;
 mod faults;
 mod frames;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use icmp::{Options, Patience, Route, Stats};
 use lab::reach::{Cell, Reach};
 use lab::{Ground, LabName};
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use serde_json::json;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
 use super::json::micros;

@@ -15,7 +15,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail, ensure};
 use icmp::{Options, Pinger, Route, Stats, text};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use nix::sys::signal::Signal;
+use nix::sys::signal::Signal::{SIGINT, SIGQUIT, SIGTERM};
 
 pub(crate) use args::Args;
 use split::{Prepared, Split};
@@ -23,6 +24,7 @@ use tell::Teller;
 
 use crate::node;
 use crate::say;
+use crate::signals;
 
 /// Destinations at once.
 const MOST: usize = 64;
@@ -53,11 +55,13 @@ fn words(names: &[String]) -> (Option<&String>, &[String]) {
     }
 }
 
-/// A flag that is set by the first of `signals` and stays so until it is seen.
-fn caught(signals: &[i32]) -> anyhow::Result<Arc<AtomicBool>> {
+/// A flag that is set by the first of `signals` and stays so until it is seen. What the caller has
+/// ignored stays so.
+fn caught(signals: &[Signal]) -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in signals {
-        signal_hook::flag::register(*signal, Arc::clone(&flag)).context("catching signals")?;
+    for signal in signals.iter().filter(|signal| signals::heeds(**signal)) {
+        signal_hook::flag::register(*signal as i32, Arc::clone(&flag))
+            .context("catching signals")?;
     }
     Ok(flag)
 }
