@@ -176,7 +176,7 @@ fn what_a_slow_reader_loses_is_counted_and_delays_nobody() {
     const SENT: u64 = 20_000;
     captured(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
-        let (ours, file) = capture(sandbox, &["net1", "udp and src host net1"]);
+        let (ours, file) = capture(sandbox, &["net1", "udp and src host net1 and greater 142"]);
         ours.signal(Signal::SIGSTOP);
         let at = "10.100.0.20:7400".parse().unwrap();
         let arrived = datagrams(
