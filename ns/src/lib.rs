@@ -16,6 +16,8 @@
 pub mod apply;
 pub mod directory;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod link;
 mod message;
 pub mod namespace;
@@ -26,6 +28,10 @@ pub mod plan;
 pub mod route;
 pub mod user;
 pub mod watch;
+
+#[cfg(test)]
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 
 pub use apply::{Applied, Observer, apply};
 pub use directory::Directory;

@@ -19,6 +19,9 @@ use ns::plan::VethOptions;
 use ns::{Applied, Directory, Error, Identity, NsId, Observer, Plan};
 use uswitch_ns as ns;
 
+#[path = "../../tests/support/skip.rs"]
+mod skip;
+
 /// Runs the test on a thread with its own `/run` and network; false when that is not allowed.
 fn alone(test: impl FnOnce() + Send) {
     let none = None::<&str>;
@@ -35,9 +38,7 @@ fn alone(test: impl FnOnce() + Send) {
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     if !ran {
-        let required = std::env::var_os("USWITCH_REQUIRE_ROOT").is_some();
-        assert!(!required, "this test needs root");
-        eprintln!("SKIPPED: this test needs root");
+        skip::skip("this test needs root");
     }
 }
 

@@ -29,3 +29,7 @@ pub mod latency;
 pub mod netns;
 pub mod packet;
 pub mod stdio;
+
+#[cfg(test)]
+#[path = "../../tests/support/skip.rs"]
+mod skip;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{As, Process, rooted, rootless};
+use crate::support::{As, Process, rooted, rootless, skip};
 
 #[test]
 fn a_sandbox_is_a_machine_of_its_own() {
@@ -42,4 +42,28 @@ fn a_wrong_verb_is_a_usage_error() {
         }
         assert!(sandbox.uswitch(&["run", "--help"]).ok().out.contains("Usage: uswitch run"));
     });
+}
+
+/// Skipped where the test below asks for it.
+#[test]
+fn one_that_is_skipped() {
+    if std::env::var_os("USWITCH_TEST_SKIPS").is_some() {
+        skip("it was asked to be");
+    }
+}
+
+#[test]
+fn a_skipped_test_is_seen() {
+    let here = || {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "harness::one_that_is_skipped"]).env("USWITCH_TEST_SKIPS", "1");
+        command.env_remove("USWITCH_REQUIRE_ROOT");
+        command
+    };
+    let passed = here().output().unwrap();
+    let said = String::from_utf8_lossy(&passed.stderr);
+    let line = "SKIPPED harness::one_that_is_skipped: it was asked to be (1 skipped";
+    assert!(passed.status.success() && said.contains(line), "{said}");
+    let failed = here().env("USWITCH_REQUIRE_ROOT", "1").output().unwrap();
+    assert!(!failed.status.success(), "{}", String::from_utf8_lossy(&failed.stdout));
 }

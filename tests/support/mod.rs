@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `sandbox` | a private mount and network namespace with an empty /run, for one test |
+//! | `skip` | a test that cannot run says so where it is seen |
 //! | `process` | a started program: its output as it comes, its end by a deadline, its death with us |
 //! | `terminal` | a program in a pseudo-terminal: what its screen shows, keys, sizes |
 //! | `traffic` | work done inside a node: TCP with a hash, UDP, raw frames in and out |
@@ -14,10 +15,12 @@
 
 mod process;
 mod sandbox;
+mod skip;
 mod terminal;
 mod traffic;
 
 pub(crate) use process::{Ended, Process};
 pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
+pub(crate) use skip::{beyond, skip};
 pub(crate) use terminal::Terminal;
 pub(crate) use traffic::{Arrived, Wire, both_ways, bound, datagrams, in_netns, sum};

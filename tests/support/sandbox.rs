@@ -15,6 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Uid, geteuid};
 
 use super::process::{Ended, Process};
+use super::skip::{hand_on, skip};
 
 /// Set in the child when a test is started again inside a user namespace.
 const INSIDE: &str = "USWITCH_TEST_INSIDE";
@@ -67,15 +68,17 @@ pub(crate) fn rooted(test: impl FnOnce(&Sandbox) + Send) {
         .stdin(Stdio::null())
         .output();
     match again {
-        Ok(output) if output.status.success() => {}
+        Ok(output) if output.status.success() => {
+            hand_on(&String::from_utf8_lossy(&output.stderr));
+        }
         Ok(output) if !user_namespaces() => {
-            skip(&format!("no user namespaces here: {}", String::from_utf8_lossy(&output.stderr)));
+            skip(format!("no user namespaces here: {}", String::from_utf8_lossy(&output.stderr)));
         }
         Ok(output) => {
             let (out, err) = (&output.stdout, &output.stderr);
             panic!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err));
         }
-        Err(error) => skip(&format!("unshare: {error}")),
+        Err(error) => skip(format!("unshare: {error}")),
     }
 }
 
@@ -104,12 +107,6 @@ pub(crate) fn rootless(test: impl FnOnce(&Sandbox) + Send) {
     std::fs::create_dir_all(dir.join("user")).unwrap();
     let temporary = Some(Temporary(dir.clone()));
     test(&Sandbox { dir, real_root: false, whom: As::User, _temporary: temporary });
-}
-
-/// Says aloud that a test could not run; a failure where everything has to.
-fn skip(why: &str) {
-    assert!(std::env::var_os("USWITCH_REQUIRE_ROOT").is_none(), "could not run: {why}");
-    eprintln!("SKIPPED: {why}");
 }
 
 fn user_namespaces() -> bool {

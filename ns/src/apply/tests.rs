@@ -4,6 +4,7 @@ use nix::sched::unshare;
 
 use super::*;
 use crate::plan::End;
+use crate::skip::skip;
 
 #[test]
 fn a_kind_the_kernel_does_not_know_is_no_veth() {
@@ -12,8 +13,7 @@ fn a_kind_the_kernel_does_not_know_is_no_veth() {
         Some(Netlink::open().unwrap().run(&[message::of_no_kind()]).unwrap_err().error)
     });
     let Some(error) = refused.join().unwrap() else {
-        assert!(std::env::var_os("USWITCH_REQUIRE_ROOT").is_none(), "this test needs root");
-        return eprintln!("SKIPPED: this test needs root");
+        return skip("this test needs root");
     };
     let end = |name: &str| End { ns: NsId(0), name: name.into(), index: 2, mac: None };
     let veth = Step::Veth { a: end("veth1"), b: end("vethpeer1"), mtu: 1500 };

@@ -8,6 +8,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 pub(crate) mod frames;
+#[path = "../../../tests/support/skip.rs"]
+pub(crate) mod skip;
 
 use std::fs::File;
 use std::io::Write;
@@ -55,15 +57,13 @@ pub(crate) struct Got {
 
 /// Runs `test` with `nodes` nodes, or says why not.
 pub(crate) fn on_a_rig(nodes: usize, test: impl FnOnce(&mut Rig) + Send) {
+    let name = std::thread::current().name().unwrap_or("test").to_owned();
     let outcome = std::thread::scope(|scope| {
         let body = || match unshare(CloneFlags::CLONE_NEWNET) {
             Ok(()) => test(&mut Rig::new(nodes)),
-            Err(error) if std::env::var_os("USWITCH_REQUIRE_ROOT").is_some_and(|v| v == "1") => {
-                panic!("a network namespace is required: {error}")
-            }
-            Err(error) => eprintln!("SKIPPED: no network namespace without root: {error}"),
+            Err(error) => skip::skip(format!("no network namespace without root: {error}")),
         };
-        scope.spawn(body).join()
+        std::thread::Builder::new().name(name).spawn_scoped(scope, body).unwrap().join()
     });
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);

@@ -6,17 +6,17 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 
 use super::{PacketIo, RingConfig, VNET_LEN};
+use crate::skip::skip;
 
 /// Runs `work` on a thread with a network namespace of its own; says so where that is forbidden.
 pub(super) fn in_own_namespace(work: impl FnOnce() + Send) {
+    let name = std::thread::current().name().unwrap_or("test").to_owned();
     std::thread::scope(|scope| {
-        scope.spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
+        let body = || match unshare(CloneFlags::CLONE_NEWNET) {
             Ok(()) => work(),
-            Err(error) if std::env::var_os("USWITCH_REQUIRE_ROOT").is_none() => {
-                eprintln!("SKIPPED: no network namespace without root: {error}");
-            }
-            Err(error) => panic!("a network namespace is required: {error}"),
-        });
+            Err(error) => skip(format!("no network namespace without root: {error}")),
+        };
+        std::thread::Builder::new().name(name).spawn_scoped(scope, body).expect("a thread");
     });
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::answerer::Answerer;
 use super::{THERE, joined, joined_to_silence, objects, ours, summary};
-use crate::support::{As, Ended, Process, Sandbox, in_netns, rooted};
+use crate::support::{As, Ended, Process, Sandbox, in_netns, rooted, skip};
 
 /// `uswitch ping ARGS` by an ordinary user in namespace `a`.
 fn by_user(sandbox: &Sandbox, args: &[&str]) -> Ended {
@@ -27,7 +27,7 @@ fn let_in(groups: &str) {
 fn the_datagram_socket_where_raw_is_not_allowed() {
     rooted(|sandbox| {
         if !sandbox.real_root {
-            return eprintln!("SKIPPED: a second user takes the real root");
+            return skip("a second user takes the real root");
         }
         joined(sandbox);
         let_in("1 0");
@@ -51,7 +51,7 @@ fn the_datagram_socket_where_raw_is_not_allowed() {
 fn the_datagram_socket_tells_oddities_apart_too() {
     rooted(|sandbox| {
         if !sandbox.real_root {
-            return eprintln!("SKIPPED: a second user takes the real root");
+            return skip("a second user takes the real root");
         }
         joined_to_silence(sandbox);
         let_in("0 2147483647");
@@ -88,7 +88,7 @@ fn the_datagram_socket_tells_oddities_apart_too() {
 fn an_ordinary_user_floods_nobody() {
     rooted(|sandbox| {
         if !sandbox.real_root {
-            return eprintln!("SKIPPED: a second user takes the real root");
+            return skip("a second user takes the real root");
         }
         joined(sandbox);
         let_in("0 2147483647");
