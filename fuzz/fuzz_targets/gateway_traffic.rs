@@ -1,4 +1,5 @@
-//! Any interleaving of packets from both sides, fragments, ICMP errors, ARP and time.
+//! Any interleaving of packets from both sides, fragments, ICMP errors, ARP, time, and what the lab
+//! asks for: ports published and withdrawn, flushes, another address or card of the uplink.
 //!
 //! No inside address leaves by the uplink, nothing that leaves has a wrong header checksum, an
 //! answer to what left comes back to who sent it, and the tables keep their bounds.
@@ -9,7 +10,9 @@ mod world;
 
 use std::net::Ipv4Addr;
 
-use gateway::{Collected, Config, Gateway, Side, Verdict};
+use gateway::{
+    Collected, Config, Cursor, Endpoint, Gateway, Protocol, Published, Side, UplinkAddress, Verdict,
+};
 use libfuzzer_sys::fuzz_target;
 use wire::{Ethernet, FrameMut, Icmp, Ipv4, MacAddr, Timestamp, VnetHeader, icmp, vnet};
 use world::{LAN, OUTSIDE, ROUTER, UPLINK, arp, host, judge};
@@ -93,6 +96,59 @@ fn answer(frame: &[u8]) -> Option<Vec<u8>> {
     Some(packet((UPLINK, ROUTER), ends, (ip.protocol(), 0, 60), &bytes))
 }
 
+/// What the lab asks of its gateway. The uplink's own address stays or goes, so that `judge` knows
+/// what may leave.
+fn ask(gateway: &mut Gateway, (what, who, port): (u8, u8, u8), now: Timestamp) {
+    let protocol = if who & 1 == 0 { Protocol::Tcp } else { Protocol::Udp };
+    let address = UplinkAddress {
+        address: OUTSIDE,
+        prefix_len: [24, 8, 32, 0][usize::from(who % 4)],
+        next_hop: (who & 8 == 0).then_some(Ipv4Addr::new(203, 0, 113, 1)),
+    };
+    let outside = u16::from(port) + 1000;
+    match what % 9 {
+        0 => {
+            gateway.flush_nat(now);
+            assert_eq!(gateway.fragment_usage(), (0, 0));
+        }
+        1 => {
+            let inside = Endpoint::new(host(who).0, 80);
+            let address = (who & 16 != 0).then_some(OUTSIDE);
+            let _ = gateway.publish(Published { protocol, address, port: outside, inside });
+        }
+        2 => {
+            let before = gateway.published().len();
+            let gone = gateway.unpublish(protocol, outside);
+            assert_eq!(gateway.published().len(), before - usize::from(gone));
+        }
+        3 => {
+            gateway.set_uplink_address(Some(address), now);
+        }
+        4 => {
+            gateway.set_uplink_address(None, now);
+            assert!(gateway.nat_usage().iter().all(|usage| usage.1 == 0), "sessions of no address");
+        }
+        5 => gateway.set_uplink_link(UPLINK, 576 + u16::from(port) * 40),
+        6 => {
+            gateway.keep_events(who & 1 == 0);
+            gateway.drain_events().for_each(drop);
+        }
+        7 => {
+            let limit = usize::from(port % 4) + 1;
+            let (mut seen, mut next) = (0, Some(Cursor::default()));
+            while let Some(cursor) = next {
+                let (page, more) = gateway.sessions(cursor, limit, now);
+                assert!(page.len() <= limit);
+                seen += page.len();
+                next = more;
+            }
+            assert!(seen <= 3 * SESSIONS as usize, "{seen} sessions");
+            assert!(gateway.neighbours(now).len() <= 32);
+        }
+        _ => gateway.take_notes(who & 1 == 0),
+    }
+}
+
 /// An ICMP error about a packet that left by the uplink.
 fn error_about(frame: &[u8], code: u8, cut: u8) -> Option<Vec<u8>> {
     let quoted = Ethernet::parse(frame)?.payload();
@@ -159,6 +215,10 @@ fuzz_target!(|steps: Vec<Step>| {
                 gateway.tick(&mut out, now);
                 continue;
             }
+            54..58 => {
+                ask(&mut gateway, (flags, who, whom), now);
+                continue;
+            }
             // No plan at all, behind an honest Ethernet header, with any vnet header.
             _ => {
                 let mut frame = rest.clone();
@@ -175,6 +235,9 @@ fuzz_target!(|steps: Vec<Step>| {
             Side::Lan => gateway.from_lan(&mut frame, &mut out, now),
             Side::Uplink => gateway.from_uplink(&mut frame, &mut out, now),
         };
+        if let Some(note) = gateway.note() {
+            note.steps();
+        }
         match verdict {
             Verdict::Lan => judge(Side::Lan, frame.bytes),
             Verdict::Uplink => {

@@ -1,5 +1,6 @@
 //! Any sequence of frames, ports coming and going, and time: every verdict is one a port can
-//! carry out, learning is what a plain map would have learned, and the table keeps its bounds.
+//! carry out, learning is what a plain map would have learned, what is flooded keeps to its limits,
+//! and the table keeps its bounds.
 
 #![no_main]
 
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use switch::core::{Bridge, BridgeConfig, Fdb, FdbConfig, Frame, PortSettings, PortState};
-use switch::{PortId, Verdict};
+use switch::{DropReason, PortId, StormLimits, Verdict};
 use wire::{MacAddr, Timestamp, VlanId};
 
 const LOCAL: MacAddr = MacAddr([2, 0, 0, 0, 0, 0]);
 const PORTS: u16 = 6;
-const ENTRIES: usize = 64;
+const ENTRIES: usize = 24;
+const AGEING: Duration = Duration::from_secs(300);
 
 /// Few addresses, so that they meet again; 7 of 8 unicast.
 fn address(byte: u8) -> MacAddr {
@@ -26,11 +28,13 @@ fn address(byte: u8) -> MacAddr {
 }
 
 fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
-    let ageing = Duration::from_secs(300);
-    let fdb = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES, ageing }));
+    let fdb = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES, ageing: AGEING }));
     let config = BridgeConfig { local: Some(LOCAL), link_local_mask: 0 };
     let mut bridge = Bridge::new(config, Arc::clone(&fdb));
-    let mut seen: HashMap<(MacAddr, VlanId), PortId> = HashMap::new();
+    let mut seen: HashMap<(MacAddr, VlanId), (PortId, Timestamp)> = HashMap::new();
+    // Frames flooded in the running second, by port.
+    let mut flooded: HashMap<(PortId, u64), u32> = HashMap::new();
+    let mut settings_since: HashMap<PortId, u64> = HashMap::new();
     let mut now = Timestamp::ZERO;
     for (kind, dst, src, port, vlan) in steps {
         let port = PortId(u16::from(port) % PORTS);
@@ -38,19 +42,32 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
             // A port is plugged in or set, a port goes, the table is emptied.
             0..16 => {
                 let up = kind % 4 != 0;
-                let settings = PortSettings { hairpin: kind == 1, ..PortSettings::default() };
+                let limit = (kind >= 8).then_some(u32::from(dst % 8));
+                let storm = StormLimits { broadcast: limit, multicast: limit, unknown: limit };
+                let settings =
+                    PortSettings { hairpin: kind == 1, storm, ..PortSettings::default() };
+                settings_since.insert(port, now.as_secs());
                 bridge.set_port(port, PortState { settings, mtu: 1500, up });
                 continue;
             }
             16..20 => {
                 bridge.remove_port(port);
                 fdb.forget_port(port);
-                seen.retain(|_, at| *at != port);
+                seen.retain(|_, at| at.0 != port);
                 continue;
             }
             20 => {
                 fdb.flush(None);
                 seen.clear();
+                continue;
+            }
+            // Time passes, and what has aged is forgotten.
+            21..24 => {
+                now = Timestamp::from_nanos(now.as_nanos() + u64::from(dst) * 2_000_000_000);
+                let before = fdb.len();
+                let gone = fdb.expire(now);
+                assert_eq!(before - gone, fdb.len());
+                assert_eq!(fdb.snapshot(now).len(), fdb.len(), "aged ones are left");
                 continue;
             }
             _ => {}
@@ -66,7 +83,7 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
             continue;
         }
         if !src.is_group() && src != MacAddr::ZERO && src != LOCAL {
-            seen.insert((src, vlan), port);
+            seen.insert((src, vlan), (port, now));
         }
         let usable = |id: PortId| {
             let state = bridge.port(id).expect("a port that is not plugged in");
@@ -77,14 +94,30 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
             Verdict::Forward(to) => {
                 usable(to);
                 assert!(!dst.is_group());
-                assert_eq!(seen.get(&(dst, vlan)), Some(&to), "not where it was last seen");
+                let (at, when) = seen[&(dst, vlan)];
+                assert_eq!(at, to, "not where it was last seen");
+                assert!(now.since(when) <= AGEING + Duration::from_secs(1), "it has aged");
             }
             Verdict::Flood => {
                 bridge.flood_set(&frame, port).for_each(usable);
-                let known = seen.get(&(dst, vlan)).is_some() && seen.len() < ENTRIES / 2;
+                let fresh =
+                    |at: &(PortId, Timestamp)| now.since(at.1) + Duration::from_secs(2) < AGEING;
+                let known = seen.get(&(dst, vlan)).is_some_and(fresh) && seen.len() < ENTRIES / 2;
                 assert!(dst.is_group() || !known, "flooded though known");
+                let count = flooded.entry((port, now.as_secs())).or_default();
+                *count += 1;
+                // A limit for each of three kinds.
+                let limit = bridge.port(port).and_then(|state| state.settings.storm.unknown);
+                let begun = settings_since.get(&port).copied().unwrap_or(0);
+                if let Some(limit) = limit.filter(|_| begun < now.as_secs()) {
+                    assert!(*count <= 3 * limit, "{count} flooded, {limit} allowed of each kind");
+                }
             }
             Verdict::Local => assert_eq!(dst, LOCAL),
+            Verdict::Drop(DropReason::Storm) => {
+                let storm = bridge.port(port).expect("a port").settings.storm;
+                assert_ne!(storm, StormLimits::default(), "a storm without a limit");
+            }
             Verdict::Drop(_) => {}
         }
         assert!(fdb.len() <= ENTRIES, "{} entries", fdb.len());

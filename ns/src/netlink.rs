@@ -135,7 +135,7 @@ pub(crate) fn messages(
     })
 }
 
-fn explain(answer: &netlink_packet_core::ErrorMessage) -> io::Error {
+pub(crate) fn explain(answer: &netlink_packet_core::ErrorMessage) -> io::Error {
     let error = answer.to_io();
     let attributes = answer.header.get(HEADER..).unwrap_or_default();
     let words = NlasIterator::new(attributes)

@@ -100,7 +100,7 @@ pub fn look(netns: BorrowedFd<'_>) -> Result<View> {
     .doing(|| "looking at the addresses and routes of a namespace".into())
 }
 
-fn one_address(message: &AddressMessage) -> Option<Address> {
+pub(crate) fn one_address(message: &AddressMessage) -> Option<Address> {
     let (mut local, mut peer) = (None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -117,7 +117,7 @@ fn one_address(message: &AddressMessage) -> Option<Address> {
     })
 }
 
-fn is_default(route: &RouteMessage) -> bool {
+pub(crate) fn is_default(route: &RouteMessage) -> bool {
     let header = &route.header;
     let table = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Table(table) => Some(*table),
@@ -129,7 +129,7 @@ fn is_default(route: &RouteMessage) -> bool {
         && table.unwrap_or(header.table.into()) == u32::from(RouteHeader::RT_TABLE_MAIN)
 }
 
-fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
+pub(crate) fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
     let (mut source, mut metric) = (None, 0);
     for attribute in &route.attributes {
         match attribute {
