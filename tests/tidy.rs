@@ -173,6 +173,28 @@ fn no_program_configures_the_network() {
     });
 }
 
+/// Starting a thread fails where no more are to be had, and these panic then.
+#[test]
+fn a_thread_that_cannot_be_had_is_an_error() {
+    let panicking =
+        [concat!("thread::sp", "awn("), concat!("scope.sp", "awn("), concat!("spawn_bl", "ocking")];
+    each_file(|path, text| {
+        let folders = path.components().map(|part| part.as_os_str());
+        let of_tests = ["tests.rs", "testing.rs", "model.rs"]
+            .iter()
+            .any(|end| path.to_string_lossy().ends_with(end));
+        let ours = !of_tests
+            && !folders
+                .into_iter()
+                .any(|folder| ["tests", "benches", "fuzz"].iter().any(|name| folder == *name));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        code(text)
+            .filter(|(_, line)| ours && panicking.iter().any(|word| line.contains(word)))
+            .map(|(number, _)| format!("line {number}: std::thread::Builder gives an error"))
+            .collect()
+    });
+}
+
 /// Every invariant names files and tests that hold it; they have to be there, and to be built.
 #[test]
 fn what_holds_an_invariant_is_there() {

@@ -20,11 +20,12 @@ use tokio::sync::watch;
 
 use crate::metrics::classic;
 use crate::server::accept::{Entrance, serve};
+use crate::server::calls::Calls;
 use crate::{Door, Limits};
 
 /// Why the metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics on {address}: {source}")]
+#[error("cannot serve metrics on {address}")]
 pub struct ExporterError {
     address: SocketAddr,
     source: io::Error,
@@ -38,41 +39,61 @@ pub struct Exporter {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The address, taken: nothing is served yet, and whoever connects waits.
+#[derive(Debug)]
+pub struct Reserved {
+    address: SocketAddr,
+    listener: std::net::TcpListener,
+}
+
 impl Exporter {
-    /// Serves `door`'s metrics on `address`; port 0 takes a free one.
-    pub fn start(address: SocketAddr, door: Arc<dyn Door>) -> Result<Self, ExporterError> {
+    /// Takes `address` for later; port 0 takes a free one. One below 1024 is root's to take, who
+    /// may have given up that right when there is something to serve.
+    pub fn reserve(address: SocketAddr) -> Result<Reserved, ExporterError> {
         let failed = |source| ExporterError { address, source };
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let limits = Limits { connections: 16, ..Limits::default() };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(1)
-            .thread_name("metrics-call")
-            .build()
-            .map_err(failed)?;
-        let (stop, running) = watch::channel(());
-        let run = move || {
-            runtime.block_on(async {
-                let entrance = match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => Entrance::Tcp(listener),
-                    Err(error) => return tracing::error!("metrics are not served: {error}"),
-                };
-                let router = Router::new().route("/metrics", get(scrape)).with_state(door);
-                serve(entrance, router, limits, running).await;
-            });
-            runtime.shutdown_timeout(Duration::from_secs(1));
-        };
-        let thread = std::thread::Builder::new().name("metrics".into()).spawn(run);
-        let thread = Some(thread.map_err(failed)?);
-        Ok(Self { address: bound, stop: Some(stop), thread })
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Reserved { address, listener })
+    }
+
+    /// Serves `door`'s metrics on `address`; port 0 takes a free one.
+    pub fn start(address: SocketAddr, door: Arc<dyn Door>) -> Result<Self, ExporterError> {
+        Self::reserve(address)?.serve(door)
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Reserved {
+    /// Serves `door`'s metrics there.
+    pub fn serve(self, door: Arc<dyn Door>) -> Result<Exporter, ExporterError> {
+        let address = self.address;
+        let failed = |source| ExporterError { address, source };
+        let limits = Limits { connections: 16, ..Limits::default() };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let calls = Arc::new(Calls::start("metrics-call", 1).map_err(failed)?);
+        let listener = {
+            let _here = runtime.enter();
+            tokio::net::TcpListener::from_std(self.listener).map_err(failed)?
+        };
+        let (stop, running) = watch::channel(());
+        let run = move || {
+            runtime.block_on(async {
+                let state = (door, Arc::clone(&calls));
+                let router = Router::new().route("/metrics", get(scrape)).with_state(state);
+                serve(Entrance::Tcp(listener), router, limits, running).await;
+                calls.rest(Duration::from_secs(1)).await;
+            });
+        };
+        let thread = std::thread::Builder::new().name("metrics".into()).spawn(run);
+        let thread = Some(thread.map_err(failed)?);
+        Ok(Exporter { address, stop: Some(stop), thread })
     }
 }
 
@@ -85,10 +106,13 @@ impl Drop for Exporter {
     }
 }
 
-async fn scrape(State(door): State<Arc<dyn Door>>, asked: HeaderMap) -> Response {
+async fn scrape(
+    State((door, calls)): State<(Arc<dyn Door>, Arc<Calls>)>,
+    asked: HeaderMap,
+) -> Response {
     let accept = asked.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let newer = accept.is_some_and(classic::wants_openmetrics);
-    match tokio::task::spawn_blocking(move || crate::openmetrics(&*door)).await {
+    match calls.run(move || crate::openmetrics(&*door)).await {
         Ok(text) if newer => answer(crate::metrics::CONTENT_TYPE, text),
         Ok(text) => answer(classic::CONTENT_TYPE, classic::classic(&text)),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

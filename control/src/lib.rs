@@ -26,7 +26,7 @@ mod server;
 pub use client::{Client, ClientError, EventStream};
 pub use door::{Door, DoorError};
 pub use events::{EVENTS_KEPT, Events, Listener};
-pub use exporter::{Exporter, ExporterError};
+pub use exporter::{Exporter, ExporterError, Reserved};
 pub use flow::{CHUNK, Flow, FlowWriter, flow};
 pub use frames::{ByteStream, Lines};
 pub use metrics::{classic::classic as prometheus_text, openmetrics};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use crate::error::{Doing, Result};
 use crate::lab::{Held, Lab, State};
 use crate::topology::CheckPlan;
 
@@ -39,7 +40,7 @@ pub struct Checked {
     /// Where it went.
     pub to: Ipv4Addr,
     /// What came of it; an error where it could not even be sent.
-    pub report: Result<icmp::Report, String>,
+    pub report: std::result::Result<icmp::Report, String>,
 }
 
 impl Checked {
@@ -52,19 +53,22 @@ impl Checked {
 
 /// Sends the pings of `lab` until done or `stop` is set; `tell` gets each result, in order. Says
 /// whether all were answered.
-pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> bool {
+///
+/// # Errors
+/// Where no thread is to be had.
+pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> Result<bool> {
     let checks = lab.checks();
     if checks.len() > CROWD {
         calm(lab, stop);
     }
     let next = AtomicUsize::new(0);
     let (results, arriving) = bounded(AT_ONCE);
-    let mut good = true;
-    let mut told = 0;
+    let (mut good, mut told) = (true, 0);
     std::thread::scope(|scope| {
+        let mut started = 0;
         for _ in 0..AT_ONCE.min(checks.len()) {
             let (results, next) = (results.clone(), &next);
-            scope.spawn(move || {
+            let work = move || {
                 while !stop.load(Ordering::Relaxed) {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(check) = checks.get(place) else { return };
@@ -72,7 +76,15 @@ pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> bool
                         return;
                     }
                 }
-            });
+            };
+            match std::thread::Builder::new().name("check".into()).spawn_scoped(scope, work) {
+                Ok(_) => started += 1,
+                // Fewer at a time do as well.
+                Err(_) if started > 0 => break,
+                Err(error) => {
+                    return Err(error).doing(|| "starting a thread for the checks".into());
+                }
+            }
         }
         drop(results);
         // Bounded by the pings at once: a result waits only for those before it.
@@ -85,8 +97,8 @@ pub fn run(lab: &Lab, stop: &AtomicBool, mut tell: impl FnMut(&Checked)) -> bool
                 told += 1;
             }
         }
-    });
-    good && told == checks.len()
+        Ok(good && told == checks.len())
+    })
 }
 
 /// Waits until the switch floods nothing more.
@@ -114,11 +126,11 @@ fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked
         patience: icmp::Patience::Each(Duration::from_secs(2)),
         ..icmp::Options::default()
     };
+    // The thread is the checks' own, and goes from node to node.
     let ping = |netns: std::os::fd::BorrowedFd<'_>| {
-        sys::netns::inside(netns, || {
-            icmp::ping(check.to, options, &icmp::Route::default(), stop, &mut |_, _| {})
-                .map_err(std::io::Error::other)
-        })
+        sys::netns::enter(netns)?;
+        icmp::ping(check.to, options, &icmp::Route::default(), stop, &mut |_, _| {})
+            .map_err(std::io::Error::other)
     };
     let report = match netns {
         Some(netns) => ping(netns.as_fd()).map_err(|e| e.to_string()),

@@ -251,7 +251,7 @@ impl Lab {
         if let Some(watcher) = watcher {
             lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab))?);
             // What changed before the watch began.
-            lab.list_links();
+            lab.list_links()?;
         }
         lab.follow_uplink()?;
         Ok(lab)

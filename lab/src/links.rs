@@ -41,7 +41,11 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>) {
             match event {
                 Event::Changed(link) => lab.link_changed(link.index, link.up && link.carrier),
                 Event::Gone(link) => lab.link_gone(link.index),
-                Event::Lost => lab.list_links(),
+                Event::Lost => {
+                    if let Err(error) = lab.list_links() {
+                        tracing::warn!("{error}");
+                    }
+                }
             }
         }
     }
@@ -61,8 +65,10 @@ impl Lab {
             let known = switch.ports().into_iter().find(|info| info.id == port).map(|info| info.up);
             if known == Some(up) { Ok(()) } else { switch.set_link(port, up) }
         });
-        if let Some(Err(error)) = told {
-            tracing::warn!("link {index}: {error}");
+        match told {
+            // Unplugged since we looked.
+            None | Some(Ok(()) | Err(switch::Error::NoPort(_))) => {}
+            Some(Err(error)) => tracing::warn!("link {index}: {error}"),
         }
     }
 
@@ -76,21 +82,18 @@ impl Lab {
             state.uplink = None;
         }
         drop(state);
-        if let Some(Err(error)) = self.with_switch(|switch| switch.remove_port(port)) {
-            tracing::warn!("port {}: {error}", port.0);
+        match self.with_switch(|switch| switch.remove_port(port)) {
+            None | Some(Ok(()) | Err(switch::Error::NoPort(_))) => {}
+            Some(Err(error)) => tracing::warn!("port {}: {error}", port.0),
         }
     }
 
     /// Tells the switch of every link as it is now.
-    pub(crate) fn list_links(&self) {
-        let Some(netns) = &self.switch_ns else { return };
-        match ns::link::list(netns.as_fd()) {
-            Ok(links) => {
-                for link in links {
-                    self.link_changed(link.index, link.up && link.carrier);
-                }
-            }
-            Err(error) => tracing::warn!("{error}"),
+    pub(crate) fn list_links(&self) -> Result<()> {
+        let Some(netns) = &self.switch_ns else { return Ok(()) };
+        for link in ns::link::list(netns.as_fd())? {
+            self.link_changed(link.index, link.up && link.carrier);
         }
+        Ok(())
     }
 }

@@ -70,9 +70,7 @@ impl Namespace {
     /// # Errors
     /// When the kernel refuses.
     pub fn anonymous() -> Result<Self> {
-        std::thread::scope(|scope| scope.spawn(Self::anonymous_here).join())
-            .unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
-            .doing(|| "making a network namespace".into())
+        sys::netns::apart(Self::anonymous_here).doing(|| "making a network namespace".into())
     }
 
     /// A namespace with a name. Moves the calling thread into it. `record` is told what is about

@@ -58,8 +58,8 @@ pub fn enter() -> Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|e| refused(e.into()))?;
     // A user namespace may be had and still be worth nothing (AppArmor): ask before building.
-    std::thread::scope(|scope| scope.spawn(|| unshare(CloneFlags::CLONE_NEWNET)).join())
-        .unwrap_or(Err(nix::errno::Errno::EPERM))
+    sys::netns::apart(|| Ok(unshare(CloneFlags::CLONE_NEWNET)))
+        .doing(|| "trying a network namespace".into())?
         .map_err(|e| refused(e.into()))
 }
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use control::Exporter;
 use control::api::{Publish, StormLimits};
+use control::{Exporter, Reserved};
 use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
 
 use crate::forward;
@@ -154,6 +154,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     ground.enter()?;
     // Given back when the lab is undone; an ordinary user may not ask for it.
     let _priority = sys::autogroup::raise().ok().flatten();
+    let metrics = args.metrics.map(Exporter::reserve).transpose()?;
     let signals = Signals::catch(signals::block()?)?;
     let mut report = Report::new(args.json);
     notify::status("building the lab");
@@ -166,7 +167,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
         }
         other => other.inspect_err(|_| report.clear_bar())?,
     };
-    let outcome = match exporter(&lab, args.metrics, &mut report) {
+    let outcome = match exporter(&lab, metrics, &mut report) {
         // Served until the lab is stopped.
         Ok(_exporter) => inhabit(&lab, &signals, stay, &mut report),
         Err(error) => Err(error),
@@ -184,11 +185,11 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
 /// Serves the counters, if asked to.
 fn exporter(
     lab: &Lab,
-    address: Option<SocketAddr>,
+    reserved: Option<Reserved>,
     report: &mut Report,
 ) -> anyhow::Result<Option<Exporter>> {
-    let Some((address, door)) = address.zip(lab.door()) else { return Ok(None) };
-    let exporter = Exporter::start(address, door)?;
+    let Some((reserved, door)) = reserved.zip(lab.door()) else { return Ok(None) };
+    let exporter = reserved.serve(door)?;
     report.metrics(exporter.address());
     Ok(Some(exporter))
 }
@@ -201,7 +202,7 @@ fn inhabit(
 ) -> anyhow::Result<ExitCode> {
     let count = lab.checks().len();
     notify::status("checking the lab");
-    let good = check::run(lab, signals.stop(), |checked| report.check(checked, count));
+    let good = check::run(lab, signals.stop(), |checked| report.check(checked, count))?;
     if signals.stop().load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(interrupted(signals));
     }

@@ -13,6 +13,7 @@
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
 //! | [`latency`] | how long idle cores may take to wake |
+//! | [`memory`] | memory given back to the system |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
 //! | [`stdio`] | which standard streams were closed from the start |
@@ -26,6 +27,7 @@ pub mod cores;
 pub mod icmp;
 pub mod inherited;
 pub mod latency;
+pub mod memory;
 pub mod netns;
 pub mod packet;
 pub mod stdio;

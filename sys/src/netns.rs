@@ -4,7 +4,7 @@
 //! own, which ends afterwards: no early return can leave the caller in the wrong place.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -17,17 +17,34 @@ pub fn inside<T: Send>(
     netns: BorrowedFd<'_>,
     work: impl FnOnce() -> io::Result<T> + Send,
 ) -> io::Result<T> {
+    apart(|| {
+        enter(netns)?;
+        work()
+    })
+}
+
+/// Runs `work` on a thread of its own, whose namespaces end with it.
+///
+/// # Errors
+/// Those of `work`; EAGAIN where no thread is to be had.
+pub fn apart<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("netns".into())
-            .spawn_scoped(scope, || {
-                setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)
-                    .map_err(|e| operation("entering the network namespace", e.into()))?;
-                work()
-            })?
+            .spawn_scoped(scope, work)
+            .map_err(|e| operation("starting a thread", e))?
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace panicked")))
     })
+}
+
+/// Moves the calling thread there, for good: a thread of its own.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN there.
+pub fn enter(netns: BorrowedFd<'_>) -> io::Result<()> {
+    setns(netns, CloneFlags::CLONE_NEWNET)
+        .map_err(|e| operation("entering the network namespace", e.into()))
 }
 
 /// An IO error that names what was being done.

@@ -101,7 +101,7 @@ fn an_ordinary_users_lab_has_left_the_terminal_and_its_group() {
 #[test]
 fn a_relative_run_directory_is_that_of_the_working_directory() {
     rooted(|sandbox| {
-        let all = "cd $HERE && export USWITCH_RUN_DIR=runs && $U up && \
+        let all = "cd $HERE/.. && export USWITCH_RUN_DIR=runs && $U up && \
                    $U ping net1 10.100.0.20 -c 1 && $U down && test ! -e runs";
         script(sandbox, As::Root, all).ok();
     });

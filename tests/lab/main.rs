@@ -23,6 +23,7 @@
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
+//! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
 //! | `notify` | what a service manager hears |
@@ -52,6 +53,7 @@ mod oracle;
 mod output;
 mod overload;
 mod ping;
+mod scarce;
 mod see;
 mod soak;
 mod storm;

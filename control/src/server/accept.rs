@@ -1,7 +1,7 @@
 //! Accepting: one task a connection, a bounded number of them, and HTTP/1.1 with its timeouts.
 //!
-//! When all places are taken, a newcomer is told 503 at once, without being read, and closed. At the
-//! end answers that are under way have [`GRACE`] to be read to their end.
+//! When all places are taken, a newcomer is told 503 and closed: once it has asked, and so many of
+//! them at a time; those beyond are told at once, without being read. At the end answers that are under way have [`GRACE`] to be read to their end.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 
@@ -24,6 +24,12 @@ const BUFFER: usize = 16 * 1024;
 
 /// Time for answers that are under way when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Newcomers that are told so at the same time, how long that may take, and how long one may take to
+/// ask before it is told without.
+const REFUSALS: usize = 64;
+const REFUSAL: Duration = Duration::from_secs(1);
+const ASKING: Duration = Duration::from_millis(300);
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nconnection: close\r\ncontent-length: 72\r\n\r\n\
@@ -62,6 +68,7 @@ pub(crate) async fn serve(
     running: watch::Receiver<()>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     let service = TowerToHyperService::new(router);
     let accept = async {
         loop {
@@ -76,7 +83,15 @@ pub(crate) async fn serve(
                             drop(place);
                         });
                     }
-                    Err(_) => refuse(stream),
+                    Err(_) => match Arc::clone(&refusals).try_acquire_owned() {
+                        Ok(place) => {
+                            tokio::spawn(async move {
+                                let _ = tokio::time::timeout(REFUSAL, refuse(stream)).await;
+                                drop(place);
+                            });
+                        }
+                        Err(_) => refuse_at_once(stream),
+                    },
                 },
                 Err(error) => {
                     // Out of descriptors, as a rule: give the others time to end.
@@ -114,7 +129,19 @@ async fn connection(
     connection.await
 }
 
-fn refuse(mut stream: Box<dyn Stream>) {
+/// Answers a request with [`BUSY`]. The request is read, for a client that is answered before it has
+/// asked, or cut off while it asks, sees a broken connection and not the answer.
+async fn refuse(mut stream: Box<dyn Stream>) {
+    let mut request = [0; 1024];
+    let asked = tokio::time::timeout(ASKING, stream.read(&mut request)).await;
+    if matches!(asked, Ok(Ok(0) | Err(_))) || stream.write_all(BUSY).await.is_err() {
+        return;
+    }
+    let _ = stream.shutdown().await;
+    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+}
+
+fn refuse_at_once(mut stream: Box<dyn Stream>) {
     // What does not fit an empty socket buffer at once is not worth waiting for.
     let mut cx = Context::from_waker(Waker::noop());
     if let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_write(&mut cx, BUSY) {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::accept::over;
+use super::calls::{Calls, Lost};
 use super::{Limits, OPENAPI};
 use crate::api::{PageQuery, Problem, Protocol, Version};
 use crate::{Door, DoorError, Flow, Listener};
@@ -31,41 +32,41 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) struct Shared {
     door: Arc<dyn Door>,
     limits: Limits,
-    calls: Arc<Semaphore>,
+    calls: Arc<Calls>,
     streams: Arc<Semaphore>,
     running: watch::Receiver<()>,
 }
 
 impl Shared {
-    pub(super) fn new(door: Arc<dyn Door>, limits: Limits, running: watch::Receiver<()>) -> Self {
-        let calls = Arc::new(Semaphore::new(limits.calls.max(1)));
+    pub(super) fn new(
+        door: Arc<dyn Door>,
+        calls: Arc<Calls>,
+        limits: Limits,
+        running: watch::Receiver<()>,
+    ) -> Self {
         let streams = Arc::new(Semaphore::new(limits.streams));
         Self { door, limits, calls, streams, running }
     }
 
-    /// Runs `call` beside. The permit goes with it, so that calls which hang fill the places and
-    /// later ones are refused instead of queued.
+    /// Runs `call` beside. Calls that hang fill the places, and later ones are refused instead of
+    /// queued.
     async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Door) -> Result<T, DoorError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let busy = || {
-            let line = "the lab is busy with other requests: try again".into();
-            Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
-        };
-        let work = async {
-            let calls = Arc::clone(&self.calls);
-            let permit = calls.acquire_owned().await.map_err(|_| busy())?;
-            let door = Arc::clone(&self.door);
-            tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                call(&*door)
-            })
-            .await
-            .map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the lab's part died".into()))?
-            .map_err(Refusal::from)
-        };
-        tokio::time::timeout(self.limits.call, work).await.map_err(|_| busy())?
+        let door = Arc::clone(&self.door);
+        let work = self.calls.run(move || call(&*door));
+        match tokio::time::timeout(self.limits.call, work).await {
+            Ok(Ok(done)) => done.map_err(Refusal::from),
+            Ok(Err(Lost)) => {
+                let line = "the lab's part died".into();
+                Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, line))
+            }
+            Err(_) => {
+                let line = "the lab is busy with other requests: try again".into();
+                Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, line))
+            }
+        }
     }
 
     async fn answer<T: Serialize + Send + 'static>(

@@ -7,6 +7,7 @@
 //! connections × (buffer + one page), whatever clients do.
 
 pub(crate) mod accept;
+pub(crate) mod calls;
 mod guard;
 mod handlers;
 mod routes;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::Door;
 use accept::Entrance;
+use calls::Calls;
 
 pub(crate) use handlers::FLOW_ID;
 #[cfg(test)]
@@ -75,7 +77,7 @@ pub enum ServerError {
     )]
     PathTooLong(PathBuf),
     /// A step failed.
-    #[error("cannot {what} {}: {source}", .path.display())]
+    #[error("cannot {what} {}", .path.display())]
     Io {
         /// The step.
         what: &'static str,
@@ -104,24 +106,27 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed("set up"))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(limits.calls.max(1))
-            .thread_name("control-call")
             .build()
             .map_err(failed("start a runtime for"))?;
+        let threads = limits.calls.max(1);
+        let calls = Calls::start("control-call", threads).map_err(failed("start threads for"))?;
+        let calls = Arc::new(calls);
+        let listener = {
+            let _here = runtime.enter();
+            tokio::net::UnixListener::from_std(listener).map_err(failed("listen on"))?
+        };
         let (stop, running) = watch::channel(());
         let thread = std::thread::Builder::new()
             .name("control".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    let listener = match tokio::net::UnixListener::from_std(listener) {
-                        Ok(listener) => Entrance::Unix(listener),
-                        Err(error) => return tracing::error!("the door stays shut: {error}"),
-                    };
-                    let shared = handlers::Shared::new(door, limits, running.clone());
-                    accept::serve(listener, routes::router(shared), limits, running).await;
+                    let alive = running.clone();
+                    let shared = handlers::Shared::new(door, Arc::clone(&calls), limits, alive);
+                    let router = routes::router(shared);
+                    accept::serve(Entrance::Unix(listener), router, limits, running).await;
+                    // A call that hangs in the lab must not keep the lab from ending.
+                    calls.rest(Duration::from_secs(1)).await;
                 });
-                // A call that hangs in the lab must not keep the lab from ending.
-                runtime.shutdown_timeout(Duration::from_secs(1));
             })
             .map_err(failed("start a thread for"))?;
         Ok(Self { path: path.into(), stop: Some(stop), thread: Some(thread) })

@@ -143,8 +143,15 @@ impl Watch {
         let (watcher, sightings) = Watcher::new(id, wish);
         let (writer, flow) = flow(id);
         let watch = Arc::downgrade(self);
-        let task =
-            Task { watch, watcher: Arc::clone(&watcher), sightings, names, sink, writer, count };
+        let task = Task {
+            watch: watch.clone(),
+            watcher: Arc::clone(&watcher),
+            sightings,
+            names,
+            sink,
+            writer,
+            count,
+        };
         let added = self.watchers.change(
             |list| {
                 let room = list.len() < WATCHERS;
@@ -160,7 +167,13 @@ impl Watch {
             return Err(DoorError::Conflict(line));
         }
         let thread = std::thread::Builder::new().name(format!("watch-{id}"));
-        if let Err(error) = thread.spawn(move || task.run()) {
+        if let Err(error) = thread.spawn(move || {
+            task.run();
+            // What the frames lay in may have been the most this process had.
+            if watch.upgrade().is_some_and(|watch| watch.watchers.is_empty()) {
+                sys::memory::give_back();
+            }
+        }) {
             self.remove(id);
             return Err(DoorError::Failed(format!("starting a thread: {error}")));
         }

@@ -261,4 +261,9 @@ impl Watchers {
         set(&list);
         outcome
     }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
+    }
 }

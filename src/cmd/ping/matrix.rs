@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
 use icmp::{Options, Patience, Route, Stats};
 use lab::reach::{Cell, Reach};
 use lab::{Ground, LabName};
@@ -45,7 +46,7 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     options.count = Some(args.count.unwrap_or(1));
     options.interval = args.interval.unwrap_or(INTERVAL);
     options.patience = Patience::Each(args.timeout.unwrap_or(PATIENCE));
-    let outcomes = try_all(&reach, &options, &args.route()?, &stop);
+    let outcomes = try_all(&reach, &options, &args.route()?, &stop)?;
     let (mut failed, mut tried) = (Vec::new(), 0);
     for (cell, outcome) in reach.cells.iter().zip(&outcomes) {
         tried += usize::from(outcome.is_some());
@@ -91,30 +92,37 @@ fn try_all(
     options: &Options,
     route: &Route,
     stop: &AtomicBool,
-) -> Vec<Option<Outcome>> {
+) -> anyhow::Result<Vec<Option<Outcome>>> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(vec![None; reach.cells.len()]);
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(reach.cells.len()) {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(cell) = reach.cells.get(place) else { return };
-                    let outcome = one(reach, cell, options, route, stop);
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
-                }
-            });
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(cell) = reach.cells.get(place) else { return };
+            let outcome = one(reach, cell, options, route, stop);
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
         }
-    });
-    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    };
+    std::thread::scope(|scope| {
+        for started in 0..AT_ONCE.min(reach.cells.len()) {
+            let thread = std::thread::Builder::new().name("ping".into());
+            match thread.spawn_scoped(scope, work) {
+                Ok(_) => {}
+                // Fewer at a time do as well.
+                Err(_) if started > 0 => break,
+                Err(error) => return Err(error).context("starting a thread"),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn one(reach: &Reach, cell: &Cell, options: &Options, route: &Route, stop: &AtomicBool) -> Outcome {
-    let inside = sys::netns::inside(reach.sources[cell.from].netns(), || {
-        icmp::ping(cell.address, options.clone(), route, stop, &mut |_, _| {})
-            .map_err(|error| std::io::Error::other(format!("{:#}", anyhow::Error::new(error))))
-    });
-    inside.map_err(|error| error.to_string())
+    // The thread is the cells' own, and goes from node to node.
+    sys::netns::enter(reach.sources[cell.from].netns()).map_err(|error| error.to_string())?;
+    icmp::ping(cell.address, options.clone(), route, stop, &mut |_, _| {})
+        .map_err(|error| format!("{:#}", anyhow::Error::new(error)))
 }
 
 fn reached(outcome: &Outcome) -> bool {

@@ -145,10 +145,13 @@ fn run_all(
     }
     std::thread::scope(|scope| {
         let one = &one;
-        let started: Vec<_> =
-            runs.into_iter().map(|run| scope.spawn(move || one(run, None))).collect();
-        let ended = started.into_iter().map(std::thread::ScopedJoinHandle::join);
-        ended.map(|end| end.unwrap_or_else(|_| bail!("a pinger panicked"))).collect()
+        let threads = runs.into_iter().map(|run| {
+            let thread = std::thread::Builder::new().name("ping".into());
+            thread.spawn_scoped(scope, move || one(run, None)).context("starting a thread")
+        });
+        let started: Vec<_> = threads.collect();
+        let ended = started.into_iter().map(|thread| thread.map(|thread| thread.join()));
+        ended.map(|end| end?.unwrap_or_else(|_| bail!("a pinger panicked"))).collect()
     })
 }
 

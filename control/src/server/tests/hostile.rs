@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Fixture, plain};
 use crate::api::{Event, EventKind};
 use crate::testing::MemoryLab;
-use crate::{Door, EVENTS_KEPT, Limits};
+use crate::{ClientError, Door, EVENTS_KEPT, Limits};
 
 fn quick() -> Limits {
     let short = Duration::from_millis(300);
@@ -162,4 +162,24 @@ fn calls_that_hang_are_bounded_and_quick_questions_are_told() {
             });
         }
     });
+}
+
+#[test]
+fn a_client_at_a_full_door_is_always_told_so() {
+    let limits = Limits { connections: 2, header: Duration::from_secs(60), ..Limits::default() };
+    let fixture = Fixture::new(MemoryLab::with_nodes(1), limits);
+    let taken: Vec<_> = (0..2).map(|_| fixture.connect()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    for turn in 0..100 {
+        match fixture.client().topology() {
+            Err(ClientError::Refused { status: 503, .. }) => {}
+            other => panic!("{turn}: {other:?}"),
+        }
+    }
+    drop(taken);
+    let served = (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        fixture.client().topology().is_ok()
+    });
+    assert!(served, "places come back");
 }
