@@ -3,11 +3,13 @@
 //!
 //! | module | load |
 //! |---|---|
+//! | [`busy`] | other work on every core |
 //! | [`tcp`] | bulk TCP, one-byte request/response, short connections |
 //! | [`frames`] | raw frames, flat out or paced |
 //! | [`ping`] | ICMP echo, flood and paced |
 //! | [`udp`] | UDP flat out, and who lost what |
 
+pub mod busy;
 pub mod frames;
 pub mod ping;
 pub mod tcp;

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::Values;
 use crate::args::Args;
+use crate::load::busy::Busy;
 use crate::load::frames::{self, Delivery};
 use crate::load::tcp::{self, Direction};
 use crate::load::{ping, udp};
@@ -127,6 +128,13 @@ pub fn overload(lab: &Lab, args: &Args) -> Result<Values> {
         ("overload/forwarder".into(), seen.lost_by_forwarder()),
         ("overload/receiver".into(), seen.lost_by_receiver()),
     ])
+}
+
+/// Frames at a rate that any forwarder carries, while other work keeps every core busy.
+pub fn busy(lab: &Lab, args: &Args) -> Result<Values> {
+    let _busy = Busy::start()?;
+    let seen = unicast(lab, 1514, Some(5_000.0), args.window(2.0))?;
+    Ok(vec![("busy/offered".into(), seen.offered / 1e3), ("busy/lost".into(), seen.lost())])
 }
 
 pub fn memory(lab: &Lab, _: &Args) -> Result<Values> {
