@@ -60,6 +60,17 @@ impl Ground {
         Ok(())
     }
 
+    /// Gives up, for good, every capability that a lab does not need: to be called while there is
+    /// but one thread, for each has its own. Namespaces, mounts and BPF take CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn give_up(&self) -> Result<()> {
+        use sys::privilege::Kind::{CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN};
+        sys::privilege::keep(&[CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW])
+            .doing(|| "giving up capabilities".into())
+    }
+
     /// By what right labs are made here.
     #[must_use]
     pub fn privilege(&self) -> Privilege {

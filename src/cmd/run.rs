@@ -154,7 +154,9 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     ground.enter()?;
     // Given back when the lab is undone; an ordinary user may not ask for it.
     let _priority = sys::autogroup::raise().ok().flatten();
+    // What takes other rights than a lab's comes before they are given up.
     let metrics = args.metrics.map(Exporter::reserve).transpose()?;
+    ground.give_up()?;
     let signals = Signals::catch(signals::block()?)?;
     let mut report = Report::new(args.json);
     notify::status("building the lab");

@@ -1,6 +1,7 @@
 //! The cores a thread may run on (`sched_setaffinity(2)`), and the time it has had of them.
 
 use std::io;
+use std::sync::OnceLock;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
@@ -15,11 +16,15 @@ pub fn allowed() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect())
 }
 
-/// How many cores the machine may have.
+/// How many cores the machine may have: looked up the first time it is asked, in files that a thread
+/// which forwards does not open ([`crate::confine`]).
 #[must_use]
 pub fn installed() -> usize {
-    let count = sysconf(SysconfVar::_NPROCESSORS_CONF).ok().flatten();
-    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let count = sysconf(SysconfVar::_NPROCESSORS_CONF).ok().flatten();
+        count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
+    })
 }
 
 /// Has the calling thread run on these cores alone.

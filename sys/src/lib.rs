@@ -9,6 +9,7 @@
 //! | [`autogroup`] | a session's part of the cores |
 //! | [`bpf`] | eBPF programs at an interface's ingress |
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
+//! | [`confine`] | what a thread that forwards may ask of the kernel |
 //! | [`cores`] | which cores a thread may run on, and what it has had of them |
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
@@ -16,6 +17,7 @@
 //! | [`memory`] | memory given back to the system |
 //! | [`netns`] | running a closure inside a network namespace |
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
+//! | [`privilege`] | capabilities given up |
 //! | [`stdio`] | which standard streams were closed from the start |
 
 #![allow(unsafe_code)] // the one crate that may; each block says why it is sound
@@ -23,6 +25,7 @@
 pub mod autogroup;
 pub mod bpf;
 pub mod clock;
+pub mod confine;
 pub mod cores;
 pub mod icmp;
 pub mod inherited;
@@ -30,6 +33,7 @@ pub mod latency;
 pub mod memory;
 pub mod netns;
 pub mod packet;
+pub mod privilege;
 pub mod stdio;
 
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
+//! | `privilege` | what a lab's process may still do once it stands |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
@@ -53,6 +54,7 @@ mod oracle;
 mod output;
 mod overload;
 mod ping;
+mod privilege;
 mod scarce;
 mod see;
 mod soak;

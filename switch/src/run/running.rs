@@ -95,7 +95,12 @@ impl Running {
         };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || worker.run())
+            .spawn(move || {
+                if let Err(error) = sys::confine::forwarding() {
+                    tracing::warn!("worker {number} may make any system call: {error}");
+                }
+                worker.run();
+            })
             .map_err(Error::Thread)?;
         Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
     }
