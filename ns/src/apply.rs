@@ -19,6 +19,7 @@ use crate::link::Link;
 use crate::message::{self, Request};
 use crate::namespace::{Identity, Namespace};
 use crate::netlink::{Netlink, errno};
+use crate::offloads;
 use crate::plan::{NsId, Plan, Room, Step};
 
 #[cfg(test)]
@@ -96,6 +97,8 @@ struct Apply<'a> {
     observer: &'a mut dyn Observer,
     held: Vec<Held>,
     home: Option<NsId>,
+    /// Ends of pairs whose offloads are still as the kernel makes them.
+    fresh: Vec<(NsId, String)>,
     /// Requests for `home` not sent yet, and the step each belongs to.
     pending: Vec<(Request, usize)>,
 }
@@ -119,7 +122,15 @@ impl<'a> Apply<'a> {
                 }
             });
         }
-        Ok(Self { plan, directory, observer, held, home: None, pending: Vec::new() })
+        Ok(Self {
+            plan,
+            directory,
+            observer,
+            held,
+            home: None,
+            fresh: Vec::new(),
+            pending: Vec::new(),
+        })
     }
 
     fn run(mut self) -> Result<Applied> {
@@ -131,6 +142,10 @@ impl<'a> Apply<'a> {
             }
         }
         self.flush()?;
+        // Of namespaces in which nothing more was to be done.
+        while let Some((ns, _)) = self.fresh.first() {
+            self.go(*ns)?;
+        }
         self.settle()?;
         let namespaces = self.held.drain(..).map(|held| match held {
             Held::Made(namespace) => Some(namespace),
@@ -158,7 +173,11 @@ impl<'a> Apply<'a> {
         let request = match step {
             Step::Namespace(_) => return Ok(()),
             Step::Sysctl { key, value, .. } => return self.sysctl(key, value),
-            Step::Veth { a, b, mtu } => message::veth(a, b, self.fd(b.ns)?.as_raw_fd(), *mtu),
+            Step::Veth { a, b, mtu } => {
+                let ends = [a, b].map(|end| (end.ns, end.name.clone()));
+                self.fresh.extend(ends);
+                message::veth(a, b, self.fd(b.ns)?.as_raw_fd(), *mtu)
+            }
             Step::Up { index, .. } => message::set_up(*index, true),
             Step::Address { index, address, prefix, .. } => {
                 message::address(*index, *address, *prefix)
@@ -187,7 +206,7 @@ impl<'a> Apply<'a> {
         setns(self.fd(ns)?, CloneFlags::CLONE_NEWNET)
             .doing(|| format!("entering {}", self.plan.label(ns)))?;
         self.home = Some(ns);
-        Ok(())
+        self.restrict()
     }
 
     /// Settings are files, and are there or not; the thread's own namespace is what they show.
@@ -216,7 +235,19 @@ impl<'a> Apply<'a> {
             }
             let what = step.map_or_else(|| format!("configuring {home}"), |s| self.describe(s));
             Error::Io { what, source: refused.error }
-        })
+        })?;
+        self.restrict()
+    }
+
+    /// Sees to the offloads of the ends that lie here. The end brought up first may be up already:
+    /// nothing passes before the other one is, which is seen to before.
+    fn restrict(&mut self) -> Result<()> {
+        let home = self.home;
+        for (_, interface) in self.fresh.extract_if(.., |(ns, _)| Some(*ns) == home) {
+            offloads::restrict(&interface)
+                .doing(|| format!("turning off offloads of {interface}"))?;
+        }
+        Ok(())
     }
 
     /// Waits until both ends of the pairs work. The end brought up last does at once. The other one

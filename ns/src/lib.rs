@@ -24,6 +24,7 @@ pub mod namespace;
 pub mod neighbour;
 mod netlink;
 pub mod nft;
+mod offloads;
 pub mod plan;
 pub mod route;
 pub mod user;

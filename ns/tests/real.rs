@@ -124,6 +124,42 @@ fn a_plan_builds_what_it_says_and_takes_it_away_again() {
     });
 }
 
+/// What `ethtool` says is on of an interface's segments and checksums.
+fn offloads(netns: &ns::Namespace, interface: &str) -> Vec<String> {
+    let said = sys::netns::inside(netns.as_fd(), || {
+        std::process::Command::new("ethtool").args(["-k", interface]).output()
+    });
+    let said = String::from_utf8(said.unwrap().stdout).unwrap();
+    let on = said.lines().filter_map(|line| line.trim().strip_suffix(": on"));
+    let of_ours = |name: &&str| {
+        name.starts_with("tx-gso-")
+            || name.starts_with("tx-checksum-")
+            || name.starts_with("tx-") && name.ends_with("-segmentation")
+    };
+    on.filter(of_ours).map(str::to_owned).collect()
+}
+
+#[test]
+fn both_ends_offload_what_the_vnet_header_can_tell_and_no_more() {
+    alone(|| {
+        let (plan, [hub, one, two]) = two_nodes();
+        let mut applied = build(&plan, &mut Notes::default()).unwrap();
+        let [hub, one, two] = [hub, one, two].map(|ns| applied.take(ns).unwrap());
+        let ends = [(&hub, "veth1"), (&hub, "veth2"), (&one, "vethpeer1"), (&two, "vethpeer2")];
+        for (netns, interface) in ends {
+            let on = offloads(netns, interface);
+            for wanted in ["tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-tcp6-segmentation"]
+            {
+                assert!(on.iter().any(|name| name == wanted), "{interface}: no {wanted}: {on:?}");
+            }
+            let told = ["tx-tcp-ecn-segmentation", "tx-udp-segmentation"];
+            let more: Vec<_> =
+                on[..].iter().filter(|name| !told.contains(&name.as_str())).collect();
+            assert_eq!(more.len(), 3, "{interface}: {on:?}");
+        }
+    });
+}
+
 #[test]
 fn addresses_and_default_routes_are_seen_and_their_changes_told() {
     alone(|| {

@@ -11,6 +11,7 @@
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
 //! | [`confine`] | what a thread that forwards may ask of the kernel |
 //! | [`cores`] | which cores a thread may run on, and what it has had of them |
+//! | [`features`] | what a network device takes off the stack's hands |
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
 //! | [`latency`] | how long idle cores may take to wake |
@@ -27,6 +28,7 @@ pub mod bpf;
 pub mod clock;
 pub mod confine;
 pub mod cores;
+pub mod features;
 pub mod icmp;
 pub mod inherited;
 pub mod latency;
