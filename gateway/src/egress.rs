@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::packet::{L3, Packet, Transport};
 use crate::report::Problem;
 use crate::rewrite;
+use crate::segment;
 use crate::split;
 use crate::verdict::{Consumed, DropReason, Side, Verdict};
 
@@ -79,8 +80,7 @@ impl Gateway {
         } else {
             packet.total_len
         };
-        // Segments are never cut further: a sender of segments can make them smaller.
-        if size > self.mtu(to) && (packet.dont_fragment || gso) {
+        if size > self.mtu(to) && packet.dont_fragment {
             return Err(DropReason::TooBig);
         }
         Ok(())
@@ -259,12 +259,21 @@ impl Gateway {
             return;
         }
         let mut buffer = std::mem::take(&mut self.scratch);
+        let mut one = std::mem::take(&mut self.segment);
         let extra = &mut self.counters.extra;
-        split::split(frame, &mut vnet, mtu, &mut buffer, |fragment| {
-            *extra += 1;
-            out.send(to, VnetHeader::default(), fragment);
-        });
-        self.scratch = buffer;
+        let mut cut = |packet: &mut [u8], vnet: &mut VnetHeader| {
+            split::split(packet, vnet, mtu, &mut buffer, |fragment| {
+                *extra += 1;
+                out.send(to, VnetHeader::default(), fragment);
+            });
+        };
+        match vnet.gso() {
+            GsoType::None => cut(frame, &mut vnet),
+            _ => segment::segments(frame, vnet, &mut one, |packet| {
+                cut(packet, &mut VnetHeader::default());
+            }),
+        }
+        (self.scratch, self.segment) = (buffer, one);
     }
 }
 

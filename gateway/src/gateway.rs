@@ -42,6 +42,7 @@ pub struct Gateway {
     pub(crate) notes: Notes,
     /// Where additional frames are put together.
     pub(crate) scratch: Vec<u8>,
+    pub(crate) segment: Vec<u8>,
 }
 
 /// A packet on its way through, with where it came from.
@@ -77,6 +78,7 @@ impl Gateway {
             counters: Counters::default(),
             notes: Notes::default(),
             scratch: Vec::with_capacity(2048),
+            segment: Vec::with_capacity(2048),
             lan,
             uplink,
         }

@@ -27,6 +27,7 @@ mod preview;
 mod report;
 mod rewrite;
 mod route;
+mod segment;
 mod split;
 mod uplink;
 mod verdict;

@@ -118,6 +118,8 @@ pub(crate) struct Packet {
 /// IP starts here in a frame whose tag has been taken out.
 pub(crate) const L3: usize = ethernet::HEADER_LEN;
 
+const UDP_HEADER: usize = 8;
+
 /// Source routing, loose and strict, with the copied flag (RFC 791).
 const SOURCE_ROUTES: [u8; 2] = [131, 137];
 
@@ -219,6 +221,23 @@ impl Packet {
         Some((protocol, Endpoint::new(self.src, src), Endpoint::new(self.dst, dst)))
     }
 
+    /// True where the transport's own checksum is partial, and not one further in.
+    #[inline]
+    pub(crate) fn is_partial(&self) -> bool {
+        self.vnet.needs_csum() && usize::from(self.vnet.csum_start) == self.l4()
+    }
+
+    /// Whether the frame is one packet, and a whole one.
+    fn is_single(&self) -> bool {
+        self.vnet.gso_type == 0 && self.vnet.gso_size == 0 && !self.is_fragment()
+    }
+
+    /// Whether the partial checksum lies in the packet, from `least` on.
+    fn sums_from(&self, least: usize) -> bool {
+        let start = usize::from(self.vnet.csum_start);
+        start >= least && start + usize::from(self.vnet.csum_offset) + 2 <= self.end()
+    }
+
     /// A vnet header is the sender's word; one that does not fit the packet would make the
     /// rewrite, or the kernel behind us, touch the wrong bytes.
     fn check_offload(&self) -> Result<(), DropReason> {
@@ -227,15 +246,18 @@ impl Packet {
             return Ok(());
         }
         let field = match self.transport {
+            // What a tunnel carries is partial; its own sum, where it has one, is complete and
+            // counts on the inner one's being so too (Documentation/networking/checksum-offloads.rst,
+            // local checksum offload).
+            Transport::Udp(..) if self.is_single() && self.sums_from(self.l4() + UDP_HEADER) => {
+                return Ok(());
+            }
+            // SCTP leaves its own sum to the device, and other tunnels that of what they carry. It
+            // is refused, and told so, if it is to be translated; on its way through the LAN the
+            // receiver knows what to make of it.
+            Transport::Other if self.is_single() && self.sums_from(self.l4()) => return Ok(()),
             Transport::Tcp(..) => tcp::CHECKSUM_AT,
             Transport::Udp(..) => udp::CHECKSUM_AT,
-            // SCTP leaves its own sum to the device. It is refused, and told so, if it is to be
-            // translated; on its way through the LAN the receiver knows what to make of it.
-            Transport::Other if vnet.gso_type == 0 && vnet.gso_size == 0 => {
-                let (start, at) = (usize::from(vnet.csum_start), usize::from(vnet.csum_offset));
-                let fits = start == self.l4() && start + at + 2 <= self.end();
-                return if fits { Ok(()) } else { Err(DropReason::BadOffload) };
-            }
             _ => return Err(DropReason::BadOffload),
         };
         let fits = usize::from(vnet.csum_start) == self.l4()

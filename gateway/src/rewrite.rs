@@ -2,7 +2,8 @@
 //! checksum that covers them.
 //!
 //! A full checksum is updated by addresses and ports, a partial one by the addresses alone, as
-//! the ports are not in it yet; a later fragment has no transport header to touch.
+//! the ports are not in it yet; one of what a tunnel carries is none of ours; a later fragment has
+//! no transport header to touch.
 
 use std::net::Ipv4Addr;
 
@@ -79,7 +80,7 @@ fn transport(l4: &mut [u8], packet: &mut Packet, rewrite: Rewrite, pseudo: Delta
                 ports = ports.and(tcp::set_port(l4, End::Dst, end.port));
                 *dst = end.port;
             }
-            let partial = packet.vnet.needs_csum();
+            let partial = packet.is_partial();
             if packet.protocol == protocol::TCP {
                 tcp::update_checksum(l4, pseudo, ports, partial);
             } else {

@@ -1,21 +1,28 @@
 //! Cutting a packet that is larger than the next link carries (RFC 791 section 3.2).
 //!
-//! Only packets that allow it come here; segments (GSO) never do. A partial checksum is completed
-//! first, as no hardware behind us will see the whole. Options without the copied flag stay in
-//! the first fragment.
+//! Only packets that allow it come here, and of a frame that stands for many each of them by itself
+//! (`segment`). A partial checksum is completed first, as no hardware behind us will see the whole.
+//! Options without the copied flag stay in the first fragment.
 
 use wire::ipv4::{self, Ipv4};
 use wire::offload;
 use wire::{GsoType, VnetHeader};
 
 use crate::packet::L3;
+use crate::segment;
 
-/// True where the packet in `frame` has to be cut to pass a link of this MTU.
+/// True where the packet in `frame`, or a segment of it, has to be cut to pass a link of this MTU.
 #[inline]
 pub(crate) fn is_needed(frame: &[u8], vnet: VnetHeader, mtu: usize) -> bool {
-    frame.len() > L3 + mtu
-        && vnet.gso() == GsoType::None
-        && Ipv4::parse(&frame[L3..]).is_ok_and(|ip| ip.total_len() > mtu)
+    if frame.len() <= L3 + mtu {
+        return false;
+    }
+    let Ok(ip) = Ipv4::parse(&frame[L3..]) else { return false };
+    let size = match vnet.gso() {
+        GsoType::None => ip.total_len(),
+        _ => ip.header_len() + segment::header_len(&ip) + usize::from(vnet.gso_size),
+    };
+    size > mtu
 }
 
 /// Cuts the packet in `frame` and hands over each fragment, complete with the link header.

@@ -1,9 +1,9 @@
 //! Sizes, segments and checksums: what a packet is when it comes from a virtual device.
 
 use gateway::{Config, DropReason, Side};
-use wire::VnetHeader;
+use wire::{MacAddr, VnetHeader};
 
-use crate::world::packet::{ACK, SYN, check_sums};
+use crate::world::packet::{ACK, SYN, Seen, check_sums};
 use crate::world::{Pkt, World, config, ip};
 
 fn narrow(mtu: u16) -> Config {
@@ -62,8 +62,53 @@ fn segments_are_judged_by_their_size_and_not_by_the_frames() {
     assert_eq!(out.dropped(), DropReason::TooBig);
     let error = out.on(Side::Lan).icmp.unwrap();
     assert_eq!((error.0, error.1, error.2), (3, 4, 1400));
-    // Even where the packet allows fragments: its sender can make smaller segments.
-    assert_eq!(world.lan(&tcp(1448).may_be_cut()).dropped(), DropReason::TooBig);
+}
+
+/// As the kernel's router does: first into the packets it stands for, then each into fragments.
+#[test]
+fn segments_too_large_without_df_are_cut_and_sum_up_again() {
+    let data: Vec<u8> = (0..=255).cycle().take(7001).collect();
+    let udp = Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &data).offloaded(5, 1400);
+    // CWR, ACK, PSH, FIN: what is for the first or the last stays there.
+    let tcp = Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", 0x99, &data).offloaded(1, 1400);
+    for (packet, header) in [(udp, 8), (tcp, 20)] {
+        let mut world = World::new(narrow(1300));
+        world.lan(&Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", SYN, b""));
+        let frames = world.lan(&packet.clone().may_be_cut()).frames;
+        assert!(frames.iter().all(|f| f.2.len() <= 14 + 1300 && f.1 == VnetHeader::default()));
+        let mut whole = Vec::new();
+        let seen: Vec<_> = frames.iter().map(|f| Seen::of(&f.2)).collect();
+        for (place, pieces) in seen.chunk_by(|a, b| a.id == b.id).enumerate() {
+            let body: Vec<u8> = pieces.iter().flat_map(|s| s.ip[20..].to_vec()).collect();
+            assert_eq!(pieces.len(), if place == 5 { 1 } else { 2 }, "1400 and 1400 and … and 1");
+            assert_eq!(pieces[0].id, seen[0].id.wrapping_add(u16::try_from(place).unwrap()));
+            let view = wire::Ipv4::parse(&pieces[0].ip[..]).unwrap();
+            if header == 20 {
+                let at = u32::from_be_bytes(body[4..8].try_into().unwrap());
+                let first = u32::from_be_bytes(seen[0].ip[24..28].try_into().unwrap());
+                assert_eq!(usize::try_from(at - first).unwrap(), place * 1400);
+                let flags = [(0, 0x90), (5, 0x19)].into_iter().find(|(n, _)| *n == place);
+                assert_eq!(body[13], flags.map_or(0x10, |(_, flags)| flags));
+            }
+            let one = Pkt::raw(view.src(), view.dst(), view.protocol(), body);
+            check_sums(VnetHeader::default(), &one.frame(MacAddr::ZERO, MacAddr::ZERO));
+            whole.extend_from_slice(&one.body[header..]);
+        }
+        assert!(whole == data, "of {} bytes {} arrive", data.len(), whole.len());
+        // What may not be cut is refused as before.
+        assert_eq!(world.lan(&packet).dropped(), DropReason::TooBig);
+    }
+}
+
+#[test]
+fn segments_too_large_for_the_lan_are_cut_too() {
+    let mut config = config();
+    config.lan.mtu = 1300;
+    let mut world = World::new(config);
+    world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", b"x"));
+    let packet = Pkt::udp("8.8.8.8:80", "203.0.113.2:500", &[1; 7000]).offloaded(5, 1400);
+    let frames = world.uplink(&packet.may_be_cut()).frames;
+    assert_eq!((frames.len(), frames[0].0), (10, Side::Lan));
 }
 
 #[test]
@@ -116,6 +161,57 @@ fn a_udp_checksum_of_zero_stays_zero() {
     let mut back = Pkt::udp("8.8.8.8:53", &sent.src, b"x");
     back.body[6..8].copy_from_slice(&[0, 0]);
     assert_eq!(world.uplink(&back).on(Side::Lan).ip[26..28], [0, 0]);
+}
+
+/// A tunnel over UDP that leaves the inner checksum to the receiver (VXLAN, GENEVE, FOU): its own
+/// sum is complete, or zero, and follows what is translated; the inner one is not touched.
+#[test]
+fn a_partial_checksum_inside_a_tunnel_passes_both_ways() {
+    let full = Pkt::tcp("192.168.7.1:1", "192.168.7.2:2", ACK, b"inner");
+    let full = full.frame(MacAddr([2; 6]), MacAddr([4; 6]));
+    let partial = Pkt::tcp("192.168.7.1:1", "192.168.7.2:2", ACK, b"inner").offloaded(0, 0);
+    let (inner, partial) = (partial.vnet, partial.frame(MacAddr([2; 6]), MacAddr([4; 6])));
+    let field = usize::from(inner.csum_start + inner.csum_offset);
+    assert_ne!(full[field..], partial[field..]);
+    for zero in [false, true] {
+        let mut world = World::new(config());
+        world.lan(&Pkt::udp("10.100.0.20:500", "8.8.8.8:4789", b"has the port"));
+        let tunnel = |from: &str, to: &str| {
+            let mut packet = Pkt::udp(from, to, &[&[8, 0, 0, 0, 0, 0, 5, 0], &full[..]].concat());
+            packet.body[16..].copy_from_slice(&partial);
+            if zero {
+                packet.body[6..8].copy_from_slice(&[0, 0]);
+            }
+            let csum_start = inner.csum_start + 14 + 20 + 8 + 8;
+            packet.vnet = VnetHeader { csum_start, ..inner };
+            packet
+        };
+        let out = tunnel("10.100.0.10:500", "8.8.8.8:4789");
+        let (_, vnet, frame) = world.lan(&out).frames.remove(0);
+        let public = Seen::of(&frame).src;
+        assert!(!public.ends_with(":500"), "the port has changed too");
+        let back = tunnel("8.8.8.8:4789", &public);
+        let (side, vnet_back, frame_back) = world.uplink(&back).frames.remove(0);
+        assert_eq!((side, vnet, vnet_back), (Side::Lan, out.vnet, back.vnet));
+        for (mut vnet, mut frame) in [(vnet, frame), (vnet_back, frame_back)] {
+            assert_eq!(frame[14 + 20 + 16..], partial[..]);
+            assert_eq!(frame[40..42] == [0, 0], zero);
+            let end = frame.len();
+            wire::offload::complete_checksum(&mut vnet, &mut frame, end);
+            assert_eq!(frame[14 + 20 + 16..], full[..]);
+            check_sums(vnet, &frame);
+        }
+        // What points outside the packet, or into the tunnel's own header, does not.
+        for csum_start in [36, 41, 2000] {
+            let mut wild = out.clone();
+            wild.vnet.csum_start = csum_start;
+            assert_eq!(world.lan(&wild).dropped(), DropReason::BadOffload, "{csum_start}");
+        }
+    }
+    // One that is refused for its protocol is refused for that.
+    let mut gre = Pkt::raw([10, 100, 0, 10].into(), [8, 8, 8, 8].into(), 47, vec![0; 90]);
+    gre.vnet = VnetHeader { csum_start: 80, ..inner };
+    assert_eq!(World::new(config()).lan(&gre).dropped(), DropReason::Protocol);
 }
 
 #[test]
