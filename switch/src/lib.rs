@@ -17,7 +17,7 @@ pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, PortId, PortSettings,
     StormLimits, Verdict,
 };
-pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch};
+pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch, Watch};
 pub use station::{Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use tap::{Outcome, Tap, TapRecord};

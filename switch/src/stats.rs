@@ -51,6 +51,7 @@ pub(crate) struct WorkerCells {
     pub(crate) events_lost: Cell,
     pub(crate) ring_packets: Cell,
     pub(crate) ring_drops: Cell,
+    pub(crate) rings_renewed: Cell,
 }
 
 /// One port's counters. Frames, and bytes of frames without the vnet header.
@@ -118,8 +119,10 @@ pub struct Counters {
     pub events_lost: u64,
     /// Frames that reached the rings, by the kernel's count, dropped ones included.
     pub ring_packets: u64,
-    /// Frames the kernel dropped because a ring was full.
+    /// Frames the kernel dropped because a ring was full, or had stopped.
     pub ring_drops: u64,
+    /// Rings that had stopped and were opened anew.
+    pub rings_renewed: u64,
 }
 
 impl Counters {
@@ -137,6 +140,7 @@ impl Counters {
         self.events_lost += cells.events_lost.get();
         self.ring_packets += cells.ring_packets.get();
         self.ring_drops += cells.ring_drops.get();
+        self.rings_renewed += cells.rings_renewed.get();
     }
 
     /// Frames dropped for any reason.

@@ -65,6 +65,9 @@ pub enum Error {
     /// No such port.
     #[error("the switch has no port number {}", .0.0)]
     NoPort(PortId),
+    /// Frames that should go round do not.
+    #[error("no frame passes the switch")]
+    Still,
     /// A worker is gone: it panicked.
     #[error("a worker of the switch has died")]
     Dead,
@@ -105,5 +108,12 @@ pub enum Event {
         port: PortId,
         /// Up or down.
         up: bool,
+    },
+    /// A ring had stopped and was opened anew.
+    Renewed {
+        /// The ring of an uplink in another namespace; else that of the switch's own ports.
+        uplink: bool,
+        /// Frames the kernel dropped meanwhile.
+        lost: u64,
     },
 }

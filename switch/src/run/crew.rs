@@ -55,7 +55,7 @@ impl Crew {
     }
 
     /// The cores of a worker.
-    fn of(&self, number: usize) -> Vec<usize> {
+    pub(super) fn of(&self, number: usize) -> Vec<usize> {
         self.cores.iter().copied().filter(|core| core % self.workers() == number).collect()
     }
 }

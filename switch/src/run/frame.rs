@@ -23,6 +23,9 @@ impl Worker {
         station: &mut Held<'s>,
         at: Timestamp,
     ) {
+        if self.round.is_some() && self.goes_round(place) {
+            return;
+        }
         if self.tap.is_some() {
             self.watched(place, shared, station, at);
         } else {

@@ -16,8 +16,10 @@ use wire::Timestamp;
 use super::awake::Awake;
 use super::config::{Config, Error, Event};
 use super::crew::Member;
+use super::keeper::Ask;
 use super::outbox::Links;
 use super::ports::PortMap;
+use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::stage::Stage;
 use super::worker::{self, Command, Wake, Worker};
@@ -52,13 +54,33 @@ impl Poke {
     }
 }
 
+/// Where a worker's own words go: what happened, and what it needs.
+pub(super) struct Says {
+    pub(super) events: Sender<Event>,
+    pub(super) asks: Option<Sender<Ask>>,
+}
+
+/// The means to tell a worker something.
+pub(super) struct Teller {
+    commands: Sender<Command>,
+    poke: Poke,
+}
+
+impl Teller {
+    pub(super) fn tell(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).map_err(|_| Error::Dead)?;
+        self.poke.poke();
+        Ok(())
+    }
+}
+
 impl Running {
     pub(super) fn start(
         number: usize,
         io: PacketIo,
         bridge: Bridge,
         station: Option<SharedStation>,
-        events: Sender<Event>,
+        says: Says,
         config: Config,
         member: Option<Member>,
     ) -> Result<Self, Error> {
@@ -69,7 +91,11 @@ impl Running {
         let memory = io.ring_memory();
         let fair = Fair::new(io.slots());
         let worker = Worker {
+            number,
             links: Links { main: io, uplink: None, sent: 0 },
+            pulses: [Pulse::default(), Pulse::default()],
+            asks: says.asks,
+            round: None,
             bridge,
             fair,
             ports: PortMap::default(),
@@ -78,7 +104,7 @@ impl Running {
             next_tick: (number == 0 && station.is_some()).then_some(Timestamp::ZERO),
             station,
             commands,
-            events,
+            events: says.events,
             wake: Wake { pending: Arc::clone(&pending), pipe: reader },
             spin: config.spin,
             member,
@@ -103,6 +129,10 @@ impl Running {
             })
             .map_err(Error::Thread)?;
         Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
+    }
+
+    pub(super) fn teller(&self) -> io::Result<Teller> {
+        Ok(Teller { commands: self.commands.clone(), poke: self.poke()? })
     }
 
     pub(super) fn poke(&self) -> io::Result<Poke> {

@@ -12,8 +12,9 @@ use wire::Timestamp;
 
 use super::config::{Config, Error, Event};
 use super::crew::{Crew, Member};
+use super::keeper::{Keeper, Recipe};
 use super::ports::{Elsewhere, PortInfo, PortRole, PortSpec};
-use super::running::Running;
+use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{
     Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Storms, Verdict,
@@ -36,9 +37,11 @@ pub struct Switch {
     fdb: Arc<Fdb>,
     bridge: BridgeConfig,
     slots: usize,
-    crew: Option<Arc<Crew>>,
+    pub(super) crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
     workers: Vec<Running>,
+    /// After the workers: it ends when they have.
+    keeper: Keeper,
     events: (Sender<Event>, Receiver<Event>),
 }
 
@@ -68,6 +71,9 @@ impl Switch {
         let crew = (config.spread && config.workers <= 1).then(Crew::new).flatten();
         let count = crew.as_ref().map_or(config.workers.max(1), |crew| crew.workers());
         let group = (count > 1 && crew.is_none()).then_some(1);
+        let mut keeper = Keeper::new();
+        let home = Arc::new(netns.try_clone_to_owned().map_err(Error::Open)?);
+        let filter = Arc::from([]);
         let open = |number| {
             // Those of the others are short: whoever makes frames for them shares a core with them.
             let slots = if crew.is_some() && number > 0 { OTHERS_SLOTS } else { config.slots };
@@ -76,15 +82,19 @@ impl Switch {
                 Some(crew) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
                 None => PacketIo::open(ring),
             };
-            sys::netns::inside(netns, open).map_err(Error::Open)
+            let recipe =
+                Recipe { netns: Arc::clone(&home), config: ring, filter: Arc::clone(&filter) };
+            Ok((sys::netns::inside(netns, open).map_err(Error::Open)?, recipe))
         };
-        let rings = (0..count).map(open).collect::<Result<Vec<_>, _>>()?;
+        let (rings, recipes): (Vec<_>, Vec<_>) =
+            (0..count).map(open).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        keeper.recipes.lock().unwrap_or_else(PoisonError::into_inner).main = recipes;
         let storms = Arc::<Storms>::default();
         let mut workers: Vec<Running> = Vec::new();
         // The first comes last, for it has to know the others.
         for (number, io) in rings.into_iter().enumerate().rev() {
             let bridge = Bridge::counting(whole, Arc::clone(&fdb), Arc::clone(&storms));
-            let events = events.0.clone();
+            let says = Says { events: events.0.clone(), asks: keeper.asks() };
             let member = match &crew {
                 Some(crew) if number > 0 => Some(Member::other(Arc::clone(crew), number)),
                 Some(crew) => {
@@ -94,11 +104,14 @@ impl Switch {
                 None => None,
             };
             let station = station.clone();
-            workers.push(Running::start(number, io, bridge, station, events, config, member)?);
+            workers.push(Running::start(number, io, bridge, station, says, config, member)?);
         }
         workers.reverse();
+        let tellers = workers.iter().map(Running::teller).collect::<io::Result<_>>();
+        keeper.start(tellers.map_err(Error::Thread)?)?;
         let slots = config.slots;
-        Ok(Self { fdb, bridge: whole, slots, crew, ports: Mutex::default(), workers, events })
+        let ports = Mutex::default();
+        Ok(Self { fdb, bridge: whole, slots, crew, ports, workers, keeper, events })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -324,11 +337,16 @@ impl Switch {
         let open = |number| {
             let bound = number == 0 || self.crew.is_none();
             let slots = if bound { slots } else { 0 };
-            let ring = RingConfig { slots, fanout, bound, ifindex, queued: true };
-            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(ring, filter));
-            io.map(|io| Some(Box::new(io))).map_err(Error::Open)
+            let config = RingConfig { slots, fanout, bound, ifindex, queued: true };
+            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(config, filter))
+                .map_err(Error::Open)?;
+            let recipe = Recipe { netns: Arc::clone(netns), config, filter: Arc::clone(filter) };
+            Ok((Some(Box::new(io)), recipe))
         };
-        (0..self.workers.len()).map(open).collect()
+        let opened = (0..self.workers.len()).map(open).collect::<Result<Vec<_>, Error>>()?;
+        let (links, recipes) = opened.into_iter().unzip();
+        self.keeper.recipes.lock().unwrap_or_else(PoisonError::into_inner).uplink = recipes;
+        Ok(links)
     }
 
     /// Waits until every worker has done what it was told so far: the proof that they live.
@@ -345,7 +363,7 @@ impl Switch {
         Ok(())
     }
 
-    fn all(&self, command: impl Fn() -> Command) -> Result<(), Error> {
+    pub(super) fn all(&self, command: impl Fn() -> Command) -> Result<(), Error> {
         self.workers.iter().try_for_each(|worker| worker.tell(command()))
     }
 

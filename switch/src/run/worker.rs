@@ -11,15 +11,18 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use sys::packet::PacketIo;
+use sys::packet::{PacketIo, Spare};
 use wire::Timestamp;
 
 use super::awake::Awake;
 use super::config::Event;
 use super::crew::Member;
+use super::keeper::Ask;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
+use super::pulse::Pulse;
 use super::rhythm::Rhythm;
+use super::round::Round;
 use super::stage::Stage;
 use crate::core::{Bridge, Fair, PortId, PortState};
 use crate::station::{SharedStation, Station};
@@ -38,6 +41,10 @@ const COUNTING: Duration = Duration::from_millis(100);
 const STATION_SOON: Duration = Duration::from_millis(100);
 /// While spinning, the share of the time after which the core is offered to others.
 const YIELD_AFTER: Duration = Duration::from_micros(15);
+
+/// The places of a worker's two rings.
+const MAIN: usize = 0;
+const UPLINK: usize = 1;
 
 /// What the handle tells a worker.
 pub(super) enum Command {
@@ -58,6 +65,13 @@ pub(super) enum Command {
         id: PortId,
     },
     Tap(Option<Arc<dyn Tap>>),
+    /// From now on frames may go round.
+    Round(Arc<Round>),
+    /// Another ring in the place of one that has stopped; none where none could be had.
+    Ring {
+        uplink: bool,
+        spare: Option<Box<Spare>>,
+    },
     /// Answer when all before this has been done.
     Sync(Sender<()>),
     Stop,
@@ -74,7 +88,12 @@ pub(super) type Held<'s> = Option<MutexGuard<'s, dyn Station + 'static>>;
 
 /// All a worker owns.
 pub(super) struct Worker {
+    pub(super) number: usize,
     pub(super) links: Links,
+    /// Of its ring, and of the uplink's.
+    pub(super) pulses: [Pulse; 2],
+    pub(super) asks: Option<Sender<Ask>>,
+    pub(super) round: Option<Arc<Round>>,
     pub(super) bridge: Bridge,
     pub(super) fair: Fair,
     pub(super) ports: PortMap,
@@ -168,6 +187,8 @@ impl Worker {
                     self.egress.reserve(if tap.is_some() { PortId::MAX } else { 0 });
                     self.tap = tap;
                 }
+                Command::Round(round) => self.round = Some(round),
+                Command::Ring { uplink, spare } => self.renew(uplink, spare),
                 Command::Sync(done) => {
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());
@@ -205,6 +226,11 @@ impl Worker {
             self.next_tick = Some(self.next_tick.map_or(soon, |at| at.min(soon)));
         }
         drop(station);
+        for (pulse, count) in self.pulses.iter_mut().zip([taken, came]) {
+            if count > 0 {
+                pulse.beat();
+            }
+        }
         self.links.flush(&self.ports, &self.cells);
         if let Some(member) = &mut self.member {
             member.batch(taken, self.links.sent);
@@ -271,7 +297,8 @@ impl Worker {
         let watch = self.rhythm.next(dozing).filter(|_| self.spins());
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
         let turn = self.member.as_ref().and_then(Member::until);
-        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until(), turn];
+        let look = self.pulses.iter().map(|pulse| pulse.next(dozing)).min();
+        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until(), turn, look];
         let next = times.into_iter().flatten().min();
         // An error here would come again at once: the pause keeps it from becoming a busy loop.
         let Links { main, uplink, .. } = &self.links;
@@ -307,13 +334,47 @@ impl Worker {
 
     fn count_rings(&mut self) {
         let Links { main, uplink, .. } = &mut self.links;
-        for io in [Some(main), uplink.as_mut()].into_iter().flatten() {
-            if let Ok(stats) = io.stats() {
-                self.cells.ring_packets.add(stats.packets);
-                self.cells.ring_drops.add(stats.drops);
-                if stats.drops > 0 {
-                    io.missed();
+        for (place, io) in [Some(main), uplink.as_mut()].into_iter().enumerate() {
+            let Some(io) = io else { continue };
+            let Ok(stats) = io.stats() else { continue };
+            self.cells.ring_packets.add(stats.packets);
+            self.cells.ring_drops.add(stats.drops);
+            if stats.drops > 0 {
+                io.missed();
+            }
+            // Whether later slots hold frames is asked only where it matters.
+            let is_empty = !io.ready(0) && (stats.drops == 0 || io.is_empty());
+            let pulse = &mut self.pulses[place];
+            if pulse.look(stats.drops, is_empty) {
+                let ask = Ask { worker: self.number, uplink: place == UPLINK };
+                if self.asks.as_ref().is_none_or(|asks| asks.try_send(ask).is_err()) {
+                    pulse.refused();
                 }
+            }
+        }
+    }
+
+    /// Puts another ring in the place of one that has stopped.
+    fn renew(&mut self, uplink: bool, spare: Option<Box<Spare>>) {
+        let pulse = &mut self.pulses[if uplink { UPLINK } else { MAIN }];
+        let Links { main, uplink: other, .. } = &mut self.links;
+        let (Some(spare), Some(io)) = (spare, if uplink { other.as_mut() } else { Some(main) })
+        else {
+            return pulse.refused();
+        };
+        match io.replace(*spare) {
+            Ok(last) => {
+                self.cells.ring_packets.add(last.packets);
+                self.cells.ring_drops.add(last.drops);
+                self.cells.rings_renewed.add(1);
+                let lost = pulse.renewed(last.drops, now());
+                if self.events.try_send(Event::Renewed { uplink, lost }).is_err() {
+                    self.cells.events_lost.add(1);
+                }
+            }
+            Err(error) => {
+                tracing::error!("a ring that had stopped was opened anew in vain: {error}");
+                pulse.refused();
             }
         }
     }

@@ -21,6 +21,11 @@ pub struct FilterOp {
     pub value: u32,
 }
 
+/// Takes away what is attached. It fails where nothing is, and then there is nothing to do.
+pub(super) fn detach(fd: BorrowedFd<'_>) {
+    let _ = socket::set(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0i32, "");
+}
+
 /// Attaches `ops`; none lets everything pass.
 pub(super) fn attach(fd: BorrowedFd<'_>, ops: &[FilterOp]) -> io::Result<()> {
     if ops.is_empty() {

@@ -26,20 +26,20 @@ const FAILURES: usize = 1024;
 /// Slots are counted from the oldest unreleased one. Queue, [`flush`](Self::flush), then
 /// [`release`](Self::release); a release flushes first by itself where something still waits.
 pub struct PacketIo {
-    ring: Ring,
+    pub(super) ring: Ring,
     sender: Sender,
     /// Copies of frames that lie in no slot; never grows past its capacity, so never moves.
     arena: Vec<u8>,
     failures: Vec<SendFailure>,
-    crew: Option<Member>,
+    pub(super) crew: Option<Member>,
 }
 
 /// Of a crew of rings among which frames are steered.
-struct Member {
-    steering: Arc<Steering>,
-    number: usize,
+pub(super) struct Member {
+    pub(super) steering: Arc<Steering>,
+    pub(super) number: usize,
     /// Whether it is known how far the ring is, to the frame.
-    settled: bool,
+    pub(super) settled: bool,
 }
 
 impl PacketIo {
@@ -95,6 +95,12 @@ impl PacketIo {
     #[must_use]
     pub fn ready(&self, ahead: usize) -> bool {
         self.ring.ready(ahead)
+    }
+
+    /// True where no slot holds a frame.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
     }
 
     /// True where the `ahead`-th slot holds a frame that is at hand. Ask once for each slot, in

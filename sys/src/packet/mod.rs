@@ -10,6 +10,7 @@ mod long;
 mod ring;
 mod sender;
 mod socket;
+mod spare;
 mod steer;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use filter::FilterOp;
 pub use io::PacketIo;
 pub use ring::{Received, RingConfig, RingStats};
 pub use sender::SendFailure;
+pub use spare::Spare;
 pub use steer::{RINGS, Steering};
 
 /// Bytes of the virtio-net header before each frame (`struct virtio_net_hdr`).

@@ -117,11 +117,16 @@ impl Ring {
             socket::bind(ring.fd.as_fd(), config.ifindex)?;
         }
         if let Some(group) = config.fanout {
-            let value = u32::from(group)
-                | (libc::PACKET_FANOUT_HASH | socket::FANOUT_IGNORE_OUTGOING) << 16;
-            option(&ring.fd, libc::PACKET_FANOUT, value, "joining the fanout group")?;
+            ring.join(group)?;
         }
         Ok(ring)
+    }
+
+    /// Becomes one of a fanout group; the socket is bound.
+    pub(super) fn join(&self, group: u16) -> io::Result<()> {
+        let value =
+            u32::from(group) | (libc::PACKET_FANOUT_HASH | socket::FANOUT_IGNORE_OUTGOING) << 16;
+        option(&self.fd, libc::PACKET_FANOUT, value, "joining the fanout group")
     }
 
     /// Number of slots.
@@ -137,6 +142,11 @@ impl Ring {
     /// True where the `ahead`-th slot from the oldest unreleased one holds a frame.
     pub(super) fn ready(&self, ahead: usize) -> bool {
         ahead < self.slots && self.status(ahead).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
+    }
+
+    /// True where no slot holds a frame, the next or a later one.
+    pub(super) fn is_empty(&self) -> bool {
+        !(0..self.slots).any(|ahead| self.ready(ahead))
     }
 
     /// How many frames wait.

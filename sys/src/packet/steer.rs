@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 
 use area::{BARRIER, BY_FLOW, CORES, MODE, WORDS, came, gone, word};
 
-use super::socket;
+use super::{filter, socket};
 use crate::bpf::{Area, Kind, Program};
 use crate::{clock, cores};
 
@@ -39,9 +39,17 @@ const ON_THE_WAY: u64 = 5_000;
 pub struct Steering {
     area: Area,
     programs: Vec<Program>,
-    others: Mutex<Vec<OwnedFd>>,
+    others: Mutex<Others>,
     /// Of each other ring: its socket is to be unbound by its owner.
     leaving: Vec<AtomicBool>,
+}
+
+/// The sockets of all rings but the first.
+#[derive(Debug, Default)]
+struct Others {
+    fds: Vec<OwnedFd>,
+    /// They are bound, and the first has its filter.
+    armed: bool,
 }
 
 impl Steering {
@@ -81,10 +89,10 @@ impl Steering {
     /// Takes in the socket of the next ring, which is not bound yet.
     pub(super) fn join(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = others.len() + 1;
+        let ring = others.fds.len() + 1;
         let program = self.programs.get(ring).ok_or(io::ErrorKind::InvalidInput)?;
         program.filter(fd)?;
-        others.push(fd.try_clone_to_owned()?);
+        others.fds.push(fd.try_clone_to_owned()?);
         Ok(())
     }
 
@@ -97,14 +105,15 @@ impl Steering {
         let words = self.area.words();
         // What a core was told the last time holds no more.
         (0..CORES).for_each(|core| words[word(core)].store(0, Ordering::SeqCst));
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let bound = others.iter().try_for_each(|fd| socket::bind(fd.as_fd(), 0));
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = others.fds.iter().try_for_each(|fd| socket::bind(fd.as_fd(), 0));
         let armed = bound.and_then(|()| self.programs[0].filter(first));
         if let Err(error) = armed {
             drop(others);
             self.disarm(first);
             return Err(error);
         }
+        others.armed = true;
         // How far the first is cannot be told yet: frames are on their way that nobody counted.
         words[gone(0)].store(0, Ordering::SeqCst);
         Ok(true)
@@ -114,9 +123,32 @@ impl Steering {
     /// ([`Self::leave`]). To be called some time after spreading has ended, when their rings are
     /// empty.
     pub(super) fn disarm(&self, first: BorrowedFd<'_>) {
-        // It fails where there is no filter, and then there is nothing to do.
-        let _ = socket::set(first, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0i32, "");
+        filter::detach(first);
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).armed = false;
         self.leaving.iter().for_each(|leaves| leaves.store(true, Ordering::Release));
+    }
+
+    /// Another socket takes the place of a ring's. While armed the one that decides is bound anew
+    /// after it, for it has to be the last; what it would have got in between, some milliseconds,
+    /// is lost, and the others go by what they were told before.
+    pub(super) fn replace(&self, ring: usize, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let Others { fds, armed } = &mut *others;
+        if let Some(program) = self.programs.get(ring)
+            && (ring > 0 || *armed)
+        {
+            program.filter(fd)?;
+        }
+        if let Some(mine) = ring.checked_sub(1).and_then(|place| fds.get_mut(place)) {
+            *mine = fd.try_clone_to_owned()?;
+            if !*armed {
+                return Ok(());
+            }
+        }
+        let decides = fds.last().filter(|_| *armed && ring + 1 != self.programs.len());
+        decides.map_or(Ok(()), |last| socket::unbind(last.as_fd()))?;
+        socket::bind(fd, 0)?;
+        decides.map_or(Ok(()), |last| socket::bind(last.as_fd(), 0))
     }
 
     /// Unbinds the socket of a ring where that is asked; it waits for the kernel, some

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Steering;
 use crate::bpf::tests::loopback_up;
 use crate::packet::tests::in_own_namespace;
-use crate::packet::{PacketIo, RingConfig};
+use crate::packet::{PacketIo, RingConfig, Spare};
 use crate::skip::skip;
 
 /// Frames of a flow, and how many of all flows may be on their way: no ring is ever full.
@@ -150,6 +150,15 @@ fn flows_keep_their_order_while_frames_are_spread_and_gathered_again() {
     });
 }
 
+/// Each ring gives its place to another.
+fn renew(rings: &mut [PacketIo]) {
+    for io in rings {
+        let spare = Spare::open(RingConfig::default(), &[]).expect("a spare ring");
+        io.replace(spare).expect("its place");
+        io.settle();
+    }
+}
+
 /// Packet sockets of the namespace that are shown every frame of every interface.
 fn listeners() -> usize {
     let table = std::fs::read_to_string("/proc/thread-self/net/packet").expect("the table");
@@ -188,6 +197,8 @@ fn the_first_ring_gets_all_until_frames_are_spread() {
         assert_eq!(listeners(), 1, "sockets that see frames");
         assert!(rings[0].arm().expect("arming"));
         assert_eq!(hundred(&mut rings), [100, 0, 0], "armed");
+        renew(&mut rings);
+        assert_eq!(hundred(&mut rings), [100, 0, 0], "armed, with other rings");
         steering.spread(true);
         std::thread::sleep(Duration::from_millis(1));
         rings[0].open_up();
@@ -195,6 +206,9 @@ fn the_first_ring_gets_all_until_frames_are_spread() {
         // One flow: it may leave the first ring, which was empty, and then has to stay.
         let spread = hundred(&mut rings);
         assert_eq!(spread.iter().filter(|n| **n > 0).count(), 1, "{spread:?}");
+        renew(&mut rings);
+        let again = hundred(&mut rings);
+        assert_eq!(again.iter().filter(|n| **n > 0).count(), 1, "with other rings: {again:?}");
         steering.spread(false);
         assert!(steering.alone());
         assert_eq!(hundred(&mut rings), [100, 0, 0], "gathered");
@@ -202,6 +216,8 @@ fn the_first_ring_gets_all_until_frames_are_spread() {
         assert!(!rings[0].arm().expect("arming"), "the others have not left");
         rings.iter().for_each(|io| io.leave().expect("leaving"));
         assert_eq!(hundred(&mut rings), [100, 0, 0], "disarmed");
+        renew(&mut rings);
+        assert_eq!(hundred(&mut rings), [100, 0, 0], "disarmed, with other rings");
         assert_eq!(listeners(), 1, "sockets that see frames");
         assert!(rings[0].arm().expect("arming"), "and once more");
     });

@@ -1,0 +1,111 @@
+//! Whether a ring still lives: pure, fed by its worker.
+//!
+//! A ring that is full drops, and then there are frames in it. One that drops while nothing is in
+//! it, and out of which nothing has come since the last look, at which it was empty too, is filled
+//! no more (`sys::packet::Spare` has the cause). Its worker asks for another.
+
+use std::time::Duration;
+
+use wire::Timestamp;
+
+/// How often a sleeping worker looks: what has stopped wakes nobody.
+const SELDOM: Duration = Duration::from_secs(1);
+/// And after something has been dropped.
+const OFTEN: Duration = Duration::from_millis(50);
+/// For so long after a ring was opened anew: what stopped one may come again.
+const RESTLESS: Duration = Duration::from_secs(10);
+
+/// What is known of a ring.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    /// Frames have come out of it since the last look.
+    beats: bool,
+    was_empty: bool,
+    dropped: bool,
+    /// Another has been asked for.
+    asked: bool,
+    /// Dropped while nothing came out.
+    lost: u64,
+    restless: Option<Timestamp>,
+}
+
+impl Pulse {
+    /// Frames came out.
+    pub(super) fn beat(&mut self) {
+        self.beats = true;
+    }
+
+    /// A look: the kernel has dropped so many since the last, and then the ring was empty, or not.
+    /// True where another ring is to be asked for.
+    pub(super) fn look(&mut self, drops: u64, is_empty: bool) -> bool {
+        let silent = !std::mem::take(&mut self.beats);
+        let was_empty = std::mem::replace(&mut self.was_empty, is_empty);
+        self.dropped = drops > 0;
+        self.lost = if silent { self.lost + drops } else { 0 };
+        let stopped = silent && was_empty && is_empty && self.dropped;
+        stopped && !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// No other ring could be had: it is asked for again.
+    pub(super) fn refused(&mut self) {
+        self.asked = false;
+    }
+
+    /// The ring is another now; the old one dropped so many more. Says how many it cost in all.
+    pub(super) fn renewed(&mut self, drops: u64, now: Timestamp) -> u64 {
+        let lost = self.lost + drops;
+        *self = Self { restless: Some(now + RESTLESS), ..Self::default() };
+        lost
+    }
+
+    /// When to look again, at the latest.
+    pub(super) fn next(&self, now: Timestamp) -> Timestamp {
+        let often = self.dropped || self.restless.is_some_and(|until| now < until);
+        now + if often { OFTEN } else { SELDOM }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_of_a_full_ring_are_no_reason() {
+        let mut pulse = Pulse::default();
+        assert!(!pulse.look(0, true));
+        // It was empty at both looks, and frames came out between.
+        pulse.beat();
+        assert!(!pulse.look(100, true));
+        // Frames are in it: the worker has not come to them yet.
+        assert!(!pulse.look(100, false));
+        assert!(!pulse.look(100, true), "it was not empty at the look before");
+        assert!(!pulse.look(0, true));
+    }
+
+    #[test]
+    fn a_ring_that_drops_while_empty_is_asked_for_once() {
+        let mut pulse = Pulse::default();
+        pulse.beat();
+        assert!(!pulse.look(1, true), "the look in which it stopped");
+        assert!(pulse.look(2, true));
+        assert!(!pulse.look(3, true), "it has been asked for");
+        pulse.refused();
+        assert!(pulse.look(4, true));
+        assert_eq!(pulse.renewed(5, Timestamp::ZERO), 14);
+        assert!(!pulse.look(1, true), "a new ring is not judged by its first look");
+        assert!(pulse.look(1, true));
+    }
+
+    #[test]
+    fn a_worker_looks_more_often_while_there_is_something_to_see() {
+        let at =
+            |pulse: &Pulse, second: u64| pulse.next(Timestamp::from_nanos(second * 1_000_000_000));
+        let mut pulse = Pulse::default();
+        assert_eq!(at(&pulse, 5), Timestamp::from_nanos(6_000_000_000));
+        pulse.look(1, true);
+        assert_eq!(at(&pulse, 5), Timestamp::from_nanos(5_050_000_000));
+        pulse.renewed(0, Timestamp::from_nanos(5_000_000_000));
+        assert_eq!(at(&pulse, 14), Timestamp::from_nanos(14_050_000_000));
+        assert_eq!(at(&pulse, 15), Timestamp::from_nanos(16_000_000_000));
+    }
+}
