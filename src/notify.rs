@@ -1,16 +1,19 @@
 //! What the service manager is told where one started us (Type=notify, NOTIFY_SOCKET): ready once
-//! the checks have passed, alive for as long as the lab's threads answer, ending. Called by `run`.
+//! the checks have passed, alive for as long as frames pass the switch, ending. Called by `run`.
 //!
 //! Without a manager nothing is sent. A message that cannot be sent is logged and no more: the
 //! manager has its time limits.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use anyhow::Context;
-use lab::Lab;
+use lab::{Lab, Watch};
 use sd_notify::NotifyState;
 
+/// How long a frame may take to go round: a ring that has stopped is opened anew meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers within a watchdog's period: one may be late.
 const BEATS: u32 = 3;
 
@@ -38,10 +41,11 @@ pub(crate) fn ready(lab: &Arc<Lab>) -> anyhow::Result<Alive> {
     send(&[NotifyState::Ready, NotifyState::Status(&running(lab))]);
     if let Some(period) = sd_notify::watchdog_enabled() {
         let lab = Arc::clone(lab);
+        let mut watch = lab.watch().context("watching the switch")?;
         let beat = move || {
             let mut well = true;
             while stopped.recv_timeout(period / BEATS) == Err(RecvTimeoutError::Timeout) {
-                beat(&lab, &mut well);
+                beat(&lab, watch.as_mut(), &mut well);
             }
         };
         std::thread::Builder::new()
@@ -52,17 +56,24 @@ pub(crate) fn ready(lab: &Arc<Lab>) -> anyhow::Result<Alive> {
     Ok(alive)
 }
 
-/// One proof of life. A lab without a switch has no threads to ask; its namespaces need none.
-fn beat(lab: &Lab, well: &mut bool) {
+/// One proof of life: every worker answers, and frames go round through every ring. A lab without
+/// a switch has no threads to ask; its namespaces need none.
+fn beat(lab: &Lab, watch: Option<&mut Watch>, well: &mut bool) {
     // The gateway's lock is part of the question: workers that wait for it forward nothing.
     lab.with_gateway(|_| ());
-    match lab.with_switch(|switch| switch.sync()) {
-        Some(Err(error)) => {
+    let answers = lab.with_switch(|switch| switch.sync()).unwrap_or(Ok(()));
+    let passes = || watch.map_or(Ok(()), |watch| watch.prove(PATIENCE));
+    let (words, outcome) = match answers {
+        Err(error) => ("the switch does not answer", Err(error)),
+        Ok(()) => ("the switch stands still", passes()),
+    };
+    match outcome {
+        Err(error) => {
             *well = false;
-            tracing::error!("the switch does not answer: {error}");
-            status("the switch does not answer");
+            tracing::error!("{words}: {error}");
+            status(words);
         }
-        Some(Ok(())) | None => {
+        Ok(()) => {
             send(&[NotifyState::Watchdog]);
             if !std::mem::replace(well, true) {
                 status(&running(lab));

@@ -150,8 +150,10 @@ impl Families {
         self.counter("switch_send_errors", "Frames the kernel refused to take", one(c.send_errors));
         let help = "Frames that reached the rings, dropped ones included";
         self.counter("switch_ring_frames", help, one(c.ring_packets));
-        let help = "Frames the kernel dropped because a ring was full";
+        let help = "Frames the kernel dropped because a ring was full, or had stopped";
         self.counter("switch_ring_dropped_frames", help, one(c.ring_drops));
+        let help = "Rings that had stopped and were opened anew";
+        self.counter("switch_renewed_rings", help, one(c.rings_renewed));
         self.counter("switch_lost_events", "Events nobody fetched in time", one(c.events_lost));
         self.gauge("switch_fdb_entries", "Addresses known now", one(c.fdb_entries));
         self.gauge("switch_fdb_limit", "Addresses that may be known", one(c.fdb_limit));

@@ -27,6 +27,7 @@
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
 //! | [`reach`] | who ought to reach whom, for other processes |
+//! | `round` | the veth pair by which the switch shows that frames pass |
 
 pub mod address;
 pub mod change;
@@ -42,6 +43,7 @@ pub mod lab;
 mod links;
 pub mod lock;
 pub mod reach;
+mod round;
 mod see;
 pub mod station;
 mod storm;
@@ -55,4 +57,5 @@ pub use gateway::NatType;
 pub use ground::Ground;
 pub use lab::{Lab, Node, Progress};
 pub use station::GatewayStation;
+pub use switch::Watch;
 pub use uplink::PortBlock;

@@ -44,9 +44,10 @@ pub(crate) fn line(event: &Event, paint: Paint) -> String {
     let (word, what) = words(&event.kind);
     let word = format!("{word:<9}");
     let word = match event.kind {
-        EventKind::Drops { .. } | EventKind::Missed { .. } | EventKind::PortDown { .. } => {
-            paint.bad(&word)
-        }
+        EventKind::Drops { .. }
+        | EventKind::Missed { .. }
+        | EventKind::RingRenewed { .. }
+        | EventKind::PortDown { .. } => paint.bad(&word),
         EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
         _ => paint.head(&word),
     };
@@ -76,6 +77,10 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         EventKind::SessionOpened { session } => ("open", tuple(session)),
         EventKind::SessionClosed { session, reason } => ("close", closed(session, reason)),
         EventKind::Drops { by, reason, count } => ("dropped", format!("{count} by {by}: {reason}")),
+        EventKind::RingRenewed { ring, count } => (
+            "ring",
+            format!("the ring of the {ring} had stopped and was opened anew, {count} lost"),
+        ),
         EventKind::Missed { count } => ("missed", format!("{count} events are not told")),
         EventKind::Published { protocol, port, published: true } => {
             ("published", format!("{port}/{protocol}"))

@@ -44,8 +44,10 @@ pub struct SwitchCounters {
     pub events_lost: u64,
     /// Frames that reached the rings, by the kernel's count, dropped ones included.
     pub ring_packets: u64,
-    /// Frames the kernel dropped because a ring was full.
+    /// Frames the kernel dropped because a ring was full, or had stopped.
     pub ring_drops: u64,
+    /// Rings that had stopped and were opened anew.
+    pub rings_renewed: u64,
     /// Addresses known now.
     pub fdb_entries: u64,
     /// The most it may know.

@@ -97,6 +97,14 @@ pub enum EventKind {
         /// How many.
         count: u64,
     },
+    /// A ring of the switch had stopped, by a frame that the kernel could not hand over, and was
+    /// opened anew.
+    RingRenewed {
+        /// Whose: `nodes` or `uplink`.
+        ring: String,
+        /// Frames lost meanwhile.
+        count: u64,
+    },
     /// The reader was too slow, or too much happened: this many events are not told.
     Missed {
         /// How many.

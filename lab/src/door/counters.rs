@@ -29,6 +29,7 @@ fn of_switch(switch: &Switch) -> SwitchCounters {
         events_lost: c.events_lost,
         ring_packets: c.ring_packets,
         ring_drops: c.ring_drops,
+        rings_renewed: c.rings_renewed,
         fdb_entries: switch.table().len() as u64,
         fdb_limit: FdbConfig::default().max_entries as u64,
         workers: switch.workers() as u64,

@@ -26,7 +26,7 @@ impl Names {
             Event::Added(_) => false,
             Event::Learned { port, .. } | Event::Link { port, .. } => self.0.contains_key(port),
             Event::Moved { from, to, .. } => self.0.contains_key(from) && self.0.contains_key(to),
-            Event::Removed(_) | Event::Aged(_) => true,
+            Event::Removed(_) | Event::Aged(_) | Event::Renewed { .. } => true,
         }
     }
 
@@ -49,6 +49,10 @@ impl Names {
                 to: self.of(*to),
             },
             Event::Aged(count) => EventKind::Aged { count: *count as u64 },
+            Event::Renewed { uplink, lost } => EventKind::RingRenewed {
+                ring: if *uplink { "uplink" } else { "nodes" }.into(),
+                count: *lost,
+            },
             Event::Added(port) => EventKind::PortAdded { ifname: self.of(*port) },
             Event::Removed(port) => EventKind::PortRemoved { ifname: self.of(*port) },
             Event::Link { port, up: true } => EventKind::PortUp { ifname: self.of(*port) },

@@ -30,6 +30,10 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
             let frames = text::counted(*count, "frame", "frames");
             ("dropped", format!("{frames} by the {by}: {reason}"), Mood::Bad)
         }
+        EventKind::RingRenewed { ring, count } => {
+            let frames = text::counted(*count, "frame", "frames");
+            ("ring", format!("that of the {ring} opened anew: {frames} lost"), Mood::Bad)
+        }
         EventKind::Missed { count } => {
             ("missed", text::counted(*count, "event", "events"), Mood::Bad)
         }
