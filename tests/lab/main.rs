@@ -9,6 +9,8 @@
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
+//! | `tunnels` | TCP in tunnels, and what links may leave to the switch |
+//! | `stopped` | a ring that a frame has stopped: opened anew, told, counted |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
 //! | `links` | links that go down, come back or vanish under load |
@@ -58,9 +60,11 @@ mod privilege;
 mod scarce;
 mod see;
 mod soak;
+mod stopped;
 mod storm;
 mod top;
 mod traffic;
+mod tunnels;
 mod unit;
 mod uplink;
 mod words;

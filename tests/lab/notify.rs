@@ -152,6 +152,47 @@ fn a_hung_worker_is_not_alive() {
     });
 }
 
+/// Workers that answer are not enough: a frame has to go round. Here its way is cut.
+#[test]
+fn a_switch_that_forwards_nothing_is_not_alive() {
+    rooted(|sandbox| {
+        let manager = Manager::listen(sandbox);
+        let command = managed(sandbox.uswitch_command(&["run"]), &manager, Some(PERIOD));
+        let run = Process::start(command, "uswitch run");
+        manager.wait_for("WATCHDOG=1");
+        let link = |state| {
+            let netns = format!("--net={}", switch_netns(run.pid()).display());
+            sandbox.tool("nsenter", &[&netns, "ip", "link", "set", "round2", state]);
+        };
+        link("down");
+        let until = manager.wait_for("STATUS=the switch stands still");
+        let alive = until.iter().filter(|message| has(message, "WATCHDOG=1")).count();
+        assert!(alive <= 2, "one or two may have been on their way: {until:?}");
+        link("up");
+        manager.wait_for("WATCHDOG=1");
+        manager.wait_for("STATUS=lab uswitch");
+        // The frames that go round are in no counter, and no port has them.
+        let counters = sandbox.uswitch(&["show", "counters", "-j"]).ok().out;
+        assert!(!counters.contains("unknown-port"), "{counters}");
+        run.signal(Signal::SIGTERM);
+        run.ended().ok();
+    });
+}
+
+/// The descriptor by which a lab holds the namespace of its switch.
+fn switch_netns(process: Pid) -> PathBuf {
+    let all = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let has_ports = |fd: &PathBuf| {
+        let is_netns =
+            std::fs::read_link(fd).is_ok_and(|to| to.to_string_lossy().starts_with("net:"));
+        let mut links = Command::new("nsenter");
+        links.arg(format!("--net={}", fd.display())).args(["ip", "link", "show", "round1"]);
+        links.stderr(Stdio::null()).stdout(Stdio::null());
+        is_netns && links.status().unwrap().success()
+    };
+    all.map(|fd| fd.unwrap().path()).find(has_ports).expect("no namespace of a switch")
+}
+
 fn thread_of(process: Pid, name: &str) -> Pid {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let named = |task: &PathBuf| {

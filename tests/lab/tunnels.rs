@@ -1,0 +1,141 @@
+//! Tunnels between nodes and out through the NAT: TCP inside them, byte for byte, at a speed that
+//! shows that nothing of it is lost on the way. What a frame of the switch cannot tell, the links'
+//! ends do not leave to it.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::{Sandbox, both_ways, rooted, rootless};
+use crate::{lab, netns};
+
+/// Bytes each way through a tunnel, and through none.
+const INSIDE: u64 = 32 << 20;
+const PLAIN: u64 = 128 << 20;
+/// How much slower a tunnel may be here, where others use the machine too: each of its segments is
+/// a frame of its own, where without one a frame stands for a hundred.
+const SLOWER: f64 = 40.0;
+
+/// A VXLAN's end in a node: where its other end is, and what lies in it.
+fn vxlan(sandbox: &Sandbox, node: &str, remote: &str, inside: [&str; 2], options: &[&str]) {
+    let ip = |args: &[&str]| sandbox.tool("ip", &[&["-n", node][..], args].concat());
+    let link = ["link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789"];
+    ip(&[&link[..], &["remote", remote], options].concat());
+    ip(&["link", "set", "vx0", "up"]);
+    ip(&["addr", "add", inside[0], "dev", "vx0"]);
+    ip(&["addr", "add", inside[1], "dev", "vx0", "nodad"]);
+}
+
+fn gone(sandbox: &Sandbox, nodes: [&str; 2]) {
+    for node in nodes {
+        sandbox.tool("ip", &["-n", node, "link", "del", "vx0"]);
+    }
+}
+
+/// `bytes` each way from net1 to `server`, unchanged; how many a second.
+fn rate(server: &str, at: &str, bytes: u64) -> f64 {
+    let begun = Instant::now();
+    let at = at.parse().unwrap();
+    for (sent, received) in both_ways((&netns("net1"), &netns(server)), at, bytes) {
+        assert_eq!((sent.bytes, &sent), (bytes, &received), "what was sent is not what arrived");
+    }
+    bytes as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn holds(sandbox: &Sandbox, nodes: [&str; 2]) {
+    let said = sandbox.uswitch(&["show", "counters", "-j"]).ok().out;
+    let counters: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(counters["switch"]["send_errors"], 0, "{counters:#}");
+    assert_eq!(counters["switch"]["rings_renewed"], 0, "{counters:#}");
+    assert_eq!(counters["gateway"]["drops"].get("bad-offload"), None, "{counters:#}");
+    for node in nodes {
+        let snmp = sandbox.tool("ip", &["netns", "exec", node, "cat", "/proc/net/snmp"]);
+        for protocol in ["Tcp:", "Udp:"] {
+            let mut lines = snmp.lines().filter(|line| line.starts_with(protocol));
+            let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+            let mut columns = names.split(' ').zip(values.split(' '));
+            let wrong = columns.find(|(name, _)| *name == "InCsumErrors").unwrap().1;
+            assert_eq!(wrong, "0", "{node}: {protocol} checksums\n{snmp}");
+        }
+    }
+}
+
+#[test]
+fn tcp_in_a_tunnel_between_nodes() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let plain = rate("net2", "10.100.0.20:7700", PLAIN);
+        for options in [&["noudpcsum"], &["udpcsum"]] {
+            vxlan(sandbox, "net1", "10.100.0.20", ["192.168.77.1/24", "fd77::1/64"], options);
+            vxlan(sandbox, "net2", "10.100.0.10", ["192.168.77.2/24", "fd77::2/64"], options);
+            for at in ["192.168.77.2:7701", "[fd77::2]:7702"] {
+                let tunnel = rate("net2", at, INSIDE);
+                println!("{at} {options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
+                assert!(tunnel * SLOWER > plain, "{tunnel:.0} bytes a second of {plain:.0}");
+            }
+            gone(sandbox, ["net1", "net2"]);
+        }
+        holds(sandbox, ["net1", "net2"]);
+    });
+}
+
+/// The port is published, as VXLAN answers to the port it is known by and not to the one it hears.
+#[test]
+fn tcp_in_a_tunnel_through_the_nat() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        sandbox.uswitch(&["publish", "4789:net1:4789/udp"]).ok();
+        let plain = rate("inet", "8.8.8.8:7700", PLAIN);
+        for options in [&["noudpcsum"], &["udpcsum"]] {
+            vxlan(sandbox, "net1", "8.8.8.8", ["192.168.77.1/24", "fd77::1/64"], options);
+            let here = ["192.168.77.2/24", "fd77::2/64"];
+            vxlan(sandbox, "inet", "203.0.113.2", here, &[options[0], "local", "8.8.8.8"]);
+            for at in ["192.168.77.2:7701", "[fd77::2]:7702"] {
+                let tunnel = rate("inet", at, INSIDE);
+                println!("{at} {options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
+                assert!(tunnel * SLOWER > plain, "{tunnel:.0} bytes a second of {plain:.0}");
+            }
+            gone(sandbox, ["net1", "inet"]);
+        }
+        holds(sandbox, ["net1", "inet"]);
+    });
+}
+
+/// In every topology, at links that come later too, as root and without privilege.
+fn offloads(sandbox: &Sandbox) {
+    for (topology, ends) in [
+        ("pair", &[("net1", "veth1"), ("net2", "veth2")][..]),
+        ("mesh", &[("net1", "veth1-2"), ("net3", "veth3-1")]),
+        ("switch", &[("net1", "vethpeer1"), ("inet", "vethpeerinet"), ("web", "vethpeer3")]),
+    ] {
+        let run = lab(sandbox, &["run", topology]);
+        if topology == "switch" {
+            sandbox.uswitch(&["add", "web"]).ok();
+        }
+        for (node, interface) in ends {
+            let said = sandbox.uswitch(&["exec", node, "--", "ethtool", "-k", interface]).ok().out;
+            let on = said.lines().filter_map(|line| line.trim().strip_suffix(": on"));
+            let segments = on.filter(|name| name.ends_with("-segmentation") && !name.is_empty());
+            for name in segments.filter(|name| name.starts_with("tx-")) {
+                let told = ["tx-tcp-", "tx-tcp6-", "tx-tcp-ecn-", "tx-udp-"];
+                let is_told =
+                    told.iter().any(|kind| name.strip_suffix("segmentation") == Some(kind));
+                assert!(is_told, "{topology}: {node} has {name}");
+            }
+            assert!(said.contains("tx-tcp-segmentation: on"), "{topology}: {node}:\n{said}");
+            assert!(!said.contains("tx-checksum-sctp: on"), "{topology}: {node}:\n{said}");
+        }
+        run.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(run.ended().code, Some(0));
+    }
+}
+
+#[test]
+fn every_link_offloads_what_a_frame_can_tell() {
+    rooted(offloads);
+}
+
+#[test]
+fn every_link_offloads_what_a_frame_can_tell_without_root() {
+    rootless(offloads);
+}
