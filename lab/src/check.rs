@@ -17,6 +17,8 @@ use crate::error::{Doing, Result};
 use crate::lab::{Held, Lab, State};
 use crate::topology::CheckPlan;
 
+/// How long an answer is waited for: a lab on a busy machine is no broken one.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Pings at the same time.
 const AT_ONCE: usize = 16;
 /// With more checks than this each sends a single probe.
@@ -123,7 +125,7 @@ fn one(lab: &Lab, check: &CheckPlan, single: bool, stop: &AtomicBool) -> Checked
     let options = icmp::Options {
         count: Some(if single { 1 } else { 3 }),
         interval: Duration::from_millis(50),
-        patience: icmp::Patience::Each(Duration::from_secs(2)),
+        patience: icmp::Patience::Each(PATIENCE),
         ..icmp::Options::default()
     };
     // The thread is the checks' own, and goes from node to node.

@@ -51,7 +51,7 @@ fn round(sandbox: &Sandbox, number: u16) {
         });
     });
     for to in ["10.100.0.1", "10.100.0.20", "8.8.8.8"] {
-        let ping = ["netns", "exec", "net1", "ping", "-c", "3", "-i", "0.1", "-W", "2", to];
+        let ping = ["netns", "exec", "net1", "ping", "-c", "3", "-i", "0.1", "-W", "20", to];
         let said = sandbox.tool("ip", &ping);
         assert!(said.contains(" 0% packet loss"), "{said}");
     }

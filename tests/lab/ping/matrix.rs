@@ -44,7 +44,7 @@ fn in_a_lab(sandbox: &Sandbox) {
         assert!(words.iter().all(|word| complaint.contains(word)), "{line}: {complaint}");
     }
 
-    let out = ping("--all").ok().out;
+    let out = ping("--all -W 20").ok().out;
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0][4..], ["net1", "net2", "net3", "gateway", "internet"], "{out}");
     for (place, line) in lines[1..4].iter().enumerate() {
@@ -55,7 +55,7 @@ fn in_a_lab(sandbox: &Sandbox) {
     }
     assert_eq!(lines[4].join(" "), "12 of 12 reached");
 
-    let all = objects(&ping("--all --json -c 2 -i 0.01").ok().out);
+    let all = objects(&ping("--all --json -W 20 -c 2 -i 0.01").ok().out);
     assert_eq!(all.len(), 13);
     assert!(all[..12].iter().all(|cell| cell["ok"] == true && cell["received"] == 2), "{all:?}");
     assert_eq!((&all[12]["type"], all[12]["failed"].as_u64()), (&"matrix".into(), Some(0)));
@@ -100,7 +100,7 @@ fn pairs_and_meshes_have_an_address_for_each_pair() {
         ] {
             let mut run = sandbox.start(args);
             run.wait_for(READY);
-            let out = sandbox.uswitch(&["ping", "--all"]).ok().out;
+            let out = sandbox.uswitch(&["ping", "--all", "-W", "20"]).ok().out;
             assert!(out.ends_with(&format!("{reached}\n")), "{args:?}: {out}");
             run.signal(Signal::SIGTERM);
             assert_eq!(run.ended().code, Some(0));

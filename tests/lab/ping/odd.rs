@@ -198,7 +198,7 @@ fn the_summary_names_what_ping_does_not_count() {
             4 => vec![r.error(11, 0, [0; 4]).from([10, 9, 0, 8])],
             _ => vec![r.answer()],
         });
-        let out = ours(sandbox, &["-c", "5", "-i", "0.1", "-W", "1", THERE]).ok().out;
+        let out = ours(sandbox, &["-c", "5", "-i", "0.1", "-W", "20", THERE]).ok().out;
         for line in [
             "of the answers: 1 truncated, 1 with other data, 1 from another address, 2 with another TTL than the one before",
             "1 x type 11 code 0 from 10.9.0.8: Time to live exceeded",
