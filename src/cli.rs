@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::paint::Paint;
-use crate::{cmd, exit, say};
+use crate::{cmd, complete, exit, hint, say};
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
 #[command(name = "uswitch", version, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Say more on stderr (-v debug, -vv trace); RUST_LOG overrides
+    /// Tell more on stderr: -v each step of run, up, add and remove as the command that would do the
+    /// same, -vv the log too, -vvv all of it; RUST_LOG overrides
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]
@@ -25,7 +26,9 @@ enum Verb {
     Run(cmd::run::Args),
     Up(cmd::up::Args),
     Down(cmd::down::Args),
+    Ls(cmd::ls::Args),
     Ping(cmd::ping::Args),
+    Shell(cmd::shell::Args),
     Exec(cmd::exec::Args),
     Show(cmd::show::Args),
     Top(cmd::top::Args),
@@ -48,15 +51,20 @@ enum Verb {
 
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
-    let cli = match Cli::try_parse_from(words(std::env::args_os().collect())) {
+    complete::answer();
+    let words = words(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, &words),
     };
     start_logging(cli.verbose);
+    let steps = cli.verbose > 0;
     let outcome = match cli.verb {
-        Verb::Run(args) => cmd::run::main(args),
-        Verb::Up(args) => cmd::up::main(args),
+        Verb::Run(args) => cmd::run::main(args, steps),
+        Verb::Up(args) => cmd::up::main(args, steps),
         Verb::Down(args) => cmd::down::main(args),
+        Verb::Ls(args) => cmd::ls::main(args),
+        Verb::Shell(args) => cmd::shell::main(args),
         Verb::Ping(args) => cmd::ping::main(args),
         Verb::Exec(args) => cmd::exec::main(args),
         Verb::Show(args) => cmd::show::main(args),
@@ -66,8 +74,8 @@ pub(crate) fn start() -> ExitCode {
         Verb::Explain(args) => cmd::explain::main(args),
         Verb::Extcap(args) => cmd::extcap::main(args),
         Verb::Monitor(args) => cmd::monitor::main(args),
-        Verb::Add(args) => cmd::add::main(args),
-        Verb::Remove(args) => cmd::remove::main(args),
+        Verb::Add(args) => cmd::add::main(args, steps),
+        Verb::Remove(args) => cmd::remove::main(args, steps),
         Verb::Publish(args) => cmd::publish::main(args),
         Verb::Unpublish(args) => cmd::publish::withdraw(args),
         Verb::Fdb(args) => cmd::flush::fdb(args),
@@ -93,16 +101,12 @@ fn words(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// Says in one line what is wrong with the command line. Help and the version, which come this way
 /// too, are told as they are.
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(error: &clap::Error, words: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as Bare;
     if !error.use_stderr() || error.kind() == Bare {
         return told(error);
     }
-    let text = error.to_string();
-    let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let said = said.collect::<Vec<_>>().join(" ");
-    say::error(&format!("{}; --help says more", said.trim_start_matches("error: ")));
+    say::error(&hint::of(error, words));
     ExitCode::from(exit::USAGE)
 }
 
@@ -122,8 +126,8 @@ fn told(error: &clap::Error) -> ExitCode {
 fn start_logging(verbose: u8) {
     use tracing_subscriber::filter::{EnvFilter, LevelFilter};
     let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::DEBUG,
+        0 | 1 => LevelFilter::WARN,
+        2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();

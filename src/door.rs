@@ -11,15 +11,54 @@ use serde::Serialize;
 
 use crate::say;
 
-/// Which lab is meant.
-#[derive(Clone, clap::Args)]
+/// Which lab is meant: the one named, else by USWITCH_LAB, else the only one that runs.
+#[derive(Clone)]
 pub(crate) struct Which {
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
     pub(crate) name: LabName,
 }
 
+#[derive(clap::Args)]
+struct Named {
+    /// The lab's name [default: the one that runs]
+    #[arg(long, value_name = "LAB", env = "USWITCH_LAB", hide_env_values = true,
+          add = crate::complete::labs())]
+    name: Option<LabName>,
+}
+
+impl Named {
+    fn meant(self) -> Which {
+        Which { name: self.name.unwrap_or_else(|| join::meant(&Ground::find())) }
+    }
+}
+
+// Labs are looked for only by a verb that wants one.
+impl clap::FromArgMatches for Which {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        Named::from_arg_matches(matches).map(Named::meant)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Which {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Named::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Named::augment_args_for_update(command)
+    }
+}
+
 impl Which {
+    /// The option that names this lab, where it takes one to find it.
+    pub(crate) fn option(&self) -> String {
+        option(&self.name)
+    }
+
     /// A client of the lab.
     ///
     /// # Errors
@@ -45,6 +84,11 @@ impl Which {
             other => Ok(other?),
         }
     }
+}
+
+/// ` --name LAB`, or nothing for the lab that is found without.
+pub(crate) fn option(name: &LabName) -> String {
+    if *name == LabName::default() { String::new() } else { format!(" --name {name}") }
 }
 
 /// A value as one line of JSON.

@@ -1,5 +1,5 @@
-//! `[ADDR:]PORT:NODE:PORT[/udp]`: a published port as a person writes it, and `PORT[/udp]`, the
-//! name it is withdrawn by. Pure.
+//! `[ADDR:]PORT:NODE:PORT[/udp]`: a published port as a person writes it, and `[ADDR:]PORT[/udp]`,
+//! the name it is withdrawn by. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -17,9 +17,7 @@ pub(crate) fn publish(text: &str) -> Result<Publish, String> {
         [address, a, b, c] => (Some(address), [a, b, c]),
         _ => return Err(format!("a published port is {SHAPE}")),
     };
-    let address = address.map(|address| {
-        address.parse::<Ipv4Addr>().map_err(|_| format!("{address:?} is no IPv4 address"))
-    });
+    let address = address.map(|address| ipv4(address));
     if node.is_empty() {
         return Err(format!("the node is missing: {SHAPE}"));
     }
@@ -32,10 +30,33 @@ pub(crate) fn publish(text: &str) -> Result<Publish, String> {
     })
 }
 
-/// Reads a port to withdraw.
-pub(crate) fn published(text: &str) -> Result<(Protocol, u16), String> {
+/// A published port as it is named to withdraw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) protocol: Protocol,
+    /// The uplink's address, where that was said.
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) port: u16,
+}
+
+/// Reads a port to withdraw: `[ADDR:]PORT[/udp]` as `show published` prints it, or all that it was
+/// published by.
+pub(crate) fn published(text: &str) -> Result<Named, String> {
     let (rest, protocol) = transport(text)?;
-    Ok((protocol, port(rest)?))
+    let parts: Vec<&str> = rest.split(':').collect();
+    let (address, outside) = match parts.as_slice() {
+        [outside] => (None, *outside),
+        [address, outside] => (Some(*address), *outside),
+        _ => {
+            let Publish { protocol, address, port, .. } = publish(text)?;
+            return Ok(Named { protocol, address, port });
+        }
+    };
+    Ok(Named { protocol, address: address.map(ipv4).transpose()?, port: port(outside)? })
+}
+
+fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no IPv4 address"))
 }
 
 fn transport(text: &str) -> Result<(&str, Protocol), String> {
@@ -70,8 +91,17 @@ mod tests {
         let whole = publish("203.0.113.2:53:net2:5353/udp").unwrap();
         assert_eq!(whole.address, Some(Ipv4Addr::new(203, 0, 113, 2)));
         assert_eq!((whole.protocol, whole.port, whole.node_port), (Protocol::Udp, 53, 5353));
-        assert_eq!(published("53/udp"), Ok((Protocol::Udp, 53)));
-        assert_eq!(published("80"), Ok((Protocol::Tcp, 80)));
+        let own = Some(Ipv4Addr::new(203, 0, 113, 2));
+        for (text, protocol, address, port) in [
+            ("53/udp", Protocol::Udp, None, 53),
+            ("80", Protocol::Tcp, None, 80),
+            ("203.0.113.2:9000/tcp", Protocol::Tcp, own, 9000),
+            ("8080:net1:80", Protocol::Tcp, None, 8080),
+            ("203.0.113.2:53:net2:5353/udp", Protocol::Udp, own, 53),
+        ] {
+            assert_eq!(published(text), Ok(Named { protocol, address, port }), "{text}");
+        }
+        assert!(published("net1:80").is_err() && published("0").is_err());
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 mod cli;
 mod cmd;
+mod complete;
 mod door;
 mod exit;
 mod forward;
+mod hint;
 mod look;
 mod node;
 mod notify;

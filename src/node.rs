@@ -9,14 +9,19 @@ use lab::{Ground, LabName, join};
 ///
 /// # Errors
 /// When there is no such node; the message lists those there are.
-pub(crate) fn enter(lab: &str, node: &str) -> anyhow::Result<()> {
-    Ok(join::find(&Ground::find(), &lab.parse::<LabName>()?, node)?.enter()?)
+pub(crate) fn enter(lab: &LabName, node: &str) -> anyhow::Result<()> {
+    Ok(join::find(&Ground::find(), lab, node)?.enter()?)
 }
 
-/// The address of a node.
+/// The address of a node, or of the gateway or the simulated internet.
 ///
 /// # Errors
 /// When there is no such node.
-pub(crate) fn address(lab: &str, node: &str) -> anyhow::Result<Ipv4Addr> {
-    Ok(join::address(&Ground::find(), &lab.parse::<LabName>()?, node)?)
+pub(crate) fn address(lab: &LabName, node: &str) -> anyhow::Result<Ipv4Addr> {
+    Ok(join::address(&Ground::find(), lab, node)?)
+}
+
+/// The names of the nodes of a lab that runs.
+pub(crate) fn names(lab: &LabName) -> Vec<String> {
+    join::running(&Ground::find(), lab).map(|record| join::nodes(&record)).unwrap_or_default()
 }

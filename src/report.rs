@@ -3,19 +3,21 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lab::called::program;
 use lab::check::Checked;
-use lab::{Lab, LabConfig, LabName, Progress, Topology, Uplink};
+use lab::{Lab, LabConfig, Progress, Topology, Uplink};
 use serde_json::{Value, json};
 
 use crate::paint::Paint;
-use crate::{picture, say};
+use crate::{door, picture, say, storm};
 
 /// More steps than this have a progress bar.
 const MANY_STEPS: usize = 100;
 /// Of more checks than this only the failures and a summary are told.
-const MANY_CHECKS: usize = 12;
+const MANY_CHECKS: usize = 6;
 
 /// How things are said.
 pub(crate) struct Report {
@@ -34,25 +36,33 @@ impl Report {
         Self { json, colour, picture: terminal, bar: None, answered: 0 }
     }
 
-    /// What is going to be built.
-    pub(crate) fn opening(&mut self, config: &LabConfig) {
+    /// Building begins.
+    fn begun(&mut self, config: &LabConfig) {
         if self.json {
             let topology = config.topology.to_string();
             self.object(&json!({"event": "start", "lab": config.name.as_str(),
                 "topology": topology, "nodes": config.nodes}));
         }
+    }
+
+    /// It is built.
+    pub(crate) fn built(&mut self, config: &LabConfig) {
+        self.clear_bar();
         if self.picture {
-            self.line("");
             for line in picture::of(config) {
                 self.line(&line);
             }
-            self.line("");
         }
     }
 
     /// Something happened while building.
-    pub(crate) fn progress(&mut self, progress: Progress) {
+    pub(crate) fn progress(&mut self, config: &LabConfig, progress: Progress) {
         match progress {
+            Progress::Begun => self.begun(config),
+            Progress::Step(line) => {
+                self.clear_bar();
+                say::note(&line);
+            }
             Progress::Cleaned(count) => {
                 let s = if count == 1 { "" } else { "s" };
                 self.done(&format!("removed {count} namespace{s} that a crash had left"));
@@ -95,10 +105,10 @@ impl Report {
 
     /// A ping of the checks.
     pub(crate) fn check(&mut self, checked: &Checked, of: usize) {
+        self.answered += usize::from(checked.ok());
         if self.json {
             return self.object(&check_json(checked));
         }
-        self.answered += usize::from(checked.ok());
         let route = format!("{} -> {}", checked.from, name(checked));
         if checked.ok() && of > MANY_CHECKS {
             let bar = self.bar.get_or_insert_with(|| bar(of));
@@ -125,7 +135,7 @@ impl Report {
     }
 
     /// All checks are through.
-    pub(crate) fn checked(&mut self, lab: &Lab) {
+    pub(crate) fn checked(&mut self, lab: &Arc<Lab>) {
         self.clear_bar();
         let (nodes, pairs, checks) = (lab.config().nodes, lab.pairs(), lab.checks().len());
         if self.json {
@@ -139,6 +149,9 @@ impl Report {
             };
             self.line(&format!("{mark} {} of {checks} pings answered", self.answered));
         }
+        if self.answered < checks {
+            self.line(&why(lab));
+        }
         if lab.config().topology == Topology::Mesh {
             let each = |count: usize| if count == 1 { "pair" } else { "pairs" };
             self.line(&format!(
@@ -149,32 +162,27 @@ impl Report {
     }
 
     /// The lab stays: what to try.
-    pub(crate) fn ready(&mut self, config: &LabConfig, rootless: bool) {
+    pub(crate) fn ready(&mut self, config: &LabConfig, rootless: bool, background: bool) {
         if self.json {
             return self.object(&json!({"event": "ready", "lab": config.name.as_str(),
                 "pid": std::process::id()}));
         }
-        let name = if config.name == LabName::default() {
-            String::new()
-        } else {
-            format!(" --name {}", config.name)
-        };
+        let (program, name) = (program(), door::option(&config.name));
         let far = match (config.topology, &config.uplink) {
             (Topology::Switch, Uplink::Sim | Uplink::Host(_)) => "8.8.8.8",
             (Topology::Switch, _) => "10.100.0.1",
             _ => "10.100.0.2",
         };
-        self.line("");
-        self.line("try, in another terminal:");
-        self.line(&format!("  uswitch ping{name} net1 {far}"));
-        self.line(&format!("  uswitch exec{name} net1 -- ip addr"));
+        self.line(if background { "try:" } else { "try, in another terminal:" });
+        self.line(&format!("  {program} ping{name} net1 {far}"));
+        self.line(&format!("  {program} exec{name} net1 -- ip addr"));
         if config.topology == Topology::Switch {
-            self.line(&format!("  uswitch show{name} fdb"));
+            self.line(&format!("  {program} show{name} fdb"));
         }
         if !rootless {
-            self.line(&format!("  ip netns exec {}net1 ip a", config.prefix()));
+            let sudo = if program.starts_with("sudo ") { "sudo " } else { "" };
+            self.line(&format!("  {sudo}ip netns exec {}net1 ip a", config.prefix()));
         }
-        self.line("");
     }
 
     /// The counters are served.
@@ -190,13 +198,9 @@ impl Report {
         if self.json {
             return;
         }
-        let name = if config.name == LabName::default() {
-            String::new()
-        } else {
-            format!(" --name {}", config.name)
-        };
         if background {
-            self.line(&format!("running in the background; uswitch down{name} undoes all of it"));
+            let (program, name) = (program(), door::option(&config.name));
+            self.line(&format!("running in the background; {program} down{name} undoes all of it"));
         } else {
             self.line("Ctrl-C undoes all of it");
         }
@@ -220,6 +224,27 @@ impl Report {
     fn line(&self, text: &str) {
         say::kept(text);
     }
+}
+
+/// Why checks failed, as far as the lab has counted it.
+fn why(lab: &Arc<Lab>) -> String {
+    let counters = lab.door().map(|door| door.counters()).unwrap_or_default();
+    let switch = counters.switch.map(|switch| switch.drops).unwrap_or_default();
+    let gateway = counters.gateway.map(|gateway| gateway.drops).unwrap_or_default();
+    let told = |(reason, count): (String, u64)| match reason.as_str() {
+        "storm" => {
+            let limits = storm::words(&lab.config().storm).unwrap_or_default();
+            format!("{count} frames over the limit of --storm {limits}, which ARP needs too")
+        }
+        _ => format!("{count} {reason}"),
+    };
+    // What nodes say of themselves over IPv6 is no reason.
+    let counted = switch.into_iter().chain(gateway).filter(|(reason, _)| reason != "not-ipv4");
+    let dropped: Vec<_> = counted.map(told).collect();
+    if dropped.is_empty() {
+        return "nothing was dropped by the switch: a node did not answer".into();
+    }
+    format!("dropped meanwhile: {}", dropped.join(", "))
 }
 
 fn bar(total: usize) -> ProgressBar {

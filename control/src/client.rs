@@ -34,7 +34,7 @@ const ANSWER: usize = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens there.
-    #[error("no lab is running at {}: start one with `uswitch up` or `uswitch run`", .0.display())]
+    #[error("no lab is running at {}", .0.display())]
     NoLab(PathBuf),
     /// The socket is another's.
     #[error("{} belongs to another user: ask as that user, or as root", .0.display())]

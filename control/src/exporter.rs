@@ -25,10 +25,26 @@ use crate::{Door, Limits};
 
 /// Why the metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics on {address}")]
+#[error("cannot serve metrics on {address}: {}", why(.error, .address))]
 pub struct ExporterError {
     address: SocketAddr,
-    source: io::Error,
+    // Told in the line itself, with the mend: no cause to be told again.
+    error: io::Error,
+}
+
+fn why(error: &io::Error, address: &SocketAddr) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {} is in use: choose another, or 0 for one that is free", address.port())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this host does not have {}: give one of its addresses", address.ip())
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {} is for root: choose one from 1024 on", address.port())
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// A running exporter. Dropping it stops it.
@@ -50,7 +66,7 @@ impl Exporter {
     /// Takes `address` for later; port 0 takes a free one. One below 1024 is root's to take, who
     /// may have given up that right when there is something to serve.
     pub fn reserve(address: SocketAddr) -> Result<Reserved, ExporterError> {
-        let failed = |source| ExporterError { address, source };
+        let failed = |error| ExporterError { address, error };
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -73,7 +89,7 @@ impl Reserved {
     /// Serves `door`'s metrics there.
     pub fn serve(self, door: Arc<dyn Door>) -> Result<Exporter, ExporterError> {
         let address = self.address;
-        let failed = |source| ExporterError { address, source };
+        let failed = |error| ExporterError { address, error };
         let limits = Limits { connections: 16, ..Limits::default() };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;

@@ -7,17 +7,15 @@ use std::sync::atomic::AtomicBool;
 
 use control::api::AddNode;
 use ns::Plan;
-use switch::PortRole;
+use switch::{PortId, PortRole};
 
 use crate::address;
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
-use crate::lab::{Held, Lab, Node, Recorder, add_port, known, running};
+use crate::lab::{Held, Lab, Node, add_port, known, running};
+use crate::progress::Recorder;
 use crate::storm;
 use crate::topology::{furnish, plug, room};
-
-/// Kept for the simulated internet.
-const RESERVED: &str = "inet";
 
 impl Lab {
     /// Plugs a new node in: the lowest number that is free, `netN` unless it is given a name, and
@@ -41,7 +39,8 @@ impl Lab {
         // A number is free with its interfaces' names, and with its address where that counts.
         while state.nodes.iter().any(|held| {
             let meets = address.is_none() && has(held, address::of_node(number));
-            held.node.number == number || meets
+            let called = name.is_none() && held.node.name == format!("net{number}");
+            held.node.number == number || meets || called
         }) {
             number += 1;
         }
@@ -50,19 +49,35 @@ impl Lab {
         }
         let name = name.map_or_else(|| format!("net{number}"), str::to_owned);
         check_node_name(&name)?;
-        if name == RESERVED || state.nodes.iter().any(|held| held.node.name == name) {
+        let file = format!("{}{name}", self.config().prefix());
+        // Verbs find a node by its name and by its namespace's.
+        let meant = |held: &Held| {
+            let of_it = [&held.node.name, &held.node.file];
+            of_it.contains(&&name) || of_it.contains(&&file)
+        };
+        if state.nodes.iter().any(meant) {
             return Err(Error::NodeExists { lab, node: name });
         }
         let Some(journal) = &mut state.journal else { return Err(Error::NotRunning(lab)) };
 
         let mut plan = Plan::new();
         let switch = plan.existing("the switch's namespace", state.next_index);
-        let ns = room(&mut plan, &format!("{}{name}", self.config().prefix()));
+        let ns = room(&mut plan, &file);
         let address = address.or(address::of_node(number)).unwrap_or(Ipv4Addr::UNSPECIFIED);
         let (node, peer) =
             plug(&mut plan, (switch, ns), number, (&name, address), self.config().mtu);
         furnish(&mut plan, &node, peer);
-        let mut recorder = Recorder { journal, stop: &AtomicBool::new(false), tell: &mut |_| {} };
+        if ask.dry_run {
+            let mut foreseen = running(self.config(), &node);
+            foreseen.port = node.port.map(|port| (PortId::LOCAL, port.name));
+            return Ok(foreseen);
+        }
+        let mut recorder = Recorder {
+            journal,
+            stop: &AtomicBool::new(false),
+            tell: &mut |_| {},
+            lines: Vec::new().into_iter(),
+        };
         let mut applied = ns::apply(&plan, &self.directory, &[switch_ns.as_fd()], &mut recorder)?;
         state.next_index += 1;
         let Some(port) = &node.port else { return Err(Error::NoSwitch(lab)) };

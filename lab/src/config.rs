@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::error::{Error, Result};
+use crate::names;
 use crate::uplink::PortBlock;
 
 /// Most nodes of a lab: the ports of its switch, less one for the uplink.
@@ -61,6 +62,9 @@ impl FromStr for LabName {
                 "{text:?} is no name: letters, digits, '-', '_' and '.' make one, and a letter or \
                  digit begins it"
             )));
+        }
+        if let Some(why) = names::taken(text) {
+            return Err(Error::Usage(format!("{text:?} is no name: {why}")));
         }
         Ok(Self(text.into()))
     }
@@ -167,6 +171,8 @@ pub struct LabConfig {
     pub workers: Option<usize>,
     /// Lets idle cores halt while frames flow.
     pub power_save: bool,
+    /// Tells each step as the line of shell that would do the same.
+    pub steps: bool,
 }
 
 impl Default for LabConfig {
@@ -184,6 +190,7 @@ impl Default for LabConfig {
             storm: StormLimits::default(),
             workers: None,
             power_save: false,
+            steps: false,
         }
     }
 }
@@ -238,8 +245,15 @@ impl LabConfig {
                 return usage(format!("{option} is the switch's, and a {topology} has none"));
             }
         }
-        for ask in &self.publish {
+        for (place, ask) in self.publish.iter().enumerate() {
             self.validate_publish(ask)?;
+            let same = |other: &&Publish| (other.protocol, other.port) == (ask.protocol, ask.port);
+            if let Some(other) = self.publish[..place].iter().find(same) {
+                return usage(format!(
+                    "-p {}/{} twice: it leads to {}:{} already, choose another port for {}:{}",
+                    ask.port, ask.protocol, other.node, other.node_port, ask.node, ask.node_port
+                ));
+            }
         }
         let prefix = self.prefix();
         if prefix.len() > MAX_PREFIX || prefix.starts_with('.') || !prefix.chars().all(plain) {
@@ -247,6 +261,9 @@ impl LabConfig {
                 "--prefix {prefix:?}: up to {MAX_PREFIX} letters, digits, '-', '_' and '.', not \
                  beginning with '.'"
             ));
+        }
+        if let Some(why) = names::taken(&format!("{prefix}net1")) {
+            return usage(format!("--prefix {prefix:?}: {prefix}net1 cannot be a node, for {why}"));
         }
         if !(68..=65535).contains(&self.mtu) {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", self.mtu));
@@ -259,6 +276,14 @@ impl LabConfig {
         if self.topology != Topology::Switch || self.uplink == Uplink::None {
             return Err(Error::Usage(format!(
                 "-p {port}: ports are published on the uplink, and this lab would have none"
+            )));
+        }
+        if let Some(address) = ask.address.filter(|address| *address != address::SIM_GATEWAY)
+            && self.uplink == Uplink::Sim
+        {
+            return Err(Error::Usage(format!(
+                "-p {address}:{port}: the uplink has {}; leave the address out",
+                address::SIM_GATEWAY
             )));
         }
         let number = node.strip_prefix("net").and_then(|number| number.parse::<u32>().ok());

@@ -4,6 +4,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use crate::called::program;
+
 /// A failure of a lab.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,8 +14,8 @@ pub enum Error {
     Usage(String),
     /// Somebody runs a lab of this name.
     #[error(
-        "lab {name} is held by process {pid}: stop it with `uswitch down --name {name}`, or \
-         choose another --name"
+        "lab {name} is held by process {pid}: stop it with `{program} down --name {name}`, or \
+         choose another --name", program = program()
     )]
     Held {
         /// The lab.
@@ -22,7 +24,7 @@ pub enum Error {
         pid: String,
     },
     /// No lab of this name.
-    #[error("lab {0} is not running: start it with `uswitch up --name {0}`")]
+    #[error("lab {0} is not running: start it with `{program} up --name {0}`", program = program())]
     NotRunning(String),
     /// No lab of this name runs; these do.
     #[error("lab {lab} is not running; {running}")]

@@ -12,11 +12,14 @@ use std::path::PathBuf;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::config::LabName;
+use crate::address;
+use crate::called;
+use crate::config::{LabName, Topology};
 use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::journal::{self, Record};
 use crate::lock;
+use crate::names;
 
 /// The way into a node.
 #[derive(Debug)]
@@ -71,14 +74,15 @@ pub fn labs(ground: &Ground) -> Vec<LabName> {
 fn no_lab(ground: &Ground, lab: &LabName) -> Error {
     let labs = labs(ground);
     let names: Vec<_> = labs.iter().map(LabName::as_str).collect();
-    let start = if *lab == LabName::default() { String::new() } else { format!(" --name {lab}") };
+    let name = if *lab == LabName::default() { String::new() } else { format!(" --name {lab}") };
+    let start = format!("{} up{name}", called::program());
     let running = match names.as_slice() {
-        [] => format!("start it with `uswitch up{start}`"),
+        [] => format!("start it with `{start}`"),
         [one] => {
-            format!("{one} is: name it with --name, or start this one with `uswitch up{start}`")
+            format!("{one} is: name it with --name, or start this one with `{start}`")
         }
         many => format!(
-            "{} are: name one with --name, or start this one with `uswitch up{start}`",
+            "{} are: name one with --name, or start this one with `{start}`",
             many.join(", ")
         ),
     };
@@ -95,14 +99,40 @@ fn short<'a>(record: &Record, name: &'a str) -> &'a str {
     name.strip_prefix(record.header.prefix.as_str()).unwrap_or(name)
 }
 
-/// The address of a node of a running lab.
+/// The lab that is meant where none is named: the one that is called as labs are by default if it
+/// runs, else the only one that does.
+#[must_use]
+pub fn meant(ground: &Ground) -> LabName {
+    let mut labs = labs(ground);
+    match labs.len() {
+        1 => labs.remove(0),
+        _ => LabName::default(),
+    }
+}
+
+/// The address of a node of a running lab, or of the gateway or the simulated internet.
 ///
 /// # Errors
 /// [`Error::NoLab`], [`Error::NoNode`].
 pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
     let record = running(ground, lab)?;
     let found = record.known.iter().rfind(|known| is(&record, &known.name, node));
-    found.map(|known| known.address).ok_or_else(|| no_node(&record, lab, node))
+    let found = found.map(|known| known.address).or_else(|| of_no_node(&record, node));
+    found.ok_or_else(|| no_node(&record, lab, node))
+}
+
+/// The address of what is called by its part in the lab.
+fn of_no_node(record: &Record, name: &str) -> Option<Ipv4Addr> {
+    let switched = record.header.topology == Topology::Switch;
+    let simulated = nodes(record).iter().any(|name| name == names::INET);
+    match name {
+        names::GATEWAY if switched => Some(address::GATEWAY),
+        names::INTERNET if simulated => Some(address::SIM_HOSTS[0]),
+        _ if simulated && is(record, &format!("{}{}", record.header.prefix, names::INET), name) => {
+            Some(address::SIM_ROUTER)
+        }
+        _ => None,
+    }
 }
 
 fn is(record: &Record, name: &str, node: &str) -> bool {

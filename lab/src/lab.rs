@@ -4,14 +4,13 @@
 //! What is built is held from the moment it exists: where [`Lab::start`] fails half-way, dropping
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gateway::Gateway;
 use ns::watch::Watcher;
-use ns::{Directory, Identity, Namespace, NsId, Observer};
+use ns::{Directory, Namespace, NsId};
 use switch::{PortId, PortRole, PortSettings, PortSpec, SharedStation, Switch};
 
 use crate::clean;
@@ -22,28 +21,11 @@ use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
+use crate::progress::{Progress, Recorder};
 use crate::station::{self, GatewayStation};
-use crate::storm;
 use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
 use crate::uplink::{Follow, Host, Prepared};
-
-/// What happens while a lab is built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// So many names were left by a crash and are gone now.
-    Cleaned(usize),
-    /// Steps done, of so many.
-    Building {
-        /// Done.
-        done: usize,
-        /// Of.
-        total: usize,
-    },
-    /// Something of the host is about to be changed, to be undone at the end; in words.
-    Host(String),
-    /// Something is finished; in words.
-    Done(String),
-}
+use crate::{steps, storm};
 
 /// A node of the running lab.
 #[derive(Clone, Debug)]
@@ -96,24 +78,6 @@ pub struct Lab {
     state: Mutex<State>,
 }
 
-/// Writes names down as they are made and hands progress on.
-pub(crate) struct Recorder<'a> {
-    pub(crate) journal: &'a mut Journal,
-    pub(crate) stop: &'a AtomicBool,
-    pub(crate) tell: &'a mut (dyn FnMut(Progress) + Send),
-}
-
-impl Observer for Recorder<'_> {
-    fn recording(&mut self, identity: &Identity) -> io::Result<()> {
-        self.journal.add(identity)
-    }
-
-    fn progress(&mut self, done: usize, total: usize) -> bool {
-        (self.tell)(Progress::Building { done, total });
-        !self.stop.load(Ordering::Relaxed)
-    }
-}
-
 impl Lab {
     /// Builds a lab, after removing what a crash may have left of one of this name.
     ///
@@ -133,6 +97,7 @@ impl Lab {
             tell(Progress::Cleaned(left));
         }
         let host = Prepared::look(&config, ground)?;
+        tell(Progress::Begun);
         let built = Self::build(config.clone(), host, ground, stop, tell);
         match built {
             Ok(lab) => {
@@ -167,7 +132,9 @@ impl Lab {
         let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
         let header = Header::of_this_process(rootless, config.prefix(), config.topology);
         let mut journal = Journal::begin(&ground.lab(&config.name), header)?;
-        let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell };
+        let lines = config.steps.then(|| steps::planned(&config, &print.plan));
+        let lines = lines.unwrap_or_default().into_iter();
+        let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
         let mut applied = match ns::apply(&print.plan, &directory, &[], &mut recorder) {
             Err(ns::Error::Interrupted) => return Err(Error::Interrupted),
             other => other?,
@@ -220,6 +187,9 @@ impl Lab {
                 uplink = Some((id, port.index));
                 next_index = next_index.max(port.index + 1);
             }
+            steps::of_switch(&config, &print)
+                .into_iter()
+                .for_each(|line| tell(Progress::Step(line)));
             tell(Progress::Done(station::words(&config, host.as_ref())));
         }
         let begin = |(host, switch): (Prepared, _)| host.begin(switch, &mut journal, tell);

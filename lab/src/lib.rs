@@ -11,11 +11,15 @@
 //! |---|---|
 //! | [`address`] | which node gets which address: pure |
 //! | [`topology`] | pair, mesh, switch as plans: pure |
+//! | [`called`] | how the program was started, for hints |
 //! | [`config`] | what a lab is asked to be |
+//! | [`names`] | what a lab or a node may be called: pure |
 //! | [`ground`] | the run directory, and with which privilege |
+//! | [`steps`] | set-up as the lines of shell that would do the same: pure |
 //! | [`journal`] | what exists, written before it does |
 //! | [`lock`] | one lab of a name, and who holds it |
 //! | [`lab`] | the running lab |
+//! | `progress` | what is told while it is built |
 //! | `door` | the lab as its control socket shows it, and the event pump |
 //! | `see` | looking at frames: capture, trace, explain |
 //! | [`change`] | nodes that come and go while it runs |
@@ -30,6 +34,7 @@
 //! | `round` | the veth pair by which the switch shows that frames pass |
 
 pub mod address;
+pub mod called;
 pub mod change;
 pub mod check;
 pub mod clean;
@@ -42,10 +47,13 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
+pub mod names;
+mod progress;
 pub mod reach;
 mod round;
 mod see;
 pub mod station;
+pub mod steps;
 mod storm;
 pub mod topology;
 pub mod uplink;
@@ -55,7 +63,8 @@ pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
 pub use gateway::NatType;
 pub use ground::Ground;
-pub use lab::{Lab, Node, Progress};
+pub use lab::{Lab, Node};
+pub use progress::Progress;
 pub use station::GatewayStation;
 pub use switch::Watch;
 pub use uplink::PortBlock;

@@ -16,10 +16,8 @@ use crate::error::{Doing, Result};
 use crate::ground::Ground;
 use crate::join;
 use crate::journal::Record;
+use crate::names::{self, INET};
 use crate::topology;
-
-/// The node that plays the internet.
-const INET: &str = "inet";
 
 /// The matrix of a lab.
 #[derive(Debug)]
@@ -110,9 +108,9 @@ fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
     };
     let mut targets: Vec<(String, Option<Ipv4Addr>)> =
         names.iter().map(|name| (name.clone(), known(name))).collect();
-    targets.push(("gateway".into(), Some(address::GATEWAY)));
+    targets.push((names::GATEWAY.into(), Some(address::GATEWAY)));
     if join::nodes(record).iter().any(|name| name == INET) {
-        targets.push(("internet".into(), Some(address::SIM_HOSTS[0])));
+        targets.push((names::INTERNET.into(), Some(address::SIM_HOSTS[0])));
     }
     let all = (0..names.len()).flat_map(|from| {
         let others = targets.iter().enumerate().filter(move |(to, _)| *to != from);

@@ -5,6 +5,7 @@
 //! | [`plan`] | which steps build a topology: pure |
 //! | [`apply`] | the steps, done over rtnetlink; whatever fails, nothing is left behind |
 //! | [`namespace`] | anonymous and named namespaces, and which of them are ours |
+//! | [`script`] | a plan as the lines of shell that would do the same: pure |
 //! | [`directory`] | where names live: `/run/netns`, or a private one without root |
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
@@ -27,6 +28,7 @@ pub mod nft;
 mod offloads;
 pub mod plan;
 pub mod route;
+pub mod script;
 pub mod user;
 pub mod watch;
 

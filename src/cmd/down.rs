@@ -3,22 +3,27 @@
 use std::process::ExitCode;
 
 use lab::clean::{Downed, down};
-use lab::{Ground, LabName};
+use lab::{Ground, LabName, join};
 
-use crate::say;
+use crate::{complete, say};
 
 /// Stop a lab and remove all it made, also after a crash
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    name: LabName,
+    /// The lab [default: the one that runs]
+    #[arg(value_name = "LAB", add = complete::labs())]
+    lab: Option<LabName>,
+    /// The same
+    #[arg(long, value_name = "LAB", env = "USWITCH_LAB", hide_env_values = true,
+          add = complete::labs())]
+    name: Option<LabName>,
 }
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    let name = &args.name;
-    match down(&Ground::find(), name)? {
+    let ground = Ground::find();
+    let name = &args.lab.or(args.name).unwrap_or_else(|| meant(&ground));
+    match down(&ground, name)? {
         Downed::Nothing => say::line(&format!("lab {name} is not there: nothing to do")),
         Downed::Stopped => say::line(&format!("lab {name} is down")),
         Downed::Leftovers(count) => {
@@ -27,4 +32,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lab that is meant where none is named. What a crash has left of the one that is called as
+/// labs are by default comes first.
+fn meant(ground: &Ground) -> LabName {
+    let usual = LabName::default();
+    if ground.lab(&usual).exists() { usual } else { join::meant(ground) }
 }

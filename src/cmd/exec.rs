@@ -8,9 +8,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use lab::{Ground, join};
+use lab::called::program;
+use lab::{Ground, LabName, join};
 
+use crate::complete;
 use crate::door::Which;
+use crate::exit::Usage;
 use crate::say;
 
 /// Run a command in a node's network namespace
@@ -23,19 +26,37 @@ pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
     /// The node
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::nodes())]
     node: String,
     /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, add = complete::commands())]
     command: Vec<OsString>,
 }
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    let Some((program, rest)) = args.command.split_first() else {
-        anyhow::bail!("a command is missing")
+    if args.command.is_empty() {
+        let (program, name, node) = (program(), args.which.option(), &args.node);
+        let said = format!(
+            "a command is missing: `{program} exec{name} {node} -- ip addr`, or \
+             `{program} shell{name} {node}` for a shell"
+        );
+        return Err(Usage(said).into());
+    }
+    become_one(&args.which.name, &args.node, &args.command, &[])
+}
+
+/// Moves into the node and becomes the command.
+pub(super) fn become_one(
+    lab: &LabName,
+    node: &str,
+    command: &[OsString],
+    environment: &[(&str, String)],
+) -> anyhow::Result<ExitCode> {
+    let Some((program, rest)) = command.split_first() else {
+        return Err(Usage("a command is missing".into()).into());
     };
-    let entrance = join::find(&Ground::find(), &args.which.name, &args.node)?;
+    let entrance = join::find(&Ground::find(), lab, node)?;
     entrance.enter()?;
     entrance.dress();
     // Closed for us, closed for the command.
@@ -43,7 +64,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         let _ = nix::unistd::close(i32::from(fd));
     }
     // Comes back only where it fails.
-    let error = Command::new(program).args(rest).exec();
+    let mut command = Command::new(program);
+    command.args(rest).envs(environment.iter().map(|(name, value)| (name, value)));
+    let error = command.exec();
     let missing = error.kind() == ErrorKind::NotFound || !is_somewhere(program);
     let why = if missing { "no such program".into() } else { error.to_string() };
     say::error(&format!("cannot run {}: {why}", program.to_string_lossy()));

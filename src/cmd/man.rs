@@ -1,13 +1,17 @@
 //! `uswitch man`: the manual, a page a verb.
 
-use std::path::PathBuf;
+mod examples;
+mod page;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Command, CommandFactory};
 
 use crate::cli::Cli;
-use crate::say;
+use crate::exit::Usage;
+use crate::{complete, say};
 
 /// Print a page of the manual, or write all of them
 ///
@@ -15,7 +19,7 @@ use crate::say;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The verb the page is about [default: the program]
-    #[arg(value_name = "VERB", conflicts_with = "dir")]
+    #[arg(value_name = "VERB", conflicts_with = "dir", add = complete::verbs())]
     verb: Option<String>,
     /// Write every page into this directory
     #[arg(long, value_name = "DIR")]
@@ -26,26 +30,45 @@ pub(crate) struct Args {
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let mut program = Cli::command();
     if let Some(dir) = args.dir {
-        std::fs::create_dir_all(&dir)
-            .and_then(|()| clap_mangen::generate_to(program, &dir))
-            .with_context(|| format!("writing the manual to {}", dir.display()))?;
+        program.build();
+        // A folder that is missing is made; one whose parent is missing is a slip of the pen.
+        if !dir.is_dir() {
+            std::fs::create_dir(&dir).with_context(|| format!("making {}", dir.display()))?;
+        }
+        write(&program, &dir)?;
         return Ok(ExitCode::SUCCESS);
     }
     program.build();
     let page = match args.verb {
         None => program,
-        Some(verb) => page(&program, &verb)?,
+        Some(verb) => about(&program, &verb)?,
     };
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).context("writing the page")?;
-    say::bytes(&text);
+    say::bytes(&page::render(&page).context("writing the page")?);
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(program: &Command, verb: &str) -> anyhow::Result<Command> {
+/// Writes the page of a command and those of its verbs.
+fn write(command: &Command, dir: &Path) -> anyhow::Result<()> {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let file = dir.join(format!("{name}.1"));
+    let text = page::render(command);
+    text.and_then(|text| std::fs::write(&file, text))
+        .with_context(|| format!("writing {}", file.display()))?;
+    command.get_subcommands().filter(is_shown).try_for_each(|verb| write(verb, dir))
+}
+
+/// Whether a verb has a page.
+fn is_shown(verb: &&Command) -> bool {
+    !verb.is_hide_set() && verb.get_name() != "help"
+}
+
+fn about(program: &Command, verb: &str) -> anyhow::Result<Command> {
     let Some(found) = program.find_subcommand(verb) else {
-        let verbs: Vec<_> = program.get_subcommands().map(Command::get_name).collect();
-        bail!("there is no verb {verb}; there are {}", verbs.join(", "))
+        let shown = program.get_subcommands().filter(is_shown);
+        let verbs: Vec<_> = shown.map(Command::get_name).collect();
+        return Err(
+            Usage(format!("there is no verb {verb}; there are {}", verbs.join(", "))).into()
+        );
     };
     Ok(found.clone())
 }

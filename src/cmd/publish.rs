@@ -1,11 +1,15 @@
 //! `uswitch publish` and `unpublish`: ports of the uplink that lead to nodes, while the lab runs.
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use control::api::{Protocol, Publish};
+use control::api::{Protocol, Publish, Published};
+use lab::called::program;
 
 use crate::door::Which;
-use crate::{forward, say};
+use crate::exit::Usage;
+use crate::forward::{self, Named};
+use crate::say;
 
 /// Publish a port of the uplink that leads to a node
 ///
@@ -23,9 +27,9 @@ pub(crate) struct Args {
 /// Withdraw a published port
 #[derive(clap::Args)]
 pub(crate) struct Withdraw {
-    /// PORT[/udp], as `show published` has it
+    /// [ADDR:]PORT[/udp], as `show published` has it
     #[arg(value_name = "PORT", value_parser = forward::published)]
-    port: (Protocol, u16),
+    port: Named,
     #[command(flatten)]
     which: Which,
 }
@@ -34,14 +38,46 @@ pub(crate) struct Withdraw {
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
     let done = args.which.answer(client.publish(&args.port))?;
-    say::line(&format!("{}/{} leads to {}", done.port, done.protocol, done.inside));
+    let uplink = args.which.answer(client.topology())?.uplink;
+    let address = done.address.or_else(|| Some(uplink.as_ref()?.address));
+    let at = address.map_or_else(|| "the uplink".into(), |address| address.to_string());
+    say::line(&format!("{at}:{}/{} leads to {}", done.port, done.protocol, done.inside));
+    if let Some((address, uplink)) = address.zip(uplink) {
+        let simulated = !uplink.answers.is_empty();
+        say::line(&format!("try, {}", trial(&args.which, address, &done, simulated)));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How to see that the port leads inside: from outside, which for a real uplink is another machine.
+fn trial(which: &Which, address: Ipv4Addr, done: &Published, simulated: bool) -> String {
+    let asks = match done.protocol {
+        Protocol::Udp => format!("nc -u {address} {}", done.port),
+        _ => format!("curl http://{address}:{}/", done.port),
+    };
+    if simulated {
+        let (program, name) = (program(), which.option());
+        format!("from the simulated internet: {program} exec{name} inet -- {asks}")
+    } else {
+        format!("from another machine: {asks}")
+    }
 }
 
 /// Runs `unpublish`.
 pub(crate) fn withdraw(args: Withdraw) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
-    let (protocol, port) = args.port;
+    let Named { protocol, address, port } = args.port;
+    if let Some(address) = address {
+        let list = args.which.answer(client.published())?;
+        let uplink = args.which.answer(client.topology())?.uplink.map(|uplink| uplink.address);
+        let here = |one: &Published| one.address.or(uplink) == Some(address);
+        let same = |one: &&Published| (one.protocol, one.port) == (protocol, port);
+        if let Some(one) = list.iter().find(same).filter(|one| !here(one)) {
+            let at = one.address.or(uplink).map_or_else(String::new, |at| format!("{at}:"));
+            let said = format!("{address}:{port}/{protocol} is not published, {at}{port} is");
+            return Err(Usage(said).into());
+        }
+    }
     args.which.answer(client.unpublish(protocol, port))?;
     say::line(&format!("{port}/{protocol} is withdrawn"));
     Ok(ExitCode::SUCCESS)

@@ -1,26 +1,59 @@
-//! `uswitch remove`: a node taken out of a running lab.
+//! `uswitch remove`: nodes taken out of a running lab.
 
 use std::process::ExitCode;
 
-use crate::door::Which;
-use crate::say;
+use control::api::Node;
+use lab::steps;
 
-/// Take a node out of a running lab
+use crate::door::Which;
+use crate::{complete, exit, say};
+
+/// Take nodes out of a running lab
 ///
-/// Its namespace goes, and what was published for it; processes in it lose their network.
+/// Its namespace goes, and what was published for it; processes in it lose their network. Where one
+/// cannot be taken out, the others are all the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The node
-    #[arg(value_name = "NODE")]
-    node: String,
+    /// The nodes
+    #[arg(value_name = "NODE", required = true, add = complete::nodes())]
+    nodes: Vec<String>,
+    /// Print the steps as the commands that would do the same by hand, and change nothing; -v
+    /// prints them on stderr as well
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     which: Which,
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
-    args.which.answer(client.remove_node(&args.node))?;
-    say::line(&format!("{} is gone", args.node));
-    Ok(ExitCode::SUCCESS)
+    let mut code = 0;
+    for node in &args.nodes {
+        if steps || args.dry_run {
+            let known = args.which.answer(client.topology())?.nodes;
+            let tell = if args.dry_run { say::line } else { say::note };
+            let is = |known: &&Node| [&known.name, &known.namespace].contains(&node);
+            let found = known.iter().find(is);
+            found.map(lines).unwrap_or_default().iter().for_each(|line| tell(line));
+            if args.dry_run && found.is_some() {
+                continue;
+            }
+        }
+        match args.which.answer(client.remove_node(node)) {
+            Ok(()) => say::line(&format!("{node} is gone")),
+            Err(error) => {
+                say::error(&format!("{error:#}"));
+                code = code.max(exit::code(&error));
+            }
+        }
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// What is done to take it out, as commands.
+fn lines(node: &Node) -> Vec<String> {
+    let prefix = node.namespace.strip_suffix(node.name.as_str()).unwrap_or_default();
+    let port = node.port.as_deref().unwrap_or_default();
+    steps::remove(prefix, &node.namespace, port)
 }

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
 use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
 
+use crate::complete;
 use crate::forward;
 use crate::notify;
 use crate::report::Report;
@@ -34,7 +36,8 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct LabArgs {
     /// What joins the nodes: `pair`, one veth pair; `mesh`, a pair between every two; `switch`
-    #[arg(value_parser = topology, default_value = "switch")]
+    #[arg(value_parser = PossibleValuesParser::new(["pair", "mesh", "switch"]).try_map(topology),
+          default_value = "switch")]
     topology: Topology,
     /// How many nodes
     #[arg(short = 'n', value_name = "N", default_value_t = 2, allow_negative_numbers = true,
@@ -42,13 +45,19 @@ pub(crate) struct LabArgs {
     nodes: u32,
     /// What lies behind the gateway: `sim`, an internet of our own; `none`; an interface of this
     /// host, whose address is shared; `auto`, the one with the default route
-    #[arg(long, value_name = "UPLINK", default_value = "sim")]
+    #[arg(long, value_name = "UPLINK", default_value = "sim", add = complete::uplinks())]
     uplink: Uplink,
     /// The ports the NAT has for its own on an interface of this host [default: 20000-29999]
     #[arg(long, value_name = "A-B")]
     uplink_ports: Option<PortBlock>,
     /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
+    #[arg(
+        long,
+        value_name = "LAB",
+        env = "USWITCH_LAB",
+        hide_env_values = true,
+        default_value = "uswitch"
+    )]
     name: LabName,
     /// What the names of namespaces begin with [default: nothing, or NAME- for a lab with --name]
     #[arg(long)]
@@ -57,7 +66,8 @@ pub(crate) struct LabArgs {
     #[arg(long, default_value_t = 1500)]
     mtu: u32,
     /// How the NAT maps and filters: full-cone, restricted-cone, port-restricted-cone, symmetric
-    #[arg(long, value_name = "TYPE", default_value_t)]
+    #[arg(long, value_name = "TYPE", default_value_t, hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(NAT_TYPES).try_map(|text| text.parse::<NatType>()))]
     nat: NatType,
     /// Publish a port of the uplink that leads to a node: [ADDR:]PORT:NODE:PORT[/udp]; repeatable
     #[arg(short = 'p', long, value_name = "PORT:NODE:PORT", value_parser = forward::publish)]
@@ -77,6 +87,10 @@ pub(crate) struct LabArgs {
     /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = metrics)]
     metrics: Option<SocketAddr>,
+    /// Print the steps as the commands that would do the same by hand, and build nothing; -v prints
+    /// them on stderr while it builds
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// JSON, one object a line
     #[arg(short, long)]
     json: bool,
@@ -90,8 +104,11 @@ fn metrics(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-fn topology(text: &str) -> Result<Topology, String> {
-    match text {
+/// How the NAT may map and filter.
+const NAT_TYPES: [&str; 4] = ["full-cone", "restricted-cone", "port-restricted-cone", "symmetric"];
+
+fn topology(text: String) -> Result<Topology, String> {
+    match text.as_str() {
         "pair" => Ok(Topology::Pair),
         "mesh" => Ok(Topology::Mesh),
         "switch" => Ok(Topology::Switch),
@@ -109,7 +126,7 @@ impl LabArgs {
         Ok(())
     }
 
-    fn config(&self) -> LabConfig {
+    fn config(&self, steps: bool) -> LabConfig {
         LabConfig {
             name: self.name.clone(),
             prefix: self.prefix.clone(),
@@ -123,6 +140,7 @@ impl LabArgs {
             storm: self.storm.unwrap_or_default(),
             workers: self.workers,
             power_save: self.power_save,
+            steps,
         }
     }
 }
@@ -138,16 +156,20 @@ pub(crate) enum Stay {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let stay = if args.check { Stay::Checks } else { Stay::Foreground };
-    serve(&args.lab, stay)
+    serve(&args.lab, stay, steps)
 }
 
 /// Builds the lab, checks it, stays, undoes it.
-pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
-    let config = args.config();
+pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<ExitCode> {
+    let config = args.config(steps);
     if let Err(error) = args.makes_sense().and_then(|()| config.validate()) {
         return Err(error.into());
+    }
+    if args.dry_run {
+        lab::steps::all(&config).iter().for_each(|line| say::line(line));
+        return Ok(ExitCode::SUCCESS);
     }
     // A user namespace first, while there is but one thread.
     let ground = Ground::find();
@@ -160,8 +182,9 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let mut report = Report::new(args.json);
     notify::status("building the lab");
-    report.opening(&config);
-    let built = Lab::start(config, &ground, signals.stop(), &mut |step| report.progress(step));
+    let told = config.clone();
+    let built =
+        Lab::start(config, &ground, signals.stop(), &mut |step| report.progress(&told, step));
     let lab = match built {
         Err(lab::Error::Interrupted) => {
             report.undone();
@@ -169,6 +192,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay) -> anyhow::Result<ExitCode> {
         }
         other => other.inspect_err(|_| report.clear_bar())?,
     };
+    report.built(lab.config());
     let outcome = match exporter(&lab, metrics, &mut report) {
         // Served until the lab is stopped.
         Ok(_exporter) => inhabit(&lab, &signals, stay, &mut report),
@@ -218,13 +242,13 @@ fn inhabit(
         Stay::Foreground if !good && notify::managed() => anyhow::bail!("the checks failed"),
         Stay::Foreground => {
             alive = Some(notify::ready(lab)?);
-            report.ready(lab.config(), rootless);
+            report.ready(lab.config(), rootless, false);
             report.ending(lab.config(), false);
             heard()?;
         }
         Stay::Background(_) if !good => anyhow::bail!("the checks failed"),
         Stay::Background(ready) => {
-            report.ready(lab.config(), rootless);
+            report.ready(lab.config(), rootless, true);
             report.ending(lab.config(), true);
             heard()?;
             super::up::detach(ready, &lab.ground().lab(&lab.config().name).join("log"))

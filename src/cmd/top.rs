@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use control::api::TopologyKind;
-use lab::{Ground, LabName};
+use lab::Ground;
 
 use crate::door::Which;
 use crate::exit::Usage;
@@ -38,9 +38,8 @@ use crate::exit::Usage;
 /// the lab is not there or ends; 2 without a terminal (use -b).
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The lab's name
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    name: LabName,
+    #[command(flatten)]
+    which: Which,
     /// Seconds between two looks
     #[arg(short, value_name = "SECONDS", default_value = "1", value_parser = ui::delay)]
     delay: Duration,
@@ -57,14 +56,14 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(why) = screen::missing().filter(|_| !args.batch) {
         return Err(Usage(why.to_string()).into());
     }
-    let which = Which { name: args.name.clone() };
-    let kind = which.answer(which.client()?.topology())?.kind;
-    let socket = Ground::find().socket(&args.name);
+    let Which { name } = &args.which;
+    let kind = args.which.answer(args.which.client()?.topology())?.kind;
+    let socket = Ground::find().socket(name);
     if kind != TopologyKind::Switch {
-        anyhow::bail!("lab {} is a {kind}, without a switch to watch", args.name);
+        anyhow::bail!("lab {} is a {kind}, without a switch to watch", name);
     }
     let show = if args.batch { batch::print } else { live::watch };
-    show(&args.name, &socket, args.delay, args.count)
+    show(name, &socket, args.delay, args.count)
 }
 
 /// The run loops' clock.

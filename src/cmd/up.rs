@@ -53,11 +53,14 @@ pub(crate) fn is_background() -> bool {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     if is_background() {
         let ready = io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
         stand_alone()?;
-        return serve(&args.lab, Stay::Background(File::from(ready)));
+        return serve(&args.lab, Stay::Background(File::from(ready)), steps);
+    }
+    if args.lab.dry_run {
+        return serve(&args.lab, Stay::Checks, steps);
     }
     // The lab's process would find /dev/null there.
     say::writable()?;

@@ -14,6 +14,8 @@
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
 //! | `links` | links that go down, come back or vanish under load |
+//! | `hints` | what a person meets who types what is not there or is meant otherwise |
+//! | `steps` | set-up as commands, which are run by hand and lead to the same |
 //! | `output` | output that nobody takes: an error, never a panic |
 //! | `words` | what `run` says, and by which exit code it tells |
 //! | `soak` | mixed traffic for as long as asked |
@@ -46,6 +48,7 @@ mod door;
 mod faults;
 mod frames;
 mod harness;
+mod hints;
 mod links;
 mod nat_attack;
 mod nat_clients;
@@ -60,6 +63,7 @@ mod privilege;
 mod scarce;
 mod see;
 mod soak;
+mod steps;
 mod stopped;
 mod storm;
 mod top;

@@ -202,7 +202,10 @@ impl Sandbox {
     /// Starts a line of shell, which finds `uswitch`.
     pub(crate) fn start_shell(&self, line: &str) -> Process {
         let mut command = self.command(self.whom, Path::new("sh"));
-        let mut path = std::ffi::OsString::from(&self.dir);
+        let built = built();
+        let here = self.dir.join("uswitch").exists();
+        let folder = if here { Some(self.dir.as_path()) } else { built.parent() };
+        let mut path = std::ffi::OsString::from(folder.unwrap_or(&self.dir));
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         command.args(["-c", line]).env("PATH", path);

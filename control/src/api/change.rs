@@ -19,6 +19,9 @@ pub struct AddNode {
     /// What it may have flooded; without that, as much as the lab's other nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm: Option<StormLimits>,
+    /// Answers as if it had been plugged in, and changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// Which addresses to forget.

@@ -20,7 +20,8 @@ use crate::config::{LabConfig, Uplink};
 use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::journal::Journal;
-use crate::lab::{Lab, Progress};
+use crate::lab::Lab;
+use crate::progress::Progress;
 
 /// A real uplink that can be had.
 pub(crate) struct Prepared {
@@ -55,7 +56,8 @@ impl Prepared {
         if let Some(dead) = reserve::left_by(ground, block, &config.name)? {
             return Err(refuse(format!(
                 "lab {dead} was killed and has ports of the block {block} still: undo it first, \
-                 `uswitch down --name {dead}`"
+                 `{} down --name {dead}`",
+                crate::called::program()
             )));
         }
         if let Some(taken) = occupied::socket(facts.address.address, &block.range(), None)? {

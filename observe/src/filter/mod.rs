@@ -22,6 +22,54 @@ pub use error::FilterError;
 /// Turns a name into an address: a lab's nodes, so that `host net1` works.
 pub type Names<'a> = &'a dyn Fn(&str) -> Option<IpAddr>;
 
+/// Whether `word` means something in the filter language, and so can be no node's name.
+#[must_use]
+pub fn is_word(word: &str) -> bool {
+    parse::is_keyword(word) || FURTHER.contains(&word)
+}
+
+/// Words of libpcap's language that no node should be called by, whether they are known here or not.
+const FURTHER: &[&str] = &[
+    "mask",
+    "gateway",
+    "protochain",
+    "link",
+    "tr",
+    "wlan",
+    "fddi",
+    "ppp",
+    "slip",
+    "radio",
+    "ah",
+    "esp",
+    "igmp",
+    "igrp",
+    "pim",
+    "vrrp",
+    "carp",
+    "len",
+    "inbound",
+    "outbound",
+    "ifname",
+    "on",
+    "ifindex",
+    "mpls",
+    "pppoed",
+    "pppoes",
+    "geneve",
+    "llc",
+    "stp",
+    "ipx",
+    "netbeui",
+    "atalk",
+    "aarp",
+    "decnet",
+    "iso",
+    "lat",
+    "moprc",
+    "mopdl",
+];
+
 /// A parsed filter. Evaluating it allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Filter {

@@ -285,7 +285,7 @@ fn is_qualifier(word: &str) -> bool {
     matches!(word, "src" | "dst") || find(KINDS, word).is_some()
 }
 
-fn is_keyword(word: &str) -> bool {
+pub(super) fn is_keyword(word: &str) -> bool {
     is_qualifier(word)
         || find(PROTOS, word).is_some()
         || OTHERS.contains(&word)

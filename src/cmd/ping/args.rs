@@ -6,6 +6,9 @@ use anyhow::{bail, ensure};
 use icmp::run::Fragment;
 use icmp::{Options, Patience, Route, session};
 
+use crate::complete;
+use crate::door::Which;
+
 /// What an ordinary user may ask of a network that is not the user's own: ping's limits.
 const USER_INTERVAL: Duration = Duration::from_millis(2);
 const USER_PRELOAD: u32 = 3;
@@ -16,12 +19,14 @@ const MOST_PRELOAD: i64 = 65_536;
 ///
 /// Options and output follow ping of iputils. With several destinations each line begins with the
 /// name of its destination and a colon, and the summaries follow in order at the end. Exit code: 0
-/// answered; 1 no answer, or fewer than asked by the deadline; 2 any other error.
+/// answered; 1 no answer, or fewer than asked by the deadline; 2 any other error, such as no such
+/// node.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// [NODE] DEST...: addresses, or names of nodes; the first of several words is NODE unless it
-    /// is an address
-    #[arg(required_unless_present = "all", num_args = 1.., value_names = ["NODE", "DEST"])]
+    /// [NODE] DEST...: addresses, names of nodes, or `gateway`, `internet`, `inet`, `router`; the
+    /// first of several words is NODE unless it is an address
+    #[arg(required_unless_present = "all", num_args = 1.., value_names = ["NODE", "DEST"],
+          add = complete::destinations())]
     pub(super) names: Vec<String>,
     /// Stop after COUNT answers, having sent no more requests than that unless there is a deadline
     #[arg(short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -95,9 +100,8 @@ pub(crate) struct Args {
     /// One JSON object a line; times in microseconds
     #[arg(long)]
     pub(super) json: bool,
-    /// The lab NODE belongs to
-    #[arg(long, value_name = "LAB", default_value = "uswitch")]
-    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) which: Which,
 }
 
 impl Args {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use icmp::{Options, Patience, Route, Stats};
 use lab::reach::{Cell, Reach};
-use lab::{Ground, LabName};
+use lab::{Ground, LabName, names};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use serde_json::json;
 
@@ -35,10 +35,10 @@ type Outcome = Result<Stats, String>;
 
 /// Tries every cell; the exit code: 1 if one failed.
 pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
-    let name = args.name.parse::<LabName>()?;
-    let mut reach = Reach::find(&Ground::find(), &name)?;
-    if let Some(router) = router(&name) {
-        reach.add("router", router);
+    let name = &args.which.name;
+    let mut reach = Reach::find(&Ground::find(), name)?;
+    if let Some(router) = router(name) {
+        reach.add(names::ROUTER, router);
     }
     let stop = caught(&[SIGINT, SIGTERM])?;
     reach.enter()?;
@@ -80,7 +80,7 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// The next hop of a real uplink; none while the lab does not answer, as on its way up.
-fn router(name: &LabName) -> Option<Ipv4Addr> {
+pub(super) fn router(name: &LabName) -> Option<Ipv4Addr> {
     let which = Which { name: name.clone() };
     let uplink = which.client().ok()?.topology().ok()?.uplink?;
     uplink.next_hop.filter(|_| uplink.answers.is_empty())

@@ -48,7 +48,7 @@ fn complain(error: &anyhow::Error) {
 /// node unless it is an address.
 fn words(names: &[String]) -> (Option<&String>, &[String]) {
     match names {
-        [first, rest @ ..] if !rest.is_empty() && address::number(first).is_none() => {
+        [first, rest @ ..] if !rest.is_empty() && lab::names::number(first).is_none() => {
             (Some(first), rest)
         }
         all => (None, all),
@@ -80,17 +80,24 @@ fn ping(args: &Args) -> anyhow::Result<u8> {
     ensure!(!args.flood || dests.len() == 1, "a flood goes to one destination");
     ensure!(!args.split || dests.len() == 1, "--split follows the probes to one destination");
     let route = args.route()?;
+    let lab = &args.which.name;
+    if let ([dest], None) = (dests, from)
+        && lab::names::number(dest).is_none()
+        && let Some(said) = address::from_inside(lab, dest)
+    {
+        bail!("from where? {said}");
+    }
     let towards: Vec<(&String, Ipv4Addr)> = dests
         .iter()
-        .map(|dest| Ok((dest, address::resolve(&args.name, dest)?)))
+        .map(|dest| Ok((dest, address::resolve(lab, dest)?)))
         .collect::<anyhow::Result<_>>()?;
     let prepared = match towards.first() {
-        Some((_, towards)) if args.split => Some(Prepared::new(&args.name, *towards)?),
+        Some((_, towards)) if args.split => Some(Prepared::new(lab, *towards)?),
         _ => None,
     };
     if let Some(node) = from {
         // The whole process moves: no other thread runs yet, and those to come begin here.
-        node::enter(&args.name, node)?;
+        node::enter(lab, node)?;
     }
     let options = args.options(nix::unistd::geteuid().is_root())?;
     let stop = caught(&[SIGINT, SIGTERM])?;
@@ -108,6 +115,9 @@ fn ping(args: &Args) -> anyhow::Result<u8> {
         code = code.max(match ended {
             Ok(stats) => {
                 summary(args, &options, dest, &stats, split.as_ref());
+                if from.is_none() && stats.received == 0 {
+                    address::from_inside(lab, dest).iter().for_each(|said| say::error(said));
+                }
                 verdict(&options, &stats)
             }
             Err(error) => {
@@ -167,13 +177,18 @@ fn open<'a>(
     if let Some(pattern) = args.pattern.as_ref().filter(|_| lines && !args.quiet) {
         say::line(&text::pattern(&pattern.0));
     }
+    let from_here = words(&args.names).0.is_none();
     let mut runs = Vec::new();
     let mut trouble = false;
     for (dest, towards) in towards.iter().copied() {
         let pinger = match Pinger::open(towards, options.clone(), route) {
             Ok(pinger) => pinger,
             Err(error) => {
-                complain(&error.into());
+                let said = Some(dest).filter(|_| from_here);
+                match said.and_then(|dest| address::from_inside(&args.which.name, dest)) {
+                    Some(said) => complain(&anyhow::Error::from(error).context(said)),
+                    None => complain(&error.into()),
+                }
                 trouble = true;
                 continue;
             }

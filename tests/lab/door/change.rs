@@ -55,7 +55,7 @@ fn numbered_and_named(sandbox: &Sandbox) {
     sandbox.uswitch(&["exec", "web", "--", "ping", "-c", "1", "10.100.0.60"]).ok();
     for (args, said) in [
         (&["add", "web"][..], "has a node web already"),
-        (&["add", "inet"], "has a node inet already"),
+        (&["add", "inet"], "the simulated internet is called so"),
         (&["add", "-bad"], ""),
         (&["add", "x", "--address", "10.100.0.1"], "the gateway's"),
         (&["add", "x", "--address", "10.100.0.50"], "web's"),

@@ -91,12 +91,12 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the lab does not run, or the destination is no single host.
-    pub(super) fn new(lab: &str, towards: Ipv4Addr) -> anyhow::Result<Self> {
+    pub(super) fn new(lab: &LabName, towards: Ipv4Addr) -> anyhow::Result<Self> {
         ensure!(
             !towards.is_multicast() && !towards.is_unspecified(),
             "--split follows probes to one host: {towards} is none"
         );
-        let lab: LabName = lab.parse()?;
+        let lab = lab.clone();
         let (lines, names) = Lines::of(Which { name: lab.clone() }, towards)?;
         Ok(Self { lab, towards, lines, names })
     }

@@ -1,0 +1,94 @@
+//! What a shell offers as the next word: asked of this program itself, by clap's protocol, each time
+//! the key is pressed. Without a lab it is as quick and offers what does not depend on one.
+
+use std::ffi::OsStr;
+
+use clap::CommandFactory;
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use lab::{Ground, LabName, join};
+
+use crate::cli::Cli;
+use crate::node;
+
+/// Set by a shell that asks; see `completions`.
+pub(crate) const VARIABLE: &str = "COMPLETE";
+
+/// Answers a shell that asks, and ends; does nothing otherwise.
+pub(crate) fn answer() {
+    CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+}
+
+fn candidates(words: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    words.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The labs that run.
+pub(crate) fn labs() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        candidates(join::labs(&Ground::find()).iter().map(LabName::to_string))
+    })
+}
+
+/// The nodes of the lab that is meant.
+pub(crate) fn nodes() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| candidates(node::names(&meant())))
+}
+
+/// Nodes, and what else has an address by name.
+pub(crate) fn destinations() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let mut names = node::names(&meant());
+        if !names.is_empty() {
+            names.extend([lab::names::GATEWAY, lab::names::INTERNET].map(String::from));
+        }
+        candidates(names)
+    })
+}
+
+/// Uplinks: ours, and this host's interfaces.
+pub(crate) fn uplinks() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        let links = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let links = links.filter(|name| name != "lo" && name != "bonding_masters");
+        candidates(["sim", "none", "auto"].map(String::from).into_iter().chain(links))
+    })
+}
+
+/// Pages of the manual.
+pub(crate) fn verbs() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let program = Cli::command();
+        let shown = program.get_subcommands().filter(|verb| !verb.is_hide_set());
+        candidates(shown.map(|verb| verb.get_name().to_owned()))
+    })
+}
+
+/// Programs along PATH that begin with what is there.
+pub(crate) fn commands() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let begun = begun.to_string_lossy();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut found: Vec<String> = std::env::split_paths(&path)
+            .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with(&*begun))
+            .collect();
+        found.sort();
+        found.dedup();
+        candidates(found)
+    })
+}
+
+/// The lab that the line so far means: the one it names, or the one that is found without.
+fn meant() -> LabName {
+    let words: Vec<String> = std::env::args().collect();
+    let named = words.iter().position(|word| word == "--name").and_then(|at| words.get(at + 1));
+    let named = named
+        .cloned()
+        .or_else(|| words.iter().find_map(|word| word.strip_prefix("--name=").map(String::from)));
+    let named = named.or_else(|| std::env::var("USWITCH_LAB").ok());
+    let named = named.and_then(|name| name.parse().ok());
+    named.unwrap_or_else(|| join::meant(&Ground::find()))
+}

@@ -1,0 +1,128 @@
+//! What is wrong with a command line, in one line, with what to type instead. Pure.
+//!
+//! clap says what it did not expect and guesses by likeness; people type words that other programs
+//! have for the same thing.
+
+use std::ffi::OsString;
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use lab::called::program;
+
+/// Words people type, the verb that is meant, and what it does.
+const VERBS: &[(&[&str], &str)] = &[
+    (&["list", "labs", "ps"], "ls"),
+    (&["stop", "destroy", "delete", "del", "kill", "halt", "clean", "undo"], "down"),
+    (&["start", "create", "deploy", "build", "new", "launch"], "up"),
+    (&["rm", "unplug"], "remove NODE"),
+    (&["plug", "attach"], "add"),
+    (&["status", "inspect", "info", "state", "nodes", "topology"], "show"),
+    (&["ports", "links"], "show ports"),
+    (&["neigh", "arp"], "show neigh"),
+    (&["routes", "route"], "show routes"),
+    (&["counters", "stats"], "show counters"),
+    (&["sessions", "conntrack"], "show nat"),
+    (&["published"], "show published"),
+    (&["sh", "bash", "enter", "console", "ssh"], "shell NODE"),
+    (&["dump", "tcpdump", "sniff"], "capture"),
+    (&["watch", "events", "log", "logs"], "monitor"),
+    (&["traceroute", "tracepath", "why"], "explain NODE DEST"),
+    (&["version"], "--version"),
+    (&["completion"], "completions SHELL"),
+];
+
+/// Options people type, with the verb, and what to do instead.
+const OPTIONS: &[(&str, &str, &str)] = &[
+    ("up", "--check", "`run --check` ends after the checks; `up` stays once they pass"),
+    ("up", "-d", "`up` is in the background already"),
+    ("run", "-d", "`up` is the same in the background"),
+    ("ping", "-6", "this ping speaks IPv4 alone"),
+    ("ping", "-b", "broadcast addresses are not pinged; --all pings every node"),
+];
+
+/// The line.
+pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
+    let verb = words.iter().skip(1).filter_map(|word| word.to_str()).find(|w| !w.starts_with('-'));
+    let verb = verb.unwrap_or_default();
+    let meant = match error.kind() {
+        ErrorKind::InvalidSubcommand => context(error, ContextKind::InvalidSubcommand)
+            .and_then(|word| Some(format!("there is no verb {word}: {}", instead(verb, &word)?))),
+        ErrorKind::MissingSubcommand => {
+            Some(format!("a verb is missing: `{} --help` lists them", program()))
+        }
+        ErrorKind::UnknownArgument => context(error, ContextKind::InvalidArg).and_then(|word| {
+            let found = OPTIONS.iter().find(|(of, option, _)| (*of, *option) == (verb, &word));
+            found.map(|(.., said)| format!("{verb} has no {word}: {said}"))
+        }),
+        _ => None,
+    };
+    meant.unwrap_or_else(|| format!("{}; --help says more", plain(&error.to_string())))
+}
+
+/// What is meant by `word` in the place of a verb.
+fn instead(verb: &str, word: &str) -> Option<String> {
+    let program = program();
+    if matches!(verb, "fdb" | "nat") && verb != word {
+        return match word {
+            "show" | "list" | "ls" => Some(format!("`{program} show {verb}` shows the table")),
+            _ => None,
+        };
+    }
+    let (_, meant) = VERBS.iter().find(|(words, _)| words.contains(&word))?;
+    Some(format!("`{program} {meant}` is meant?"))
+}
+
+fn context(error: &Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// clap's words on one line, without its usage and without tips that mislead.
+fn plain(text: &str) -> String {
+    let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said = said.filter(|line| !line.starts_with("tip: to pass '"));
+    let said = said.collect::<Vec<_>>().join(" ");
+    let said = said.trim_start_matches("error: ");
+    let said = said.replace("invalid digit found in string", "it is no number");
+    said.replace("cannot parse integer from empty string", "a number is missing")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn said(line: &str) -> String {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        of(&Cli::try_parse_from(&words).err().unwrap(), &words)
+    }
+
+    #[test]
+    fn what_others_call_it_is_told() {
+        for (line, meant) in [
+            ("uswitch list", " ls`"),
+            ("uswitch stop", " down`"),
+            ("uswitch destroy", " down`"),
+            ("uswitch start", " up`"),
+            ("uswitch rm net1", " remove NODE`"),
+            ("uswitch status", " show`"),
+            ("uswitch fdb show", " show fdb`"),
+            ("uswitch nat show", " show nat`"),
+            ("uswitch up --check", "`run --check`"),
+            ("uswitch ping -6 net1", "IPv4 alone"),
+            ("uswitch -v", "a verb is missing"),
+            ("uswitch run -n abc", "it is no number"),
+        ] {
+            let said = said(line);
+            assert!(said.contains(meant) && !said.contains('\n'), "{line}: {said}");
+            for misleading in ["as a value", "'top'", "extcap", "invalid digit"] {
+                assert!(!said.contains(misleading), "{line}: {said}");
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `-v` and `--dry-run`: the steps of set-up as commands, which are run by hand and lead to the same.
+
+use std::path::Path;
+
+use crate::support::{As, Process, Sandbox, rooted};
+use crate::{READY, lab};
+
+/// What a namespace is made of: links, addresses and routes, without what differs from one making
+/// to the next.
+fn room(sandbox: &Sandbox, name: &str) -> String {
+    let links = sandbox.tool("ip", &["-n", name, "-o", "link"]);
+    let links = links.lines().map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let after = |key| words.iter().position(|word| *word == key).map(|at| words[at + 1]);
+        let name = words[1].split('@').next().unwrap();
+        let up = words[2].contains("UP");
+        format!("{} {name} up {up} {:?} {:?}", words[0], after("mtu"), after("link/ether"))
+    });
+    let mut text = links.collect::<Vec<_>>().join("\n");
+    for args in [&["-o", "-4", "addr"][..], &["route"]] {
+        text += "\n";
+        text += &sandbox.tool("ip", &[&["-n", name], args].concat());
+    }
+    text
+}
+
+fn by_hand(sandbox: &Sandbox, script: &str) {
+    let mut command = sandbox.command(As::Root, Path::new("sh"));
+    command.args(["-e", "-c", script]);
+    let ended = Process::start(command, "the script").ended();
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{script}");
+}
+
+/// Named by the lab, and by the script.
+const NODES: [&str; 3] = ["net1", "net2", "inet"];
+
+#[test]
+fn what_is_told_leads_to_the_same_by_hand() {
+    let (mut told, mut rooms) = (String::new(), Vec::new());
+    rooted(|sandbox| {
+        let mut run = lab(sandbox, &["run", "-v", "--mtu", "1400"]);
+        rooms = NODES.map(|name| room(sandbox, name)).to_vec();
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        told = run.ended().ok().err;
+        let dry = sandbox.uswitch(&["run", "--dry-run", "--mtu", "1400"]).ok().out;
+        assert_eq!(dry, told, "what would be done is not what is done");
+        assert!(!sandbox.state().contains("net1"), "a dry run builds something");
+    });
+    rooted(|sandbox| {
+        by_hand(sandbox, &told);
+        assert_eq!(NODES.map(|name| room(sandbox, name)).to_vec(), rooms, "{told}");
+        for to in ["10.100.0.20", "10.100.0.1", "8.8.8.8"] {
+            sandbox.tool("ip", &["netns", "exec", "net1", "ping", "-c", "1", "-W", "5", to]);
+        }
+    });
+}
+
+#[test]
+fn a_pair_and_a_mesh_by_hand() {
+    for args in ["pair", "mesh -n 3"] {
+        rooted(|sandbox| {
+            let dry = sandbox.shell(&format!("uswitch run {args} --dry-run")).ok().out;
+            by_hand(sandbox, &dry);
+            let address = sandbox.tool("ip", &["-n", "net2", "-4", "-o", "addr"]);
+            assert!(address.contains("10.100.0.2/"), "{args}: {address}");
+            sandbox.tool("ip", &["netns", "exec", "net1", "ping", "-c1", "-W5", "10.100.0.2"]);
+        });
+    }
+}
+
+#[test]
+fn nodes_come_and_go_by_hand() {
+    rooted(|sandbox| {
+        let script = sandbox.uswitch(&["run", "--dry-run"]).ok().out;
+        let mut run = sandbox.start(&["run"]);
+        run.wait_for(READY);
+        let dry = sandbox.uswitch(&["add", "web", "--dry-run"]).ok().out;
+        assert!(!sandbox.tool("ip", &["netns"]).contains("web"), "a dry run adds");
+        let told = sandbox.uswitch(&["-v", "add", "web"]).ok();
+        assert_eq!(told.err, dry);
+        let added = room(sandbox, "web");
+        let gone = sandbox.uswitch(&["remove", "web", "--dry-run"]).ok().out;
+        assert!(sandbox.tool("ip", &["netns"]).contains("web"), "a dry run removes");
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        run.ended().ok();
+        by_hand(sandbox, &format!("{script}{dry}"));
+        assert_eq!(room(sandbox, "web"), added);
+        sandbox.tool("ip", &["netns", "exec", "web", "ping", "-c", "1", "-W", "5", "10.100.0.10"]);
+        by_hand(sandbox, &gone);
+        assert!(!sandbox.tool("ip", &["netns"]).contains("web"));
+    });
+}
