@@ -38,7 +38,7 @@ const NODES: [&str; 3] = ["net1", "net2", "inet"];
 fn what_is_told_leads_to_the_same_by_hand() {
     let (mut told, mut rooms) = (String::new(), Vec::new());
     rooted(|sandbox| {
-        let mut run = lab(sandbox, &["run", "-v", "--mtu", "1400"]);
+        let run = lab(sandbox, &["run", "-v", "--mtu", "1400"]);
         rooms = NODES.map(|name| room(sandbox, name)).to_vec();
         run.signal(nix::sys::signal::Signal::SIGINT);
         told = run.ended().ok().err;
