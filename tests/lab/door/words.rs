@@ -9,7 +9,7 @@ fn offered(sandbox: &Sandbox, line: &str) -> Vec<String> {
     let script = format!(
         "source <(uswitch completions bash); COMP_WORDS=({}); COMP_CWORD={}; COMP_TYPE=9; \
          COMP_LINE=\"{line}\"; COMP_POINT=${{#COMP_LINE}}; \
-         $(complete -p uswitch | sed \"s/.*-F \\([^ ]*\\).*/\\1/\") uswitch {} x; \
+         $(complete -p uswitch | sed \"s/.*-F \\([^ ]*\\).*/\\1/\") uswitch '{}' x; \
          printf \"%s\\n\" \"${{COMPREPLY[@]}}\"",
         words.join(" "),
         words.len() - 1,
