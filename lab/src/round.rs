@@ -9,7 +9,8 @@ use ns::plan::VethOptions;
 use switch::Watch;
 
 use crate::error::{Error, Result};
-use crate::lab::{Lab, Recorder};
+use crate::lab::Lab;
+use crate::progress::Recorder;
 
 /// What its ends are called.
 const ENDS: [&str; 2] = ["round1", "round2"];
@@ -33,7 +34,8 @@ impl Lab {
         plan.up(switch, first);
         plan.up(switch, second);
         // Nothing of it has a name that could stay behind.
-        let mut recorder = Recorder { journal, stop: &AtomicBool::new(false), tell: &mut |_| {} };
+        let (stop, tell) = (&AtomicBool::new(false), &mut |_| {});
+        let mut recorder = Recorder { journal, stop, tell, lines: Vec::new().into_iter() };
         ns::apply(&plan, &self.directory, &[netns.as_fd()], &mut recorder)?;
         state.next_index += 2;
         let watch = self.with_switch(|switch| switch.watch(netns.as_fd(), [first, second]));

@@ -2,7 +2,8 @@
 //! Pure text; nothing is started.
 //!
 //! A namespace that only a descriptor holds has no name to give to `ip`; the caller lends it one.
-//! What the lines leave out is how large a GSO frame may be, which `ip` can set since 6.3 alone.
+//! What the lines leave out is what only our own switch wants of a link: how large a GSO frame may be,
+//! and which offloads are off.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
