@@ -15,6 +15,7 @@ use crate::ipid::Identification;
 use crate::limit::Limiter;
 use crate::nat::Nat;
 use crate::nat::fragments::{Action, Datagram, Fragments};
+use crate::nat::ours::Ours;
 use crate::nat::publish::{PublishError, Published};
 use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
@@ -291,10 +292,10 @@ impl Gateway {
     }
 
     /// Forgets every session; published ports stay. Returns how many there were.
-    pub fn flush_nat(&mut self, _now: Timestamp) -> u64 {
+    pub fn flush_nat(&mut self, now: Timestamp) -> u64 {
         self.fragments.clear();
         self.unsolicited.clear();
-        self.nat.flush(self.address(Side::Uplink))
+        self.nat.flush(self.address(Side::Uplink), now)
     }
 
     /// Publishes a port of an inside host.
@@ -338,7 +339,15 @@ impl Gateway {
         if before.map(|a| a.address) == address.map(|a| a.address) {
             return 0;
         }
-        self.flush_nat(now)
+        let flushed = self.flush_nat(now);
+        self.nat.ours.forget();
+        flushed
+    }
+
+    /// Tells, from now on, which packets from outside are the NAT's, beginning with those that are
+    /// at present; each before the first packet of its session leaves.
+    pub fn tell_ours(&mut self, to: Box<dyn Ours>) {
+        self.nat.tell_ours(to);
     }
 
     /// The uplink's interface has this hardware address and MTU now. Sessions stay.

@@ -37,6 +37,7 @@ pub use counters::Counters;
 pub use gateway::Gateway;
 pub use nat::NatCounters;
 pub use nat::filter::{Filter, NatType, ParseNatTypeError};
+pub use nat::ours::Ours;
 pub use nat::publish::{PublishError, Published};
 pub use nat::session::State;
 pub use nat::snapshot::{Closing, Cursor, Event, EventKind, SessionView};

@@ -117,7 +117,9 @@ impl Gateway {
         transport: Transport,
         reason: DropReason,
     ) -> DropReason {
-        if self.is_shared(Side::Uplink) && !self.nat.realm(protocol).mappings.is_ours(port) {
+        // Where nobody inside has the port, a kernel beside us may have given it to somebody.
+        if self.is_shared(Side::Uplink) && self.nat.realm(protocol).mappings.inside(port).is_none()
+        {
             return DropReason::NotOurs;
         }
         let opening = match transport {

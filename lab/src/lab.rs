@@ -192,8 +192,9 @@ impl Lab {
                 .for_each(|line| tell(Progress::Step(line)));
             tell(Progress::Done(station::words(&config, host.as_ref())));
         }
-        let begin = |(host, switch): (Prepared, _)| host.begin(switch, &mut journal, tell);
-        let host = host.zip(switch.as_ref()).map(begin).transpose()?;
+        let begin = |(host, parts): (Prepared, _)| host.begin(parts, &mut journal, tell);
+        let parts = switch.as_ref().zip(station.as_deref());
+        let host = host.zip(parts).map(begin).transpose()?;
         let watcher = switch_ns.as_ref().map(|netns| Watcher::new(netns.as_fd())).transpose()?;
         let journal = Some(journal);
         let lab = Arc::new(Self {

@@ -11,12 +11,14 @@
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
 //! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
+//! | [`forward`] | ports that a namespace forwards to somebody else |
 //! | [`nft`] | a table that drops at an interface's ingress, and goes with its owner |
 //! | [`watch`] | links that come, go, and change |
 
 pub mod apply;
 pub mod directory;
 mod error;
+pub mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod link;

@@ -76,7 +76,7 @@ const APPEND: u16 = 0x800;
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-const NFTABLES: u16 = 10;
+pub(crate) const NFTABLES: u16 = 10;
 const NEW_TABLE: u16 = NFTABLES << 8;
 const NEW_CHAIN: u16 = NFTABLES << 8 | 3;
 const NEW_RULE: u16 = NFTABLES << 8 | 6;
@@ -231,7 +231,7 @@ fn expression(name: &str, data: &[u8]) -> Vec<u8> {
     nest(1, &[text(1, name), nest(2, data)].concat())
 }
 
-fn message(kind: u16, flags: u16, sequence: u32, family: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(kind: u16, flags: u16, sequence: u32, family: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(20 + body.len()).unwrap_or(u32::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -266,6 +266,6 @@ fn long(kind: u16, value: u64) -> Vec<u8> {
     attribute(kind, &value.to_be_bytes())
 }
 
-fn text(kind: u16, value: &str) -> Vec<u8> {
+pub(crate) fn text(kind: u16, value: &str) -> Vec<u8> {
     attribute(kind, &[value.as_bytes(), &[0]].concat())
 }

@@ -14,6 +14,7 @@
 //! | [`features`] | what a network device takes off the stack's hands |
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
+//! | [`iptables`] | the rules of iptables, as bytes |
 //! | [`latency`] | how long idle cores may take to wake |
 //! | [`memory`] | memory given back to the system |
 //! | [`netns`] | running a closure inside a network namespace |
@@ -31,6 +32,7 @@ pub mod cores;
 pub mod features;
 pub mod icmp;
 pub mod inherited;
+pub mod iptables;
 pub mod latency;
 pub mod memory;
 pub mod netns;

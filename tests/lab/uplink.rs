@@ -2,18 +2,19 @@
 
 mod changes;
 mod crash;
+mod forwarded;
 mod host;
+mod masquerade;
 mod refused;
 mod table;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use host::{Dump, PATIENCE, Talk, end, eventually, lab, netns, on_a_host, on_a_watched_host, sh};
 
-use crate::support::{Sandbox, Wire, both_ways, datagrams, in_netns};
+use crate::support::{Sandbox, Wire, both_ways, bound, datagrams, in_netns};
 
 /// What a stack says of packets it does not expect: resets and "unreachable".
 const COMPLAINTS: &str = "src host 192.0.2.2 and (tcp[tcpflags] & tcp-rst != 0 or icmp[0] == 3)";
@@ -185,9 +186,14 @@ fn path_mtu_discovery_through_the_host_s_address() {
 }
 
 fn counter(name: &str) -> u64 {
+    counter_of("Ip:", name)
+}
+
+/// A counter of the host's stack.
+fn counter_of(protocol: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
-    let mut ip = text.lines().filter(|line| line.starts_with("Ip:"));
-    let (names, values) = (ip.next().unwrap(), ip.next().unwrap());
+    let mut lines = text.lines().filter(|line| line.starts_with(protocol));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
     let at = names.split_whitespace().position(|word| word == name).unwrap();
     values.split_whitespace().nth(at).unwrap().parse().unwrap()
 }
@@ -307,10 +313,21 @@ fn topology() -> String {
     text
 }
 
-/// Nobody at the far end of a port of the block is heard of by the host's stack.
+/// A node speaks to the server from a port of the block, and the host's stack does not hear of the
+/// answer.
 fn is_silent(at: &str) -> bool {
-    in_netns(netns("server"), || {
-        let error = TcpStream::connect_timeout(&address(at), Duration::from_secs(1));
-        error.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
-    })
+    let at = address(at);
+    let refused = || counter_of("Udp:", "NoPorts");
+    let server = in_netns(netns("server"), || bound(|| UdpSocket::bind("8.8.8.8:7999")));
+    let node = in_netns(netns("net1"), || bound(|| UdpSocket::bind(("0.0.0.0", at.port()))));
+    for socket in [&server, &node] {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    node.send_to(b"there", "8.8.8.8:7999").unwrap();
+    let from = server.recv_from(&mut [0; 9]).unwrap().1;
+    assert_eq!(from, at, "the port is kept");
+    let before = refused();
+    server.send_to(b"back", from).unwrap();
+    assert_eq!(node.recv(&mut [0; 9]).unwrap(), 4);
+    refused() == before
 }

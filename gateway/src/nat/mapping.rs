@@ -75,11 +75,6 @@ impl Mappings {
         self.by_port[usize::from(port)].flags & PUBLISHED != 0
     }
 
-    /// True where packets to this port are the NAT's business at all.
-    pub(crate) fn is_ours(&self, port: u16) -> bool {
-        self.ports.covers(port) || self.is_published(port)
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.used
     }

@@ -7,6 +7,7 @@
 //! | `mapping`, `ports`, `publish` | outside ports: whose, which, for good |
 //! | `filter`, `tcp`, `quota` | who may come in, how TCP goes, how much a host may hold |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
+//! | `ours` | what is the NAT's, told to a kernel that shares the address |
 //! | `snapshot` | what `show nat` sees |
 //!
 //! The gateway's paths call [`Nat::outbound`] and [`Nat::inbound`] with values and get the new
@@ -17,6 +18,7 @@ pub(crate) mod filter;
 pub(crate) mod fragments;
 pub(crate) mod index;
 pub(crate) mod mapping;
+pub(crate) mod ours;
 pub(crate) mod ports;
 pub(crate) mod publish;
 pub(crate) mod quota;
@@ -34,6 +36,7 @@ use std::ops::RangeInclusive;
 
 use wire::Timestamp;
 
+use self::ours::{Ours, Telling};
 use self::publish::{PublishError, Published};
 use self::realm::{Load, PlanIn, PlanOut, Realm};
 use self::snapshot::{Closing, Events};
@@ -66,6 +69,7 @@ pub(crate) struct Nat {
     realms: [Realm; 3],
     published: Vec<Published>,
     limits: Limits,
+    pub(crate) ours: Telling,
     pub(crate) events: Events,
     pub(crate) counters: NatCounters,
 }
@@ -83,6 +87,7 @@ impl Nat {
                 .map(|protocol| Realm::new(protocol, ports.clone(), behaviour, &limits, seed)),
             published: Vec::new(),
             limits,
+            ours: Telling::default(),
             events: Events::new(config.events, limits.events),
             counters: NatCounters::default(),
         }
@@ -204,7 +209,22 @@ impl Nat {
         for protocol in Protocol::ALL {
             self.expire_some(protocol, &mut budget, now);
         }
-        self.realms.iter().filter_map(|r| r.table.next_expiry()).min()
+        let late = self.ours.expire(now);
+        self.realms.iter().filter_map(|r| r.table.next_expiry()).chain(late).min()
+    }
+
+    /// Tells what is ours from now on, beginning with all that is at present.
+    pub(crate) fn tell_ours(&mut self, to: Box<dyn Ours>) {
+        self.ours.begin(to);
+        for published in &self.published {
+            self.ours.published(published.protocol, published.port, true);
+        }
+        for realm in &self.realms {
+            for (_, session) in realm.table.from(0) {
+                let (port, remote) = (session.outside_port, session.remote());
+                self.ours.session(realm.protocol, port, remote, true);
+            }
+        }
     }
 
     fn expire_some(&mut self, protocol: Protocol, budget: &mut u32, now: Timestamp) {
@@ -223,12 +243,15 @@ impl Nat {
 
     fn opened(&mut self, protocol: Protocol, id: u32) {
         self.counters.opened += 1;
-        self.events.opened(protocol, self.realms[protocol as usize].table.get(id));
+        let session = self.realms[protocol as usize].table.get(id);
+        self.ours.session(protocol, session.outside_port, session.remote(), true);
+        self.events.opened(protocol, session);
         self.counters.events_lost = self.events.lost();
     }
 
     fn end(&mut self, protocol: Protocol, id: u32, why: Closing) {
         let (session, rest) = self.realms[protocol as usize].close(id);
+        self.ours.session(protocol, session.outside_port, session.remote(), false);
         match why {
             Closing::Expired => self.counters.expired += 1,
             Closing::Flushed => self.counters.flushed += 1,
@@ -248,12 +271,13 @@ impl Nat {
 
     /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
     /// many sessions.
-    pub(crate) fn flush(&mut self, uplink: Option<Ipv4Addr>) -> u64 {
+    pub(crate) fn flush(&mut self, uplink: Option<Ipv4Addr>, now: Timestamp) -> u64 {
         let mut flushed = 0;
         for realm in &mut self.realms {
             flushed += u64::from(realm.table.live());
             for (id, session) in realm.table.from(0) {
                 let rest = realm.table.rest(id);
+                self.ours.flushed(realm.protocol, session.outside_port, session.remote(), now);
                 self.events.closed(realm.protocol, (session, rest), Closing::Flushed);
             }
             realm.clear();
@@ -287,6 +311,7 @@ impl Nat {
             return Err(PublishError::TooMany(self.published.len()));
         }
         mappings.publish(inside, port);
+        self.ours.published(protocol, port, true);
         self.published.push(wanted);
         Ok(())
     }
@@ -298,6 +323,7 @@ impl Nat {
         if self.published.len() == before {
             return false;
         }
+        self.ours.published(protocol, port, false);
         let realm = &mut self.realms[protocol as usize];
         let inside = realm.mappings.inside(port);
         if realm.mappings.withdraw(port)

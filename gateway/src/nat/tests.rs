@@ -175,7 +175,7 @@ proptest! {
                     }
                 }
                 Op::Pass(millis) => now = now + Duration::from_millis(u64::from(millis)),
-                Op::Flush => { nat.flush(None); }
+                Op::Flush => { nat.flush(None, now); }
                 Op::Publish { inside: i, port } => {
                     let inside = inside(i);
                     for protocol in [Protocol::Tcp, Protocol::Udp] {

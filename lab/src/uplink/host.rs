@@ -6,14 +6,17 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use gateway::NatType;
 use ns::route;
 use ns::user::Privilege;
 use switch::{Elsewhere, PortId, PortRole, PortSettings, PortSpec, Switch};
 
 use super::facts::{self, Facts};
+use super::forwarded;
 use super::occupied::{self, Claim};
+use super::ours::Shared;
 use super::silence::{self, Means, Silence, Target};
 use super::{PortBlock, filter, reserve};
 use crate::config::{LabConfig, Uplink};
@@ -22,11 +25,13 @@ use crate::ground::Ground;
 use crate::journal::Journal;
 use crate::lab::Lab;
 use crate::progress::Progress;
+use crate::station::GatewayStation;
 
 /// A real uplink that can be had.
 pub(crate) struct Prepared {
     asked: Option<String>,
     block: PortBlock,
+    kind: NatType,
     facts: Facts,
     netns: Arc<OwnedFd>,
     claim: Claim,
@@ -63,7 +68,11 @@ impl Prepared {
         if let Some(taken) = occupied::socket(facts.address.address, &block.range(), None)? {
             return Err(refuse(taken.in_block(block)));
         }
-        Ok(Some(Self { asked: asked.clone(), block, facts, netns: Arc::new(netns), claim }))
+        if let Some(why) = forwarded::in_block(netns.as_fd(), &facts, block)? {
+            return Err(refuse(why));
+        }
+        let (asked, kind) = (asked.clone(), config.nat);
+        Ok(Some(Self { asked, block, kind, facts, netns: Arc::new(netns), claim }))
     }
 
     /// The gateway's side of it.
@@ -90,19 +99,25 @@ impl Prepared {
     /// Reserves, silences and attaches; each told before it is done.
     pub(crate) fn begin(
         self,
-        switch: &Switch,
+        (switch, station): (&Switch, &Mutex<GatewayStation>),
         journal: &mut Journal,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Host> {
-        let Self { asked, block, facts, netns, claim } = self;
-        for change in changes(&facts, block, silence::means()) {
+        let Self { asked, block, kind, facts, netns, claim } = self;
+        // Without BPF nobody looks into it, and the whole block is silenced.
+        let ours = Shared::new(kind).ok();
+        for change in changes(&facts, block, silence::means(ours.as_ref())) {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
         let reserved = reserve::plan(block).doing(what)?;
         journal.reserve(reserved.clone())?;
         reserve::add(&reserved).doing(what)?;
-        let mut host = Host { asked, block, netns, live: None, forgotten: 0, _claim: claim };
+        if let Some(ours) = &ours {
+            let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
+            station.gateway().tell_ours(Box::new(ours.writer()));
+        }
+        let mut host = Host { asked, block, netns, ours, live: None, forgotten: 0, _claim: claim };
         host.live = Some(host.attach(switch, facts)?);
         Ok(host)
     }
@@ -111,13 +126,19 @@ impl Prepared {
 /// What is changed on the host, a line each.
 fn changes(facts: &Facts, block: PortBlock, means: Means) -> Vec<String> {
     let (name, address) = (&facts.name, facts.address.address);
-    let means = means.as_str();
-    vec![
-        reserved(block),
-        format!(
-            "TCP and UDP to {address}, ports {block}, by {name} are kept from its stack ({means})"
+    let silenced = match means {
+        Means::Program => format!(
+            "what the NAT answers of TCP and UDP to {address}, ports {block}, by {name} is kept \
+             from its stack ({})",
+            means.as_str()
         ),
-    ]
+        Means::Table => format!(
+            "TCP and UDP to {address}, ports {block}, by {name} are kept from its stack, what \
+             the host forwards or masquerades too ({})",
+            means.as_str()
+        ),
+    };
+    vec![reserved(block), silenced]
 }
 
 fn reserved(block: PortBlock) -> String {
@@ -129,6 +150,8 @@ pub(crate) struct Host {
     asked: Option<String>,
     block: PortBlock,
     netns: Arc<OwnedFd>,
+    /// What of the block is the NAT's.
+    ours: Option<Shared>,
     live: Option<Live>,
     /// Sessions forgotten because an address went.
     forgotten: u64,
@@ -158,7 +181,8 @@ impl Host {
         self.live.as_ref().map(|live| live.facts.name.as_str())
     }
 
-    /// Why a port cannot be published: a socket of the host has had it since the lab began.
+    /// Why a port cannot be published: since the lab began a socket of the host has it, or the host
+    /// forwards it.
     pub(crate) fn in_the_way(&self, protocol: &str, port: u16) -> Result<Option<String>> {
         let Some(live) = &self.live else { return Ok(None) };
         let address = live.facts.address.address;
@@ -166,7 +190,10 @@ impl Host {
             Ok(occupied::socket(address, &(port..=port), Some(protocol)))
         });
         let taken = taken.doing(|| "looking for sockets of the host".into())??;
-        Ok(taken.map(|taken| taken.published()))
+        if let Some(taken) = taken {
+            return Ok(Some(taken.published()));
+        }
+        forwarded::published(self.netns.as_fd(), &live.facts, protocol, port)
     }
 
     /// What is changed on the host now.
@@ -181,7 +208,8 @@ impl Host {
     fn attach(&self, switch: &Switch, facts: Facts) -> Result<Live> {
         let address = facts.address.address;
         let (index, block) = (facts.index, self.block);
-        let target = Target { index, interface: &facts.name, address, block };
+        let ours = self.ours.as_ref();
+        let target = Target { index, interface: &facts.name, address, block, ours };
         let silence = silence::begin(self.netns.as_fd(), target).map_err(|error| Error::Uplink {
             name: facts.name.clone(),
             why: format!(

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   wire ─► interface ─┬─► [filter] ─► the gateway's ring       what is the block's
-//!                      └─► [silence] ─► the host's stack         all but TCP and UDP to the block
+//!                      └─► [silence] ─► the host's stack         all but what the NAT answers
 //! ```
 //!
 //! | file | what |
@@ -13,7 +13,9 @@
 //! | `ports` | sets of ports, as the kernel writes them; pure |
 //! | `reserve` | the block kept from the host's choice of ports, and given back |
 //! | `occupied` | who is in the block already: local sockets, other labs |
+//! | `forwarded` | ports of the block that the host forwards |
 //! | `filter` | what reaches the ring; pure |
+//! | `ours` | what of the block is the NAT's at present, in memory that the kernel looks into |
 //! | `silence` | what the host's stack does not see |
 //! | `host` | all of it together, for as long as the lab runs |
 //! | `follow` | addresses, routes and links that change meanwhile |
@@ -23,8 +25,10 @@ mod block;
 mod facts;
 mod filter;
 mod follow;
+mod forwarded;
 mod host;
 mod occupied;
+mod ours;
 mod ports;
 pub(crate) mod reserve;
 mod shown;

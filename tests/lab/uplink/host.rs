@@ -113,10 +113,15 @@ pub(super) struct Talk {
 
 impl Talk {
     /// From the namespace `near` to `at` in `far`.
-    pub(super) fn open((near, far): (&str, &str), at: &str) -> Self {
-        let at: SocketAddr = at.parse().unwrap();
+    pub(super) fn open(ends: (&str, &str), at: &str) -> Self {
+        Self::open_by(ends, at, at)
+    }
+
+    /// The same where what is sent to `by` is forwarded to `at`.
+    pub(super) fn open_by((near, far): (&str, &str), by: &str, at: &str) -> Self {
+        let [by, at]: [SocketAddr; 2] = [by, at].map(|address| address.parse().unwrap());
         let listener = in_netns(netns(far), || bound(|| TcpListener::bind(at)));
-        let near = in_netns(netns(near), || TcpStream::connect_timeout(&at, PATIENCE).unwrap());
+        let near = in_netns(netns(near), || TcpStream::connect_timeout(&by, PATIENCE).unwrap());
         let (far, _) = listener.accept().unwrap();
         for end in [&near, &far] {
             end.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -133,13 +138,26 @@ impl Talk {
     /// A word there and a word back.
     #[track_caller]
     pub(super) fn talk(&self) {
-        for (mut from, mut to) in [(&self.near, &self.far), (&self.far, &self.near)] {
-            from.write_all(b"word").unwrap();
-            let mut word = [0; 4];
-            to.read_exact(&mut word).unwrap();
-            assert_eq!(&word, b"word");
-        }
+        word(&self.near, &self.far);
+        word(&self.far, &self.near);
     }
+
+    /// The far end speaks, nobody hears it yet, then the near end does, and both are heard.
+    #[track_caller]
+    pub(super) fn far_first(&self) {
+        (&self.far).write_all(b"before").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        word(&self.near, &self.far);
+        (&self.near).read_exact(&mut [0; 6]).unwrap();
+    }
+}
+
+#[track_caller]
+fn word(mut from: &TcpStream, mut to: &TcpStream) {
+    from.write_all(b"word").unwrap();
+    let mut word = [0; 4];
+    to.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"word");
 }
 
 /// tcpdump on the provider's side of the uplink.

@@ -7,7 +7,7 @@ use crate::support::{Sandbox, rootless};
 
 /// `args` must fail with `code`, in one line that holds all of `words`, and change nothing.
 #[track_caller]
-fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
+pub(super) fn refused(sandbox: &Sandbox, args: &[&str], code: i32, words: &[&str]) {
     let before = (sandbox.state(), reserved());
     let ended = sandbox.uswitch(&[&["run", "--check"], args].concat());
     let line = ended.complaint(code);

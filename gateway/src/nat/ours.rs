@@ -1,0 +1,99 @@
+//! Which packets from outside are the NAT's, told to whoever shares the uplink's address with us.
+//!
+//! What is told of a session comes before its first packet leaves, and is taken back when the
+//! session ends. After a flush it stays true for a while: connections go on with what the inside
+//! sends next, and until then nobody else is to answer for them. Bounded by [`LATE`]; beyond that
+//! the oldest is taken back early.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use wire::Timestamp;
+
+use crate::packet::{Endpoint, Protocol};
+
+/// How long a flushed session is waited for: that of one that opens (RFC 5382 REQ-5).
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Flushed sessions that are waited for.
+const LATE: usize = 65_536;
+
+/// Keeps what is told, of TCP and UDP. One session may be told twice, and then is taken back twice.
+pub trait Ours: Debug + Send {
+    /// What `remote` sends to our `port` is the NAT's from now on, or no longer.
+    fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool);
+    /// What anybody sends to our `port` is the NAT's from now on, or no longer.
+    fn published(&mut self, protocol: Protocol, port: u16, is: bool);
+}
+
+/// A session that was flushed: its protocol, our port and the remote endpoint.
+type Flushed = (Protocol, u16, Endpoint);
+
+/// Who is told, if anybody, and what is still to be taken back.
+#[derive(Debug, Default)]
+pub(crate) struct Telling {
+    to: Option<Box<dyn Ours>>,
+    late: VecDeque<(Timestamp, Flushed)>,
+}
+
+impl Telling {
+    /// From now on it is told to this one.
+    pub(crate) fn begin(&mut self, to: Box<dyn Ours>) {
+        self.to = Some(to);
+        self.late.clear();
+    }
+
+    #[inline]
+    pub(crate) fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool) {
+        if let Some(to) = self.to.as_mut().filter(|_| protocol != Protocol::Icmp) {
+            to.session(protocol, port, remote, is);
+        }
+    }
+
+    pub(crate) fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
+        if let Some(to) = &mut self.to {
+            to.published(protocol, port, is);
+        }
+    }
+
+    /// A session has been flushed.
+    pub(crate) fn flushed(
+        &mut self,
+        protocol: Protocol,
+        port: u16,
+        remote: Endpoint,
+        now: Timestamp,
+    ) {
+        if self.to.is_none() || protocol == Protocol::Icmp {
+            return;
+        }
+        if self.late.len() >= LATE {
+            self.take_back_first();
+        }
+        self.late.push_back((now + PATIENCE, (protocol, port, remote)));
+    }
+
+    /// Takes back what has been waited for in vain; says when there is more.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timestamp> {
+        while self.late.front()?.0 <= now {
+            self.take_back_first();
+        }
+        self.late.front().map(|(due, _)| *due)
+    }
+
+    /// Waits for nothing any more: the address is another.
+    pub(crate) fn forget(&mut self) {
+        while !self.late.is_empty() {
+            self.take_back_first();
+        }
+    }
+
+    fn take_back_first(&mut self) {
+        if let Some((_, (protocol, port, remote))) = self.late.pop_front() {
+            self.session(protocol, port, remote, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use wire::tcp::Flags;
+
+use super::*;
+use crate::config::{Limits, NatConfig};
+use crate::nat::Nat;
+use crate::nat::filter::NatType;
+use crate::nat::publish::Published;
+use crate::nat::realm::Load;
+
+/// What was told and not taken back, each so many times; of a published port without a remote.
+type Told = HashMap<(Protocol, u16, Option<Endpoint>), i32>;
+
+#[derive(Clone, Debug, Default)]
+struct Mirror(Arc<Mutex<Told>>);
+
+impl Mirror {
+    fn count(&mut self, key: (Protocol, u16, Option<Endpoint>), is: bool) {
+        let mut told = self.0.lock().unwrap();
+        let count = told.entry(key).or_insert(0);
+        *count += if is { 1 } else { -1 };
+        assert!(*count >= 0, "{key:?} taken back before it was told");
+        if *count == 0 {
+            told.remove(&key);
+        }
+    }
+
+    fn told(&self) -> Told {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Ours for Mirror {
+    fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool) {
+        self.count((protocol, port, Some(remote)), is);
+    }
+
+    fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
+        self.count((protocol, port, None), is);
+    }
+}
+
+fn end(text: &str) -> Endpoint {
+    let at: std::net::SocketAddrV4 = text.parse().unwrap();
+    Endpoint::new(*at.ip(), at.port())
+}
+
+const REMOTE: &str = "8.8.8.8:53";
+
+fn nat() -> (Nat, Mirror) {
+    let mut nat = Nat::new(&NatConfig::default(), &(2000..=2011), Limits::default(), 1);
+    let mirror = Mirror::default();
+    nat.tell_ours(Box::new(mirror.clone()));
+    (nat, mirror)
+}
+
+fn send(nat: &mut Nat, protocol: Protocol, from: &str, now: Timestamp) -> u16 {
+    let flags = (protocol == Protocol::Tcp).then_some(Flags(Flags::ACK));
+    let load = Load { flags, packets: 1, bytes: 60 };
+    nat.outbound(protocol, (end(from), end(REMOTE)), load, now).unwrap()
+}
+
+fn session(protocol: Protocol, port: u16) -> (Protocol, u16, Option<Endpoint>) {
+    (protocol, port, Some(end(REMOTE)))
+}
+
+#[test]
+fn a_session_is_told_from_its_first_packet_to_its_end() {
+    let (mut nat, mirror) = nat();
+    let start = Timestamp::ZERO + Duration::from_secs(10);
+    let udp = send(&mut nat, Protocol::Udp, "10.100.0.10:2000", start);
+    let tcp = send(&mut nat, Protocol::Tcp, "10.100.0.10:2001", start);
+    send(&mut nat, Protocol::Icmp, "10.100.0.10:2002", start);
+    let both = Told::from([(session(Protocol::Udp, udp), 1), (session(Protocol::Tcp, tcp), 1)]);
+    assert_eq!(mirror.told(), both, "and ICMP is not told of");
+    let mut latecomer = Mirror::default();
+    nat.tell_ours(Box::new(latecomer.clone()));
+    assert_eq!(latecomer.told(), both, "what is there at present");
+    latecomer.count((Protocol::Udp, 1, None), true);
+    for after in [230, 290, 310] {
+        nat.expire(start + Duration::from_secs(after));
+        let told = latecomer.told();
+        assert_eq!(told.contains_key(&session(Protocol::Tcp, tcp)), after < 240);
+        assert_eq!(told.contains_key(&session(Protocol::Udp, udp)), after < 300);
+    }
+    assert_eq!(latecomer.told().len(), 1);
+}
+
+#[test]
+fn what_is_flushed_is_waited_for_and_what_goes_on_stays() {
+    let (mut nat, mirror) = nat();
+    let start = Timestamp::ZERO + Duration::from_secs(10);
+    let ports = ["10.100.0.10:2000", "10.100.0.10:2001"];
+    let ports = ports.map(|from| send(&mut nat, Protocol::Tcp, from, start));
+    let later = start + Duration::from_secs(100);
+    nat.flush(None, start);
+    nat.expire(later);
+    for port in ports {
+        assert_eq!(mirror.told()[&session(Protocol::Tcp, port)], 1, "nobody else answers");
+    }
+    assert_eq!(send(&mut nat, Protocol::Tcp, "10.100.0.10:2000", later), ports[0]);
+    let due = nat.expire(later).unwrap();
+    assert!(due <= start + PATIENCE, "{due:?}");
+    nat.expire(start + PATIENCE);
+    assert_eq!(mirror.told(), Told::from([(session(Protocol::Tcp, ports[0]), 1)]));
+    // A new address: nothing of the old one is waited for.
+    nat.flush(None, later);
+    nat.ours.forget();
+    assert_eq!(mirror.told(), Told::new());
+}
+
+#[test]
+fn a_published_port_is_told_until_it_is_withdrawn() {
+    let (mut nat, mirror) = nat();
+    let wanted = |port| Published {
+        protocol: Protocol::Udp,
+        address: None,
+        port,
+        inside: end("10.100.0.10:80"),
+    };
+    nat.publish(wanted(2005)).unwrap();
+    nat.publish(wanted(2005)).unwrap_err();
+    nat.flush(None, Timestamp::ZERO);
+    assert_eq!(mirror.told(), Told::from([((Protocol::Udp, 2005, None), 1)]));
+    let latecomer = Mirror::default();
+    nat.tell_ours(Box::new(latecomer.clone()));
+    assert_eq!(latecomer.told(), mirror.told());
+    nat.unpublish(Protocol::Udp, 2005);
+    nat.unpublish(Protocol::Udp, 2005);
+    assert_eq!(latecomer.told(), Told::new());
+}
+
+#[test]
+fn flushes_without_end_are_waited_for_up_to_a_bound() {
+    let (mut nat, mirror) = nat();
+    for _ in 0..3 * LATE {
+        nat.ours.session(Protocol::Udp, 2000, end(REMOTE), true);
+        nat.ours.flushed(Protocol::Udp, 2000, end(REMOTE), Timestamp::ZERO);
+    }
+    assert_eq!(nat.ours.late.len(), LATE);
+    assert_eq!(mirror.told().into_values().sum::<i32>(), i32::try_from(LATE).unwrap());
+}
+
+#[test]
+fn every_filter_is_told_the_same() {
+    for kind in NatType::ALL {
+        let config = NatConfig { kind, ..NatConfig::default() };
+        let mut nat = Nat::new(&config, &(2000..=2011), Limits::default(), 1);
+        let mirror = Mirror::default();
+        nat.tell_ours(Box::new(mirror.clone()));
+        let port = send(&mut nat, Protocol::Udp, "10.100.0.10:2000", Timestamp::ZERO);
+        assert_eq!(mirror.told(), Told::from([(session(Protocol::Udp, port), 1)]), "{kind}");
+    }
+}

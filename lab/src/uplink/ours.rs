@@ -1,0 +1,205 @@
+//! What of the block is the NAT's at present, in memory that the program of `silence` looks into:
+//! all else of the block is the host's, and goes on to its stack.
+//!
+//! Told by the gateway before a session's first packet leaves, written without a call into the
+//! kernel. How much of a remote endpoint counts is the NAT's filter's to say: a key is our port and
+//! as much of the remote end as must match. A key lies in one of two groups of eight, whichever had
+//! more room; where both are full, which takes far more sessions than there may be, its whole port
+//! is taken.
+//!
+//! ```text
+//!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ keys: TCP, UDP
+//! ```
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gateway::{Endpoint, Filter, NatType, Protocol};
+use sys::bpf::Area;
+
+#[cfg(test)]
+mod tests;
+
+/// Keys of a group: a cache line.
+pub(super) const GROUP: usize = 8;
+/// Groups of one protocol, as a power of two: twice the room that 65,536 sessions need.
+pub(super) const GROUPS_LOG2: u32 = 14;
+const GROUPS: usize = 1 << GROUPS_LOG2;
+/// Words of a bit a port.
+const BITS: usize = 65_536 / 64;
+/// Ports that open a TCP connection from outside, whoever knocks: a mapping has them.
+pub(super) const OPENING: usize = anybody(2);
+const WORDS: usize = table(2);
+
+/// Ports of a protocol that are the NAT's whoever sends.
+pub(super) const fn anybody(protocol: usize) -> usize {
+    GROUP + protocol * BITS
+}
+
+/// The keys of a protocol.
+pub(super) const fn table(protocol: usize) -> usize {
+    OPENING + BITS + protocol * GROUPS * GROUP
+}
+
+/// TCP first, then UDP; the host's stack hears of ICMP too.
+pub(super) const fn index(protocol: Protocol) -> Option<usize> {
+    match protocol {
+        Protocol::Tcp => Some(0),
+        Protocol::Udp => Some(1),
+        Protocol::Icmp => None,
+    }
+}
+
+/// The memory, and what kind of NAT fills it.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) area: Arc<Area>,
+    pub(super) kind: NatType,
+}
+
+impl Shared {
+    /// Empty memory.
+    pub(super) fn new(kind: NatType) -> io::Result<Self> {
+        Ok(Self { area: Arc::new(Area::new("uplink_ours", WORDS)?), kind })
+    }
+
+    /// The one that fills it.
+    pub(super) fn writer(&self) -> Writer<Arc<Area>> {
+        Writer::new(Arc::clone(&self.area), self.kind, [rand::random(), rand::random()])
+    }
+}
+
+/// Words that somebody else reads meanwhile.
+pub(super) trait Memory: Debug + Send {
+    fn words(&self) -> &[AtomicU64];
+}
+
+impl Memory for Arc<Area> {
+    fn words(&self) -> &[AtomicU64] {
+        Area::words(self)
+    }
+}
+
+/// Fills the memory.
+#[derive(Debug)]
+pub(super) struct Writer<M> {
+    memory: M,
+    kind: NatType,
+    factors: [u64; 2],
+    /// How often each key was told.
+    told: Vec<u32>,
+    /// Sessions of each port, by protocol.
+    sessions: [Vec<u32>; 2],
+    /// Why a port is anybody's, counted.
+    anybody: [Vec<u32>; 2],
+}
+
+impl<M: Memory> Writer<M> {
+    fn new(memory: M, kind: NatType, secret: [u64; 2]) -> Self {
+        let factors = secret.map(|word| word | 1);
+        for (word, factor) in memory.words().iter().zip(factors) {
+            word.store(factor, Ordering::Relaxed);
+        }
+        let ports = || [vec![0; 65_536], vec![0; 65_536]];
+        let told = vec![0; 2 * GROUPS * GROUP];
+        Self { memory, kind, factors, told, sessions: ports(), anybody: ports() }
+    }
+
+    /// The two groups a key may be in, as the program finds them.
+    fn groups(&self, key: u64) -> [usize; 2] {
+        let [first, second] = self.factors;
+        let mixed = key.wrapping_mul(first);
+        let mixed = (mixed ^ mixed >> 32).wrapping_mul(second);
+        [SHIFTS.0, SHIFTS.1].map(|shift| (mixed >> shift) as usize % GROUPS)
+    }
+
+    fn key(&mut self, protocol: usize, key: u64, port: u16, is: bool) {
+        let groups = self.groups(key).map(|group| group * GROUP);
+        let words = &self.memory.words()[table(protocol)..];
+        let holds = |at: usize, what: u64| words[at].load(Ordering::Relaxed) == what;
+        let slots = |group: usize| group..group + GROUP;
+        let mut both = groups.into_iter().flat_map(slots);
+        let base = protocol * GROUPS * GROUP;
+        let free = |group: usize| slots(group).filter(|at| holds(*at, 0)).count();
+        match (both.find(|at| holds(*at, key)), is) {
+            (Some(at), true) => self.told[base + at] += 1,
+            (Some(at), false) => {
+                self.told[base + at] -= 1;
+                if self.told[base + at] == 0 {
+                    words[at].store(0, Ordering::SeqCst);
+                }
+            }
+            (None, true) => {
+                let [first, second] = groups;
+                let group = if free(second) > free(first) { second } else { first };
+                match slots(group).find(|at| holds(*at, 0)) {
+                    Some(at) => {
+                        self.told[base + at] = 1;
+                        words[at].store(key, Ordering::SeqCst);
+                    }
+                    None => self.whole_port(protocol, port, true),
+                }
+            }
+            (None, false) => self.whole_port(protocol, port, false),
+        }
+    }
+
+    fn whole_port(&mut self, protocol: usize, port: u16, is: bool) {
+        if turned(&mut self.anybody[protocol][usize::from(port)], is) {
+            self.mark(anybody(protocol), port, is);
+        }
+    }
+
+    fn mark(&self, bits: usize, port: u16, is: bool) {
+        let word = &self.memory.words()[bits + usize::from(port / 64)];
+        let bit = 1 << (port % 64);
+        if is {
+            word.fetch_or(bit, Ordering::SeqCst)
+        } else {
+            word.fetch_and(!bit, Ordering::SeqCst)
+        };
+    }
+}
+
+/// The bits of a mixed key that choose its two groups.
+pub(super) const SHIFTS: (u32, u32) = (64 - GROUPS_LOG2, 64 - 2 * GROUPS_LOG2);
+
+/// Counts one more or one less; whether there is one now and was none before, or the other way.
+fn turned(count: &mut u32, is: bool) -> bool {
+    *count = if is { *count + 1 } else { count.saturating_sub(1) };
+    *count == u32::from(is)
+}
+
+/// Our port and the remote end, as they lie in a packet: source, its port, our port.
+fn key(port: u16, remote: Endpoint) -> u64 {
+    let [a, b, c, d] = remote.address.octets();
+    let ([e, f], [g, h]) = (remote.port.to_be_bytes(), port.to_be_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl<M: Memory> gateway::Ours for Writer<M> {
+    fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool) {
+        let Some(at) = index(protocol) else { return };
+        if turned(&mut self.sessions[at][usize::from(port)], is)
+            && protocol == Protocol::Tcp
+            && self.kind.endpoint_independent_mapping()
+        {
+            self.mark(OPENING, port, is);
+        }
+        match self.kind.filter() {
+            Filter::Independent => self.whole_port(at, port, is),
+            Filter::Address => {
+                self.key(at, key(port, Endpoint::new(remote.address, 0)), port, is);
+            }
+            Filter::AddressAndPort => self.key(at, key(port, remote), port, is),
+        }
+    }
+
+    fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
+        if let Some(at) = index(protocol) {
+            self.whole_port(at, port, is);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+use gateway::Ours;
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+struct Heap(Arc<Vec<AtomicU64>>);
+
+impl Memory for Heap {
+    fn words(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+impl Heap {
+    fn new() -> Self {
+        Self(Arc::new((0..WORDS).map(|_| AtomicU64::new(0)).collect()))
+    }
+
+    fn bit(&self, bits: usize, port: u16) -> bool {
+        let word = self.0[bits + usize::from(port / 64)].load(Ordering::Relaxed);
+        word >> (port % 64) & 1 == 1
+    }
+
+    /// What the program finds.
+    fn finds(&self, writer: &Writer<Heap>, protocol: usize, port: u16, remote: Endpoint) -> bool {
+        let remote = match writer.kind.filter() {
+            Filter::Address => Endpoint::new(remote.address, 0),
+            _ => remote,
+        };
+        let key = key(port, remote);
+        let mut slots = writer
+            .groups(key)
+            .into_iter()
+            .flat_map(|group| (group * GROUP..(group + 1) * GROUP).map(|at| table(protocol) + at));
+        self.bit(anybody(protocol), port)
+            || slots.any(|at| self.0[at].load(Ordering::Relaxed) == key)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0[GROUP..].iter().all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+}
+
+fn remote(n: u8) -> Endpoint {
+    Endpoint::new(Ipv4Addr::new(8, 8, 8, n / 8), 50 + u16::from(n % 8))
+}
+
+fn kinds() -> impl Strategy<Value = NatType> {
+    (0..4usize).prop_map(|n| NatType::ALL[n])
+}
+
+proptest! {
+    /// What is found is what was told, under any interleaving, and nothing stays.
+    #[test]
+    fn what_is_told_is_found(
+        kind in kinds(),
+        ops in prop::collection::vec((any::<bool>(), 20_000u16..20_004, 0u8..32, any::<bool>()), 0..200),
+    ) {
+        let memory = Heap::new();
+        let mut writer = Writer::new(memory.clone(), kind, [3, 5]);
+        let mut told: Vec<(Protocol, u16, u8)> = Vec::new();
+        for (udp, port, r, begins) in ops {
+            let one = (if udp { Protocol::Udp } else { Protocol::Tcp }, port, r);
+            match told.iter().position(|other| *other == one) {
+                Some(at) if !begins => { told.swap_remove(at); }
+                None if !begins => continue,
+                _ => told.push(one),
+            }
+            writer.session(one.0, port, remote(r), begins);
+            for (protocol, port, r) in [one, (one.0, port, (r + 1) % 32), (one.0, port, (r + 8) % 32)] {
+                let same = |other: &(Protocol, u16, u8)| (other.0, other.1) == (protocol, port)
+                    && match kind.filter() {
+                        Filter::Independent => true,
+                        Filter::Address => other.2 / 8 == r / 8,
+                        Filter::AddressAndPort => other.2 == r,
+                    };
+                let index = index(protocol).unwrap();
+                prop_assert_eq!(
+                    memory.finds(&writer, index, port, remote(r)), told.iter().any(same)
+                );
+            }
+            let opens = kind != NatType::Symmetric
+                && told.iter().any(|other| (other.0, other.1) == (Protocol::Tcp, port));
+            prop_assert_eq!(memory.bit(OPENING, port), opens);
+        }
+        for (protocol, port, r) in told {
+            writer.session(protocol, port, remote(r), false);
+        }
+        prop_assert!(memory.is_empty());
+    }
+}
+
+#[test]
+fn all_sessions_there_may_be_have_a_place_of_their_own() {
+    let memory = Heap::new();
+    let mut writer =
+        Writer::new(memory.clone(), NatType::default(), [rand::random(), rand::random()]);
+    // As ports and addresses come: in order.
+    let all = || {
+        (0..65_536u32).map(|n| {
+            let port = 20_000 + u16::try_from(n % 10_000).unwrap();
+            (port, Endpoint::new(Ipv4Addr::from(0x0808_0000 + n / 10_000), 443))
+        })
+    };
+    for (port, remote) in all() {
+        writer.session(Protocol::Tcp, port, remote, true);
+    }
+    assert!(writer.anybody[0].iter().all(|count| *count == 0), "a port is taken as a whole");
+    for (port, remote) in all() {
+        assert!(memory.finds(&writer, 0, port, remote));
+        writer.session(Protocol::Tcp, port, remote, false);
+    }
+    assert!(memory.is_empty());
+}
+
+#[test]
+fn where_groups_are_full_the_port_is_taken_and_given_back() {
+    let memory = Heap::new();
+    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    let mut told = HashSet::new();
+    // More than there is room for.
+    for n in 0..150_000u32 {
+        let (port, remote) = (20_000 + (n % 7) as u16, Endpoint::new(Ipv4Addr::from(n), 9));
+        writer.session(Protocol::Udp, port, remote, true);
+        told.insert((port, remote));
+    }
+    assert!((20_000..20_007).all(|port| memory.bit(anybody(1), port)));
+    for (port, remote) in told {
+        assert!(memory.finds(&writer, 1, port, remote));
+        writer.session(Protocol::Udp, port, remote, false);
+    }
+    assert!(memory.is_empty());
+}
+
+#[test]
+fn a_published_port_is_anybody_s() {
+    let memory = Heap::new();
+    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    writer.published(Protocol::Udp, 25_000, true);
+    assert!(memory.bit(anybody(1), 25_000) && !memory.bit(anybody(0), 25_000));
+    writer.published(Protocol::Udp, 25_000, false);
+    assert!(memory.is_empty());
+}
+
+#[test]
+fn zz_cost() {
+    let shared = Shared::new(NatType::default()).unwrap();
+    let mut writer = shared.writer();
+    let cpu = || -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    for _ in 0..5 {
+        let start = cpu();
+        for n in 0..60_000u32 {
+            let remote = Endpoint::new(Ipv4Addr::from(n.wrapping_mul(2654435761)), 443);
+            writer.session(Protocol::Tcp, 20_000 + (n % 10_000) as u16, remote, true);
+        }
+        let mid = cpu();
+        for n in 0..60_000u32 {
+            let remote = Endpoint::new(Ipv4Addr::from(n.wrapping_mul(2654435761)), 443);
+            writer.session(Protocol::Tcp, 20_000 + (n % 10_000) as u16, remote, false);
+        }
+        println!("COST tell {} ns, take back {} ns", (mid - start) / 60_000, (cpu() - mid) / 60_000);
+    }
+}

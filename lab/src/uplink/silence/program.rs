@@ -1,0 +1,275 @@
+//! The program at the interface's ingress: what is the NAT's is dropped before the stack sees it,
+//! all else goes on.
+//!
+//! TCP and UDP to one address and its block are looked up in the memory of `ours`: the port as
+//! anybody's, then the port with its remote end, then, of a TCP segment that opens a connection, the
+//! port alone: the inside may be about to open the same one (RFC 5382 REQ-4), and nobody but the
+//! NAT is to answer.
+//!
+//! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
+//! (1024 datagrams, 30 s).
+
+use std::net::Ipv4Addr;
+
+use gateway::Filter;
+use sys::bpf::op::{Alu, Helper, If, Reg, Size};
+use sys::bpf::{Draft, LruMap, Op};
+use wire::{ethertype, ipv4::protocol};
+
+use crate::uplink::PortBlock;
+use crate::uplink::ours::{GROUP, GROUPS_LOG2, OPENING, SHIFTS, Shared, anybody, table};
+
+/// Lifetime of such knowledge, in units of 2^30 nanoseconds.
+const AGE_SHIFT: i32 = 30;
+const AGE: i32 = 28;
+
+const RESULT: Reg = Reg(0);
+const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
+const FRAME: Reg = Reg(6);
+const NUMBER: Reg = Reg(7);
+const FLAGS: Reg = Reg(8);
+const AREA: Reg = Reg(9);
+const STACK: Reg = Reg(10);
+
+// `struct __sk_buff`.
+const ETHERTYPE: i16 = 16;
+const VLAN_PRESENT: i16 = 20;
+const VLAN_TAG: i16 = 24;
+
+// What is kept on the stack.
+const IP: i16 = -24;
+/// Source, its port, our port: a key of `ours`.
+const KEY: i16 = -32;
+const PORTS: i16 = KEY + 4;
+/// Source, identification, protocol: which datagram a fragment is of.
+const DATAGRAM: i16 = -40;
+const TIME: i16 = -48;
+const CONTROL: i16 = -56;
+
+/// The header begins here in a frame.
+const IP_AT: i32 = 14;
+
+/// Where TCP has its control bits, and those of a segment that opens a connection.
+const CONTROL_AT: i32 = 12;
+const FIN_SYN_RST_ACK: i32 = 0x17;
+const SYN: i32 = 0x02;
+
+/// `TCX_NEXT`: the other programs, then the stack.
+const GO_ON: i32 = -1;
+/// `TCX_DROP`
+const DROP: i32 = 2;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Untagged,
+    Transport,
+    Later,
+    Udp,
+    Ours,
+    Foreign,
+    Drop,
+    GoOn,
+}
+
+/// Copies `len` bytes of the frame from the offset in R2 to the stack; what is too short for
+/// that is not ours.
+fn fetch(p: &mut Draft<Place>, to: i16, len: i32) {
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+    p.all(stack_address(ARG[2], to));
+    p.op(Op::alu(Alu::Mov, ARG[3], len));
+    p.op(Op::call(Helper::LoadBytes));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+}
+
+fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
+    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
+}
+
+/// A number of the network as it lies in memory, as a comparison reads it.
+fn raw(bytes: [u8; 4]) -> i32 {
+    i32::from_ne_bytes(bytes)
+}
+
+/// The program for an address and a block of its ports.
+pub(super) fn program(
+    address: Ipv4Addr,
+    block: PortBlock,
+    datagrams: &LruMap,
+    ours: &Shared,
+) -> Vec<Op> {
+    let mut p = Draft::default();
+    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
+    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
+    let [high, low] = ethertype::IPV4.to_be_bytes();
+    p.if_so(If::Differs, RESULT, u16::from_ne_bytes([high, low]).into(), Place::GoOn);
+    // A tag that names a VLAN makes the frame somebody else's.
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_PRESENT));
+    p.if_so(If::Equal, RESULT, 0, Place::Untagged);
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
+    p.op(Op::alu(Alu::And, RESULT, 0xfff));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+
+    p.at(Place::Untagged);
+    p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
+    fetch(&mut p, IP, 20);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 16));
+    p.if_so(If::Differs, RESULT, raw(address.octets()), Place::GoOn);
+    p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
+    p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::Transport);
+    p.if_so(If::Differs, NUMBER, protocol::UDP.into(), Place::GoOn);
+
+    p.at(Place::Transport);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
+    p.op(Op::store(Size::Word, STACK, DATAGRAM, RESULT));
+    p.op(Op::store(Size::Word, STACK, KEY, RESULT));
+    p.op(Op::load(Size::Half, RESULT, STACK, IP + 4));
+    p.op(Op::store(Size::Half, STACK, DATAGRAM + 4, RESULT));
+    p.op(Op::store(Size::Half, STACK, DATAGRAM + 6, NUMBER));
+    p.op(Op::load(Size::Half, FLAGS, STACK, IP + 6));
+    p.op(Op::be16(FLAGS));
+    p.op(Op::alu_reg(Alu::Mov, RESULT, FLAGS));
+    p.op(Op::alu(Alu::And, RESULT, 0x1fff));
+    p.if_so(If::Differs, RESULT, 0, Place::Later);
+    transport(&mut p, 0);
+    fetch(&mut p, PORTS, 4);
+    our_port(&mut p);
+    p.if_so(If::Below, RESULT, block.first().into(), Place::Foreign);
+    p.if_so(If::Above, RESULT, block.last().into(), Place::Foreign);
+    p.all(Op::area(AREA, &ours.area));
+    p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::Udp);
+    look_up(&mut p, 0, ours);
+    if ours.kind.endpoint_independent_mapping() {
+        bit(&mut p, OPENING);
+        p.if_so(If::Equal, RESULT, 0, Place::Foreign);
+        transport(&mut p, CONTROL_AT);
+        fetch(&mut p, CONTROL, 2);
+        p.op(Op::load(Size::Byte, RESULT, STACK, CONTROL + 1));
+        p.op(Op::alu(Alu::And, RESULT, FIN_SYN_RST_ACK));
+        p.if_so(If::Equal, RESULT, SYN, Place::Ours);
+    }
+    p.jump(Op::jump(0), Place::Foreign);
+
+    p.at(Place::Udp);
+    look_up(&mut p, 1, ours);
+    p.jump(Op::jump(0), Place::Foreign);
+
+    p.at(Place::Ours);
+    p.op(Op::alu(Alu::And, FLAGS, 0x2000));
+    p.if_so(If::Equal, FLAGS, 0, Place::Drop);
+    p.op(Op::call(Helper::Time));
+    p.op(Op::store(Size::Double, STACK, TIME, RESULT));
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.all(stack_address(ARG[2], TIME));
+    p.op(Op::alu(Alu::Mov, ARG[3], 0));
+    p.op(Op::call(Helper::MapUpdate));
+
+    p.at(Place::Drop);
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+
+    // The identification may be that of an older datagram of ours.
+    p.at(Place::Foreign);
+    p.op(Op::alu(Alu::And, FLAGS, 0x2000));
+    p.if_so(If::Equal, FLAGS, 0, Place::GoOn);
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.op(Op::call(Helper::MapDelete));
+
+    p.at(Place::GoOn);
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+
+    p.at(Place::Later);
+    p.all(Op::map(ARG[0], datagrams));
+    p.all(stack_address(ARG[1], DATAGRAM));
+    p.op(Op::call(Helper::MapLookup));
+    p.op(Op::jump_if_wide(If::Differs, RESULT, 0, 2));
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+    p.op(Op::load(Size::Double, NUMBER, RESULT, 0));
+    p.op(Op::call(Helper::Time));
+    p.op(Op::alu_reg(Alu::Sub, RESULT, NUMBER));
+    p.op(Op::alu(Alu::Shr, RESULT, AGE_SHIFT));
+    p.op(Op::jump_if_wide(If::Above, RESULT, AGE, 2));
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+    p.finish()
+}
+
+/// R2: where the transport header, or what lies so far into it, begins in the frame: behind a
+/// header of four bytes times the low half of its first.
+fn transport(p: &mut Draft<Place>, into: i32) {
+    p.op(Op::load(Size::Byte, ARG[1], STACK, IP));
+    p.op(Op::alu(Alu::And, ARG[1], 15));
+    p.op(Op::alu(Alu::Shl, ARG[1], 2));
+    p.op(Op::alu(Alu::Add, ARG[1], IP_AT + into));
+}
+
+/// R0: our port.
+fn our_port(p: &mut Draft<Place>) {
+    p.op(Op::load(Size::Half, RESULT, STACK, PORTS + 2));
+    p.op(Op::be16(RESULT));
+    // What the verifier does not know by itself.
+    p.op(Op::alu(Alu::And, RESULT, 0xffff));
+}
+
+/// Words of the area, as bytes.
+fn bytes(words: usize) -> i32 {
+    i32::try_from(words * 8).unwrap_or(i32::MAX)
+}
+
+/// R0: our port's bit in the set that begins at this word.
+fn bit(p: &mut Draft<Place>, set: usize) {
+    our_port(p);
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], RESULT));
+    p.op(Op::alu(Alu::Shr, ARG[0], 6));
+    p.op(Op::alu(Alu::Shl, ARG[0], 3));
+    p.op(Op::alu_reg(Alu::Add, ARG[0], AREA));
+    p.op(Op::alu(Alu::Add, ARG[0], bytes(set)));
+    p.op(Op::load(Size::Double, ARG[0], ARG[0], 0));
+    p.op(Op::alu(Alu::And, RESULT, 63));
+    p.op(Op::alu_reg(Alu::Shr, ARG[0], RESULT));
+    p.op(Op::alu(Alu::And, ARG[0], 1));
+    p.op(Op::alu_reg(Alu::Mov, RESULT, ARG[0]));
+}
+
+/// Goes to [`Place::Ours`] where the port is anybody's or the key is there.
+fn look_up(p: &mut Draft<Place>, protocol: usize, ours: &Shared) {
+    bit(p, anybody(protocol));
+    p.if_so(If::Differs, RESULT, 0, Place::Ours);
+    match ours.kind.filter() {
+        Filter::Independent => return,
+        Filter::Address => {
+            // Whichever port of the remote.
+            p.op(Op::alu(Alu::Mov, RESULT, 0));
+            p.op(Op::store(Size::Half, STACK, PORTS, RESULT));
+        }
+        Filter::AddressAndPort => {}
+    }
+    let [key, mixed, half, at] = [ARG[0], ARG[2], ARG[1], ARG[3]];
+    p.op(Op::load(Size::Double, key, STACK, KEY));
+    p.op(Op::load(Size::Double, half, AREA, 0));
+    p.op(Op::alu_reg(Alu::Mov, mixed, key));
+    p.op(Op::alu_reg(Alu::Mul, mixed, half));
+    p.op(Op::alu_reg(Alu::Mov, half, mixed));
+    p.op(Op::alu(Alu::Shr, half, 32));
+    p.op(Op::alu_reg(Alu::Xor, mixed, half));
+    p.op(Op::load(Size::Double, half, AREA, 8));
+    p.op(Op::alu_reg(Alu::Mul, mixed, half));
+    for shift in [SHIFTS.0, SHIFTS.1] {
+        p.op(Op::alu_reg(Alu::Mov, at, mixed));
+        p.op(Op::alu(Alu::Shr, at, i32::try_from(shift).unwrap_or(0)));
+        p.op(Op::alu(Alu::And, at, (1 << GROUPS_LOG2) - 1));
+        p.op(Op::alu(Alu::Shl, at, bytes(GROUP).ilog2().cast_signed()));
+        p.op(Op::alu_reg(Alu::Add, at, AREA));
+        p.op(Op::alu(Alu::Add, at, bytes(table(protocol))));
+        for slot in 0..GROUP {
+            let offset = i16::try_from(bytes(slot)).unwrap_or(0);
+            p.op(Op::load(Size::Double, RESULT, at, offset));
+            p.jump(Op::jump_if_reg(If::Equal, RESULT, key, 0), Place::Ours);
+        }
+    }
+}
