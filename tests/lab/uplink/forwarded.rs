@@ -35,7 +35,7 @@ const OTHERS: &str = "
     tcp dport != 20000-29999 redirect to :80
     ip daddr . tcp dport { 192.0.2.3 . 25008 } dnat to 172.17.0.2
     meta mark 7 dnat to 172.17.0.2
-    ip saddr { 10.0.0.1, 10.0.0.2 } redirect to :80
+    ip saddr { 10.0.0.1, 10.0.0.2 } redirect
     ip daddr { 10.96.0.1, 10.96.0.10 } dnat to 172.17.0.2
     ip protocol sctp dnat to 172.17.0.2
     tcp dport 25000 counter accept
@@ -46,9 +46,17 @@ fn chain(rules: &str) -> String {
     format!(
         "table ip dn {{
             set named {{ type inet_service; flags interval; elements = {{ 80, 25007-25009 }} }}
-            chain away {{ dnat to 172.17.0.2; }}
-            chain pre {{ type nat hook prerouting priority dstnat; {rules} }}
-            chain out {{ type nat hook output priority dstnat; tcp dport 25000 dnat to 127.0.0.1; }}
+            chain away {{
+                dnat to 172.17.0.2
+            }}
+            chain pre {{
+                type nat hook prerouting priority dstnat;
+                {rules}
+            }}
+            chain out {{
+                type nat hook output priority -100;
+                tcp dport 25000 dnat to 127.0.0.1
+            }}
         }}"
     )
 }
@@ -77,8 +85,13 @@ fn a_port_of_the_block_that_the_host_forwards_is_refused_by_name() {
             "nft flush ruleset; nft -f - <<'END'
              table inet services {
                  map ports { type inet_service : verdict; elements = { 22000 : goto web }; }
-                 chain web { dnat ip to 172.17.0.9:8000; }
-                 chain pre { type nat hook prerouting priority -110; udp dport vmap @ports; }
+                 chain web {
+                     udp dport != 53 dnat ip to 172.17.0.9:8000
+                 }
+                 chain pre {
+                     type nat hook prerouting priority -110;
+                     udp dport vmap @ports
+                 }
              }\nEND",
         );
         let words =

@@ -73,7 +73,7 @@ fn containers_of_the_host_lose_nothing() {
 #[test]
 fn every_kind_of_nat_leaves_the_host_what_is_the_host_s() {
     on_a_watched_host(|sandbox| {
-        with_a_container(sandbox, "masquerade to :20000-29999 fully-random");
+        with_a_container(sandbox, "meta l4proto tcp masquerade to :20000-29999 fully-random");
         for (turn, kind) in ["full-cone", "restricted-cone", "symmetric"].iter().enumerate() {
             let run = lab(sandbox, &["run", "--uplink", "eth0", "--nat", kind]);
             let node = Talk::open(("net1", "server"), &format!("8.8.8.8:{}", 7610 + turn));

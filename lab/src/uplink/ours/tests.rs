@@ -145,26 +145,3 @@ fn a_published_port_is_anybody_s() {
     writer.published(Protocol::Udp, 25_000, false);
     assert!(memory.is_empty());
 }
-
-#[test]
-fn zz_cost() {
-    let shared = Shared::new(NatType::default()).unwrap();
-    let mut writer = shared.writer();
-    let cpu = || -> u64 {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-        text.split(' ').next().unwrap().parse().unwrap()
-    };
-    for _ in 0..5 {
-        let start = cpu();
-        for n in 0..60_000u32 {
-            let remote = Endpoint::new(Ipv4Addr::from(n.wrapping_mul(2654435761)), 443);
-            writer.session(Protocol::Tcp, 20_000 + (n % 10_000) as u16, remote, true);
-        }
-        let mid = cpu();
-        for n in 0..60_000u32 {
-            let remote = Endpoint::new(Ipv4Addr::from(n.wrapping_mul(2654435761)), 443);
-            writer.session(Protocol::Tcp, 20_000 + (n % 10_000) as u16, remote, false);
-        }
-        println!("COST tell {} ns, take back {} ns", (mid - start) / 60_000, (cpu() - mid) / 60_000);
-    }
-}
