@@ -12,7 +12,7 @@
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
 //! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
 //! | [`forward`] | ports that a namespace forwards to somebody else |
-//! | [`nft`] | a table that drops at an interface's ingress, and goes with its owner |
+//! | [`nft`] | a table that drops at an interface's ingress what it is told, and goes with its owner |
 //! | [`watch`] | links that come, go, and change |
 
 pub mod apply;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use ns::namespace::{Removal, remove};
+use ns::nft::{Ask, Key, Remote, Table};
 use ns::plan::VethOptions;
 use ns::{Applied, Directory, Error, Identity, NsId, Observer, Plan};
 use uswitch_ns as ns;
@@ -231,12 +232,21 @@ fn a_table_drops_what_it_says_and_goes_with_its_owner() {
         ns::link::set_up(namespace.as_fd(), 1, true).unwrap();
         assert!(ends(20_000));
         let at = Ipv4Addr::LOCALHOST;
-        let install =
-            |name| ns::nft::drop_at_ingress(namespace.as_fd(), name, "lo", at, &(20_000..=20_099));
+        let install = |name| {
+            let (interface, ports, remote) = ("lo", &(20_000..=20_099), Remote::Nothing);
+            let ask = Ask { name, interface, address: at, ports, remote };
+            Table::install(namespace.as_fd(), &ask)
+        };
         let table = install("ours").unwrap();
+        assert!(ends(20_000), "nothing is dropped yet");
+        let keys = [19_999, 20_000, 20_099, 20_100].map(|port| Key::Port(17, port));
+        table.change(&keys, true).unwrap();
         for (port, arrives) in [(19_999, true), (20_000, false), (20_099, false), (20_100, true)] {
             assert_eq!(ends(port), arrives, "port {port}");
         }
+        table.change(&keys[2..], false).unwrap();
+        assert!(ends(20_099));
+        assert!(table.change(&keys[2..], false).is_err(), "they are gone");
         assert_eq!(install("ours").err().unwrap().kind(), io::ErrorKind::PermissionDenied, "owned");
         drop(table);
         assert!(ends(20_000));

@@ -16,7 +16,6 @@ use switch::{Elsewhere, PortId, PortRole, PortSettings, PortSpec, Switch};
 use super::facts::{self, Facts};
 use super::forwarded;
 use super::occupied::{self, Claim};
-use super::ours::Shared;
 use super::silence::{self, Means, Silence, Target};
 use super::{PortBlock, filter, reserve};
 use crate::config::{LabConfig, Uplink};
@@ -104,40 +103,32 @@ impl Prepared {
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Host> {
         let Self { asked, block, kind, facts, netns, claim } = self;
-        // Without BPF nobody looks into it, and the whole block is silenced.
-        let ours = Shared::new(kind).ok();
-        for change in changes(&facts, block, silence::means(ours.as_ref())) {
+        let means = Means::of(kind);
+        for change in changes(&facts, block, &means) {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
         let reserved = reserve::plan(block).doing(what)?;
         journal.reserve(reserved.clone())?;
         reserve::add(&reserved).doing(what)?;
-        if let Some(ours) = &ours {
+        {
             let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
-            station.gateway().tell_ours(Box::new(ours.writer()));
+            station.gateway().tell_ours(means.hears());
         }
-        let mut host = Host { asked, block, netns, ours, live: None, forgotten: 0, _claim: claim };
+        let mut host = Host { asked, block, netns, means, live: None, forgotten: 0, _claim: claim };
         host.live = Some(host.attach(switch, facts)?);
         Ok(host)
     }
 }
 
 /// What is changed on the host, a line each.
-fn changes(facts: &Facts, block: PortBlock, means: Means) -> Vec<String> {
+fn changes(facts: &Facts, block: PortBlock, means: &Means) -> Vec<String> {
     let (name, address) = (&facts.name, facts.address.address);
-    let silenced = match means {
-        Means::Program => format!(
-            "what the NAT answers of TCP and UDP to {address}, ports {block}, by {name} is kept \
-             from its stack ({})",
-            means.as_str()
-        ),
-        Means::Table => format!(
-            "TCP and UDP to {address}, ports {block}, by {name} are kept from its stack, what \
-             the host forwards or masquerades too ({})",
-            means.as_str()
-        ),
-    };
+    let silenced = format!(
+        "what the NAT answers of TCP and UDP to {address}, ports {block}, by {name} is kept from its \
+         stack ({})",
+        means.as_str()
+    );
     vec![reserved(block), silenced]
 }
 
@@ -150,8 +141,8 @@ pub(crate) struct Host {
     asked: Option<String>,
     block: PortBlock,
     netns: Arc<OwnedFd>,
-    /// What of the block is the NAT's.
-    ours: Option<Shared>,
+    /// How its stack is kept silent.
+    means: Means,
     live: Option<Live>,
     /// Sessions forgotten because an address went.
     forgotten: u64,
@@ -162,7 +153,7 @@ pub(crate) struct Host {
 struct Live {
     facts: Facts,
     port: PortId,
-    silence: Silence,
+    _silence: Silence,
 }
 
 impl Host {
@@ -199,7 +190,7 @@ impl Host {
     /// What is changed on the host now.
     pub(crate) fn changes(&self) -> Vec<String> {
         match &self.live {
-            Some(live) => changes(&live.facts, self.block, live.silence.means()),
+            Some(live) => changes(&live.facts, self.block, &self.means),
             None => vec![reserved(self.block)],
         }
     }
@@ -208,9 +199,8 @@ impl Host {
     fn attach(&self, switch: &Switch, facts: Facts) -> Result<Live> {
         let address = facts.address.address;
         let (index, block) = (facts.index, self.block);
-        let ours = self.ours.as_ref();
-        let target = Target { index, interface: &facts.name, address, block, ours };
-        let silence = silence::begin(self.netns.as_fd(), target).map_err(|error| Error::Uplink {
+        let target = Target { index, interface: &facts.name, address, block };
+        let silence = silence::begin(self.netns.as_fd(), target, &self.means).map_err(|error| Error::Uplink {
             name: facts.name.clone(),
             why: format!(
                 "its stack cannot be kept silent: that takes tcx (Linux 6.6, CAP_BPF) or nftables \
@@ -229,7 +219,7 @@ impl Host {
         if !facts.carrier {
             switch.set_link(port, false)?;
         }
-        Ok(Live { facts, port, silence })
+        Ok(Live { facts, port, _silence: silence })
     }
 
     /// Lets go of the interface. The ring goes before the silence does.

@@ -16,12 +16,14 @@
 //! | `forwarded` | ports of the block that the host forwards |
 //! | `filter` | what reaches the ring; pure |
 //! | `ours` | what of the block is the NAT's at present, in memory that the kernel looks into |
+//! | `elements` | the same in the sets of an nftables table, where no BPF is to be had |
 //! | `silence` | what the host's stack does not see |
 //! | `host` | all of it together, for as long as the lab runs |
 //! | `follow` | addresses, routes and links that change meanwhile |
 //! | `shown` | what a lab says of it |
 
 mod block;
+mod elements;
 mod facts;
 mod filter;
 mod follow;

@@ -11,11 +11,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 
+use gateway::NatType;
 use ns::nft::{self, Table};
 use sys::bpf::{Attached, Kind, LruMap, Program};
 
 use self::program::program;
 use super::PortBlock;
+use super::elements::{Elements, Filled};
 use super::ours::Shared;
 
 const PROGRAM: &str = "uplink_silence";
@@ -23,59 +25,58 @@ const MAP: &str = "uplink_datagram";
 /// Datagrams whose later fragments are known.
 const DATAGRAMS: u32 = 1024;
 
-/// How the stack is kept silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Means {
+/// How the stack is kept silent, and how that hears what is the NAT's.
+#[derive(Clone)]
+pub(super) enum Means {
     /// A BPF program.
-    Program,
+    Program(Shared),
     /// An nftables table, where the kernel has no tcx or lets us load no program.
-    Table,
+    Table(Elements),
 }
 
 impl Means {
-    /// The word for it.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// What this kernel has for a NAT of this kind: found out by loading the program.
+    pub(super) fn of(kind: NatType) -> Self {
+        let takes = |ours: &Shared| {
+            let loaded = load(Ipv4Addr::LOCALHOST, PortBlock::default(), ours);
+            loaded.is_ok_and(|loaded| loaded.can_attach())
+        };
+        match Shared::new(kind).ok().filter(takes) {
+            Some(ours) => Self::Program(ours),
+            None => Self::Table(Elements::new(kind)),
+        }
+    }
+
+    /// The one to be told. There is to be only one.
+    pub(super) fn hears(&self) -> Box<dyn gateway::Ours> {
         match self {
-            Self::Program => "tcx",
-            Self::Table => "an nftables table",
+            Self::Program(ours) => Box::new(ours.writer()),
+            Self::Table(elements) => Box::new(elements.clone()),
+        }
+    }
+
+    /// The word for it.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Program(_) => "tcx",
+            Self::Table(_) => "an nftables table",
         }
     }
 }
 
 /// The drop, as long as this lives.
-pub(crate) enum Silence {
+pub(super) enum Silence {
     Program(#[expect(dead_code, reason = "held, not read")] Attached),
-    Table(#[expect(dead_code, reason = "held, not read")] Table),
-}
-
-impl Silence {
-    /// How it does it.
-    pub(crate) fn means(&self) -> Means {
-        match self {
-            Self::Program(_) => Means::Program,
-            Self::Table(_) => Means::Table,
-        }
-    }
+    Table(#[expect(dead_code, reason = "held, not read")] Filled),
 }
 
 /// What is silenced.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
-    pub(crate) index: u32,
-    pub(crate) interface: &'a str,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) block: PortBlock,
-    /// What of the block is the NAT's; None where no BPF is to be had.
-    pub(super) ours: Option<&'a Shared>,
-}
-
-/// By what means the stack of this kernel can be kept silent: found out by loading the program.
-pub(super) fn means(ours: Option<&Shared>) -> Means {
-    let load = |ours| load(Ipv4Addr::LOCALHOST, PortBlock::default(), ours).ok();
-    match ours.and_then(load) {
-        Some(loaded) if loaded.can_attach() => Means::Program,
-        _ => Means::Table,
-    }
+pub(super) struct Target<'a> {
+    pub(super) index: u32,
+    pub(super) interface: &'a str,
+    pub(super) address: Ipv4Addr,
+    pub(super) block: PortBlock,
 }
 
 fn load(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> io::Result<Program> {
@@ -86,21 +87,25 @@ fn load(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> io::Result<Progra
 /// Silences the stack of a namespace.
 ///
 /// # Errors
-/// What the kernel says to both means, where neither is to be had.
-pub(crate) fn begin(netns: BorrowedFd<'_>, target: Target<'_>) -> io::Result<Silence> {
-    let Target { index, interface, address, block, ours } = target;
-    let by_program = || {
-        let ours = ours.ok_or(io::ErrorKind::Unsupported)?;
-        let program = load(address, block, ours)?;
-        sys::netns::inside(netns, || program.attach_ingress(index))
-    };
-    let refused = match by_program() {
-        Ok(attached) => return Ok(Silence::Program(attached)),
-        Err(refused) => refused,
-    };
-    let name = format!("uswitch-{}-{index}-{address}-{block}", std::process::id());
-    match nft::drop_at_ingress(netns, &name, interface, address, &block.range()) {
-        Ok(table) => Ok(Silence::Table(table)),
-        Err(error) => Err(io::Error::new(error.kind(), format!("{refused}; {error}"))),
+/// What the kernel says.
+pub(super) fn begin(
+    netns: BorrowedFd<'_>,
+    target: Target<'_>,
+    means: &Means,
+) -> io::Result<Silence> {
+    let Target { index, interface, address, block } = target;
+    match means {
+        Means::Program(ours) => {
+            let program = load(address, block, ours)?;
+            let attached = sys::netns::inside(netns, || program.attach_ingress(index))?;
+            Ok(Silence::Program(attached))
+        }
+        Means::Table(elements) => {
+            let name = format!("uswitch-{}-{index}-{address}-{block}", std::process::id());
+            let (ports, remote) = (&block.range(), elements.remote());
+            let ask = nft::Ask { name: &name, interface, address, ports, remote };
+            let table = Table::install(netns, &ask)?;
+            Ok(Silence::Table(elements.fill(table)?))
+        }
     }
 }
