@@ -112,7 +112,8 @@ impl<M: Memory> Writer<M> {
         let [first, second] = self.factors;
         let mixed = key.wrapping_mul(first);
         let mixed = (mixed ^ mixed >> 32).wrapping_mul(second);
-        [SHIFTS.0, SHIFTS.1].map(|shift| (mixed >> shift) as usize % GROUPS)
+        let group = |shift| usize::try_from(mixed >> shift & (GROUPS as u64 - 1)).unwrap_or(0);
+        [group(SHIFTS.0), group(SHIFTS.1)]
     }
 
     fn key(&mut self, protocol: usize, key: u64, port: u16, is: bool) {
