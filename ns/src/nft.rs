@@ -125,7 +125,9 @@ impl Table {
             batch.extend(message(kind, flags | ACKNOWLEDGE, last, NETDEV, &body));
         }
         batch.extend(message(BATCH_END, 0, last + 1, 0, &[]));
-        let done = self.socket.send(&batch, 0).and_then(|_| acknowledged(&self.socket, last));
+        // By write(2): threads that forward frames may not ask the kernel for much more.
+        let sent = nix::unistd::write(&self.socket, &batch).map_err(io::Error::from);
+        let done = sent.and_then(|_| acknowledged(&self.socket, last));
         done.map_err(|e| operation("changing a set of an nftables table", e))
     }
 }
