@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `rules` | the rules of nftables, as nfnetlink tells them |
+//! | `condition` | what a rule compares |
 //! | `scope` | which packets a rule is still about |
 //! | `walk` | from the hook where packets come in, rule by rule and jump by jump; pure |
 //! | `xt` | matches and targets of iptables, inside nftables and out |
@@ -14,6 +15,7 @@
 //! the ports, and as not met where it does not: a rule that may take any port by a mark would
 //! otherwise be in everybody's way.
 
+mod condition;
 mod legacy;
 mod rules;
 mod scope;
