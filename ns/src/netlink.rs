@@ -136,7 +136,8 @@ pub(crate) fn messages(
 }
 
 pub(crate) fn explain(answer: &netlink_packet_core::ErrorMessage) -> io::Error {
-    let error = answer.to_io();
+    // The least number there is has no opposite.
+    let error = io::Error::from_raw_os_error(answer.raw_code().saturating_neg());
     let attributes = answer.header.get(HEADER..).unwrap_or_default();
     let words = NlasIterator::new(attributes)
         .map_while(Result::ok)
@@ -165,4 +166,31 @@ pub(crate) fn errno(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| {
         error.get_ref()?.downcast_ref::<Explained>().and_then(|e| e.error.raw_os_error())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// An answer with this code, to a request without a body.
+    fn answer(code: i32) -> Vec<u8> {
+        let lengths = [36_u32.to_ne_bytes(), [2, 0, 0, 0], [0; 4], [0; 4]].concat();
+        [lengths, code.to_ne_bytes().to_vec(), 16_u32.to_ne_bytes().to_vec(), vec![0; 12]].concat()
+    }
+
+    fn refusal(code: i32) -> io::Error {
+        let datagram = answer(code);
+        let message = messages(&datagram).next().unwrap().unwrap();
+        let NetlinkPayload::Error(answer) = message.payload else { panic!("{message:?}") };
+        explain(&answer)
+    }
+
+    #[test]
+    fn whatever_code_is_told_is_an_error() {
+        assert_eq!(errno(&refusal(-1)), Some(1));
+        assert_eq!(errno(&refusal(-17)), Some(17));
+        assert_eq!(errno(&refusal(i32::MIN)), Some(i32::MAX));
+    }
 }
