@@ -25,6 +25,9 @@ const BUFFER: usize = 16 * 1024;
 /// Time for answers that are under way when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Milliseconds until a client that could not be accepted is tried again; told once a second.
+const PAUSE: u64 = 100;
+
 /// Newcomers that are told so at the same time, how long that may take, and how long one may take to
 /// ask before it is told without.
 const REFUSALS: usize = 64;
@@ -71,6 +74,7 @@ pub(crate) async fn serve(
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let service = TowerToHyperService::new(router);
     let accept = async {
+        let mut failures = 0;
         loop {
             match entrance.accept().await {
                 Ok(stream) => match Arc::clone(&places).try_acquire_owned() {
@@ -95,8 +99,11 @@ pub(crate) async fn serve(
                 },
                 Err(error) => {
                     // Out of descriptors, as a rule: give the others time to end.
-                    tracing::warn!("cannot accept a client: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if failures % (1_000 / PAUSE) == 0 {
+                        tracing::warn!("cannot accept a client: {error}");
+                    }
+                    failures += 1;
+                    tokio::time::sleep(Duration::from_millis(PAUSE)).await;
                 }
             }
         }
