@@ -119,7 +119,7 @@ fn told(error: &clap::Error) -> ExitCode {
         return ExitCode::from(code);
     }
     let text = if Paint::of_stdout().is_on() { text.ansi().to_string() } else { text.to_string() };
-    say::part(&text);
+    say::bytes(text.as_bytes());
     ExitCode::SUCCESS
 }
 

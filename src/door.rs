@@ -2,7 +2,7 @@
 //!
 //! Whether it runs is read from its lock first, so that the complaint can name the labs that do.
 
-use std::io::Write;
+use std::sync::Once;
 
 use anyhow::Context;
 use control::{Client, ClientError};
@@ -64,7 +64,7 @@ impl Which {
     /// # Errors
     /// When it does not run; the line says which do.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let ground = Ground::find();
+        let ground = ground();
         join::running(&ground, &self.name)?;
         Ok(Client::new(&ground.socket(&self.name))?)
     }
@@ -78,7 +78,7 @@ impl Which {
         match asked {
             Err(ClientError::NoLab(_)) => {
                 // Gone meanwhile, and then that is said.
-                join::running(&Ground::find(), &self.name)?;
+                join::running(&ground(), &self.name)?;
                 anyhow::bail!("lab {} is being built or undone: try again in a moment", self.name)
             }
             other => Ok(other?),
@@ -91,13 +91,21 @@ pub(crate) fn option(name: &LabName) -> String {
     if *name == LabName::default() { String::new() } else { format!(" --name {name}") }
 }
 
+/// Where this user's labs are. What is odd about the choice is told, once.
+pub(crate) fn ground() -> Ground {
+    static TOLD: Once = Once::new();
+    let ground = Ground::find();
+    if let Some(note) = ground.note() {
+        TOLD.call_once(|| say::error(note));
+    }
+    ground
+}
+
 /// A value as one line of JSON.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no answer of a lab's is.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(value).context("writing JSON")?;
-    line.write_all(b"\n").context("writing JSON")?;
-    say::bytes(&line);
+    say::line(&serde_json::to_string(value).context("writing JSON")?);
     Ok(())
 }

@@ -6,6 +6,7 @@ mod cli;
 mod cmd;
 mod complete;
 mod door;
+mod escape;
 mod exit;
 mod forward;
 mod hint;

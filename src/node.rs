@@ -4,13 +4,15 @@ use std::net::Ipv4Addr;
 
 use lab::{Ground, LabName, join};
 
+use crate::door::ground;
+
 /// Moves the calling thread into the network namespace of a node; the process must have no other
 /// thread yet.
 ///
 /// # Errors
 /// When there is no such node; the message lists those there are.
 pub(crate) fn enter(lab: &LabName, node: &str) -> anyhow::Result<()> {
-    Ok(join::find(&Ground::find(), lab, node)?.enter()?)
+    Ok(join::find(&ground(), lab, node)?.enter()?)
 }
 
 /// The address of a node, or of the gateway or the simulated internet.
@@ -18,7 +20,7 @@ pub(crate) fn enter(lab: &LabName, node: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When there is no such node.
 pub(crate) fn address(lab: &LabName, node: &str) -> anyhow::Result<Ipv4Addr> {
-    Ok(join::address(&Ground::find(), lab, node)?)
+    Ok(join::address(&ground(), lab, node)?)
 }
 
 /// The names of the nodes of a lab that runs.

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use crate::escape::ESCAPE;
+
 /// Whether, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint(bool);
@@ -43,7 +45,7 @@ impl Paint {
     }
 
     fn paint(self, text: &str, colour: &str) -> String {
-        if self.0 { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.into() }
+        if self.0 { format!("{ESCAPE}[{colour}m{text}{ESCAPE}[0m") } else { text.into() }
     }
 }
 

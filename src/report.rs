@@ -11,6 +11,7 @@ use lab::check::Checked;
 use lab::{Lab, LabConfig, Progress, Topology, Uplink};
 use serde_json::{Value, json};
 
+use crate::escape::ESCAPE;
 use crate::paint::Paint;
 use crate::{door, picture, say, storm};
 
@@ -213,7 +214,7 @@ impl Report {
     }
 
     fn paint(&self, text: &str, colour: &str) -> String {
-        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.into() }
+        if self.colour { format!("{ESCAPE}[{colour}m{text}{ESCAPE}[0m") } else { text.into() }
     }
 
     fn object(&self, value: &Value) {

@@ -3,25 +3,27 @@
 //! Whoever reads standard output may stop: `uswitch … | head` is no error. Output that cannot be
 //! written for any other reason (a full disk, a closed descriptor) ends the verb with code 1 and a
 //! line on standard error; where a lab is still to be undone it is kept in mind until then
-//! ([`kept`], [`lost`]). What standard error does not take is lost: there is nobody left to tell.
+//! ([`kept`], [`lost`]). What people read goes out with its control characters escaped. What standard error does not take is lost: there is nobody left to tell.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
+
+use crate::escape::escaped;
 
 /// Why standard output took no more, where that was kept in mind.
 static LOST: OnceLock<String> = OnceLock::new();
 
 /// A line.
 pub(crate) fn line(text: &str) {
-    bytes(format!("{text}\n").as_bytes());
+    bytes(format!("{}\n", escaped(text)).as_bytes());
 }
 
 /// Part of a line, shown at once.
 pub(crate) fn part(text: &str) {
-    bytes(text.as_bytes());
+    bytes(escaped(text).as_bytes());
 }
 
-/// A whole text, or anything else.
+/// Anything that is not for people to read, or was written here: as it is.
 pub(crate) fn bytes(bytes: &[u8]) {
     match write(bytes) {
         Ok(()) => {}
@@ -47,7 +49,7 @@ pub(crate) fn writable() -> anyhow::Result<()> {
 
 /// A line of a verb that has to go on whatever becomes of its words: [`lost`] tells at its end.
 pub(crate) fn kept(text: &str) {
-    match write(format!("{text}\n").as_bytes()) {
+    match write(format!("{}\n", escaped(text)).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let _ = LOST.set(cannot(&error));
         }
@@ -67,7 +69,7 @@ pub(crate) fn error(text: &str) {
 
 /// A line on stderr, in one piece.
 pub(crate) fn note(text: &str) {
-    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", escaped(text)).as_bytes());
 }
 
 fn cannot(error: &io::Error) -> String {

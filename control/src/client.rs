@@ -37,7 +37,7 @@ pub enum ClientError {
     #[error("no lab is running at {}", .0.display())]
     NoLab(PathBuf),
     /// The socket is another's.
-    #[error("{} belongs to another user: ask as that user, or as root", .0.display())]
+    #[error("{} is another user's: nothing was said to it", .0.display())]
     Denied(PathBuf),
     /// The lab said no.
     #[error("{message}")]
@@ -278,6 +278,12 @@ impl Client {
             io::ErrorKind::PermissionDenied => ClientError::Denied(self.path.clone()),
             _ => self.broken(&error),
         })?;
+        // Nothing is said to a process that is not this user's.
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == nix::unistd::geteuid().as_raw() => {}
+            Ok(_) => return Err(ClientError::Denied(self.path.clone())),
+            Err(error) => return Err(self.broken(&error)),
+        }
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.broken(&error))?;
         tokio::spawn(connection);

@@ -134,14 +134,16 @@ impl Lab {
         });
         let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
         let removed = held.netns.remove();
-        let struck = match &mut state.journal {
-            Some(journal) if removed.is_ok() => journal.strike(&held.node.file),
-            _ => Ok(()),
-        };
+        if let Some(journal) = &mut state.journal
+            && removed.is_ok()
+            && let Err(error) = journal.strike(&held.node.file)
+        {
+            // The node is gone; the next line that can be written says so.
+            tracing::warn!("{error}");
+        }
         unplugged?;
         deleted?;
-        removed?;
-        struck
+        Ok(removed?)
     }
 }
 

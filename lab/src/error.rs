@@ -14,15 +14,61 @@ pub enum Error {
     Usage(String),
     /// Somebody runs a lab of this name.
     #[error(
-        "lab {name} is held by process {pid}: stop it with `{program} down --name {name}`, or \
-         choose another --name", program = program()
+        "lab {name} is held by {holder}{}: stop it with `{program} down --name {name}`, or choose \
+         another --name", gone(.swept), program = program()
     )]
     Held {
         /// The lab.
         name: String,
         /// Who.
-        pid: String,
+        holder: String,
+        /// Whether its files are gone.
+        swept: bool,
     },
+    /// A lab runs and its files are gone.
+    #[error(
+        "lab {name} runs as {holder}{}: nothing reaches it any more; `{program} down --name {name}` \
+         stops it", gone(&true), program = program()
+    )]
+    Swept {
+        /// The lab.
+        name: String,
+        /// Who.
+        holder: String,
+    },
+    /// The process that holds a lab cannot be told.
+    #[error(
+        "lab {0} is held by a process that cannot be seen from here, in another container perhaps: \
+         ask there"
+    )]
+    Unseen(String),
+    /// Another user has a lab of this name.
+    #[error("lab {lab} is {owner}'s: {mend}")]
+    Others {
+        /// The lab.
+        lab: String,
+        /// The user.
+        owner: String,
+        /// How to reach it.
+        mend: String,
+    },
+    /// The record of what a lab made is damaged.
+    #[error(
+        "lab {lab}: its record {} {why}; what it still says is undone. Look for more of the lab's \
+         in `ip netns` and in net.ipv4.ip_local_reserved_ports, then remove the record: `rm {}`",
+        .path.display(), .path.display()
+    )]
+    Torn {
+        /// The lab.
+        lab: String,
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The lab holds no such namespace any more.
+    #[error("node {0}: the lab holds its namespace no longer: look at `{program} show topology`", program = program())]
+    NodeGone(String),
     /// No lab of this name.
     #[error("lab {0} is not running: start it with `{program} up --name {0}`", program = program())]
     NotRunning(String),
@@ -65,9 +111,17 @@ pub enum Error {
     /// The topology has no switch.
     #[error("lab {0} has no switch: nodes come and go only in the topology `switch`")]
     NoSwitch(String),
-    /// The run directory is somebody else's.
-    #[error("{} belongs to another user: set USWITCH_RUN_DIR", .0.display())]
-    NotOurs(PathBuf),
+    /// Something in the run directory is not to be believed.
+    #[error(
+        "{} {why}: nothing there is used; remove it, or set USWITCH_RUN_DIR to a folder of your \
+         own", .path.display()
+    )]
+    NotOurs {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The real uplink that was asked for cannot be had.
     #[error("--uplink {name}: {why}")]
     Uplink {
@@ -100,6 +154,10 @@ pub enum Error {
     /// A signal came while it was being built.
     #[error("interrupted")]
     Interrupted,
+}
+
+fn gone(swept: &bool) -> &'static str {
+    if *swept { ", whose files were removed" } else { "" }
 }
 
 /// The result of this crate.

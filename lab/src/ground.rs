@@ -2,26 +2,33 @@
 //! before the process enters a user namespace, for that changes who it seems to be.
 //!
 //! The run directory is $USWITCH_RUN_DIR; else /run/uswitch for root; else
-//! $XDG_RUNTIME_DIR/uswitch; else /tmp/uswitch-UID. Another user's directory is refused.
+//! $XDG_RUNTIME_DIR/uswitch; else, also where that variable leads nowhere fit, /tmp/uswitch-UID.
+//! Whatever lies there is reached through a [`Folder`], which refuses what is not this user's.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
 use ns::Directory;
 use ns::user::{self, Privilege};
 
 use crate::config::LabName;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
+use crate::folder::{self, Folder};
 
 /// The directory below a lab's in which a lab without root keeps its names.
 const PRIVATE: &str = "netns";
+/// The control socket in a lab's directory.
+pub(crate) const SOCKET: &str = "control.sock";
+/// What a lab in the background says.
+const LOG: &str = "log";
 
 /// The run directory and the privilege.
 #[derive(Clone, Debug)]
 pub struct Ground {
     base: PathBuf,
     privilege: Privilege,
+    note: Option<String>,
 }
 
 impl Ground {
@@ -30,21 +37,31 @@ impl Ground {
     pub fn find() -> Self {
         let privilege = user::privilege();
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let base = variable("USWITCH_RUN_DIR").unwrap_or_else(|| match privilege {
-            Privilege::Root => PathBuf::from("/run/uswitch"),
-            Privilege::Ordinary => variable("XDG_RUNTIME_DIR").map_or_else(
-                || PathBuf::from(format!("/tmp/uswitch-{}", geteuid())),
-                |runtime| runtime.join("uswitch"),
-            ),
-        });
-        // The lab's process leaves the working directory, and a client may be in another.
-        Self { base: std::path::absolute(&base).unwrap_or(base), privilege }
+        if let Some(base) = variable("USWITCH_RUN_DIR") {
+            // The lab's process leaves the working directory, and a client may be in another.
+            return Self::at(std::path::absolute(&base).unwrap_or(base), privilege);
+        }
+        if privilege == Privilege::Root {
+            return Self::at("/run/uswitch", privilege);
+        }
+        let shared = PathBuf::from(format!("/tmp/uswitch-{}", geteuid()));
+        let Some(runtime) = variable("XDG_RUNTIME_DIR") else {
+            return Self::at(shared, privilege);
+        };
+        match unfit(&runtime) {
+            None => Self::at(runtime.join("uswitch"), privilege),
+            Some(why) => {
+                let (runtime, instead) = (runtime.display(), shared.display());
+                let note = format!("XDG_RUNTIME_DIR: {runtime} {why}; using {instead} instead");
+                Self { note: Some(note), ..Self::at(shared, privilege) }
+            }
+        }
     }
 
     /// A ground of one's own choice: for tests.
     #[must_use]
     pub fn at(base: impl Into<PathBuf>, privilege: Privilege) -> Self {
-        Self { base: base.into(), privilege }
+        Self { base: base.into(), privilege, note: None }
     }
 
     /// Gets the process ready to build: a user namespace where it needs one (so no thread may run
@@ -77,22 +94,61 @@ impl Ground {
         self.privilege
     }
 
+    /// What a person is to know about the choice of the run directory.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
     /// The run directory.
     #[must_use]
     pub fn base(&self) -> &Path {
         &self.base
     }
 
-    /// The directory of one lab.
+    /// The directory of one lab, to be named.
     #[must_use]
     pub fn lab(&self, name: &LabName) -> PathBuf {
         self.base.join(name.as_str())
     }
 
-    /// The control socket of one lab.
+    /// The control socket of one lab: its path.
     #[must_use]
     pub fn socket(&self, name: &LabName) -> PathBuf {
-        self.lab(name).join("control.sock")
+        self.lab(name).join(SOCKET)
+    }
+
+    /// The log of one lab, made anew.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotOurs`], or when it cannot be made.
+    pub fn log(&self, name: &LabName) -> Result<std::fs::File> {
+        let what = || format!("making {}", self.lab(name).join(LOG).display());
+        let folder = self.folder(name)?.ok_or(nix::errno::Errno::ENOENT).doing(what)?;
+        folder.fresh(LOG).doing(what)
+    }
+
+    /// The directory of one lab; None where there is none.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotOurs`].
+    pub(crate) fn folder(&self, name: &LabName) -> Result<Option<Folder>> {
+        match Folder::open(&self.base)? {
+            Some(base) => base.enter(name.as_str()),
+            None => Ok(None),
+        }
+    }
+
+    /// The labs that have a directory, by name.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotOurs`].
+    pub(crate) fn labs(&self) -> Result<Vec<LabName>> {
+        let base = Folder::open(&self.base)?;
+        let names = base.map(|base| base.names()).transpose()?.unwrap_or_default();
+        let mut labs: Vec<LabName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        Ok(labs)
     }
 
     /// The directory of namespaces' names, made ready.
@@ -103,46 +159,59 @@ impl Ground {
         })
     }
 
-    /// Makes the lab's directory. The run directory is made too, and has to be ours.
-    pub(crate) fn make(&self, name: &LabName) -> Result<PathBuf> {
+    /// Makes the run directory and the lab's in it.
+    pub(crate) fn make(&self, name: &LabName) -> Result<(Folder, Folder)> {
         let mode = if self.privilege == Privilege::Root { 0o755 } else { 0o700 };
-        let create = |path: &Path, mode| {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
-            made.doing(|| format!("making {}", path.display()))
-        };
-        create(&self.base, mode)?;
-        let found = std::fs::symlink_metadata(&self.base)
-            .doing(|| format!("looking at {}", self.base.display()))?;
-        if !found.is_dir() || found.uid() != geteuid().as_raw() {
-            return Err(Error::NotOurs(self.base.clone()));
+        loop {
+            let Some(base) = Folder::open(&self.base)? else {
+                let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(&self.base);
+                made.doing(|| format!("making {}", self.base.display()))?;
+                continue;
+            };
+            // None where the last of another lab removed the directory just now.
+            if let Some(folder) = base.make(name.as_str(), 0o700)? {
+                return Ok((base, folder));
+            }
         }
-        let lab = self.lab(name);
-        create(&lab, 0o700)?;
-        Ok(lab)
     }
 
     /// Removes what a lab keeps in its directory, the lock apart.
     pub(crate) fn sweep(&self, name: &LabName) -> Result<()> {
-        let lab = self.lab(name);
-        let private = lab.join(PRIVATE);
-        if private.is_dir() {
+        let Some(folder) = self.folder(name)? else { return Ok(()) };
+        let what = |file: &str| format!("removing {}", folder.path().join(file).display());
+        if folder.enter(PRIVATE)?.is_some() {
             // Mounted only as seen from the process that built the lab.
-            let _ = nix::mount::umount2(&private, nix::mount::MntFlags::MNT_DETACH);
-            std::fs::remove_dir(&private).doing(|| format!("removing {}", private.display()))?;
+            use nix::mount::{MntFlags, umount2};
+            let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+            let _ = umount2(&folder.path().join(PRIVATE), flags);
+            folder.remove_folder(PRIVATE).doing(|| what(PRIVATE))?;
         }
-        for file in ["control.sock", "log", crate::journal::FRESH, crate::journal::FILE] {
-            remove(&lab.join(file))?;
+        use crate::journal::{FILE, FRESH, PORTS};
+        for file in [SOCKET, LOG, FRESH, PORTS, crate::clean::UNDONE, FILE] {
+            folder.remove(file).doing(|| what(file))?;
         }
         Ok(())
     }
 }
 
-/// Removes a file that may not be there.
-pub(crate) fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).doing(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
+/// Why a lab cannot be kept in what XDG_RUNTIME_DIR names.
+fn unfit(runtime: &Path) -> Option<String> {
+    let found = match std::fs::metadata(runtime) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Some("is not there".into()),
+        Err(_) => return Some("is not for this user to look at".into()),
+    };
+    if !runtime.is_absolute() {
+        Some("is no absolute path".into())
+    } else if !found.is_dir() {
+        Some("is no folder".into())
+    } else if found.uid() != geteuid().as_raw() {
+        Some(format!("belongs to {}", folder::user(found.uid())))
+    } else if found.mode() & 0o022 != 0 {
+        Some(format!("can be written to by others (mode {:o})", found.mode() & 0o7777))
+    } else if access(runtime, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        Some("cannot be written to".into())
+    } else {
+        None
     }
 }

@@ -1,14 +1,14 @@
 //! A node's namespace, for processes other than the lab's: `exec` and `ping`.
 //!
-//! A root's lab has its names in /run/netns. Without root the names are in the lab's own mount
-//! namespace, reached through /proc/PID/root, and can be entered from the lab's user namespace
-//! only, which is joined first: so before any thread starts.
+//! What is entered is what the lab's process holds, not whatever has the node's name by now. Without
+//! root it can be entered from the lab's user namespace only, which is joined first: so before any
+//! thread starts.
 
 mod room;
 
 use std::fs::File;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -16,10 +16,12 @@ use crate::address;
 use crate::called;
 use crate::config::{LabName, Topology};
 use crate::error::{Doing, Error, Result};
-use crate::ground::Ground;
+use crate::ground::{Ground, SOCKET};
+use crate::holder::Process;
 use crate::journal::{self, Record};
-use crate::lock;
+use crate::lock::{self, Keeper};
 use crate::names;
+use crate::others;
 
 /// The way into a node.
 #[derive(Debug)]
@@ -46,28 +48,46 @@ impl Entrance {
     }
 
     /// Dresses a process that has entered as `ip netns exec` does: its own /sys, and /etc/netns/NAME.
-    pub fn dress(&self) {
-        room::dress(&self.name);
+    /// Says, for people, what it has to go without.
+    #[must_use]
+    pub fn dress(&self) -> Vec<String> {
+        room::dress(&self.name)
     }
 }
 
 /// The record of a lab that runs.
 ///
 /// # Errors
-/// [`Error::NoLab`], with those that run.
+/// [`Error::NoLab`], with those that run; [`Error::Others`], [`Error::Swept`], [`Error::NotOurs`].
 pub fn running(ground: &Ground, lab: &LabName) -> Result<Record> {
-    let missing = || no_lab(ground, lab);
-    lock::held_by(ground, lab).ok_or_else(missing)?;
-    journal::read(&ground.lab(lab))?.ok_or_else(missing)
+    inside(ground, lab).map(|(record, _)| record)
+}
+
+/// A lab that runs: its record, and its process where that can be seen.
+fn inside(ground: &Ground, lab: &LabName) -> Result<(Record, Option<Process>)> {
+    let Some(Keeper { process, swept }) = lock::keeper(ground, lab)? else {
+        return Err(others::owner(ground, lab).unwrap_or_else(|| no_lab(ground, lab)));
+    };
+    let swept_away = |process: Option<&Process>| {
+        let holder = process.map_or("another process".into(), |p| format!("process {}", p.id()));
+        Error::Swept { name: lab.to_string(), holder }
+    };
+    let Some(folder) = ground.folder(lab)?.filter(|_| !swept) else {
+        return Err(swept_away(process.as_ref()));
+    };
+    match journal::read(&folder)? {
+        Some(record) => Ok((record, process)),
+        // It is being built, or undone.
+        None if folder.socket(SOCKET)?.is_none() => Err(no_lab(ground, lab)),
+        None => Err(swept_away(process.as_ref())),
+    }
 }
 
 /// The labs that run on this ground, by name.
 #[must_use]
 pub fn labs(ground: &Ground) -> Vec<LabName> {
-    let entries = std::fs::read_dir(ground.base()).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<LabName>().ok());
-    let mut labs: Vec<_> = names.filter(|name| lock::held_by(ground, name).is_some()).collect();
-    labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    let mut labs = ground.labs().unwrap_or_default();
+    labs.retain(|name| lock::keeper(ground, name).is_ok_and(|keeper| keeper.is_some()));
     labs
 }
 
@@ -96,7 +116,7 @@ pub fn nodes(record: &Record) -> Vec<String> {
 }
 
 fn short<'a>(record: &Record, name: &'a str) -> &'a str {
-    name.strip_prefix(record.header.prefix.as_str()).unwrap_or(name)
+    name.strip_prefix(record.prefix()).unwrap_or(name)
 }
 
 /// The lab that is meant where none is named: the one that is called as labs are by default if it
@@ -123,12 +143,13 @@ pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
 
 /// The address of what is called by its part in the lab.
 fn of_no_node(record: &Record, name: &str) -> Option<Ipv4Addr> {
-    let switched = record.header.topology == Topology::Switch;
+    let topology = record.header.as_ref().map(|header| header.topology);
+    let switched = topology == Some(Topology::Switch);
     let simulated = nodes(record).iter().any(|name| name == names::INET);
     match name {
         names::GATEWAY if switched => Some(address::GATEWAY),
         names::INTERNET if simulated => Some(address::SIM_HOSTS[0]),
-        _ if simulated && is(record, &format!("{}{}", record.header.prefix, names::INET), name) => {
+        _ if simulated && is(record, &format!("{}{}", record.prefix(), names::INET), name) => {
             Some(address::SIM_ROUTER)
         }
         _ => None,
@@ -148,21 +169,25 @@ fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
 /// # Errors
 /// [`Error::NoLab`], [`Error::NoNode`] with the nodes there are.
 pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
-    let record = running(ground, lab)?;
+    let (record, process) = inside(ground, lab)?;
     let found = record
         .names
         .iter()
         .rfind(|identity| is(&record, &identity.name, node))
         .ok_or_else(|| no_node(&record, lab, node))?;
-    let process = PathBuf::from(format!("/proc/{}", record.header.pid));
-    let open = |path: PathBuf| {
-        File::open(&path).doing(|| format!("opening {} of node {node}", path.display()))
+    let rootless = record.header.as_ref().is_some_and(|header| header.rootless);
+    let what = || format!("opening the namespace of node {node}");
+    let user = match &process {
+        Some(process) if rootless => Some(process.open("ns/user").doing(what)?),
+        None if rootless => return Err(Error::Unseen(lab.to_string())),
+        _ => None,
     };
-    let (user, netns) = if record.header.rootless {
-        let inside = found.path.strip_prefix("/").unwrap_or(&found.path);
-        (Some(open(process.join("ns/user"))?), open(process.join("root").join(inside))?)
-    } else {
-        (None, open(found.path.clone())?)
+    let netns = match &process {
+        // Whatever has the name by now, the lab holds what it made.
+        Some(process) => process.namespace(found.netns).doing(what)?,
+        None => Some(File::open(&found.path).doing(what)?)
+            .filter(|file| file.metadata().is_ok_and(|seen| seen.ino() == found.netns)),
     };
+    let netns = netns.ok_or_else(|| Error::NodeGone(node.into()))?;
     Ok(Entrance { node: node.into(), name: found.name.clone(), user, netns })
 }

@@ -1,31 +1,42 @@
-//! What exists, written down before it does: DIR/LAB/journal, a line of JSON each. After a SIGKILL
-//! at any moment the next `run` or `down` knows from it which names are ours.
+//! What exists, written down before it does: DIR/LAB/journal, a line each. After a SIGKILL at any
+//! moment the next `run` or `down` knows from it which names are ours.
 //!
-//! A line is written in one piece before the thing is made, so a torn last line stands for nothing.
-//! A full disk fails the making. Names, and ports of the host that are reserved: everything else
-//! dies with the process.
+//! A line is JSON, its number and a checksum, and is written in one piece before the thing is made.
+//! So a journal that is not whole is told from one that is: what its good lines say is undone, and
+//! it is kept. A full disk fails the making, and what was written of the line is taken back. Names,
+//! and ports of the host that are reserved: everything else dies with the process. The ports are in
+//! a file of their own too, for nothing of the host's tells whose they are.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 
 use ns::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Topology;
 use crate::error::{Doing, Result};
+use crate::folder::Folder;
 use crate::uplink::reserve::Reserved;
 
+mod line;
 #[cfg(test)]
 mod tests;
+
+use line::Line;
 
 /// Its name in the lab's directory.
 pub const FILE: &str = "journal";
 /// A journal being rewritten, until it takes the other's place.
 pub(crate) const FRESH: &str = "journal.new";
-/// Of the format.
-const VERSION: u32 = 1;
+/// The reserved ports once more.
+pub(crate) const PORTS: &str = "ports";
+/// Of the format. The first had no numbers and no checksums.
+const VERSION: u32 = 2;
+const FIRST: u32 = 1;
+/// A line does not go beyond a page of memory: a process that is killed writes each page whole or
+/// not at all.
+const PAGE: usize = 4096;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +45,7 @@ pub struct Header {
     pub version: u32,
     /// The boot it was written in: names of another one are long gone.
     pub boot: String,
-    /// The lab's process.
+    /// The lab's process, for people to read.
     pub pid: u32,
     /// Whether it runs in a user namespace of its own.
     pub rootless: bool,
@@ -62,15 +73,6 @@ fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Line {
-    Lab(Header),
-    Namespace(Identity),
-    Address(Known),
-    Reserved(Reserved),
-}
-
 /// The address a node is known by, for those who name it as a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
@@ -83,8 +85,13 @@ pub struct Known {
 /// The journal of the running lab.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
+    folder: Folder,
     file: File,
+    /// Lines and bytes written.
+    lines: usize,
+    length: usize,
+    /// The file says more than is true, or less.
+    stale: bool,
     header: Header,
     names: Vec<Identity>,
     known: Vec<Known>,
@@ -96,12 +103,14 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(lab: &Path, header: Header) -> Result<Self> {
-        let path = lab.join(FILE);
-        let file = write_all(&path, &[Line::Lab(header.clone())])
-            .doing(|| format!("writing {}", path.display()))?;
+    pub(crate) fn begin(folder: Folder, header: Header) -> Result<Self> {
+        let what = || format!("writing {}", folder.path().join(FILE).display());
+        let file = folder.fresh(FRESH).doing(what)?;
         let (names, known, reserved) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { path, file, header, names, known, reserved })
+        let (lines, length, stale) = (0, 0, true);
+        let mut this = Self { folder, file, lines, length, stale, header, names, known, reserved };
+        this.rewrite()?;
+        Ok(this)
     }
 
     /// Writes down a name that is about to be made.
@@ -109,8 +118,9 @@ impl Journal {
     /// # Errors
     /// When it cannot be written: then it must not be made.
     pub fn add(&mut self, identity: &Identity) -> io::Result<()> {
-        let written = self.file.write_all(&line(&Line::Namespace(identity.clone()))?);
-        written.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", self.path.display())))?;
+        let written = self.append(&[Line::Namespace(identity.clone())]);
+        let path = self.folder.path().join(FILE);
+        written.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
         self.names.push(identity.clone());
         Ok(())
     }
@@ -120,10 +130,22 @@ impl Journal {
     /// # Errors
     /// When they cannot be written: then they must not be reserved.
     pub fn reserve(&mut self, reserved: Reserved) -> Result<()> {
-        let mut write = || self.file.write_all(&line(&Line::Reserved(reserved.clone()))?);
-        write().doing(|| format!("writing {}", self.path.display()))?;
-        self.reserved.push(reserved);
+        let path = self.folder.path();
+        let mut all = self.reserved.clone();
+        all.push(reserved.clone());
+        let lines: Vec<_> = all.iter().cloned().map(Line::Reserved).collect();
+        let twice = || self.folder.fresh(PORTS)?.write_all(&line::all(&lines, 0, 0)?);
+        twice().doing(|| format!("writing {}", path.join(PORTS).display()))?;
+        let what = format!("writing {}", path.join(FILE).display());
+        self.append(&[Line::Reserved(reserved)]).doing(|| what)?;
+        self.reserved = all;
         Ok(())
+    }
+
+    /// What it says, without its file.
+    pub(crate) fn into_record(self) -> Record {
+        let Self { header, names, known, reserved, .. } = self;
+        Record { header: Some(header), names, known, reserved, torn: None }
     }
 
     /// Writes down the addresses of nodes that are there.
@@ -131,99 +153,159 @@ impl Journal {
     /// # Errors
     /// When they cannot be written.
     pub fn know(&mut self, nodes: impl IntoIterator<Item = Known>) -> Result<()> {
-        let mut bytes = Vec::new();
-        let write = || {
-            for node in nodes {
-                bytes.extend(line(&Line::Address(node.clone()))?);
-                self.known.push(node);
-            }
-            self.file.write_all(&bytes)
-        };
-        write().doing(|| format!("writing {}", self.path.display()))
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let lines: Vec<_> = nodes.iter().cloned().map(Line::Address).collect();
+        let what = format!("writing {}", self.folder.path().join(FILE).display());
+        self.append(&lines).doing(|| what)?;
+        self.known.extend(nodes);
+        Ok(())
     }
 
     /// Strikes out a name that is gone, and those that were never made.
     ///
     /// # Errors
-    /// When it cannot be written; the old journal then stands, which does no harm.
+    /// When it cannot be written. The old journal then stands until the next line is written; it
+    /// names what is gone, which is never taken for something else that has the name.
     pub fn strike(&mut self, name: &str) -> Result<()> {
         self.names.retain(|identity| identity.name != name);
         self.known.retain(|known| known.name != name);
+        self.stale = true;
+        self.rewrite()
+    }
+
+    fn append(&mut self, lines: &[Line]) -> io::Result<()> {
+        if self.stale {
+            self.put()?;
+        }
+        let bytes = line::all(lines, self.lines, self.length)?;
+        if let Err(error) = self.file.write_all(&bytes) {
+            // A part of a line would make all that follow it unreadable.
+            self.stale = self.file.set_len(self.length as u64).is_err()
+                || io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.length as u64)).is_err();
+            return Err(error);
+        }
+        self.lines += lines.len();
+        self.length += bytes.len();
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> Result<()> {
+        let path = self.folder.path().join(FILE);
+        self.put().doing(|| format!("writing {}", path.display()))
+    }
+
+    /// Writes a whole journal beside the old one and puts it in its place.
+    fn put(&mut self) -> io::Result<()> {
         let mut lines = vec![Line::Lab(self.header.clone())];
         lines.extend(self.names.iter().cloned().map(Line::Namespace));
         lines.extend(self.known.iter().cloned().map(Line::Address));
         lines.extend(self.reserved.iter().cloned().map(Line::Reserved));
-        self.file =
-            write_all(&self.path, &lines).doing(|| format!("writing {}", self.path.display()))?;
+        let bytes = line::all(&lines, 0, 0)?;
+        let write = || {
+            let mut file = self.folder.fresh(FRESH)?;
+            file.write_all(&bytes)?;
+            self.folder.rename(FRESH, FILE)?;
+            Ok(file)
+        };
+        self.file = write().inspect_err(|_: &io::Error| {
+            let _ = self.folder.remove(FRESH);
+        })?;
+        (self.lines, self.length, self.stale) = (lines.len(), bytes.len(), false);
         Ok(())
     }
 }
 
-/// Writes a whole journal beside the old one and puts it in its place.
-fn write_all(path: &Path, lines: &[Line]) -> io::Result<File> {
-    let fresh = path.with_file_name(FRESH);
-    let mut bytes = Vec::new();
-    for each in lines {
-        bytes.extend(line(each)?);
-    }
-    let write = || {
-        let mut file = File::create(&fresh)?;
-        file.write_all(&bytes)?;
-        std::fs::rename(&fresh, path)?;
-        Ok(file)
-    };
-    write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&fresh);
-    })
-}
-
-fn line(line: &Line) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(line).map_err(io::Error::other)?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
 /// What a journal says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// The first line.
-    pub header: Header,
+    /// The first line; None where it cannot be read.
+    pub header: Option<Header>,
     /// The names, in the order they were made.
     pub names: Vec<Identity>,
     /// The addresses of nodes.
     pub known: Vec<Known>,
     /// Ports of the host that are reserved.
     pub reserved: Vec<Reserved>,
+    /// What is wrong with it, in words.
+    pub torn: Option<String>,
 }
 
-/// Reads the journal of a lab; None where there is none, or none that says anything.
-///
-/// # Errors
-/// When it is there and cannot be read.
-pub fn read(lab: &Path) -> Result<Option<Record>> {
-    let path = lab.join(FILE);
-    match std::fs::read(&path) {
-        Ok(bytes) => Ok(parse(&bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).doing(|| format!("reading {}", path.display())),
+impl Record {
+    /// Whether what it stands for can still be there: also where that cannot be read.
+    #[must_use]
+    pub fn is_of_this_boot(&self) -> bool {
+        self.header.as_ref().is_none_or(Header::is_of_this_boot)
+    }
+
+    /// What the names begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.header.as_ref().map_or("", |header| header.prefix.as_str())
     }
 }
 
-/// Lines up to the first that is torn or foreign.
-fn parse(bytes: &[u8]) -> Option<Record> {
-    let mut lines = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .map_while(|line| serde_json::from_slice::<Line>(line.strip_suffix(b"\n")?).ok());
-    let Line::Lab(header) = lines.next()? else { return None };
-    let (names, known, reserved) = (Vec::new(), Vec::new(), Vec::new());
-    let mut record = Record { header, names, known, reserved };
-    for line in lines {
+/// Reads the journal of a lab; None where there is none.
+///
+/// # Errors
+/// When it is there and cannot be read, or is not ours.
+pub(crate) fn read(folder: &Folder) -> Result<Option<Record>> {
+    let Some(bytes) = folder.read(FILE)? else { return Ok(None) };
+    let mut record = parse(&bytes);
+    if record.torn.is_some()
+        && let Some(bytes) = folder.read(PORTS)?
+    {
+        for reserved in parse(&bytes).reserved {
+            if !record.reserved.contains(&reserved) {
+                record.reserved.push(reserved);
+            }
+        }
+    }
+    Ok(Some(record))
+}
+
+/// What the good lines of a journal say, and where it is not whole.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Record {
+    let mut record = Record::default();
+    let mut wanted = 1;
+    for (place, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        // The blanks before a line that was not written any more.
+        if text.iter().all(|byte| *byte == b' ') {
+            continue;
+        }
+        let first = record.header.as_ref().is_some_and(|header| header.version == FIRST);
+        let read = line::read(text).filter(|(_, number)| number.is_some() || first || place == 0);
+        let Some((line, number)) = read else {
+            record.tear(format!("is torn at line {}", place + 1));
+            continue;
+        };
+        if number.is_some_and(|number| number != wanted) {
+            record.tear(format!("lacks lines before line {}", place + 1));
+        }
+        wanted = number.unwrap_or(wanted) + 1;
         match line {
+            Line::Lab(header) if place == 0 => {
+                match (header.version, number) {
+                    (FIRST, None) | (VERSION, Some(_)) => {}
+                    (other, _) => record
+                        .tear(format!("is in format {other}, which this uswitch does not know")),
+                }
+                record.header = Some(header);
+            }
+            Line::Lab(_) => record.tear(format!("has a second beginning at line {}", place + 1)),
             Line::Namespace(identity) => record.names.push(identity),
             Line::Address(known) => record.known.push(known),
             Line::Reserved(reserved) => record.reserved.push(reserved),
-            Line::Lab(_) => break,
         }
     }
-    Some(record)
+    if record.header.is_none() {
+        record.tear("lacks its first line".into());
+    }
+    record
+}
+
+impl Record {
+    fn tear(&mut self, why: String) {
+        self.torn.get_or_insert(why);
+    }
 }

@@ -93,8 +93,8 @@ impl Lab {
         config.validate()?;
         let lock = Lock::take(ground, &config.name)?;
         let left = clean::leftovers(ground, &config.name)?;
-        if left > 0 {
-            tell(Progress::Cleaned(left));
+        if left.names > 0 {
+            tell(Progress::Cleaned(left.names));
         }
         let host = Prepared::look(&config, ground)?;
         tell(Progress::Begun);
@@ -131,7 +131,9 @@ impl Lab {
         let directory = ground.directory(&config.name)?;
         let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
         let header = Header::of_this_process(rootless, config.prefix(), config.topology);
-        let mut journal = Journal::begin(&ground.lab(&config.name), header)?;
+        let missing = || Error::NotRunning(config.name.to_string());
+        let folder = ground.folder(&config.name)?.ok_or_else(missing)?;
+        let mut journal = Journal::begin(folder, header)?;
         let lines = config.steps.then(|| steps::planned(&config, &print.plan));
         let lines = lines.unwrap_or_default().into_iter();
         let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
@@ -246,15 +248,16 @@ impl Lab {
         let mut state = self.state();
         drop(state.host.take());
         let nodes = state.nodes.drain(..).map(|held| held.netns).collect::<Vec<_>>();
+        let mut clean = true;
         for namespace in nodes.into_iter().chain(state.inet.take()) {
             if let Err(error) = namespace.remove() {
                 errors.push(error.into());
+                clean = false;
             }
         }
         if let Some(lock) = state.lock.take() {
-            state.journal = None;
-            // Says what is left by reading what was written down.
-            if let Err(error) = clean::leftovers(&self.ground, &self.config.name) {
+            let journal = state.journal.take();
+            if let Err(error) = clean::close(&self.ground, &self.config.name, journal, clean) {
                 errors.push(error);
             }
             drop(lock);

@@ -17,7 +17,10 @@
 //! | [`ground`] | the run directory, and with which privilege |
 //! | [`steps`] | set-up as the lines of shell that would do the same: pure |
 //! | [`journal`] | what exists, written before it does |
-//! | [`lock`] | one lab of a name, and who holds it |
+//! | `folder` | a directory of ours: the only way to what is in it |
+//! | [`lock`] | one lab of a name, and what holds it |
+//! | `beacon` | a witness outside the file system: whose process listens |
+//! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
 //! | `progress` | what is told while it is built |
 //! | `door` | the lab as its control socket shows it, and the event pump |
@@ -30,10 +33,12 @@
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
+//! | `others` | labs of other users |
 //! | [`reach`] | who ought to reach whom, for other processes |
 //! | `round` | the veth pair by which the switch shows that frames pass |
 
 pub mod address;
+mod beacon;
 pub mod called;
 pub mod change;
 pub mod check;
@@ -41,13 +46,16 @@ pub mod clean;
 pub mod config;
 mod door;
 mod error;
+mod folder;
 pub mod ground;
+pub mod holder;
 pub mod join;
 pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
 pub mod names;
+mod others;
 mod progress;
 pub mod reach;
 mod round;

@@ -1,123 +1,208 @@
 //! One lab of a name: a lock on DIR/LAB/lock, which the kernel lets go of when its holder dies,
-//! however it dies. The holder's process id is in the file.
+//! however it dies, and a [beacon](crate::beacon) beside it, which no cleaner can sweep away. The
+//! process id in the file is for people: nobody reads it.
+//!
+//! The folders are locked too, shared: systemd-tmpfiles spares those.
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 
+use crate::beacon::{self, Beacon, Peer};
 use crate::config::LabName;
 use crate::error::{Doing, Error, Result};
+use crate::folder::{Folder, ending};
 use crate::ground::Ground;
+use crate::holder::{self, Process};
 
-const FILE: &str = "lock";
+pub(crate) const FILE: &str = "lock";
+/// What the name of a lab's beacon begins with.
+const BEACON: &str = "uswitch/lab/";
+/// Bytes of the run directory's name in it: a socket's has 107.
+const ENDING: usize = 30;
 /// Tries, a millisecond apart, before the lock counts as held.
 const PATIENCE: u32 = 5;
 /// The same where the holder has been killed: it lets go once the kernel has taken down its
 /// threads and its packet rings.
 const DYING: u32 = 5_000;
+/// The same where the holder cannot be told.
+const UNSEEN: u32 = 1_000;
 
 /// The lock, held. Dropping it removes the file, and the directories around it where they are
 /// empty.
 #[derive(Debug)]
 pub struct Lock {
-    path: PathBuf,
+    // Goes out first: whoever sees it without the file believes the file swept away.
+    beacon: Option<Beacon>,
+    name: LabName,
+    base: Folder,
+    folder: Folder,
     file: Flock<File>,
+    _spared: Vec<Flock<OwnedFd>>,
+}
+
+/// What holds a lab.
+#[derive(Debug)]
+pub struct Keeper {
+    /// The process; None where it is of another process namespace, or hides.
+    pub process: Option<Process>,
+    /// Whether its files are gone, swept away by a cleaner or a person.
+    pub swept: bool,
 }
 
 impl Lock {
     /// Takes the lock, making the lab's directory.
     ///
     /// # Errors
-    /// [`Error::Held`] says who has it.
+    /// [`Error::Held`] says who has it; [`Error::NotOurs`].
     pub fn take(ground: &Ground, name: &LabName) -> Result<Self> {
         let mut tries = 0;
         loop {
-            let path = ground.make(name)?.join(FILE);
-            let what = || format!("locking {}", path.display());
-            let opened =
-                File::options().create(true).truncate(false).read(true).write(true).open(&path);
-            let file = match opened {
-                // Its last holder removed the directory just now.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other.doing(what)?,
-            };
-            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(file) => file,
-                // Whoever looks (`held_by`) has it for a moment too.
-                Err((_, Errno::EWOULDBLOCK))
-                    if tries < PATIENCE || (tries < DYING && is_dying(&path)) =>
-                {
-                    tries += 1;
-                    std::thread::sleep(Duration::from_millis(1));
-                    continue;
-                }
-                Err((_, Errno::EWOULDBLOCK)) => {
-                    let pid = holder(&path).unwrap_or_else(|| "unknown".into());
-                    return Err(Error::Held { name: name.to_string(), pid });
-                }
-                Err((_, e)) => return Err(e).doing(what),
-            };
-            // The last holder may have removed the file between our opening and locking it.
-            let ours = file.metadata().doing(what)?.ino();
-            if std::fs::metadata(&path).map(|m| m.ino()).ok() != Some(ours) {
-                continue;
+            if let Some(lock) = Self::try_take(ground, name)? {
+                return Ok(lock);
             }
-            let mut lock = Self { path, file };
-            lock.sign()?;
-            return Ok(lock);
+            let keeper = keeper(ground, name)?;
+            let is_dying = |process: &Process| process.is_dying();
+            let patience = match &keeper {
+                // Its last holder let go just now, or lets go now.
+                None => DYING,
+                Some(Keeper { process: Some(process), .. }) if is_dying(process) => DYING,
+                // Of another process namespace, or so far gone that nothing tells of it any more.
+                Some(Keeper { process: None, .. }) => UNSEEN,
+                // Whoever looks has it for a moment too.
+                Some(_) => PATIENCE,
+            };
+            if tries >= patience {
+                let pid = keeper.as_ref().and_then(|keeper| keeper.process.as_ref());
+                let holder =
+                    pid.map_or("another process".into(), |p| format!("process {}", p.id()));
+                let swept = keeper.is_some_and(|keeper| keeper.swept);
+                return Err(Error::Held { name: name.to_string(), holder, swept });
+            }
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    fn sign(&mut self) -> Result<()> {
-        let mut write = || {
-            self.file.set_len(0)?;
-            self.file.rewind()?;
-            writeln!(self.file, "{}", std::process::id())
+    /// None where another has it, or has just removed what it lies in.
+    fn try_take(ground: &Ground, name: &LabName) -> Result<Option<Self>> {
+        let (base, folder) = ground.make(name)?;
+        let what = || format!("locking {}", folder.path().join(FILE).display());
+        let Some(file) = folder.keep(FILE)? else { return Ok(None) };
+        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, e)) => return Err(e).doing(what),
         };
-        write().doing(|| format!("writing {}", self.path.display()))
+        // The last holder may have removed the file between our opening and locking it.
+        if !folder.holds(FILE, &*file) {
+            return Ok(None);
+        }
+        let called = beacon_name(ground, name);
+        let beacon = match Beacon::light(&called, ground.folder(name)?) {
+            Ok(beacon) => Some(beacon),
+            Err(_) if beacon::of_name(&called).is_some_and(Peer::is_ours) => return Ok(None),
+            Err(error) => {
+                tracing::debug!("no beacon for lab {name}: {error}");
+                None
+            }
+        };
+        let mut sign = || {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())
+        };
+        sign().doing(|| format!("writing {}", folder.path().join(FILE).display()))?;
+        let shared = |folder: &Folder| {
+            Flock::lock(folder.readable().ok()?, FlockArg::LockSharedNonblock).ok()
+        };
+        let spared = [&base, &folder].into_iter().filter_map(shared).collect();
+        let name = name.clone();
+        Ok(Some(Self { beacon, name, base, folder, file, _spared: spared }))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        drop(self.beacon.take());
+        // Where it was swept away, one of that name is somebody else's.
+        if self.folder.holds(FILE, &*self.file) {
+            let _ = self.folder.remove(FILE);
+        }
         // What is not empty stays: another lab's, or something that could not be undone.
-        if let Some(lab) = self.path.parent()
-            && std::fs::remove_dir(lab).is_ok()
-            && let Some(base) = lab.parent()
-        {
-            let _ = std::fs::remove_dir(base);
+        if self.base.remove_folder(self.name.as_str()).is_ok() {
+            let _ = std::fs::remove_dir(self.base.path());
         }
     }
 }
 
-/// Who holds the lock of a lab: its process id, None if nobody does.
-#[must_use]
-pub fn held_by(ground: &Ground, name: &LabName) -> Option<i32> {
-    let path = ground.lab(name).join(FILE);
-    let file = File::open(&path).ok()?;
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Err((_, Errno::EWOULDBLOCK)) => holder(&path)?.parse().ok(),
-        _ => None,
+/// Who holds a lab; None if nobody does.
+///
+/// # Errors
+/// [`Error::NotOurs`].
+pub fn keeper(ground: &Ground, name: &LabName) -> Result<Option<Keeper>> {
+    let called = beacon_name(ground, name);
+    let lit = || beacon::of_name(&called).filter(|peer| peer.is_ours());
+    for _ in 0..PATIENCE {
+        let folder = ground.folder(name)?;
+        let file = folder.as_ref().map(|folder| folder.file(FILE)).transpose()?.flatten();
+        let locked = file.as_ref().is_some_and(is_locked);
+        if !locked && lit().is_none() {
+            return Ok(None);
+        }
+        let door = match &folder {
+            Some(folder) if locked => folder.socket(crate::ground::SOCKET)?,
+            _ => None,
+        };
+        let process = Process::by(lit)
+            .or_else(|| Process::by(|| beacon::of_path(door.as_deref()?)))
+            .or_else(|| Process::by(|| holder::of_lock(file.as_ref()?)));
+        if locked {
+            return Ok(Some(Keeper { process, swept: false }));
+        }
+        // One that ends has let go of its file already.
+        std::thread::sleep(Duration::from_millis(1));
+        if lit().is_some() && !process.as_ref().is_some_and(Process::is_dying) {
+            return Ok(Some(Keeper { process, swept: true }));
+        }
     }
+    Ok(None)
 }
 
-fn holder(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(text.trim().to_owned()).filter(|pid| !pid.is_empty())
+fn is_locked(file: &File) -> bool {
+    let Ok(file) = file.try_clone() else { return false };
+    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
 
-/// Whether the holder has ended and only parts of it are still there.
-fn is_dying(lock: &Path) -> bool {
-    let Some(pid) = holder(lock) else { return false };
-    match std::fs::read_to_string(format!("/proc/{pid}/status")) {
-        Ok(status) => status.lines().any(|line| line.starts_with("State:") && line.contains('Z')),
-        // Gone since we tried.
-        Err(_) => true,
-    }
+/// The abstract name of a lab's beacon: where its run directory lies, that directory's name, its own.
+/// So it is the same after both have been removed and made anew, and another in a container with the
+/// host's network.
+fn beacon_name(ground: &Ground, name: &LabName) -> Vec<u8> {
+    let base = ground.base();
+    let place = std::fs::metadata(base.parent().unwrap_or(Path::new("/")));
+    let place = place.map_or((0, 0), |found| (found.dev(), found.ino()));
+    let mut called = format!("{BEACON}{:x}.{:x}/", place.0, place.1).into_bytes();
+    called.extend(ending(base, ENDING));
+    called.extend(format!("/{name}").into_bytes());
+    called
+}
+
+/// Another user's lab of that name that runs in this network namespace: the user.
+pub(crate) fn owner_elsewhere(name: &LabName) -> Option<u32> {
+    let table = std::fs::read("/proc/thread-self/net/unix").ok()?;
+    let own = geteuid().as_raw();
+    let table = String::from_utf8_lossy(&table);
+    table.lines().find_map(|line| {
+        let called = line.split_once(" @")?.1;
+        let lab = called.strip_prefix(BEACON)?.rsplit('/').next()?;
+        let peer = (lab == name.as_str()).then(|| beacon::of_name(called.as_bytes()))??;
+        (peer.uid != own).then_some(peer.uid)
+    })
 }

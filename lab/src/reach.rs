@@ -96,14 +96,15 @@ impl Reach {
 }
 
 fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
-    if record.header.topology != Topology::Switch {
-        return planned(record.header.topology, names);
+    let topology = record.header.as_ref().map_or(Topology::Switch, |header| header.topology);
+    if topology != Topology::Switch {
+        return planned(topology, names);
     }
     let known = |name: &str| {
         let found = record
             .known
             .iter()
-            .rfind(|known| known.name.strip_prefix(record.header.prefix.as_str()) == Some(name));
+            .rfind(|known| known.name.strip_prefix(record.prefix()) == Some(name));
         found.map(|known| known.address)
     };
     let mut targets: Vec<(String, Option<Ipv4Addr>)> =

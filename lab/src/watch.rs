@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::error::{Doing, Result};
 
 /// A running watch; dropping it ends the thread.
+#[derive(Debug)]
 pub(crate) struct Watch {
     pipe: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,

@@ -15,9 +15,10 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::directory::Directory;
 use crate::error::{Doing, Error, Result};
+use crate::identity::Identity;
 use crate::link::Link;
 use crate::message::{self, Request};
-use crate::namespace::{Identity, Namespace};
+use crate::namespace::Namespace;
 use crate::netlink::{Netlink, errno};
 use crate::offloads;
 use crate::plan::{NsId, Plan, Room, Step};

@@ -6,6 +6,7 @@
 //! | [`apply`] | the steps, done over rtnetlink; whatever fails, nothing is left behind |
 //! | [`namespace`] | anonymous and named namespaces, and which of them are ours |
 //! | [`script`] | a plan as the lines of shell that would do the same: pure |
+//! | `identity` | by what a named one is recognised |
 //! | [`directory`] | where names live: `/run/netns`, or a private one without root |
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
@@ -21,6 +22,7 @@ mod error;
 pub mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod identity;
 pub mod link;
 mod message;
 pub mod namespace;
@@ -41,6 +43,7 @@ mod skip;
 pub use apply::{Applied, Observer, apply};
 pub use directory::Directory;
 pub use error::{Error, Result};
+pub use identity::Identity;
 pub use link::Link;
-pub use namespace::{Identity, Namespace};
+pub use namespace::Namespace;
 pub use plan::{End, NsId, Plan, Step};

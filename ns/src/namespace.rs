@@ -8,33 +8,19 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use serde::{Deserialize, Serialize};
 
 use crate::directory::Directory;
 use crate::error::{Doing, Error, Result};
+use crate::identity::{Above, Identity};
 
 /// The namespace of the calling thread.
 const OWN: &str = "/proc/thread-self/ns/net";
-
-/// By what a named namespace is recognised as ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// The name.
-    pub name: String,
-    /// The file under the mount.
-    pub path: PathBuf,
-    /// Inode of that file.
-    pub file: u64,
-    /// Inode of the namespace.
-    pub netns: u64,
-}
 
 /// What became of a name that was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +75,7 @@ impl Namespace {
             .custom_flags(nix::libc::O_TMPFILE)
             .open(directory.path())
             .doing(what)?;
-        let identity = Identity {
-            name: name.into(),
-            path: path.clone(),
-            file: file.metadata().doing(what)?.ino(),
-            netns: File::from(this.fd.try_clone().doing(what)?).metadata().doing(what)?.ino(),
-        };
+        let identity = Identity::here(name, &path, &file, &this.fd).doing(what)?;
         record(&identity).doing(|| format!("writing down the namespace {name}"))?;
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
         match nix::unistd::linkat(
@@ -125,7 +106,8 @@ impl Namespace {
     /// # Errors
     /// When the name is ours and cannot be removed.
     pub fn remove(mut self) -> Result<()> {
-        self.name.0.take().map_or(Ok(()), |identity| remove(&identity).map(drop))
+        let held = Some(self.fd.as_fd());
+        self.name.0.take().map_or(Ok(()), |identity| take_away(&identity, held).map(drop))
     }
 
     /// A second descriptor of the namespace.
@@ -159,27 +141,32 @@ impl Drop for Name {
 /// # Errors
 /// When it is ours and cannot be removed.
 pub fn remove(identity: &Identity) -> Result<Removal> {
+    take_away(identity, None)
+}
+
+/// Looks at the file and at what is mounted on it before it touches either. `held` is the namespace,
+/// where it is known to live.
+fn take_away(identity: &Identity, held: Option<BorrowedFd<'_>>) -> Result<Removal> {
     let what = || format!("removing the namespace {}", identity.name);
-    match inode(&identity.path).doing(what)? {
+    match identity.below().doing(what)? {
         None => return Ok(Removal::Absent),
-        Some(found) if found == identity.netns => {
-            umount2(&identity.path, MntFlags::MNT_DETACH).doing(what)?;
-            // What lies below is ours too, unless somebody mounted twice.
-            if inode(&identity.path).doing(what)? != Some(identity.file) {
+        Some(false) => return Ok(Removal::Foreign),
+        Some(true) => {}
+    }
+    match identity.above(held).doing(what)? {
+        Above::Nothing => {}
+        Above::Foreign => return Ok(Removal::Foreign),
+        Above::Ours => {
+            let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+            umount2(&identity.path, flags).doing(what)?;
+            // Somebody may have mounted twice.
+            if identity.above(held).doing(what)? != Above::Nothing {
                 return Ok(Removal::Foreign);
             }
         }
-        Some(found) if found == identity.file => {}
-        Some(_) => return Ok(Removal::Foreign),
     }
-    std::fs::remove_file(&identity.path).doing(what)?;
-    Ok(Removal::Removed)
-}
-
-fn inode(path: &Path) -> io::Result<Option<u64>> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) => Ok(Some(found.ino())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+    match std::fs::remove_file(&identity.path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Removal::Absent),
+        other => other.doing(what).map(|()| Removal::Removed),
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use lab::clean::{Downed, down};
 use lab::{Ground, LabName, join};
 
+use crate::door::ground;
 use crate::{complete, say};
 
 /// Stop a lab and remove all it made, also after a crash
@@ -21,11 +22,14 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    let ground = Ground::find();
+    let ground = ground();
     let name = &args.lab.or(args.name).unwrap_or_else(|| meant(&ground));
     match down(&ground, name)? {
         Downed::Nothing => say::line(&format!("lab {name} is not there: nothing to do")),
         Downed::Stopped => say::line(&format!("lab {name} is down")),
+        Downed::Outlived => say::line(&format!(
+            "lab {name} was of an earlier boot: nothing of it was left but its files"
+        )),
         Downed::Leftovers(count) => {
             let s = if count == 1 { "" } else { "s" };
             say::line(&format!("lab {name} had crashed: {count} namespace{s} removed"));

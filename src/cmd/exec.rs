@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use lab::called::program;
-use lab::{Ground, LabName, join};
+use lab::{LabName, join};
 
 use crate::complete;
-use crate::door::Which;
+use crate::door::{Which, ground};
 use crate::exit::Usage;
 use crate::say;
 
@@ -56,9 +56,11 @@ pub(super) fn become_one(
     let Some((program, rest)) = command.split_first() else {
         return Err(Usage("a command is missing".into()).into());
     };
-    let entrance = join::find(&Ground::find(), lab, node)?;
+    let entrance = join::find(&ground(), lab, node)?;
     entrance.enter()?;
-    entrance.dress();
+    for missing in entrance.dress() {
+        say::error(&missing);
+    }
     // Closed for us, closed for the command.
     for fd in (0..3).filter(|fd| sys::stdio::was_closed(*fd)) {
         let _ = nix::unistd::close(i32::from(fd));

@@ -36,7 +36,7 @@ struct Row {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    let ground = Ground::find();
+    let ground = door::ground();
     let rows: Vec<Row> = join::labs(&ground).iter().map(|name| row(&ground, name)).collect();
     if args.json {
         door::json(&rows)?;

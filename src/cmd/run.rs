@@ -9,9 +9,10 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
-use lab::{Ground, Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
+use lab::{Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
 
 use crate::complete;
+use crate::door::ground;
 use crate::forward;
 use crate::notify;
 use crate::report::Report;
@@ -172,7 +173,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
         return Ok(ExitCode::SUCCESS);
     }
     // A user namespace first, while there is but one thread.
-    let ground = Ground::find();
+    let ground = ground();
     ground.enter()?;
     // Given back when the lab is undone; an ordinary user may not ask for it.
     let _priority = sys::autogroup::raise().ok().flatten();
@@ -251,7 +252,7 @@ fn inhabit(
             report.ready(lab.config(), rootless, true);
             report.ending(lab.config(), true);
             heard()?;
-            super::up::detach(ready, &lab.ground().lab(&lab.config().name).join("log"))
+            super::up::detach(ready, &lab.ground().log(&lab.config().name)?)
                 .context("going into the background")?;
         }
     }

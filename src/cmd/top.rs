@@ -27,9 +27,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use control::api::TopologyKind;
-use lab::Ground;
 
-use crate::door::Which;
+use crate::door::{Which, ground};
 use crate::exit::Usage;
 
 /// Watch a lab: ports and their rates, addresses, NAT sessions, drops, events
@@ -58,7 +57,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     }
     let Which { name } = &args.which;
     let kind = args.which.answer(args.which.client()?.topology())?.kind;
-    let socket = Ground::find().socket(name);
+    let socket = ground().socket(name);
     if kind != TopologyKind::Switch {
         anyhow::bail!("lab {} is a {kind}, without a switch to watch", name);
     }

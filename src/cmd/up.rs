@@ -11,9 +11,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -121,9 +120,7 @@ fn stand_alone() -> anyhow::Result<()> {
 
 /// Lets go of standard input and output and of the working directory, and tells whoever waits.
 /// Later words go to `log`.
-pub(crate) fn detach(mut ready: File, log: &Path) -> anyhow::Result<()> {
-    let opened = File::options().create(true).append(true).mode(0o600).open(log);
-    let log = opened.with_context(|| format!("opening {}", log.display()))?;
+pub(crate) fn detach(mut ready: File, log: &File) -> anyhow::Result<()> {
     match nothing() {
         Some(nothing) => {
             nix::unistd::dup2_stdin(&nothing)?;
@@ -132,10 +129,10 @@ pub(crate) fn detach(mut ready: File, log: &Path) -> anyhow::Result<()> {
         None => {
             // A pipe nobody writes to ends at once, as /dev/null does.
             nix::unistd::dup2_stdin(io::pipe().context("making a pipe")?.0)?;
-            nix::unistd::dup2_stdout(&log)?;
+            nix::unistd::dup2_stdout(log)?;
         }
     }
-    nix::unistd::dup2_stderr(&log)?;
+    nix::unistd::dup2_stderr(log)?;
     std::env::set_current_dir("/").context("going to /")?;
     ready.write_all(b"+").context("telling that the lab is ready")
 }

@@ -4,7 +4,7 @@
 //! own, which ends afterwards: no early return can leave the caller in the wrong place.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -45,6 +45,28 @@ pub fn apart<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result
 pub fn enter(netns: BorrowedFd<'_>) -> io::Result<()> {
     setns(netns, CloneFlags::CLONE_NEWNET)
         .map_err(|e| operation("entering the network namespace", e.into()))
+}
+
+/// The number the kernel has given to the calling thread's network namespace, and gives to no other
+/// until it is started anew (`SO_NETNS_COOKIE`).
+///
+/// # Errors
+/// `ENOPROTOOPT` before Linux 5.14.
+pub fn cookie() -> io::Result<u64> {
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    let mut cookie = 0_u64;
+    let mut length: libc::socklen_t = 8;
+    // SAFETY: the kernel writes at most `length` bytes to `cookie`, which has eight.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            std::ptr::from_mut(&mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if done == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
 /// An IO error that names what was being done.

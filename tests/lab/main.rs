@@ -8,6 +8,8 @@
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
+//! | `rundir` | what is not believed in the run directory: other users', numbers, swept files |
+//! | `ours` | names made by others stay, whatever the kernel's numbers and the record |
 //! | `traffic` | TCP and UDP through the switch and the NAT, byte for byte |
 //! | `tunnels` | TCP in tunnels, and what links may leave to the switch |
 //! | `stopped` | a ring that a frame has stopped: opened anew, told, counted |
@@ -56,10 +58,12 @@ mod nat_oracle;
 mod nat_types;
 mod notify;
 mod oracle;
+mod ours;
 mod output;
 mod overload;
 mod ping;
 mod privilege;
+mod rundir;
 mod scarce;
 mod see;
 mod soak;

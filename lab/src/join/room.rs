@@ -2,11 +2,13 @@
 //! shows the node's interfaces, and /etc/netns/NAME/FILE in the place of /etc/FILE (`resolv.conf`,
 //! `hosts`), for the resolver reads files.
 //!
-//! In a mount namespace of the process's own, so nobody else sees it. Where the system forbids a
-//! part, as containers do, the process goes without it.
+//! In a mount namespace of the process's own, so nobody else sees it. A file that cannot be put in
+//! its place is told, and the process goes without it. A /sys that cannot be had, as containers
+//! forbid it, stays the host's.
 
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -15,13 +17,16 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 const FILES: &str = "/etc/netns";
 
 /// Dresses the calling process, which has entered the namespace called `name`. It must have no
-/// other thread.
-pub(super) fn dress(name: &str) {
+/// other thread. Says what it has to go without.
+pub(super) fn dress(name: &str) -> Vec<String> {
     let nothing = None::<&str>;
+    let (files, mut missing) = files(&Path::new(FILES).join(name));
     let apart = unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| mount(nothing, "/", nothing, MsFlags::MS_SLAVE | MsFlags::MS_REC, nothing));
     if let Err(error) = apart {
-        return tracing::debug!("no mount namespace of its own: {error}");
+        tracing::debug!("no mount namespace of its own: {error}");
+        missing.extend(files.iter().map(|(from, to)| lacking(from, to, error)));
+        return missing;
     }
     let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     if statvfs("/sys").is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
@@ -31,15 +36,41 @@ pub(super) fn dress(name: &str) {
     if let Err(error) = mount(Some(name), "/sys", Some("sysfs"), flags, nothing) {
         tracing::debug!("/sys stays the host's: {error}");
     }
-    for (from, to) in files(&Path::new(FILES).join(name)) {
+    for (from, to) in files {
         if let Err(error) = mount(Some(&from), &to, nothing, MsFlags::MS_BIND, nothing) {
-            tracing::debug!("{} stays the host's: {error}", to.display());
+            missing.push(lacking(&from, &to, error));
         }
     }
+    missing
 }
 
-/// Each file of `folder`, and the one of /etc it stands for.
-fn files(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| (entry.path(), Path::new("/etc").join(entry.file_name()))).collect()
+/// That `from` is not seen as `to`, and why.
+fn lacking(from: &Path, to: &Path, error: Errno) -> String {
+    let why = match std::fs::read_link(to) {
+        Ok(target) if !to.exists() => {
+            format!("that is a link to {}, which is not there", target.display())
+        }
+        _ if error == Errno::ENOENT && !to.exists() => {
+            "that is not there: make an empty one".to_owned()
+        }
+        _ => error.desc().to_owned(),
+    };
+    format!("{} is not seen as {}: {why}", from.display(), to.display())
+}
+
+/// Each file of `folder` and the one of /etc it stands for; and what could not be read.
+fn files(folder: &Path) -> (Vec<(PathBuf, PathBuf)>, Vec<String>) {
+    let mut files = Vec::new();
+    let mut missing = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (files, missing),
+        other => other.map(|entries| entries.collect::<Result<Vec<_>, _>>()),
+    };
+    match entries.and_then(|entries| entries) {
+        Ok(entries) => files.extend(
+            entries.iter().map(|entry| (entry.path(), Path::new("/etc").join(entry.file_name()))),
+        ),
+        Err(error) => missing.push(format!("{} cannot be read: {error}", folder.display())),
+    }
+    (files, missing)
 }

@@ -1,60 +1,73 @@
 //! Who is in the block already: sockets of the host, and other labs.
 //!
-//! A lab says which ports are its own by listening on an abstract socket whose name holds them:
-//! every process of the network namespace can list those, and the name goes with the process.
+//! A lab says which ports are its own by a [beacon](crate::beacon) whose name holds them: every
+//! process of the network namespace can list those, and the name goes with the process. Of another
+//! user's nothing is believed, and none is in the way: a number nobody can guess ends the name.
 
 use std::fmt;
+use std::io;
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 
 use super::PortBlock;
+use crate::beacon::{self, Beacon, Peer};
+use crate::config::LabName;
 use crate::error::{Doing, Result};
 
 #[cfg(test)]
 mod tests;
 
-/// What the name of a claim begins with; the block and the lab's name follow.
+/// What the name of a claim begins with; the block, the lab's name and the number follow.
 const CLAIM: &str = "uswitch/uplink/";
+/// Numbers tried.
+const TRIES: u32 = 8;
 
 /// A block claimed for a lab, as long as this lives.
 #[derive(Debug)]
 pub(super) struct Claim {
-    _listener: UnixListener,
+    _beacon: Beacon,
 }
 
 /// Claims `block` for a lab; or says, for people, who has part of it.
 pub(super) fn claim(block: PortBlock, lab: &str) -> Result<std::result::Result<Claim, String>> {
-    let what = || format!("claiming the ports {block}");
-    let name = format!("{CLAIM}{block}/{lab}");
-    let address = SocketAddr::from_abstract_name(&name).doing(what)?;
-    let listener = match UnixListener::bind_addr(&address) {
-        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
-            return Ok(Err(shared(block, lab)));
-        }
-        other => other.doing(what)?,
-    };
+    let (name, beacon) = light(block, lab).doing(|| format!("claiming the ports {block}"))?;
     // Ours first, then the others': of two that come at once at least one sees the other.
     let table = "/proc/thread-self/net/unix";
-    let table = std::fs::read_to_string(table).doing(|| format!("reading {table}"))?;
-    Ok(match claimant(&table, block, &name) {
-        Some(other) => Err(shared(block, &other)),
-        None => Ok(Claim { _listener: listener }),
+    let table = std::fs::read(table).doing(|| format!("reading {table}"))?;
+    let is_ours = |name: &str| beacon::of_name(name.as_bytes()).is_some_and(Peer::is_ours);
+    Ok(match claimant(&String::from_utf8_lossy(&table), block, &name, is_ours) {
+        Some(other) => Err(format!(
+            "lab {other} has ports of the block {block}: choose others with --uplink-ports"
+        )),
+        None => Ok(Claim { _beacon: beacon }),
     })
 }
 
-fn shared(block: PortBlock, lab: &str) -> String {
-    format!("lab {lab} has ports of the block {block}: choose others with --uplink-ports")
+fn light(block: PortBlock, lab: &str) -> io::Result<(String, Beacon)> {
+    let mut tries = 0;
+    loop {
+        let name = format!("{CLAIM}{block}/{lab}/{:016x}", rand::random::<u64>());
+        match Beacon::light(name.as_bytes(), None) {
+            Ok(beacon) => return Ok((name, beacon)),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && tries < TRIES => tries += 1,
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 /// The lab, other than that of the claim `own`, that has a port of `block`.
-fn claimant(table: &str, block: PortBlock, own: &str) -> Option<String> {
+fn claimant(
+    table: &str,
+    block: PortBlock,
+    own: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Option<LabName> {
     table.lines().find_map(|line| {
         let name = line.split_once(" @")?.1;
-        let (ports, lab) = name.strip_prefix(CLAIM)?.split_once('/')?;
+        let (ports, rest) = name.strip_prefix(CLAIM)?.split_once('/')?;
         let other: PortBlock = ports.parse().ok()?;
-        (name != own && other.overlaps(block)).then(|| lab.to_owned())
+        let lab = rest.split('/').next()?.parse().ok()?;
+        (name != own && other.overlaps(block) && is_ours(name)).then_some(lab)
     })
 }
 

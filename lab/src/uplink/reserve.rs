@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::PortBlock;
 use super::ports::Ports;
 use crate::config::LabName;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::ground::Ground;
-use crate::{journal, lock};
+use crate::{clean, journal, lock};
 
 const FILE: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 /// More than the longest list: 32,768 single ports. The kernel tells it in one read or not whole.
@@ -27,14 +27,25 @@ const LONGEST: usize = 1 << 18;
 pub struct Reserved {
     /// The network namespace, by its inode.
     pub netns: u64,
+    /// The kernel's cookie of that namespace, which no other ever has; None before Linux 5.14.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<u64>,
     /// The ports that were not reserved before.
     pub ports: String,
+}
+
+impl Reserved {
+    /// Whether it is the calling thread's network namespace's.
+    fn is_here(&self) -> io::Result<bool> {
+        let same = self.cookie.is_none_or(|was| sys::netns::cookie().is_ok_and(|is| is == was));
+        Ok(same && netns()? == self.netns)
+    }
 }
 
 /// What reserving `block` would add, to be written down before [`add`].
 pub(super) fn plan(block: PortBlock) -> io::Result<Reserved> {
     let ports = Ports::of(block.range()).without(&read()?);
-    Ok(Reserved { netns: netns()?, ports: ports.to_string() })
+    Ok(Reserved { netns: netns()?, cookie: sys::netns::cookie().ok(), ports: ports.to_string() })
 }
 
 /// Reserves what was planned.
@@ -45,17 +56,20 @@ pub(super) fn add(reserved: &Reserved) -> io::Result<()> {
 /// Another lab that was killed with a part of `block` still reserved for it. Taking those ports now
 /// would leave it open whose they are to give back.
 pub(super) fn left_by(ground: &Ground, block: PortBlock, own: &LabName) -> Result<Option<LabName>> {
-    let netns = netns().doing(|| "looking at the network namespace".into())?;
     let wanted = Ports::of(block.range());
-    let folders = std::fs::read_dir(ground.base()).into_iter().flatten().flatten();
-    let names = folders.filter_map(|entry| entry.file_name().to_str()?.parse::<LabName>().ok());
-    for name in names.filter(|name| name != own && lock::held_by(ground, name).is_none()) {
-        let Some(record) = journal::read(&ground.lab(&name))? else { continue };
+    for name in ground.labs()?.into_iter().filter(|name| name != own) {
+        // What is not ours says nothing.
+        let Ok(Some(folder)) = ground.folder(&name) else { continue };
+        if lock::keeper(ground, &name)?.is_some() || folder.file(clean::UNDONE)?.is_some() {
+            continue;
+        }
+        let Some(record) = journal::read(&folder)? else { continue };
         let overlaps = |r: &Reserved| {
             let ports = r.ports.parse::<Ports>();
-            r.netns == netns && ports.is_ok_and(|ports| wanted.without(&ports) != wanted)
+            let overlaps = ports.is_ok_and(|ports| wanted.without(&ports) != wanted);
+            overlaps && r.is_here().unwrap_or(true)
         };
-        if record.header.is_of_this_boot() && record.reserved.iter().any(overlaps) {
+        if record.is_of_this_boot() && record.reserved.iter().any(overlaps) {
             return Ok(Some(name));
         }
     }
@@ -67,7 +81,7 @@ pub(super) fn left_by(ground: &Ground, block: PortBlock, own: &LabName) -> Resul
 /// # Errors
 /// What the kernel says.
 pub(crate) fn remove(reserved: &Reserved) -> io::Result<bool> {
-    if netns()? != reserved.netns {
+    if !reserved.is_here()? {
         return Ok(false);
     }
     change(reserved, |now, ours| now.without(ours))?;

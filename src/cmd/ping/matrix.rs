@@ -12,14 +12,14 @@ use std::time::Duration;
 use anyhow::Context;
 use icmp::{Options, Patience, Route, Stats};
 use lab::reach::{Cell, Reach};
-use lab::{Ground, LabName, names};
+use lab::{LabName, names};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use serde_json::json;
 
 use super::args::Args;
 use super::json::micros;
 use super::{TROUBLE, caught};
-use crate::door::Which;
+use crate::door::{Which, ground};
 use crate::say;
 
 /// Pings at the same time.
@@ -36,7 +36,7 @@ type Outcome = Result<Stats, String>;
 /// Tries every cell; the exit code: 1 if one failed.
 pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     let name = &args.which.name;
-    let mut reach = Reach::find(&Ground::find(), name)?;
+    let mut reach = Reach::find(&ground(), name)?;
     if let Some(router) = router(name) {
         reach.add(names::ROUTER, router);
     }

@@ -70,10 +70,10 @@ impl Teller<'_> {
             return;
         }
         match event {
-            Event::Reply(reply) if reply.odd.bad_checksum => say::part("\u{8}C"),
-            Event::Reply(_) => say::part("\u{8} \u{8}"),
+            Event::Reply(reply) if reply.odd.bad_checksum => say::bytes(b"\x08C"),
+            Event::Reply(_) => say::bytes(b"\x08 \x08"),
             Event::Error { kind, .. } if [4, 5].contains(kind) => {}
-            Event::Error { .. } => say::part("\u{8}E"),
+            Event::Error { .. } => say::bytes(b"\x08E"),
             Event::Refused { .. } => say::part("E"),
             Event::Silent { .. } => self.line(event, None),
         }

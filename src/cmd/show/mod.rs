@@ -17,6 +17,7 @@ use std::time::Duration;
 use control::Client;
 
 use crate::door::{Which, json};
+use crate::escape::ESCAPE;
 use crate::paint::Paint;
 use crate::say;
 use crate::table::Table;
@@ -69,9 +70,10 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     // On a terminal each look takes the place of the last.
-    let clear = if std::io::stdout().is_terminal() && !args.json { "\x1b[H\x1b[2J" } else { "" };
+    let alone = std::io::stdout().is_terminal() && !args.json;
+    let clear = if alone { format!("{ESCAPE}[H{ESCAPE}[2J") } else { String::new() };
     loop {
-        once(&args, &client, clear)?;
+        once(&args, &client, &clear)?;
         if clear.is_empty() && !args.json {
             say::line("");
         }

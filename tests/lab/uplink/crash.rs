@@ -127,3 +127,53 @@ fn ports_of_a_killed_lab_are_its_own_to_give_back() {
         assert_eq!(reserved(), "");
     });
 }
+
+#[test]
+fn a_torn_record_keeps_no_ports_reserved() {
+    on_a_host(|sandbox| {
+        let journal = std::path::Path::new("/run/uswitch/uswitch/journal");
+        reserve("8080");
+        for keep in [0, 40, 400] {
+            let run = lab(sandbox, &["run", "--uplink", "auto"]);
+            run.signal(Signal::SIGKILL);
+            run.ended();
+            let whole = std::fs::read(journal).unwrap();
+            std::fs::write(journal, &whole[..keep]).unwrap();
+            let down = sandbox.uswitch(&["down"]);
+            assert!(down.complaint(1).contains("is torn") || keep == 0, "{}", down.err);
+            assert_eq!(reserved(), "8080", "{keep} bytes were left");
+            assert_eq!(std::fs::read(journal).unwrap(), &whole[..keep]);
+            // What others reserve then is theirs.
+            reserve("8080,20000-20010");
+            assert_eq!(sandbox.uswitch(&["down"]).code, Some(1));
+            let next = sandbox.uswitch(&["run", "--check", "--uplink", "auto"]);
+            assert!(next.complaint(1).contains("rm /run/uswitch"), "{}", next.err);
+            assert_eq!(reserved(), "8080,20000-20010");
+            reserve("8080");
+            std::fs::remove_file(journal).unwrap();
+            for name in ["net1", "net2"] {
+                let _ = std::process::Command::new("ip").args(["netns", "del", name]).output();
+            }
+            sandbox.uswitch(&["run", "--check", "--uplink", "auto"]).ok();
+            assert_eq!(reserved(), "8080");
+        }
+    });
+}
+
+#[test]
+fn ports_reserved_in_another_namespace_are_not_taken_from_this_one() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        run.signal(Signal::SIGKILL);
+        run.ended();
+        let path = "/run/uswitch/uswitch/journal";
+        assert!(std::fs::read_to_string(path).unwrap().contains("\"cookie\""));
+        let binary = sandbox.dir.join("uswitch");
+        let script = format!(
+            "mount -t sysfs none /sys; echo 20000-29999 > {FILE}; {} down; cat {FILE}",
+            binary.display()
+        );
+        let out = sandbox.tool("unshare", &["-n", "-m", "sh", "-c", &script]);
+        assert!(out.ends_with("20000-29999\n"), "{out}");
+    });
+}

@@ -1,9 +1,10 @@
 //! What cannot be shared: one line that says why and what to do, and nothing is changed.
 
 use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
 
 use super::host::{end, lab, on_a_host, reserved, sh};
-use crate::support::{Sandbox, rootless};
+use crate::support::{As, Process, Sandbox, rootless};
 
 /// `args` must fail with `code`, in one line that holds all of `words`, and change nothing.
 #[track_caller]
@@ -109,5 +110,36 @@ fn an_ordinary_user_is_told_what_to_do() {
                 assert!(line.contains(word), "no {word} in: {line}");
             }
         }
+    });
+}
+
+#[test]
+fn a_claim_of_another_user_is_no_claim() {
+    on_a_host(|sandbox| {
+        if !sandbox.real_root {
+            return;
+        }
+        let script = "import socket, time\n\
+             held = []\n\
+             for lab in (b'x\\x1b]0;owned\\x07\\x1b[31m', b'uswitch', b'second', b'uswitch/0'):\n\
+             \x20   s = socket.socket(socket.AF_UNIX)\n\
+             \x20   s.bind(b'\\0uswitch/uplink/1024-65535/' + lab)\n\
+             \x20   s.listen(1); held.append(s)\n\
+             print('claimed', flush=True)\n\
+             time.sleep(60)\n";
+        let mut command = sandbox.command(As::User, Path::new("python3"));
+        command.args(["-c", script]);
+        let mut claims = Process::start(command, "claims of a user");
+        claims.wait_for("claimed");
+        for block in ["20000-29999", "40000-41000"] {
+            let args = ["run", "--check", "--uplink", "auto", "--uplink-ports", block];
+            let ended = sandbox.uswitch(&args).ok();
+            assert_eq!(ended.err, "", "{block}");
+        }
+        // A lab's own goes on being one, whoever fills its queue of callers.
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let second = ["--uplink", "auto", "--name", "second"];
+        refused(sandbox, &second, 1, &["lab uswitch", "--uplink-ports"]);
+        end(run);
     });
 }

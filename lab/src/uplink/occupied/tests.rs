@@ -48,3 +48,18 @@ fn two_labs_cannot_have_one_port() {
     drop(first);
     claim(block("64000-64099"), "second").unwrap().unwrap();
 }
+
+#[test]
+fn a_claim_that_is_not_ours_is_no_claim() {
+    let block = PortBlock::default();
+    let row = |name: &str| format!("0000: 00000002 00000000 00010000 0001 01 4711 @{name}\n");
+    let name = format!("{CLAIM}20000-20099/other/0123");
+    let table = row(&name);
+    let found = |table: &str, own: &str, ours| claimant(table, block, own, |_| ours);
+    assert_eq!(found(&table, "", true).unwrap().as_str(), "other");
+    assert_eq!(found(&table, "", false), None);
+    assert_eq!(found(&table, &name, true), None);
+    assert_eq!(found(&row(&format!("{CLAIM}30000-30099/other/0123")), "", true), None);
+    let words = row(&format!("{CLAIM}1024-65535/x\u{1b}]0;owned\u{7}/0123"));
+    assert_eq!(found(&words, "", true), None);
+}
