@@ -17,13 +17,12 @@ const PLAIN: u64 = 128 << 20;
 const SLOWER: f64 = 40.0;
 
 /// A VXLAN's end in a node: where its other end is, and what lies in it.
-fn vxlan(sandbox: &Sandbox, node: &str, remote: &str, inside: [&str; 2], options: &[&str]) {
+fn vxlan(sandbox: &Sandbox, node: &str, remote: &str, inside: &[&str], options: &[&str]) {
     let ip = |args: &[&str]| sandbox.tool("ip", &[&["-n", node][..], args].concat());
     let link = ["link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789"];
     ip(&[&link[..], &["remote", remote], options].concat());
     ip(&["link", "set", "vx0", "up"]);
-    ip(&["addr", "add", inside[0], "dev", "vx0"]);
-    ip(&["addr", "add", inside[1], "dev", "vx0", "nodad"]);
+    inside.iter().for_each(|address| drop(ip(&["addr", "add", address, "dev", "vx0", "nodad"])));
 }
 
 fn gone(sandbox: &Sandbox, nodes: [&str; 2]) {
@@ -66,8 +65,8 @@ fn tcp_in_a_tunnel_between_nodes() {
         let _lab = lab(sandbox, &["run"]);
         let plain = rate("net2", "10.100.0.20:7700", PLAIN);
         for options in [&["noudpcsum"], &["udpcsum"]] {
-            vxlan(sandbox, "net1", "10.100.0.20", ["192.168.77.1/24", "fd77::1/64"], options);
-            vxlan(sandbox, "net2", "10.100.0.10", ["192.168.77.2/24", "fd77::2/64"], options);
+            vxlan(sandbox, "net1", "10.100.0.20", &["192.168.77.1/24", "fd77::1/64"], options);
+            vxlan(sandbox, "net2", "10.100.0.10", &["192.168.77.2/24", "fd77::2/64"], options);
             for at in ["192.168.77.2:7701", "[fd77::2]:7702"] {
                 let tunnel = rate("net2", at, INSIDE);
                 println!("{at} {options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
@@ -87,14 +86,12 @@ fn tcp_in_a_tunnel_through_the_nat() {
         sandbox.uswitch(&["publish", "4789:net1:4789/udp"]).ok();
         let plain = rate("inet", "8.8.8.8:7700", PLAIN);
         for options in [&["noudpcsum"], &["udpcsum"]] {
-            vxlan(sandbox, "net1", "8.8.8.8", ["192.168.77.1/24", "fd77::1/64"], options);
-            let here = ["192.168.77.2/24", "fd77::2/64"];
-            vxlan(sandbox, "inet", "203.0.113.2", here, &[options[0], "local", "8.8.8.8"]);
-            for at in ["192.168.77.2:7701", "[fd77::2]:7702"] {
-                let tunnel = rate("inet", at, INSIDE);
-                println!("{at} {options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
-                assert!(tunnel * SLOWER > plain, "{tunnel:.0} bytes a second of {plain:.0}");
-            }
+            vxlan(sandbox, "net1", "8.8.8.8", &["192.168.77.1/24"], options);
+            let there = [options[0], "local", "8.8.8.8"];
+            vxlan(sandbox, "inet", "203.0.113.2", &["192.168.77.2/24"], &there);
+            let tunnel = rate("inet", "192.168.77.2:7701", INSIDE);
+            println!("{options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
+            assert!(tunnel * SLOWER > plain, "{tunnel:.0} bytes a second of {plain:.0}");
             gone(sandbox, ["net1", "inet"]);
         }
         holds(sandbox, ["net1", "inet"]);
@@ -105,7 +102,7 @@ fn tcp_in_a_tunnel_through_the_nat() {
 fn offloads(sandbox: &Sandbox) {
     for (topology, ends) in [
         ("pair", &[("net1", "veth1"), ("net2", "veth2")][..]),
-        ("mesh", &[("net1", "veth1-2"), ("net3", "veth3-1")]),
+        ("mesh", &[("net1", "veth1-2"), ("net2", "veth2-1")]),
         ("switch", &[("net1", "vethpeer1"), ("inet", "vethpeerinet"), ("web", "vethpeer3")]),
     ] {
         let run = lab(sandbox, &["run", topology]);
