@@ -100,7 +100,8 @@ impl Gateway {
         let mut id = None;
         if masqueraded && !a.packet.is_atomic() {
             let count = a.packet.segments(a.packet.l4_header_len(frame.bytes));
-            let new = self.ids.next(a.packet.dst, a.packet.protocol, count);
+            let whom = (a.packet.dst, a.packet.protocol);
+            let new = self.ids.replace(whom, a.packet.id, count);
             rewrite::identification(frame.bytes, &mut a.packet, new);
             id = Some(new);
         }

@@ -74,7 +74,7 @@ impl Gateway {
                     Rewrite::src(Endpoint::new(own, outside)),
                 );
             }
-            None => self.error_outbound(frame, a, own, now)?,
+            None => self.error_outbound(frame, a, (own, None), now)?,
         }
         self.depart(frame, a, Departure::masqueraded(Side::Uplink, hop), out, now)
     }
@@ -90,7 +90,9 @@ impl Gateway {
         let own = a.packet.dst;
         if a.packet.transport == Transport::IcmpError {
             self.may_forward(frame, a, Side::Lan, out, now)?;
-            self.error_outbound(frame, a, own, now)?;
+            // By the address it was sent to, which the first translation hides.
+            let id = quoted(frame, &a.packet).and_then(|quoted| self.id_before(&quoted));
+            self.error_outbound(frame, a, (own, id), now)?;
             let inside = self.error_inbound(frame, a, own, now)?;
             return self.depart(frame, a, Departure::masqueraded(Side::Lan, inside), out, now);
         }
@@ -176,12 +178,13 @@ impl Gateway {
         Ok(outside)
     }
 
-    /// Translates an ICMP error that an inside host sends about a packet that came in.
+    /// Translates an ICMP error that an inside host sends about a packet that came in, with the
+    /// identification it had where that was another.
     fn error_outbound(
         &mut self,
         frame: &mut FrameMut<'_>,
         a: &mut Arrival,
-        own: Ipv4Addr,
+        (own, id): (Ipv4Addr, Option<u16>),
         now: Timestamp,
     ) -> Result<(), DropReason> {
         let quoted = quoted(frame, &a.packet).ok_or(DropReason::BadIcmpError)?;
@@ -196,7 +199,7 @@ impl Gateway {
             let outside = Endpoint::new(own, port);
             Some(Translation { protocol, inside, outside, session: Opening::Error })
         });
-        rewrite::quoted(frame.bytes, &a.packet, End::Dst, Endpoint::new(own, port));
+        rewrite::quoted(frame.bytes, &a.packet, (End::Dst, Endpoint::new(own, port)), id);
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::src(Endpoint::new(own, 0)));
         Ok(())
     }

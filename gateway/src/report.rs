@@ -93,13 +93,15 @@ impl Gateway {
         let own = if packet.src == uplink { self.nat.error_in(&packet, uplink, now) } else { None };
         if let Some(inside) = own {
             // It went out, or back in by hairpin; what its sender knows is its own address.
-            rewrite::quoted_packet(&mut frame[L3..end], End::Src, inside);
+            let id = self.id_before(&packet);
+            rewrite::quoted_packet(&mut frame[L3..end], (End::Src, inside), id);
         }
         if side == Side::Lan
             && let Some(port) = self.nat.error_out(&packet, now)
         {
             // It came to the uplink's address.
-            rewrite::quoted_packet(&mut frame[L3..end], End::Dst, Endpoint::new(uplink, port));
+            let known = (End::Dst, Endpoint::new(uplink, port));
+            rewrite::quoted_packet(&mut frame[L3..end], known, None);
         }
         let receiver = own.map_or(packet.src, |inside| inside.address);
         let Route::Via(back, hop) = self.routes.to(receiver) else { return };

@@ -128,18 +128,28 @@ pub(crate) fn link(bytes: &mut [u8], dst: MacAddr, src: MacAddr) {
     bytes[6..12].copy_from_slice(&src.0);
 }
 
-/// Applies a new end to the packet that an ICMP error in `bytes` (a frame) quotes, and computes
-/// the error's checksum anew: it is short, and two kinds of update would not be simpler.
-pub(crate) fn quoted(bytes: &mut [u8], outer: &Packet, end: End, new: Endpoint) {
+/// Applies a new end, and the identification it once had, to the packet that an ICMP error in
+/// `bytes` (a frame) quotes, and computes the error's checksum anew: it is short, and two kinds of
+/// update would not be simpler.
+pub(crate) fn quoted(
+    bytes: &mut [u8],
+    outer: &Packet,
+    (end, new): (End, Endpoint),
+    id: Option<u16>,
+) {
     let (l4, finish) = (outer.l4(), outer.end());
     let Some(mut icmp) = Icmp::parse(&mut bytes[l4..finish]) else { return };
-    quoted_packet(icmp.body_mut(), end, new);
+    quoted_packet(icmp.body_mut(), (end, new), id);
     icmp.fill_checksum();
 }
 
-/// Applies a new end to a quoted packet, which may be cut off anywhere after its header.
-pub(crate) fn quoted_packet(body: &mut [u8], end: End, new: Endpoint) {
+/// Applies a new end and identification to a quoted packet, which may be cut off anywhere after its
+/// header.
+pub(crate) fn quoted_packet(body: &mut [u8], (end, new): (End, Endpoint), id: Option<u16>) {
     let Some(mut inner) = Packet::quoted(body) else { return };
+    if let (Some(id), Ok(mut ip)) = (id, Ipv4::parse_quoted(&mut *body)) {
+        ip.set_id(id);
+    }
     let (src, dst) = match end {
         End::Src => (Some(new.address), None),
         End::Dst => (None, Some(new.address)),

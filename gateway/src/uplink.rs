@@ -15,7 +15,7 @@ use crate::gateway::{Arrival, Gateway};
 use crate::lan::{load, quoted};
 use crate::note::{Opening, Translation};
 use crate::output::Output;
-use crate::packet::{Endpoint, L3, Protocol, Transport};
+use crate::packet::{Endpoint, L3, Packet, Protocol, Transport};
 use crate::report::Problem;
 use crate::rewrite::{self, Rewrite};
 use crate::route::Route;
@@ -150,9 +150,18 @@ impl Gateway {
             let (protocol, outside, _) = quoted.flow()?;
             Some(Translation { protocol, inside, outside, session: Opening::Error })
         });
-        rewrite::quoted(frame.bytes, &a.packet, End::Src, inside);
+        let id = self.id_before(&quoted);
+        rewrite::quoted(frame.bytes, &a.packet, (End::Src, inside), id);
         let to = Endpoint::new(inside.address, 0);
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(to));
         Ok(inside.address)
+    }
+
+    /// The identification that a quoted packet had before it left on behalf of its host.
+    pub(crate) fn id_before(&self, quoted: &Packet) -> Option<u16> {
+        if quoted.is_atomic() {
+            return None;
+        }
+        self.ids.original((quoted.dst, quoted.protocol), quoted.id)
     }
 }

@@ -63,10 +63,13 @@ fn a_tcp_connection_by_a_published_port_works_from_inside() {
 fn errors_about_hairpinned_packets_come_home() {
     let mut world = world(NatType::FullCone);
     world.lan(&Pkt::udp("10.100.0.20:53", "8.8.8.8:53", b"opens a mapping"));
-    let there = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x"));
+    let packet = Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x").may_be_cut().id(4711);
+    let there = world.lan(&packet);
+    assert_ne!(there.one().id, 4711);
     let error = Pkt::error("10.100.0.20", OUTSIDE, (3, 3, 0), ip(&there.frames[0].2));
     let home = world.lan(&error).on(Side::Lan);
     assert_eq!((home.src.as_str(), home.dst.as_str()), (OUTSIDE, "10.100.0.10"));
     let quoted = home.quoted();
     assert_eq!((quoted.src.as_str(), quoted.dst.as_str()), ("10.100.0.10:500", "203.0.113.2:53"));
+    assert_eq!(quoted.id, 4711);
 }

@@ -65,6 +65,49 @@ fn an_error_from_outside_reaches_the_host_whose_packet_it_quotes() {
 }
 
 #[test]
+fn an_error_quotes_the_identification_its_host_has_chosen() {
+    for (n, probe) in probes().into_iter().enumerate() {
+        let mut world = crowded();
+        // Several are on their way when the answers come, in another order; whole and cut.
+        let sent: Vec<_> = (500..532u16)
+            .flat_map(|id| {
+                let probe = probe.clone().may_be_cut().id(id);
+                let whole = world.lan(&probe).one();
+                let first = world.lan(
+                    &Pkt { body: [&probe.body[..], &[0; 3000]].concat(), ..probe }
+                        .id(id + 1000)
+                        .cut(1480)[0],
+                );
+                [(id, whole), (id + 1000, first.one())]
+            })
+            .collect();
+        for (id, seen) in sent.into_iter().rev() {
+            for length in [28, 548] {
+                assert_ne!(seen.id, id);
+                let quoted = &seen.ip[..seen.ip.len().min(length)];
+                let error = Pkt::error("198.51.100.1", OUTSIDE, (11, 0, 0), quoted);
+                let got = world.uplink(&error).on(Side::Lan).quoted();
+                assert_eq!(got.id, id, "probe {n}");
+                assert!(wire::Ipv4::parse_quoted(&got.ip[..]).unwrap().checksum_ok());
+            }
+        }
+        // What cannot be cut has kept its own.
+        let sent = world.lan(&probe.clone().id(7)).one();
+        let error = Pkt::error("198.51.100.1", OUTSIDE, (11, 0, 0), &sent.ip);
+        assert_eq!((sent.id, world.uplink(&error).on(Side::Lan).quoted().id), (7, 7));
+    }
+}
+
+#[test]
+fn a_silent_next_hop_is_told_with_the_identification_its_host_has_chosen() {
+    let mut world = World::new(config());
+    world.lan(&Pkt::udp("10.100.0.10:4000", "203.0.113.9:53", b"x").may_be_cut().id(4711));
+    let told = world.pass(Duration::from_secs(5));
+    let error = told.iter().find(|f| f.0 == Side::Lan && f.2[12..14] == [8, 0]).unwrap();
+    assert_eq!(Seen::of(&error.2).quoted().id, 4711);
+}
+
+#[test]
 fn an_error_from_inside_leaves_in_the_outside_form() {
     let mut world = crowded();
     let sent = world.lan(&probes()[0]).one();
