@@ -12,6 +12,7 @@ use wire::{Arp, Ethernet, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::Gateway;
 use crate::neighbour::{Claim, Due, Waiting};
+use crate::node::Node;
 use crate::output::Output;
 use crate::rewrite;
 use crate::verdict::{Consumed, DropReason, Side, Verdict};
@@ -22,7 +23,7 @@ const FRAME_LEN: usize = 60;
 impl Gateway {
     pub(crate) fn arp(
         &mut self,
-        side: Side,
+        (side, node): (Side, Node),
         ethernet: &Ethernet<'_>,
         out: &mut dyn Output,
         now: Timestamp,
@@ -52,10 +53,12 @@ impl Gateway {
         }
         let asked = arp.operation == Operation::Request && Some(arp.target) == address;
         if !probe {
-            let pair = (arp.sender, arp.sender_mac);
+            let told = (arp.sender, arp.sender_mac, node);
             let request = arp.operation == Operation::Request;
-            match self.neighbours[side as usize].confirm(pair, asked, request, now) {
-                Claim::Believed(waiting) => self.release(side, arp.sender_mac, waiting, out),
+            match self.neighbours[side as usize].confirm(told, asked, request, now) {
+                Claim::Believed(waiting) => {
+                    self.release((side, node), arp.sender_mac, waiting, out);
+                }
                 Claim::Contested(None) => {}
                 Claim::Contested(Some(known)) => self.ask(side, arp.sender, Some(known), out),
                 Claim::Refused => return Err(DropReason::ArpSpoof),
@@ -101,10 +104,20 @@ impl Gateway {
         self.send(out, side, VnetHeader::default(), &frame);
     }
 
-    /// Sends what has waited for a neighbour.
-    fn release(&mut self, side: Side, mac: MacAddr, waiting: Vec<Waiting>, out: &mut dyn Output) {
-        for Waiting { vnet, mut frame } in waiting {
-            self.transmit(side, mac, vnet, &mut frame, out);
+    /// Sends what has waited for a neighbour, and for the node it turned out to be at.
+    fn release(
+        &mut self,
+        (side, node): (Side, Node),
+        mac: MacAddr,
+        waiting: Vec<Waiting>,
+        out: &mut dyn Output,
+    ) {
+        for Waiting { vnet, mut frame, to, .. } in waiting {
+            if to.may_be(node) {
+                self.transmit(side, mac, vnet, &mut frame, out);
+            } else {
+                self.counters.waited_in_vain += 1;
+            }
         }
     }
 
@@ -117,7 +130,12 @@ impl Gateway {
                     Due::Failed(waiting) => {
                         for mut waiting in waiting {
                             self.counters.waited_in_vain += 1;
-                            self.report_unreachable(side, &mut waiting.frame, out, now);
+                            self.report_unreachable(
+                                (side, waiting.from),
+                                &mut waiting.frame,
+                                out,
+                                now,
+                            );
                         }
                     }
                 }

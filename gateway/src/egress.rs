@@ -11,6 +11,7 @@ use wire::{FrameMut, GsoType, MacAddr, Timestamp, VnetHeader, tcp, vnet};
 use crate::gateway::{Arrival, Gateway};
 use crate::nat::fragments::{Action, Datagram, Held};
 use crate::neighbour::{Resolution, Waiting};
+use crate::node::Node;
 use crate::note::Hop;
 use crate::output::Output;
 use crate::packet::{L3, Packet, Transport};
@@ -20,22 +21,29 @@ use crate::segment;
 use crate::split;
 use crate::verdict::{Consumed, DropReason, Side, Verdict};
 
-/// Where a packet leaves, and whether it does so on behalf of several hosts.
+/// Where a packet leaves, whose it is there, and whether it does so on behalf of several hosts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Departure {
     to: Side,
     hop: Ipv4Addr,
+    /// The node it is for; nobody's where whoever has the address may have it.
+    node: Node,
     /// The source is now the uplink's address: identifications of several hosts meet there.
     masqueraded: bool,
 }
 
 impl Departure {
     pub(crate) fn plain(to: Side, hop: Ipv4Addr) -> Self {
-        Self { to, hop, masqueraded: false }
+        Self { to, hop, node: Node::NOBODY, masqueraded: false }
     }
 
     pub(crate) fn masqueraded(to: Side, hop: Ipv4Addr) -> Self {
-        Self { to, hop, masqueraded: true }
+        Self { masqueraded: true, ..Self::plain(to, hop) }
+    }
+
+    /// For this node alone, whoever has the address by now.
+    pub(crate) fn owned(self, node: Node) -> Self {
+        Self { node, ..self }
     }
 }
 
@@ -96,7 +104,7 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        let Departure { to, hop, masqueraded } = departure;
+        let Departure { to, hop, node, masqueraded } = departure;
         let mut id = None;
         if masqueraded && !a.packet.is_atomic() {
             let count = a.packet.segments(a.packet.l4_header_len(frame.bytes));
@@ -106,13 +114,14 @@ impl Gateway {
             id = Some(new);
         }
         if a.packet.more_fragments && a.packet.fragment_offset == 0 {
-            let action = Action::Forward { src: a.packet.src, dst: a.packet.dst, id, to, hop };
+            let action =
+                Action::Forward { src: a.packet.src, dst: a.packet.dst, id, to, hop, node };
             let held = self.fragments.first(a.datagram, &a.packet, action, now)?;
             self.replay(a, action, held, out, now);
         }
         let ttl = a.packet.ttl - 1;
         rewrite::time_to_live(frame.bytes, &mut a.packet, ttl);
-        self.deliver(to, hop, frame, out, now)
+        self.deliver(to, (hop, node), (a.node, frame), out, now)
     }
 
     /// A later fragment of a datagram that is translated or answered.
@@ -151,7 +160,7 @@ impl Gateway {
         match action {
             Action::Drop(reason) => Err(reason),
             Action::Echo => Ok(self.turn_round(frame, a)),
-            Action::Forward { src, dst, id, to, hop } => {
+            Action::Forward { src, dst, id, to, hop, node } => {
                 self.check_forward(&a.packet, frame.bytes, to)?;
                 rewrite::addresses(&mut frame.bytes[L3..], &mut a.packet, Some(src), Some(dst));
                 if let Some(id) = id {
@@ -159,7 +168,7 @@ impl Gateway {
                 }
                 let ttl = a.packet.ttl - 1;
                 rewrite::time_to_live(frame.bytes, &mut a.packet, ttl);
-                self.deliver(to, hop, frame, out, now)
+                self.deliver(to, (hop, node), (a.node, frame), out, now)
             }
         }
     }
@@ -176,7 +185,7 @@ impl Gateway {
         for Held(mut memory) in held {
             let sent = FrameMut::new(&mut memory, None).and_then(|mut frame| {
                 let packet = Packet::read(&frame).ok()?;
-                let datagram = Datagram::of(first.side, &packet);
+                let datagram = Datagram::of(first.side, first.node, &packet);
                 let mut a = Arrival { packet, datagram, ..*first };
                 let to = match self.act(&mut frame, &mut a, action, out, now).ok()? {
                     Verdict::Lan => Side::Lan,
@@ -190,35 +199,41 @@ impl Gateway {
         }
     }
 
-    /// Hands a finished packet to the next hop, or lets it wait for its hardware address.
+    /// Hands a finished packet to the next hop, or lets it wait for its hardware address. It is for
+    /// the node given and from another; what is asked for the first goes on its account, or the
+    /// other's.
     #[inline]
     fn deliver(
         &mut self,
         to: Side,
-        hop: Ipv4Addr,
-        frame: &mut FrameMut<'_>,
+        (hop, node): (Ipv4Addr, Node),
+        (from, frame): (Node, &mut FrameMut<'_>),
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        let resolution = self.neighbours[to as usize].resolve(hop, now);
+        let payer = if from == Node::NOBODY { node } else { from };
+        let resolution = self.neighbours[to as usize].resolve(hop, payer, now);
         self.notes.hop(hop, resolution.into());
-        let mac = match resolution {
-            Resolution::Known(mac) => mac,
-            Resolution::Stale(mac) => {
+        let (mac, at) = match resolution {
+            Resolution::Known(mac, at) => (mac, at),
+            Resolution::Stale(mac, at) => {
                 self.ask(to, hop, Some(mac), out);
-                mac
+                (mac, at)
             }
             Resolution::Ask => {
                 self.ask(to, hop, None, out);
-                return self.queue(to, hop, frame);
+                return self.queue(to, hop, (payer, node), frame);
             }
-            Resolution::Pending => return self.queue(to, hop, frame),
+            Resolution::Pending => return self.queue(to, hop, (payer, node), frame),
             Resolution::Failed => {
-                self.report_unreachable(to, frame.bytes, out, now);
+                self.report_unreachable((to, from), frame.bytes, out, now);
                 return Err(DropReason::HostUnreachable);
             }
             Resolution::Full => return Err(DropReason::NeighbourQueueFull),
         };
+        if !at.may_be(node) {
+            return Err(DropReason::Foreign);
+        }
         if split::is_needed(frame.bytes, frame.vnet(), self.mtu(to)) {
             self.transmit(to, mac, frame.vnet(), frame.bytes, out);
             return Ok(Verdict::Consumed(Consumed::Fragmented));
@@ -234,9 +249,11 @@ impl Gateway {
         &mut self,
         to: Side,
         hop: Ipv4Addr,
+        (from, node): (Node, Node),
         frame: &FrameMut<'_>,
     ) -> Result<Verdict, DropReason> {
-        let waiting = Waiting { vnet: frame.vnet(), frame: frame.bytes.to_vec() };
+        let (vnet, frame) = (frame.vnet(), frame.bytes.to_vec());
+        let waiting = Waiting { vnet, frame, from, to: node };
         if self.neighbours[to as usize].wait(hop, waiting) {
             Ok(Verdict::Consumed(Consumed::Queued))
         } else {
@@ -281,7 +298,7 @@ impl Gateway {
 impl From<Resolution> for Hop {
     fn from(resolution: Resolution) -> Self {
         match resolution {
-            Resolution::Known(mac) | Resolution::Stale(mac) => Self::Known(mac),
+            Resolution::Known(mac, _) | Resolution::Stale(mac, _) => Self::Known(mac),
             Resolution::Ask | Resolution::Pending => Self::Asked,
             Resolution::Failed | Resolution::Full => Self::Silent,
         }
@@ -314,6 +331,7 @@ impl DropReason {
                 | Self::NotForMe
                 | Self::NoRoute
                 | Self::FragmentTableFull
+                | Self::Foreign
         )
     }
 

@@ -15,11 +15,11 @@ use crate::ipid::Identification;
 use crate::limit::Limiter;
 use crate::nat::Nat;
 use crate::nat::fragments::{Action, Datagram, Fragments};
-use crate::nat::ours::Ours;
-use crate::nat::publish::{PublishError, Published};
+use crate::nat::publish::Published;
 use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
 use crate::neighbour::{NeighbourView, Neighbours};
+use crate::node::Node;
 use crate::note::{Note, Notes};
 use crate::output::Output;
 use crate::packet::{Endpoint, Packet, Protocol};
@@ -50,6 +50,8 @@ pub struct Gateway {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) side: Side,
+    /// The node it came from; nobody where it came from outside.
+    pub(crate) node: Node,
     /// The station that sent it: errors about it go back there.
     pub(crate) from: MacAddr,
     /// Which datagram it is of, as it came.
@@ -85,15 +87,26 @@ impl Gateway {
         }
     }
 
-    /// A frame from the LAN.
+    /// A frame from the LAN, whose nodes nobody tells apart: [`Gateway::from_node`] for all of it.
     pub fn from_lan(
         &mut self,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
+        self.from_node(Node::NOBODY, frame, out, now)
+    }
+
+    /// A frame from one of the LAN's nodes.
+    pub fn from_node(
+        &mut self,
+        node: Node,
+        frame: &mut FrameMut<'_>,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Verdict {
         self.counters.lan_in += 1;
-        self.enter(Side::Lan, frame, out, now)
+        self.enter((Side::Lan, node), frame, out, now)
     }
 
     /// A frame from the uplink.
@@ -104,18 +117,18 @@ impl Gateway {
         now: Timestamp,
     ) -> Verdict {
         self.counters.uplink_in += 1;
-        self.enter(Side::Uplink, frame, out, now)
+        self.enter((Side::Uplink, Node::NOBODY), frame, out, now)
     }
 
     fn enter(
         &mut self,
-        side: Side,
+        from: (Side, Node),
         frame: &mut FrameMut<'_>,
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
         self.notes.begin();
-        let verdict = self.frame(side, frame, out, now).unwrap_or_else(Verdict::Drop);
+        let verdict = self.frame(from, frame, out, now).unwrap_or_else(Verdict::Drop);
         self.notes.end(verdict);
         self.counters.count(verdict);
         verdict
@@ -123,7 +136,7 @@ impl Gateway {
 
     fn frame(
         &mut self,
-        side: Side,
+        (side, node): (Side, Node),
         frame: &mut FrameMut<'_>,
         out: &mut dyn Output,
         now: Timestamp,
@@ -134,7 +147,7 @@ impl Gateway {
             return Err(DropReason::Tagged);
         }
         match ethernet.ethertype() {
-            ethertype::ARP => return self.arp(side, &ethernet, out, now),
+            ethertype::ARP => return self.arp((side, node), &ethernet, out, now),
             ethertype::IPV4 => {}
             ethertype::VLAN | ethertype::QINQ => return Err(DropReason::Tagged),
             _ => return Err(DropReason::NotIpv4),
@@ -144,7 +157,8 @@ impl Gateway {
             return Err(DropReason::NotForMe);
         }
         let packet = Packet::read(frame)?;
-        let mut arrival = Arrival { side, from, datagram: Datagram::of(side, &packet), packet };
+        let datagram = Datagram::of(side, node, &packet);
+        let mut arrival = Arrival { side, node, from, datagram, packet };
         let result = match side {
             Side::Lan => self.lan_packet(frame, &mut arrival, out, now),
             Side::Uplink => self.uplink_packet(frame, &mut arrival, out, now),
@@ -187,7 +201,8 @@ impl Gateway {
     /// What it has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let waited_in_vain = self.counters.waited_in_vain + self.fragments.lost;
+        let lost = self.neighbours.iter().map(|neighbours| neighbours.lost).sum::<u64>();
+        let waited_in_vain = self.counters.waited_in_vain + self.fragments.lost + lost;
         Counters { nat: self.nat.counters, waited_in_vain, ..self.counters.clone() }
     }
 
@@ -289,72 +304,6 @@ impl Gateway {
     /// [`Gateway::keep_events`]).
     pub fn drain_events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.nat.events.drain()
-    }
-
-    /// Forgets every session; published ports stay. Returns how many there were.
-    pub fn flush_nat(&mut self, now: Timestamp) -> u64 {
-        self.fragments.clear();
-        self.unsolicited.clear();
-        self.nat.flush(self.address(Side::Uplink), now)
-    }
-
-    /// Publishes a port of an inside host.
-    ///
-    /// # Errors
-    /// [`PublishError`] where the port is taken or makes no sense.
-    pub fn publish(&mut self, wanted: Published) -> Result<(), PublishError> {
-        if !self.routes.is_lan_source(wanted.inside.address) {
-            return Err(PublishError::NotInside(wanted.inside.address));
-        }
-        if let Some(uplink) = self.uplink.as_ref().filter(|u| u.shared)
-            && !uplink.ports.contains(&wanted.port)
-        {
-            let (low, high) = (*uplink.ports.start(), *uplink.ports.end());
-            return Err(PublishError::NotInBlock(wanted.port, low, high));
-        }
-        match (wanted.address, self.address(Side::Uplink)) {
-            (Some(asked), Some(own)) if asked != own => Err(PublishError::NotOurAddress(asked)),
-            _ => self.nat.publish(wanted),
-        }
-    }
-
-    /// Withdraws a published port; false where it was not published.
-    pub fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
-        self.nat.unpublish(protocol, port)
-    }
-
-    /// The uplink has this address now, or none. Sessions belong to the address they were opened
-    /// behind: a change of the address forgets them and the uplink's neighbours; a change of the
-    /// next hop or the prefix alone does not. Returns the number of sessions forgotten.
-    pub fn set_uplink_address(&mut self, address: Option<UplinkAddress>, now: Timestamp) -> u64 {
-        let before = self.routes.uplink;
-        if before == address {
-            return 0;
-        }
-        self.routes.uplink = address;
-        if let Some(uplink) = &mut self.uplink {
-            uplink.address = address;
-        }
-        self.counters.waited_in_vain += self.neighbours[Side::Uplink as usize].clear() as u64;
-        if before.map(|a| a.address) == address.map(|a| a.address) {
-            return 0;
-        }
-        let flushed = self.flush_nat(now);
-        self.nat.ours.forget();
-        flushed
-    }
-
-    /// Tells, from now on, which packets from outside are the NAT's, beginning with those that are
-    /// at present; each before the first packet of its session leaves.
-    pub fn tell_ours(&mut self, to: Box<dyn Ours>) {
-        self.nat.tell_ours(to);
-    }
-
-    /// The uplink's interface has this hardware address and MTU now. Sessions stay.
-    pub fn set_uplink_link(&mut self, mac: MacAddr, mtu: u16) {
-        if let Some(uplink) = &mut self.uplink {
-            (uplink.mac, uplink.mtu) = (mac, mtu);
-        }
     }
 
     /// The hardware address of a side; that of the LAN where there is no uplink.

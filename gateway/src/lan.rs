@@ -13,6 +13,9 @@ use wire::{FrameMut, Icmp, Timestamp};
 use crate::egress::Departure;
 use crate::gateway::{Arrival, Gateway};
 use crate::nat::realm::Load;
+use crate::nat::session::State;
+use crate::nat::tcp;
+use crate::node::Node;
 use crate::note::{Opening, Translation};
 use crate::output::Output;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
@@ -93,14 +96,15 @@ impl Gateway {
             // By the address it was sent to, which the first translation hides.
             let id = quoted(frame, &a.packet).and_then(|quoted| self.id_before(&quoted));
             self.error_outbound(frame, a, (own, id), now)?;
-            let inside = self.error_inbound(frame, a, own, now)?;
-            return self.depart(frame, a, Departure::masqueraded(Side::Lan, inside), out, now);
+            let (node, inside) = self.error_inbound(frame, a, own, now)?;
+            let departure = Departure::masqueraded(Side::Lan, inside).owned(node);
+            return self.depart(frame, a, departure, out, now);
         }
         let (protocol, inside, target) = match a.packet.flow() {
             Some(flow) if flow.0 != Protocol::Icmp => flow,
             _ => return self.local(frame, a, out, now),
         };
-        if !self.nat.realm(protocol).leads_in(inside, target, now) {
+        if !self.hairpins(&a.packet, (protocol, inside, target), now) {
             return self.local(frame, a, out, now);
         }
         // RFC 4787 REQ-9: the other host sees our outside endpoint, and its filter applies to it.
@@ -109,12 +113,30 @@ impl Gateway {
         let from = Endpoint::new(own, outside);
         let load = load(frame, &a.packet);
         let plan = self.nat.plan_in(protocol, (target.port, from), load, now)?;
+        let node = self.nat.realm(protocol).inside_of(target.port, &plan).0;
         let other = self.nat.commit_in(protocol, (target.port, from), plan, load, now)?;
         let (outside, session) = (target, plan.into());
         self.notes.back(|| Some(Translation { protocol, inside: other, outside, session }));
         let rewrite = Rewrite { src: Some(from), dst: Some(other) };
         rewrite::ends(frame.bytes, &mut a.packet, rewrite);
-        self.depart(frame, a, Departure::masqueraded(Side::Lan, other.address), out, now)
+        let departure = Departure::masqueraded(Side::Lan, other.address).owned(node);
+        self.depart(frame, a, departure, out, now)
+    }
+
+    /// Whether what the inside sends to our own address leads back in. Of a connection that outlived a
+    /// flush it may: what is opened now leads the other side in when that speaks.
+    pub(crate) fn hairpins(
+        &self,
+        packet: &Packet,
+        (protocol, inside, target): (Protocol, Endpoint, Endpoint),
+        now: Timestamp,
+    ) -> bool {
+        let realm = self.nat.realm(protocol);
+        let older = match packet.transport {
+            Transport::Tcp(_, _, flags) => tcp::opens(flags) == Some(State::PickedUp),
+            _ => false,
+        };
+        realm.leads_in(inside, target, now) || older && realm.mappings.ports.covers(target.port)
     }
 
     /// The flow of a packet that can be translated, or None for an ICMP error and for a later
@@ -152,11 +174,12 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<u16, DropReason> {
         let load = load(frame, &a.packet);
+        let ends = (inside, remote);
         // How, by the same plan that is now carried out.
         let plan = self.notes.is_on().then(|| {
-            self.nat.realm(protocol).plan_out(inside, remote, load.flags, now).map(Opening::from)
+            self.nat.realm(protocol).plan_out(a.node, ends, load.flags, now).map(Opening::from)
         });
-        let outside = match self.nat.outbound(protocol, (inside, remote), load, now) {
+        let outside = match self.outside_port((protocol, a.node), ends, load, now) {
             Ok(outside) => outside,
             Err(reason) => {
                 if reason.is_exhaustion() {
@@ -178,6 +201,63 @@ impl Gateway {
         Ok(outside)
     }
 
+    /// The outside port of a flow that is running, or that its node may open.
+    #[inline]
+    fn outside_port(
+        &mut self,
+        (protocol, node): (Protocol, Node),
+        ends: (Endpoint, Endpoint),
+        load: Load,
+        now: Timestamp,
+    ) -> Result<u16, DropReason> {
+        match self.nat.running(protocol, node, ends, load, now) {
+            Ok(Some(outside)) => Ok(outside),
+            Ok(None) => self.open((protocol, node), ends, load, now),
+            Err(_) => {
+                self.take_over(node, ends.0.address)?;
+                self.open((protocol, node), ends, load, now)
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        (protocol, node): (Protocol, Node),
+        ends: (Endpoint, Endpoint),
+        load: Load,
+        now: Timestamp,
+    ) -> Result<u16, DropReason> {
+        self.may_open(node, ends.0.address)?;
+        match self.nat.open(protocol, node, ends, load, now) {
+            Err(DropReason::Foreign) => {
+                self.take_over(node, ends.0.address)?;
+                self.nat.open(protocol, node, ends, load, now)
+            }
+            result => result,
+        }
+    }
+
+    /// Refuses a node that opens something under an address that is known to be at another: the
+    /// answers would go there.
+    pub(crate) fn may_open(&self, node: Node, address: Ipv4Addr) -> Result<(), DropReason> {
+        let at = self.neighbours[Side::Lan as usize].node(address).unwrap_or(node);
+        if at.may_be(node) { Ok(()) } else { Err(DropReason::Foreign) }
+    }
+
+    /// What others have left under an address ends where this node is known to have it now.
+    fn take_over(&mut self, node: Node, address: Ipv4Addr) -> Result<(), DropReason> {
+        if !self.is_at(node, address) {
+            return Err(DropReason::Foreign);
+        }
+        self.nat.forget_others(node, address);
+        Ok(())
+    }
+
+    /// Whether an address is known to be at this node.
+    pub(crate) fn is_at(&self, node: Node, address: Ipv4Addr) -> bool {
+        self.neighbours[Side::Lan as usize].node(address) == Some(node)
+    }
+
     /// Translates an ICMP error that an inside host sends about a packet that came in, with the
     /// identification it had where that was another.
     fn error_outbound(
@@ -192,7 +272,7 @@ impl Gateway {
         if quoted.src != a.packet.dst || quoted.dst != a.packet.src {
             return Err(DropReason::BadIcmpError);
         }
-        let port = self.nat.error_out(&quoted, now).ok_or(DropReason::BadIcmpError)?;
+        let port = self.nat.error_out(a.node, &quoted, now).ok_or(DropReason::BadIcmpError)?;
         self.counters.icmp_translated += 1;
         self.notes.out(|| {
             let (protocol, _, inside) = quoted.flow()?;

@@ -9,6 +9,7 @@
 //! lab makes it a station of the switch. `nat` lists the files of the translator.
 
 mod arp;
+mod change;
 mod config;
 mod counters;
 mod egress;
@@ -20,6 +21,7 @@ mod limit;
 mod local;
 mod nat;
 mod neighbour;
+mod node;
 mod note;
 mod output;
 mod packet;
@@ -29,6 +31,7 @@ mod rewrite;
 mod route;
 mod segment;
 mod split;
+mod turns;
 mod uplink;
 mod verdict;
 
@@ -43,6 +46,7 @@ pub use nat::session::State;
 pub use nat::snapshot::{Closing, Cursor, Event, EventKind, SessionView};
 pub use nat::table::Table;
 pub use neighbour::NeighbourView;
+pub use node::Node;
 pub use note::{Hop, Note, Opening, Translation};
 pub use output::{Collected, Output};
 pub use packet::{Endpoint, Protocol};

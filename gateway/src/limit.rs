@@ -1,6 +1,8 @@
-//! How many ICMP errors may leave (RFC 1812 4.3.2.8): a bucket for all, and one for each receiver.
+//! How many ICMP errors may leave (RFC 1812 4.3.2.8): a bucket for each node, or for all of the
+//! outside, and one for each receiver there.
 //!
-//! Receivers share 256 buckets by hash. The burst of one is enough for a traceroute with three
+//! Receivers share 256 buckets by hash, and so do nodes: what one of them provokes, by whichever
+//! addresses, leaves the others their errors. The burst of one is enough for a traceroute with three
 //! probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not fit is
 //! counted and not sent.
 
@@ -9,6 +11,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 
 use crate::hash::Key;
+use crate::node::Node;
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -40,7 +43,7 @@ const BUCKETS: usize = 256;
 /// Decides whether one more error may leave.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    all: Bucket,
+    all: [Bucket; BUCKETS],
     one: [Bucket; BUCKETS],
     key: Key,
 }
@@ -48,23 +51,24 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            all: Bucket::full(ALL_BURST),
+            all: [Bucket::full(ALL_BURST); BUCKETS],
             one: [Bucket::full(ONE_BURST); BUCKETS],
             key: Key::new(seed, 50),
         }
     }
 
-    /// True, and counted, where an error may go to `receiver`.
-    pub(crate) fn allow(&mut self, receiver: Ipv4Addr, now: Timestamp) -> bool {
-        let bucket = (self.key.mix(u64::from(u32::from(receiver)), 0) >> 56) as u8;
+    /// True, and counted, where an error may go to `receiver` at `node`.
+    pub(crate) fn allow(&mut self, node: Node, receiver: Ipv4Addr, now: Timestamp) -> bool {
+        let bucket = (self.key.mix(u64::from(u32::from(receiver)), u64::from(node.0)) >> 56) as u8;
         let one = &mut self.one[usize::from(bucket)];
+        let all = &mut self.all[node.index() % BUCKETS];
         one.fill(ONE_RATE, ONE_BURST, now);
-        self.all.fill(ALL_RATE, ALL_BURST, now);
-        if one.tokens < WHOLE || self.all.tokens < WHOLE {
+        all.fill(ALL_RATE, ALL_BURST, now);
+        if one.tokens < WHOLE || all.tokens < WHOLE {
             return false;
         }
         one.tokens -= WHOLE;
-        self.all.tokens -= WHOLE;
+        all.tokens -= WHOLE;
         true
     }
 }
@@ -81,7 +85,7 @@ mod tests {
         let host = Ipv4Addr::new(10, 0, 0, 1);
         let mut at = |seconds: u64| {
             let now = Timestamp::ZERO + Duration::from_secs(seconds);
-            (0..1000).filter(|_| limiter.allow(host, now)).count()
+            (0..1000).filter(|_| limiter.allow(Node::NOBODY, host, now)).count()
         };
         assert_eq!((at(10), at(11), at(12)), (40, 20, 20));
     }
@@ -91,7 +95,9 @@ mod tests {
         let mut limiter = Limiter::new(1);
         let mut at = |millis: u64| {
             let now = Timestamp::ZERO + Duration::from_millis(millis);
-            (0..10_000u32).filter(|n| limiter.allow(Ipv4Addr::from(n * 977), now)).count()
+            (0..10_000u32)
+                .filter(|n| limiter.allow(Node::NOBODY, Ipv4Addr::from(n * 977), now))
+                .count()
         };
         assert_eq!((at(0), at(10), at(60), at(10_000)), (100, 10, 50, 100));
     }

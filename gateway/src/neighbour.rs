@@ -5,8 +5,14 @@
 //! What is more is refused. Half of all is kept for the first three packets of a host, so that who
 //! floods hosts that are not there leaves room for others. One that has not been heard of for a
 //! minute is still used while it is asked again, directly. Another that claims its address gets it
-//! only once it has been asked twice and is silent. Entries learned from others' requests fill at
-//! most half of the table, so a flood of them cannot keep a real host out.
+//! only once it has been asked twice and is silent.
+//!
+//! Half of the table is for hosts that were asked for, half for those learned from their own
+//! questions; of each half, and of the bytes that wait, a node has as much as is left when it has it.
+//! Beyond that its own oldest entry gives way, of those not in use. An entry knows the node its host
+//! answers from, and what waits is for that one alone.
+
+mod places;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -15,6 +21,8 @@ use std::time::Duration;
 use wire::{MacAddr, Timestamp, VnetHeader};
 
 use crate::hash::Key;
+use crate::node::Node;
+use crate::turns::Turns;
 
 /// Between two questions.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,6 +48,9 @@ const GIVEN_UP: u8 = u8::MAX;
 pub(crate) struct Waiting {
     pub(crate) vnet: VnetHeader,
     pub(crate) frame: Vec<u8>,
+    /// Who has sent it, and whom it is for.
+    pub(crate) from: Node,
+    pub(crate) to: Node,
 }
 
 impl Waiting {
@@ -51,10 +62,10 @@ impl Waiting {
 /// What [`Neighbours::resolve`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// The address.
-    Known(MacAddr),
-    /// The address, which is to be confirmed by asking its owner.
-    Stale(MacAddr),
+    /// The address, and the node it is at.
+    Known(MacAddr, Node),
+    /// The same, which is to be confirmed by asking its owner.
+    Stale(MacAddr, Node),
     /// It is being asked for.
     Pending,
     /// It has to be asked for.
@@ -95,9 +106,14 @@ struct Entry {
     /// Questions asked since the last answer, and when the next is due.
     asked: u8,
     due: Option<Timestamp>,
+    /// The node it is at.
+    node: Node,
     learned: bool,
+    /// The node it counts for, and under which number.
+    holder: Node,
+    serial: u64,
     /// Who else claims the address.
-    rival: Option<MacAddr>,
+    rival: Option<(MacAddr, Node)>,
     waiting: Vec<Waiting>,
     /// Bytes of what waits.
     queued: usize,
@@ -124,10 +140,17 @@ pub(crate) struct Neighbours {
     entries: HashMap<Ipv4Addr, Entry, Key>,
     due: BTreeSet<(Timestamp, Ipv4Addr)>,
     limit: usize,
-    learned: usize,
+    /// Who has them, those asked for and those learned.
+    asked: Turns<Node, Ipv4Addr>,
+    learned: Turns<Node, Ipv4Addr>,
+    made: u64,
     queue_limit: usize,
     queued: usize,
+    /// Bytes of them by who has sent them.
+    queued_by: HashMap<Node, usize, Key>,
     next_cleaning: Option<Timestamp>,
+    /// Packets that waited for an entry that gave way.
+    pub(crate) lost: u64,
 }
 
 impl Neighbours {
@@ -136,10 +159,14 @@ impl Neighbours {
             entries: HashMap::with_hasher(Key::new(seed, purpose)),
             due: BTreeSet::new(),
             limit,
-            learned: 0,
+            asked: Turns::new(Key::new(seed, purpose + 10)),
+            learned: Turns::new(Key::new(seed, purpose + 20)),
+            made: 0,
             queue_limit,
             queued: 0,
+            queued_by: HashMap::with_hasher(Key::new(seed, purpose + 30)),
             next_cleaning: None,
+            lost: 0,
         }
     }
 
@@ -148,25 +175,30 @@ impl Neighbours {
         self.entries.get(&address)?.mac
     }
 
+    /// The node a host is known to be at.
+    pub(crate) fn node(&self, address: Ipv4Addr) -> Option<Node> {
+        self.entries.get(&address).filter(|entry| entry.mac.is_some()).map(|entry| entry.node)
+    }
+
     /// Looks for a host a packet is to go to. [`Resolution::Ask`] and [`Resolution::Stale`] have
-    /// noted that the caller asks now.
+    /// noted that the caller asks now, on behalf of `by`.
     #[inline]
-    pub(crate) fn resolve(&mut self, address: Ipv4Addr, now: Timestamp) -> Resolution {
+    pub(crate) fn resolve(&mut self, address: Ipv4Addr, by: Node, now: Timestamp) -> Resolution {
         let Some(entry) = self.entries.get_mut(&address) else {
-            return self.begin(address, now);
+            return self.begin(address, by, now);
         };
         entry.used = now;
         match entry.mac {
             None if entry.asked == GIVEN_UP => Resolution::Failed,
             None => Resolution::Pending,
             Some(mac) if entry.due.is_some() || now.since(entry.confirmed) < FRESH => {
-                Resolution::Known(mac)
+                Resolution::Known(mac, entry.node)
             }
             Some(mac) => {
                 entry.asked = 1;
                 entry.due = Some(now + RETRY);
                 self.due.insert((now + RETRY, address));
-                Resolution::Stale(mac)
+                Resolution::Stale(mac, entry.node)
             }
         }
     }
@@ -174,45 +206,46 @@ impl Neighbours {
     /// Lets a frame wait; false where there is no room or nobody is being asked.
     pub(crate) fn wait(&mut self, address: Ipv4Addr, waiting: Waiting) -> bool {
         let Some(entry) = self.entries.get_mut(&address) else { return false };
-        let (all, own) = (self.queued + waiting.bytes(), entry.queued + waiting.bytes());
-        let fits = if entry.waiting.len() < FIRST {
-            all <= self.queue_limit
-        } else {
-            all <= self.queue_limit / 2 && own <= WAITING
-        };
+        let bytes = waiting.bytes();
+        let (all, own) = (self.queued + bytes, entry.queued + bytes);
+        let part =
+            if entry.waiting.len() < FIRST { self.queue_limit } else { self.queue_limit / 2 };
+        let of_node = self.queued_by.get(&waiting.from).copied().unwrap_or(0) + bytes;
+        let share = waiting.from == Node::NOBODY || of_node <= part.saturating_sub(self.queued);
+        let fits = all <= part && share && (entry.waiting.len() < FIRST || own <= WAITING);
         if fits {
             (self.queued, entry.queued) = (all, own);
+            self.queued_by.insert(waiting.from, of_node);
             entry.waiting.push(waiting);
         }
         fits
     }
 
-    /// A host has told its address, in a question or else in an answer. `create` makes an entry
-    /// where there is none.
+    /// A host has told its address from a node, in a question or else in an answer. `create` makes an
+    /// entry where there is none.
     pub(crate) fn confirm(
         &mut self,
-        (address, mac): (Ipv4Addr, MacAddr),
+        (address, mac, node): (Ipv4Addr, MacAddr, Node),
         create: bool,
         question: bool,
         now: Timestamp,
     ) -> Claim {
-        if !self.entries.contains_key(&address) {
-            if !create || self.learned >= self.limit / 2 || self.entries.len() >= self.limit {
-                return Claim::Believed(Vec::new());
-            }
-            self.learned += 1;
-            self.insert(address, None, true, now);
+        if !self.entries.contains_key(&address)
+            && (!create || !self.insert(address, None, (true, node), now))
+        {
+            return Claim::Believed(Vec::new());
         }
         let Some(entry) = self.entries.get_mut(&address) else { return Claim::Refused };
-        if let Some(known) = entry.mac.filter(|known| *known != mac) {
+        let elsewhere = !entry.node.may_be(node);
+        if let Some(known) = entry.mac.filter(|known| *known != mac || elsewhere) {
             return match (entry.due, question) {
                 (None, false) => Claim::Refused,
                 (Some(_), _) => {
-                    entry.rival = Some(mac);
+                    entry.rival = Some((mac, node));
                     Claim::Contested(None)
                 }
                 (None, true) => {
-                    entry.rival = Some(mac);
+                    entry.rival = Some((mac, node));
                     entry.asked = 1;
                     entry.due = Some(now + RETRY);
                     self.due.insert((now + RETRY, address));
@@ -220,7 +253,7 @@ impl Neighbours {
                 }
             };
         }
-        entry.mac = Some(mac);
+        (entry.mac, entry.node) = (Some(mac), node);
         entry.confirmed = now;
         entry.asked = 0;
         entry.rival = None;
@@ -244,9 +277,11 @@ impl Neighbours {
                 self.remove(address);
                 continue;
             }
-            if entry.rival.is_some() && entry.asked >= OBJECTIONS {
+            if entry.asked >= OBJECTIONS
+                && let Some((mac, node)) = entry.rival.take()
+            {
                 // Its owner had its chance to object.
-                (entry.mac, entry.confirmed) = (entry.rival.take(), now);
+                (entry.mac, entry.node, entry.confirmed) = (Some(mac), node, now);
                 (entry.asked, entry.due) = (0, None);
                 continue;
             }
@@ -279,7 +314,10 @@ impl Neighbours {
         self.entries.clear();
         self.due.clear();
         self.next_cleaning = None;
-        (self.learned, self.queued) = (0, 0);
+        self.asked.clear();
+        self.learned.clear();
+        self.queued_by.clear();
+        self.queued = 0;
         waited
     }
 
@@ -317,38 +355,12 @@ impl Neighbours {
         found.into_iter().map(view).collect()
     }
 
-    fn begin(&mut self, address: Ipv4Addr, now: Timestamp) -> Resolution {
-        if self.entries.len() - self.learned >= self.limit.div_ceil(2) {
+    fn begin(&mut self, address: Ipv4Addr, by: Node, now: Timestamp) -> Resolution {
+        if !self.insert(address, Some(now + RETRY), (false, by), now) {
             return Resolution::Full;
         }
-        self.insert(address, Some(now + RETRY), false, now);
         self.due.insert((now + RETRY, address));
         Resolution::Ask
-    }
-
-    fn insert(&mut self, address: Ipv4Addr, due: Option<Timestamp>, learned: bool, now: Timestamp) {
-        let asked = u8::from(due.is_some());
-        let (confirmed, used) = (now, now);
-        let (mac, rival, waiting, queued) = (None, None, Vec::new(), 0);
-        let entry = Entry { mac, confirmed, used, asked, due, learned, rival, waiting, queued };
-        self.entries.insert(address, entry);
-        self.next_cleaning.get_or_insert(now + IDLE);
-    }
-
-    /// What waits for a host, no longer queued.
-    fn take_waiting(&mut self, address: Ipv4Addr) -> Vec<Waiting> {
-        let Some(entry) = self.entries.get_mut(&address) else { return Vec::new() };
-        self.queued -= std::mem::take(&mut entry.queued);
-        std::mem::take(&mut entry.waiting)
-    }
-
-    /// Forgets a host that nothing waits for.
-    fn remove(&mut self, address: Ipv4Addr) {
-        let Some(entry) = self.entries.remove(&address) else { return };
-        if let Some(due) = entry.due {
-            self.due.remove(&(due, address));
-        }
-        self.learned -= usize::from(entry.learned);
     }
 
     /// Takes out what nobody has used or heard of for long.

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use wire::MacAddr;
 
-use crate::nat::realm::{PlanIn, PlanOut, Use};
+use crate::nat::plan::{PlanIn, PlanOut, Use};
 use crate::packet::{Endpoint, Protocol};
 use crate::route::Route;
 use crate::verdict::Verdict;

@@ -9,7 +9,8 @@ use std::net::Ipv4Addr;
 use wire::{MacAddr, Timestamp, VnetHeader, tcp};
 
 use crate::gateway::Gateway;
-use crate::nat::realm::PlanOut;
+use crate::nat::plan::PlanOut;
+use crate::node::Node;
 use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::route::Route;
@@ -73,6 +74,8 @@ pub enum Outcome {
 struct Passage {
     to: Side,
     hop: Ipv4Addr,
+    /// The node it is for.
+    node: Node,
     src: Endpoint,
     dst: Endpoint,
 }
@@ -82,17 +85,28 @@ impl Gateway {
     /// counter.
     #[must_use]
     pub fn preview(&self, probe: &Probe, now: Timestamp) -> Preview {
+        let at = self.neighbours[Side::Lan as usize].node(probe.src.address);
+        self.preview_from(at.unwrap_or(Node::NOBODY), probe, now)
+    }
+
+    /// The same of a packet that would come from this node, whoever it claims to be.
+    #[must_use]
+    pub fn preview_from(&self, node: Node, probe: &Probe, now: Timestamp) -> Preview {
         let mut note = Note::default();
         let packet = probe.packet();
         let passage = match probe.side {
-            Side::Lan => self.foresee_lan(probe, &packet, &mut note, now),
+            Side::Lan => self.foresee_lan((node, probe), &packet, &mut note, now),
             Side::Uplink => self.foresee_uplink(probe, &packet, &mut note, now),
         };
         let outcome = match passage {
-            Ok(Some(Passage { to, hop, src, dst })) => {
-                let mac = self.neighbours[to as usize].peek(hop);
+            Ok(Some(Passage { to, hop, node, src, dst })) => {
+                let neighbours = &self.neighbours[to as usize];
+                let mac = neighbours.peek(hop);
                 note.hop = Some((hop, mac.map_or(Hop::Asked, Hop::Known)));
-                Outcome::Leaves { side: to, src, dst, hop, mac }
+                match neighbours.node(hop).is_none_or(|at| at.may_be(node)) {
+                    true => Outcome::Leaves { side: to, src, dst, hop, mac },
+                    false => Outcome::Dropped(DropReason::Foreign),
+                }
             }
             Ok(None) => Outcome::Answered,
             Err(reason) => Outcome::Dropped(reason),
@@ -113,7 +127,7 @@ impl Gateway {
 
     fn foresee_lan(
         &self,
-        probe: &Probe,
+        (node, probe): (Node, &Probe),
         packet: &Packet,
         note: &mut Note,
         now: Timestamp,
@@ -130,7 +144,7 @@ impl Gateway {
             Route::Own(Side::Lan) => foresee_local(packet),
             Route::Via(Side::Lan, hop) => {
                 self.check_forward(packet, &[], Side::Lan)?;
-                Ok(Some(Passage { to: Side::Lan, hop, src, dst }))
+                Ok(Some(Passage { to: Side::Lan, hop, node: Node::NOBODY, src, dst }))
             }
             Route::Via(Side::Uplink, hop) => {
                 if matches!(packet.transport, Transport::IcmpReply(_)) {
@@ -138,28 +152,34 @@ impl Gateway {
                 }
                 self.check_forward(packet, &[], Side::Uplink)?;
                 let own = self.address(Side::Uplink).ok_or(DropReason::NoRoute)?;
-                let outside = self.foresee_out(probe, own, note, now)?;
-                Ok(Some(Passage { to: Side::Uplink, hop, src: outside, dst }))
+                let outside = self.foresee_out((node, probe), own, note, now)?;
+                Ok(Some(Passage { to: Side::Uplink, hop, node: Node::NOBODY, src: outside, dst }))
             }
             Route::Own(Side::Uplink) => {
                 let mapped =
-                    protocol != Protocol::Icmp && self.nat.realm(protocol).leads_in(src, dst, now);
+                    protocol != Protocol::Icmp && self.hairpins(packet, (protocol, src, dst), now);
                 if !mapped {
                     return foresee_local(packet);
                 }
                 self.check_forward(packet, &[], Side::Lan)?;
-                let from = self.foresee_out(probe, dst.address, note, now)?;
+                let from = self.foresee_out((node, probe), dst.address, note, now)?;
                 // An endpoint that speaks to its own outside endpoint meets its own session.
-                let inside = match from == dst {
+                let (node, inside) = match from == dst {
                     true => {
                         let session = Opening::Running;
                         note.back =
                             Some(Translation { protocol, inside: src, outside: dst, session });
-                        src
+                        (Node::NOBODY, src)
                     }
                     false => self.foresee_in(probe, from, note, now)?,
                 };
-                Ok(Some(Passage { to: Side::Lan, hop: inside.address, src: from, dst: inside }))
+                Ok(Some(Passage {
+                    to: Side::Lan,
+                    hop: inside.address,
+                    node,
+                    src: from,
+                    dst: inside,
+                }))
             }
         }
     }
@@ -178,23 +198,33 @@ impl Gateway {
         if matches!(packet.transport, Transport::IcmpRequest(_)) {
             return if shared { Err(DropReason::NotOurs) } else { foresee_local(packet) };
         }
-        let inside = self
+        let (node, inside) = self
             .foresee_in(probe, src, note, now)
             .map_err(|reason| self.refusal((protocol, dst.port), packet.transport, reason))?;
         self.check_forward(packet, &[], Side::Lan)?;
-        Ok(Some(Passage { to: Side::Lan, hop: inside.address, src, dst: inside }))
+        Ok(Some(Passage { to: Side::Lan, hop: inside.address, node, src, dst: inside }))
     }
 
     fn foresee_out(
         &self,
-        probe: &Probe,
+        (node, probe): (Node, &Probe),
         own: Ipv4Addr,
         note: &mut Note,
         now: Timestamp,
     ) -> Result<Endpoint, DropReason> {
         let Probe { protocol, src: inside, dst, .. } = *probe;
         let realm = self.nat.realm(protocol);
-        let plan = realm.plan_out(inside, dst, probe.tcp_flags(), now)?;
+        let (ends, flags) = ((inside, dst), probe.tcp_flags());
+        let plan = match realm.plan_out(node, ends, flags, now) {
+            // What others have left under the address is in nobody's way who has it now.
+            Err(DropReason::Foreign) if self.is_at(node, inside.address) => {
+                realm.plan_out(Node::NOBODY, ends, flags, now)?
+            }
+            plan => plan?,
+        };
+        if !matches!(plan, PlanOut::Known(_)) {
+            self.may_open(node, inside.address)?;
+        }
         let port = match plan {
             PlanOut::Known(id) => realm.table.get(id).outside_port,
             PlanOut::Open { outside, .. } => outside,
@@ -210,13 +240,13 @@ impl Gateway {
         from: Endpoint,
         note: &mut Note,
         now: Timestamp,
-    ) -> Result<Endpoint, DropReason> {
+    ) -> Result<(Node, Endpoint), DropReason> {
         let Probe { protocol, dst: outside, .. } = *probe;
         let realm = self.nat.realm(protocol);
         let plan = realm.plan_in(outside.port, from, probe.tcp_flags(), now)?;
-        let inside = realm.inside_of(&plan);
+        let (node, inside) = realm.inside_of(outside.port, &plan);
         note.back = Some(Translation { protocol, inside, outside, session: plan.into() });
-        Ok(inside)
+        Ok((node, inside))
     }
 }
 

@@ -12,6 +12,7 @@ use wire::tcp::End;
 use wire::{FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::{Arrival, Gateway};
+use crate::node::Node;
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Transport};
 use crate::rewrite;
@@ -51,12 +52,12 @@ impl Gateway {
             return;
         }
         let quote = &frame.bytes[L3..packet.end()];
-        self.send_error(a.side, (packet.src, a.from), problem, quote, out, now);
+        self.send_error((a.side, a.node), (packet.src, a.from), problem, quote, out, now);
     }
 
     fn send_error(
         &mut self,
-        side: Side,
+        (side, node): (Side, Node),
         (receiver, station): (Ipv4Addr, MacAddr),
         problem: Problem,
         quote: &[u8],
@@ -64,7 +65,7 @@ impl Gateway {
         now: Timestamp,
     ) {
         let Some(own) = self.address(side) else { return };
-        if !self.limiters[side as usize].allow(receiver, now) {
+        if !self.limiters[side as usize].allow(node, receiver, now) {
             self.counters.icmp_limited += 1;
             return;
         }
@@ -79,7 +80,7 @@ impl Gateway {
     /// undoing the translation in what is quoted, which is the frame itself.
     pub(crate) fn report_unreachable(
         &mut self,
-        side: Side,
+        (side, from): (Side, Node),
         frame: &mut [u8],
         out: &mut dyn Output,
         now: Timestamp,
@@ -91,13 +92,14 @@ impl Gateway {
         let end = packet.end().min(frame.len());
         let Some(uplink) = self.address(Side::Uplink) else { return };
         let own = if packet.src == uplink { self.nat.error_in(&packet, uplink, now) } else { None };
+        let own = own.map(|(_, inside)| inside);
         if let Some(inside) = own {
             // It went out, or back in by hairpin; what its sender knows is its own address.
             let id = self.id_before(&packet);
             rewrite::quoted_packet(&mut frame[L3..end], (End::Src, inside), id);
         }
         if side == Side::Lan
-            && let Some(port) = self.nat.error_out(&packet, now)
+            && let Some(port) = self.nat.error_out(Node::NOBODY, &packet, now)
         {
             // It came to the uplink's address.
             let known = (End::Dst, Endpoint::new(uplink, port));
@@ -107,7 +109,7 @@ impl Gateway {
         let Route::Via(back, hop) = self.routes.to(receiver) else { return };
         let Some(station) = self.neighbours[back as usize].peek(hop) else { return };
         let problem = Problem::Unreachable(unreachable::HOST);
-        self.send_error(back, (receiver, station), problem, &frame[L3..end], out, now);
+        self.send_error((back, from), (receiver, station), problem, &frame[L3..end], out, now);
     }
 
     /// SYNs nobody asked for, six seconds later.
@@ -116,7 +118,8 @@ impl Gateway {
             let quote = &pending.quote[..pending.length];
             let Some(packet) = Packet::quoted(quote) else { continue };
             let problem = Problem::Unreachable(unreachable::PORT);
-            self.send_error(Side::Uplink, (packet.src, pending.from), problem, quote, out, now);
+            let outside = (Side::Uplink, Node::NOBODY);
+            self.send_error(outside, (packet.src, pending.from), problem, quote, out, now);
         }
     }
 }

@@ -13,6 +13,7 @@ use wire::{FrameMut, Timestamp};
 use crate::egress::Departure;
 use crate::gateway::{Arrival, Gateway};
 use crate::lan::{load, quoted};
+use crate::node::Node;
 use crate::note::{Opening, Translation};
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Protocol, Transport};
@@ -42,8 +43,8 @@ impl Gateway {
             }
             Transport::IcmpError => {
                 self.may_forward(frame, a, Side::Lan, out, now)?;
-                let inside = self.error_inbound(frame, a, own, now)?;
-                self.depart(frame, a, Departure::plain(Side::Lan, inside), out, now)
+                let (node, inside) = self.error_inbound(frame, a, own, now)?;
+                self.depart(frame, a, Departure::plain(Side::Lan, inside).owned(node), out, now)
             }
             _ if shared => Err(DropReason::NotOurs),
             Transport::IcmpRequest(_) => self.local(frame, a, out, now),
@@ -82,14 +83,16 @@ impl Gateway {
             Ok(plan) => plan,
             Err(reason) => return Err(self.refuse(frame, a, protocol, target, reason, now)),
         };
+        let node = self.nat.realm(protocol).inside_of(local.port, &plan).0;
         self.notes.back(|| {
-            let inside = self.nat.realm(protocol).inside_of(&plan);
+            let inside = self.nat.realm(protocol).inside_of(local.port, &plan).1;
             Some(Translation { protocol, inside, outside: local, session: plan.into() })
         });
         self.may_forward(frame, a, Side::Lan, out, now)?;
         let inside = self.nat.commit_in(protocol, target, plan, load, now)?;
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(inside));
-        self.depart(frame, a, Departure::plain(Side::Lan, inside.address), out, now)
+        let departure = Departure::plain(Side::Lan, inside.address).owned(node);
+        self.depart(frame, a, departure, out, now)
     }
 
     /// The reason a packet from outside is dropped for; a SYN is remembered for six seconds.
@@ -132,19 +135,19 @@ impl Gateway {
         }
     }
 
-    /// Translates an ICMP error that has come in about a packet that went out; returns the host
-    /// that had sent it.
+    /// Translates an ICMP error that has come in about a packet that went out; returns the node and
+    /// the host that had sent it.
     pub(crate) fn error_inbound(
         &mut self,
         frame: &mut FrameMut<'_>,
         a: &mut Arrival,
         own: Ipv4Addr,
         now: Timestamp,
-    ) -> Result<Ipv4Addr, DropReason> {
+    ) -> Result<(Node, Ipv4Addr), DropReason> {
         let unknown =
             if self.is_shared(a.side) { DropReason::NotOurs } else { DropReason::BadIcmpError };
         let quoted = quoted(frame, &a.packet).ok_or(unknown)?;
-        let inside = self.nat.error_in(&quoted, own, now).ok_or(unknown)?;
+        let (node, inside) = self.nat.error_in(&quoted, own, now).ok_or(unknown)?;
         self.counters.icmp_translated += 1;
         self.notes.back(|| {
             let (protocol, outside, _) = quoted.flow()?;
@@ -154,7 +157,7 @@ impl Gateway {
         rewrite::quoted(frame.bytes, &a.packet, (End::Src, inside), id);
         let to = Endpoint::new(inside.address, 0);
         rewrite::ends(frame.bytes, &mut a.packet, Rewrite::dst(to));
-        Ok(inside.address)
+        Ok((node, inside.address))
     }
 
     /// The identification that a quoted packet had before it left on behalf of its host.

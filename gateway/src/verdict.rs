@@ -151,11 +151,13 @@ reasons! {
     Quota = "quota",
     /// Another session has the same tuple.
     TupleTaken = "tuple-taken",
+    /// Of a session, a port or an address that another node has.
+    Foreign = "foreign",
     /// An ICMP error that does not sum up, is cut off, or quotes nothing known here.
     BadIcmpError = "bad-icmp-error",
     /// A first fragment too small to hold its ports, or one that would overlap them (RFC 1858).
     TinyFragment = "tiny-fragment",
-    /// Too many fragmented datagrams, or bytes of them, are being followed.
+    /// A fragment larger than all that one source may have held.
     FragmentTableFull = "fragment-table-full",
 }
 

@@ -14,6 +14,7 @@ use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, Node, add_port, known, running};
 use crate::progress::Recorder;
+use crate::station::node;
 use crate::storm;
 use crate::topology::{furnish, plug, room};
 
@@ -115,11 +116,16 @@ impl Lab {
         Err(Error::AddressTaken { lab, address: asked, owner })
     }
 
-    /// Takes a node out: its port, its veth pair and its namespace's name.
+    /// Takes a node out: its port, its veth pair, its namespace's name, and all that the gateway has
+    /// for it. Hands the ports that were published for it to `withdrawn`, whatever comes after.
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NoNode`]; what could not be undone.
-    pub fn remove_node(&self, name: &str) -> Result<()> {
+    pub fn remove_node(
+        &self,
+        name: &str,
+        withdrawn: impl FnOnce(Vec<gateway::Published>),
+    ) -> Result<()> {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut state = self.state();
@@ -129,9 +135,13 @@ impl Lab {
             return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
         };
         let held = state.nodes.remove(place);
-        let unplugged = held.node.port.as_ref().map_or(Ok(()), |(port, _)| {
-            self.with_switch(|switch| switch.remove_port(*port)).unwrap_or(Ok(()))
+        let port = held.node.port.as_ref().map(|(port, _)| *port);
+        let unplugged = port.map_or(Ok(()), |port| {
+            self.with_switch(|switch| switch.remove_port(port)).unwrap_or(Ok(()))
         });
+        // Before the next node can have its port's number, its address or its name.
+        let address = held.node.interfaces.first().map(|interface| interface.address);
+        withdrawn(self.forget(port, address));
         let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
         let removed = held.netns.remove();
         if let Some(journal) = &mut state.journal
@@ -144,6 +154,27 @@ impl Lab {
         unplugged?;
         deleted?;
         Ok(removed?)
+    }
+
+    /// What was at a port, and had an address, is gone: the gateway forgets it. Returns the ports
+    /// that were published for it.
+    pub(crate) fn forget(
+        &self,
+        port: Option<PortId>,
+        address: Option<Ipv4Addr>,
+    ) -> Vec<gateway::Published> {
+        let forgotten = self.with_gateway(|gateway| {
+            let mut gone = port.map_or_else(Vec::new, |port| gateway.forget_node(node(port)));
+            // Published while its port was gone already.
+            let of_it = |one: &&gateway::Published| Some(one.inside.address) == address;
+            let left: Vec<_> = gateway.published().iter().filter(of_it).copied().collect();
+            for one in &left {
+                gateway.unpublish(one.protocol, one.port);
+            }
+            gone.extend(left);
+            gone
+        });
+        forgotten.unwrap_or_default()
     }
 }
 

@@ -86,6 +86,7 @@ impl Lab {
             None | Some(Ok(()) | Err(switch::Error::NoPort(_))) => {}
             Some(Err(error)) => tracing::warn!("port {}: {error}", port.0),
         }
+        self.node_vanished(port);
     }
 
     /// Tells the switch of every link as it is now.

@@ -7,8 +7,8 @@ use std::any::Any;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use gateway::{Gateway, Output, Side, Verdict};
-use switch::{Handling, Outlet, Station};
+use gateway::{Gateway, Node, Output, Side, Verdict};
+use switch::{Handling, Outlet, PortId, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
@@ -61,11 +61,12 @@ impl Station for GatewayStation {
 
     fn on_bridge(
         &mut self,
+        from: PortId,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         now: Timestamp,
     ) -> Handling {
-        handling(self.gateway.from_lan(frame, &mut Out(out), now))
+        handling(self.gateway.from_node(node(from), frame, &mut Out(out), now))
     }
 
     fn on_uplink(
@@ -84,6 +85,11 @@ impl Station for GatewayStation {
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp> {
         self.gateway.tick(&mut Out(out), now)
     }
+}
+
+/// The gateway's name for what is plugged in at a port.
+pub(crate) fn node(port: PortId) -> Node {
+    Node(port.0.saturating_add(1))
 }
 
 /// The gateway of a lab, in its station.

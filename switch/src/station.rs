@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
+use crate::core::PortId;
+
 /// What the station did with a frame it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
@@ -31,9 +33,11 @@ pub trait Outlet {
 pub trait Station: Send {
     /// Its address on the bridge.
     fn mac(&self) -> MacAddr;
-    /// A frame of the bridge for it: to its address, or a flooded group frame (then a copy).
+    /// A frame of the bridge for it, with the port it came in by: to its address, or a flooded group
+    /// frame (then a copy).
     fn on_bridge(
         &mut self,
+        from: PortId,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         now: Timestamp,

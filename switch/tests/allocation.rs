@@ -13,7 +13,7 @@ use std::time::Duration;
 use rig::frames::{Kind, mac, offloaded, plain};
 use rig::{on_a_rig, settled};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use uswitch_switch::{Config, Handling, Outlet, SharedStation, Station};
+use uswitch_switch::{Config, Handling, Outlet, PortId, SharedStation, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VlanTag, VnetHeader};
 
 #[global_allocator]
@@ -27,7 +27,13 @@ impl Station for Parrot {
         mac(0xfe)
     }
 
-    fn on_bridge(&mut self, f: &mut FrameMut<'_>, out: &mut dyn Outlet, _: Timestamp) -> Handling {
+    fn on_bridge(
+        &mut self,
+        _: PortId,
+        f: &mut FrameMut<'_>,
+        out: &mut dyn Outlet,
+        _: Timestamp,
+    ) -> Handling {
         let mut answer = [0x5a; 60];
         answer[..6].copy_from_slice(&f.bytes[6..12]);
         answer[6..12].copy_from_slice(&mac(0xfe).0);

@@ -35,7 +35,13 @@ impl Station for Obedient {
         STATION
     }
 
-    fn on_bridge(&mut self, f: &mut FrameMut<'_>, out: &mut dyn Outlet, _: Timestamp) -> Handling {
+    fn on_bridge(
+        &mut self,
+        _: PortId,
+        f: &mut FrameMut<'_>,
+        out: &mut dyn Outlet,
+        _: Timestamp,
+    ) -> Handling {
         let from: [u8; 6] = f.bytes[6..12].try_into().unwrap();
         match f.bytes.get(14) {
             Some(&UP) => {

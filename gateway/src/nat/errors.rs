@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 
 use super::Nat;
+use crate::node::Node;
 use crate::packet::{Endpoint, Packet};
 
 impl Nat {
@@ -19,22 +20,24 @@ impl Nat {
         quoted: &Packet,
         uplink: Ipv4Addr,
         now: Timestamp,
-    ) -> Option<Endpoint> {
+    ) -> Option<(Node, Endpoint)> {
         let (protocol, src, dst) = quoted.flow()?;
         if src.address != uplink {
             return None;
         }
         let realm = self.realm(protocol);
         let id = realm.known_in(src.port, dst, now)?;
-        Some(realm.table.get(id).inside())
+        let session = realm.table.get(id);
+        Some((session.node, session.inside()))
     }
 
-    /// An error goes out about a packet that came in as `quoted`: the outside port it had come
-    /// to.
-    pub(crate) fn error_out(&self, quoted: &Packet, now: Timestamp) -> Option<u16> {
+    /// An error of a node goes out about a packet that came in as `quoted`: the outside port it had
+    /// come to.
+    pub(crate) fn error_out(&self, node: Node, quoted: &Packet, now: Timestamp) -> Option<u16> {
         let (protocol, src, dst) = quoted.flow()?;
         let realm = self.realm(protocol);
         let id = realm.known_out(dst, src, now)?;
-        Some(realm.table.get(id).outside_port)
+        let session = realm.table.get(id);
+        session.node.may_be(node).then_some(session.outside_port)
     }
 }

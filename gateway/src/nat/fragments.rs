@@ -3,8 +3,10 @@
 //! Only the first fragment has ports, so what was decided for it is kept for the others; those
 //! that come before it are held. Nothing is reassembled. Bounded three ways: datagrams followed,
 //! bytes held, thirty seconds. One side gets half of each, so that a flood from outside leaves the
-//! inside its own; when it is full a fragment is dropped. One source gets an eighth; then its own
-//! oldest datagram gives way, so that one whose fragments get lost on the way is not shut out.
+//! inside its own; one source an eighth; a node as much as is left of its side. Who has its share,
+//! or finds its side full, displaces the oldest datagram of its own source, node or side: first one
+//! nobody has asked for yet (its first fragment has not come, or was dropped), so that forged
+//! fragments displace each other and not those of a datagram that is on its way.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -14,7 +16,9 @@ use wire::Timestamp;
 
 use crate::config::Limits;
 use crate::hash::Key;
+use crate::node::Node;
 use crate::packet::Packet;
+use crate::turns::Turns;
 use crate::verdict::{DropReason, Side};
 
 /// How long a datagram is followed (RFC 791 and 1122 allow 15 to 120 s for reassembly).
@@ -24,6 +28,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Datagram {
     side: Side,
+    node: Node,
     src: Ipv4Addr,
     dst: Ipv4Addr,
     protocol: u8,
@@ -32,16 +37,16 @@ pub(crate) struct Datagram {
 
 impl Datagram {
     /// Of a packet as it came, before any rewriting.
-    pub(crate) fn of(side: Side, p: &Packet) -> Self {
-        Self { side, src: p.src, dst: p.dst, protocol: p.protocol, id: p.id }
+    pub(crate) fn of(side: Side, node: Node, p: &Packet) -> Self {
+        Self { side, node, src: p.src, dst: p.dst, protocol: p.protocol, id: p.id }
     }
 }
 
 /// What was decided for the first fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Sent on with these addresses and this identification.
-    Forward { src: Ipv4Addr, dst: Ipv4Addr, id: Option<u16>, to: Side, hop: Ipv4Addr },
+    /// Sent on with these addresses and this identification, to a hop that belongs to this node.
+    Forward { src: Ipv4Addr, dst: Ipv4Addr, id: Option<u16>, to: Side, hop: Ipv4Addr, node: Node },
     /// Part of an echo request to the gateway.
     Echo,
     /// Dropped, and so are the others.
@@ -54,7 +59,7 @@ pub(crate) struct Held(pub(crate) Vec<u8>);
 
 #[derive(Debug)]
 struct Flow {
-    /// Which opening this is: tells it from an earlier one of the same datagram in `order`.
+    /// Which opening this is: tells it from an earlier one of the same datagram in the orders.
     serial: u64,
     action: Option<Action>,
     held: Vec<Held>,
@@ -62,26 +67,31 @@ struct Flow {
     length: Option<usize>,
 }
 
-/// What one side has in the table.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    flows: usize,
-    bytes: usize,
+impl Flow {
+    /// True where its first fragment has come and passed.
+    fn is_wanted(&self) -> bool {
+        matches!(self.action, Some(Action::Forward { .. } | Action::Echo))
+    }
 }
 
-/// What one source has in the table, and its openings in their order.
-#[derive(Debug, Default)]
-struct Source {
-    share: Share,
-    order: VecDeque<(u64, Datagram)>,
+/// Who counts for a datagram, from the one that counts most closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Source(Side, Node, Ipv4Addr),
+    Node(Side, Node),
+    Side(Side),
 }
+
+type Flows = HashMap<Datagram, Flow, Key>;
 
 /// The datagrams being followed.
 #[derive(Debug)]
 pub(crate) struct Fragments {
-    flows: HashMap<Datagram, Flow, Key>,
-    sources: HashMap<Ipv4Addr, Source, Key>,
-    sides: [Share; 2],
+    flows: Flows,
+    /// What each owner has, and in which order.
+    turns: Turns<Owner, Datagram>,
+    /// The same order, of those that nobody has asked for yet.
+    unwanted: Turns<Owner, Datagram>,
     /// Every opening by its deadline; those that have been completed are taken out now and then.
     order: VecDeque<(Timestamp, u64, Datagram)>,
     opened: u64,
@@ -94,8 +104,8 @@ impl Fragments {
     pub(crate) fn new(limits: Limits, seed: u64) -> Self {
         Self {
             flows: HashMap::with_hasher(Key::new(seed, 40)),
-            sources: HashMap::with_hasher(Key::new(seed, 41)),
-            sides: [Share::default(); 2],
+            turns: Turns::new(Key::new(seed, 41)),
+            unwanted: Turns::new(Key::new(seed, 42)),
             order: VecDeque::new(),
             opened: 0,
             limits,
@@ -125,18 +135,21 @@ impl Fragments {
         held: Held,
         now: Timestamp,
     ) -> Result<(), DropReason> {
-        let (length, limit) = (held.0.len(), self.limits.fragment_bytes);
-        while self.source(datagram).bytes + length > limit.div_ceil(8) {
-            self.displace(datagram.src)?;
-        }
-        if self.sides[datagram.side as usize].bytes + length > limit.div_ceil(2) {
-            return Err(DropReason::FragmentTableFull);
-        }
         self.open(datagram, now)?;
-        self.sides[datagram.side as usize].bytes += length;
-        self.sources.entry(datagram.src).or_default().share.bytes += length;
-        if let Some(flow) = self.flows.get_mut(&datagram) {
-            flow.held.push(held);
+        let length = held.0.len();
+        for owner in datagram.owners() {
+            while self.turns.of(owner).1 + length > self.bytes(owner) {
+                self.displace(owner)?;
+            }
+        }
+        // It may have displaced itself, where it is the largest of all.
+        self.open(datagram, now)?;
+        let Some(flow) = self.flows.get_mut(&datagram) else {
+            return Err(DropReason::FragmentTableFull);
+        };
+        flow.held.push(held);
+        for owner in datagram.owners() {
+            self.turns.weigh(owner, length, 0);
         }
         self.account(datagram, p);
         Ok(())
@@ -169,7 +182,7 @@ impl Fragments {
     /// Forgets datagrams whose time is over; says when the next one's is.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Option<Timestamp> {
         while let Some((deadline, serial, datagram)) = self.order.front().copied() {
-            let current = self.is_open(datagram, serial);
+            let current = is_open(&self.flows, serial, datagram);
             if current && deadline > now {
                 return Some(deadline);
             }
@@ -181,68 +194,92 @@ impl Fragments {
         None
     }
 
+    /// A node is gone, and what was on its way from it and to it.
+    pub(crate) fn forget(&mut self, gone: Node) {
+        let of_it = |(datagram, flow): &(&Datagram, &Flow)| {
+            let to = matches!(flow.action, Some(Action::Forward { node, .. }) if node == gone);
+            to || (datagram.side, datagram.node) == (Side::Lan, gone)
+        };
+        let datagrams: Vec<Datagram> = self.flows.iter().filter(of_it).map(|(d, _)| *d).collect();
+        for datagram in datagrams {
+            self.close(datagram);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.flows.clear();
-        self.sources.clear();
-        self.sides = [Share::default(); 2];
+        self.turns.clear();
+        self.unwanted.clear();
         self.order.clear();
     }
 
     /// Datagrams followed and bytes held.
     pub(crate) fn usage(&self) -> (usize, usize) {
-        (self.flows.len(), self.sides.iter().map(|s| s.bytes).sum())
+        let side = |side| self.turns.of(Owner::Side(side)).1;
+        (self.flows.len(), side(Side::Lan) + side(Side::Uplink))
     }
 
-    /// Whether this opening of a datagram has neither been completed nor forgotten.
-    fn is_open(&self, datagram: Datagram, serial: u64) -> bool {
-        self.flows.get(&datagram).is_some_and(|flow| flow.serial == serial)
+    /// Datagrams an owner may have.
+    fn places(&self, owner: Owner) -> usize {
+        let limit = self.limits.fragment_flows;
+        self.share(owner, limit, |owner| self.turns.of(owner).0)
     }
 
-    fn source(&self, datagram: Datagram) -> Share {
-        self.sources.get(&datagram.src).map(|s| s.share).unwrap_or_default()
+    /// Bytes an owner may have.
+    fn bytes(&self, owner: Owner) -> usize {
+        let limit = self.limits.fragment_bytes;
+        self.share(owner, limit, |owner| self.turns.of(owner).1)
     }
 
-    /// Forgets the oldest datagram of a source.
-    fn displace(&mut self, source: Ipv4Addr) -> Result<(), DropReason> {
-        loop {
-            let next = self.sources.get_mut(&source).and_then(|s| s.order.pop_front());
-            let (serial, datagram) = next.ok_or(DropReason::FragmentTableFull)?;
-            if self.is_open(datagram, serial) {
-                self.close(datagram);
-                return Ok(());
+    fn share(&self, owner: Owner, limit: usize, has: impl Fn(Owner) -> usize) -> usize {
+        let half = limit.div_ceil(2);
+        match owner {
+            Owner::Source(..) => limit.div_ceil(8),
+            Owner::Node(_, Node::NOBODY) | Owner::Side(_) => half,
+            // As much as is left when it has it: half of its side alone, a third each of two.
+            Owner::Node(side, _) => {
+                half.saturating_sub(has(Owner::Side(side)).saturating_sub(has(owner))).div_ceil(2)
             }
         }
+    }
+
+    /// Forgets the oldest datagram of an owner, of those nobody has asked for where there is one.
+    fn displace(&mut self, owner: Owner) -> Result<(), DropReason> {
+        let flows = &self.flows;
+        let unwanted =
+            |serial, datagram| is_open(flows, serial, datagram) && !flows[&datagram].is_wanted();
+        let first = self.unwanted.oldest(owner, unwanted);
+        let first =
+            first.or_else(|| self.turns.oldest(owner, |serial, d| is_open(flows, serial, d)));
+        let (_, datagram) = first.ok_or(DropReason::FragmentTableFull)?;
+        self.close(datagram);
+        Ok(())
     }
 
     fn open(&mut self, datagram: Datagram, now: Timestamp) -> Result<(), DropReason> {
         if self.flows.contains_key(&datagram) {
             return Ok(());
         }
-        let limit = self.limits.fragment_flows;
-        if self.source(datagram).flows >= limit.div_ceil(8) {
-            self.displace(datagram.src)?;
+        for owner in datagram.owners() {
+            while self.turns.of(owner).0 >= self.places(owner) {
+                self.displace(owner)?;
+            }
         }
-        if self.sides[datagram.side as usize].flows >= limit.div_ceil(2) {
-            return Err(DropReason::FragmentTableFull);
-        }
-        if self.order.len() >= 2 * limit.max(64) {
+        let flows = &self.flows;
+        if self.order.len() >= 2 * self.limits.fragment_flows.max(64) {
             // At most half of them are open: paid for by the openings since the last time.
-            let order = std::mem::take(&mut self.order);
-            self.order = order.into_iter().filter(|o| self.is_open(o.2, o.1)).collect();
+            self.order.retain(|(_, serial, datagram)| is_open(flows, *serial, *datagram));
         }
         self.opened += 1;
         let serial = self.opened;
+        self.order.push_back((now + LIFETIME, serial, datagram));
+        for owner in datagram.owners() {
+            let turn = (serial, datagram);
+            self.turns.enter(owner, turn, |serial, d| is_open(flows, serial, d));
+            self.unwanted.enter(owner, turn, |serial, d| is_open(flows, serial, d));
+        }
         let flow = Flow { serial, action: None, held: Vec::new(), seen: 0, length: None };
         self.flows.insert(datagram, flow);
-        self.order.push_back((now + LIFETIME, serial, datagram));
-        self.sides[datagram.side as usize].flows += 1;
-        let mut source = self.sources.remove(&datagram.src).unwrap_or_default();
-        if source.order.len() >= 2 * limit.div_ceil(8).max(64) {
-            source.order.retain(|(serial, datagram)| self.is_open(*datagram, *serial));
-        }
-        source.order.push_back((serial, datagram));
-        source.share.flows += 1;
-        self.sources.insert(datagram.src, source);
         Ok(())
     }
 
@@ -263,21 +300,29 @@ impl Fragments {
         let Some(flow) = self.flows.remove(&datagram) else { return };
         self.lost += flow.held.len() as u64;
         self.give_back(datagram, &flow.held);
-        self.sides[datagram.side as usize].flows -= 1;
-        if let Some(source) = self.sources.get_mut(&datagram.src) {
-            source.share.flows -= 1;
-            if source.share.flows == 0 {
-                self.sources.remove(&datagram.src);
-            }
+        for owner in datagram.owners() {
+            self.turns.leave(owner);
+            self.unwanted.leave(owner);
         }
     }
 
     /// These are no longer held.
     fn give_back(&mut self, datagram: Datagram, held: &[Held]) {
         let bytes = held.iter().map(|h| h.0.len()).sum::<usize>();
-        self.sides[datagram.side as usize].bytes -= bytes;
-        if let Some(source) = self.sources.get_mut(&datagram.src) {
-            source.share.bytes -= bytes;
+        for owner in datagram.owners() {
+            self.turns.weigh(owner, 0, bytes);
         }
     }
+}
+
+impl Datagram {
+    fn owners(self) -> [Owner; 3] {
+        let Self { side, node, src, .. } = self;
+        [Owner::Source(side, node, src), Owner::Node(side, node), Owner::Side(side)]
+    }
+}
+
+/// Whether this opening of a datagram has neither been completed nor forgotten.
+fn is_open(flows: &Flows, serial: u64, datagram: Datagram) -> bool {
+    flows.get(&datagram).is_some_and(|flow| flow.serial == serial)
 }

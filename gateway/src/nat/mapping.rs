@@ -2,7 +2,7 @@
 //!
 //! A mapping's slot is its outside port, so the way in is one array access; the way out is an
 //! index by inside endpoint. A dynamic mapping lives while it has sessions; a published one until
-//! it is withdrawn. Owned by a realm of the NAT; bounded by the 65,536 ports there are.
+//! it is withdrawn. It is its node's, and goes with it. Owned by a realm of the NAT; bounded by the 65,536 ports there are.
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
@@ -10,20 +10,25 @@ use std::ops::RangeInclusive;
 use super::index::Index;
 use super::ports::Ports;
 use crate::hash::Key;
+use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
 
-const USED: u8 = 1;
-const PUBLISHED: u8 = 2;
+const USED: u32 = 1 << 31;
+const PUBLISHED: u32 = 1 << 30;
 /// `by_inside` leads here; a second published port of the same endpoint is reached from outside
 /// only.
-const PRIMARY: u8 = 4;
+const PRIMARY: u32 = 1 << 29;
+/// It was published, and goes on for the sessions that were there.
+const WITHDRAWN: u32 = 1 << 28;
+const FLAGS: u32 = USED | PUBLISHED | PRIMARY | WITHDRAWN;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Mapping {
     inside: u32,
-    sessions: u32,
+    /// The flags, and below them the number of sessions.
+    word: u32,
     port: u16,
-    flags: u8,
+    node: Node,
 }
 
 /// The mappings of one protocol.
@@ -68,11 +73,31 @@ impl Mappings {
     #[inline]
     pub(crate) fn inside(&self, port: u16) -> Option<Endpoint> {
         let m = &self.by_port[usize::from(port)];
-        (m.flags & USED != 0).then(|| Endpoint::new(Ipv4Addr::from(m.inside), m.port))
+        (m.word & USED != 0).then(|| Endpoint::new(Ipv4Addr::from(m.inside), m.port))
+    }
+
+    /// Whose mapping it is.
+    pub(crate) fn node(&self, port: u16) -> Node {
+        self.by_port[usize::from(port)].node
     }
 
     pub(crate) fn is_published(&self, port: u16) -> bool {
-        self.by_port[usize::from(port)].flags & PUBLISHED != 0
+        self.by_port[usize::from(port)].word & PUBLISHED != 0
+    }
+
+    /// True where the port was published and only the sessions of that time hold it.
+    pub(crate) fn is_withdrawn(&self, port: u16) -> bool {
+        self.by_port[usize::from(port)].word & WITHDRAWN != 0
+    }
+
+    /// Sessions on this port.
+    pub(crate) fn sessions(&self, port: u16) -> u32 {
+        self.by_port[usize::from(port)].word & !FLAGS
+    }
+
+    /// True where the end of one session is the end of the mapping.
+    pub(crate) fn ends_with(&self, port: u16) -> bool {
+        self.sessions(port) == 1 && !self.is_published(port)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -80,35 +105,45 @@ impl Mappings {
     }
 
     /// Makes a dynamic mapping without sessions yet; the port is free.
-    pub(crate) fn open(&mut self, inside: Endpoint, port: u16) {
+    pub(crate) fn open(&mut self, (node, inside): (Node, Endpoint), port: u16) {
         self.ports.take(port);
-        self.put(inside, port, USED);
+        self.put((node, inside), port, USED);
     }
 
     /// Publishes an endpoint on a port that no mapping uses.
-    pub(crate) fn publish(&mut self, inside: Endpoint, port: u16) {
+    pub(crate) fn publish(&mut self, (node, inside): (Node, Endpoint), port: u16) {
         self.ports.take(port);
-        self.put(inside, port, USED | PUBLISHED);
+        self.put((node, inside), port, USED | PUBLISHED);
+    }
+
+    /// Publishes a withdrawn port again, for the endpoint it had.
+    pub(crate) fn publish_again(&mut self, port: u16) {
+        let word = &mut self.by_port[usize::from(port)].word;
+        *word = *word & !WITHDRAWN | PUBLISHED;
+        self.make_primary(port);
     }
 
     /// One session more on this port.
     pub(crate) fn acquire(&mut self, port: u16) {
-        self.by_port[usize::from(port)].sessions += 1;
+        self.by_port[usize::from(port)].word += 1;
     }
 
-    /// One session less; returns the inside endpoint where that was the end of the mapping.
-    pub(crate) fn release(&mut self, port: u16) -> Option<Endpoint> {
-        let m = &mut self.by_port[usize::from(port)];
-        m.sessions -= 1;
-        if m.sessions > 0 || m.flags & PUBLISHED != 0 { None } else { self.close(port) }
+    /// One session less; true where that was the end of the mapping.
+    pub(crate) fn release(&mut self, port: u16) -> bool {
+        self.by_port[usize::from(port)].word -= 1;
+        let ends = self.sessions(port) == 0 && !self.is_published(port);
+        if ends {
+            self.close(port);
+        }
+        ends
     }
 
     /// Withdraws a published port. Where sessions still use it, it goes on as a dynamic mapping
     /// until they end, and true is returned.
     pub(crate) fn withdraw(&mut self, port: u16) -> bool {
-        let m = &mut self.by_port[usize::from(port)];
-        m.flags &= !PUBLISHED;
-        if m.sessions > 0 {
+        let word = &mut self.by_port[usize::from(port)].word;
+        *word = *word & !PUBLISHED | WITHDRAWN;
+        if self.sessions(port) > 0 {
             return true;
         }
         self.close(port);
@@ -121,7 +156,7 @@ impl Mappings {
             && self.outside(inside).is_none()
         {
             self.by_inside.insert(self.hash(inside), u32::from(port));
-            self.by_port[usize::from(port)].flags |= PRIMARY;
+            self.by_port[usize::from(port)].word |= PRIMARY;
         }
     }
 
@@ -133,16 +168,16 @@ impl Mappings {
         self.ports.reset();
     }
 
-    fn put(&mut self, inside: Endpoint, port: u16, flags: u8) {
-        self.used += usize::from(self.by_port[usize::from(port)].flags & USED == 0);
+    fn put(&mut self, (node, inside): (Node, Endpoint), port: u16, word: u32) {
+        self.used += usize::from(self.by_port[usize::from(port)].word & USED == 0);
         self.by_port[usize::from(port)] =
-            Mapping { inside: inside.address.into(), sessions: 0, port: inside.port, flags };
+            Mapping { inside: inside.address.into(), word, port: inside.port, node };
         self.make_primary(port);
     }
 
-    fn close(&mut self, port: u16) -> Option<Endpoint> {
-        let inside = self.inside(port)?;
-        if self.by_port[usize::from(port)].flags & PRIMARY != 0 {
+    fn close(&mut self, port: u16) {
+        let Some(inside) = self.inside(port) else { return };
+        if self.by_port[usize::from(port)].word & PRIMARY != 0 {
             let (by_port, key) = (&self.by_port, self.key);
             let hash_of = |port: u32| by_port[port as usize].hash(key);
             self.by_inside.remove(self.hash(inside), u32::from(port), hash_of);
@@ -150,7 +185,6 @@ impl Mappings {
         self.by_port[usize::from(port)] = Mapping::default();
         self.used -= 1;
         self.ports.give(port);
-        Some(inside)
     }
 
     #[inline]

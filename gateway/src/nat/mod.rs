@@ -2,23 +2,29 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `realm` | one protocol's tables, and the decisions about one packet |
+//! | `plan` | the decisions about one packet |
+//! | `realm` | one protocol's tables, and what a packet changes |
 //! | `table`, `slots`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
 //! | `mapping`, `ports`, `publish` | outside ports: whose, which, for good |
-//! | `filter`, `tcp`, `quota` | who may come in, how TCP goes, how much a host may hold |
+//! | `filter`, `tcp` | who may come in, how TCP goes |
+//! | `quota`, `order` | how much a node may hold, and which of it gives way |
+//! | `forget` | a flush, a node that is gone |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
 //! | `ours` | what is the NAT's, told to a kernel that shares the address |
 //! | `snapshot` | what `show nat` sees |
 //!
-//! The gateway's paths call [`Nat::outbound`] and [`Nat::inbound`] with values and get the new
-//! endpoint or a drop reason; bytes are changed elsewhere.
+//! The gateway's paths call [`Nat::running`], [`Nat::open`] and [`Nat::commit_in`] with values and
+//! get the new endpoint or a drop reason; bytes are changed elsewhere.
 
 pub(crate) mod errors;
 pub(crate) mod filter;
+mod forget;
 pub(crate) mod fragments;
 pub(crate) mod index;
 pub(crate) mod mapping;
+pub(crate) mod order;
 pub(crate) mod ours;
+pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod publish;
 pub(crate) mod quota;
@@ -31,21 +37,24 @@ pub(crate) mod tcp;
 pub(crate) mod unsolicited;
 pub(crate) mod wheel;
 
-use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use wire::Timestamp;
 
 use self::ours::{Ours, Telling};
-use self::publish::{PublishError, Published};
-use self::realm::{Load, PlanIn, PlanOut, Realm};
+use self::plan::{PlanIn, PlanOut};
+use self::publish::Published;
+use self::realm::{Load, Realm};
 use self::snapshot::{Closing, Events};
 use crate::config::{Limits, NatConfig};
+use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
 use crate::verdict::DropReason;
 
 /// Sessions ended in one call of [`Nat::expire`]; the rest wait for the next.
 const EXPIRE_BUDGET: u32 = 4096;
+/// Sessions that may give way to one packet.
+const GIVE_WAY: usize = 4;
 
 /// Figures of the NAT, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,10 +63,9 @@ pub struct NatCounters {
     pub opened: u64,
     /// Sessions that outlived their lifetime.
     pub expired: u64,
-    /// Sessions forgotten by a flush or a change of the uplink's address.
+    /// Sessions forgotten by a flush, a change of the uplink's address, or with their node.
     pub flushed: u64,
-    /// Sessions opened from outside, and not taken up by the inside, that gave way to others of
-    /// their kind.
+    /// Sessions that were closed or not established and gave way to others.
     pub displaced: u64,
     /// Events nobody fetched in time.
     pub events_lost: u64,
@@ -68,6 +76,8 @@ pub struct NatCounters {
 pub(crate) struct Nat {
     realms: [Realm; 3],
     published: Vec<Published>,
+    /// Whose each of them is.
+    owners: Vec<Node>,
     limits: Limits,
     pub(crate) ours: Telling,
     pub(crate) events: Events,
@@ -86,6 +96,7 @@ impl Nat {
             realms: Protocol::ALL
                 .map(|protocol| Realm::new(protocol, ports.clone(), behaviour, &limits, seed)),
             published: Vec::new(),
+            owners: Vec::new(),
             limits,
             ours: Telling::default(),
             events: Events::new(config.events, limits.events),
@@ -98,20 +109,38 @@ impl Nat {
         &self.realms[protocol as usize]
     }
 
-    /// A packet goes out: the endpoint it appears to come from.
+    /// A packet of a running session goes out: the port it appears to come from; None where there
+    /// is no session.
     #[inline]
-    pub(crate) fn outbound(
+    pub(crate) fn running(
         &mut self,
         protocol: Protocol,
+        node: Node,
+        (inside, remote): (Endpoint, Endpoint),
+        load: Load,
+        now: Timestamp,
+    ) -> Result<Option<u16>, DropReason> {
+        let realm = &mut self.realms[protocol as usize];
+        let Some(id) = realm.known_out(inside, remote, now) else { return Ok(None) };
+        let session = realm.table.get(id);
+        if !session.node.may_be(node) {
+            return Err(DropReason::Foreign);
+        }
+        let outside = session.outside_port;
+        realm.touch_out(id, load, now);
+        Ok(Some(outside))
+    }
+
+    /// The same for one that opens a session.
+    pub(crate) fn open(
+        &mut self,
+        protocol: Protocol,
+        node: Node,
         (inside, remote): (Endpoint, Endpoint),
         load: Load,
         now: Timestamp,
     ) -> Result<u16, DropReason> {
-        let realm = &mut self.realms[protocol as usize];
-        let id = match realm.known_out(inside, remote, now) {
-            Some(id) => id,
-            None => self.open_out(protocol, (inside, remote), load, now)?,
-        };
+        let id = self.open_out(protocol, node, (inside, remote), load, now)?;
         let realm = &mut self.realms[protocol as usize];
         realm.touch_out(id, load, now);
         Ok(realm.table.get(id).outside_port)
@@ -120,32 +149,44 @@ impl Nat {
     fn open_out(
         &mut self,
         protocol: Protocol,
+        node: Node,
         (inside, remote): (Endpoint, Endpoint),
         load: Load,
         now: Timestamp,
     ) -> Result<u32, DropReason> {
         self.make_room(protocol, now);
-        let realm = &mut self.realms[protocol as usize];
-        let stale = realm.table.find_out(inside, remote);
-        if let Some(id) = stale {
-            self.end(protocol, id, Closing::Expired);
+        let mut paid = false;
+        for _ in 0..=GIVE_WAY {
+            let realm = &mut self.realms[protocol as usize];
+            // Both keys are to be free; what has them has expired, or the plan refuses.
+            let stale = realm.table.find_out(inside, remote);
+            if let Some(id) = stale.filter(|id| realm.table.get(*id).expires <= now) {
+                self.end(protocol, id, Closing::Expired);
+                continue;
+            }
+            let ends = (inside, remote);
+            let plan = realm.plan_out_again(node, ends, (load.flags, paid), now)?;
+            let PlanOut::Open { outside, mapping, state, displaced } = plan else {
+                return stale.ok_or(DropReason::TableFull);
+            };
+            let stale = realm.table.find_in(outside, remote);
+            if let Some(id) = displaced {
+                realm.pass_over(id);
+                self.end(protocol, id, Closing::Displaced);
+                paid = true;
+                continue;
+            }
+            if let Some(id) = stale {
+                self.end(protocol, id, Closing::Expired);
+                continue;
+            }
+            let id = realm
+                .open_out(node, (inside, remote), (outside, mapping, state), now)
+                .ok_or(DropReason::TableFull)?;
+            self.opened(protocol, id);
+            return Ok(id);
         }
-        let realm = &mut self.realms[protocol as usize];
-        let (outside, mapping, state) = match realm.plan_out(inside, remote, load.flags, now)? {
-            PlanOut::Known(id) => return Ok(id),
-            PlanOut::Open { outside, mapping, state } => (outside, mapping, state),
-        };
-        if let Some(id) = self.realms[protocol as usize].table.find_in(outside, remote) {
-            // It has expired, or the plan would have refused.
-            self.end(protocol, id, Closing::Expired);
-            return self.open_out(protocol, (inside, remote), load, now);
-        }
-        let realm = &mut self.realms[protocol as usize];
-        let id = realm
-            .open_out((inside, remote), (outside, mapping, state), now)
-            .ok_or(DropReason::TableFull)?;
-        self.opened(protocol, id);
-        Ok(id)
+        Err(DropReason::TableFull)
     }
 
     /// A packet comes in: what is to be done with it. [`Nat::commit_in`] does it.
@@ -172,27 +213,28 @@ impl Nat {
     ) -> Result<Endpoint, DropReason> {
         let id = match plan {
             PlanIn::Known(id) => id,
-            PlanIn::Open { inside, state } => {
-                let table = &self.realm(protocol).table;
-                let stale = [table.find_in(port, remote), table.find_out(inside, remote)];
+            PlanIn::Open { inside, state, displaced } => {
+                let realm = self.realm(protocol);
+                let stale =
+                    [realm.table.find_in(port, remote), realm.table.find_out(inside, remote)];
+                if let Some(id) = displaced {
+                    self.realms[protocol as usize].pass_over(id);
+                    self.end(protocol, id, Closing::Displaced);
+                }
                 for id in stale.into_iter().flatten() {
-                    // Both keys may lead to the same one.
+                    // Both keys may lead to the same one, or to the one displaced.
                     if self.realm(protocol).table.get(id).state != session::State::Free {
                         self.end(protocol, id, Closing::Expired);
                     }
-                }
-                let realm = &mut self.realms[protocol as usize];
-                if realm.embryonic_full() {
-                    let id = realm.embryo().ok_or(DropReason::TableFull)?;
-                    self.end(protocol, id, Closing::Displaced);
                 }
                 let realm = &mut self.realms[protocol as usize];
                 if realm.mappings.inside(port) != Some(inside) {
                     // A session that has just ended was the mapping's last.
                     return Err(DropReason::NoSession);
                 }
+                let node = realm.mappings.node(port);
                 let id = realm
-                    .open_in(inside, (port, remote), state, now)
+                    .open_in((node, inside), (port, remote), state, now)
                     .ok_or(DropReason::TableFull)?;
                 self.opened(protocol, id);
                 id
@@ -267,72 +309,6 @@ impl Nat {
                 mappings.make_primary(p.port);
             }
         }
-    }
-
-    /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
-    /// many sessions.
-    pub(crate) fn flush(&mut self, uplink: Option<Ipv4Addr>, now: Timestamp) -> u64 {
-        let mut flushed = 0;
-        for realm in &mut self.realms {
-            flushed += u64::from(realm.table.live());
-            for (id, session) in realm.table.from(0) {
-                let rest = realm.table.rest(id);
-                self.ours.flushed(realm.protocol, session.outside_port, session.remote(), now);
-                self.events.closed(realm.protocol, (session, rest), Closing::Flushed);
-            }
-            realm.clear();
-        }
-        for published in &self.published {
-            if published.address.is_some() && published.address != uplink {
-                continue;
-            }
-            let realm = &mut self.realms[published.protocol as usize];
-            realm.mappings.publish(published.inside, published.port);
-        }
-        self.counters.flushed += flushed;
-        self.counters.events_lost = self.events.lost();
-        flushed
-    }
-
-    /// Publishes a port.
-    pub(crate) fn publish(&mut self, wanted: Published) -> Result<(), PublishError> {
-        let Published { protocol, port, inside, .. } = wanted;
-        if protocol == Protocol::Icmp || port == 0 || inside.port == 0 {
-            return Err(PublishError::NoPort);
-        }
-        let mappings = &mut self.realms[protocol as usize].mappings;
-        if mappings.is_published(port) {
-            return Err(PublishError::Published(protocol, port));
-        }
-        if mappings.inside(port).is_some() {
-            return Err(PublishError::InUse(protocol, port));
-        }
-        if self.published.len() >= self.limits.published {
-            return Err(PublishError::TooMany(self.published.len()));
-        }
-        mappings.publish(inside, port);
-        self.ours.published(protocol, port, true);
-        self.published.push(wanted);
-        Ok(())
-    }
-
-    /// Withdraws a published port; its running sessions go on. False where it was not published.
-    pub(crate) fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
-        let before = self.published.len();
-        self.published.retain(|p| (p.protocol, p.port) != (protocol, port));
-        if self.published.len() == before {
-            return false;
-        }
-        self.ours.published(protocol, port, false);
-        let realm = &mut self.realms[protocol as usize];
-        let inside = realm.mappings.inside(port);
-        if realm.mappings.withdraw(port)
-            && let Some(inside) = inside
-        {
-            // From now on the port is its host's own.
-            realm.quota.add(inside.address, 0, 1);
-        }
-        true
     }
 
     pub(crate) fn published(&self) -> &[Published] {

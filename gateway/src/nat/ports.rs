@@ -104,21 +104,22 @@ impl Ports {
         })
     }
 
-    /// The port a new mapping of `inside` gets.
-    pub(crate) fn choose(&self, inside: Endpoint) -> Option<u16> {
-        if self.is_free(inside.port) {
+    /// The port a new mapping of `inside` gets, where `freed` is about to be free as well.
+    pub(crate) fn choose(&self, inside: Endpoint, freed: Option<u16>) -> Option<u16> {
+        let freed = freed.filter(|port| self.covers(*port));
+        if self.is_free(inside.port) || freed == Some(inside.port) {
             return Some(inside.port);
         }
         let start = (self.start(inside, 0) & 0xffff) as u16;
         self.spans(inside.port).into_iter().flatten().find_map(|(low, high)| {
-            let any = || self.scan(low, high, start, u64::MAX);
+            let any = || self.scan((low, high), start, u64::MAX, freed);
             if self.parity {
                 let same = if inside.port.is_multiple_of(2) {
                     0x5555_5555_5555_5555
                 } else {
                     !0x5555_5555_5555_5555
                 };
-                self.scan(low, high, start, same).or_else(any)
+                self.scan((low, high), start, same, freed).or_else(any)
             } else {
                 any()
             }
@@ -141,19 +142,36 @@ impl Ports {
         }
     }
 
-    /// The first free port from `start` on, wrapping within `low..=high`, whose bit is in `mask`.
-    fn scan(&self, low: u32, high: u32, start: u16, mask: u64) -> Option<u16> {
-        let start = low + u32::from(start) % (high - low + 1);
-        self.first(start, high, mask).or_else(|| self.first(low, start.checked_sub(1)?, mask))
+    /// True where `port`, if it were free, could be an inside port's.
+    pub(crate) fn serves(&self, inside_port: u16, port: u16) -> bool {
+        let within = |(low, high): (u32, u32)| (low..=high).contains(&u32::from(port));
+        self.covers(port) && self.spans(inside_port).into_iter().flatten().any(within)
     }
 
-    fn first(&self, from: u32, to: u32, mask: u64) -> Option<u16> {
+    /// The first free port from `start` on, wrapping within `low..=high`, whose bit is in `mask`.
+    fn scan(
+        &self,
+        (low, high): (u32, u32),
+        start: u16,
+        mask: u64,
+        freed: Option<u16>,
+    ) -> Option<u16> {
+        let start = low + u32::from(start) % (high - low + 1);
+        self.first((start, high), mask, freed)
+            .or_else(|| self.first((low, start.checked_sub(1)?), mask, freed))
+    }
+
+    fn first(&self, (from, to): (u32, u32), mask: u64, freed: Option<u16>) -> Option<u16> {
         if from > to {
             return None;
         }
         let (first, last) = (from / 64, to / 64);
         for word in first..=last {
-            let mut bits = self.free[word as usize] & mask;
+            let mut bits = self.free[word as usize];
+            if let Some(port) = freed.filter(|port| u32::from(*port) / 64 == word) {
+                bits |= 1 << (port % 64);
+            }
+            bits &= mask;
             if word == first {
                 bits &= u64::MAX << (from % 64);
             }

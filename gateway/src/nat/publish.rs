@@ -2,9 +2,18 @@
 //!
 //! The list is what was asked for and outlives a flush and a change of the uplink's address; the
 //! realms hold the mappings made from it. Bounded by `Limits::published`.
+//!
+//! A withdrawn port is free to be published again, at once: what is left of its sessions is no
+//! reason to refuse. For the same endpoint they go on; for another one, established connections keep
+//! the port towards their remotes as a symmetric session does, and all others end, so that whoever
+//! comes next is led to the new one.
 
 use std::net::Ipv4Addr;
 
+use super::Nat;
+use super::session::{MAPPED, PERMITS};
+use super::snapshot::Closing;
+use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
 
 /// One published port.
@@ -56,4 +65,79 @@ pub enum PublishError {
     /// The inside endpoint is not in the LAN.
     #[error("{0} is not in the LAN: publish a port of one of its hosts")]
     NotInside(Ipv4Addr),
+}
+
+impl Nat {
+    /// Publishes a port of a node.
+    pub(crate) fn publish(&mut self, node: Node, wanted: Published) -> Result<(), PublishError> {
+        let Published { protocol, port, inside, .. } = wanted;
+        if protocol == Protocol::Icmp || port == 0 || inside.port == 0 {
+            return Err(PublishError::NoPort);
+        }
+        let mappings = &self.realm(protocol).mappings;
+        if mappings.is_published(port) {
+            return Err(PublishError::Published(protocol, port));
+        }
+        if mappings.inside(port).is_some() && !mappings.is_withdrawn(port) {
+            return Err(PublishError::InUse(protocol, port));
+        }
+        if self.published.len() >= self.limits.published {
+            return Err(PublishError::TooMany(self.published.len()));
+        }
+        let same = mappings.inside(port) == Some(inside) && mappings.node(port) == node;
+        if !same {
+            self.detach(protocol, port);
+        }
+        let realm = &mut self.realms[protocol as usize];
+        if realm.mappings.is_withdrawn(port) {
+            realm.mappings.publish_again(port);
+            // It is its host's own no longer.
+            realm.quota.remove((node, inside.address), 0, 1);
+        } else {
+            realm.mappings.publish((node, inside), port);
+        }
+        self.ours.published(protocol, port, true);
+        self.published.push(wanted);
+        self.owners.push(node);
+        Ok(())
+    }
+
+    /// Withdraws a published port; its running sessions go on. False where it was not published.
+    pub(crate) fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
+        let found = self.published.iter().position(|p| (p.protocol, p.port) == (protocol, port));
+        let Some(at) = found else { return false };
+        self.published.remove(at);
+        self.owners.remove(at);
+        self.ours.published(protocol, port, false);
+        let realm = &mut self.realms[protocol as usize];
+        let owner = realm.mappings.inside(port).map(|end| (realm.mappings.node(port), end.address));
+        if realm.mappings.withdraw(port)
+            && let Some(owner) = owner
+        {
+            // From now on the port is its host's own.
+            realm.quota.add(owner, 0, 1);
+        }
+        true
+    }
+
+    /// Frees a withdrawn port for another endpoint.
+    fn detach(&mut self, protocol: Protocol, port: u16) {
+        let realm = self.realm(protocol);
+        let of_it = |s: &super::session::Session| s.flags & MAPPED != 0 && s.outside_port == port;
+        let left: Vec<u32> =
+            realm.table.from(0).filter(|(_, s)| of_it(s)).map(|(id, _)| id).collect();
+        for id in left {
+            let session = *self.realm(protocol).table.get(id);
+            if protocol != Protocol::Tcp || session.standing().is_some() {
+                self.end(protocol, id, Closing::Flushed);
+                continue;
+            }
+            let realm = &mut self.realms[protocol as usize];
+            realm.withhold(&session);
+            realm.table.get_mut(id).flags &= !(MAPPED | PERMITS);
+            if realm.mappings.release(port) {
+                realm.quota.remove((session.node, session.inside().address), 0, 1);
+            }
+        }
+    }
 }

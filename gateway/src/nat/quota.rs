@@ -1,16 +1,21 @@
-//! How much of a table one inside host may hold, so that none can starve another.
+//! How much of a table one node, and one host of it, may hold, so that none can starve another.
 //!
-//! A host may open a session (or take a port) while it holds fewer than are still free. One busy
-//! host alone gets half of the table, two get a third each, and there is always room for one
-//! that has none (dynamic thresholds, Choudhury and Hahne 1998); `per_node` caps it further.
-//! An entry lives while its host holds anything, so the table of hosts is bounded by the sessions.
+//! A node is known by the port its frames come in by, so that claiming addresses gains nothing. A
+//! host (an address of a node) may open a session, or take a port, while it holds fewer than are
+//! still free, a node of several hosts while it holds fewer than twice as many. One busy host alone
+//! gets half of the table, two nodes get a third each, a node that claims all addresses there are
+//! gets two thirds, and there is always room for a node that has none (dynamic thresholds, Choudhury
+//! and Hahne 1998). `per_node` caps a node further. Who is at its limit displaces its own
+//! ([`super::order`]). Hosts that hold nothing have no entry; nodes are as many as ports.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use super::order::Lists;
 use crate::hash::Key;
+use crate::node::Node;
 
-/// What one inside host holds.
+/// What somebody holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Sessions.
@@ -19,59 +24,109 @@ pub(crate) struct Usage {
     pub(crate) ports: u32,
 }
 
-/// What every inside host holds of one protocol.
+/// What a node holds, and which of it gives way.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    pub(crate) usage: Usage,
+    pub(crate) lists: Lists,
+}
+
+/// What every node and every host holds of one protocol.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    used: HashMap<u32, Usage, Key>,
+    nodes: Vec<Holding>,
+    hosts: HashMap<(u16, u32), Usage, Key>,
     per_node: u32,
 }
 
 impl Quota {
     pub(crate) fn new(per_node: u32, key: Key) -> Self {
-        Self { used: HashMap::with_hasher(key), per_node }
+        Self { nodes: Vec::new(), hosts: HashMap::with_hasher(key), per_node }
     }
 
-    pub(crate) fn of(&self, host: Ipv4Addr) -> Usage {
-        self.used.get(&host.into()).copied().unwrap_or_default()
+    /// What a node holds, and what of it one host does.
+    pub(crate) fn of(&self, node: Node, host: Ipv4Addr) -> [Usage; 2] {
+        let all = self.nodes.get(node.index()).map(|held| held.usage).unwrap_or_default();
+        [all, self.hosts.get(&(node.0, host.into())).copied().unwrap_or_default()]
     }
 
-    /// True where a holder of `held` may take one more of `free`.
-    pub(crate) fn allows(&self, held: u32, free: u32) -> bool {
-        held < free.min(self.per_node)
+    /// True where a node that holds `all`, `own` of it by one host, may take one more of `free`.
+    pub(crate) fn allows(&self, [all, own]: [u32; 2], free: u32) -> bool {
+        own < free && all < free.saturating_mul(2) && all < self.per_node
     }
 
-    pub(crate) fn add(&mut self, host: Ipv4Addr, sessions: u32, ports: u32) {
-        let usage = self.used.entry(host.into()).or_default();
-        usage.sessions += sessions;
-        usage.ports += ports;
+    pub(crate) fn lists(&self, node: Node) -> Option<&Lists> {
+        self.nodes.get(node.index()).map(|held| &held.lists)
     }
 
-    pub(crate) fn remove(&mut self, host: Ipv4Addr, sessions: u32, ports: u32) {
-        if let Some(usage) = self.used.get_mut(&host.into()) {
+    /// The lists of a node that holds something.
+    pub(crate) fn lists_mut(&mut self, node: Node) -> &mut Lists {
+        &mut self.holding(node).lists
+    }
+
+    /// The node that holds most sessions among those for which `is` holds. Looks at all of them.
+    pub(crate) fn most(&self, is: impl Fn(&Holding) -> bool) -> Option<(Node, u32)> {
+        let nodes = (0..).map(Node).zip(&self.nodes).filter(|(_, held)| is(held));
+        nodes.map(|(node, held)| (node, held.usage.sessions)).max_by_key(|(_, held)| *held)
+    }
+
+    pub(crate) fn add(&mut self, (node, host): (Node, Ipv4Addr), sessions: u32, ports: u32) {
+        let of_host = self.hosts.entry((node.0, host.into())).or_default();
+        of_host.sessions += sessions;
+        of_host.ports += ports;
+        let of_node = &mut self.holding(node).usage;
+        of_node.sessions += sessions;
+        of_node.ports += ports;
+    }
+
+    pub(crate) fn remove(&mut self, (node, host): (Node, Ipv4Addr), sessions: u32, ports: u32) {
+        let key = (node.0, host.into());
+        if let Some(usage) = self.hosts.get_mut(&key) {
             usage.sessions -= sessions;
             usage.ports -= ports;
             if *usage == Usage::default() {
-                self.used.remove(&host.into());
+                self.hosts.remove(&key);
             }
         }
+        let of_node = &mut self.holding(node).usage;
+        of_node.sessions -= sessions;
+        of_node.ports -= ports;
+    }
+
+    fn holding(&mut self, node: Node) -> &mut Holding {
+        if self.nodes.len() <= node.index() {
+            self.nodes.resize_with(node.index() + 1, Holding::default);
+        }
+        &mut self.nodes[node.index()]
     }
 
     /// Bytes of memory.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        crate::hash::bytes(&self.used)
+        crate::hash::bytes(&self.hosts) + self.nodes.len() * size_of::<Holding>()
     }
 
     #[cfg(test)]
     pub(crate) fn total(&self) -> Usage {
-        self.used.values().fold(Usage::default(), |a, b| Usage {
-            sessions: a.sessions + b.sessions,
-            ports: a.ports + b.ports,
-        })
+        let sum = |usages: &mut dyn Iterator<Item = Usage>| {
+            usages.fold(Usage::default(), |a, b| Usage {
+                sessions: a.sessions + b.sessions,
+                ports: a.ports + b.ports,
+            })
+        };
+        let by_host = sum(&mut self.hosts.values().copied());
+        assert_eq!(by_host, sum(&mut self.nodes.iter().map(|held| held.usage)));
+        by_host
+    }
+
+    #[cfg(test)]
+    pub(crate) fn standing(&self) -> u32 {
+        self.nodes.iter().flat_map(|held| held.lists).map(|list| list.length).sum()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.used.clear();
+        self.nodes.clear();
+        self.hosts.clear();
     }
 }
 
@@ -79,31 +134,50 @@ impl Quota {
 mod tests {
     use super::*;
 
-    #[test]
-    fn busy_hosts_share_and_a_newcomer_always_finds_room() {
-        let hosts = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
-        let mut quota = Quota::new(u32::MAX, Key::new(1, 1));
-        let mut free = 999u32;
-        for host in hosts.iter().cycle().take(5000) {
-            if quota.allows(quota.of(*host).sessions, free) {
-                quota.add(*host, 1, 0);
+    /// Whoever wants as much as it can get, in turn, until nobody gets more; what is left.
+    fn fill(quota: &mut Quota, wanting: &[(u16, u8)], total: u32) -> u32 {
+        let mut free = total;
+        for (node, host) in wanting.iter().cycle().take(20_000) {
+            let who = (Node(*node), Ipv4Addr::new(10, 0, 0, *host));
+            let held = quota.of(who.0, who.1).map(|usage| usage.sessions);
+            if quota.allows(held, free) {
+                quota.add(who, 1, 0);
                 free -= 1;
             }
         }
-        assert_eq!(
-            (quota.of(hosts[0]).sessions, quota.of(hosts[1]).sessions, free),
-            (333, 333, 333)
-        );
-        assert!(quota.allows(quota.of(Ipv4Addr::new(10, 0, 0, 3)).sessions, free));
+        free
+    }
+
+    fn held(quota: &Quota, node: u16) -> u32 {
+        quota.of(Node(node), Ipv4Addr::UNSPECIFIED)[0].sessions
+    }
+
+    #[test]
+    fn busy_hosts_share_and_a_newcomer_always_finds_room() {
+        let mut quota = Quota::new(u32::MAX, Key::new(1, 1));
+        let free = fill(&mut quota, &[(1, 1), (2, 2)], 999);
+        assert_eq!((held(&quota, 1), held(&quota, 2), free), (333, 333, 333));
+        assert!(quota.allows([0, 0], free));
+    }
+
+    #[test]
+    fn a_node_that_claims_every_address_leaves_room_for_the_others() {
+        let claimed: Vec<_> = (0..=255).map(|host| (1, host)).collect();
+        let mut quota = Quota::new(u32::MAX, Key::new(1, 1));
+        assert_eq!(fill(&mut quota, &claimed, 999), 333);
+        let two: Vec<_> = claimed.iter().flat_map(|(_, host)| [(1, *host), (2, *host)]).collect();
+        let mut quota = Quota::new(u32::MAX, Key::new(1, 1));
+        assert_eq!(fill(&mut quota, &two, 1000), 200);
+        assert_eq!((held(&quota, 1), held(&quota, 2)), (400, 400));
     }
 
     #[test]
     fn a_host_that_holds_nothing_leaves_no_trace() {
-        let host = Ipv4Addr::LOCALHOST;
+        let who = (Node(3), Ipv4Addr::LOCALHOST);
         let mut quota = Quota::new(1, Key::new(1, 1));
-        assert!(quota.allows(0, 9) && !quota.allows(1, 9));
-        quota.add(host, 1, 1);
-        quota.remove(host, 1, 1);
-        assert!(quota.used.is_empty());
+        assert!(quota.allows([0, 0], 9) && !quota.allows([1, 1], 9));
+        quota.add(who, 1, 1);
+        quota.remove(who, 1, 1);
+        assert!(quota.hosts.is_empty());
     }
 }

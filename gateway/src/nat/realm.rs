@@ -1,7 +1,7 @@
-//! Everything the NAT knows about one protocol, and the decisions about one packet of it.
+//! Everything the NAT knows about one protocol, and what one packet changes of it.
 //!
-//! Each decision is made twice over: `plan_*` looks and changes nothing, so that `explain` asks
-//! the same question a packet does; `commit_*` carries a plan out. Refusals are drop reasons.
+//! [`super::plan`] decides and changes nothing, so that `explain` asks the same question a packet
+//! does; here the plan is carried out.
 
 use std::net::Ipv4Addr;
 
@@ -10,14 +10,18 @@ use wire::tcp::Flags;
 
 use super::filter::{NatType, Permits};
 use super::mapping::Mappings;
+use super::order::{self, Standing};
+use super::plan::Use;
 use super::quota::Quota;
-use super::session::{EMBRYONIC, MAPPED, PERMITS, Rest, Session, State};
+use super::session::{
+    EMBRYONIC, FRESH, FROM_OUTSIDE, MAPPED, PERMITS, Rest, STANDING, Session, State, USED,
+};
 use super::table::Table;
 use super::tcp;
 use crate::config::{Lifetimes, Limits};
-use crate::hash::{self, Key};
+use crate::hash::Key;
+use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
-use crate::verdict::DropReason;
 
 /// One protocol's tables.
 #[derive(Debug)]
@@ -27,9 +31,8 @@ pub(crate) struct Realm {
     pub(crate) mappings: Mappings,
     pub(crate) quota: Quota,
     pub(crate) permits: Permits,
-    /// Sessions opened from outside and not yet taken up by the inside: at most a quarter.
-    pub(crate) embryonic: u32,
-    dice: u64,
+    /// Sessions the outside has opened and that give way: at most a quarter.
+    pub(crate) from_outside: u32,
     pub(crate) kind: NatType,
     pub(crate) lifetimes: Lifetimes,
 }
@@ -41,40 +44,6 @@ pub(crate) struct Load {
     pub(crate) packets: u16,
     pub(crate) bytes: usize,
 }
-
-/// What to do with a packet that goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlanOut {
-    /// It belongs to this session.
-    Known(u32),
-    /// It opens a session on this outside port.
-    Open { outside: u16, mapping: Use, state: State },
-}
-
-/// How a new session comes by its outside port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// The inside endpoint has a mapping.
-    Existing,
-    /// A mapping is made.
-    New,
-    /// The port is the session's alone (symmetric).
-    Own,
-}
-
-/// What to do with a packet that comes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlanIn {
-    /// It belongs to this session.
-    Known(u32),
-    /// It opens a session with the inside endpoint of the mapping.
-    Open { inside: Endpoint, state: State },
-}
-
-/// Ports tried for a symmetric session before it is refused.
-const TRIES: usize = 1024;
-/// Slots looked at for a session to displace; one in eight, at the least, is such a one.
-const PROBES: usize = 128;
 
 impl Realm {
     pub(crate) fn new(
@@ -91,8 +60,7 @@ impl Realm {
             mappings: Mappings::new(protocol, ports, seed),
             quota: Quota::new(limits.per_node, Key::new(seed, 20 + number)),
             permits: Permits::new(Key::new(seed, 30 + number)),
-            embryonic: 0,
-            dice: hash::sip(seed, &[number, 80]),
+            from_outside: 0,
             kind,
             lifetimes,
         }
@@ -121,167 +89,54 @@ impl Realm {
         self.mappings.inside(target.port).is_some() || self.known_out(inside, target, now).is_some()
     }
 
-    pub(crate) fn plan_out(
-        &self,
-        inside: Endpoint,
-        remote: Endpoint,
-        flags: Option<Flags>,
-        now: Timestamp,
-    ) -> Result<PlanOut, DropReason> {
-        if let Some(id) = self.known_out(inside, remote, now) {
-            return Ok(PlanOut::Known(id));
-        }
-        let state = match flags {
-            Some(flags) => tcp::opens(flags).ok_or(DropReason::NotAnOpening)?,
-            None => State::Opened,
-        };
-        self.room_for(inside)?;
-        let (outside, mapping) = match self.mappings.outside(inside) {
-            Some(port) => (port, Use::Existing),
-            None if self.kind.endpoint_independent_mapping() => {
-                let held = self.quota.of(inside.address).ports;
-                let available = self.mappings.ports.available();
-                if available > 0 && !self.quota.allows(held, available) {
-                    return Err(DropReason::Quota);
-                }
-                let port = self.mappings.ports.choose(inside).ok_or(DropReason::PortsExhausted)?;
-                (port, Use::New)
-            }
-            None => {
-                let port = self.own_port(inside, remote).ok_or(DropReason::PortsExhausted)?;
-                (port, Use::Own)
-            }
-        };
-        if self.known_in(outside, remote, now).is_some() {
-            return Err(DropReason::TupleTaken);
-        }
-        Ok(PlanOut::Open { outside, mapping, state })
-    }
-
-    pub(crate) fn plan_in(
-        &self,
-        port: u16,
-        remote: Endpoint,
-        flags: Option<Flags>,
-        now: Timestamp,
-    ) -> Result<PlanIn, DropReason> {
-        if let Some(id) = self.known_in(port, remote, now) {
-            return Ok(PlanIn::Known(id));
-        }
-        let inside = self.mappings.inside(port).ok_or(DropReason::NoSession)?;
-        let admitted = self.mappings.is_published(port)
-            // An ICMP reply answers one request to one host (RFC 5508 section 3).
-            || self.protocol != Protocol::Icmp
-                && self.permit(remote).is_some_and(|who| self.permits.contains(port, who));
-        if !admitted {
-            return Err(DropReason::Filtered);
-        }
-        let state = match flags {
-            Some(flags) if tcp::opens(flags) == Some(State::SynOut) => State::SynIn,
-            Some(_) => return Err(DropReason::NoSession),
-            None => State::Unanswered,
-        };
-        self.room_for(inside)?;
-        if self.known_out(inside, remote, now).is_some() {
-            return Err(DropReason::TupleTaken);
-        }
-        Ok(PlanIn::Open { inside, state })
-    }
-
     /// Under which address a session with `remote` lets others in.
-    fn permit(&self, remote: Endpoint) -> Option<Ipv4Addr> {
+    pub(crate) fn permit(&self, remote: Endpoint) -> Option<Ipv4Addr> {
         self.kind.filter().permit(remote.address)
-    }
-
-    /// The inside endpoint a plan leads to.
-    pub(crate) fn inside_of(&self, plan: &PlanIn) -> Endpoint {
-        match plan {
-            PlanIn::Known(id) => self.table.get(*id).inside(),
-            PlanIn::Open { inside, .. } => *inside,
-        }
-    }
-
-    fn room_for(&self, inside: Endpoint) -> Result<(), DropReason> {
-        let free = self.table.free();
-        if free == 0 {
-            Err(DropReason::TableFull)
-        } else if !self.quota.allows(self.quota.of(inside.address).sessions, free) {
-            Err(DropReason::Quota)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// A port that no mapping has and no other session uses towards `remote`. Not the inside port:
-    /// what a host learns of its port from one remote is to tell nothing about the next.
-    fn own_port(&self, inside: Endpoint, remote: Endpoint) -> Option<u16> {
-        let ports = &self.mappings.ports;
-        let usable = |port| ports.is_free(port) && self.table.find_in(port, remote).is_none();
-        let salt = u64::from(u32::from(remote.address)) << 16 | u64::from(remote.port);
-        let mut tries = ports.tries(inside, salt).take(TRIES);
-        tries.find(|port| usable(*port))
     }
 
     /// Carries out an opening from inside; None where the table is full after all.
     pub(crate) fn open_out(
         &mut self,
+        node: Node,
         (inside, remote): (Endpoint, Endpoint),
         (outside, mapping, state): (u16, Use, State),
         now: Timestamp,
     ) -> Option<u32> {
         if mapping == Use::New {
-            self.mappings.open(inside, outside);
-            self.quota.add(inside.address, 0, 1);
+            self.mappings.open((node, inside), outside);
+            self.quota.add((node, inside.address), 0, 1);
         }
         let mut flags = if mapping == Use::Own { 0 } else { MAPPED };
         if let Some(who) = self.permit(remote) {
             self.permits.add(outside, who);
             flags |= PERMITS;
         }
-        self.insert(inside, outside, remote, state, flags, now)
-    }
-
-    /// Whether one more opening from outside has to displace another first.
-    pub(crate) fn embryonic_full(&self) -> bool {
-        self.embryonic >= self.table.free().max(self.table.live()).div_ceil(4)
-    }
-
-    /// A session opened from outside that the inside has not taken up, by chance: whoever floods
-    /// displaces mostly itself, and a handshake that takes a moment comes through.
-    pub(crate) fn embryo(&mut self) -> Option<u32> {
-        (0..PROBES).find_map(|_| {
-            self.dice = self.dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-            let id =
-                u32::try_from((self.dice >> 33) % u64::from(self.table.slots().max(1))).ok()?;
-            (id < self.table.slots() && self.table.get(id).flags & EMBRYONIC != 0).then_some(id)
-        })
+        self.insert((node, inside), (outside, remote), (state, flags), now)
     }
 
     /// Carries out an opening from outside.
     pub(crate) fn open_in(
         &mut self,
-        inside: Endpoint,
+        (node, inside): (Node, Endpoint),
         (outside, remote): (u16, Endpoint),
         state: State,
         now: Timestamp,
     ) -> Option<u32> {
-        self.embryonic += 1;
-        self.insert(inside, outside, remote, state, MAPPED | EMBRYONIC, now)
+        let flags = MAPPED | EMBRYONIC | FROM_OUTSIDE;
+        self.insert((node, inside), (outside, remote), (state, flags), now)
     }
 
     fn insert(
         &mut self,
-        inside: Endpoint,
-        outside_port: u16,
-        remote: Endpoint,
-        state: State,
-        flags: u8,
+        (node, inside): (Node, Endpoint),
+        (outside_port, remote): (u16, Endpoint),
+        (state, flags): (State, u8),
         now: Timestamp,
     ) -> Option<u32> {
         if flags & MAPPED != 0 {
             self.mappings.acquire(outside_port);
         }
-        self.quota.add(inside.address, 1, 0);
+        self.quota.add((node, inside.address), 1, 0);
         let session = Session {
             expires: now + state.lifetime(self.protocol, &self.lifetimes),
             inside: inside.address.into(),
@@ -290,11 +145,14 @@ impl Realm {
             outside_port,
             remote_port: remote.port,
             state,
-            flags,
+            flags: flags | FRESH,
+            node,
             opened: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
             ..Session::default()
         };
-        self.table.insert(session, now)
+        let id = self.table.insert(session, now)?;
+        self.stand(id, standing(&session, false));
+        Some(id)
     }
 
     /// A packet of this session goes out.
@@ -310,7 +168,9 @@ impl Realm {
             None if session.state == State::Unanswered => (State::Active, true),
             None => (session.state, true),
         };
-        self.advance(id, state, refresh, now);
+        // The inside goes on after an answer: it is more than a question.
+        let settled = session.state == State::Active;
+        self.advance(id, state, (refresh, settled), now);
     }
 
     /// A packet of this session comes in.
@@ -325,43 +185,84 @@ impl Realm {
             None if session.state == State::Opened => (State::Active, false),
             None => (session.state, false),
         };
-        self.advance(id, state, refresh, now);
+        self.advance(id, state, (refresh, false), now);
     }
 
     #[inline]
-    fn advance(&mut self, id: u32, state: State, refresh: bool, now: Timestamp) {
+    fn advance(&mut self, id: u32, state: State, (refresh, settled): (bool, bool), now: Timestamp) {
         let session = self.table.get_mut(id);
+        let changed = session.state != state;
         session.state = state;
-        if session.flags & EMBRYONIC != 0
-            && !matches!(state, State::Unanswered | State::SynIn | State::Opening | State::Reset)
-        {
-            session.flags &= !EMBRYONIC;
-            self.embryonic -= 1;
-            if let Some(who) = self.kind.filter().permit(session.remote().address) {
-                session.flags |= PERMITS;
-                self.permits.add(session.outside_port, who);
-            }
+        if changed || session.flags & STANDING != 0 {
+            self.settle(id, settled);
         }
         if refresh {
             self.table.set_expiry(id, now + state.lifetime(self.protocol, &self.lifetimes));
         }
     }
 
+    /// A packet has passed of a session that has changed or would give way to others.
+    fn settle(&mut self, id: u32, settled: bool) {
+        let session = self.table.get_mut(id);
+        match session.state {
+            // The four-tuple is used again, by whoever it is now.
+            State::SynOut => session.flags &= !FROM_OUTSIDE,
+            State::SynIn => session.flags |= FROM_OUTSIDE,
+            _ => {}
+        }
+        if session.flags & EMBRYONIC != 0 && session.state.is_taken_up() {
+            session.flags &= !EMBRYONIC;
+            if let Some(who) = self.kind.filter().permit(session.remote().address) {
+                session.flags |= PERMITS;
+                self.permits.add(session.outside_port, who);
+            }
+        }
+        let wanted = standing(session, settled);
+        if wanted != session.standing() {
+            self.stand(id, wanted);
+        } else if session.flags & FRESH != 0 {
+            session.flags &= !FRESH;
+        } else {
+            session.flags |= USED;
+        }
+    }
+
+    /// Gives a session its place among those that give way, or none.
+    fn stand(&mut self, id: u32, wanted: Option<Standing>) {
+        let (node, before) = (self.table.get(id).node, self.table.get(id).standing());
+        let lists = self.quota.lists_mut(node);
+        order::leave(lists, &mut self.table.slots, id);
+        self.from_outside -= u32::from(before == Some(Standing::FromOutside));
+        if let Some(standing) = wanted {
+            order::enter(lists, &mut self.table.slots, id, standing);
+            self.from_outside += u32::from(standing == Standing::FromOutside);
+        }
+    }
+
+    /// Before `id` is displaced: those that were passed over for it have had their turn.
+    pub(crate) fn pass_over(&mut self, id: u32) {
+        let lists = self.quota.lists_mut(self.table.get(id).node);
+        order::pass_over(lists, &mut self.table.slots, id);
+    }
+
     /// Ends a session and gives back whatever only it held.
     pub(crate) fn close(&mut self, id: u32) -> (Session, Rest) {
+        self.stand(id, None);
         let (session, rest) = self.table.remove(id);
-        if session.flags & EMBRYONIC != 0 {
-            self.embryonic -= 1;
-        }
+        self.withhold(&session);
+        let ended = session.flags & MAPPED != 0 && self.mappings.release(session.outside_port);
+        let who = (session.node, session.inside().address);
+        self.quota.remove(who, 1, u32::from(ended));
+        (session, rest)
+    }
+
+    /// A session lets nobody else in any longer.
+    pub(crate) fn withhold(&mut self, session: &Session) {
         if session.flags & PERMITS != 0
             && let Some(who) = self.permit(session.remote())
         {
             self.permits.remove(session.outside_port, who);
         }
-        let ended = session.flags & MAPPED != 0;
-        let ended = if ended { self.mappings.release(session.outside_port) } else { None };
-        self.quota.remove(session.inside().address, 1, u32::from(ended.is_some()));
-        (session, rest)
     }
 
     /// Forgets every session and mapping, published ones too.
@@ -370,6 +271,17 @@ impl Realm {
         self.mappings.clear();
         self.quota.clear();
         self.permits.clear();
-        self.embryonic = 0;
+        self.from_outside = 0;
+    }
+}
+
+/// Where a session belongs among those that give way; nowhere once it is established.
+fn standing(session: &Session, settled: bool) -> Option<Standing> {
+    match session.state {
+        State::Closing | State::Reset if session.flags & EMBRYONIC == 0 => Some(Standing::Closed),
+        State::Established | State::FinOut | State::FinIn => None,
+        _ if session.flags & FROM_OUTSIDE != 0 => Some(Standing::FromOutside),
+        _ if settled => None,
+        _ => Some(Standing::FromInside),
     }
 }

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 
 use crate::config::Lifetimes;
+use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
 
 /// No slot.
@@ -32,8 +33,10 @@ pub enum State {
     SynIn,
     /// TCP: both SYNs, the last acknowledgement is still to come.
     Opening,
-    /// TCP: a connection older than this gateway, seen from inside only.
+    /// TCP: a connection older than this gateway or than a flush, seen from inside only.
     PickedUp,
+    /// TCP: the same, seen from outside only, at a published port.
+    PickedUpIn,
     /// TCP: established.
     Established,
     /// TCP: FIN from inside.
@@ -58,13 +61,26 @@ impl State {
             Self::SynOut => "syn-out",
             Self::SynIn => "syn-in",
             Self::Opening => "opening",
-            Self::PickedUp => "picked-up",
+            Self::PickedUp | Self::PickedUpIn => "picked-up",
             Self::Established => "established",
             Self::FinOut => "fin-out",
             Self::FinIn => "fin-in",
             Self::Closing => "closing",
             Self::Reset => "reset",
         }
+    }
+
+    /// True once the inside has answered what the outside has opened.
+    pub(crate) const fn is_taken_up(self) -> bool {
+        !matches!(
+            self,
+            Self::Unanswered
+                | Self::SynIn
+                | Self::Opening
+                | Self::PickedUpIn
+                | Self::Closing
+                | Self::Reset
+        )
     }
 
     /// How long a session in this state outlives its last refresh.
@@ -86,6 +102,14 @@ pub(crate) const EMBRYONIC: u8 = 1;
 pub(crate) const MAPPED: u8 = 2;
 /// The session counts in [`super::filter::Permits`].
 pub(crate) const PERMITS: u8 = 4;
+/// Where it stands in [`super::order`]: 0 for one that gives way to nobody.
+pub(crate) const STANDING: u8 = 8 | 16;
+/// It has been used since it got its place there.
+pub(crate) const USED: u8 = 32;
+/// No packet has passed yet but the one that opens it.
+pub(crate) const FRESH: u8 = 64;
+/// The outside has opened it.
+pub(crate) const FROM_OUTSIDE: u8 = 128;
 
 /// What a look-up needs of a session.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,13 +123,16 @@ pub(crate) struct Session {
     pub(crate) remote_port: u16,
     pub(crate) state: State,
     pub(crate) flags: u8,
-    /// The second of the wheel this session is linked into.
-    pub(crate) due: u32,
+    /// The slot of the wheel this session is linked into.
+    pub(crate) due: u16,
+    /// Whose it is: the node its inside endpoint was on when it was opened.
+    pub(crate) node: Node,
     /// Second of the clock at which it was opened.
     pub(crate) opened: u32,
 }
 
-/// What it does not: the neighbours in the wheel's list, and what has passed.
+/// What it does not: the neighbours in the wheel's list and what has passed. Its place in
+/// [`super::order`] lies apart, for few packets change it.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(32))]
 pub(crate) struct Rest {

@@ -1,17 +1,20 @@
-//! The slots of a table, each in two halves that lie apart.
+//! The slots of a table, each in three parts that lie apart.
 //!
 //! A look-up reads a [`Session`] and nothing else, so a million of them take 32 MB where whole
 //! slots would take 64, of which no cache holds much; what a packet adds up and what only the wheel
-//! wants is in the [`Rest`], and nothing waits for that. Owned by [`super::table::Table`], which
+//! wants is in the [`Rest`], and nothing waits for that; its [`Place`] among those that give way
+//! changes a few times in its life. Owned by [`super::table::Table`], which
 //! refuses what is more than its capacity. A freed slot is the first to be used again.
 
+use super::order::Place;
 use super::session::{NONE, Rest, Session};
 
-/// Both halves of every slot that has ever been used.
+/// The parts of every slot that has ever been used.
 #[derive(Debug)]
 pub(crate) struct Slots {
     pub(crate) sessions: Vec<Session>,
     pub(crate) rests: Vec<Rest>,
+    pub(crate) places: Vec<Place>,
     /// The first of the freed slots, which are linked through `next`.
     free: u32,
 }
@@ -21,17 +24,12 @@ impl Slots {
     pub(crate) fn new(capacity: u32) -> Self {
         let capacity = capacity as usize;
         let (sessions, rests) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        Self { sessions, rests, free: NONE }
+        Self { sessions, rests, places: Vec::with_capacity(capacity), free: NONE }
     }
 
     /// Bytes of memory of so many.
     pub(crate) const fn bytes(capacity: u32) -> usize {
-        capacity as usize * (size_of::<Session>() + size_of::<Rest>())
-    }
-
-    /// How many have ever been used.
-    pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.sessions.len()).unwrap_or(u32::MAX)
+        capacity as usize * (size_of::<Session>() + size_of::<Rest>() + size_of::<Place>())
     }
 
     /// Puts a session into a slot; None where their numbers are used up.
@@ -41,6 +39,7 @@ impl Slots {
             let id = u32::try_from(self.sessions.len()).ok()?;
             self.sessions.push(session);
             self.rests.push(Rest::default());
+            self.places.push(Place::default());
             return Some(id);
         }
         self.free = self.rests[id as usize].next;
@@ -60,6 +59,7 @@ impl Slots {
     pub(crate) fn clear(&mut self) {
         self.sessions.clear();
         self.rests.clear();
+        self.places.clear();
         self.free = NONE;
     }
 }

@@ -16,7 +16,7 @@ use crate::packet::Endpoint;
 /// A bounded table of sessions.
 #[derive(Debug)]
 pub struct Table {
-    slots: Slots,
+    pub(crate) slots: Slots,
     capacity: u32,
     live: u32,
     by_inside: Index,
@@ -141,11 +141,6 @@ impl Table {
     /// When [`Table::expired`] may next have something.
     pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
         self.wheel.next()
-    }
-
-    /// Slots that have ever been used.
-    pub(crate) fn slots(&self) -> u32 {
-        self.slots.len()
     }
 
     /// The living sessions from a slot on.

@@ -4,7 +4,8 @@
 //!          SYN out              SYN in                 ACK
 //! (none) ─────────► SynOut ───────────────► Opening ─────────► Established
 //!    └── SYN in ──► SynIn ──── SYN out ───────┘                 │       │
-//!    └── ACK out ─► PickedUp ── any in ───────────────────────► │   FIN out / FIN in
+//!    ├── ACK out ─► PickedUp ── any in ───────────────────────► │
+//!    └── ACK in ──► PickedUpIn ─ any out ─────────────────────► │   FIN out / FIN in
 //!                                                               │       ▼
 //!   Reset ◄──────────── RST from any state ─────────────────────┘  FinOut / FinIn
 //!     └─ anything else ─► Established                                   │ other FIN
@@ -28,7 +29,9 @@ pub(crate) enum Sender {
 /// The state after a segment, and whether the lifetime starts anew.
 pub(crate) const fn step(state: State, from: Sender, flags: Flags) -> (State, bool) {
     use Sender::{Inside, Outside};
-    use State::{Closing, Established, FinIn, FinOut, Opening, PickedUp, Reset, SynIn, SynOut};
+    use State::{
+        Closing, Established, FinIn, FinOut, Opening, PickedUp, PickedUpIn, Reset, SynIn, SynOut,
+    };
 
     if flags.rst() {
         // RFC 7857 2.2: pass it, wait four minutes. A second RST does not prolong the wait.
@@ -48,7 +51,9 @@ pub(crate) const fn step(state: State, from: Sender, flags: Flags) -> (State, bo
         (Closing | Reset, Inside) if opening => (SynOut, true),
         (Closing | Reset, Outside) if opening => (SynIn, true),
         (PickedUp, Inside) => (PickedUp, true),
-        (PickedUp, Outside) | (Reset, _) => (after_fin(Established, from, flags), true),
+        (PickedUp, Outside) | (PickedUpIn, Inside) | (Reset, _) => {
+            (after_fin(Established, from, flags), true)
+        }
         (Established | FinOut | FinIn, _) => (after_fin(state, from, flags), true),
         _ => (state, false),
     }
@@ -81,11 +86,28 @@ pub(crate) const fn opens(flags: Flags) -> Option<State> {
     }
 }
 
+/// The same for a segment from outside that is let in. Where the port is published, one of a
+/// connection that outlived a flush opens a session too: the host answers what it does not know with
+/// a RST. A last one finds the session closing.
+pub(crate) const fn opens_in(flags: Flags, published: bool) -> Option<State> {
+    if flags.rst() {
+        None
+    } else if flags.syn() && !flags.ack() && !flags.fin() {
+        Some(State::SynIn)
+    } else if published && flags.ack() && !flags.syn() {
+        Some(if flags.fin() { State::Closing } else { State::PickedUpIn })
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use Sender::{Inside, Outside};
-    use State::{Closing, Established, FinIn, FinOut, Opening, PickedUp, Reset, SynIn, SynOut};
+    use State::{
+        Closing, Established, FinIn, FinOut, Opening, PickedUp, PickedUpIn, Reset, SynIn, SynOut,
+    };
 
     const SYN: u8 = Flags::SYN;
     const ACK: u8 = Flags::ACK;
@@ -110,6 +132,10 @@ mod tests {
         (PickedUp, Inside, ACK, PickedUp, true),
         (PickedUp, Outside, ACK, Established, true),
         (PickedUp, Outside, FIN, FinIn, true),
+        (PickedUpIn, Outside, ACK, PickedUpIn, false),
+        (PickedUpIn, Inside, ACK, Established, true),
+        (PickedUpIn, Inside, FIN, FinOut, true),
+        (PickedUpIn, Inside, RST, Reset, true),
         (Established, Inside, ACK, Established, true),
         (Established, Outside, ACK, Established, true),
         (Established, Inside, FIN, FinOut, true),
@@ -143,6 +169,19 @@ mod tests {
         assert_eq!(opens(Flags(ACK)), Some(PickedUp));
         for flags in [0, FIN, RST, SYN | ACK, RST | ACK, Flags::FIN] {
             assert_eq!(opens(Flags(flags)), None, "{flags:#x}");
+        }
+    }
+
+    #[test]
+    fn what_may_open_a_session_from_outside() {
+        for published in [false, true] {
+            let opens = |flags| opens_in(Flags(flags), published);
+            assert_eq!(opens(SYN), Some(SynIn));
+            assert_eq!(opens(ACK), published.then_some(PickedUpIn));
+            assert_eq!(opens(FIN), published.then_some(Closing));
+            for flags in [0, RST, SYN | ACK, RST | ACK, Flags::FIN, SYN | Flags::FIN] {
+                assert_eq!(opens(flags), None, "{flags:#x}");
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ impl Wheel {
             .clamp(self.swept, self.swept.saturating_add(SLOTS - 1));
         let slot = due % SLOTS;
         let head = self.heads[slot as usize];
-        slots.sessions[id as usize].due = due;
+        slots.sessions[id as usize].due = slot as u16;
         let rest = &mut slots.rests[id as usize];
         (rest.prev, rest.next) = (NONE, head);
         if head != NONE {
@@ -56,11 +56,11 @@ impl Wheel {
     /// Takes a session out of its list.
     pub(crate) fn unlink(&mut self, slots: &mut Slots, id: u32) {
         let Rest { prev, next, .. } = slots.rests[id as usize];
-        let slot = slots.sessions[id as usize].due % SLOTS;
+        let slot = slots.sessions[id as usize].due;
         if prev == NONE {
-            self.heads[slot as usize] = next;
+            self.heads[usize::from(slot)] = next;
             if next == NONE {
-                self.occupied[slot as usize / 64] &= !(1 << (slot % 64));
+                self.occupied[usize::from(slot) / 64] &= !(1 << (slot % 64));
             }
         } else {
             slots.rests[prev as usize].next = next;
@@ -74,7 +74,9 @@ impl Wheel {
     #[inline]
     pub(crate) fn moved(&mut self, slots: &mut Slots, id: u32) {
         let session = &slots.sessions[id as usize];
-        if ceil(session.expires) < session.due {
+        // All that is linked lies within one turn of the wheel from `swept` on.
+        let ahead = u32::from(session.due).wrapping_sub(self.swept) % SLOTS;
+        if ceil(session.expires) < self.swept.saturating_add(ahead) {
             self.unlink(slots, id);
             self.put(slots, id);
         }

@@ -56,14 +56,11 @@ fn a_syn_flood_from_a_node_costs_the_others_nothing() {
         world.lan(&Pkt::tcp(&from, &to, SYN, b""));
     }
     let tcp = world.gateway.nat_usage()[0];
-    let refused = world.gateway.counters().drops(DropReason::Quota);
-    println!("200000 SYNs of one node: {} sessions, {} ports, {refused} refused", tcp.1, tcp.2);
+    let displaced = world.gateway.counters().nat.displaced;
+    println!("200000 SYNs of one node: {} sessions, {} ports, {displaced} displaced", tcp.1, tcp.2);
     assert!(tcp.1 <= 65_536 / 2 + 1, "one node gets half of the table");
-    assert_eq!(u64::from(tcp.1) + refused, 200_000 + 1);
+    assert_eq!(u64::from(tcp.1) + displaced, 200_000 + 1);
     friend_is_well(&mut world);
-    // Errors about it were limited.
-    let counters = world.gateway.counters();
-    assert_eq!((counters.icmp_errors, counters.icmp_limited), (40, refused - 40));
     // Four minutes later it is as if nothing had been.
     world.pass(Duration::from_secs(245));
     assert!(world.gateway.nat_usage()[0].1 <= 2);

@@ -122,13 +122,13 @@ fn fragments_that_never_complete_are_bounded_in_number_bytes_and_time() {
         world.lan(&later(n, 100));
     }
     assert_eq!(world.gateway.fragment_usage().0, 128);
-    // Many together fill their side's half, and then no more.
+    // Many together fill their side's half; then the oldest give way.
     for n in 0..20_000 {
         world.lan(&later(n, 100));
     }
     let (flows, bytes) = world.gateway.fragment_usage();
-    assert!(flows == 512 && bytes <= 1 << 19, "{flows} {bytes}");
-    assert!(world.gateway.counters().drops(DropReason::FragmentTableFull) > 10_000);
+    assert!((256..=512).contains(&flows) && bytes <= 1 << 19, "{flows} {bytes}");
+    assert!(world.gateway.counters().waited_in_vain > 10_000);
     // The other side has its own half all the while.
     world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:2", b"x"));
     let mut pieces = Pkt::udp("8.8.8.8:2", "203.0.113.2:1", &[5; 3001]).cut(1480);

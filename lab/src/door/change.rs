@@ -1,6 +1,6 @@
 //! Changes asked for at the door: nodes in and out, ports published, tables flushed.
 
-use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use control::DoorError;
 use control::api::{AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published};
@@ -13,6 +13,7 @@ use super::{Answer, LabDoor, now, refusal};
 use crate::config::Uplink;
 use crate::error::Error;
 use crate::lab::{self, Lab};
+use crate::station;
 
 pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let lab = door.lab()?;
@@ -24,23 +25,24 @@ pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
 
 pub(super) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
-    let gone = named(&lab, name).and_then(|node| Some(node.interfaces.first()?.address));
-    lab.remove_node(name).map_err(|error| refusal(&error))?;
-    if let Some(address) = gone {
-        withdraw(door, &lab, address);
-    }
-    Ok(())
+    lab.remove_node(name, |ports| tell_withdrawn(door, &ports)).map_err(|error| refusal(&error))
 }
 
-/// What was published for a host that is gone leads nowhere.
-fn withdraw(door: &LabDoor, lab: &Lab, address: Ipv4Addr) {
-    let withdrawn = lab.with_gateway(|gateway| {
-        let of_it = |published: &&gateway::Published| published.inside.address == address;
-        let list: Vec<_> = gateway.published().iter().filter(of_it).copied().collect();
-        list.into_iter().filter(|one| gateway.unpublish(one.protocol, one.port)).collect::<Vec<_>>()
-    });
-    for one in withdrawn.into_iter().flatten() {
+/// What was published for a node that is gone is published no longer.
+fn tell_withdrawn(door: &LabDoor, ports: &[gateway::Published]) {
+    for one in ports {
         tell(door, protocol(one.protocol), one.port, false);
+    }
+}
+
+impl Lab {
+    /// A port's interface has vanished, and the node behind it: so does all the gateway has for it.
+    pub(crate) fn node_vanished(&self, port: PortId) {
+        let withdrawn = self.forget(Some(port), None);
+        let door = self.state().door.as_ref().map(|open| Arc::clone(&open.door));
+        if let Some(door) = door {
+            tell_withdrawn(&door, &withdrawn);
+        }
     }
 }
 
@@ -63,8 +65,10 @@ fn no_node(lab: &Lab, name: &str) -> DoorError {
 
 pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     let lab = door.lab()?;
-    let inside = named(&lab, &ask.node).and_then(|node| Some(node.interfaces.first()?.address));
+    let found = named(&lab, &ask.node).ok_or_else(|| no_node(&lab, &ask.node))?;
+    let inside = found.interfaces.first().map(|interface| interface.address);
     let inside = inside.ok_or_else(|| no_node(&lab, &ask.node))?;
+    let owner = found.port.map_or(gateway::Node::NOBODY, |(port, _)| station::node(port));
     let wanted = gateway::Published {
         protocol: theirs(ask.protocol),
         address: ask.address,
@@ -84,7 +88,7 @@ pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     if let Some(why) = taken.map_err(|error| refusal(&error))? {
         return Err(DoorError::Conflict(why));
     }
-    let outcome = door.gateway(|gateway| gateway.publish(wanted))?;
+    let outcome = door.gateway(|gateway| gateway.publish_for(owner, wanted))?;
     outcome.map_err(|error| {
         let line = error.to_string();
         match error {

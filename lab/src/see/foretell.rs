@@ -14,6 +14,8 @@ use switch::{
 };
 use wire::{MacAddr, Timestamp, VlanId};
 
+use crate::station;
+
 use super::walk::Facts;
 
 /// Entries of the table beside.
@@ -138,7 +140,8 @@ impl Oracle<'_> {
         probe: Option<&Probe>,
         facts: &mut Facts,
     ) -> Option<Handling> {
-        let preview = self.gateway?.preview(probe?, self.now);
+        let node = station::node(facts.ingress);
+        let preview = self.gateway?.preview_from(node, probe?, self.now);
         let mut note = preview.note;
         let from_bridge = Some(facts.ingress) != self.uplink;
         let (handling, end) = match preview.outcome {

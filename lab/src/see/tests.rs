@@ -71,6 +71,7 @@ impl World {
                 n => (Side::Lan, address::GATEWAY, node(n)),
             };
             if *met {
+                let from = crate::station::node(PortId(n));
                 let question = Arp {
                     operation: arp::Operation::Request,
                     sender_mac: address::mac(host),
@@ -86,7 +87,7 @@ impl World {
                 let mut frame = FrameMut::new(&mut memory, None).unwrap();
                 let out = &mut Collected::default();
                 match side {
-                    Side::Lan => station.gateway().from_lan(&mut frame, out, now),
+                    Side::Lan => station.gateway().from_node(from, &mut frame, out, now),
                     Side::Uplink => station.gateway().from_uplink(&mut frame, out, now),
                 };
             }
@@ -143,7 +144,7 @@ impl World {
                 Verdict::Drop(reason) => Err(Outcome::Dropped(reason)),
                 Verdict::Local => {
                     met = true;
-                    handled(self.station.on_bridge(&mut view, &mut Nowhere, now))
+                    handled(self.station.on_bridge(ingress, &mut view, &mut Nowhere, now))
                 }
             }
         };

@@ -110,12 +110,15 @@ impl Worker {
                 self.links.send(&self.ports, place, vlan, to);
                 Outcome::Forwarded(to)
             }
-            Verdict::Local => self.at_station(place, shared, station, header, Side::Bridge, now),
+            Verdict::Local => {
+                let side = Side::Bridge(ingress);
+                self.at_station(place, shared, station, header, side, now)
+            }
             Verdict::Flood => {
                 if header.dst.is_group()
                     && let Some(station) = lock(shared, station)
                 {
-                    self.show(place, station, now);
+                    self.show(place, ingress, station, now);
                 }
                 let vlan = self.view(place).and_then(|(_, view)| view.vlan);
                 for to in self.bridge.flood_set(header, ingress) {
@@ -149,7 +152,7 @@ impl Worker {
                 return Outcome::Dropped(DropReason::Runt);
             };
             match side {
-                Side::Bridge => station.on_bridge(&mut view, &mut self.stage, now),
+                Side::Bridge(from) => station.on_bridge(from, &mut view, &mut self.stage, now),
                 Side::Uplink => station.on_uplink(&mut view, &mut self.stage, now),
             }
         };
@@ -170,7 +173,7 @@ impl Worker {
         self.send_staged(now);
         match (handling, side) {
             (Handling::Drop(_), _) => Outcome::Dropped(DropReason::Station),
-            (handling, Side::Bridge) => Outcome::Station(handling),
+            (handling, Side::Bridge(_)) => Outcome::Station(handling),
             (handling, Side::Uplink) => Outcome::Uplink(handling),
         }
     }
@@ -199,13 +202,13 @@ impl Worker {
     }
 
     /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
-    fn show(&mut self, place: Place, station: &mut dyn Station, now: Timestamp) {
+    fn show(&mut self, place: Place, from: PortId, station: &mut dyn Station, now: Timestamp) {
         let Some((received, data)) = self.links.slot(place) else { return };
         let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
         copy.copy_from_slice(data);
         if let Some(mut view) = FrameMut::new(copy, tag(received)) {
             // Whatever it did to the copy, the copy goes nowhere: it answers through the stage.
-            let _ = station.on_bridge(&mut view, &mut self.stage, now);
+            let _ = station.on_bridge(from, &mut view, &mut self.stage, now);
             self.send_staged(now);
         }
     }
@@ -262,7 +265,7 @@ pub(super) struct Seen {
 /// From which side a frame came to the station.
 #[derive(Clone, Copy)]
 enum Side {
-    Bridge,
+    Bridge(PortId),
     Uplink,
 }
 

@@ -9,6 +9,7 @@ use crate::nat::Nat;
 use crate::nat::filter::NatType;
 use crate::nat::publish::Published;
 use crate::nat::realm::Load;
+use crate::node::Node;
 
 /// What was told and not taken back, each so many times; of a published port without a remote.
 type Told = HashMap<(Protocol, u16, Option<Endpoint>), i32>;
@@ -59,7 +60,11 @@ fn nat() -> (Nat, Mirror) {
 fn send(nat: &mut Nat, protocol: Protocol, from: &str, now: Timestamp) -> u16 {
     let flags = (protocol == Protocol::Tcp).then_some(Flags(Flags::ACK));
     let load = Load { flags, packets: 1, bytes: 60 };
-    nat.outbound(protocol, (end(from), end(REMOTE)), load, now).unwrap()
+    nat.running(protocol, Node::NOBODY, (end(from), end(REMOTE)), load, now)
+        .unwrap()
+        .unwrap_or_else(|| {
+            nat.open(protocol, Node::NOBODY, (end(from), end(REMOTE)), load, now).unwrap()
+        })
 }
 
 fn session(protocol: Protocol, port: u16) -> (Protocol, u16, Option<Endpoint>) {
@@ -120,8 +125,8 @@ fn a_published_port_is_told_until_it_is_withdrawn() {
         port,
         inside: end("10.100.0.10:80"),
     };
-    nat.publish(wanted(2005)).unwrap();
-    nat.publish(wanted(2005)).unwrap_err();
+    nat.publish(Node::NOBODY, wanted(2005)).unwrap();
+    nat.publish(Node::NOBODY, wanted(2005)).unwrap_err();
     nat.flush(None, Timestamp::ZERO);
     assert_eq!(mirror.told(), Told::from([((Protocol::Udp, 2005, None), 1)]));
     let latecomer = Mirror::default();

@@ -12,12 +12,12 @@ fn inside(port: u16) -> Endpoint {
 #[test]
 fn the_inside_port_is_kept_while_it_is_free() {
     let mut ports = Ports::new(Protocol::Tcp, 1..=65535, 1);
-    assert_eq!(ports.choose(inside(4000)), Some(4000));
+    assert_eq!(ports.choose(inside(4000), None), Some(4000));
     assert!(ports.take(4000));
     assert!(!ports.take(4000));
-    assert_ne!(ports.choose(inside(4000)), Some(4000));
+    assert_ne!(ports.choose(inside(4000), None), Some(4000));
     ports.give(4000);
-    assert_eq!(ports.choose(inside(4000)), Some(4000));
+    assert_eq!(ports.choose(inside(4000), None), Some(4000));
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn another_port_is_of_the_same_class_and_for_udp_of_the_same_parity() {
     let mut udp = Ports::new(Protocol::Udp, 1..=65535, 7);
     for port in (1..=65535).step_by(97) {
         udp.take(port);
-        let chosen = udp.choose(inside(port)).unwrap();
+        let chosen = udp.choose(inside(port), None).unwrap();
         assert_eq!(chosen % 2, port % 2, "{port} -> {chosen}");
         assert_eq!(chosen < 1024, port < 1024, "{port} -> {chosen}");
     }
@@ -34,14 +34,14 @@ fn another_port_is_of_the_same_class_and_for_udp_of_the_same_parity() {
 #[test]
 fn a_block_without_system_ports_serves_them_too() {
     let ports = Ports::new(Protocol::Udp, 20_000..=29_999, 7);
-    let chosen = ports.choose(inside(53)).unwrap();
+    let chosen = ports.choose(inside(53), None).unwrap();
     assert!((20_000..=29_999).contains(&chosen) && chosen % 2 == 1);
 }
 
 #[test]
 fn a_block_of_system_ports_serves_every_host() {
     let ports = Ports::new(Protocol::Tcp, 10..=20, 7);
-    assert!((10..=20).contains(&ports.choose(inside(40_000)).unwrap()));
+    assert!((10..=20).contains(&ports.choose(inside(40_000), None).unwrap()));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn outsiders_cannot_foresee_the_port() {
     let choose = |seed| {
         let mut ports = Ports::new(Protocol::Tcp, 1..=65535, seed);
         ports.take(4000);
-        ports.choose(inside(4000)).unwrap()
+        ports.choose(inside(4000), None).unwrap()
     };
     let chosen: HashSet<u16> = (0..100).map(choose).collect();
     assert!(chosen.len() > 95, "{} distinct of 100", chosen.len());
@@ -61,10 +61,10 @@ fn every_port_is_given_out_once_and_then_none() {
     let mut seen = HashSet::new();
     for _ in 0..100 {
         // A high port may not use the low class, a system port may use either.
-        let port = ports.choose(inside(1001)).unwrap();
+        let port = ports.choose(inside(1001), None).unwrap();
         assert!(ports.take(port) && seen.insert(port));
     }
-    assert_eq!((ports.available(), ports.choose(inside(1001))), (0, None));
+    assert_eq!((ports.available(), ports.choose(inside(1001), None)), (0, None));
 }
 
 proptest! {
@@ -80,7 +80,7 @@ proptest! {
                 ports.take(low + u16::try_from(index.index(usize::from(size) + 1)).unwrap());
             }
             prop_assert_eq!(ports.available(), u32::try_from((low..=high).filter(|p| ports.is_free(*p)).count()).unwrap());
-            if let Some(port) = ports.choose(inside(wanted)) {
+            if let Some(port) = ports.choose(inside(wanted), None) {
                 prop_assert!(ports.is_free(port) && (low..=high).contains(&port));
             } else {
                 // Exhausted, or only system ports are left for a host that may not have them.

@@ -9,7 +9,7 @@ pub mod packet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Collected, Config, Gateway, Side, Verdict};
+use gateway::{Collected, Config, Gateway, Node, Side, Verdict};
 use wire::{Arp, FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, vnet};
 
 pub use packet::{Pkt, Seen};
@@ -43,6 +43,14 @@ pub fn config() -> Config {
 pub fn mac(address: Ipv4Addr) -> MacAddr {
     let o = address.octets();
     MacAddr([6, 0, o[0], o[1], o[2], o[3]])
+}
+
+/// The node a frame comes from, where every host is one of its own.
+fn node(frame: &[u8]) -> Node {
+    match frame[6..] {
+        [6, 0, 10, 100, high, low, ..] => Node(u16::from_be_bytes([high, low])),
+        _ => Node::NOBODY,
+    }
 }
 
 impl World {
@@ -79,13 +87,37 @@ impl World {
         self.put(Side::Uplink, packet.vnet, packet.frame(UPLINK_MAC, mac(ROUTER)))
     }
 
+    /// From a node that claims to be whoever the packet is from.
+    pub fn forged(&mut self, node: Node, packet: &Pkt) -> Out {
+        let frame = packet.frame(LAN_MAC, mac(packet.src));
+        self.put_from((Side::Lan, node), packet.vnet, frame)
+    }
+
+    /// A node asks for the gateway by an address.
+    pub fn claim(&mut self, node: Node, host: Ipv4Addr) -> Out {
+        let MacAddr(mut mac) = mac(host);
+        mac[1] = node.0 as u8;
+        let frame = packet::arp_request(MacAddr(mac), host, Ipv4Addr::new(10, 100, 0, 1));
+        self.put_from((Side::Lan, node), VnetHeader::default(), frame)
+    }
+
     pub fn put(&mut self, side: Side, vnet: VnetHeader, frame: Vec<u8>) -> Out {
+        let node = if side == Side::Lan { node(&frame) } else { Node::NOBODY };
+        self.put_from((side, node), vnet, frame)
+    }
+
+    pub fn put_from(
+        &mut self,
+        (side, node): (Side, Node),
+        vnet: VnetHeader,
+        frame: Vec<u8>,
+    ) -> Out {
         let mut memory = vnet.to_bytes().to_vec();
         memory.extend(frame);
         let mut extra = Collected::default();
         let mut view = FrameMut::new(&mut memory, None).unwrap();
         let verdict = match side {
-            Side::Lan => self.gateway.from_lan(&mut view, &mut extra, self.now),
+            Side::Lan => self.gateway.from_node(node, &mut view, &mut extra, self.now),
             Side::Uplink => self.gateway.from_uplink(&mut view, &mut extra, self.now),
         };
         let left = match verdict {

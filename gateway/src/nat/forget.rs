@@ -1,0 +1,72 @@
+//! What is forgotten at once: everything (a flush, a new uplink address), what belongs to a node
+//! that is gone, what others have left under an address.
+//!
+//! A node's number is the next node's, and so is its address: nothing of the one may meet the other.
+//! Looks at every session of the tables; called when the LAN changes, not for packets.
+
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use super::Nat;
+use super::publish::Published;
+use super::session::Session;
+use super::snapshot::Closing;
+use crate::node::Node;
+use crate::packet::Protocol;
+
+impl Nat {
+    /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
+    /// many sessions.
+    pub(crate) fn flush(&mut self, uplink: Option<Ipv4Addr>, now: Timestamp) -> u64 {
+        let mut flushed = 0;
+        for realm in &mut self.realms {
+            flushed += u64::from(realm.table.live());
+            for (id, session) in realm.table.from(0) {
+                let rest = realm.table.rest(id);
+                self.ours.flushed(realm.protocol, session.outside_port, session.remote(), now);
+                self.events.closed(realm.protocol, (session, rest), Closing::Flushed);
+            }
+            realm.clear();
+        }
+        for (published, node) in self.published.iter().zip(&self.owners) {
+            if published.address.is_some() && published.address != uplink {
+                continue;
+            }
+            let realm = &mut self.realms[published.protocol as usize];
+            realm.mappings.publish((*node, published.inside), published.port);
+        }
+        self.counters.flushed += flushed;
+        self.counters.events_lost = self.events.lost();
+        flushed
+    }
+
+    /// A node is gone: its published ports are withdrawn, its sessions and mappings end. Returns
+    /// what was published.
+    pub(crate) fn forget_node(&mut self, node: Node) -> Vec<Published> {
+        let owned = self.published.iter().zip(&self.owners).filter(|(_, owner)| **owner == node);
+        let gone: Vec<Published> = owned.map(|(published, _)| *published).collect();
+        for published in &gone {
+            self.unpublish(published.protocol, published.port);
+        }
+        self.end_all(|session| session.node == node);
+        gone
+    }
+
+    /// A node has this address: what others have opened under it ends.
+    pub(crate) fn forget_others(&mut self, node: Node, address: Ipv4Addr) {
+        let address = u32::from(address);
+        self.end_all(|session| session.inside == address && session.node != node);
+    }
+
+    fn end_all(&mut self, is: impl Fn(&Session) -> bool) {
+        for protocol in Protocol::ALL {
+            let table = &self.realm(protocol).table;
+            let ids: Vec<u32> =
+                table.from(0).filter(|(_, session)| is(session)).map(|(id, _)| id).collect();
+            for id in ids {
+                self.end(protocol, id, Closing::Flushed);
+            }
+        }
+    }
+}
