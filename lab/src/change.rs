@@ -117,15 +117,11 @@ impl Lab {
     }
 
     /// Takes a node out: its port, its veth pair, its namespace's name, and all that the gateway has
-    /// for it. Hands the ports that were published for it to `withdrawn`, whatever comes after.
+    /// for it. Adds the ports that were published for it to `withdrawn`, whatever comes after.
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NoNode`]; what could not be undone.
-    pub fn remove_node(
-        &self,
-        name: &str,
-        withdrawn: impl FnOnce(Vec<gateway::Published>),
-    ) -> Result<()> {
+    pub fn remove_node(&self, name: &str, withdrawn: &mut Vec<gateway::Published>) -> Result<()> {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut state = self.state();
@@ -141,7 +137,7 @@ impl Lab {
         });
         // Before the next node can have its port's number, its address or its name.
         let address = held.node.interfaces.first().map(|interface| interface.address);
-        withdrawn(self.forget(port, address));
+        withdrawn.extend(self.forget(port, address));
         let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
         let removed = held.netns.remove();
         if let Some(journal) = &mut state.journal

@@ -1,4 +1,5 @@
 //! Who gives way when there is no room: closed and unanswered ones first, and one's own.
+#![allow(clippy::cast_possible_truncation)] // small numbers, made here
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -25,7 +25,10 @@ pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
 
 pub(super) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
-    lab.remove_node(name, |ports| tell_withdrawn(door, &ports)).map_err(|error| refusal(&error))
+    let mut withdrawn = Vec::new();
+    let removed = lab.remove_node(name, &mut withdrawn);
+    tell_withdrawn(door, &withdrawn);
+    removed.map_err(|error| refusal(&error))
 }
 
 /// What was published for a node that is gone is published no longer.
