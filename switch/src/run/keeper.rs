@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{FilterOp, RingConfig, Spare};
@@ -67,9 +68,13 @@ impl Keeper {
     /// Starts the thread, which answers these workers.
     pub(super) fn start(&mut self, workers: Vec<Teller>) -> Result<(), Error> {
         let (asked, recipes) = (self.asked.clone(), Arc::clone(&self.recipes));
+        let (ready, waits) = bounded(1);
         let serve = move || {
+            // What waiting takes of memory it takes now, and not beside frames that pass.
+            let early = asked.recv_timeout(Duration::from_millis(1)).ok();
+            let _ = ready.send(());
             let mut told = false;
-            for ask in asked {
+            for ask in early.into_iter().chain(asked) {
                 let known = recipes.lock().unwrap_or_else(PoisonError::into_inner);
                 let of = if ask.uplink { &known.uplink } else { &known.main };
                 let recipe = of.get(ask.worker).cloned();
@@ -85,6 +90,8 @@ impl Keeper {
         };
         let builder = std::thread::Builder::new().name("keeper".into());
         self.thread = Some(builder.spawn(serve).map_err(Error::Thread)?);
+        // Where it has ended there is nothing to wait for.
+        let _ = waits.recv();
         Ok(())
     }
 }
