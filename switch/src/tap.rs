@@ -17,8 +17,9 @@ pub trait Tap: Send + Sync {
     /// Whether a frame is of interest: as it comes, in its slot, or as the station sends it. What is
     /// not costs no more than this question, but where it goes to the station: what that makes of
     /// it, in its slot, may be of interest yet, so its bytes have to be kept, and it is told.
-    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
-        let _ = (bytes, vlan);
+    /// `wire_len` is as in [`TapRecord`].
+    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>, wire_len: u32) -> bool {
+        let _ = (bytes, vlan, wire_len);
         true
     }
     /// One frame and what became of it.

@@ -275,7 +275,7 @@ fn a_tap_sees_each_frame_with_its_outcome() {
 struct Picky(Notebook);
 
 impl Tap for Picky {
-    fn wants(&self, bytes: &[u8], _: Option<VlanTag>) -> bool {
+    fn wants(&self, bytes: &[u8], _: Option<VlanTag>, _: u32) -> bool {
         bytes.get(6..12) == Some(&STATION.0[..])
     }
 

@@ -21,15 +21,17 @@ mod tests;
 mod trace;
 mod walk;
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use control::api::{CaptureAsk, ExplainAsk, TraceAsk, Walk};
 use control::{DoorError, Flow, flow};
-use observe::Filter;
+use observe::filter::{Filter, Host, Known};
 use switch::{PortId, Tap};
 
+use crate::address;
 use crate::lab::Lab;
 use capture::Capture;
 use names::Names;
@@ -219,9 +221,12 @@ fn ports(lab: &Lab, names: &Names, words: &[String]) -> Result<Option<Vec<PortId
 /// A filter in which nodes' names stand for their addresses.
 fn filter(lab: &Lab, text: &str) -> Result<Filter, DoorError> {
     let nodes = lab.nodes();
-    let address = |name: &str| {
+    let host = |name: &str| {
         let node = nodes.iter().find(|node| node.name == name)?;
-        node.interfaces.first().map(|interface| interface.address.into())
+        let interface = node.interfaces.first()?;
+        Some(Host { address: Some(interface.address.into()), mac: Some(interface.mac) })
     };
-    Filter::parse(text, &address).map_err(|error| DoorError::Invalid(error.to_string()))
+    let netmask = Some(Ipv4Addr::from_bits(u32::MAX << (32 - address::PREFIX)));
+    Filter::parse(text, &Known { host: &host, netmask })
+        .map_err(|error| DoorError::Invalid(error.to_string()))
 }

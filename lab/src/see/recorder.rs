@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use gateway::Note;
-use observe::Filter;
+use observe::filter::{Filter, Frame};
+use observe::pcapng::Direction;
 use switch::{FdbEntry, Learned, Outcome, PortId, Tap, TapRecord};
 use wire::{VlanTag, VnetHeader};
 
@@ -166,13 +167,18 @@ impl Watcher {
     }
 
     fn wants(&self, record: &TapRecord<'_>) -> (bool, bool) {
+        let length = usize::try_from(record.wire_len).unwrap_or(usize::MAX);
+        let (bytes, vlan) = (record.before, record.vlan);
+        let as_it_came = Frame { bytes, vlan, length, direction: Direction::In };
+        let as_it_left = match record.after {
+            Some(bytes) => Frame { bytes, vlan: None, ..as_it_came },
+            None => as_it_came,
+        };
+        let filter = &self.wish.filter;
         let came = record.ingress.is_some_and(|port| port != PortId::LOCAL && self.selects(port))
-            && self.wish.filter.wants(record.before, record.vlan);
+            && filter.wants(&as_it_came);
         let left = record.egress.iter().any(|port| self.selects(*port))
-            && match record.after {
-                Some(after) => self.wish.filter.wants(after, None),
-                None => self.wish.filter.wants(record.before, record.vlan),
-            };
+            && filter.wants(&Frame { direction: Direction::Out, ..as_it_left });
         (came, left)
     }
 
@@ -225,8 +231,13 @@ impl Watcher {
 pub(crate) struct Fan(pub(crate) Vec<Arc<Watcher>>);
 
 impl Tap for Fan {
-    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
-        self.0.iter().any(|watcher| watcher.wish.filter.wants(bytes, vlan))
+    fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>, wire_len: u32) -> bool {
+        let length = usize::try_from(wire_len).unwrap_or(usize::MAX);
+        let frame = Frame { bytes, vlan, length, direction: Direction::In };
+        self.0.iter().any(|watcher| {
+            let filter = &watcher.wish.filter;
+            filter.wants(&frame) || filter.wants(&Frame { direction: Direction::Out, ..frame })
+        })
     }
 
     fn frame(&self, record: &TapRecord<'_>) {

@@ -1,182 +1,163 @@
 //! Asking a filter's questions of a frame.
 //!
-//! Each answer is `Some(yes or no)`, or None where the frame ends before the bytes asked about:
-//! as in BPF, that ends the whole filter with "not wanted".
+//! Each answer is `Some(yes or no)`, or None where the frame ends before the bytes asked about, and
+//! where something is divided by nothing: as in BPF, that ends the whole filter with "not wanted".
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use super::Frame;
+use super::ast::{At, Expr, Is, Operator, Size, Test, Value};
+use crate::pcapng::Direction;
 
-use wire::VlanTag;
-use wire::ethertype::{ARP, IPV4, IPV6, QINQ, VLAN};
+/// Where a tag that the kernel took out stood, and the bytes it had.
+const TAG_AT: usize = 12;
+const TAG: usize = 4;
 
-use super::ast::{Dir, Expr, Families, Test, V4In};
-
-/// Reverse ARP (RFC 903).
-const RARP: u16 = 0x8035;
-/// The tag type from before 802.1ad, which libpcap knows too.
-const OLD_QINQ: u16 = 0x9100;
-const IPV6_FRAGMENT: u8 = 44;
-const SRC_AT: usize = 6;
-const TYPE_AT: usize = 12;
-const NET_AT: usize = 14;
-
-pub(super) fn matches(root: &Expr, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
-    ask(root, &Bytes { bytes, vlan }) == Some(true)
+pub(super) fn matches(root: &Expr, frame: &Frame<'_>) -> bool {
+    ask(root, &View::new(frame)) == Some(true)
 }
 
-fn ask(expr: &Expr, frame: &Bytes<'_>) -> Option<bool> {
+fn ask(expr: &Expr, view: &View<'_>) -> Option<bool> {
     Some(match expr {
-        Expr::Not(inner) => !ask(inner, frame)?,
-        Expr::And(a, b) => ask(a, frame)? && ask(b, frame)?,
-        Expr::Or(a, b) => ask(a, frame)? || ask(b, frame)?,
-        Expr::Test { test, tags } => return test_one(test, frame, 4 * tags),
+        Expr::Not(inner) => !ask(inner, view)?,
+        Expr::And(a, b) => ask(a, view)? && ask(b, view)?,
+        Expr::Or(a, b) => ask(a, view)? || ask(b, view)?,
+        Expr::Test(test) => return one(test, view),
     })
+}
+
+fn one(test: &Test, view: &View<'_>) -> Option<bool> {
+    Some(match test {
+        Test::Field { at, size, mask, is, value } => {
+            let found = view.load(view.place(*at, 0)?, *size)?;
+            is.holds(found & mask, *value)
+        }
+        Test::Relation { left, is, right } => {
+            let (left, right) = (view.value(left)?, view.value(right)?);
+            is.holds(left, right)
+        }
+        Test::Chain { v6, net, number } => chain(view, *v6, *net, u32::from(*number))?,
+        Test::Inbound => view.frame.direction == Direction::In,
+    })
+}
+
+impl Is {
+    const fn holds(self, left: u32, right: u32) -> bool {
+        match self {
+            Self::Equal => left == right,
+            Self::Greater => left > right,
+            Self::AtLeast => left >= right,
+        }
+    }
 }
 
 /// The frame as it stands on the wire, with the tag in its place.
-struct Bytes<'a> {
-    bytes: &'a [u8],
-    vlan: Option<VlanTag>,
+struct View<'a> {
+    frame: &'a Frame<'a>,
+    tag: Option<[u8; TAG]>,
 }
 
-impl Bytes<'_> {
-    fn len(&self) -> usize {
-        self.bytes.len() + if self.vlan.is_some() { 4 } else { 0 }
+impl<'a> View<'a> {
+    fn new(frame: &'a Frame<'a>) -> Self {
+        let tag = frame.vlan.filter(|_| frame.bytes.len() >= TAG_AT).map(|tag| {
+            let ([a, b], [c, d]) = (tag.tpid.to_be_bytes(), tag.tci.to_be_bytes());
+            [a, b, c, d]
+        });
+        Self { frame, tag }
     }
 
-    fn u8(&self, at: usize) -> Option<u8> {
-        match (self.vlan, at) {
-            (Some(tag), 12..16) => {
-                let [a, b] = tag.tpid.to_be_bytes();
-                let [c, d] = tag.tci.to_be_bytes();
-                Some([a, b, c, d][at - 12])
+    fn load(&self, at: usize, size: Size) -> Option<u32> {
+        let (bytes, len) = (self.frame.bytes, size as usize);
+        let end = at.checked_add(len)?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
+        match self.tag {
+            Some(_) if at >= TAG_AT + TAG => Some(number(bytes.get(at - TAG..end - TAG)?)),
+            Some(tag) if end > TAG_AT => (at..end).try_fold(0, |n, at| {
+                let byte = match at {
+                    TAG_AT..16 => tag.get(at - TAG_AT),
+                    16.. => bytes.get(at - TAG),
+                    _ => bytes.get(at),
+                };
+                Some(n << 8 | u32::from(*byte?))
+            }),
+            _ => Some(number(bytes.get(at..end)?)),
+        }
+    }
+
+    /// The byte that `index` is counted to from `at`. Behind a header the sum wraps, as BPF's
+    /// registers do; from the frame's beginning it does not.
+    fn place(&self, at: At, index: u32) -> Option<usize> {
+        let (base, index) = match at {
+            At::Frame(base) => (base, index),
+            At::Behind { net, offset } => {
+                let header = 4 * (self.load(net, Size::One)? & 0xf);
+                (net + offset, index.wrapping_add(header))
             }
-            (Some(_), 16..) => self.bytes.get(at - 4).copied(),
-            _ => self.bytes.get(at).copied(),
-        }
+        };
+        base.checked_add(usize::try_from(index).ok()?)
     }
 
-    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        let mut out = [0; N];
-        for (i, byte) in out.iter_mut().enumerate() {
-            *byte = self.u8(at + i)?;
-        }
-        Some(out)
-    }
-
-    fn u16(&self, at: usize) -> Option<u16> {
-        self.array(at).map(u16::from_be_bytes)
-    }
-}
-
-fn test_one(test: &Test, frame: &Bytes<'_>, shift: usize) -> Option<bool> {
-    let net = NET_AT + shift;
-    let is = |kind: u16| frame.u16(TYPE_AT + shift).map(|k| k == kind);
-    Some(match test {
-        Test::EtherType(kind) => is(*kind)?,
-        Test::EtherHost(dir, mac) => {
-            ends(*dir, || Some(frame.array(SRC_AT)? == mac.0), || Some(frame.array(0)? == mac.0))?
-        }
-        Test::EtherMulticast => frame.u8(0)? & 1 == 1,
-        Test::Protocol(families, number) => {
-            (*families != Families::V6 && is(IPV4)? && frame.u8(net + 9)? == *number)
-                || (*families != Families::V4 && is(IPV6)? && v6_protocol(frame, net, *number)?)
-        }
-        Test::V4(dir, place, addr, mask) => v4(frame, shift, *dir, *place, *addr, *mask)?,
-        Test::V6(dir, addr, mask) => is(IPV6)? && v6(frame, net, *dir, *addr, *mask)?,
-        Test::V4Multicast => is(IPV4)? && frame.u8(net + 16)? >= 224,
-        Test::V6Multicast => is(IPV6)? && frame.u8(net + 24)? == 255,
-        Test::Ports(dir, protocols, low, high) => {
-            (is(IPV4)? && v4_ports(frame, net, *dir, protocols, *low, *high)?)
-                || (is(IPV6)?
-                    && protocols.contains(&frame.u8(net + 6)?)
-                    && ports(frame, net + 40, *dir, *low, *high)?)
-        }
-        Test::Vlan(id) => {
-            let tpid = frame.u16(TYPE_AT + shift)?;
-            [VLAN, QINQ, OLD_QINQ].contains(&tpid)
-                && match id {
-                    Some(id) => frame.u16(TYPE_AT + shift + 2)? & 0xfff == *id,
-                    None => true,
-                }
-        }
-        Test::Less(len) => frame.len() <= *len,
-        Test::Greater(len) => frame.len() >= *len,
-    })
-}
-
-/// Combines what holds of the source and of the destination.
-fn ends(
-    dir: Dir,
-    src: impl FnOnce() -> Option<bool>,
-    dst: impl FnOnce() -> Option<bool>,
-) -> Option<bool> {
-    Some(match dir {
-        Dir::Src => src()?,
-        Dir::Dst => dst()?,
-        Dir::Either => src()? || dst()?,
-        Dir::Both => src()? && dst()?,
-    })
-}
-
-fn v4(
-    frame: &Bytes<'_>,
-    shift: usize,
-    dir: Dir,
-    place: V4In,
-    addr: Ipv4Addr,
-    mask: u32,
-) -> Option<bool> {
-    let kind = frame.u16(TYPE_AT + shift)?;
-    // Where sender's and receiver's address stand in IPv4 and in ARP.
-    let (src, dst) = match (kind, place) {
-        (IPV4, V4In::Ip | V4In::All) => (12, 16),
-        (ARP, V4In::Arp | V4In::All) | (RARP, V4In::Rarp | V4In::All) => (14, 24),
-        _ => return Some(false),
-    };
-    let within = |at: usize| {
-        let found = u32::from_be_bytes(frame.array(NET_AT + shift + at)?);
-        Some((found ^ u32::from(addr)) & mask == 0)
-    };
-    ends(dir, || within(src), || within(dst))
-}
-
-fn v6(frame: &Bytes<'_>, net: usize, dir: Dir, addr: Ipv6Addr, mask: u128) -> Option<bool> {
-    // Four bytes at a time: what follows a word that differs is not asked for.
-    let within = |at: usize| {
-        for shift in [96, 64, 32, 0] {
-            let found = u32::from_be_bytes(frame.array(net + at + 12 - shift / 8)?);
-            let differs = u128::from(found) ^ (u128::from(addr) >> shift);
-            if differs & (mask >> shift) & u128::from(u32::MAX) != 0 {
-                return Some(false);
+    fn value(&self, value: &Value) -> Option<u32> {
+        Some(match value {
+            Value::Number(number) => *number,
+            Value::Length => {
+                let length = self.frame.length.max(self.frame.bytes.len());
+                let tag = self.tag.map_or(0, |tag| tag.len());
+                u32::try_from(length + tag).unwrap_or(u32::MAX)
             }
-        }
-        Some(true)
-    };
-    ends(dir, || within(8), || within(24))
-}
-
-/// libpcap looks at the next header, and behind a fragment header, no further.
-fn v6_protocol(frame: &Bytes<'_>, net: usize, number: u8) -> Option<bool> {
-    let next = frame.u8(net + 6)?;
-    Some(next == number || (next == IPV6_FRAGMENT && frame.u8(net + 40)? == number))
-}
-
-fn v4_ports(
-    frame: &Bytes<'_>,
-    net: usize,
-    dir: Dir,
-    protocols: &[u8],
-    low: u16,
-    high: u16,
-) -> Option<bool> {
-    if !protocols.contains(&frame.u8(net + 9)?) || frame.u16(net + 6)? & 0x1fff != 0 {
-        return Some(false);
+            Value::Load { at, index, size } => {
+                let place = self.place(*at, self.value(index)?)?;
+                self.load(place, *size)?
+            }
+            Value::Negated(inner) => self.value(inner)?.wrapping_neg(),
+            Value::Computed(operator, left, right) => {
+                operator.of(self.value(left)?, self.value(right)?)?
+            }
+        })
     }
-    let header = 4 * usize::from(frame.u8(net)? & 0xf);
-    ports(frame, net + header, dir, low, high)
 }
 
-fn ports(frame: &Bytes<'_>, at: usize, dir: Dir, low: u16, high: u16) -> Option<bool> {
-    let within = |at: usize| frame.u16(at).map(|port| (low..=high).contains(&port));
-    ends(dir, || within(at), || within(at + 2))
+impl Operator {
+    /// None where the divisor is 0. What is shifted by more than it has bits is 0.
+    pub(super) fn of(self, left: u32, right: u32) -> Option<u32> {
+        Some(match self {
+            Self::Add => left.wrapping_add(right),
+            Self::Sub => left.wrapping_sub(right),
+            Self::Mul => left.wrapping_mul(right),
+            Self::Div => left.checked_div(right)?,
+            Self::Mod => left.checked_rem(right)?,
+            Self::And => left & right,
+            Self::Or => left | right,
+            Self::Xor => left ^ right,
+            Self::Left => left.checked_shl(right).unwrap_or(0),
+            Self::Right => left.checked_shr(right).unwrap_or(0),
+        })
+    }
+}
+
+const HOP_BY_HOP: u32 = 0;
+const ROUTING: u32 = 43;
+const FRAGMENT: u32 = 44;
+const AUTHENTICATION: u32 = 51;
+const OPTIONS: u32 = 60;
+
+/// Whether the headers behind an IP header lead to `number`. Each step goes forward, so a chain
+/// without an end ends with the frame.
+fn chain(view: &View<'_>, v6: bool, net: usize, number: u32) -> Option<bool> {
+    let (mut next, mut header) = if v6 {
+        (view.load(net + 6, Size::One)?, 40)
+    } else {
+        (view.load(net + 9, Size::One)?, 4 * (view.load(net, Size::One)? & 0xf))
+    };
+    while next != number {
+        let at = net.checked_add(usize::try_from(header).ok()?)?;
+        let length = match next {
+            HOP_BY_HOP | ROUTING | FRAGMENT | OPTIONS if v6 => {
+                (view.load(at + 1, Size::One)? + 1) * 8
+            }
+            AUTHENTICATION => (view.load(at + 1, Size::One)? + 2) * 4,
+            _ => return Some(false),
+        };
+        next = view.load(at, Size::One)?;
+        header += length;
+    }
+    Some(true)
 }

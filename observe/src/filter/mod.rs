@@ -1,74 +1,82 @@
-//! The common subset of the pcap-filter language: a text becomes a [`Filter`], a filter says of a
-//! frame whether it is wanted.
+//! tcpdump's filter language (pcap-filter(7)) for Ethernet: a text becomes a [`Filter`], a filter
+//! says of a frame whether it is wanted.
+//!
+//! ```text
+//!   text ─► lex (words) ─► parse (and, or, not) ─► heads (src host …) ─► ends, protocols ─┐
+//!                             └► relation (ip[0] & 0xf != 5) ──────────► layers (offsets) ─┴► ast
+//!   frame ─► eval, over the ast
+//! ```
 //!
 //! Same words, same meaning as libpcap, odd corners included: `and` and `or` bind equally and
 //! from the left; a number without a keyword takes the last one (`port 80 or 443`); after `vlan`
 //! all later words look behind the tag; a frame too short for a question is not wanted, whatever
-//! stands around the question. tcpdump is the oracle in the tests.
+//! stands around the question. tcpdump is the oracle in the tests. Beyond it, a node's name stands
+//! for its addresses, alone as well, and `proto` takes names without a backslash; not read is what
+//! [`refused`] names, and a bare number as an address.
 
 mod ast;
+mod ends;
 mod error;
 mod eval;
+mod heads;
+mod layers;
 mod lex;
+mod numbers;
 mod parse;
-mod qualifiers;
+mod primitives;
+mod protocols;
+mod refused;
+mod relation;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use wire::VlanTag;
+use wire::{MacAddr, VlanTag};
+
+use crate::pcapng::Direction;
 
 pub use error::FilterError;
 
-/// Turns a name into an address: a lab's nodes, so that `host net1` works.
-pub type Names<'a> = &'a dyn Fn(&str) -> Option<IpAddr>;
+/// What a filter's words can stand for.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Hosts by their names: a lab's nodes, so that `host net1` works.
+    pub host: &'a dyn Fn(&str) -> Option<Host>,
+    /// The network's mask, which `ip broadcast` needs.
+    pub netmask: Option<Ipv4Addr>,
+}
+
+/// A host's addresses, as far as they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Its IP address.
+    pub address: Option<IpAddr>,
+    /// Its MAC address.
+    pub mac: Option<MacAddr>,
+}
+
+impl Known<'_> {
+    /// No names, no mask.
+    pub const NOTHING: Known<'static> = Known { host: &|_| None, netmask: None };
+}
+
+/// A frame to be asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What there is of it, without the tag that the kernel took out.
+    pub bytes: &'a [u8],
+    /// That tag.
+    pub vlan: Option<VlanTag>,
+    /// How long it was on the wire, without that tag.
+    pub length: usize,
+    /// Whether it came in or went out where it was seen.
+    pub direction: Direction,
+}
 
 /// Whether `word` means something in the filter language, and so can be no node's name.
 #[must_use]
 pub fn is_word(word: &str) -> bool {
-    parse::is_keyword(word) || FURTHER.contains(&word)
+    parse::is_keyword(word) || refused::why(word).is_some()
 }
-
-/// Words of libpcap's language that no node should be called by, whether they are known here or not.
-const FURTHER: &[&str] = &[
-    "mask",
-    "gateway",
-    "protochain",
-    "link",
-    "tr",
-    "wlan",
-    "fddi",
-    "ppp",
-    "slip",
-    "radio",
-    "ah",
-    "esp",
-    "igmp",
-    "igrp",
-    "pim",
-    "vrrp",
-    "carp",
-    "len",
-    "inbound",
-    "outbound",
-    "ifname",
-    "on",
-    "ifindex",
-    "mpls",
-    "pppoed",
-    "pppoes",
-    "geneve",
-    "llc",
-    "stp",
-    "ipx",
-    "netbeui",
-    "atalk",
-    "aarp",
-    "decnet",
-    "iso",
-    "lat",
-    "moprc",
-    "mopdl",
-];
 
 /// A parsed filter. Evaluating it allocates nothing.
 #[derive(Clone, Debug)]
@@ -84,15 +92,14 @@ impl Filter {
     ///
     /// # Errors
     /// [`FilterError`], which points at the word.
-    pub fn parse(text: &str, names: Names<'_>) -> Result<Self, FilterError> {
-        parse::parse(text, names).map(|root| Self { root })
+    pub fn parse(text: &str, known: &Known<'_>) -> Result<Self, FilterError> {
+        parse::parse(text, known).map(|root| Self { root })
     }
 
-    /// Whether the frame is wanted. `bytes` is the frame without the tag the kernel took out,
-    /// `vlan` that tag.
+    /// Whether the frame is wanted.
     #[must_use]
-    pub fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
-        self.root.as_ref().is_none_or(|root| eval::matches(root, bytes, vlan))
+    pub fn wants(&self, frame: &Frame<'_>) -> bool {
+        self.root.as_ref().is_none_or(|root| eval::matches(root, frame))
     }
 
     /// True where it wants every frame.

@@ -1,27 +1,55 @@
 //! The grammar: primitives joined by `and`, `or`, `not` and parentheses.
+//!
+//! As libpcap's grammar.y has it: `and` and `or` bind equally, and what stands behind one may be a
+//! bare identifier, which means what the primitive before it meant (`port 80 or 443`).
 
-use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use super::ast::{Dir, Expr, Test};
+use super::Known;
+use super::ast::Expr;
 use super::error::{FilterError, closest};
-use super::lex::{Word, words};
-use super::qualifiers::{KINDS, Kind, PROTOS, Proto, Qualifiers, alone, number};
-use super::{Names, ast};
-use wire::MacAddr;
+use super::heads::{KINDS, Qualifiers};
+use super::layers::Layers;
+use super::lex::{Kind, Word, words};
+use super::protocols::{self, PROTOS};
+use super::refused;
 
-/// Parentheses and `not` one within another: a bound on the stack.
+/// Parentheses, brackets and `not` one within another: a bound on the stack.
 const DEPTH: usize = 64;
 /// Words of a filter: a bound on the tree, and so on the time a frame takes.
 const WORDS: usize = 1024;
 
-const OTHERS: &[&str] =
-    &["src", "dst", "vlan", "less", "greater", "broadcast", "multicast", "and", "or", "not"];
+/// Words that begin a primitive or join two, beside those of [`PROTOS`] and [`KINDS`].
+const OTHERS: &[&str] = &[
+    "src",
+    "dst",
+    "vlan",
+    "mpls",
+    "pppoed",
+    "pppoes",
+    "llc",
+    "less",
+    "greater",
+    "byte",
+    "len",
+    "length",
+    "broadcast",
+    "multicast",
+    "inbound",
+    "outbound",
+    "mask",
+    "and",
+    "or",
+    "not",
+];
+
+/// What bare identifiers behind an expression mean; None where they mean nothing.
+pub(super) type Meaning = Option<Qualifiers>;
 
 /// The tree of `text`; None where there are no words.
-pub(super) fn parse(text: &str, names: Names<'_>) -> Result<Option<Expr>, FilterError> {
+pub(super) fn parse(text: &str, known: &Known<'_>) -> Result<Option<Expr>, FilterError> {
     let words = words(text);
-    let mut parser = Parser { text, words, next: 0, names, last: None, tags: 0, depth: 0 };
+    let mut parser = Parser { text, words, next: 0, known, layers: Layers::ETHERNET, depth: 0 };
     if parser.words.is_empty() {
         return Ok(None);
     }
@@ -29,8 +57,8 @@ pub(super) fn parse(text: &str, names: Names<'_>) -> Result<Option<Expr>, Filter
         let at = word.at.clone();
         return Err(parser.error(at, format!("a filter has at most {WORDS} words")));
     }
-    let expr = parser.expr()?;
-    match parser.words.get(parser.next).cloned() {
+    let (expr, _) = parser.expr(None)?;
+    match parser.peek().cloned() {
         None => Ok(Some(expr)),
         Some(word) if word.text == ")" => {
             Err(parser.error(word.at, "this parenthesis was never opened".into()))
@@ -39,39 +67,65 @@ pub(super) fn parse(text: &str, names: Names<'_>) -> Result<Option<Expr>, Filter
     }
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    words: Vec<Word<'a>>,
-    next: usize,
-    names: Names<'a>,
-    /// The qualifiers a bare identifier takes over.
-    last: Option<Qualifiers>,
-    /// `vlan`s so far: how many tags stand before what later words look at.
-    tags: usize,
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) words: Vec<Word<'a>>,
+    pub(super) next: usize,
+    pub(super) known: &'a Known<'a>,
+    pub(super) layers: Layers,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn peek(&self) -> Option<&'a str> {
-        self.words.get(self.next).map(|word| word.text)
+    pub(super) fn peek(&self) -> Option<&Word<'a>> {
+        self.words.get(self.next)
     }
 
-    fn take(&mut self, after: &str) -> Result<Word<'a>, FilterError> {
-        let end = self.text.len();
-        let after = self.words.last().map_or(after, |word| word.text);
+    pub(super) fn next_is(&self, text: &str) -> bool {
+        self.peek().is_some_and(|word| word.text == text)
+    }
+
+    pub(super) fn take(&mut self) -> Result<Word<'a>, FilterError> {
         let word = self.words.get(self.next).cloned();
         self.next += 1;
-        word.ok_or_else(|| self.error(end..end, format!("something is missing after `{after}`")))
+        word.ok_or_else(|| {
+            let (after, end) = (self.words.last().map_or("", |word| word.text), self.text.len());
+            self.error(end..end, format!("something is missing after `{after}`"))
+        })
     }
 
-    fn error(&self, at: Range<usize>, message: String) -> FilterError {
+    pub(super) fn error(&self, at: Range<usize>, message: String) -> FilterError {
         FilterError { message, text: self.text.to_string(), at }
     }
 
-    fn misplaced(&self, word: &Word<'_>) -> FilterError {
-        let message = if matches!(word.text, "[" | "]" | "&" | "|" | "=" | "<" | ">") {
-            "tests of single bytes, as in tcp[13], are not among the words known here".into()
-        } else if is_keyword(word.text) {
+    /// `outcome`, whose error is about `word`.
+    pub(super) fn about<T>(
+        &self,
+        word: &Word<'_>,
+        outcome: Result<T, String>,
+    ) -> Result<T, FilterError> {
+        outcome.map_err(|message| self.error(word.at.clone(), message))
+    }
+
+    /// Counts one level more, around `inner`.
+    pub(super) fn deeper<T>(
+        &mut self,
+        word: &Word<'_>,
+        inner: impl FnOnce(&mut Self) -> Result<T, FilterError>,
+    ) -> Result<T, FilterError> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.error(word.at.clone(), format!("more than {DEPTH} levels deep")));
+        }
+        let outcome = inner(self)?;
+        self.depth -= 1;
+        Ok(outcome)
+    }
+
+    pub(super) fn misplaced(&self, word: &Word<'_>) -> FilterError {
+        let message = if is_comparison(word.text) || is_arithmetic(word.text) || word.text == "[" {
+            format!("`{}` belongs behind a number or a field, as in `tcp[13] & 2 != 0`", word.text)
+        } else if is_keyword(word.text) || refused::why(word.text).is_some() {
             format!("`and` or `or` is missing before `{}`", word.text)
         } else {
             format!("`{}` stands where `and` or `or` should", word.text)
@@ -79,215 +133,144 @@ impl<'a> Parser<'a> {
         self.error(word.at.clone(), message)
     }
 
-    fn expr(&mut self) -> Result<Expr, FilterError> {
-        let mut left = self.unary("the filter's beginning")?;
+    fn expr(&mut self, meaning: Meaning) -> Result<(Expr, Meaning), FilterError> {
+        let (mut left, mut meaning) = self.term(meaning)?;
         loop {
-            let join = match self.peek() {
-                Some("and" | "&&") => Expr::And,
-                Some("or" | "||") => Expr::Or,
-                _ => return Ok(left),
+            let join = match self.peek().map(|word| word.text) {
+                Some("and" | "&&") => Expr::and,
+                Some("or" | "||") => Expr::or,
+                _ => return Ok((left, meaning)),
             };
-            let word = self.take("")?;
-            let right = self.unary(word.text)?;
-            left = join(Box::new(left), Box::new(right));
+            self.next += 1;
+            let right;
+            (right, meaning) = match meaning {
+                Some(qualifiers) if self.is_identifier(self.next) => {
+                    (self.identifier(qualifiers)?, meaning)
+                }
+                _ => self.term(meaning)?,
+            };
+            left = join(left, right);
         }
     }
 
-    fn unary(&mut self, after: &str) -> Result<Expr, FilterError> {
-        let word = self.take(after)?;
-        self.depth += 1;
-        if self.depth > DEPTH {
-            return Err(self.error(word.at, format!("more than {DEPTH} levels deep")));
+    fn term(&mut self, meaning: Meaning) -> Result<(Expr, Meaning), FilterError> {
+        let start = self.next;
+        let word = self.take()?;
+        match word.text {
+            "not" | "!" => self.deeper(&word, |parser| {
+                let (expr, meaning) = parser.term(meaning)?;
+                Ok((expr.not(), meaning))
+            }),
+            "(" if !self.is_value(start) => self.deeper(&word, |parser| {
+                let (expr, _) = parser.expr(meaning)?;
+                parser.close(&word)?;
+                Ok((expr, meaning))
+            }),
+            _ if self.is_value(start) => {
+                self.next = start;
+                Ok((self.relation()?, None))
+            }
+            _ => self.primitive(&word),
         }
-        let expr = match word.text {
-            "not" | "!" => Expr::Not(Box::new(self.unary(word.text)?)),
-            "(" => self.group(&word)?,
-            _ => self.primitive(&word)?,
-        };
-        self.depth -= 1;
-        Ok(expr)
     }
 
-    fn group(&mut self, open: &Word<'_>) -> Result<Expr, FilterError> {
-        let inner = self.expr()?;
-        match self.words.get(self.next) {
+    /// The parenthesis that closes `open`.
+    pub(super) fn close(&mut self, open: &Word<'_>) -> Result<(), FilterError> {
+        match self.peek().cloned() {
             Some(word) if word.text == ")" => {
                 self.next += 1;
-                Ok(inner)
+                Ok(())
             }
-            Some(word) => Err(self.misplaced(&word.clone())),
+            Some(word) => Err(self.misplaced(&word)),
             None => Err(self.error(open.at.clone(), "this parenthesis is never closed".into())),
         }
     }
 
-    fn primitive(&mut self, word: &Word<'a>) -> Result<Expr, FilterError> {
-        let test = match word.text {
-            "less" => Test::Less(self.length(word)?),
-            "greater" => Test::Greater(self.length(word)?),
-            "broadcast" => Test::EtherHost(Dir::Dst, MacAddr::BROADCAST),
-            "multicast" => Test::EtherMulticast,
-            "vlan" => return self.vlan(),
-            _ => return self.qualified(word),
-        };
-        self.last = None;
-        Ok(self.here(test))
+    /// Whether a value begins at word `at`, which a comparison follows: a number, a length, bytes.
+    fn is_value(&self, at: usize) -> bool {
+        let Some(word) = self.words.get(at) else { return false };
+        let text = |at: usize| self.words.get(at).map_or("", |word| word.text);
+        let goes_on = |at: usize| is_comparison(text(at)) || is_arithmetic(text(at));
+        match word.kind {
+            Kind::Number(_) | Kind::BadNumber => goes_on(at + 1),
+            Kind::Name if matches!(word.text, "len" | "length") => true,
+            Kind::Name => protocols::named(word.text).is_some() && text(at + 1) == "[",
+            Kind::Sign if word.text == "-" => true,
+            Kind::Sign if word.text == "(" => self.closing(at).is_some_and(|end| goes_on(end + 1)),
+            _ => false,
+        }
     }
 
-    fn here(&self, test: Test) -> Expr {
-        Expr::Test { test, tags: self.tags }
-    }
-
-    fn length(&mut self, word: &Word<'a>) -> Result<usize, FilterError> {
-        let value = self.take(word.text)?;
-        value
-            .text
-            .parse()
-            .map_err(|_| self.error(value.at, format!("`{}` is no number of bytes", value.text)))
-    }
-
-    fn vlan(&mut self) -> Result<Expr, FilterError> {
-        let id = match self.words.get(self.next).cloned() {
-            Some(word) if !is_keyword(word.text) => {
-                self.next += 1;
-                let id = number(word.text).filter(|id| *id < 4096);
-                let message = || format!("`{}` is no VLAN: 0 to 4095", word.text);
-                Some(id.ok_or_else(|| self.error(word.at.clone(), message()))?)
+    /// Where the parenthesis opened at word `at` is closed.
+    fn closing(&self, at: usize) -> Option<usize> {
+        let mut open = 0usize;
+        for (n, word) in self.words.iter().enumerate().skip(at) {
+            match word.text {
+                "(" => open += 1,
+                ")" => open = open.saturating_sub(1),
+                _ => {}
             }
-            _ => None,
-        };
-        let test = self.here(Test::Vlan(id));
-        self.last = None;
-        self.tags += 1;
-        Ok(test)
-    }
-
-    /// `[proto] [direction] [kind] identifier`, or a protocol alone, or a bare identifier.
-    fn qualified(&mut self, first: &Word<'a>) -> Result<Expr, FilterError> {
-        let mut q = Qualifiers::default();
-        let mut word = first.clone();
-        if let Some(proto) = find(PROTOS, word.text) {
-            q.proto = Some(proto);
-            if !self.peek().is_some_and(|next| is_qualifier(next) || next.ends_with("cast")) {
-                let why = "`ether` wants `host`, `src`, `dst` or `proto` behind it";
-                let test = alone(proto).ok_or_else(|| self.error(word.at.clone(), why.into()))?;
-                self.last = None;
-                return Ok(self.here(test));
-            }
-            word = self.take(word.text)?;
-            if word.text.ends_with("cast") {
-                return self.cast(proto, &word);
+            if open == 0 {
+                return Some(n);
             }
         }
-        if matches!(word.text, "src" | "dst") {
-            q.dir = Some(self.direction(&word));
-            let before = self.words[self.next - 1].text;
-            word = self.take(before)?;
-        }
-        if let Some(kind) = find(KINDS, word.text) {
-            q.kind = Some(kind);
-            word = self.take(word.text)?;
-        }
-        if word.text == "(" && word.at != first.at {
-            self.last = Some(q);
-            return self.group(&word);
-        }
-        if word.at == first.at {
-            q = self.bare(first)?;
-        }
-        self.identifier(q, &word)
+        None
     }
 
-    /// A bare identifier: the qualifiers before it, or an address at the very beginning.
-    fn bare(&self, word: &Word<'a>) -> Result<Qualifiers, FilterError> {
-        if let Some(last) = self.last {
-            return Ok(last);
+    /// Whether an identifier begins at word `at`, or a list of them in parentheses.
+    fn is_identifier(&self, mut at: usize) -> bool {
+        loop {
+            let Some(word) = self.words.get(at) else { return false };
+            match word.kind {
+                Kind::Sign if word.text == "!" => at += 1,
+                Kind::Sign if word.text == "(" && !self.is_value(at) => at += 1,
+                Kind::Name if word.text == "not" => at += 1,
+                Kind::Name => return !is_keyword(word.text) && refused::why(word.text).is_none(),
+                Kind::Sign => return false,
+                _ => return !self.is_value(at),
+            }
         }
-        let known =
-            word.text.parse::<std::net::IpAddr>().is_ok() || (self.names)(word.text).is_some();
-        if known {
-            return Ok(Qualifiers::default());
-        }
+    }
+
+    /// What to say of a word that begins nothing.
+    pub(super) fn unknown(&self, word: &Word<'_>) -> FilterError {
         let all = KINDS.iter().map(|(w, _)| *w).chain(PROTOS.iter().map(|(w, _)| *w));
-        let mut message = match word.text {
-            ")" => "nothing stands before this parenthesis".to_string(),
-            "and" | "or" | "&&" | "||" => format!("nothing stands before `{}`", word.text),
-            text if text.parse::<u16>().is_ok() => format!("`{text}` of what? Write `port {text}`"),
-            text => format!(
-                "`{text}` is no word of the filter language, and no port or node of the lab"
-            ),
+        let mut message = match (word.text, word.kind) {
+            (")", _) => "nothing stands before this parenthesis".to_string(),
+            ("and" | "or" | "&&" | "||", _) => {
+                format!("nothing stands before `{}`", word.text)
+            }
+            (text, Kind::Number(_)) => format!("`{text}` of what? Write `port {text}`"),
+            (text, Kind::Mac(_)) => format!("`{text}` of what? Write `ether host {text}`"),
+            (text, Kind::Sign | Kind::Strange) => format!("`{text}` begins nothing"),
+            (text, _) => match refused::why(text) {
+                Some(why) => return self.error(word.at.clone(), why),
+                None => format!(
+                    "`{text}` is no word of the filter language, and no port or node of the lab"
+                ),
+            },
         };
-        if let Some(meant) = closest(word.text, all.chain(OTHERS.iter().copied())) {
+        if word.kind == Kind::Name
+            && !is_keyword(word.text)
+            && let Some(meant) = closest(word.text, all.chain(OTHERS.iter().copied()))
+        {
             message.push_str(&format!(": was `{meant}` meant?"));
         }
-        Err(self.error(word.at.clone(), message))
-    }
-
-    fn identifier(&mut self, q: Qualifiers, word: &Word<'a>) -> Result<Expr, FilterError> {
-        // `proto` takes names that are words of the language elsewhere.
-        if is_keyword(word.text) && q.kind != Some(Kind::Proto) {
-            let message =
-                format!("an address, name or number should stand here, not `{}`", word.text);
-            return Err(self.error(word.at.clone(), message));
-        }
-        let mask = self.mask(q)?;
-        let test = q
-            .test(word.text, mask, self.names)
-            .map_err(|message| self.error(word.at.clone(), message))?;
-        self.last = Some(q);
-        Ok(self.here(test))
-    }
-
-    fn mask(&mut self, q: Qualifiers) -> Result<Option<Ipv4Addr>, FilterError> {
-        if q.kind != Some(Kind::Net) || self.peek() != Some("mask") {
-            return Ok(None);
-        }
-        self.next += 1;
-        let word = self.take("mask")?;
-        let mask = word.text.parse();
-        mask.map(Some).map_err(|_| self.error(word.at, format!("`{}` is no mask", word.text)))
-    }
-
-    /// `src`, `dst`, `src or dst`, `src and dst`.
-    fn direction(&mut self, word: &Word<'a>) -> ast::Dir {
-        let other = if word.text == "src" { "dst" } else { "src" };
-        let after = self.words.get(self.next + 1).map(|word| word.text);
-        let dir = match (self.peek(), after) {
-            (Some("or" | "||"), Some(next)) if next == other => Dir::Either,
-            (Some("and" | "&&"), Some(next)) if next == other => Dir::Both,
-            _ if word.text == "src" => return Dir::Src,
-            _ => return Dir::Dst,
-        };
-        self.next += 2;
-        dir
-    }
-
-    fn cast(&mut self, proto: Proto, word: &Word<'a>) -> Result<Expr, FilterError> {
-        let test = match (proto, word.text) {
-            (Proto::Ether, "broadcast") => Test::EtherHost(Dir::Dst, MacAddr::BROADCAST),
-            (Proto::Ether, "multicast") => Test::EtherMulticast,
-            (Proto::Ip, "multicast") => Test::V4Multicast,
-            (Proto::Ip6, "multicast") => Test::V6Multicast,
-            _ => {
-                let message = format!("`{}` does not go with this protocol here", word.text);
-                return Err(self.error(word.at.clone(), message));
-            }
-        };
-        self.last = None;
-        Ok(self.here(test))
+        self.error(word.at.clone(), message)
     }
 }
 
-fn find<T: Copy>(table: &[(&str, T)], word: &str) -> Option<T> {
-    table.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
+pub(super) fn is_comparison(text: &str) -> bool {
+    matches!(text, "=" | "==" | "!=" | "<" | "<=" | ">" | ">=")
 }
 
-fn is_qualifier(word: &str) -> bool {
-    matches!(word, "src" | "dst") || find(KINDS, word).is_some()
+pub(super) fn is_arithmetic(text: &str) -> bool {
+    matches!(text, "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^" | "<<" | ">>")
 }
 
+/// Whether a word has a meaning of its own.
 pub(super) fn is_keyword(word: &str) -> bool {
-    is_qualifier(word)
-        || find(PROTOS, word).is_some()
+    KINDS.iter().any(|(name, _)| *name == word)
+        || protocols::named(word).is_some()
         || OTHERS.contains(&word)
-        || matches!(word, "(" | ")" | "!" | "&&" | "||")
 }

@@ -2,12 +2,28 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 
-fn names(name: &str) -> Option<IpAddr> {
-    (name == "net1").then_some(IpAddr::V4(Ipv4Addr::new(10, 100, 0, 10)))
+fn host(name: &str) -> Option<Host> {
+    let mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
+    let address = Some(IpAddr::V4(Ipv4Addr::new(10, 100, 0, 10)));
+    matches!(name, "net1" | "len" | "type").then_some(Host { address, mac })
+}
+
+const KNOWN: Known<'_> = Known { host: &host, netmask: Some(Ipv4Addr::new(255, 255, 0, 0)) };
+
+fn parse(text: &str) -> Filter {
+    Filter::parse(text, &KNOWN).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn error(text: &str) -> FilterError {
-    Filter::parse(text, &names).expect_err(text)
+    Filter::parse(text, &KNOWN).expect_err(text)
+}
+
+fn frame(bytes: &[u8]) -> Frame<'_> {
+    Frame { bytes, vlan: None, length: bytes.len(), direction: Direction::In }
+}
+
+fn wants(filter: &str, bytes: &[u8]) -> bool {
+    parse(filter).wants(&frame(bytes))
 }
 
 #[test]
@@ -25,14 +41,35 @@ fn errors_point_at_the_word() {
         ("net 10.100.0.1/16", "10.100.0.1/16", "bits set behind its prefix"),
         ("net 10.0.0.0/40", "10.0.0.0/40", "at most 32"),
         ("host net9", "net9", "neither an address nor a node"),
-        ("host 02:00:00:00:00:01", "02:00:00:00:00:01", "write `ether host"),
+        ("host 02:00:00:00:00:01", "02:00:00:00:00:01", "rite `ether host"),
         ("(tcp", "(", "never closed"),
         ("tcp)", ")", "never opened"),
         ("and tcp", "and", "nothing stands before"),
         ("vlan 5000", "5000", "no VLAN"),
-        ("less many", "many", "no number of bytes"),
+        ("less many", "many", "no number"),
         ("tcp icmp", "icmp", "`and` or `or` is missing before `icmp`"),
-        ("tcp[13] = 2", "[", "single bytes"),
+        ("tcp[13] 2", "2", "a comparison is missing here"),
+        ("tcp & 2", "&", "behind a number or a field"),
+        ("tcp[tcp-flags] = 2", "tcp-flags", "was `tcpflags` meant?"),
+        ("len > 60-14", "60-14", "write `60 - 14`"),
+        ("ip[0:3] = 1", "3", "1, 2 or 4 bytes"),
+        ("ip[0", "[", "never closed"),
+        ("ip[0 = 1", "=", "`]` should stand here"),
+        ("stp[0] = 1", "stp", "`ether[…]`"),
+        ("ip[0] / 0 = 1", "/", "divided by 0"),
+        ("geneve", "geneve", "write `udp port 6081`"),
+        ("vxlan", "vxlan", "write `udp port 4789`"),
+        ("subtype beacon", "subtype", "a lab does not have"),
+        ("ifindex 3", "ifindex", "write the port before the filter"),
+        ("byte 0 & 1", "&", "write `ether[0] & 1 != 0`"),
+        ("gateway 10.0.0.1", "10.0.0.1", "not host ADDRESS"),
+        ("host len", "len", "write `host \\len`"),
+        ("net 10.0.0.0 mask 255", "10.0.0.0 mask 255", "no mask"),
+        ("src 10.0.0.0/8", "10.0.0.0/8", "write `net 10.0.0.0/8`"),
+        ("udp port http", "http", "spoken over tcp"),
+        ("mpls and arp", "arp", "IPv4 and IPv6"),
+        ("02:00:00:00:00:01", "02:00:00:00:00:01", "rite `ether host"),
+        ("tcp ? udp", "?", "where `and` or `or` should"),
         ("host tcp", "tcp", "should stand here, not `tcp`"),
         ("ether", "ether", "behind it"),
         ("src proto 6", "6", "no source or destination"),
@@ -62,35 +99,93 @@ fn what_is_missing_is_pointed_at_behind_the_end() {
 #[test]
 fn depth_and_length_are_bounded() {
     assert!(error(&"(".repeat(100_000)).message.contains("words"));
-    assert!(error(&"not ".repeat(100)).message.contains("levels"));
+    for (start, deep) in [
+        ("", "not "),
+        ("", "("),
+        ("port ", "("),
+        ("1 = ", "("),
+        ("1 = ", "-"),
+        ("", "ip["),
+        ("", "1 ^ "),
+    ] {
+        let text = format!("{start}{}", deep.repeat(100));
+        assert!(error(&text).message.contains("levels"), "{text}");
+    }
     let long = vec!["tcp"; 400].join(" or ");
-    assert!(Filter::parse(&long, &names).is_ok());
+    assert!(Filter::parse(&long, &KNOWN).is_ok());
 }
 
 #[test]
-fn a_node_is_an_address() {
-    let by_name = Filter::parse("src net1", &names).unwrap();
-    let by_address = Filter::parse("src host 10.100.0.10", &names).unwrap();
-    let bare = Filter::parse("net1", &names).unwrap();
-    let mut frame = [0u8; 34];
-    frame[12] = 8;
-    frame[26..30].copy_from_slice(&[10, 100, 0, 10]);
-    for (filter, wanted) in [(by_name, true), (by_address, true), (bare, true)] {
-        assert_eq!(filter.wants(&frame, None), wanted);
+fn a_node_is_its_addresses() {
+    let mut bytes = [0u8; 34];
+    bytes[11] = 9;
+    bytes[12] = 8;
+    bytes[26..30].copy_from_slice(&[10, 100, 0, 10]);
+    for filter in ["src net1", "src host 10.100.0.10", "net1", "icmp or net1", "host \\len", "type"]
+    {
+        assert!(wants(filter, &bytes), "{filter}");
     }
-    assert!(!Filter::parse("dst net1", &names).unwrap().wants(&frame, None));
+    for filter in ["dst net1", "ether host net1", "gateway net1", "not net1"] {
+        assert!(!wants(filter, &bytes), "{filter}");
+    }
+    bytes[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+    assert!(wants("ether src net1", &bytes) && !wants("gateway net1", &bytes));
+    bytes[26] = 8;
+    assert!(wants("gateway net1", &bytes), "another's packet, handed on");
+}
+
+#[test]
+fn a_broadcast_is_what_the_mask_says() {
+    let mut bytes = [0u8; 34];
+    bytes[12] = 8;
+    for (dst, wanted) in [
+        ([10, 100, 255, 255], true),
+        ([10, 100, 0, 0], true),
+        ([255, 255, 255, 255], true),
+        ([10, 100, 1, 255], false),
+    ] {
+        bytes[30..34].copy_from_slice(&dst);
+        assert_eq!(wants("ip broadcast", &bytes), wanted, "{dst:?}");
+    }
+    let error = Filter::parse("ip broadcast", &Known::NOTHING).unwrap_err();
+    assert!(error.message.contains("write `ether broadcast`"), "{error}");
+}
+
+#[test]
+fn inbound_is_what_came_in() {
+    let came = frame(&[0; 60]);
+    let left = Frame { direction: Direction::Out, ..came };
+    for (filter, in_, out) in [
+        ("inbound", true, false),
+        ("outbound", false, true),
+        ("not inbound", false, true),
+        ("inbound or outbound", true, true),
+        ("inbound and len > 60", false, false),
+    ] {
+        let filter = parse(filter);
+        assert_eq!((filter.wants(&came), filter.wants(&left)), (in_, out), "{filter:?}");
+    }
+}
+
+#[test]
+fn the_length_is_the_wires() {
+    let tag = VlanTag { tpid: 0x8100, tci: 5 };
+    let cut = Frame { length: 1514, vlan: Some(tag), ..frame(&[0; 60]) };
+    assert!(parse("len = 1518").wants(&cut) && parse("greater 1518").wants(&cut));
+    assert!(!parse("ether[64] = 0").wants(&cut), "what was cut off is not there");
+    assert!(parse("ether[60:4] = 0").wants(&cut) && parse("vlan 5").wants(&cut));
 }
 
 #[test]
 fn the_empty_filter_wants_all() {
-    let filter = Filter::parse("  ", &names).unwrap();
-    assert!(filter.is_all() && filter.wants(&[], None));
+    let filter = parse("  ");
+    assert!(filter.is_all() && filter.wants(&frame(&[])));
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_panics(text in "[a-z0-9 ().!&|/:-]{0,60}") {
-        if let Err(error) = Filter::parse(&text, &names) {
+    fn no_text_panics(text in "[a-z0-9 ().!&|/:=<>%^+*\\[\\]\\\\-]{0,60}") {
+        if let Err(error) = Filter::parse(&text, &KNOWN) {
             proptest::prop_assert!(error.at.end <= text.len());
             let _ = error.to_string();
         }
@@ -98,8 +193,8 @@ proptest::proptest! {
 
     #[test]
     fn no_frame_panics(bytes in proptest::collection::vec(0u8.., 0..80)) {
-        for text in ["not vlan and port 80", "host 1.2.3.4 or ip6 host ::1", "multicast", "ip6 proto 6"] {
-            let _ = Filter::parse(text, &names).unwrap().wants(&bytes, None);
+        for text in ["not vlan and port 80", "host 1.2.3.4 or ip6 host ::1", "multicast", "ip6 proto 6", "ip6 protochain 6", "tcp[ip[0]:4] % ip[1] = 0", "mpls and tcp"] {
+            let _ = wants(text, &bytes);
         }
     }
 }

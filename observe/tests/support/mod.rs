@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+mod frames;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -121,7 +123,16 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
     tagged.extend(v4(17, a, b, 0, &transport(17, 40_000, 53)));
     let mut sixth = ethernet(0x33, 0x86dd, &[]);
     sixth.extend(v6(6, 1, 2, &transport(6, 80, 6001)));
-    for whole in [frames[1].clone(), tagged, sixth, arp(0x0806, a, b)] {
+    let find = |start: &[u8]| {
+        let seldom = frames::seldom();
+        seldom.into_iter().find(|frame| frame[12..].starts_with(start)).unwrap()
+    };
+    let labelled = find(&[0x88, 0x47]);
+    let session = find(&[0x88, 0x64]);
+    let linked = find(&[0, 9, 0xaa, 0xaa]);
+    let chain = find(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 48, 0]);
+    let cut = [frames[1].clone(), tagged, sixth, arp(0x0806, a, b), labelled, session, linked];
+    for whole in cut.into_iter().chain([chain]) {
         frames.extend((1..whole.len()).map(|len| whole[..len].to_vec()));
     }
     frames
@@ -182,5 +193,6 @@ pub(crate) fn whole_frames() -> Vec<Vec<u8>> {
     frames.push(big);
     frames.push(ethernet(0xff, 0x88cc, &[]));
     frames.push([ethernet(1, 0x0026, &[]), vec![0; 46]].concat());
+    frames.extend(frames::seldom());
     frames
 }

@@ -127,7 +127,8 @@ impl Out<'_> {
 
     fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
         let Some(tap) = self.tap else { return };
-        if tap.wants(frame, None) {
+        let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        if tap.wants(frame, None, wire_len) {
             let target = meta::read(vnet, frame, None)
                 .and_then(|header| self.bridge.fdb().entry(header.dst, header.vlan, now));
             tap.frame(&TapRecord {
@@ -138,7 +139,7 @@ impl Out<'_> {
                 vlan: None,
                 vnet,
                 before: frame,
-                wire_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+                wire_len,
                 outcome,
                 learned: None,
                 source: None,

@@ -79,7 +79,7 @@ impl Worker {
     fn is_wanted(&mut self, tap: &dyn Tap, place: Place) -> bool {
         let (uplink, local) = (self.ports.uplink(), self.bridge.local());
         let Some((received, view)) = self.view(place) else { return false };
-        if tap.wants(view.bytes, view.vlan) {
+        if tap.wants(view.bytes, view.vlan, received.wire_len) {
             return true;
         }
         let dst = Ethernet::parse(view.bytes).map(|eth| eth.dst());
