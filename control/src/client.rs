@@ -88,19 +88,14 @@ impl Client {
         self.all("/v1/ports?")
     }
 
-    /// All addresses of the switch; `statistics` adds `updated`.
-    pub fn fdb(&self, statistics: bool) -> Result<Vec<FdbEntry>, ClientError> {
-        self.all(&format!("/v1/fdb?statistics={statistics}&"))
+    /// All addresses of the switch.
+    pub fn fdb(&self) -> Result<Vec<FdbEntry>, ClientError> {
+        self.all("/v1/fdb?")
     }
 
     /// A page of the switch's addresses, from `cursor` on.
-    pub fn fdb_page(
-        &self,
-        cursor: u64,
-        limit: usize,
-        statistics: bool,
-    ) -> Result<Page<FdbEntry>, ClientError> {
-        self.get(&format!("/v1/fdb?statistics={statistics}&cursor={cursor}&limit={limit}"))
+    pub fn fdb_page(&self, cursor: u64, limit: usize) -> Result<Page<FdbEntry>, ClientError> {
+        self.get(&format!("/v1/fdb?cursor={cursor}&limit={limit}"))
     }
 
     /// All neighbours of the gateway.

@@ -8,7 +8,7 @@ use crate::api::{
     AddNode, CaptureAsk, Counters, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page,
     PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology, TraceAsk, Walk,
 };
-use crate::events::Events;
+use crate::events::{Events, Listener};
 use crate::flow::Flow;
 
 /// Why a request was refused. The text is one line: what, on which object, why, the mend.
@@ -37,8 +37,8 @@ pub trait Door: Send + Sync + 'static {
     fn topology(&self) -> Topology;
     /// The switch's ports, by rising ifindex.
     fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError>;
-    /// The switch's addresses. `statistics` adds `updated`.
-    fn fdb(&self, page: &PageQuery, statistics: bool) -> Result<Page<FdbEntry>, DoorError>;
+    /// The switch's addresses.
+    fn fdb(&self, page: &PageQuery) -> Result<Page<FdbEntry>, DoorError>;
     /// The gateway's neighbours.
     fn neighbours(&self, page: &PageQuery) -> Result<Page<Neighbour>, DoorError>;
     /// The NAT's sessions.
@@ -71,4 +71,11 @@ pub trait Door: Send + Sync + 'static {
     fn explain(&self, ask: &ExplainAsk) -> Result<Walk, DoorError>;
     /// Where events are told.
     fn events(&self) -> &Events;
+    /// Listens to events from now on.
+    ///
+    /// # Errors
+    /// Where none will ever be told.
+    fn listen(&self) -> Result<Listener, DoorError> {
+        Ok(self.events().listen())
+    }
 }

@@ -83,9 +83,6 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
             &format!("items at most; {PAGE_DEFAULT} unless given, {PAGE_MAX} at most"),
         );
     }
-    if path == "/v1/fdb" {
-        query("statistics", "boolean", "add `updated`");
-    }
     all
 }
 

@@ -106,7 +106,7 @@ impl Door for MemoryLab {
         Ok(Page::cut(ports.collect(), page, |port| port.ifindex.into()))
     }
 
-    fn fdb(&self, page: &PageQuery, statistics: bool) -> Result<Page<FdbEntry>, DoorError> {
+    fn fdb(&self, page: &PageQuery) -> Result<Page<FdbEntry>, DoorError> {
         let from = page.cursor.unwrap_or(0);
         let to = self.fdb.min(from + page.limit() as u64);
         let entry = |n: u64| FdbEntry {
@@ -118,8 +118,9 @@ impl Door for MemoryLab {
                 n & 255
             ),
             ifname: "veth1".into(),
+            node: Some("net1".into()),
             vlan: None,
-            updated: statistics.then_some(1),
+            updated: 1,
             flags: Vec::new(),
             master: Some("test".into()),
             state: String::new(),

@@ -151,12 +151,14 @@ pub struct FdbEntry {
     pub mac: String,
     /// The port it is behind.
     pub ifname: String,
+    /// The node that port leads to; absent where it leads to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The VLAN; absent for untagged frames, as on a bridge without VLAN filtering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-    /// Seconds since a frame last came from it, or it was set; only with statistics asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub updated: Option<u64>,
+    /// Seconds since a frame last came from it, or it was set.
+    pub updated: u64,
     /// `sticky`, `blackhole`, or none.
     pub flags: Vec<String>,
     /// The bridge: the lab's name.

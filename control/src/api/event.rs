@@ -8,7 +8,7 @@ use super::{Protocol, Session};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
-    /// When: nanoseconds since 1970.
+    /// When: nanoseconds since 1970, UTC.
     pub time: u64,
     /// What.
     #[serde(flatten)]
@@ -107,6 +107,19 @@ pub enum EventKind {
     },
     /// The reader was too slow, or too much happened: this many events are not told.
     Missed {
+        /// How many.
+        count: u64,
+    },
+    /// Learned addresses were forgotten on request.
+    FdbFlushed {
+        /// Those of this port; absent where all were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ifname: Option<String>,
+        /// How many.
+        count: u64,
+    },
+    /// NAT sessions were forgotten on request; each is told as closed besides.
+    NatFlushed {
         /// How many.
         count: u64,
     },

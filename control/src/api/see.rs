@@ -75,7 +75,7 @@ pub enum TraceLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Walk {
-    /// When it came: nanoseconds since 1970; 0 for an imagined one.
+    /// When it came: nanoseconds since 1970, UTC; 0 for an imagined one.
     pub time: u64,
     /// The frame, in a line.
     pub summary: String,

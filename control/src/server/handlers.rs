@@ -9,8 +9,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::accept::over;
@@ -142,17 +142,8 @@ pub(super) async fn ports(State(shared): State<Shared>, Query(page): Query<PageQ
     shared.answer(move |door| door.ports(&page)).await
 }
 
-#[derive(Deserialize)]
-pub(super) struct FdbQuery {
-    cursor: Option<u64>,
-    limit: Option<usize>,
-    #[serde(default)]
-    statistics: bool,
-}
-
-pub(super) async fn fdb(State(shared): State<Shared>, Query(ask): Query<FdbQuery>) -> Answer {
-    let page = PageQuery { cursor: ask.cursor, limit: ask.limit };
-    shared.answer(move |door| door.fdb(&page, ask.statistics)).await
+pub(super) async fn fdb(State(shared): State<Shared>, Query(page): Query<PageQuery>) -> Answer {
+    shared.answer(move |door| door.fdb(&page)).await
 }
 
 pub(super) async fn flush_fdb(State(shared): State<Shared>, body: Body) -> Answer {
@@ -263,7 +254,7 @@ pub(super) async fn events(State(shared): State<Shared>) -> Answer {
         let line = "too many clients listen to events: close some and try again".into();
         Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
     })?;
-    let listener = shared.door.events().listen();
+    let listener = shared.call(|door| door.listen()).await?;
     let lines = futures_util::stream::unfold((listener, place), next_line);
     let lines = lines.take_until(Box::pin(over(shared.running)));
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];

@@ -6,6 +6,7 @@ use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, 
 use switch::{DropReason, EntryKind, PortId, PortInfo, PortStats};
 
 use super::{Answer, LabDoor};
+use crate::lab::Lab;
 use crate::{address, storm};
 
 /// Reasons that are the frame's own fault.
@@ -14,8 +15,7 @@ const MALFORMED: [DropReason; 4] =
 
 pub(super) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     let lab = door.lab()?;
-    let nodes: HashMap<PortId, String> =
-        lab.nodes().into_iter().filter_map(|node| Some((node.port?.0, node.name))).collect();
+    let nodes = nodes(&lab);
     let master = lab.config().name.to_string();
     let mut ports = door.switch(|switch| {
         let held = |info: PortInfo| (switch.table().port_len(info.id), info);
@@ -31,6 +31,11 @@ pub(super) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
         port
     });
     Ok(Page { items: items.collect(), next: page.next })
+}
+
+/// The nodes behind ports.
+fn nodes(lab: &Lab) -> HashMap<PortId, String> {
+    lab.nodes().into_iter().filter_map(|node| Some((node.port?.0, node.name))).collect()
 }
 
 /// By interface index; an uplink in another namespace, where the index is another's, comes last.
@@ -87,14 +92,14 @@ pub(super) fn by_reason(drops: &[u64; DropReason::COUNT]) -> BTreeMap<String, u6
     named.map(|(reason, count)| (reason.name().to_owned(), *count)).collect()
 }
 
-pub(super) fn fdb(door: &LabDoor, page: &PageQuery, statistics: bool) -> Answer<Page<FdbEntry>> {
+pub(super) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
     let lab = door.lab()?;
     let master = lab.config().name.to_string();
     let from = page.cursor.unwrap_or(0);
     let mut items = Vec::new();
     let mut page = page.clone();
     if from == 0 && lab.with_gateway(|_| ()).is_some() {
-        items.push(own(&master, statistics));
+        items.push(own(&master));
         if page.limit() == 1 {
             return Ok(Page { items, next: Some(FIRST) });
         }
@@ -113,11 +118,13 @@ pub(super) fn fdb(door: &LabDoor, page: &PageQuery, statistics: bool) -> Answer<
     }
     entries.sort_unstable_by_key(key);
     let page = Page::cut(entries, &page, key);
+    let nodes = nodes(&lab);
     let row = |entry: &switch::FdbEntry| FdbEntry {
         mac: entry.mac.to_string(),
+        node: nodes.get(&entry.port).cloned(),
         ifname: names.get(&entry.port).cloned().unwrap_or_else(|| format!("port-{}", entry.port.0)),
         vlan: Some(entry.vlan.get()).filter(|vlan| *vlan > 0),
-        updated: statistics.then_some(entry.idle.as_secs()),
+        updated: entry.idle.as_secs(),
         flags: match entry.kind {
             EntryKind::Sticky => vec!["sticky".into()],
             EntryKind::Blackhole => vec!["blackhole".into()],
@@ -139,12 +146,13 @@ fn key(entry: &switch::FdbEntry) -> u64 {
 }
 
 /// The gateway's address, which is not learned.
-fn own(master: &str, statistics: bool) -> FdbEntry {
+fn own(master: &str) -> FdbEntry {
     FdbEntry {
         mac: address::mac(address::GATEWAY).to_string(),
         ifname: "gateway".into(),
+        node: None,
         vlan: None,
-        updated: statistics.then_some(0),
+        updated: 0,
         flags: Vec::new(),
         master: Some(master.to_owned()),
         state: "permanent".into(),

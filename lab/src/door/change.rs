@@ -119,14 +119,23 @@ pub(super) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer
 }
 
 pub(super) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
-    Ok(Flushed { flushed: door.gateway(|gateway| gateway.flush_nat(now()))? })
+    let flushed = door.gateway(|gateway| gateway.flush_nat(now()))?;
+    door.tell(EventKind::NatFlushed { count: flushed });
+    Ok(Flushed { flushed })
 }
 
 pub(super) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     let lab = door.lab()?;
     let port = ask.port.as_deref().map(|name| port(door, &lab, name)).transpose()?;
-    let flushed = door.switch(|switch| switch.flush_fdb(port))?;
-    Ok(Flushed { flushed: flushed as u64 })
+    // The port's own name, whichever was asked by.
+    let name = |switch: &Switch| {
+        let info = switch.ports().into_iter().find(|info| Some(info.id) == port)?;
+        Some(info.spec.name)
+    };
+    let (flushed, ifname) = door.switch(|switch| (switch.flush_fdb(port), name(switch)))?;
+    let flushed = flushed as u64;
+    door.tell(EventKind::FdbFlushed { ifname, count: flushed });
+    Ok(Flushed { flushed })
 }
 
 /// A port by its own name or its node's.

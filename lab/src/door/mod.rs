@@ -32,7 +32,7 @@ use control::api::{
     Neighbour, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology,
     TraceAsk, Walk,
 };
-use control::{Door, DoorError, Events, Flow, Limits, Server};
+use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
 use switch::Switch;
 use wire::Timestamp;
@@ -185,8 +185,8 @@ impl Door for LabDoor {
         bridge::ports(self, page)
     }
 
-    fn fdb(&self, page: &PageQuery, statistics: bool) -> Answer<Page<FdbEntry>> {
-        bridge::fdb(self, page, statistics)
+    fn fdb(&self, page: &PageQuery) -> Answer<Page<FdbEntry>> {
+        bridge::fdb(self, page)
     }
 
     fn neighbours(&self, page: &PageQuery) -> Answer<Page<Neighbour>> {
@@ -251,5 +251,11 @@ impl Door for LabDoor {
 
     fn events(&self) -> &Events {
         &self.events
+    }
+
+    fn listen(&self) -> Answer<Listener> {
+        // All there is to tell comes from the switch and what is behind it.
+        self.switch(|_| ())?;
+        Ok(self.events.listen())
     }
 }

@@ -164,9 +164,13 @@ impl Teller {
             self.look(lab);
         }
         for event in events.try_iter().take(BURST) {
-            if !looked && !self.names.cover(&event) {
+            if !self.names.cover(&event) && !looked {
                 self.look(lab);
                 looked = true;
+            }
+            // What a port's node did is told before the port goes.
+            if matches!(event, switch::Event::Removed { .. }) {
+                tell_sessions(lab, door, now());
             }
             door.events().tell(Event::now(self.names.tell(&event)));
         }

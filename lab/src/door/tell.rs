@@ -21,12 +21,15 @@ impl Names {
     }
 
     /// Whether every port of `event` has a name, and still that one.
-    pub(super) fn cover(&self, event: &Event) -> bool {
+    pub(super) fn cover(&mut self, event: &Event) -> bool {
         match event {
-            Event::Added(_) => false,
+            Event::Added { port, name } | Event::Removed { port, name } => {
+                self.0.insert(*port, name.to_string());
+                true
+            }
             Event::Learned { port, .. } | Event::Link { port, .. } => self.0.contains_key(port),
             Event::Moved { from, to, .. } => self.0.contains_key(from) && self.0.contains_key(to),
-            Event::Removed(_) | Event::Aged(_) | Event::Renewed { .. } => true,
+            Event::Aged(_) | Event::Renewed { .. } => true,
         }
     }
 
@@ -53,8 +56,8 @@ impl Names {
                 ring: if *uplink { "uplink" } else { "nodes" }.into(),
                 count: *lost,
             },
-            Event::Added(port) => EventKind::PortAdded { ifname: self.of(*port) },
-            Event::Removed(port) => EventKind::PortRemoved { ifname: self.of(*port) },
+            Event::Added { name, .. } => EventKind::PortAdded { ifname: name.to_string() },
+            Event::Removed { name, .. } => EventKind::PortRemoved { ifname: name.to_string() },
             Event::Link { port, up: true } => EventKind::PortUp { ifname: self.of(*port) },
             Event::Link { port, up: false } => EventKind::PortDown { ifname: self.of(*port) },
         }
@@ -130,9 +133,17 @@ mod tests {
         assert!(!names.cover(&learned));
         names.0.insert(PortId(3), "veth3".into());
         assert!(names.cover(&learned));
-        assert!(!names.cover(&Event::Added(PortId(3))), "the number may be another port's now");
-        let gone = names.tell(&Event::Removed(PortId(3)));
-        assert_eq!(gone, EventKind::PortRemoved { ifname: "veth3".into() });
+        // The number is another port's, which is gone again before anybody looks.
+        let (added, removed) = (
+            Event::Added { port: PortId(3), name: "veth9".into() },
+            Event::Removed { port: PortId(3), name: "veth9".into() },
+        );
+        assert!(names.cover(&added));
+        assert_eq!(names.tell(&added), EventKind::PortAdded { ifname: "veth9".into() });
+        let EventKind::Learned { ifname, .. } = names.tell(&learned) else { panic!() };
+        assert_eq!(ifname, "veth9");
+        assert!(names.cover(&removed));
+        assert_eq!(names.tell(&removed), EventKind::PortRemoved { ifname: "veth9".into() });
         let unknown = names.tell(&Event::Link { port: PortId(4), up: false });
         assert_eq!(unknown, EventKind::PortDown { ifname: "port-4".into() });
     }

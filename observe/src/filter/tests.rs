@@ -72,7 +72,7 @@ fn errors_point_at_the_word() {
         ("tcp ? udp", "?", "where `and` or `or` should"),
         ("host tcp", "tcp", "should stand here, not `tcp`"),
         ("ether", "ether", "behind it"),
-        ("src proto 6", "6", "no source or destination"),
+        ("src proto 6", "proto", "no source or destination"),
     ] {
         let error = error(text);
         assert_eq!(&text[error.at.clone()], word, "{error}");

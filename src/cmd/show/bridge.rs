@@ -79,7 +79,7 @@ fn drops(port: &Port) -> String {
 }
 
 pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
-    let mut table = Table::new(&["MAC", "PORT", ">VLAN", ">AGE", "STATE"]);
+    let mut table = Table::new(&["MAC", "PORT", "NODE", ">VLAN", ">AGE", "STATE"]);
     for entry in entries {
         let state = if entry.state.is_empty() { "learned" } else { &entry.state };
         let words = std::iter::once(state).chain(entry.flags.iter().map(String::as_str));
@@ -87,8 +87,9 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
         table.row([
             entry.mac.clone(),
             entry.ifname.clone(),
+            entry.node.clone().unwrap_or_else(|| "-".into()),
             entry.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
-            entry.updated.filter(|_| ages).map_or_else(|| "-".into(), units::span),
+            if ages { units::span(entry.updated) } else { "-".into() },
             words.collect::<Vec<_>>().join(" "),
         ]);
     }

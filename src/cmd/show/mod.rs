@@ -85,7 +85,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
     let text = match args.what {
         What::Topology => shown(args, client.topology(), lab::topology),
         What::Ports => shown(args, client.ports(), |ports, paint| bridge::ports(&ports, paint)),
-        What::Fdb => shown(args, client.fdb(!args.json), |rows, paint| bridge::fdb(&rows, paint)),
+        What::Fdb => shown(args, client.fdb(), |rows, paint| bridge::fdb(&rows, paint)),
         What::Nat => nat(args, client),
         What::Published => {
             shown(args, client.published(), |list, paint| router::published(&list, paint))

@@ -42,7 +42,8 @@ fn lab(model: &Model) -> Vec<String> {
 
 fn frames(model: &Model) -> Vec<String> {
     let Some(switch) = &model.now().counters.switch else { return vec!["no switch".into()] };
-    let dropped = switch.drops.values().sum();
+    // As the pane of drops has it, whoever dropped them.
+    let dropped = model.drops().iter().map(|drop| drop.count).sum();
     let part = |count, what| format!("{} {what}", text::short(count));
     vec![
         format!("frames: {} in", text::short(switch.received)),
@@ -57,9 +58,7 @@ fn frames(model: &Model) -> Vec<String> {
 fn rates(model: &Model) -> Vec<String> {
     let total = model.total_rates().map(|rates| rates.rx);
     let shown = |rate: Option<u64>| rate.map_or_else(|| "-".into(), text::short);
-    // A frame the gateway drops has come to it by the switch, or been counted there as well.
-    let drops =
-        model.drops().iter().filter(|drop| drop.by != "gateway").map(|drop| drop.rate).sum();
+    let drops = model.drops().iter().map(|drop| drop.rate).sum();
     // Nothing dropped is a rate that is known.
     let drops: Option<u64> = Option::filter(drops, |_| total.is_some());
     vec![

@@ -210,6 +210,9 @@ fn bytes(session: &Session) -> u64 {
     session.bytes_out.saturating_add(session.bytes_in)
 }
 
+/// The switch's word for what its station refused.
+const STATION: &str = "station";
+
 /// Who drops, and why, with how often. What never happened is left out.
 fn counted(sample: &Sample) -> BTreeMap<(&'static str, String), u64> {
     let mut counted = BTreeMap::new();
@@ -218,8 +221,11 @@ fn counted(sample: &Sample) -> BTreeMap<(&'static str, String), u64> {
             counted.insert((by, reason.to_owned()), count);
         }
     };
+    let gateway = sample.counters.gateway.is_some();
     if let Some(switch) = &sample.counters.switch {
-        switch.drops.iter().for_each(|(reason, count)| add("switch", reason, *count));
+        // What the station refuses the gateway counts by its own reason.
+        let own = switch.drops.iter().filter(|(reason, _)| *reason != STATION || !gateway);
+        own.for_each(|(reason, count)| add("switch", reason, *count));
         add("kernel", "ring full", switch.ring_drops);
         add("kernel", "send refused", switch.send_errors);
         add("gateway", "nowhere to send", switch.station_lost);

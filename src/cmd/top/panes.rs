@@ -1,6 +1,7 @@
 //! The panes: which there are, and the table each makes of what has been seen. Pure.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use control::api::{FdbEntry, Port, PortRates, PortRole, Session};
 
@@ -61,16 +62,17 @@ const SEEN: usize = 2;
 const NAT: &[Column] = &[
     column("PROTO", Kind::Left, 1, 5),
     column("INSIDE", Kind::Left, 0, 18),
+    column("NODE", Kind::Left, 6, 6),
     column("REMOTE", Kind::Left, 2, 18),
-    column("OUTSIDE", Kind::Left, 7, 18),
+    column("OUTSIDE", Kind::Left, 8, 18),
     column("STATE", Kind::Left, 5, 11),
     column("b/s", Kind::Right, 3, 7),
     column("OUT", Kind::Right, 4, 6),
     column("IN", Kind::Right, 4, 6),
-    column("AGE", Kind::Right, 8, 6),
-    column("ENDS IN", Kind::Right, 6, 7),
+    column("AGE", Kind::Right, 9, 6),
+    column("ENDS IN", Kind::Right, 7, 7),
 ];
-const SESSION_RATE: usize = 5;
+const SESSION_RATE: usize = 6;
 
 const DROPS: &[Column] = &[
     column("BY", Kind::Left, 1, 7),
@@ -132,18 +134,16 @@ impl Pane {
                 whole(PORTS, sample.ports.iter().map(|port| port_row(model, port)), "no ports")
             }
             Self::Macs => {
-                let named = sample.ports.iter();
-                let named = named.filter_map(|port| Some((&*port.ifname, port.node.as_deref()?)));
-                let nodes: HashMap<&str, &str> = named.collect();
-                let row = |entry: &FdbEntry| mac_row(&nodes, entry);
                 let full = sample.counters.switch.as_ref().map_or(0, |switch| switch.fdb_entries);
-                listed(MACS, sample.fdb.as_ref(), row, full, "no address is known yet")
+                listed(MACS, sample.fdb.as_ref(), mac_row, full, "no address is known yet")
             }
             Self::Nat if sample.topology.gateway.is_none() => {
                 whole(NAT, [].into_iter(), "this lab has no gateway")
             }
             Self::Nat => {
-                let row = |session: &Session| session_row(model, session);
+                let nodes = sample.topology.nodes.iter();
+                let nodes: Nodes<'_> = nodes.map(|node| (node.address, &*node.name)).collect();
+                let row = |session: &Session| session_row(model, &nodes, session);
                 listed(NAT, sample.sessions.as_ref(), row, sessions(model), "no sessions")
             }
             Self::Drops => whole(DROPS, drop_rows(model), "nothing has been dropped"),
@@ -174,6 +174,9 @@ fn listed<T>(
     let note = listing.cut.then(|| format!("{count} of {} asked for", text::grouped(full)));
     Table { note, ..whole(columns, listing.items.iter().map(row), empty) }
 }
+
+/// Nodes by their addresses.
+type Nodes<'a> = HashMap<Ipv4Addr, &'a str>;
 
 fn plain(cells: Vec<Cell>) -> Row {
     Row { cells, history: Vec::new() }
@@ -212,17 +215,13 @@ fn port_row(model: &Model, port: &Port) -> Row {
     Row { cells, history: model.history(port) }
 }
 
-fn mac_row(nodes: &HashMap<&str, &str>, entry: &FdbEntry) -> Row {
-    let node = nodes.get(&*entry.ifname).copied().unwrap_or_default();
+fn mac_row(entry: &FdbEntry) -> Row {
     let state = if entry.state.is_empty() { "learned" } else { &entry.state };
     plain(vec![
         Cell::words(&entry.mac),
         Cell::words(&entry.ifname),
-        match entry.updated {
-            Some(age) => Cell::number(age, crate::units::span(age)),
-            None => Cell::number(u64::MAX, "-".into()),
-        },
-        Cell::words(node),
+        Cell::number(entry.updated, crate::units::span(entry.updated)),
+        Cell::words(entry.node.as_deref().unwrap_or_default()),
         match entry.vlan {
             Some(vlan) => Cell::number(vlan.into(), vlan.to_string()),
             None => Cell::number(0, "-".into()).in_mood(Mood::Dim),
@@ -232,11 +231,12 @@ fn mac_row(nodes: &HashMap<&str, &str>, entry: &FdbEntry) -> Row {
     ])
 }
 
-fn session_row(model: &Model, session: &Session) -> Row {
+fn session_row(model: &Model, nodes: &Nodes<'_>, session: &Session) -> Row {
     let bytes = |count| Cell::number(count, text::short(count));
     plain(vec![
         Cell::words(session.protocol.to_string()),
         Cell::words(session.inside.to_string()),
+        Cell::words(nodes.get(session.inside.ip()).copied().unwrap_or_default()),
         Cell::words(session.remote.to_string()),
         Cell::words(session.outside.to_string()),
         Cell::words(&session.state).in_mood(Mood::Dim),

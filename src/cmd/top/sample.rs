@@ -51,7 +51,7 @@ impl Sample {
         let counters = client.counters()?;
         let at = Duration::from_nanos(sys::clock::now());
         let wall = wall();
-        let fdb = want.fdb.then(|| listing(|cursor| client.fdb_page(cursor, PAGE_MAX, true)));
+        let fdb = want.fdb.then(|| listing(|cursor| client.fdb_page(cursor, PAGE_MAX)));
         // A lab without a gateway has no sessions to show.
         let sessions = (want.sessions && topology.gateway.is_some())
             .then(|| listing(|cursor| client.sessions(cursor, PAGE_MAX)));

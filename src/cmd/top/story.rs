@@ -37,6 +37,14 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         EventKind::Missed { count } => {
             ("missed", text::counted(*count, "event", "events"), Mood::Bad)
         }
+        EventKind::FdbFlushed { ifname, count } => {
+            let count = text::counted(*count, "address", "addresses");
+            let at = ifname.as_ref().map_or_else(String::new, |port| format!(" at {port}"));
+            ("flushed", format!("{count}{at}"), Mood::Plain)
+        }
+        EventKind::NatFlushed { count } => {
+            ("flushed", text::counted(*count, "NAT session", "NAT sessions"), Mood::Plain)
+        }
         EventKind::Published { protocol, port, published } => {
             let what = format!("{protocol} port {port}");
             (if *published { "published" } else { "withdrawn" }, what, Mood::Plain)

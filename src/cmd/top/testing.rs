@@ -126,8 +126,9 @@ fn entry(number: u32, second: u64) -> FdbEntry {
     FdbEntry {
         mac: format!("02:00:0a:64:00:{:02x}", number * 10),
         ifname: format!("veth{number}"),
+        node: Some(format!("net{number}")),
         vlan: None,
-        updated: Some(u64::from(number) * second),
+        updated: u64::from(number) * second,
         flags: Vec::new(),
         master: Some("uswitch".into()),
         state: String::new(),

@@ -29,6 +29,8 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("/", "only rows with these words; Esc: all"),
     ("Ctrl-L, Ctrl-Z", "draw anew; suspend"),
     ("h, ?", "this help"),
+    ("f/s", "frames: one may be a segment of 192 KiB"),
+    ("", "(GSO), so that few carry many bits"),
 ];
 
 /// What is to be done about a key.

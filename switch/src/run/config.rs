@@ -99,9 +99,19 @@ pub enum Event {
     /// So many addresses were forgotten because nothing was heard of them.
     Aged(usize),
     /// A port was plugged in.
-    Added(PortId),
+    Added {
+        /// Which.
+        port: PortId,
+        /// Its name: the number may be another port's by the time this is read.
+        name: Box<str>,
+    },
     /// A port was unplugged.
-    Removed(PortId),
+    Removed {
+        /// Which.
+        port: PortId,
+        /// Its name.
+        name: Box<str>,
+    },
     /// A port's link changed.
     Link {
         /// Which.

@@ -136,6 +136,7 @@ impl Switch {
         let cells: Vec<_> = self.workers.iter().map(|_| Arc::<PortCells>::default()).collect();
         let (ifindex, role) = (spec.ifindex, spec.role);
         let links = self.foreign_links(&spec)?;
+        let name = spec.name.as_str().into();
         let port = Port { spec, up: true, cells };
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
@@ -143,7 +144,7 @@ impl Switch {
             worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
         }
         ports.insert(id, port);
-        self.note(Event::Added(id));
+        self.note(Event::Added { port: id, name });
         Ok(id)
     }
 
@@ -154,12 +155,12 @@ impl Switch {
     /// [`Error::NoPort`], [`Error::Dead`].
     pub fn remove_port(&self, id: PortId) -> Result<(), Error> {
         let mut ports = self.lock();
-        ports.remove(&id).ok_or(Error::NoPort(id))?;
+        let port = ports.remove(&id).ok_or(Error::NoPort(id))?;
         self.all(|| Command::Remove { id })?;
         // Nobody may learn there any more when its addresses are forgotten.
         self.sync()?;
         self.fdb.forget_port(id);
-        self.note(Event::Removed(id));
+        self.note(Event::Removed { port: id, name: port.spec.name.as_str().into() });
         Ok(())
     }
 

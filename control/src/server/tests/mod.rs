@@ -76,8 +76,7 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.sessions(0, 10).unwrap().items[0].remote.port(), 443);
     assert_eq!(client.counters().unwrap(), fixture.lab.counters());
     assert_eq!(client.published().unwrap()[0].port, 8080);
-    assert_eq!(client.fdb(false).unwrap()[0].updated, None);
-    assert_eq!(client.fdb(true).unwrap()[0].updated, Some(1));
+    assert_eq!(client.fdb().unwrap()[0].updated, 1);
     assert_eq!(client.flush_nat().unwrap().flushed, 1);
     assert_eq!(client.flush_fdb(&FlushFdb::default()).unwrap().flushed, 3);
     assert_eq!(client.flush_fdb(&FlushFdb { port: Some("veth1".into()) }).unwrap().flushed, 1);
@@ -157,7 +156,7 @@ fn every_route_of_the_table_is_served() {
 fn long_lists_come_in_pages_and_arrive_whole() {
     let lab = MemoryLab { fdb: 5000, ..MemoryLab::with_nodes(1) };
     let fixture = Fixture::new(lab, Limits::default());
-    let entries = fixture.client().fdb(false).unwrap();
+    let entries = fixture.client().fdb().unwrap();
     assert_eq!(entries.len(), 5000);
     assert!(entries.windows(2).all(|pair| pair[0].mac < pair[1].mac));
     let answer = fixture
