@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::paint::Paint;
-use crate::{cmd, complete, exit, hint, say};
+use crate::{clock, cmd, complete, exit, hint, say};
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
@@ -133,6 +133,7 @@ fn start_logging(verbose: u8) {
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let colour = Paint::of_stderr().is_on() && !cmd::up::is_background();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_timer(clock::Dated);
     // What cannot be logged is not worth a panic.
     let log = log.log_internal_errors(false);
     log.with_ansi(colour).init();

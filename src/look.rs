@@ -7,27 +7,59 @@ use std::time::Duration;
 
 use anyhow::Context;
 use control::api::{Spent, Walk};
-use control::{Client, ClientError};
 
 use crate::door::Which;
+use crate::exit::Usage;
 use crate::say;
 use crate::signals::Signals;
 
 /// The words that name ports or nodes, and the filter that the others are.
-pub(crate) fn split(
-    client: &Client,
-    words: &[String],
-) -> Result<(Vec<String>, String), ClientError> {
+///
+/// # Errors
+/// When the lab does not answer, and when a filter begins with what joins two: then the words before
+/// it were meant to be part of it, and the line says how to write that.
+pub(crate) fn split(which: &Which, words: &[String]) -> anyhow::Result<(Vec<String>, String)> {
     if words.is_empty() {
         return Ok((Vec::new(), String::new()));
     }
-    let ports = client.ports()?;
-    let known = |word: &&String| {
-        ports.iter().any(|port| port.ifname == **word || port.node.as_ref() == Some(*word))
+    let ports = which.answer(which.client()?.ports())?;
+    let is_port = |word: &str| ports.iter().any(|port| port.ifname == word);
+    let is_node = |word: &str| ports.iter().any(|port| port.node.as_deref() == Some(word));
+    let count = words.iter().take_while(|word| is_port(word) || is_node(word)).count();
+    let (before, filter) = words.split_at(count);
+    let filter = filter.join(" ");
+    let mut rest = filter.split_whitespace();
+    if let (Some(join @ ("and" | "or" | "&&" | "||")), 1..) = (rest.next(), count) {
+        let rest: Vec<_> = rest.collect();
+        return Err(Usage(joined(before, join, &rest, &is_node)).into());
+    }
+    Ok((before.to_vec(), filter))
+}
+
+/// What to write instead of ports that a filter joins.
+fn joined(before: &[String], join: &str, after: &[&str], is_node: &dyn Fn(&str) -> bool) -> String {
+    let said = before.join(" ");
+    let meant = if before.iter().all(|word| is_node(word)) {
+        let host = |words: &[&str]| {
+            let mut last = "";
+            let mut out = Vec::new();
+            for word in words {
+                let alone = matches!(last, "" | "and" | "or" | "not" | "&&" | "||" | "!" | "(");
+                out.push(if alone && is_node(word) {
+                    format!("host {word}")
+                } else {
+                    (*word).into()
+                });
+                last = word;
+            }
+            out.join(" ")
+        };
+        let hosts: Vec<_> = before.iter().map(|word| format!("host {word}")).collect();
+        format!("{} {join} {}", hosts.join(&format!(" {join} ")), host(after))
+    } else {
+        format!("{said} {}", after.join(" "))
     };
-    let count = words.iter().take_while(known).count();
-    let (ports, filter) = words.split_at(count);
-    Ok((ports.to_vec(), filter.join(" ")))
+    format!("`{said}` names what to look at, and no filter begins with `{join}`: write \"{meant}\"")
 }
 
 /// On the first signal asks the lab to end flow `id`, which then tells what is left and ends.
@@ -44,14 +76,6 @@ pub(crate) fn end_on(signals: Signals, which: Which, id: u64) -> anyhow::Result<
     };
     thread::Builder::new().name("end".into()).spawn(work).context("starting a thread")?;
     Ok(())
-}
-
-/// The time of day (UTC) to the microsecond.
-pub(crate) fn clock(nanos: u64) -> String {
-    let seconds = nanos / 1_000_000_000;
-    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    let micros = nanos / 1000 % 1_000_000;
-    format!("{hours:02}:{minutes:02}:{:02}.{micros:06}", seconds % 60)
 }
 
 /// Prints a walk below its heading.

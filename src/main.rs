@@ -3,6 +3,7 @@
 //! One file a verb in `cmd/`. What an exit code means: `exit`.
 
 mod cli;
+mod clock;
 mod cmd;
 mod complete;
 mod door;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::escape::ESCAPE;
 use crate::paint::Paint;
-use crate::{door, picture, say, storm};
+use crate::{door, picture, say, storm, units};
 
 /// More steps than this have a progress bar.
 const MANY_STEPS: usize = 100;
@@ -267,7 +267,7 @@ fn check_json(checked: &Checked) -> Value {
         Ok(report) => {
             value["sent"] = report.sent.into();
             value["received"] = report.received.into();
-            let rtts = report.round_trips.iter().map(|rtt| rtt.as_secs_f64() * 1e6);
+            let rtts = report.round_trips.iter().map(|rtt| units::micros(*rtt));
             value["rtt_us"] = rtts.collect::<Vec<_>>().into();
         }
         Err(error) => value["error"] = error.clone().into(),

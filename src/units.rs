@@ -1,5 +1,7 @@
 //! Figures as people read them: bytes, bits a second, spans of time. Pure.
 
+use std::time::Duration;
+
 /// Three digits and a prefix: `1.23 M`, `45.6 k`, `789`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 fn scaled(value: u64, step: f64, prefixes: &[&str]) -> String {
@@ -51,6 +53,17 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// So many of something: `1 frame`, `2 frames`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Microseconds, with their fraction.
+pub(crate) fn micros(time: Duration) -> f64 {
+    // Nanoseconds are whole numbers, so that no digit is printed that was not measured.
+    time.as_nanos() as f64 / 1e3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +96,15 @@ mod tests {
             "0s", "59s", "1m00s", "59m59s", "1h00m", "2h03m", "23h59m", "1d00h", "1d03h", "100d02h",
         ];
         assert_eq!(spans, wanted);
+    }
+
+    #[test]
+    fn microseconds_are_as_they_were_measured() {
+        for (nanos, shown) in
+            [(880_003, "880.003"), (72_138, "72.138"), (1, "0.001"), (5000, "5.0")]
+        {
+            let micros = micros(Duration::from_nanos(nanos));
+            assert_eq!(serde_json::json!(micros).to_string(), shown);
+        }
     }
 }

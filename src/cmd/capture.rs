@@ -9,21 +9,27 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use control::Client;
+use control::ByteStream;
 use control::api::CaptureAsk;
 use observe::pcapng::{Block, Direction, Reader, Stored};
 use serde_json::json;
 use wire::Summary;
 
+use crate::clock;
 use crate::door::Which;
 use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
+use crate::units;
 
 /// Record frames as they pass the switch, each with what became of it
 ///
-/// FILTER is in tcpdump's language, and a node's name stands for its address: `icmp`, `host net1
-/// and port 80`. A frame is recorded where it came in and again where it left. Ends with Ctrl-C; how
+/// FILTER is tcpdump's language for Ethernet, pcap-filter(7), byte tests included: `icmp`, `tcp[tcpflags]
+/// & tcp-syn != 0`, `len > 1000`, `inbound`. A node's name stands for its addresses: `host net1 and port
+/// 80`. What is not read (`geneve`, `vxlan`, `ifindex`, words about links a lab does not have) is refused
+/// with what to write instead; docs/filter.md lists it.
+///
+/// A frame is recorded where it came in (`in`) and again where it left (`out`). Ends with Ctrl-C; how
 /// many frames were recorded, and lost for want of room, is said on stderr.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -42,7 +48,7 @@ pub(crate) struct Args {
     /// Cut segments that travel as one frame into the packets a wire would carry
     #[arg(long)]
     segment: bool,
-    /// Lines of JSON
+    /// Lines of JSON; times are nanoseconds since 1970, UTC
     #[arg(short, long, conflicts_with = "write")]
     json: bool,
     #[command(flatten)]
@@ -59,7 +65,7 @@ fn snaplen(text: &str) -> Result<usize, String> {
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = args.which.client()?;
-    let (ports, filter) = args.which.answer(look::split(&client, &args.words))?;
+    let (ports, filter) = look::split(&args.which, &args.words)?;
     let Args { count, snaplen, segment, .. } = args;
     let ask = CaptureAsk { ports, filter, snaplen, segment, count };
     let mut output = match &args.write {
@@ -76,7 +82,20 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             Output::File { file, whole: 0, path: path.clone() }
         }
     };
-    record(&client, &ask, signals, &args.which, &mut output)
+    let stream = args.which.answer(client.capture(&ask))?;
+    look::end_on(signals, args.which.clone(), stream.id())?;
+    let zone = match output {
+        Output::Lines { json: false, .. } => format!("; times are {}", clock::zone_name()),
+        _ => String::new(),
+    };
+    say::note(&format!("recording frames in lab {}, until Ctrl-C{zone}", args.which.name));
+    let Recorded { frames, lost } = record(stream, &mut output)?;
+    let frames = units::count(frames, "frame", "frames");
+    say::note(&match lost {
+        Some(lost) => format!("{frames} recorded, {lost} lost for want of room"),
+        None => format!("{frames} recorded"),
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Where a capture goes.
@@ -101,18 +120,16 @@ pub(crate) enum Output {
     },
 }
 
-/// Records until the lab ends the stream, which the first signal makes it do.
-pub(crate) fn record(
-    client: &Client,
-    ask: &CaptureAsk,
-    signals: Signals,
-    which: &Which,
-    output: &mut Output,
-) -> anyhow::Result<ExitCode> {
-    let stream = which.answer(client.capture(ask))?;
-    look::end_on(signals, which.clone(), stream.id())?;
-    say::note(&format!("recording frames in lab {}, until Ctrl-C", which.name));
-    let (mut reader, mut frames, mut lost) = (Reader::new(), 0u64, None);
+/// How much was recorded.
+pub(crate) struct Recorded {
+    frames: u64,
+    /// Lost for want of room, where the lab came to say it.
+    lost: Option<u64>,
+}
+
+/// Records until the lab ends the stream, or whoever reads has enough.
+pub(crate) fn record(stream: ByteStream<'_>, output: &mut Output) -> anyhow::Result<Recorded> {
+    let (mut reader, mut recorded) = (Reader::new(), Recorded { frames: 0, lost: None });
     for bytes in stream {
         reader.feed(&bytes?);
         let mut raw = Vec::new();
@@ -120,11 +137,13 @@ pub(crate) fn record(
             raw.extend(bytes);
             match block {
                 Block::Packet(packet) => {
-                    frames += 1;
+                    recorded.frames += 1;
                     output.line(&packet);
                 }
                 Block::Interface { name } => output.name(name),
-                Block::Statistics { lost: more, .. } => lost = Some(lost.unwrap_or(0) + more),
+                Block::Statistics { lost, .. } => {
+                    recorded.lost = Some(recorded.lost.unwrap_or(0) + lost);
+                }
                 Block::Other => {}
             }
         }
@@ -132,11 +151,7 @@ pub(crate) fn record(
             break;
         }
     }
-    match lost {
-        Some(lost) => say::note(&format!("{frames} frames recorded, {lost} lost for want of room")),
-        None => say::note(&format!("{frames} frames recorded")),
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(recorded)
 }
 
 impl Output {
@@ -160,7 +175,7 @@ impl Output {
             .to_string()
         } else {
             let what = packet.comment.split(';').next().unwrap_or_default();
-            format!("{} {port} {direction} {summary} ({what})", look::clock(packet.time))
+            format!("{} {port} {direction} {summary} ({what})", clock::micros(packet.time))
         });
     }
 

@@ -1,5 +1,6 @@
 //! `uswitch explain`: the way an imagined packet would take, and whether it would arrive.
 
+use std::net::Ipv6Addr;
 use std::process::ExitCode;
 
 use control::api::{ExplainAsk, Protocol};
@@ -43,6 +44,12 @@ fn destination(text: &str) -> Result<Destination, String> {
         Some((rest, "icmp")) => (rest, Some(Protocol::Icmp)),
         Some((_, other)) => return Err(format!("{other} is not tcp, udp or icmp")),
     };
+    let bare = rest.trim_start_matches('[').split(']').next().unwrap_or_default();
+    if rest.parse::<Ipv6Addr>().is_ok() || bare.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!(
+            "{bare} is an IPv6 address: the gateway routes IPv4 only, and IPv6 is switched as it is"
+        ));
+    }
     let (host, port) = match rest.rsplit_once(':') {
         None => (rest, None),
         Some((host, port)) => {
@@ -86,6 +93,9 @@ mod tests {
         assert_eq!(of("net2:80"), Ok(("net2".into(), Some(80), None)));
         assert_eq!(of("8.8.8.8:53/udp"), Ok(("8.8.8.8".into(), Some(53), Some(Protocol::Udp))));
         assert_eq!(of("net2/icmp"), Ok(("net2".into(), None, Some(Protocol::Icmp))));
+        for v6 in ["::1", "fe80::1", "2001:db8::1/tcp", "[::1]:80", "::ffff:10.0.0.1"] {
+            assert!(of(v6).unwrap_err().contains("IPv4 only"), "{v6}");
+        }
         for wrong in ["net2:0", "net2:x", "net2:80/sctp", ":80", "net2:65536"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }

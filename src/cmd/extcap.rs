@@ -4,16 +4,25 @@
 //! whose name ends in `extcap` is such a program (see [`crate::cli`]). The options and the answers are
 //! those of wireshark's doc/extcap.adoc.
 
-use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::api::CaptureAsk;
 use lab::{Ground, LabName, join};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use observe::filter::{Filter, Host, Known};
 
 use super::capture::{Output, record};
 use crate::door::Which;
+use crate::look;
 use crate::say;
 use crate::signals::{self, Signals};
 
@@ -75,17 +84,17 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             "for Wireshark to start: put a link to uswitch, named uswitch-extcap, in its extcap folder"
         );
     } else {
-        check_filter(&args)?;
+        check_filter(&args);
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Copies the lab's frames into Wireshark's pipe. Whatever stands on standard error is shown as an
+/// error there, so nothing else does.
 fn capture(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
-    let interface = args.extcap_interface.as_deref().context("--extcap-interface is missing")?;
-    let name = interface.strip_prefix(PREFIX).unwrap_or(interface).parse::<LabName>()?;
+    let which = lab_of(args.extcap_interface.as_deref().context("--extcap-interface is missing")?)?;
     let fifo = args.fifo.as_ref().context("--fifo is missing")?;
-    let which = Which { name };
     let client = which.client()?;
     let ask = CaptureAsk {
         ports: args.ports.split_whitespace().map(Into::into).collect(),
@@ -93,16 +102,51 @@ fn capture(args: &Args) -> anyhow::Result<ExitCode> {
         segment: args.segment,
         ..CaptureAsk::default()
     };
-    let pipe = OpenOptions::new().write(true).open(fifo);
-    let pipe = pipe.with_context(|| format!("opening {}", fifo.display()))?;
-    record(&client, &ask, signals, &which, &mut Output::Pipe(Box::new(pipe)))
+    let Some(pipe) = open(fifo, &signals)? else { return Ok(ExitCode::SUCCESS) };
+    let stream = which.answer(client.capture(&ask))?;
+    look::end_on(signals, which.clone(), stream.id())?;
+    record(stream, &mut Output::Pipe(Box::new(pipe)))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Wireshark asks whether a filter is good: whatever is printed is what is wrong with it.
-fn check_filter(args: &Args) -> anyhow::Result<()> {
+/// The pipe, once somebody reads it; None where a signal comes before.
+fn open(fifo: &Path, signals: &Signals) -> anyhow::Result<Option<File>> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let doing = || format!("opening {}", fifo.display());
+    while !signals.stop().load(Ordering::Relaxed) {
+        let flags = OFlag::O_NONBLOCK.bits();
+        match OpenOptions::new().write(true).custom_flags(flags).open(fifo) {
+            Ok(pipe) => {
+                fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).with_context(doing)?;
+                return Ok(Some(pipe));
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => thread::sleep(PAUSE),
+            Err(error) => return Err(error).with_context(doing),
+        }
+    }
+    Ok(None)
+}
+
+/// The lab behind an interface of Wireshark's list.
+fn lab_of(interface: &str) -> anyhow::Result<Which> {
+    Ok(Which { name: interface.strip_prefix(PREFIX).unwrap_or(interface).parse::<LabName>()? })
+}
+
+/// Wireshark asks whether a filter is good: whatever is printed is what is wrong with it. The names
+/// of nodes are those of the lab, where it runs.
+fn check_filter(args: &Args) {
     let text = args.extcap_capture_filter.clone().unwrap_or_default();
-    if let Err(error) = observe::Filter::parse(&text, &|_| None) {
+    let lab = args.extcap_interface.as_deref().and_then(|name| lab_of(name).ok());
+    let lab = lab.and_then(|which| which.client().ok()?.topology().ok());
+    let nodes = lab.map(|lab| lab.nodes).unwrap_or_default();
+    let host = |name: &str| {
+        let node = nodes.iter().find(|node| node.name == name)?;
+        let mac = node.mac.as_ref().and_then(|mac| mac.parse().ok());
+        Some(Host { address: Some(node.address.into()), mac })
+    };
+    // Which mask it is makes no difference here.
+    let known = Known { host: &host, netmask: Some(Ipv4Addr::BROADCAST) };
+    if let Err(error) = Filter::parse(&text, &known) {
         say::line(&error.message);
     }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use control::api::{FlushFdb, Flushed};
 
 use crate::door::Which;
-use crate::say;
+use crate::{say, units};
 
 /// Change the switch's table of addresses
 #[derive(clap::Args)]
@@ -46,8 +46,7 @@ enum NatVerb {
 pub(crate) fn fdb(args: Fdb) -> anyhow::Result<ExitCode> {
     let FdbVerb::Flush { port, which } = args.verb;
     let Flushed { flushed } = which.answer(which.client()?.flush_fdb(&FlushFdb { port }))?;
-    let es = if flushed == 1 { "" } else { "es" };
-    say::line(&format!("{flushed} address{es} forgotten"));
+    say::line(&format!("{} forgotten", units::count(flushed, "address", "addresses")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -55,7 +54,6 @@ pub(crate) fn fdb(args: Fdb) -> anyhow::Result<ExitCode> {
 pub(crate) fn nat(args: Nat) -> anyhow::Result<ExitCode> {
     let NatVerb::Flush { which } = args.verb;
     let Flushed { flushed } = which.answer(which.client()?.flush_nat())?;
-    let s = if flushed == 1 { "" } else { "s" };
-    say::line(&format!("{flushed} session{s} forgotten"));
+    say::line(&format!("{} forgotten", units::count(flushed, "session", "sessions")));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use control::api::{Event, EventKind, Session};
 
 use crate::door::{Which, json};
 use crate::paint::Paint;
-use crate::{say, units};
+use crate::{clock, say, units};
 
 /// Tell what happens in a running lab, as it happens
 ///
@@ -15,7 +15,7 @@ use crate::{say, units};
 /// the lab, or with Ctrl-C.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// JSON, one object a line
+    /// JSON, one object a line; times are nanoseconds since 1970, UTC
     #[arg(short, long)]
     json: bool,
     #[command(flatten)]
@@ -27,6 +27,10 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
     let events = args.which.answer(client.events())?;
     let paint = Paint::of_stdout();
+    if !args.json {
+        let (lab, zone) = (&args.which.name, clock::zone_name());
+        say::note(&format!("what happens in lab {lab}, until Ctrl-C; times are {zone}"));
+    }
     for event in events {
         let event = event?;
         if args.json {
@@ -39,7 +43,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An event as a line: the time of day (UTC), a word, what it is about.
+/// An event as a line: the time of day, a word, what it is about.
 pub(crate) fn line(event: &Event, paint: Paint) -> String {
     let (word, what) = words(&event.kind);
     let word = format!("{word:<9}");
@@ -51,14 +55,7 @@ pub(crate) fn line(event: &Event, paint: Paint) -> String {
         EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
         _ => paint.head(&word),
     };
-    format!("{} {word} {what}", paint.dim(&clock(event.time)))
-}
-
-fn clock(nanos: u64) -> String {
-    let seconds = nanos / 1_000_000_000;
-    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    let millis = nanos / 1_000_000 % 1000;
-    format!("{hours:02}:{minutes:02}:{:02}.{millis:03}", seconds % 60)
+    format!("{} {word} {what}", paint.dim(&clock::millis(event.time)))
 }
 
 fn words(kind: &EventKind) -> (&'static str, String) {
@@ -69,7 +66,9 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         EventKind::Moved { mac, vlan, from, to } => {
             ("moved", format!("{mac}{} from {from} to {to}", tag(*vlan)))
         }
-        EventKind::Aged { count } => ("aged", format!("{count} addresses not heard of")),
+        EventKind::Aged { count } => {
+            ("aged", format!("{} not heard of", units::count(*count, "address", "addresses")))
+        }
         EventKind::PortAdded { ifname } => ("port", format!("{ifname} plugged in")),
         EventKind::PortRemoved { ifname } => ("port", format!("{ifname} taken out")),
         EventKind::PortUp { ifname } => ("up", ifname.clone()),
@@ -81,7 +80,15 @@ fn words(kind: &EventKind) -> (&'static str, String) {
             "ring",
             format!("the ring of the {ring} had stopped and was opened anew, {count} lost"),
         ),
-        EventKind::Missed { count } => ("missed", format!("{count} events are not told")),
+        EventKind::Missed { count } => {
+            ("missed", format!("{} not told", units::count(*count, "event is", "events are")))
+        }
+        EventKind::FdbFlushed { ifname, count } => {
+            let count = units::count(*count, "address", "addresses");
+            let at = ifname.as_ref().map_or_else(String::new, |port| format!(" at {port}"));
+            ("flushed", format!("{count}{at}"))
+        }
+        EventKind::NatFlushed { count } => ("flushed", units::count(*count, "session", "sessions")),
         EventKind::Published { protocol, port, published: true } => {
             ("published", format!("{port}/{protocol}"))
         }

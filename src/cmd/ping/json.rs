@@ -1,10 +1,10 @@
 //! What `--json` prints: an object for each event, one for the summary. Times are microseconds.
 
-use std::time::Duration;
-
 use icmp::session::{Odd, Refusal, Reply};
 use icmp::{Event, Stats, text};
 use serde_json::{Value, json};
+
+use crate::units::micros;
 
 /// Something that was seen.
 pub(super) fn event(dest: &str, event: &Event) -> Value {
@@ -68,10 +68,4 @@ pub(super) fn summary(dest: &str, stats: &Stats) -> Value {
         "errors": stats.errors, "icmp_errors": kinds, "elapsed_us": micros(stats.elapsed),
         "pipe": stats.pipe, "rtt": rtt, "outage": outage,
     })
-}
-
-/// Microseconds, with their fraction.
-pub(super) fn micros(time: Duration) -> f64 {
-    // Nanoseconds are whole numbers, so that no digit is printed that was not measured.
-    time.as_nanos() as f64 / 1e3
 }

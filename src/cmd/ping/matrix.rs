@@ -17,10 +17,10 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use serde_json::json;
 
 use super::args::Args;
-use super::json::micros;
 use super::{TROUBLE, caught};
 use crate::door::{Which, ground};
 use crate::say;
+use crate::units::micros;
 
 /// Pings at the same time.
 const AT_ONCE: usize = 16;

@@ -243,34 +243,3 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
         assert!(largest(&["--segment"], 7501) <= 1514);
     });
 }
-
-#[test]
-fn wireshark_finds_the_lab() {
-    captured(|sandbox| {
-        let _lab = lab(sandbox, &["run"]);
-        let link = sandbox.dir.join("uswitch-extcap");
-        std::os::unix::fs::symlink(sandbox.dir.join("uswitch"), &link).unwrap();
-        let link = link.display().to_string();
-        let listed = sandbox.tool(&link, &["--extcap-interfaces", "--extcap-version=4.0"]);
-        assert!(listed.contains("interface {value=uswitch-uswitch}"), "{listed}");
-        let on = ["--extcap-interface", "uswitch-uswitch"];
-        let dlts = sandbox.tool(&link, &[&on[..], &["--extcap-dlts"]].concat());
-        assert!(dlts.starts_with("dlt {number=1}"), "{dlts}");
-        let config = sandbox.tool(&link, &[&on[..], &["--extcap-config"]].concat());
-        assert!(config.contains("{call=--segment}"), "{config}");
-        let fifo = sandbox.dir.join("fifo").display().to_string();
-        sandbox.tool("mkfifo", &[&fifo]);
-        let mut command = sandbox.command(As::Root, Path::new(&link));
-        command.args(on).args(["--capture", "--fifo", &fifo, "--extcap-capture-filter", "icmp"]);
-        let ours = Process::start(command, "extcap");
-        let mut command = sandbox.command(As::Root, Path::new("tcpdump"));
-        command.args(["-n", "-l", "-c", "4", "-r", &fifo]);
-        let mut reader = Process::start(command, "tcpdump");
-        reader.wait_for_complaint("reading from file");
-        ping(sandbox, "net1", "10.100.0.20", "1");
-        assert_eq!(reader.ended().ok().out.matches("ICMP echo").count(), 4);
-        // As Wireshark ends it.
-        ours.signal(Signal::SIGTERM);
-        ours.ended().ok();
-    });
-}

@@ -2,10 +2,12 @@
 //!
 //! | module | what it shows |
 //! |---|---|
-//! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers; extcap |
+//! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers |
+//! | `extcap` | labs as interfaces of Wireshark |
 //! | `trace` | what a trace and an explanation say is what happens |
 
 mod capture;
+mod extcap;
 mod trace;
 
 use std::path::Path;

@@ -10,6 +10,22 @@
 mod follow;
 mod names;
 mod tally;
+/// Whether the stack of this thread's namespace is asking who has the address of its neighbour on
+/// the way to `to`: of `to` itself, or of a router where `to` is no neighbour.
+fn asks(to: Ipv4Addr) -> bool {
+    let table = std::fs::read_to_string("/proc/thread-self/net/arp").unwrap_or_default();
+    let asked = table.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (address, flags) = (words.next()?.parse::<Ipv4Addr>().ok()?, words.nth(1)?);
+        Some((address, flags == "0x0"))
+    });
+    let asked: Vec<_> = asked.collect();
+    match asked.iter().find(|(address, _)| *address == to) {
+        Some((_, asking)) => *asking,
+        None => asked.iter().any(|(_, asking)| *asking),
+    }
+}
+
 #[cfg(test)]
 mod tests;
 mod way;
@@ -27,8 +43,8 @@ use icmp::{Event, Pinger};
 use lab::LabName;
 use serde_json::{Value, json};
 
-use super::json::micros;
 use crate::door::Which;
+use crate::units::micros;
 use follow::Lines;
 use names::Names;
 use tally::Tally;
@@ -161,6 +177,10 @@ impl Split {
                 let number = self
                     .number(*seq)
                     .filter(|n| self.probes.get(n).is_some_and(|probe| !probe.errored))?;
+                let probe = self.probes.get_mut(&number)?;
+                if !probe.way.is_seen() && asks(self.towards) {
+                    probe.unsent = Some(Unsent::Asking);
+                }
                 self.fate(number).map(Below::Fate)
             }
             Moment::Event(Event::Error { seq, from, .. }) => {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::names::OUTSIDE;
 use super::way::{Fate, Leg, Part, Unsplit};
-use crate::cmd::ping::json::micros;
 use crate::table::Table;
+use crate::units::micros;
 
 /// Kinds of parts, and causes of losses, told apart; further ones are counted together.
 const KINDS: usize = 64;

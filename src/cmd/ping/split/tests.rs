@@ -161,6 +161,12 @@ fn each_loss_has_its_place_and_cause() {
         (vec![], None, "unseen", "never came to the switch: net1 did not send it"),
         (
             vec![],
+            Some(Unsent::Asking),
+            "unseen",
+            "never came to the switch: net1 still asks for its neighbour by ARP",
+        ),
+        (
+            vec![],
             Some(Unsent::NoNeighbour),
             "unseen",
             "never came to the switch: net1 asked for its neighbour by ARP in vain",

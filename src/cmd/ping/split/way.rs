@@ -90,6 +90,8 @@ pub(crate) enum Unsplit {
 /// What the sender's own stack said of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsent {
+    /// It asks who has the neighbour's address, and keeps it meanwhile.
+    Asking,
     /// It found no neighbour to send it to.
     NoNeighbour,
     /// It would not take it.
@@ -186,6 +188,7 @@ impl Way {
             (None, _) => {
                 let why = match unsent {
                     None => "did not send it",
+                    Some(Unsent::Asking) => "still asks for its neighbour by ARP",
                     Some(Unsent::NoNeighbour) => "asked for its neighbour by ARP in vain",
                     Some(Unsent::Refused) => "refused to send it",
                 };

@@ -50,7 +50,7 @@ fn a_usual_terminal() {
         &mut ui(),
         "
 lab uswitch, up 1h02m, 3 nodes, gateway 10.100.0.1, uplink sim as 203.0.113.2
-frames: 3.00k in, 12 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
+frames: 3.00k in, 19 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
 rates: 1.10M bit/s in, 1.10k frames/s, 5 drops/s
 tables: 2 of 65,536 MACs, 1 NAT session (icmp 1), 0 lost by the ring
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
@@ -85,7 +85,7 @@ fn a_small_terminal() {
         &mut ui,
         "
 lab uswitch, up 1h02m, 3 nodes
-frames: 3.00k in, 12 dropped
+frames: 3.00k in, 19 dropped
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
 PORT   NODE    RX b/s  TX b/s ERRS DROPS
 veth1  net1     1.00M    100k    0     0
@@ -102,7 +102,7 @@ h help  q quit  Tab pane  < > sort
         &mut ui,
         "
 lab uswitch, up 1h02m, 3 nodes
-frames: 3.00k in, 12 dropped
+frames: 3.00k in, 19 dropped
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
 MAC               PORT    SEEN▲ NODE
 02:00:0a:64:00:0a veth1      2s net1
@@ -124,7 +124,7 @@ fn other_panes() {
         &mut ui,
         "
 lab uswitch, up 1h02m, 3 nodes, gateway 10.100.0.1, uplink sim as 203.0.113.2
-frames: 3.00k in, 12 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
+frames: 3.00k in, 19 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
 rates: 1.10M bit/s in, 1.10k frames/s, 5 drops/s
 tables: 2 of 65,536 MACs, 1 NAT session (icmp 1), 0 lost by the ring
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
@@ -143,7 +143,7 @@ h help  q quit  Tab pane  < > sort  / filter  d delay 1 s
         &mut ui,
         "
 lab uswitch, up 1h02m, 3 nodes, gateway 10.100.0.1, uplink sim as 203.0.113.2
-frames: 3.00k in, 12 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
+frames: 3.00k in, 19 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
 rates: 1.10M bit/s in, 1.10k frames/s, 5 drops/s
 tables: 2 of 65,536 MACs, 1 NAT session (icmp 1), 0 lost by the ring
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
@@ -162,7 +162,7 @@ h help  q quit  Tab pane  < > sort  / filter  d delay 1 s
         &mut ui,
         "
 lab uswitch, up 1h02m, 3 nodes, gateway 10.100.0.1, uplink sim as 203.0.113.2
-frames: 3.00k in, 12 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
+frames: 3.00k in, 19 dropped, 2.80k forwarded, 12 flooded, 80 to the gateway
 rates: 1.10M bit/s in, 1.10k frames/s, 5 drops/s
 tables: 2 of 65,536 MACs, 1 NAT session (icmp 1), 0 lost by the ring
 1 Ports 2 MACs 3 NAT 4 Drops 5 Events
