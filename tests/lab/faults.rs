@@ -72,7 +72,7 @@ fn names_that_cannot_be() {
         let long = "p".repeat(65);
         refused(sandbox, &["run", "--prefix", &long, "--check"], 2, &["--prefix", "64"]);
         refused(sandbox, &["run", "--prefix", "a/b", "--check"], 2, &["--prefix"]);
-        refused(sandbox, &["run", "ring", "--check"], 2, &["ring", "pair, mesh or switch"]);
+        refused(sandbox, &["run", "ring", "--check"], 2, &["ring", "pair, mesh, switch"]);
         // The longest that can be.
         let (name, prefix) = ("n".repeat(32), "p".repeat(64));
         sandbox.uswitch(&["run", "--name", &name, "--prefix", &prefix, "--check"]).ok();
