@@ -68,8 +68,10 @@ impl Ground {
     /// yet), and as many open files as it may have.
     ///
     /// # Errors
-    /// [`ns::Error::NoPrivilege`].
+    /// [`ns::Error::NoPrivilege`]; [`crate::Error::NotOurs`].
     pub fn enter(&self) -> Result<()> {
+        // Whose it is can be told only before.
+        Folder::open(&self.base)?;
         if self.privilege == Privilege::Ordinary {
             user::enter()?;
         }

@@ -93,7 +93,8 @@ fn another_user_s_run_directory_is_refused_by_every_verb() {
                 let ended = sandbox.uswitch(verb);
                 let line = ended.err.lines().next().unwrap_or_default();
                 assert!(ended.code.is_some_and(|code| code != 0), "{verb:?}: {ended:?}");
-                assert!(line.contains("belongs to user 2000"), "{verb:?}: {}", ended.err);
+                // In a user namespace of its own `run` cannot tell who.
+                assert!(line.contains("belongs to user"), "{verb:?}: {}", ended.err);
             }
         }
         assert!(bystander.running(), "a process of the user's was signalled");
