@@ -96,7 +96,7 @@ impl Lock {
         let (base, folder) = ground.make(name)?;
         let what = || format!("locking {}", folder.path().join(FILE).display());
         let Some(file) = folder.keep(FILE)? else { return Ok(None) };
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, e)) => return Err(e).doing(what),
@@ -114,18 +114,24 @@ impl Lock {
                 None
             }
         };
-        let mut sign = || {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", std::process::id())
-        };
-        sign().doing(|| format!("writing {}", folder.path().join(FILE).display()))?;
         let shared = |folder: &Folder| {
             Flock::lock(folder.readable().ok()?, FlockArg::LockSharedNonblock).ok()
         };
         let spared = [&base, &folder].into_iter().filter_map(shared).collect();
         let name = name.clone();
-        Ok(Some(Self { beacon, name, base, folder, file, _spared: spared }))
+        // From here on its drop undoes it.
+        let mut this = Self { beacon, name, base, folder, file, _spared: spared };
+        this.sign()?;
+        Ok(Some(this))
+    }
+
+    fn sign(&mut self) -> Result<()> {
+        let mut write = || {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            writeln!(self.file, "{}", std::process::id())
+        };
+        write().doing(|| format!("writing {}", self.folder.path().join(FILE).display()))
     }
 }
 

@@ -127,7 +127,7 @@ fn a_claim_of_another_user_is_no_claim() {
              \x20   s.listen(1); held.append(s)\n\
              print('claimed', flush=True)\n\
              time.sleep(60)\n";
-        let mut command = sandbox.command(As::User, Path::new("python3"));
+        let mut command = sandbox.command(As::User, Path::new("/usr/bin/python3"));
         command.args(["-c", script]);
         let mut claims = Process::start(command, "claims of a user");
         claims.wait_for("claimed");
