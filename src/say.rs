@@ -67,6 +67,13 @@ pub(crate) fn error(text: &str) {
     note(&format!("uswitch: {text}"));
 }
 
+/// A line on stderr over what stands in the terminal's last one, as ping's account is: it begins
+/// with a carriage return of our own.
+pub(crate) fn over(text: &str) {
+    let text = escaped(text.trim_start_matches('\r'));
+    let _ = io::stderr().write_all(format!("\r{text}\n").as_bytes());
+}
+
 /// A line on stderr, in one piece.
 pub(crate) fn note(text: &str) {
     let _ = io::stderr().write_all(format!("{}\n", escaped(text)).as_bytes());

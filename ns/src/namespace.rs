@@ -37,18 +37,14 @@ pub enum Removal {
 #[derive(Debug)]
 pub struct Namespace {
     fd: OwnedFd,
-    name: Name,
+    name: Option<Identity>,
 }
-
-/// The guard of a name.
-#[derive(Debug)]
-struct Name(Option<Identity>);
 
 impl Namespace {
     /// A namespace without a name. Moves the calling thread into it.
     pub(crate) fn anonymous_here() -> io::Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        Ok(Self { fd: File::open(OWN)?.into(), name: Name(None) })
+        Ok(Self { fd: File::open(OWN)?.into(), name: None })
     }
 
     /// A namespace without a name, made on a thread of its own.
@@ -89,7 +85,7 @@ impl Namespace {
             other => other.doing(what)?,
         }
         // From here on the drop of `this` undoes it.
-        this.name.0 = Some(identity);
+        this.name = Some(identity);
         mount(Some(OWN), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(what)?;
         Ok(this)
     }
@@ -97,7 +93,7 @@ impl Namespace {
     /// The name and the rest by which it is recognised, for a named one.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
-        self.name.0.as_ref()
+        self.name.as_ref()
     }
 
     /// Takes the name away now, and says how that went. The namespace itself lives on while
@@ -107,7 +103,7 @@ impl Namespace {
     /// When the name is ours and cannot be removed.
     pub fn remove(mut self) -> Result<()> {
         let held = Some(self.fd.as_fd());
-        self.name.0.take().map_or(Ok(()), |identity| take_away(&identity, held).map(drop))
+        self.name.take().map_or(Ok(()), |identity| take_away(&identity, held).map(drop))
     }
 
     /// A second descriptor of the namespace.
@@ -125,10 +121,10 @@ impl AsFd for Namespace {
     }
 }
 
-impl Drop for Name {
+impl Drop for Namespace {
     fn drop(&mut self) {
-        if let Some(identity) = self.0.take()
-            && let Err(error) = remove(&identity)
+        if let Some(identity) = self.name.take()
+            && let Err(error) = take_away(&identity, Some(self.fd.as_fd()))
         {
             tracing::warn!("{error}");
         }

@@ -35,7 +35,7 @@ impl Teller<'_> {
             let status = text::status(session.stats(), self.options);
             match self.named {
                 true => say::note(&format!("{}: {}", self.dest, status.trim_start())),
-                false => say::note(&status),
+                false => say::over(&status),
             }
         }
         match moment {
