@@ -152,7 +152,7 @@ impl Realm {
     ) -> Result<Option<u32>, DropReason> {
         let free = self.table.free();
         let held = self.quota.of(node, host).map(|usage| usage.sessions);
-        if free > 0 && self.quota.allows(held, free) {
+        if free > 0 && self.quota.allows(node, held, free) {
             return Ok(None);
         }
         // Where it is the host that holds too many, one of its own gives way.
@@ -195,7 +195,7 @@ impl Realm {
         }
         let available = ports.available() + u32::from(freed.is_some());
         let freed = freed.map(|s| s.outside_port);
-        let allowed = available > 0 && (paid || self.quota.allows(held, available));
+        let allowed = available > 0 && (paid || self.quota.allows(node, held, available));
         if allowed && let Some(port) = ports.choose(inside, freed) {
             return Ok((port, displaced));
         }

@@ -51,8 +51,10 @@ impl Quota {
     }
 
     /// True where a node that holds `all`, `own` of it by one host, may take one more of `free`.
-    pub(crate) fn allows(&self, [all, own]: [u32; 2], free: u32) -> bool {
-        own < free && all < free.saturating_mul(2) && all < self.per_node
+    /// Where nobody tells nodes apart, hosts alone count.
+    pub(crate) fn allows(&self, node: Node, [all, own]: [u32; 2], free: u32) -> bool {
+        let several = node == Node::NOBODY || all < free.saturating_mul(2) && all < self.per_node;
+        own < free.min(self.per_node) && several
     }
 
     pub(crate) fn lists(&self, node: Node) -> Option<&Lists> {
@@ -140,7 +142,7 @@ mod tests {
         for (node, host) in wanting.iter().cycle().take(20_000) {
             let who = (Node(*node), Ipv4Addr::new(10, 0, 0, *host));
             let held = quota.of(who.0, who.1).map(|usage| usage.sessions);
-            if quota.allows(held, free) {
+            if quota.allows(who.0, held, free) {
                 quota.add(who, 1, 0);
                 free -= 1;
             }
@@ -157,7 +159,7 @@ mod tests {
         let mut quota = Quota::new(u32::MAX, Key::new(1, 1));
         let free = fill(&mut quota, &[(1, 1), (2, 2)], 999);
         assert_eq!((held(&quota, 1), held(&quota, 2), free), (333, 333, 333));
-        assert!(quota.allows([0, 0], free));
+        assert!(quota.allows(Node(3), [0, 0], free));
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
     fn a_host_that_holds_nothing_leaves_no_trace() {
         let who = (Node(3), Ipv4Addr::LOCALHOST);
         let mut quota = Quota::new(1, Key::new(1, 1));
-        assert!(quota.allows([0, 0], 9) && !quota.allows([1, 1], 9));
+        assert!(quota.allows(who.0, [0, 0], 9) && !quota.allows(who.0, [1, 1], 9));
         quota.add(who, 1, 1);
         quota.remove(who, 1, 1);
         assert!(quota.hosts.is_empty());
