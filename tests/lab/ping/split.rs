@@ -167,7 +167,7 @@ fn a_lost_probe_is_told_where_it_was_seen_last() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         // Nobody has the address: net1's own stack does not send.
-        is_lost(sandbox, "10.100.0.99", "unseen", "never came to the switch: net1 ");
+        is_lost(sandbox, "10.100.0.99", "unseen", "net1 still asks for its neighbour by ARP");
         // Too long to leave.
         is_lost(sandbox, "net2 -M do -s 2000", "unseen", "net1 refused to send it");
         // The gateway refuses.

@@ -94,6 +94,13 @@ struct Probe {
     unsent: Option<Unsent>,
 }
 
+impl Probe {
+    /// Whether nothing was seen or said of it: its sender may have it still.
+    fn is_kept(&self) -> bool {
+        !self.way.is_seen() && self.answer.is_none() && self.unsent.is_none()
+    }
+}
+
 /// What belongs below the line of an event.
 pub(super) enum Below {
     /// Of an answer.
@@ -178,7 +185,7 @@ impl Split {
                     .number(*seq)
                     .filter(|n| self.probes.get(n).is_some_and(|probe| !probe.errored))?;
                 let probe = self.probes.get_mut(&number)?;
-                if !probe.way.is_seen() && asks(self.towards) {
+                if probe.is_kept() && asks(self.towards) {
                     probe.unsent = Some(Unsent::Asking);
                 }
                 self.fate(number).map(Below::Fate)
@@ -210,6 +217,10 @@ impl Split {
     pub(super) fn end(&mut self) {
         // What the switch has seen by now has been told soon.
         self.wait(END, |split| split.probes.values().all(|probe| probe.way.is_whole()));
+        let mut kept: Vec<_> = self.probes.values_mut().filter(|probe| probe.is_kept()).collect();
+        if !kept.is_empty() && asks(self.towards) {
+            kept.iter_mut().for_each(|probe| probe.unsent = Some(Unsent::Asking));
+        }
         for (number, probe) in std::mem::take(&mut self.probes) {
             self.forget(number, &probe);
         }
