@@ -139,3 +139,54 @@ fn it_ends_with_the_lab() {
         assert!(ended.err.contains("lab uswitch has ended"), "{}", ended.err);
     });
 }
+
+#[test]
+fn a_port_that_is_gone_at_once_has_its_name() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let monitor = listening(sandbox);
+        for round in 0..10 {
+            let node = format!("short{round}");
+            // Both within the time between two looks at the ports.
+            sandbox.shell(&format!("uswitch add {node} && uswitch remove {node}")).ok();
+        }
+        let told = until("ten ports come and go", || {
+            let gone = |event: &Value| event["event"] == "port_removed";
+            let all = events(&monitor);
+            (all.iter().filter(|event| gone(event)).count() >= 11).then_some(all)
+        });
+        for event in told.iter().filter(|event| event["ifname"].is_string()) {
+            assert!(event["ifname"].as_str().unwrap().starts_with("veth"), "{event}");
+        }
+    });
+}
+
+#[test]
+fn what_is_flushed_is_told() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let monitor = listening(sandbox);
+        sandbox.tool("ip", &["netns", "exec", "net1", "ping", "-c", "1", "9.9.9.9"]);
+        sandbox.uswitch(&["fdb", "flush", "net1"]).ok();
+        sandbox.uswitch(&["fdb", "flush"]).ok();
+        sandbox.uswitch(&["nat", "flush"]).ok();
+        let one = comes(&monitor, "net1's", |event| event["ifname"] == "veth1" && flushed(event));
+        assert_eq!(one["count"], 1, "{one}");
+        comes(&monitor, "all", |event| flushed(event) && event["ifname"].is_null());
+        comes(&monitor, "the sessions", |event| event["event"] == "nat_flushed");
+    });
+}
+
+fn flushed(event: &Value) -> bool {
+    event["event"] == "fdb_flushed"
+}
+
+#[test]
+fn where_there_is_no_switch_nothing_is_waited_for() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "pair"]);
+        let refused = sandbox.uswitch(&["monitor"]);
+        assert!(refused.err.contains("is a pair and has no switch"), "{}", refused.err);
+        assert_eq!(refused.code, Some(1));
+    });
+}

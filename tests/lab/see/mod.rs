@@ -67,3 +67,43 @@ fn a_wrong_filter_is_pointed_at() {
         }
     });
 }
+
+#[test]
+fn a_filter_that_begins_with_a_join_is_told_as_it_was_meant() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        for (words, meant) in [
+            ("net1 and net2", "write \"host net1 and host net2\""),
+            ("net1 or icmp and net2", "write \"host net1 or icmp and host net2\""),
+            ("net1 && dst net2", "write \"host net1 && dst net2\""),
+            ("veth1 and icmp", "write \"veth1 icmp\""),
+        ] {
+            let ended = sandbox.shell(&format!("uswitch trace {}", words.replace("&&", "'&&'")));
+            assert!(ended.err.contains(meant), "{words}: {}", ended.err);
+            assert_eq!(ended.code, Some(2), "{words}");
+        }
+    });
+}
+
+#[test]
+fn times_are_local() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        // As the C library has it, which needs no files for such a zone.
+        let hour = |zone: &str| {
+            let out = sandbox.shell(&format!("TZ={zone} date +%H"));
+            out.out.trim().to_owned()
+        };
+        for zone in ["JST-9", "NST+3:30", "UTC0"] {
+            let line = format!("TZ={zone} uswitch capture -c 1 icmp");
+            let mut ours = sandbox.start_shell(&line);
+            ours.wait_for_complaint("until Ctrl-C; times are");
+            let before = hour(zone);
+            ping(sandbox, "net1", "10.100.0.20", "1");
+            let ended = ours.ended().ok();
+            let hours = [before, hour(zone)];
+            assert!(hours.iter().any(|hour| ended.out.starts_with(hour)), "{zone}: {}", ended.out);
+            assert!(ended.err.contains("1 frame recorded,"), "{}", ended.err);
+        }
+    });
+}
