@@ -55,6 +55,7 @@ mod links;
 mod nat_attack;
 mod nat_clients;
 mod nat_oracle;
+mod nat_room;
 mod nat_types;
 mod notify;
 mod oracle;

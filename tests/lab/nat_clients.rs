@@ -70,6 +70,14 @@ fn traceroutes_show_the_gateway_and_the_hosts() {
                 out.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
             assert_eq!(hops, WAY, "{method:?}:\n{out}");
         }
+        // It knows its probes by their identification.
+        let out = from_net1(sandbox, &["tcptraceroute", "-n", "-q", "1", "-w", "5", FAR, "80"]);
+        let hops: Vec<_> = out
+            .lines()
+            .filter(|line| line.starts_with(' '))
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(hops, WAY, "{out}");
     });
 }
 

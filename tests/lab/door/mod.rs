@@ -26,11 +26,11 @@ use crate::lab;
 use crate::support::Sandbox;
 
 /// How long anything may take; generous, for a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `uswitch ARGS` printed, as JSON.
 #[track_caller]
-fn json(sandbox: &Sandbox, args: &[&str]) -> Value {
+pub(crate) fn json(sandbox: &Sandbox, args: &[&str]) -> Value {
     serde_json::from_str(&sandbox.uswitch(args).ok().out).unwrap()
 }
 
@@ -41,7 +41,7 @@ fn tool_json(sandbox: &Sandbox, program: &str, args: &[&str]) -> Value {
 
 /// Looks until there is something; `what` is what failures call it.
 #[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let limit = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
