@@ -14,6 +14,7 @@ mod hint;
 mod look;
 mod node;
 mod notify;
+mod onoff;
 mod paint;
 mod picture;
 mod report;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use rand::prelude::*;
-use switch::core::{Bridge, BridgeConfig, Frame, PortState};
+use switch::core::{Bridge, Frame, NetworkConfig, Path, PortState, Scope};
 use switch::{Fdb, FdbConfig, PortId, PortSettings};
-use wire::{Ethernet, MacAddr, Timestamp, VlanId};
+use wire::{Ethernet, MacAddr, Timestamp};
 
 const PORTS: u16 = 8;
 const SIZES: [u64; 3] = [10, 1_000, 64_000];
@@ -30,13 +30,12 @@ fn home(n: u64) -> PortId {
 
 /// A bridge that knows `hosts` addresses.
 fn bridge(hosts: u64) -> Bridge {
-    let mut bridge = Bridge::new(BridgeConfig::default(), Arc::new(Fdb::new(Default::default())));
+    let mut bridge = Bridge::new(NetworkConfig::default(), Arc::new(Fdb::new(Default::default())));
     for port in 0..PORTS {
-        let settings = PortSettings::default();
-        bridge.set_port(PortId(port), PortState { settings, mtu: 1500, up: true });
+        bridge.set_port(PortId(port), PortState::up(PortSettings::default(), 1500));
     }
     for n in 0..hosts {
-        bridge.fdb().learn(host(n), VlanId::NONE, home(n), u32::MAX, NOW);
+        bridge.fdb().learn(host(n), Scope::default(), home(n), u32::MAX, NOW);
     }
     bridge
 }
@@ -75,20 +74,15 @@ pub fn decide(c: &mut Criterion) {
             ("flood", headers(hosts, |_, _| MacAddr([0xff; 6]))),
         ];
         for (kind, headers) in kinds {
-            let mut bridge = bridge(hosts);
-            let mut next = 0;
+            let bridge = bridge(hosts);
+            let (mut next, mut path) = (0, Path::roomy());
             group.bench_function(BenchmarkId::new(kind, hosts), |b| {
                 b.iter(|| {
                     let (bytes, ingress) = &headers[next % HEADERS];
                     next += 1;
                     let header = Ethernet::parse(black_box(bytes)).unwrap();
-                    let frame = Frame {
-                        dst: header.dst(),
-                        src: header.src(),
-                        vlan: VlanId::NONE,
-                        packet_len: 46,
-                    };
-                    bridge.decide(&frame, *ingress, NOW)
+                    let frame = Frame::new(header.dst(), header.src(), None, 46);
+                    bridge.decide(&frame, *ingress, NOW, &mut path)
                 });
             });
         }
@@ -107,7 +101,7 @@ pub fn churn(c: &mut Criterion) {
             b.iter(|| {
                 n += 1;
                 let port = home(n + n / hosts);
-                known.fdb().learn(host(n % hosts), VlanId::NONE, port, u32::MAX, NOW)
+                known.fdb().learn(host(n % hosts), Scope::default(), port, u32::MAX, NOW)
             });
         });
         group.throughput(Throughput::Elements(hosts));
@@ -119,7 +113,7 @@ pub fn churn(c: &mut Criterion) {
                 refill,
                 |()| {
                     for n in 0..hosts {
-                        known.fdb().learn(host(n), VlanId::NONE, home(n), u32::MAX, NOW);
+                        known.fdb().learn(host(n), Scope::default(), home(n), u32::MAX, NOW);
                     }
                 },
                 BatchSize::PerIteration,
@@ -136,7 +130,7 @@ pub fn churn(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("evict", capacity), |b| {
         b.iter(|| {
             n += 1;
-            full.fdb().learn(host(n), VlanId::NONE, home(n), u32::MAX, NOW)
+            full.fdb().learn(host(n), Scope::default(), home(n), u32::MAX, NOW)
         });
     });
     group.finish();

@@ -23,6 +23,8 @@ use crate::api::{
 };
 use crate::server::FLOW_ID;
 
+mod settings;
+
 /// Longer than the server takes to give up on the lab.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// An event stream that says nothing for this long is dead: the server's heartbeat is 10 s.

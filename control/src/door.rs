@@ -5,8 +5,9 @@
 //! copied from what the workers publish.
 
 use crate::api::{
-    AddNode, CaptureAsk, Counters, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, Page,
-    PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology, TraceAsk, Walk,
+    AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FdbEntry, FlushFdb, Flushed,
+    Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Session,
+    SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -61,6 +62,20 @@ pub trait Door: Send + Sync + 'static {
     fn flush_nat(&self) -> Result<Flushed, DoorError>;
     /// Forgets learned addresses.
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError>;
+    /// Changes a port's settings; it is named by itself or by its node.
+    fn set_port(&self, port: &str, ask: &SetPort) -> Result<Port, DoorError>;
+    /// Makes a port, or the `gateway`, a member of VLANs.
+    fn add_vlan(&self, port: &str, ask: &AddVlan) -> Result<(), DoorError>;
+    /// Ends a port's or the gateway's membership of the VLANs from `vlan` to `last`.
+    fn del_vlan(&self, port: &str, vlan: u16, last: u16) -> Result<(), DoorError>;
+    /// Sets an address by hand.
+    fn set_fdb(&self, ask: &SetFdb) -> Result<(), DoorError>;
+    /// Takes addresses out.
+    fn del_fdb(&self, ask: &DelFdb) -> Result<Flushed, DoorError>;
+    /// The networks: a few hundred at most.
+    fn networks(&self) -> Result<Vec<Network>, DoorError>;
+    /// Changes a network's settings.
+    fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, DoorError>;
     /// Frames from now on, as pcapng.
     fn capture(&self, ask: &CaptureAsk) -> Result<Flow, DoorError>;
     /// The walks of frames from now on, as lines of JSON.

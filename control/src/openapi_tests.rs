@@ -27,6 +27,16 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/openapi.json") => json(Some(json!({ "type": "object" }))),
         ("get", "/v1/topology") => json(of::<Topology>(g)),
         ("get", "/v1/ports") => json(of::<Page<Port>>(g)),
+        ("patch", "/v1/ports/{name}") => Shape { body: of::<SetPort>(g), ..json(of::<Port>(g)) },
+        ("post", "/v1/ports/{name}/vlans") => {
+            Shape { body: of::<AddVlan>(g), status: "204", ..json(None) }
+        }
+        ("get", "/v1/networks") => json(of::<Vec<Network>>(g)),
+        ("patch", "/v1/networks/{name}") => {
+            Shape { body: of::<SetNetwork>(g), ..json(of::<Network>(g)) }
+        }
+        ("post", "/v1/fdb/set") => Shape { body: of::<SetFdb>(g), status: "204", ..json(None) },
+        ("post", "/v1/fdb/del") => Shape { body: of::<DelFdb>(g), ..json(of::<Flushed>(g)) },
         ("get", "/v1/fdb") => json(of::<Page<FdbEntry>>(g)),
         ("post", "/v1/fdb/flush") => Shape { body: of::<FlushFdb>(g), ..json(of::<Flushed>(g)) },
         ("get", "/v1/neigh") => json(of::<Page<Neighbour>>(g)),
@@ -39,9 +49,13 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("post", "/v1/nodes") => {
             Shape { body: of::<AddNode>(g), status: "201", ..json(of::<Node>(g)) }
         }
-        ("delete", "/v1/published/{protocol}/{port}" | "/v1/nodes/{name}" | "/v1/flows/{id}") => {
-            Shape { status: "204", ..json(None) }
-        }
+        (
+            "delete",
+            "/v1/published/{protocol}/{port}"
+            | "/v1/nodes/{name}"
+            | "/v1/flows/{id}"
+            | "/v1/ports/{name}/vlans/{first}/{last}",
+        ) => Shape { status: "204", ..json(None) },
         ("get", "/v1/events") => Shape { kind: "application/x-ndjson", ..json(of::<Event>(g)) },
         ("post", "/v1/capture") => Shape {
             body: of::<CaptureAsk>(g),
@@ -66,7 +80,8 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
-            let kind = if name == "port" || name == "id" { "integer" } else { "string" };
+            let kind =
+                if ["port", "id", "first", "last"].contains(&name) { "integer" } else { "string" };
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
         })
         .collect();

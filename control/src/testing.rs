@@ -99,6 +99,8 @@ impl Door for MemoryLab {
             node: Some(node.name.clone()),
             role: PortRole::Bridged,
             fdb_entries: 1,
+            settings: Some(PortSettings::default()),
+            vlans: Vec::new(),
             storm: StormLimits::default(),
             drops: BTreeMap::from([("runt".into(), 3)]),
             rates: Some(PortRates::default()),
@@ -192,6 +194,38 @@ impl Door for MemoryLab {
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError> {
         Ok(Flushed { flushed: if ask.port.is_some() { 1 } else { self.fdb } })
+    }
+
+    fn set_port(&self, port: &str, _: &SetPort) -> Result<Port, DoorError> {
+        let ports = self.ports(&PageQuery::default())?.items;
+        let named = |candidate: &Port| candidate.ifname == port;
+        let missing = || DoorError::NotFound(format!("there is no port {port}"));
+        ports.into_iter().find(named).ok_or_else(missing)
+    }
+
+    fn add_vlan(&self, _: &str, ask: &AddVlan) -> Result<(), DoorError> {
+        let refused = || DoorError::Invalid(format!("{} is no VLAN: 1 to 4094", ask.vlan));
+        (1..4095).contains(&ask.vlan).then_some(()).ok_or_else(refused)
+    }
+
+    fn del_vlan(&self, _: &str, _: u16, _: u16) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    fn set_fdb(&self, _: &SetFdb) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    fn del_fdb(&self, _: &DelFdb) -> Result<Flushed, DoorError> {
+        Ok(Flushed { flushed: 1 })
+    }
+
+    fn networks(&self) -> Result<Vec<Network>, DoorError> {
+        Ok(vec![Network { name: "lan".into(), ..Network::default() }])
+    }
+
+    fn set_network(&self, name: &str, _: &SetNetwork) -> Result<Network, DoorError> {
+        Ok(Network { name: name.into(), ..Network::default() })
     }
 
     fn capture(&self, ask: &CaptureAsk) -> Result<Flow, DoorError> {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use switch::core::{Bridge, BridgeConfig, Fdb, FdbConfig, Frame, PortSettings, PortState};
+use switch::core::{Bridge, Fdb, FdbConfig, Frame, NetworkConfig, Path, PortSettings, PortState};
 use switch::{DropReason, PortId, StormLimits, Verdict};
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::{MacAddr, Timestamp, VlanTag};
 
 const LOCAL: MacAddr = MacAddr([2, 0, 0, 0, 0, 0]);
 const PORTS: u16 = 6;
@@ -28,10 +28,15 @@ fn address(byte: u8) -> MacAddr {
 }
 
 fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
-    let fdb = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES, ageing: AGEING }));
-    let config = BridgeConfig { local: Some(LOCAL), link_local_mask: 0 };
+    let fdb = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES }));
+    let config = NetworkConfig {
+        local: Some(LOCAL),
+        ageing_time: AGEING,
+        ..NetworkConfig::default()
+    };
     let mut bridge = Bridge::new(config, Arc::clone(&fdb));
-    let mut seen: HashMap<(MacAddr, VlanId), (PortId, Timestamp)> = HashMap::new();
+    let mut path = Path::default();
+    let mut seen: HashMap<MacAddr, (PortId, Timestamp)> = HashMap::new();
     // Frames flooded in the running second, by port.
     let mut flooded: HashMap<(PortId, u64), u32> = HashMap::new();
     let mut settings_since: HashMap<PortId, u64> = HashMap::new();
@@ -47,7 +52,7 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
                 let settings =
                     PortSettings { hairpin: kind == 1, storm, ..PortSettings::default() };
                 settings_since.insert(port, now.as_secs());
-                bridge.set_port(port, PortState { settings, mtu: 1500, up });
+                bridge.set_port(port, PortState { up, ..PortState::up(settings, 1500) });
                 continue;
             }
             16..20 => {
@@ -74,16 +79,17 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
         }
         now = Timestamp::from_nanos(now.as_nanos() + u64::from(kind) * 1_000_000);
         let (dst, src) = (address(dst), address(src));
-        let vlan = VlanId::from_tci(u16::from(vlan % 4));
+        // Tags mean nothing here, whatever they say.
+        let tag = (vlan % 4 > 0).then_some(VlanTag { tpid: 0x8100, tci: u16::from(vlan) });
         let packet_len = if kind == 255 { 1501 } else { 60 };
-        let frame = Frame { dst, src, vlan, packet_len };
-        let decision = bridge.decide(&frame, port, now);
+        let frame = Frame::new(dst, src, tag, packet_len);
+        let decision = bridge.decide(&frame, port, now, &mut path);
         let refused = matches!(decision.verdict, Verdict::Drop(_));
         if refused && bridge.port(port).is_none_or(|state| !state.up) {
             continue;
         }
         if !src.is_group() && src != MacAddr::ZERO && src != LOCAL {
-            seen.insert((src, vlan), (port, now));
+            seen.insert(src, (port, now));
         }
         let usable = |id: PortId| {
             let state = bridge.port(id).expect("a port that is not plugged in");
@@ -94,15 +100,15 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
             Verdict::Forward(to) => {
                 usable(to);
                 assert!(!dst.is_group());
-                let (at, when) = seen[&(dst, vlan)];
+                let (at, when) = seen[&dst];
                 assert_eq!(at, to, "not where it was last seen");
                 assert!(now.since(when) <= AGEING + Duration::from_secs(1), "it has aged");
             }
             Verdict::Flood => {
-                bridge.flood_set(&frame, port).for_each(usable);
+                path.ports().for_each(usable);
                 let fresh =
                     |at: &(PortId, Timestamp)| now.since(at.1) + Duration::from_secs(2) < AGEING;
-                let known = seen.get(&(dst, vlan)).is_some_and(fresh) && seen.len() < ENTRIES / 2;
+                let known = seen.get(&dst).is_some_and(fresh) && seen.len() < ENTRIES / 2;
                 assert!(dst.is_group() || !known, "flooded though known");
                 let count = flooded.entry((port, now.as_secs())).or_default();
                 *count += 1;

@@ -13,9 +13,9 @@ use crate::address;
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, Node, add_port, known, running};
+use crate::port;
 use crate::progress::Recorder;
 use crate::station::node;
-use crate::storm;
 use crate::topology::{furnish, plug, room};
 
 impl Lab {
@@ -28,7 +28,7 @@ impl Lab {
     /// then nothing has changed.
     pub fn add_node(&self, ask: &AddNode) -> Result<Node> {
         let (name, address) = (ask.name.as_deref(), ask.address);
-        let settings = storm::settings(ask.storm.unwrap_or(self.config().storm));
+        let settings = port::plugged(ask.storm.unwrap_or(self.config().storm));
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut guard = self.state();

@@ -21,11 +21,12 @@ use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
+use crate::port;
 use crate::progress::{Progress, Recorder};
 use crate::station::{self, GatewayStation};
+use crate::steps;
 use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
 use crate::uplink::{Follow, Host, Prepared};
-use crate::{steps, storm};
 
 /// A node of the running lab.
 #[derive(Clone, Debug)]
@@ -178,7 +179,7 @@ impl Lab {
                     port,
                     PortRole::Bridged,
                     config.mtu,
-                    storm::settings(config.storm),
+                    port::plugged(config.storm),
                 )?;
                 held.node.port = Some((id, port.name.clone()));
                 next_index = next_index.max(port.index + 1);
@@ -351,5 +352,6 @@ pub(crate) fn add_port(
     settings: PortSettings,
 ) -> Result<PortId> {
     let name = port.name.clone();
-    Ok(switch.add_port(PortSpec { name, ifindex: port.index, role, mtu, settings, netns: None })?)
+    let spec = PortSpec::bridged(name, port.index, mtu);
+    Ok(switch.add_port(PortSpec { role, settings, ..spec })?)
 }

@@ -26,7 +26,7 @@
 //! | `door` | the lab as its control socket shows it, and the event pump |
 //! | `see` | looking at frames: capture, trace, explain |
 //! | [`change`] | nodes that come and go while it runs |
-//! | `storm` | storm control, as asked for and as the switch takes it |
+//! | `port` | a port's settings, as asked for and as the switch takes them |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
 //! | [`uplink`] | a real interface of the host, shared with it |
@@ -56,13 +56,13 @@ mod links;
 pub mod lock;
 pub mod names;
 mod others;
+mod port;
 mod progress;
 pub mod reach;
 mod round;
 mod see;
 pub mod station;
 pub mod steps;
-mod storm;
 pub mod topology;
 pub mod uplink;
 mod watch;

@@ -8,12 +8,15 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use gateway::{Gateway, Node, Output, Side, Verdict};
-use switch::{Handling, Outlet, PortId, Station};
+use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
 use crate::config::{LabConfig, Uplink};
 use crate::uplink::Prepared;
+
+/// The gateway's one leg among the nodes.
+pub(crate) const LAN: Leg = Leg(0);
 
 /// The gateway with its address on the bridge.
 pub struct GatewayStation {
@@ -39,7 +42,7 @@ struct Out<'a>(&'a mut dyn Outlet);
 impl Output for Out<'_> {
     fn send(&mut self, side: Side, vnet: VnetHeader, frame: &[u8]) {
         match side {
-            Side::Lan => self.0.to_bridge(vnet, frame),
+            Side::Lan => self.0.to_bridge(LAN, vnet, frame),
             Side::Uplink => self.0.to_uplink(vnet, frame),
         }
     }
@@ -47,7 +50,7 @@ impl Output for Out<'_> {
 
 fn handling(verdict: Verdict) -> Handling {
     match verdict {
-        Verdict::Lan => Handling::ToBridge,
+        Verdict::Lan => Handling::ToBridge(LAN),
         Verdict::Uplink => Handling::ToUplink,
         Verdict::Consumed(_) => Handling::Consumed,
         Verdict::Drop(reason) => Handling::Drop(reason.as_str()),
@@ -61,12 +64,12 @@ impl Station for GatewayStation {
 
     fn on_bridge(
         &mut self,
-        from: PortId,
+        from: Arrival,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         now: Timestamp,
     ) -> Handling {
-        handling(self.gateway.from_node(node(from), frame, &mut Out(out), now))
+        handling(self.gateway.from_node(node(from.port), frame, &mut Out(out), now))
     }
 
     fn on_uplink(

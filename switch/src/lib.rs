@@ -14,10 +14,10 @@ pub mod stats;
 pub mod tap;
 
 pub use crate::core::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, PortId, PortSettings,
-    StormLimits, Verdict,
+    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, Leg, NetworkConfig,
+    NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
 };
 pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch, Watch};
-pub use station::{Handling, Outlet, SharedStation, Station};
+pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use tap::{Outcome, Tap, TapRecord};

@@ -5,13 +5,22 @@ use std::sync::{Arc, Mutex};
 
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
-use crate::core::PortId;
+use crate::core::{Leg, PortId};
+
+/// Where a frame for the station came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The port.
+    pub port: PortId,
+    /// The station's leg in that port's network, or VLAN.
+    pub leg: Leg,
+}
 
 /// What the station did with a frame it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
-    /// The frame, as it now lies there, goes to the bridge's ports.
-    ToBridge,
+    /// The frame, as it now lies there, goes to the ports of a leg's network.
+    ToBridge(Leg),
     /// The frame, as it now lies there, leaves by the uplink.
     ToUplink,
     /// Kept, or answered through the outlet.
@@ -22,8 +31,8 @@ pub enum Handling {
 
 /// Where a station puts frames of its own; they are copied.
 pub trait Outlet {
-    /// A frame to the bridge's ports.
-    fn to_bridge(&mut self, vnet: VnetHeader, frame: &[u8]);
+    /// A frame to the ports of a leg's network.
+    fn to_bridge(&mut self, leg: Leg, vnet: VnetHeader, frame: &[u8]);
     /// A frame to the uplink.
     fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]);
 }
@@ -33,11 +42,10 @@ pub trait Outlet {
 pub trait Station: Send {
     /// Its address on the bridge.
     fn mac(&self) -> MacAddr;
-    /// A frame of the bridge for it, with the port it came in by: to its address, or a flooded group
-    /// frame (then a copy).
+    /// A frame for one of its legs: to its address, or a flooded group frame (then a copy).
     fn on_bridge(
         &mut self,
-        from: PortId,
+        from: Arrival,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         now: Timestamp,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rig::frames::{Kind, mac, offloaded, plain};
 use rig::{on_a_rig, settled};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use uswitch_switch::{Config, Handling, Outlet, PortId, SharedStation, Station};
+use uswitch_switch::{Arrival, Config, Handling, Outlet, SharedStation, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VlanTag, VnetHeader};
 
 #[global_allocator]
@@ -29,7 +29,7 @@ impl Station for Parrot {
 
     fn on_bridge(
         &mut self,
-        _: PortId,
+        from: Arrival,
         f: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         _: Timestamp,
@@ -37,7 +37,7 @@ impl Station for Parrot {
         let mut answer = [0x5a; 60];
         answer[..6].copy_from_slice(&f.bytes[6..12]);
         answer[6..12].copy_from_slice(&mac(0xfe).0);
-        out.to_bridge(VnetHeader::default(), &answer);
+        out.to_bridge(from.leg, VnetHeader::default(), &answer);
         Handling::Consumed
     }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use rig::frames::{mac, number, plain};
 use rig::{dropped, eventually, ip, on_a_rig, sent, settled};
-use uswitch_switch::{Config, DropReason, Event, FdbConfig, PortId, PortRole, PortSpec, Switch};
+use uswitch_switch::{
+    Config, DropReason, Event, NetworkConfig, PortId, PortRole, PortSpec, Switch,
+};
 use wire::{MacAddr, VnetHeader};
 
 const SILENCE: Duration = Duration::from_millis(200);
@@ -306,8 +308,9 @@ fn frames_of_an_interface_that_is_no_port_are_strays() {
 #[test]
 fn aged_addresses_are_forgotten_and_told() {
     on_a_rig(2, |rig| {
-        let fdb = FdbConfig { ageing: Duration::from_secs(1), ..FdbConfig::default() };
-        let switch = rig.switch(Config { fdb, ..Config::default() }, None);
+        let ageing_time = Duration::from_secs(1);
+        let network = NetworkConfig { ageing_time, ..NetworkConfig::default() };
+        let switch = rig.switch(Config { network, ..Config::default() }, None);
         let events = switch.events();
         rig.nodes[0].send(&plain(1, mac(9), 0, 60));
         let (mut learned, mut aged) = (0, 0);

@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex};
 
 use rig::frames::{ethernet, mac, plain};
 use rig::{dropped, on_a_rig, settled};
+use uswitch_switch::core::Scope;
+use uswitch_switch::{Arrival, Leg, Path};
 use uswitch_switch::{
     Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, Outcome, Outlet, PortId,
     PortRole, PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
 };
-use wire::{FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
+use wire::{FrameMut, MacAddr, Timestamp, VlanTag, VnetHeader};
 
 const STATION: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
 
@@ -37,7 +39,7 @@ impl Station for Obedient {
 
     fn on_bridge(
         &mut self,
-        _: PortId,
+        Arrival { leg, .. }: Arrival,
         f: &mut FrameMut<'_>,
         out: &mut dyn Outlet,
         _: Timestamp,
@@ -51,12 +53,12 @@ impl Station for Obedient {
             Some(&BACK) => {
                 f.bytes[..6].copy_from_slice(&from);
                 f.bytes[6..12].copy_from_slice(&STATION.0);
-                Handling::ToBridge
+                Handling::ToBridge(leg)
             }
             Some(&ANSWER) => {
                 let mut answer = ethernet(STATION, MacAddr(from), 0x88b5);
                 answer.resize(60, 42);
-                out.to_bridge(VnetHeader::default(), &answer);
+                out.to_bridge(leg, VnetHeader::default(), &answer);
                 Handling::Consumed
             }
             Some(&REFUSE) => Handling::Drop("told to"),
@@ -71,7 +73,7 @@ impl Station for Obedient {
     fn on_uplink(&mut self, f: &mut FrameMut<'_>, _: &mut dyn Outlet, _: Timestamp) -> Handling {
         f.bytes[..6].copy_from_slice(&mac(1).0);
         f.bytes[6..12].copy_from_slice(&STATION.0);
-        Handling::ToBridge
+        Handling::ToBridge(Leg::default())
     }
 
     fn tick(&mut self, _: &mut dyn Outlet, _: Timestamp) -> Option<Timestamp> {
@@ -154,7 +156,7 @@ fn an_uplink_in_another_namespace_has_rings_of_its_own() {
             sys::packet::PacketIo::open(sys::packet::RingConfig { slots: 15, ..Default::default() })
         })
         .unwrap();
-        assert!(io.queue_copy([0; 10], &plain(9, STATION, 5, 60), there, None));
+        assert!(io.queue_copy([0; 10], &plain(9, STATION, 5, 60), there, [None; 2]));
         io.flush(&mut |failure| panic!("{failure:?}"));
         assert_eq!(rig.nodes[0].receive().bytes[..12], [mac(1).0, STATION.0].concat());
         let counters = switch.counters();
@@ -313,17 +315,18 @@ fn a_tap_is_not_told_of_what_it_does_not_want() {
 }
 
 #[test]
-fn a_preview_says_what_would_happen_and_changes_nothing() {
+fn a_picture_says_what_would_happen_and_sends_nothing() {
     on_a_rig(3, |rig| {
         let switch = rig.switch(Config { slots: 15, ..Config::default() }, station());
-        let frame =
-            |src, dst| uswitch_switch::Frame { src, dst, vlan: VlanId::NONE, packet_len: 46 };
-        let unknown = switch.preview(&frame(mac(1), mac(2)), PortId(0));
-        assert_eq!(unknown.1, [PortId(1), PortId(2)]);
-        switch.table().set(mac(2), VlanId::NONE, PortId(1), EntryKind::Static);
-        let known = switch.preview(&frame(mac(1), mac(2)), PortId(0));
-        assert_eq!(known.1, [PortId(1)]);
-        assert_eq!(switch.fdb().len(), 1, "nothing was learned");
+        let ports = |dst| {
+            let frame = uswitch_switch::Frame::new(dst, mac(1), None, 46);
+            let mut path = Path::default();
+            switch.picture().decide(&frame, PortId(0), Timestamp::ZERO, &mut path);
+            path.ports().collect::<Vec<_>>()
+        };
+        assert_eq!(ports(mac(2)), [PortId(1), PortId(2)]);
+        switch.table().set(mac(2), Scope::default(), PortId(1), EntryKind::Static);
+        assert_eq!(ports(mac(2)), [PortId(1)]);
         assert_eq!(switch.counters().received, 0);
     });
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rig::frames::{mac, number, plain};
 use rig::{Rig, eventually, on_a_rig, settled};
-use uswitch_switch::{Config, Elsewhere, Event, PortId, PortRole, PortSettings, PortSpec, Switch};
+use uswitch_switch::{Config, Elsewhere, Event, PortId, PortRole, PortSpec, Switch};
 use wire::MacAddr;
 
 /// `perl` is on every Debian, and has ioctl.
@@ -161,9 +161,8 @@ fn the_ring_of_an_uplink_elsewhere() {
             (tap, nix::net::if_::if_nametoindex("tap0").unwrap())
         });
         let netns = Some(Elsewhere { netns: Arc::new(outside), filter: Arc::from([]) });
-        let (name, role) = ("tap0".into(), PortRole::Routed);
-        let settings = PortSettings::default();
-        let id = switch.add_port(PortSpec { name, ifindex, role, mtu: 1500, settings, netns });
+        let spec = PortSpec::bridged("tap0".into(), ifindex, 1500);
+        let id = switch.add_port(PortSpec { role: PortRole::Routed, netns, ..spec });
         assert_eq!(id.unwrap(), PortId(2));
         tap.unspeakable(2);
         eventually("it is counted", || {

@@ -59,7 +59,7 @@ fn malformed(src: [u8; 6], gateway: [u8; 6]) -> Vec<Vec<u8>> {
         frame(gateway, [0xff; 6], 0x0800, &good),
         frame(gateway, [1, 0, 0x5e, 0, 0, 1], 0x0800, &good),
         frame(gateway, [0; 6], 0x0800, &good),
-        frame([0x01, 0x80, 0xc2, 0, 0, 0], src, 3, &[0x42, 0x42, 3]),
+        frame([0x01, 0x80, 0xc2, 0, 0, 2], src, 3, &[0x42, 0x42, 3]),
         with(0, 0x40),  // header length 0
         with(0, 0x4f),  // header longer than the packet
         with(0, 0x65),  // version 6 in an IPv4 frame

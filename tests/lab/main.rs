@@ -30,6 +30,7 @@
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
 //! | `privilege` | what a lab's process may still do once it stands |
+//! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
@@ -67,6 +68,7 @@ mod privilege;
 mod rundir;
 mod scarce;
 mod see;
+mod settings;
 mod soak;
 mod steps;
 mod stopped;

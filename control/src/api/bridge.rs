@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{PortSettings, PortVlan};
+
 /// A port, in the field names of `ip -j -s link`; from `node` on, fields of our own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -30,6 +32,12 @@ pub struct Port {
     pub role: PortRole,
     /// Addresses learned at it.
     pub fdb_entries: u32,
+    /// What it is set to; absent for the uplink, which is not bridged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<PortSettings>,
+    /// Its VLANs, where they are told apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vlans: Vec<PortVlan>,
     /// What it may have flooded; absent where nothing is limited.
     #[serde(default, skip_serializing_if = "StormLimits::is_none")]
     pub storm: StormLimits,

@@ -31,6 +31,9 @@ pub struct FlushFdb {
     /// Only those behind this port or node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    /// Only those of this VLAN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
 }
 
 /// A port to publish.

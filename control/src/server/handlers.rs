@@ -151,6 +151,57 @@ pub(super) async fn flush_fdb(State(shared): State<Shared>, body: Body) -> Answe
     shared.answer(move |door| door.flush_fdb(&ask)).await
 }
 
+pub(super) async fn set_fdb(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.call(move |door| door.set_fdb(&ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn del_fdb(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.del_fdb(&ask)).await
+}
+
+pub(super) async fn set_port(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.set_port(&name, &ask)).await
+}
+
+pub(super) async fn add_vlan(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.call(move |door| door.add_vlan(&name, &ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn del_vlan(
+    State(shared): State<Shared>,
+    Path((name, first, last)): Path<(String, u16, u16)>,
+) -> Answer {
+    shared.call(move |door| door.del_vlan(&name, first, last)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn networks(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.networks()).await
+}
+
+pub(super) async fn set_network(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.set_network(&name, &ask)).await
+}
+
 pub(super) async fn neighbours(
     State(shared): State<Shared>,
     Query(page): Query<PageQuery>,

@@ -1,13 +1,13 @@
 //! The paths, as one table: the router is made from it and the OpenAPI document held against it.
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 
 use super::handlers as h;
 
 /// One path and method.
 pub(crate) struct RouteSpec {
-    /// `get`, `post` or `delete`.
+    /// `get`, `post`, `patch` or `delete`.
     #[cfg_attr(not(test), expect(dead_code, reason = "the document is made by a test"))]
     pub(crate) method: &'static str,
     /// The path, in axum's and OpenAPI's common notation.
@@ -35,7 +35,14 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     get "/v1/openapi.json" openapi "This document";
     get "/v1/topology" topology "What the lab is made of";
     get "/v1/ports" ports "The switch's ports";
+    patch "/v1/ports/{name}" set_port "Change a port's settings";
+    post "/v1/ports/{name}/vlans" add_vlan "Make a port a member of VLANs";
+    delete "/v1/ports/{name}/vlans/{first}/{last}" del_vlan "End a port's membership of VLANs";
+    get "/v1/networks" networks "The networks";
+    patch "/v1/networks/{name}" set_network "Change a network's settings";
     get "/v1/fdb" fdb "The switch's addresses";
+    post "/v1/fdb/set" set_fdb "Set an address by hand";
+    post "/v1/fdb/del" del_fdb "Take an address out";
     post "/v1/fdb/flush" flush_fdb "Forget learned addresses";
     get "/v1/neigh" neighbours "The gateway's neighbours";
     get "/v1/routes" routes "The gateway's routes";

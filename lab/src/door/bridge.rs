@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use control::DoorError;
 use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, TxStats};
-use switch::{DropReason, EntryKind, PortId, PortInfo, PortStats};
+use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats};
 
 use super::{Answer, LabDoor};
 use crate::lab::Lab;
-use crate::{address, storm};
+use crate::{address, port};
 
 /// Reasons that are the frame's own fault.
 const MALFORMED: [DropReason; 4] =
@@ -24,8 +25,9 @@ pub(super) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     ports.sort_by_key(|(_, info)| place(info));
     let page = Page::cut(ports, page, |(_, info)| place(info));
     let rates = door.rates();
+    let filters = filters(door)?;
     let items = page.items.into_iter().map(|(fdb_entries, info)| {
-        let mut port = shown(&info, fdb_entries, &master);
+        let mut port = shown(&info, fdb_entries, &master, filters);
         port.node = nodes.get(&info.id).cloned();
         port.rates = rates.of(info.id);
         port
@@ -38,12 +40,33 @@ fn nodes(lab: &Lab) -> HashMap<PortId, String> {
     lab.nodes().into_iter().filter_map(|node| Some((node.port?.0, node.name))).collect()
 }
 
+/// One port.
+pub(super) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
+    let lab = door.lab()?;
+    let filters = filters(door)?;
+    let found = door.switch(|switch| {
+        let info = switch.ports().into_iter().find(|info| info.id == id)?;
+        Some((switch.table().port_len(id), info))
+    })?;
+    let (held, info) = found.ok_or_else(|| DoorError::NotFound("the port is gone".into()))?;
+    let mut port = shown(&info, held, lab.config().name.as_str(), filters);
+    port.node = nodes(&lab).remove(&id);
+    port.rates = door.rates().of(id);
+    Ok(port)
+}
+
+/// Whether VLANs are told apart.
+fn filters(door: &LabDoor) -> Answer<bool> {
+    let network = door.switch(|switch| switch.network(NetworkId::FIRST))?;
+    Ok(network.is_some_and(|network| network.vlans.is_some()))
+}
+
 /// By interface index; an uplink in another namespace, where the index is another's, comes last.
 fn place(info: &PortInfo) -> u64 {
     u64::from(info.spec.netns.is_some()) << 32 | u64::from(info.spec.ifindex)
 }
 
-fn shown(info: &PortInfo, fdb_entries: u32, master: &str) -> Port {
+fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port {
     let bridged = info.spec.role == switch::PortRole::Bridged;
     let mut flags = vec!["BROADCAST".to_owned(), "MULTICAST".to_owned()];
     if info.up {
@@ -60,7 +83,12 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str) -> Port {
         node: None,
         role: if bridged { PortRole::Bridged } else { PortRole::Routed },
         fdb_entries,
-        storm: storm::shown(&info.spec.settings),
+        settings: bridged.then(|| port::shown(&info.spec.settings)),
+        vlans: match bridged && filters {
+            true => port::vlans_shown(&info.spec.vlans),
+            false => Vec::new(),
+        },
+        storm: port::storm(&info.spec.settings),
         drops: by_reason(&info.stats.drops),
         rates: None,
     }
@@ -122,7 +150,12 @@ pub(super) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
     let row = |entry: &switch::FdbEntry| FdbEntry {
         mac: entry.mac.to_string(),
         node: nodes.get(&entry.port).cloned(),
-        ifname: names.get(&entry.port).cloned().unwrap_or_else(|| format!("port-{}", entry.port.0)),
+        ifname: match names.get(&entry.port) {
+            Some(name) => name.clone(),
+            // A blackhole is behind no port.
+            None if entry.port == PortId::LOCAL => master.clone(),
+            None => format!("port-{}", entry.port.0),
+        },
         vlan: Some(entry.vlan.get()).filter(|vlan| *vlan > 0),
         updated: entry.idle.as_secs(),
         flags: match entry.kind {

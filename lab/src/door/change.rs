@@ -9,7 +9,7 @@ use switch::{PortId, Switch};
 
 use super::router::{protocol, shown, theirs};
 use super::topology::node;
-use super::{Answer, LabDoor, now, refusal};
+use super::{Answer, LabDoor, now, refusal, settings};
 use crate::config::Uplink;
 use crate::error::Error;
 use crate::lab::{self, Lab};
@@ -127,19 +127,25 @@ pub(super) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
 pub(super) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     let lab = door.lab()?;
     let port = ask.port.as_deref().map(|name| port(door, &lab, name)).transpose()?;
+    let vlan = ask.vlan.map(|vlan| settings::known_vlan(door, vlan)).transpose()?;
     // The port's own name, whichever was asked by.
     let name = |switch: &Switch| {
         let info = switch.ports().into_iter().find(|info| Some(info.id) == port)?;
         Some(info.spec.name)
     };
-    let (flushed, ifname) = door.switch(|switch| (switch.flush_fdb(port), name(switch)))?;
+    let (flushed, ifname) = door.switch(|switch| {
+        let gone = switch.table().flush_where(|_, of, at| {
+            port.is_none_or(|port| at == port) && vlan.is_none_or(|vlan| of == vlan)
+        });
+        (gone, name(switch))
+    })?;
     let flushed = flushed as u64;
     door.tell(EventKind::FdbFlushed { ifname, count: flushed });
     Ok(Flushed { flushed })
 }
 
 /// A port by its own name or its node's.
-fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
+pub(super) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
     if let Some((id, _)) = named(lab, name).and_then(|node| node.port) {
         return Ok(id);
     }

@@ -12,6 +12,7 @@
 //! | `router` | neighbours, sessions, routes, published ports |
 //! | `counters` | all that is counted |
 //! | `change` | nodes in and out, ports published, tables flushed |
+//! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `rates` | how busy ports are, from two samples: pure |
 //! | `tell` | the switch's and the gateway's events in the door's words: pure |
 //! | `pump` | the thread that samples and tells |
@@ -22,15 +23,16 @@ mod counters;
 mod pump;
 mod rates;
 mod router;
+mod settings;
 mod tell;
 mod topology;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
-    AddNode, CaptureAsk, Counters, Event, EventKind, ExplainAsk, FdbEntry, FlushFdb, Flushed,
-    Neighbour, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Session, Topology,
-    TraceAsk, Walk,
+    AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk, FdbEntry,
+    FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish,
+    Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -231,6 +233,34 @@ impl Door for LabDoor {
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Answer<Flushed> {
         change::flush_fdb(self, ask)
+    }
+
+    fn set_port(&self, port: &str, ask: &SetPort) -> Answer<Port> {
+        settings::set_port(self, port, ask)
+    }
+
+    fn add_vlan(&self, port: &str, ask: &AddVlan) -> Answer<()> {
+        settings::add_vlan(self, port, ask)
+    }
+
+    fn del_vlan(&self, port: &str, vlan: u16, last: u16) -> Answer<()> {
+        settings::del_vlan(self, port, vlan, last)
+    }
+
+    fn set_fdb(&self, ask: &SetFdb) -> Answer<()> {
+        settings::set_fdb(self, ask)
+    }
+
+    fn del_fdb(&self, ask: &DelFdb) -> Answer<Flushed> {
+        settings::del_fdb(self, ask)
+    }
+
+    fn networks(&self) -> Answer<Vec<Network>> {
+        settings::networks(self)
+    }
+
+    fn set_network(&self, name: &str, ask: &SetNetwork) -> Answer<Network> {
+        settings::set_network(self, name, ask)
     }
 
     fn capture(&self, ask: &CaptureAsk) -> Answer<Flow> {

@@ -65,7 +65,7 @@ fn rate(before: (u64, u64), after: (u64, u64), nanos: u128) -> Option<Rate> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use switch::{PortRole, PortSettings, PortSpec};
+    use switch::PortSpec;
 
     use super::*;
 
@@ -77,10 +77,7 @@ mod tests {
             tx_bytes: 2 * bytes,
             ..PortStats::default()
         };
-        let settings = PortSettings::default();
-        let name = format!("veth{id}");
-        let role = PortRole::Bridged;
-        let spec = PortSpec { name, ifindex: 2, role, mtu: 1500, settings, netns: None };
+        let spec = PortSpec::bridged(format!("veth{id}"), 2, 1500);
         PortInfo { id: PortId(id), spec, up: true, stats }
     }
 

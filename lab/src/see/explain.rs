@@ -10,10 +10,10 @@ use std::os::fd::AsFd;
 use control::DoorError;
 use control::api::{self, ExplainAsk, Step, Walk};
 use gateway::{Endpoint, Probe, Protocol, Side};
-use switch::{Frame, PortId};
-use wire::{MacAddr, Timestamp, VlanId, tcp};
+use switch::{Frame, Path, PortId};
+use wire::{MacAddr, Timestamp, tcp};
 
-use super::foretell::{Beside, Oracle};
+use super::foretell::{Beside, By, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
 use crate::address;
@@ -177,7 +177,7 @@ impl Journey<'_> {
                 None => return,
             },
         };
-        let frame = Frame { dst: mac, ..frame(interface.mac, u32::from(LENGTH)) };
+        let frame = frame(mac, interface.mac, u32::from(LENGTH));
         self.send(&frame, port, Side::Lan, interface.address);
     }
 
@@ -188,7 +188,7 @@ impl Journey<'_> {
         hop: Ipv4Addr,
         (mac, port): (MacAddr, PortId),
     ) -> Option<MacAddr> {
-        let question = Frame { dst: MacAddr::BROADCAST, ..frame(mac, ARP_LENGTH) };
+        let question = frame(MacAddr::BROADCAST, mac, ARP_LENGTH);
         let facts = self.oracle.ask(&question, port, None);
         if let (verdict @ "dropped", reason) = facts.verdict() {
             self.step(name, "arp", &format!("asks by ARP who has {hop}"));
@@ -225,9 +225,14 @@ impl Journey<'_> {
         let text = format!("asks by ARP who has {hop}: {}, at {found}", node.name);
         self.step(name, "arp", &text);
         // The answer teaches the switch where it came from.
-        let answer = Frame { dst: mac, ..frame(found, ARP_LENGTH) };
+        let answer = frame(mac, found, ARP_LENGTH);
         let (bridge, now) = (&mut self.oracle.bridge, self.oracle.now);
-        let _ = bridge.knowing(&[found, mac], now).decide(&answer, at, now);
+        let _ = bridge.knowing(&[found, mac], By::Port(at), now).decide(
+            &answer,
+            at,
+            now,
+            &mut Path::default(),
+        );
         Some(found)
     }
 
@@ -237,7 +242,7 @@ impl Journey<'_> {
         self.summarise(from);
         self.step(OUTSIDE, "sends", "a host outside sends it to the gateway's outside address");
         let Some(port) = self.oracle.uplink else { return };
-        let frame = Frame { dst: MacAddr::ZERO, ..frame(MacAddr::ZERO, u32::from(LENGTH)) };
+        let frame = frame(MacAddr::ZERO, MacAddr::ZERO, u32::from(LENGTH));
         self.send(&frame, port, Side::Uplink, from);
     }
 
@@ -336,8 +341,8 @@ fn lan(address: Ipv4Addr) -> bool {
     address.octets()[..2] == address::NETWORK.octets()[..2]
 }
 
-fn frame(src: MacAddr, packet_len: u32) -> Frame {
-    Frame { dst: MacAddr::BROADCAST, src, vlan: VlanId::NONE, packet_len }
+fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
+    Frame::new(dst, src, None, packet_len)
 }
 
 #[cfg(test)]

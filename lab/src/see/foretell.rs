@@ -9,14 +9,15 @@ use std::sync::Arc;
 use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
 use switch::core::PortState;
 use switch::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Handling, Outcome, PortId,
-    Verdict,
+    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path,
+    PortId, Verdict,
 };
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::{MacAddr, Timestamp};
 
 use crate::station;
 
 use super::walk::Facts;
+use crate::station::LAN;
 
 /// Entries of the table beside.
 const ENTRIES: usize = 64;
@@ -37,13 +38,29 @@ pub(crate) struct Beside<'a> {
     bridge: Bridge,
     original: &'a Bridge,
     /// With the port where the other had it.
-    asked: Vec<(MacAddr, Option<PortId>)>,
+    asked: Vec<(MacAddr, By, Option<PortId>)>,
+}
+
+/// Whose part of the table is asked: that of a port's untagged frames, or of a leg of the gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Port(PortId),
+    Leg(Leg),
+}
+
+impl By {
+    fn entry(self, bridge: &Bridge, mac: MacAddr, now: Timestamp) -> Option<FdbEntry> {
+        match self {
+            Self::Port(port) => bridge.entry(mac, None, port, now),
+            Self::Leg(leg) => bridge.entry_at(mac, leg, now),
+        }
+    }
 }
 
 impl<'a> Beside<'a> {
     /// One that has not been asked about anything.
     pub(crate) fn of(original: &'a Bridge) -> Self {
-        let config = FdbConfig { max_entries: ENTRIES, ..original.fdb().config() };
+        let config = FdbConfig { max_entries: ENTRIES };
         let bridge = original.aside(Arc::new(Fdb::new(config)));
         let mut beside = Self { bridge, original, asked: Vec::new() };
         original.plugged().for_each(|id| beside.leave_room(id));
@@ -53,7 +70,7 @@ impl<'a> Beside<'a> {
     /// As much room at a port as there is beside what was not copied.
     fn leave_room(&mut self, id: PortId) {
         let Some(mut state) = self.original.port(id) else { return };
-        let copied = self.asked.iter().filter(|(_, port)| *port == Some(id)).count();
+        let copied = self.asked.iter().filter(|(_, _, port)| *port == Some(id)).count();
         let copied = u32::try_from(copied).unwrap_or(u32::MAX);
         let others = self.original.fdb().port_len(id).saturating_sub(copied);
         state.settings.learn_limit = state.settings.learn_limit.saturating_sub(others);
@@ -61,20 +78,25 @@ impl<'a> Beside<'a> {
     }
 
     /// The bridge, knowing what is known of `macs`.
-    pub(crate) fn knowing(&mut self, macs: &[MacAddr], now: Timestamp) -> &mut Bridge {
+    pub(crate) fn knowing(&mut self, macs: &[MacAddr], by: By, now: Timestamp) -> &mut Bridge {
         for mac in macs {
-            if self.asked.iter().any(|(asked, _)| asked == mac) {
+            if self.asked.iter().any(|(asked, of, _)| asked == mac && *of == by) {
                 continue;
             }
-            let known = self.original.fdb().entry(*mac, VlanId::NONE, now);
-            self.asked.push((*mac, known.map(|entry| entry.port)));
+            if by.entry(&self.bridge, *mac, now).is_some() {
+                // Asked about by another way into the same part of the table, or learned since.
+                continue;
+            }
+            let known = by.entry(self.original, *mac, now);
+            self.asked.push((*mac, by, known.map(|entry| entry.port)));
             let Some(entry) = known else { continue };
-            let FdbEntry { mac, vlan, port, kind, idle } = entry;
+            let FdbEntry { mac, network, vlan, port, kind, idle } = entry;
+            let Some(scope) = self.bridge.fdb().scope(network, vlan) else { continue };
             if kind == EntryKind::Learned {
                 let seen = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(idle)));
-                self.bridge.fdb().learn(mac, vlan, port, u32::MAX, seen);
+                self.bridge.fdb().learn(mac, scope, port, u32::MAX, seen);
             } else {
-                self.bridge.fdb().set(mac, vlan, port, kind);
+                self.bridge.fdb().set(mac, scope, port, kind);
             }
             self.leave_room(port);
         }
@@ -95,15 +117,15 @@ impl Oracle<'_> {
     /// The facts of a frame that would come in at a port; `probe` is the packet in it.
     pub(crate) fn ask(&mut self, frame: &Frame, ingress: PortId, probe: Option<&Probe>) -> Facts {
         let now = self.now;
-        let bridge = self.bridge.knowing(&[frame.src, frame.dst], now);
-        let fdb = bridge.fdb();
+        let by = By::Port(ingress);
+        let bridge = self.bridge.knowing(&[frame.src, frame.dst], by, now);
         let mut facts = Facts {
             ingress,
             src: frame.src,
             dst: frame.dst,
             learned: None,
-            source: fdb.entry(frame.src, frame.vlan, now),
-            target: fdb.entry(frame.dst, frame.vlan, now),
+            source: by.entry(bridge, frame.src, now),
+            target: by.entry(bridge, frame.dst, now),
             outcome: Outcome::Flooded,
             egress: Vec::new(),
             note: None,
@@ -114,17 +136,13 @@ impl Oracle<'_> {
             facts.outcome = handling.map_or(Outcome::Dropped(DropReason::Station), Outcome::Uplink);
             return facts;
         }
-        let decision = self.bridge.knowing(&[], now).decide(frame, ingress, now);
+        let mut path = Path::default();
+        let decision = self.bridge.knowing(&[], by, now).decide(frame, ingress, now, &mut path);
+        facts.egress.extend(path.ports());
         facts.learned = Some(decision.learned);
         facts.outcome = match decision.verdict {
-            Verdict::Forward(to) => {
-                facts.egress.push(to);
-                Outcome::Forwarded(to)
-            }
-            Verdict::Flood => {
-                facts.egress.extend(self.bridge.knowing(&[], now).flood_set(frame, ingress));
-                Outcome::Flooded
-            }
+            Verdict::Forward(to) => Outcome::Forwarded(to),
+            Verdict::Flood => Outcome::Flooded,
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Local => self
                 .gateway(frame, probe, &mut facts)
@@ -155,12 +173,12 @@ impl Oracle<'_> {
             }
             Fate::Leaves { side: Side::Lan, mac: Some(mac), .. } => {
                 facts.new_dst = Some(mac);
-                (Some(Handling::ToBridge), Sent::Lan)
+                (Some(Handling::ToBridge(LAN)), Sent::Lan)
             }
             Fate::Answered => {
                 facts.new_dst = Some(frame.src);
                 match from_bridge {
-                    true => (Some(Handling::ToBridge), Sent::Lan),
+                    true => (Some(Handling::ToBridge(LAN)), Sent::Lan),
                     false => (Some(Handling::ToUplink), Sent::Uplink),
                 }
             }
@@ -169,7 +187,7 @@ impl Oracle<'_> {
         facts.note = Some(note);
         match handling {
             Some(Handling::ToUplink) => facts.egress.extend(self.uplink),
-            Some(Handling::ToBridge) => self.back(frame, facts),
+            Some(Handling::ToBridge(_)) => self.back(frame, facts),
             _ => {}
         }
         handling
@@ -178,13 +196,11 @@ impl Oracle<'_> {
     /// Where a frame of the gateway's would go on the bridge.
     fn back(&mut self, frame: &Frame, facts: &mut Facts) {
         let dst = facts.new_dst.unwrap_or(frame.dst);
-        let after = Frame { dst, src: self.mac, vlan: VlanId::NONE, ..*frame };
-        let bridge = self.bridge.knowing(&[dst], self.now);
-        facts.target = bridge.fdb().entry(dst, after.vlan, self.now);
-        match bridge.route(&after, PortId::LOCAL, self.now) {
-            Verdict::Forward(to) => facts.egress.push(to),
-            Verdict::Flood => facts.egress.extend(bridge.flood_set(&after, PortId::LOCAL)),
-            Verdict::Local | Verdict::Drop(_) => {}
-        }
+        let after = Frame::new(dst, self.mac, None, frame.packet_len);
+        let bridge = self.bridge.knowing(&[dst], By::Leg(LAN), self.now);
+        facts.target = bridge.entry_at(dst, LAN, self.now);
+        let mut path = Path::default();
+        bridge.send(&after, LAN, self.now, &mut path);
+        facts.egress.extend(path.ports());
     }
 }

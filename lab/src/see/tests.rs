@@ -9,18 +9,18 @@ use gateway::{
     Collected, Config, Endpoint, Gateway, Limits, NatConfig, NatType, Probe, Protocol, Side,
 };
 use proptest::prelude::*;
-use switch::core::{BridgeConfig, PortState};
+use switch::core::{NetworkConfig, PortState};
 use switch::{
-    Bridge, DropReason, Fdb, FdbConfig, Frame, Handling, Outcome, Outlet, PortId, PortSettings,
-    Station, Verdict,
+    Arrival, Bridge, DropReason, Fdb, FdbConfig, Frame, Handling, Leg, Outcome, Outlet, Path,
+    PortId, PortSettings, Station, Verdict,
 };
-use wire::{Arp, FrameMut, MacAddr, Timestamp, VlanId, VnetHeader, arp, ipv4, tcp, udp};
+use wire::{Arp, FrameMut, MacAddr, Timestamp, VnetHeader, arp, ipv4, tcp, udp};
 
 use super::foretell::{Beside, Oracle};
 use super::names::Names;
 use super::walk::Facts;
 use crate::address;
-use crate::station::GatewayStation;
+use crate::station::{GatewayStation, LAN};
 
 const NODES: u16 = 4;
 const UPLINK: PortId = PortId(NODES);
@@ -46,7 +46,7 @@ struct World {
 struct Nowhere;
 
 impl Outlet for Nowhere {
-    fn to_bridge(&mut self, _: VnetHeader, _: &[u8]) {}
+    fn to_bridge(&mut self, _: Leg, _: VnetHeader, _: &[u8]) {}
     fn to_uplink(&mut self, _: VnetHeader, _: &[u8]) {}
 }
 
@@ -93,10 +93,9 @@ impl World {
             }
         }
         let fdb = Arc::new(Fdb::new(FdbConfig::default()));
-        let whole = BridgeConfig { local: Some(gateway_mac()), link_local_mask: 0 };
-        let mut bridge = Bridge::new(whole, fdb);
+        let mut bridge = Bridge::new(NetworkConfig::with(Some(gateway_mac())), fdb);
         for (n, port) in (0..).zip(ports) {
-            bridge.set_port(PortId(n), *port);
+            bridge.set_port(PortId(n), port.clone());
         }
         Self { bridge, station, uplink, now }
     }
@@ -116,9 +115,8 @@ impl World {
     fn send(&mut self, bytes: &[u8], frame: &Frame, ingress: PortId) -> Facts {
         let now = self.now;
         let mut memory = [&[0; 10], bytes].concat();
-        let fdb = self.bridge.fdb();
-        let source = fdb.entry(frame.src, frame.vlan, now);
-        let mut target = fdb.entry(frame.dst, frame.vlan, now);
+        let source = self.bridge.entry(frame.src, None, ingress, now);
+        let mut target = self.bridge.entry(frame.dst, None, ingress, now);
         let (mut learned, mut egress, mut new_dst) = (None, Vec::new(), None);
         let mut view = FrameMut::new(&mut memory, None).unwrap();
         let mut met = false;
@@ -130,21 +128,18 @@ impl World {
             met = true;
             handled(self.station.on_uplink(&mut view, &mut Nowhere, now))
         } else {
-            let decision = self.bridge.decide(frame, ingress, now);
+            let mut path = Path::default();
+            let decision = self.bridge.decide(frame, ingress, now, &mut path);
+            egress.extend(path.ports());
             learned = Some(decision.learned);
             match decision.verdict {
-                Verdict::Forward(to) => {
-                    egress.push(to);
-                    Err(Outcome::Forwarded(to))
-                }
-                Verdict::Flood => {
-                    egress.extend(self.bridge.flood_set(frame, ingress));
-                    Err(Outcome::Flooded)
-                }
+                Verdict::Forward(to) => Err(Outcome::Forwarded(to)),
+                Verdict::Flood => Err(Outcome::Flooded),
                 Verdict::Drop(reason) => Err(Outcome::Dropped(reason)),
                 Verdict::Local => {
                     met = true;
-                    handled(self.station.on_bridge(ingress, &mut view, &mut Nowhere, now))
+                    let from = Arrival { port: ingress, leg: LAN };
+                    handled(self.station.on_bridge(from, &mut view, &mut Nowhere, now))
                 }
             }
         };
@@ -157,18 +152,14 @@ impl World {
                         new_dst = after.2;
                         egress.extend(self.uplink());
                     }
-                    Handling::ToBridge => {
+                    Handling::ToBridge(leg) => {
                         new_dst = after.2;
                         let dst = after.2.unwrap();
-                        let after = Frame { dst, src: gateway_mac(), ..*frame };
-                        target = self.bridge.fdb().entry(dst, frame.vlan, now);
-                        match self.bridge.route(&after, PortId::LOCAL, now) {
-                            Verdict::Forward(to) => egress.push(to),
-                            Verdict::Flood => {
-                                egress.extend(self.bridge.flood_set(&after, PortId::LOCAL));
-                            }
-                            Verdict::Local | Verdict::Drop(_) => {}
-                        }
+                        let after = Frame::new(dst, gateway_mac(), None, frame.packet_len);
+                        target = self.bridge.entry_at(dst, leg, now);
+                        let mut path = Path::default();
+                        self.bridge.send(&after, leg, now, &mut path);
+                        egress.extend(path.ports());
                     }
                     Handling::Consumed | Handling::Drop(_) => {}
                 }
@@ -246,7 +237,7 @@ prop_compose! {
         let settings = PortSettings {
             learning, hairpin, flood, isolation, learn_limit, ..PortSettings::default()
         };
-        PortState { settings, mtu, up }
+        PortState { up, ..PortState::up(settings, mtu) }
     }
 }
 
@@ -318,7 +309,7 @@ proptest! {
                 n => address::mac(node(n)),
             };
             let packet_len = u32::from(shot.probe.length);
-            let frame = Frame { dst: shot.dst, src, vlan: VlanId::NONE, packet_len };
+            let frame = Frame::new(shot.dst, src, None, packet_len);
             let before = (world.bridge.fdb().snapshot(world.now), world.station.gateway().counters());
             let foretold = world.foretell(&frame, ingress, &shot.probe);
             let after = (world.bridge.fdb().snapshot(world.now), world.station.gateway().counters());

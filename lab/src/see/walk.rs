@@ -60,10 +60,12 @@ impl Facts {
                     ("waits", None)
                 }
                 Handling::Consumed => ("consumed", None),
-                Handling::ToUplink | Handling::ToBridge if self.is_answer() => ("answered", None),
+                Handling::ToUplink | Handling::ToBridge(_) if self.is_answer() => {
+                    ("answered", None)
+                }
                 Handling::ToUplink => ("uplink", None),
-                Handling::ToBridge if self.egress.is_empty() => ("dropped", Some("no-target")),
-                Handling::ToBridge => ("forwarded", None),
+                Handling::ToBridge(_) if self.egress.is_empty() => ("dropped", Some("no-target")),
+                Handling::ToBridge(_) => ("forwarded", None),
             },
         }
     }
@@ -221,7 +223,7 @@ impl Steps<'_> {
             }
             None => {}
         }
-        if handling == Handling::ToBridge {
+        if matches!(handling, Handling::ToBridge(_)) {
             let dst = facts.new_dst.unwrap_or(facts.dst);
             match (facts.egress.as_slice(), facts.target) {
                 ([to], Some(_)) => self.hit(dst, *to, facts.target),
@@ -273,7 +275,9 @@ fn unlearned(reason: DropReason) -> bool {
             | D::GroupSource
             | D::ZeroSource
             | D::OwnSource
-            | D::LinkLocal
+            | D::NoPvid
+            | D::VlanIngress
+            | D::Locked
             | D::Overload
     )
 }
@@ -291,6 +295,10 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::LinkLocal => "to the neighbour on the wire alone: bridges do not forward it",
         DropReason::SamePort => "that is where it came from",
         DropReason::Blackhole => "an entry set by hand says so",
+        DropReason::NoPvid => "it names no VLAN, and its port has none for such frames (no PVID)",
+        DropReason::VlanIngress => "the port it came by is no member of its VLAN",
+        DropReason::VlanEgress => "that port is no member of its VLAN",
+        DropReason::Locked => "its port is locked, and the table does not know its source there",
         DropReason::Isolated => "the two ports are isolated from each other",
         DropReason::EgressDown => "that port is down or gone",
         DropReason::TooBig => "larger than that port's MTU",

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gateway::NatType;
 use ns::route;
 use ns::user::Privilege;
-use switch::{Elsewhere, PortId, PortRole, PortSettings, PortSpec, Switch};
+use switch::{Elsewhere, PortId, PortRole, PortSpec, Switch};
 
 use super::facts::{self, Facts};
 use super::forwarded;
@@ -209,12 +209,9 @@ impl Host {
         })?;
         let filter = filter::program(address, self.block).into();
         let port = switch.add_port(PortSpec {
-            name: facts.name.clone(),
-            ifindex: facts.index,
             role: PortRole::Routed,
-            mtu: facts.mtu.into(),
-            settings: PortSettings::default(),
             netns: Some(Elsewhere { netns: self.netns(), filter }),
+            ..PortSpec::bridged(facts.name.clone(), facts.index, facts.mtu.into())
         })?;
         if !facts.carrier {
             switch.set_link(port, false)?;

@@ -1,6 +1,6 @@
 //! The switch's ports and addresses. Lines of text.
 
-use control::api::{FdbEntry, Port, PortRole};
+use control::api::{FdbEntry, Network, Port, PortRole, PortVlan};
 
 use super::lines;
 use crate::paint::Paint;
@@ -92,6 +92,46 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
             if ages { units::span(entry.updated) } else { "-".into() },
             words.collect::<Vec<_>>().join(" "),
         ]);
+    }
+    lines(&table, paint)
+}
+
+/// A port's VLANs, in the shape of `bridge -j vlan show`; `node` is a field of our own.
+#[derive(serde::Serialize)]
+pub(super) struct VlanRow {
+    ifname: String,
+    vlans: Vec<PortVlan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+}
+
+pub(super) fn vlans(ports: &[Port], networks: &[Network]) -> Vec<VlanRow> {
+    let of_port = |port: &Port| VlanRow {
+        ifname: port.ifname.clone(),
+        vlans: port.vlans.clone(),
+        node: port.node.clone(),
+    };
+    let of_gateway = |network: &Network| {
+        let flags = vec!["PVID".to_owned(), "Egress Untagged".to_owned()];
+        let vlan = PortVlan { vlan: network.gateway_vlan?, vlan_end: None, flags };
+        Some(VlanRow { ifname: "gateway".into(), vlans: vec![vlan], node: None })
+    };
+    let members = ports.iter().filter(|port| !port.vlans.is_empty()).map(of_port);
+    members.chain(networks.iter().filter_map(of_gateway)).collect()
+}
+
+pub(super) fn vlan_lines(rows: &[VlanRow], paint: Paint) -> Vec<String> {
+    let mut table = Table::new(&["PORT", "NODE", "VLAN", "FLAGS"]);
+    for row in rows {
+        for vlan in &row.vlans {
+            let last = vlan.vlan_end.map_or_else(String::new, |last| format!("-{last}"));
+            table.row([
+                row.ifname.clone(),
+                row.node.clone().unwrap_or_else(|| "-".into()),
+                format!("{}{last}", vlan.vlan),
+                vlan.flags.join(", "),
+            ]);
+        }
     }
     lines(&table, paint)
 }

@@ -50,6 +50,8 @@ enum What {
     Ports,
     /// The switch's addresses
     Fdb,
+    /// The ports' VLANs, where they are told apart
+    Vlan,
     /// The NAT: published ports and sessions
     Nat,
     /// The published ports alone
@@ -86,6 +88,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
         What::Topology => shown(args, client.topology(), lab::topology),
         What::Ports => shown(args, client.ports(), |ports, paint| bridge::ports(&ports, paint)),
         What::Fdb => shown(args, client.fdb(), |rows, paint| bridge::fdb(&rows, paint)),
+        What::Vlan => vlans(args, client),
         What::Nat => nat(args, client),
         What::Published => {
             shown(args, client.published(), |list, paint| router::published(&list, paint))
@@ -114,6 +117,21 @@ fn shown<T: serde::Serialize>(
         return Ok(Vec::new());
     }
     Ok(lines(answer, Paint::of_stdout()))
+}
+
+/// The ports' VLANs, and the gateway's: in the shape of `bridge -j vlan show`.
+fn vlans(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {
+    let ports = args.which.answer(client.ports())?;
+    let networks = args.which.answer(client.networks())?;
+    let rows = bridge::vlans(&ports, &networks);
+    if args.json {
+        json(&rows)?;
+        return Ok(Vec::new());
+    }
+    if networks.iter().all(|network| !network.vlan_filtering) {
+        return Ok(vec!["no network tells VLANs apart".into()]);
+    }
+    Ok(bridge::vlan_lines(&rows, Paint::of_stdout()))
 }
 
 fn nat(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {

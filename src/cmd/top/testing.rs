@@ -116,6 +116,8 @@ fn port(number: u32, second: u64) -> Port {
         node: Some(format!("net{number}")),
         role: PortRole::Bridged,
         fdb_entries: 1,
+        settings: None,
+        vlans: Vec::new(),
         storm: control::api::StormLimits::default(),
         drops: [].into(),
         rates: None,

@@ -1,76 +1,56 @@
-//! The decision: given a frame's header and where it came in, where does it go?
+//! The bridge: networks, ports and their settings, as one worker holds them.
 //!
-//! One a worker; the table behind it is shared. Holds the ports' settings; the counts of
-//! storm control are shared too. Never sees a socket.
+//! What it decides by them stands in [`super::decide`]. The table behind it is shared by all
+//! workers, and so are the counts of storm control. Never sees a socket.
 
 use std::sync::Arc;
 
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::{MacAddr, Timestamp, VlanId, VlanTag};
 
-use super::fdb::{Fdb, Learned};
-use super::fdb_row::EntryKind;
-use super::port::{Flooded, PortId, PortState};
+use super::fdb::Fdb;
+use super::fdb_entry::FdbEntry;
+use super::network::{Lane, Leg, Network, NetworkConfig, NetworkId};
+use super::port::{PortId, PortState};
 use super::storm::{Storm, Storms};
-use super::verdict::{Decision, DropReason, Verdict};
-
-/// What holds for the whole bridge.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BridgeConfig {
-    /// The station's address, if there is a station.
-    pub local: Option<MacAddr>,
-    /// Link-local groups let through: bit n stands for 01:80:c2:00:00:0n (`group_fwd_mask`).
-    pub link_local_mask: u16,
-}
-
-/// What a decision looks at.
-///
-/// In this order in memory: two addresses side by side are written as one piece and read as two,
-/// and then the core has to wait for the write.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Frame {
-    /// Destination address.
-    pub dst: MacAddr,
-    /// VLAN; [`VlanId::NONE`] for untagged.
-    pub vlan: VlanId,
-    /// Source address.
-    pub src: MacAddr,
-    /// Bytes of the largest layer-3 packet it becomes (after segmentation, for GSO frames).
-    pub packet_len: u32,
-}
 
 /// The bridge.
 pub struct Bridge {
-    config: BridgeConfig,
     fdb: Arc<Fdb>,
     storms: Arc<Storms>,
+    networks: Vec<Option<Network>>,
+    /// The networks of the station's legs, by their numbers.
+    legs: Vec<Option<NetworkId>>,
     ports: Vec<Option<Port>>,
-    /// The plugged ports in ascending order: what a flood walks over.
-    plugged: Vec<PortId>,
 }
 
-struct Port {
-    state: PortState,
-    storm: Arc<Storm>,
+pub(super) struct Port {
+    pub(super) state: PortState,
+    pub(super) storm: Arc<Storm>,
 }
 
 impl Bridge {
-    /// A bridge without ports.
+    /// A bridge of one network, without ports.
     #[must_use]
-    pub fn new(config: BridgeConfig, fdb: Arc<Fdb>) -> Self {
-        Self::counting(config, fdb, Arc::default())
+    pub fn new(first: NetworkConfig, fdb: Arc<Fdb>) -> Self {
+        Self::counting(first, fdb, Arc::default())
     }
 
     /// The same for one of several workers that count their ports' floods together.
     #[must_use]
-    pub fn counting(config: BridgeConfig, fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
-        Self { config, fdb, storms, ports: Vec::new(), plugged: Vec::new() }
+    pub fn counting(first: NetworkConfig, fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
+        let mut bridge = Self::empty(fdb, storms);
+        bridge.set_network(NetworkId::FIRST, first);
+        bridge
     }
 
-    /// The same ports and settings over another table: to try things out beside the real one.
+    /// The same networks, ports and settings over another table: to try things out beside the real
+    /// one.
     #[must_use]
     pub fn aside(&self, fdb: Arc<Fdb>) -> Self {
-        let mut aside = Self::new(self.config, fdb);
+        let mut aside = Self::empty(fdb, Arc::default());
+        for network in self.networks.iter().flatten() {
+            aside.set_network(network.id, network.config.clone());
+        }
         for id in self.plugged() {
             if let Some(state) = self.port(id) {
                 aside.set_port(id, state);
@@ -79,10 +59,54 @@ impl Bridge {
         aside
     }
 
+    fn empty(fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
+        Self { fdb, storms, networks: Vec::new(), legs: Vec::new(), ports: Vec::new() }
+    }
+
     /// The table.
     #[must_use]
+    #[inline]
     pub fn fdb(&self) -> &Fdb {
         &self.fdb
+    }
+
+    /// Makes a network, or changes its settings; its ports stay.
+    pub fn set_network(&mut self, id: NetworkId, config: NetworkConfig) {
+        if id.index() >= NetworkId::MAX {
+            return;
+        }
+        if self.networks.len() <= id.index() {
+            self.networks.resize_with(id.index() + 1, || None);
+        }
+        let mut network = Network::new(id, config, &self.fdb);
+        for (port, held) in (0..).map(PortId).zip(&self.ports) {
+            if let Some(held) = held.as_ref().filter(|held| held.state.network == id) {
+                network.plugged.push(port);
+                network.meet(&held.state.vlans, &self.fdb);
+            }
+        }
+        self.forget_legs(id);
+        for (_, leg) in &network.config.legs {
+            let at = usize::from(leg.0);
+            if self.legs.len() <= at {
+                self.legs.resize(at + 1, None);
+            }
+            self.legs[at] = Some(id);
+        }
+        self.networks[id.index()] = Some(network);
+    }
+
+    /// Ends a network. Its ports are the caller's to unplug, its addresses to forget
+    /// ([`Fdb::forget_network`]).
+    pub fn remove_network(&mut self, id: NetworkId) {
+        self.forget_legs(id);
+        if let Some(network) = self.networks.get_mut(id.index()) {
+            *network = None;
+        }
+    }
+
+    fn forget_legs(&mut self, of: NetworkId) {
+        self.legs.iter_mut().filter(|leg| **leg == Some(of)).for_each(|leg| *leg = None);
     }
 
     /// Plugs a port in, or changes what is known of it.
@@ -93,199 +117,100 @@ impl Bridge {
         if self.ports.len() <= id.index() {
             self.ports.resize_with(id.index() + 1, || None);
         }
-        match &mut self.ports[id.index()] {
-            Some(port) => port.state = state,
-            empty => {
-                *empty = Some(Port { state, storm: self.storms.of(id) });
-                self.plugged.push(id);
-                self.plugged.sort_unstable();
+        let was = self.ports[id.index()].take();
+        if let Some(was) = &was
+            && was.state.network != state.network
+        {
+            self.unplug(id, was.state.network);
+        }
+        if let Some(network) = network_mut(&mut self.networks, state.network) {
+            network.meet(&state.vlans, &self.fdb);
+            if let Err(place) = network.plugged.binary_search(&id) {
+                network.plugged.insert(place, id);
             }
         }
+        let storm = was.map_or_else(|| self.storms.of(id), |was| was.storm);
+        self.ports[id.index()] = Some(Port { state, storm });
     }
 
     /// Unplugs a port. Its addresses are the caller's to forget ([`Fdb::forget_port`]): the table
     /// is shared, and one worker's doing it is enough.
     pub fn remove_port(&mut self, id: PortId) {
-        if let Some(port) = self.ports.get_mut(id.index()) {
-            *port = None;
-            self.storms.forget(id);
-        }
-        self.plugged.retain(|p| *p != id);
+        let Some(port) = self.ports.get_mut(id.index()).and_then(Option::take) else { return };
+        self.storms.forget(id);
+        self.unplug(id, port.state.network);
     }
 
-    /// The station's address, if there is a station.
+    fn unplug(&mut self, id: PortId, network: NetworkId) {
+        if let Some(network) = network_mut(&mut self.networks, network) {
+            network.plugged.retain(|port| *port != id);
+        }
+    }
+
+    /// The station's address among those a port can reach.
     #[must_use]
-    pub fn local(&self) -> Option<MacAddr> {
-        self.config.local
+    pub fn local(&self, ingress: PortId) -> Option<MacAddr> {
+        self.network(self.get(ingress)?.state.network)?.config.local
     }
 
     /// What is known of a port.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<PortState> {
-        self.get(id).map(|port| port.state)
-    }
-
-    /// Learns the source, looks the destination up, and says where the frame goes.
-    pub fn decide(&mut self, frame: &Frame, ingress: PortId, now: Timestamp) -> Decision {
-        let Some(Port { state, .. }) = self.get(ingress) else {
-            return dropped(DropReason::UnknownPort, Learned::Off);
-        };
-        if let Some(reason) = self.refuse(frame, state) {
-            return dropped(reason, Learned::Off);
-        }
-        let learned = if state.settings.learning {
-            let limit = state.settings.learn_limit;
-            self.fdb.learn(frame.src, frame.vlan, ingress, limit, now)
-        } else {
-            Learned::Off
-        };
-        if learned == Learned::Sticky {
-            return dropped(DropReason::StickyMoved, learned);
-        }
-        let verdict = match self.route(frame, ingress, now) {
-            Verdict::Flood if self.storms(Flooded::to(frame.dst), ingress, now) => {
-                Verdict::Drop(DropReason::Storm)
-            }
-            verdict => verdict,
-        };
-        Decision { verdict, learned }
-    }
-
-    /// What [`Self::decide`] would say, storms apart; nothing is learned.
-    #[must_use]
-    pub fn preview(&self, frame: &Frame, ingress: PortId, now: Timestamp) -> Verdict {
-        let Some(state) = self.port(ingress) else {
-            return Verdict::Drop(DropReason::UnknownPort);
-        };
-        if let Some(reason) = self.refuse(frame, &state) {
-            return Verdict::Drop(reason);
-        }
-        let home = self.fdb.lookup(frame.src, frame.vlan, now).filter(|_| state.settings.learning);
-        match home {
-            Some((home, EntryKind::Sticky)) if home != ingress => {
-                Verdict::Drop(DropReason::StickyMoved)
-            }
-            // Deciding learns the source first, which only matters for a frame to itself.
-            Some((_, EntryKind::Learned)) if frame.dst == frame.src => {
-                self.forward(frame, ingress, ingress)
-            }
-            None if frame.dst == frame.src && state.settings.learning => {
-                self.forward(frame, ingress, ingress)
-            }
-            _ => self.route(frame, ingress, now),
-        }
-    }
-
-    /// Where a frame of `ingress` would go; learns nothing. The station's own frames come in by
-    /// [`PortId::LOCAL`].
-    #[must_use]
-    #[inline]
-    pub fn route(&self, frame: &Frame, ingress: PortId, now: Timestamp) -> Verdict {
-        if self.config.local == Some(frame.dst) {
-            return Verdict::Local;
-        }
-        if !frame.dst.is_group() {
-            match self.fdb.lookup(frame.dst, frame.vlan, now) {
-                Some((_, EntryKind::Blackhole)) => return Verdict::Drop(DropReason::Blackhole),
-                Some((egress, _)) => return self.forward(frame, ingress, egress),
-                None => {}
-            }
-        }
-        // A flood that reaches nobody is a drop, so that the counters tell it apart.
-        let heard = frame.dst.is_group() && self.config.local.is_some() && ingress != PortId::LOCAL;
-        if heard || self.flood_set(frame, ingress).next().is_some() {
-            Verdict::Flood
-        } else {
-            Verdict::Drop(DropReason::NoTarget)
-        }
-    }
-
-    /// The ports a flooded frame goes to.
-    pub fn flood_set<'a>(
-        &'a self,
-        frame: &'a Frame,
-        ingress: PortId,
-    ) -> impl Iterator<Item = PortId> + 'a {
-        self.plugged.iter().copied().filter(move |id| {
-            self.get(*id).is_some_and(|port| {
-                let settings = &port.state.settings;
-                let wanted = match Flooded::to(frame.dst) {
-                    Flooded::Broadcast => settings.bcast_flood,
-                    Flooded::Multicast => settings.mcast_flood,
-                    Flooded::Unknown => settings.flood,
-                };
-                let back = *id == ingress && !settings.hairpin;
-                let fits = frame.packet_len <= port.state.mtu;
-                wanted && !back && fits && port.state.up && !self.isolated(ingress, *id, port)
-            })
-        })
+        self.get(id).map(|port| port.state.clone())
     }
 
     /// The ports plugged in, ascending.
     pub fn plugged(&self) -> impl Iterator<Item = PortId> + '_ {
-        self.plugged.iter().copied()
+        (0..).map(PortId).zip(&self.ports).filter_map(|(id, port)| port.as_ref().map(|_| id))
     }
 
-    fn refuse(&self, frame: &Frame, state: &PortState) -> Option<DropReason> {
-        if !state.up {
-            return Some(DropReason::IngressDown);
-        }
-        if frame.src.is_group() {
-            return Some(DropReason::GroupSource);
-        }
-        if frame.src == MacAddr::ZERO {
-            return Some(DropReason::ZeroSource);
-        }
-        if self.config.local == Some(frame.src) {
-            return Some(DropReason::OwnSource);
-        }
-        if frame.dst.is_group() && frame.dst.is_link_local() {
-            let bit = 1u16 << (frame.dst.0[5] & 0xf);
-            return (self.config.link_local_mask & bit == 0).then_some(DropReason::LinkLocal);
-        }
-        None
+    /// The VLAN of a frame of `tag` that came in by a port; [`VlanId::NONE`] where tags mean nothing.
+    #[must_use]
+    pub fn vlan(&self, tag: Option<VlanTag>, ingress: PortId) -> VlanId {
+        self.lane(tag, ingress).map_or(VlanId::NONE, |lane| lane.vid())
     }
 
-    fn forward(&self, frame: &Frame, ingress: PortId, egress: PortId) -> Verdict {
-        let Some(port) = self.get(egress) else {
-            return Verdict::Drop(DropReason::EgressDown);
-        };
-        let refused = if egress == ingress && !port.state.settings.hairpin {
-            Some(DropReason::SamePort)
-        } else if !port.state.up {
-            Some(DropReason::EgressDown)
-        } else if self.isolated(ingress, egress, port) {
-            Some(DropReason::Isolated)
-        } else if frame.packet_len > port.state.mtu {
-            Some(DropReason::TooBig)
-        } else {
-            None
-        };
-        refused.map_or(Verdict::Forward(egress), Verdict::Drop)
+    fn lane(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Lane> {
+        let port = self.get(ingress)?;
+        self.network(port.state.network)?.classify(tag, &port.state.vlans).ok()
     }
 
-    /// True where two ports are of one isolated group.
-    fn isolated(&self, ingress: PortId, egress: PortId, port: &Port) -> bool {
-        let group = port.state.settings.isolation;
-        group.is_some()
-            && ingress != egress
-            && self.get(ingress).is_some_and(|port| port.state.settings.isolation == group)
+    /// What the table knows of an address, where a frame of `tag` comes in by a port.
+    #[must_use]
+    pub fn entry(
+        &self,
+        mac: MacAddr,
+        tag: Option<VlanTag>,
+        ingress: PortId,
+        now: Timestamp,
+    ) -> Option<FdbEntry> {
+        self.fdb.entry(mac, self.lane(tag, ingress)?.scope, now)
     }
 
-    /// Counts a flooded frame against its port's limit; true where it is over.
-    fn storms(&self, kind: Flooded, ingress: PortId, now: Timestamp) -> bool {
-        let Some(port) = self.get(ingress) else { return false };
-        let Some(limit) = port.state.settings.storm.of(kind) else { return false };
-        port.storm.count(kind, now) > limit.into()
+    /// What the table knows of an address, for a frame of the station's own.
+    #[must_use]
+    pub fn entry_at(&self, mac: MacAddr, leg: Leg, now: Timestamp) -> Option<FdbEntry> {
+        self.fdb.entry(mac, self.lane_of(leg)?.1.scope, now)
     }
 
-    fn get(&self, id: PortId) -> Option<&Port> {
+    pub(super) fn lane_of(&self, leg: Leg) -> Option<(&Network, Lane)> {
+        let network = self.network((*self.legs.get(usize::from(leg.0))?)?)?;
+        Some((network, network.of_leg(leg)?))
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: PortId) -> Option<&Port> {
         self.ports.get(id.index())?.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn network(&self, id: NetworkId) -> Option<&Network> {
+        self.networks.get(id.index())?.as_ref()
     }
 }
 
-fn dropped(reason: DropReason, learned: Learned) -> Decision {
-    Decision { verdict: Verdict::Drop(reason), learned }
+fn network_mut(networks: &mut [Option<Network>], id: NetworkId) -> Option<&mut Network> {
+    networks.get_mut(id.index())?.as_mut()
 }
 
 #[cfg(test)]

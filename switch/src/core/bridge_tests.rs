@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{FdbConfig, PortSettings, StormLimits};
+use crate::core::{
+    Decision, DropReason, EntryKind, FdbConfig, Frame, Learned, Path, PortSettings, PortVlans,
+    Scope, StormLimits, Verdict, VlanFilter,
+};
 
 const STATION: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xff]);
 
@@ -18,20 +21,20 @@ fn at(second: u64) -> Timestamp {
 }
 
 fn frame(src: MacAddr, dst: MacAddr) -> Frame {
-    Frame { dst, src, vlan: VlanId::NONE, packet_len: 100 }
+    Frame::new(dst, src, None, 100)
 }
 
 fn up() -> PortState {
-    PortState { settings: PortSettings::default(), mtu: 1500, up: true }
+    PortState::up(PortSettings::default(), 1500)
 }
 
 /// Ports 0 to 3, up; address n lives at port n.
 fn bridge(local: Option<MacAddr>) -> Bridge {
-    let config = BridgeConfig { local, link_local_mask: 0 };
-    let mut bridge = Bridge::new(config, Arc::new(Fdb::new(FdbConfig::default())));
+    let mut bridge =
+        Bridge::new(NetworkConfig::with(local), Arc::new(Fdb::new(FdbConfig::default())));
     for n in 0..4u16 {
         bridge.set_port(PortId(n), up());
-        bridge.fdb().learn(mac(n.into()), VlanId::NONE, PortId(n), 100, at(1));
+        bridge.fdb().learn(mac(n.into()), Scope::default(), PortId(n), 100, at(1));
     }
     bridge
 }
@@ -43,11 +46,18 @@ fn change(bridge: &mut Bridge, id: u16, change: impl FnOnce(&mut PortState)) {
 }
 
 fn verdict(bridge: &mut Bridge, frame: Frame, ingress: u16) -> Verdict {
-    bridge.decide(&frame, PortId(ingress), at(2)).verdict
+    decide(bridge, &frame, ingress, at(2)).verdict
 }
 
-fn flooded(bridge: &Bridge, frame: &Frame, ingress: u16) -> Vec<u16> {
-    bridge.flood_set(frame, PortId(ingress)).map(|id| id.0).collect()
+fn decide(bridge: &Bridge, frame: &Frame, ingress: u16, now: Timestamp) -> Decision {
+    bridge.decide(frame, PortId(ingress), now, &mut Path::default())
+}
+
+/// The ports a frame reaches.
+fn reached(bridge: &Bridge, frame: &Frame, ingress: u16) -> Vec<u16> {
+    let mut path = Path::default();
+    bridge.decide(frame, PortId(ingress), at(2), &mut path);
+    path.ports().map(|id| id.0).collect()
 }
 
 #[test]
@@ -62,7 +72,7 @@ fn an_unknown_address_and_groups_are_flooded_to_all_but_the_ingress() {
     for dst in [mac(99), MacAddr::BROADCAST, MacAddr([0x33, 0x33, 0, 0, 0, 1])] {
         let frame = frame(mac(1), dst);
         assert_eq!(verdict(&mut bridge, frame, 1), Verdict::Flood);
-        assert_eq!(flooded(&bridge, &frame, 1), [0, 2, 3]);
+        assert_eq!(reached(&bridge, &frame, 1), [0, 2, 3]);
     }
 }
 
@@ -72,9 +82,9 @@ fn flooding_is_set_for_each_kind_and_port() {
     change(&mut bridge, 1, |port| port.settings.flood = false);
     change(&mut bridge, 2, |port| port.settings.mcast_flood = false);
     change(&mut bridge, 3, |port| port.settings.bcast_flood = false);
-    assert_eq!(flooded(&bridge, &frame(mac(0), mac(99)), 0), [2, 3]);
-    assert_eq!(flooded(&bridge, &frame(mac(0), MacAddr([1, 0, 0x5e, 0, 0, 1])), 0), [1, 3]);
-    assert_eq!(flooded(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 2]);
+    assert_eq!(reached(&bridge, &frame(mac(0), mac(99)), 0), [2, 3]);
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr([1, 0, 0x5e, 0, 0, 1])), 0), [1, 3]);
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 2]);
 }
 
 #[test]
@@ -82,12 +92,12 @@ fn a_flood_leaves_out_ports_that_are_down_too_narrow_or_isolated() {
     let mut bridge = bridge(None);
     change(&mut bridge, 1, |port| port.up = false);
     change(&mut bridge, 2, |port| port.mtu = 99);
-    assert_eq!(flooded(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [3]);
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [3]);
     change(&mut bridge, 0, |port| port.settings.isolation = Some(7));
     change(&mut bridge, 3, |port| port.settings.isolation = Some(8));
-    assert_eq!(flooded(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [3], "other groups talk");
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [3], "other groups talk");
     change(&mut bridge, 3, |port| port.settings.isolation = Some(7));
-    assert_eq!(flooded(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [0u16; 0]);
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [0u16; 0]);
 }
 
 #[test]
@@ -102,10 +112,22 @@ fn the_station_is_reached_by_address_and_hears_groups() {
     let to_nobody = verdict(&mut bridge, frame(mac(0), mac(99)), 0);
     assert_eq!(to_nobody, Verdict::Drop(DropReason::NoTarget));
     // Its own frames come in by LOCAL and do not come back to it.
-    let own = frame(STATION, MacAddr::BROADCAST);
-    assert_eq!(bridge.route(&own, PortId::LOCAL, at(2)), Verdict::Flood);
-    let own = frame(STATION, mac(0));
-    assert_eq!(bridge.route(&own, PortId::LOCAL, at(2)), Verdict::Forward(PortId(0)));
+    let mut path = Path::default();
+    let mut own = |dst| bridge.send(&frame(STATION, dst), Leg::default(), at(2), &mut path);
+    assert_eq!(own(MacAddr::BROADCAST), Verdict::Flood);
+    assert_eq!(own(mac(0)), Verdict::Forward(PortId(0)));
+    assert_eq!(path.leg(), None);
+}
+
+/// VLANs told apart, in none of which the station has a leg.
+fn with_vlans(bridge: &mut Bridge, ports: [PortVlans; 2]) {
+    let (local, legs) = (Some(STATION), Vec::new());
+    let vlans = Some(VlanFilter::default());
+    let config = NetworkConfig { local, legs, vlans, ..NetworkConfig::default() };
+    bridge.set_network(NetworkId::FIRST, config);
+    for (id, vlans) in (0..).zip(ports) {
+        change(bridge, id, |port| port.vlans = vlans.into());
+    }
 }
 
 /// A way to bring a drop about: what is set up, the frame, and the port it comes in by.
@@ -125,8 +147,25 @@ const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::LinkLocal, |_| (frame(mac(0), MacAddr([1, 0x80, 0xc2, 0, 0, 0x0e])), 0)),
     (DropReason::SamePort, |_| (frame(mac(50), mac(0)), 0)),
     (DropReason::Blackhole, |b| {
-        assert!(b.fdb().set(mac(60), VlanId::NONE, PortId(1), EntryKind::Blackhole));
+        assert!(b.fdb().set(mac(60), Scope::default(), PortId(1), EntryKind::Blackhole));
         (frame(mac(0), mac(60)), 0)
+    }),
+    (DropReason::NoPvid, |b| {
+        with_vlans(b, [PortVlans::none(), PortVlans::none()]);
+        (frame(mac(0), mac(1)), 0)
+    }),
+    (DropReason::VlanIngress, |b| {
+        with_vlans(b, [PortVlans::access(VlanId::from_tci(5)), PortVlans::default()]);
+        let tag = VlanTag { tpid: 0x8100, tci: 6 };
+        (Frame::new(mac(1), mac(0), Some(tag), 100), 0)
+    }),
+    (DropReason::VlanEgress, |b| {
+        with_vlans(b, [PortVlans::default(), PortVlans::access(VlanId::from_tci(5))]);
+        (frame(mac(0), STATION), 0)
+    }),
+    (DropReason::Locked, |b| {
+        change(b, 0, |port| port.settings.locked = true);
+        (frame(mac(77), mac(1)), 0)
     }),
     (DropReason::Isolated, |b| {
         change(b, 0, |port| port.settings.isolation = Some(1));
@@ -150,7 +189,7 @@ const DROPS: &[(DropReason, Scene)] = &[
         (frame(mac(0), MacAddr::BROADCAST), 0)
     }),
     (DropReason::StickyMoved, |b| {
-        assert!(b.fdb().set(mac(61), VlanId::NONE, PortId(1), EntryKind::Sticky));
+        assert!(b.fdb().set(mac(61), Scope::default(), PortId(1), EntryKind::Sticky));
         (frame(mac(61), mac(2)), 0)
     }),
 ];
@@ -181,29 +220,53 @@ fn names_and_numbers_of_reasons_are_their_own() {
 
 #[test]
 fn a_refused_frame_teaches_nothing() {
-    let mut bridge = bridge(Some(STATION));
+    let bridge = bridge(Some(STATION));
     let before = bridge.fdb().len();
-    let lldp = MacAddr([1, 0x80, 0xc2, 0, 0, 0x0e]);
     for bad in [
         frame(MacAddr([3, 0, 0, 0, 0, 1]), mac(1)),
         frame(MacAddr::ZERO, mac(1)),
         frame(STATION, mac(1)),
-        frame(mac(70), lldp),
     ] {
-        bridge.decide(&bad, PortId(0), at(2));
+        decide(&bridge, &bad, 0, at(2));
     }
     assert_eq!(bridge.fdb().len(), before);
 }
 
 #[test]
+fn the_source_of_a_frame_that_bridges_keep_is_learned() {
+    let bridge = bridge(None);
+    let lldp = MacAddr([1, 0x80, 0xc2, 0, 0, 0x0e]);
+    let said = decide(&bridge, &frame(mac(70), lldp), 0, at(2));
+    assert_eq!(said.verdict, Verdict::Drop(DropReason::LinkLocal));
+    assert_eq!(said.learned, Learned::New);
+}
+
+#[test]
+fn a_locked_port_lets_in_those_alone_that_are_known_there() {
+    let mut bridge = bridge(None);
+    change(&mut bridge, 0, |port| port.settings.locked = true);
+    assert_eq!(verdict(&mut bridge, frame(mac(0), mac(1)), 0), Verdict::Forward(PortId(1)));
+    for stranger in [mac(80), mac(2)] {
+        let said = verdict(&mut bridge, frame(stranger, mac(1)), 0);
+        assert_eq!(said, Verdict::Drop(DropReason::Locked));
+    }
+    assert!(bridge.fdb().set(mac(80), Scope::default(), PortId(0), EntryKind::Static));
+    assert_eq!(verdict(&mut bridge, frame(mac(80), mac(1)), 0), Verdict::Forward(PortId(1)));
+    // To it everybody may speak.
+    assert_eq!(verdict(&mut bridge, frame(mac(1), mac(0)), 1), Verdict::Forward(PortId(0)));
+}
+
+#[test]
 fn the_mask_lets_link_local_groups_through() {
-    let config = BridgeConfig { local: None, link_local_mask: 1 << 0xe };
+    let config = NetworkConfig { group_fwd_mask: 1 << 0xe, ..NetworkConfig::default() };
     let mut bridge = Bridge::new(config, Arc::new(Fdb::new(FdbConfig::default())));
     bridge.set_port(PortId(0), up());
     bridge.set_port(PortId(1), up());
     let to = |last| frame(mac(0), MacAddr([1, 0x80, 0xc2, 0, 0, last]));
     assert_eq!(verdict(&mut bridge, to(0x0e), 0), Verdict::Flood);
-    assert_eq!(verdict(&mut bridge, to(0x00), 0), Verdict::Drop(DropReason::LinkLocal));
+    assert_eq!(verdict(&mut bridge, to(0x02), 0), Verdict::Drop(DropReason::LinkLocal));
+    // Nobody speaks a spanning tree here, so those who do have to hear each other.
+    assert_eq!(verdict(&mut bridge, to(0x00), 0), Verdict::Flood);
 }
 
 #[test]
@@ -211,35 +274,25 @@ fn hairpin_lets_a_frame_leave_where_it_came_in() {
     let mut bridge = bridge(None);
     change(&mut bridge, 0, |port| port.settings.hairpin = true);
     assert_eq!(verdict(&mut bridge, frame(mac(50), mac(0)), 0), Verdict::Forward(PortId(0)));
-    assert_eq!(flooded(&bridge, &frame(mac(50), MacAddr::BROADCAST), 0), [0, 1, 2, 3]);
+    assert_eq!(reached(&bridge, &frame(mac(50), MacAddr::BROADCAST), 0), [0, 1, 2, 3]);
 }
 
 #[test]
 fn a_moved_address_is_followed_and_reported() {
     let mut bridge = bridge(None);
-    let said = bridge.decide(&frame(mac(1), mac(0)), PortId(3), at(2));
+    let said = decide(&bridge, &frame(mac(1), mac(0)), 3, at(2));
     assert_eq!(said.learned, Learned::Moved(PortId(1)));
     assert_eq!(verdict(&mut bridge, frame(mac(0), mac(1)), 0), Verdict::Forward(PortId(3)));
 }
 
 #[test]
-fn addresses_in_different_vlans_are_different() {
-    let mut bridge = bridge(None);
-    let tagged = Frame { vlan: VlanId::from_tci(5), ..frame(mac(0), mac(1)) };
-    assert_eq!(verdict(&mut bridge, tagged, 0), Verdict::Flood);
-    bridge.decide(&Frame { vlan: VlanId::from_tci(5), ..frame(mac(1), mac(9)) }, PortId(2), at(2));
-    assert_eq!(verdict(&mut bridge, tagged, 0), Verdict::Forward(PortId(2)));
-    assert_eq!(verdict(&mut bridge, frame(mac(0), mac(1)), 0), Verdict::Forward(PortId(1)));
-}
-
-#[test]
 fn an_aged_address_is_flooded_until_seen_again() {
-    let mut bridge = bridge(None);
+    let bridge = bridge(None);
     let late = at(302);
     let frame = frame(mac(0), mac(1));
-    assert_eq!(bridge.decide(&frame, PortId(0), late).verdict, Verdict::Flood);
-    bridge.decide(&self::frame(mac(1), mac(0)), PortId(1), late);
-    assert_eq!(bridge.decide(&frame, PortId(0), late).verdict, Verdict::Forward(PortId(1)));
+    assert_eq!(decide(&bridge, &frame, 0, late).verdict, Verdict::Flood);
+    decide(&bridge, &self::frame(mac(1), mac(0)), 1, late);
+    assert_eq!(decide(&bridge, &frame, 0, late).verdict, Verdict::Forward(PortId(1)));
 }
 
 #[test]
@@ -253,35 +306,34 @@ fn a_storm_is_cut_to_its_limit_each_second_and_unicast_goes_on() {
     for n in 0..1000u64 {
         let now = at(5) + Duration::from_millis(n);
         for ((dst, _), passed) in kinds.iter().zip(&mut passed) {
-            let said = bridge.decide(&frame(mac(0), *dst), PortId(0), now).verdict;
+            let said = decide(&bridge, &frame(mac(0), *dst), 0, now).verdict;
             *passed += u32::from(said == Verdict::Flood);
-            let other = bridge.decide(&frame(mac(1), *dst), PortId(1), now).verdict;
+            let other = decide(&bridge, &frame(mac(1), *dst), 1, now).verdict;
             assert_eq!(other, Verdict::Flood, "another port's storm");
         }
-        let known = bridge.decide(&frame(mac(0), mac(1)), PortId(0), now).verdict;
+        let known = decide(&bridge, &frame(mac(0), mac(1)), 0, now).verdict;
         assert_eq!(known, Verdict::Forward(PortId(1)));
     }
     assert_eq!(passed, kinds.map(|(_, limit)| limit));
-    let next = bridge.decide(&frame(mac(0), MacAddr::BROADCAST), PortId(0), at(6)).verdict;
+    let next = decide(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0, at(6)).verdict;
     assert_eq!(next, Verdict::Flood);
 }
 
 #[test]
 fn workers_count_a_port_s_floods_together() {
-    let config = BridgeConfig { local: None, link_local_mask: 0 };
     let (fdb, storms) = (Arc::new(Fdb::new(FdbConfig::default())), Arc::<Storms>::default());
-    let one = || Bridge::counting(config, Arc::clone(&fdb), Arc::clone(&storms));
+    let one = || Bridge::counting(NetworkConfig::default(), Arc::clone(&fdb), Arc::clone(&storms));
     let mut bridges = [one(), one()];
     let storm = StormLimits { broadcast: Some(100), ..StormLimits::default() };
     let settings = PortSettings { storm, ..PortSettings::default() };
     for bridge in &mut bridges {
-        bridge.set_port(PortId(0), PortState { settings, mtu: 1500, up: true });
-        bridge.set_port(PortId(1), PortState { settings, mtu: 1500, up: true });
+        bridge.set_port(PortId(0), PortState::up(settings, 1500));
+        bridge.set_port(PortId(1), PortState::up(settings, 1500));
     }
     // Most by one, some by the other: no more in all than if one had seen them.
     let flood = |bridge: &mut Bridge| {
         let broadcast = frame(mac(0), MacAddr::BROADCAST);
-        bridge.decide(&broadcast, PortId(0), at(5)).verdict == Verdict::Flood
+        decide(bridge, &broadcast, 0, at(5)).verdict == Verdict::Flood
     };
     let passed = (0..300).filter(|n| flood(&mut bridges[usize::from(n % 4 == 0)])).count();
     assert_eq!(passed, 100);
@@ -291,14 +343,14 @@ fn workers_count_a_port_s_floods_together() {
 fn a_port_that_does_not_learn_leaves_the_table_alone() {
     let mut bridge = bridge(None);
     change(&mut bridge, 0, |port| port.settings.learning = false);
-    let said = bridge.decide(&frame(mac(80), mac(1)), PortId(0), at(2));
+    let said = decide(&bridge, &frame(mac(80), mac(1)), 0, at(2));
     assert_eq!((said.learned, said.verdict), (Learned::Off, Verdict::Forward(PortId(1))));
-    assert!(bridge.fdb().lookup(mac(80), VlanId::NONE, at(2)).is_none());
+    assert!(bridge.fdb().lookup(mac(80), Scope::default(), at(2)).is_none());
 }
 
 proptest! {
-    /// Whatever comes, a verdict never sends a frame back, to a port that is down, or to one it
-    /// does not fit; and asking without learning says the same as deciding.
+    /// Whatever comes, a path never leads back, to a port that is down, or to one the frame does not
+    /// fit; and it is what the verdict says.
     #[test]
     fn a_verdict_names_only_ports_that_may_have_the_frame(
         downs in prop::collection::vec(any::<bool>(), 4),
@@ -318,23 +370,20 @@ proptest! {
         for (src, dst, ingress) in frames {
             let dst = match dst { 6 => MacAddr::BROADCAST, 7 => STATION, n => mac(n) };
             let frame = frame(mac(src), dst);
-            let foretold = bridge.preview(&frame, PortId(ingress), at(2));
-            let said = verdict(&mut bridge, frame, ingress);
-            prop_assert_eq!(foretold, said);
-            let targets = match said {
-                Verdict::Forward(id) => vec![id.0],
-                Verdict::Flood => flooded(&bridge, &frame, ingress),
-                Verdict::Local => { prop_assert_eq!(dst, STATION); vec![] }
-                Verdict::Drop(_) => vec![],
-            };
+            let mut path = Path::default();
+            let said = bridge.decide(&frame, PortId(ingress), at(2), &mut path).verdict;
+            let targets: Vec<u16> = path.ports().map(|id| id.0).collect();
+            match said {
+                Verdict::Forward(id) => prop_assert_eq!(&targets, &[id.0]),
+                Verdict::Flood => prop_assert!(!targets.is_empty() || path.leg().is_some()),
+                Verdict::Local => prop_assert_eq!((dst, targets.len()), (STATION, 0)),
+                Verdict::Drop(_) => prop_assert!(targets.is_empty()),
+            }
             for id in targets {
                 let i = usize::from(id);
                 prop_assert!(id != ingress && !downs[i] && mtus[i] >= 100);
                 let apart = groups[i].is_some() && groups[i] == groups[usize::from(ingress)];
                 prop_assert!(!apart);
-            }
-            if !matches!(said, Verdict::Drop(_)) {
-                prop_assert_eq!(bridge.route(&frame, PortId(ingress), at(2)), said);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The forwarding table: (VLAN, MAC) -> port, read without a lock.
+//! The forwarding table: (filtering identifier, MAC) -> port, read without a lock.
 //!
 //! Owned by the switch, shared by its workers. Two atomics an entry, side by side, four entries a
 //! cache line; a key lies in the line its hash names or, where that is full, in one of the three
@@ -14,8 +14,11 @@ use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::fdb_row::{EntryKind, Value, key};
+use super::fdb_entry::{FdbEntry, Learned};
+use super::fdb_row::{EntryKind, Value, fid, key, mac};
 use super::fdb_slots::{Slot, Slots, WINDOW};
+use super::fids::{Fids, Owner, Scope};
+use super::network::NetworkId;
 use super::port::PortId;
 
 /// Slots looked at for something to evict.
@@ -26,53 +29,12 @@ const EVICTION_SCAN: usize = 4096;
 pub struct FdbConfig {
     /// Most entries of the whole table.
     pub max_entries: usize,
-    /// A learned entry not seen for this long is forgotten (802.1D: 300 s).
-    pub ageing: Duration,
 }
 
 impl Default for FdbConfig {
     fn default() -> Self {
-        Self { max_entries: 65_536, ageing: Duration::from_secs(300) }
+        Self { max_entries: 65_536 }
     }
-}
-
-/// One row of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FdbEntry {
-    /// The address.
-    pub mac: MacAddr,
-    /// Its VLAN; [`VlanId::NONE`] for untagged.
-    pub vlan: VlanId,
-    /// Where it lives.
-    pub port: PortId,
-    /// How it got there.
-    pub kind: EntryKind,
-    /// Time since it was last seen as a source, to the second.
-    pub idle: Duration,
-}
-
-impl FdbEntry {
-    fn of(mac: MacAddr, vlan: VlanId, value: Value, now: Timestamp) -> Self {
-        let idle = Duration::from_secs(now.as_secs().saturating_sub(value.seen()));
-        Self { mac, vlan, port: value.port(), kind: value.kind(), idle }
-    }
-}
-
-/// What learning did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Learned {
-    /// Known here already (or set there, and not sticky).
-    Known,
-    /// Entered.
-    New,
-    /// Was at that port before.
-    Moved(PortId),
-    /// The port is at its limit, or the table is full of entries that may not go.
-    Full,
-    /// Sticky elsewhere.
-    Sticky,
-    /// The port does not learn.
-    Off,
 }
 
 /// The table.
@@ -81,11 +43,19 @@ pub struct Fdb {
     /// What the hash is keyed with.
     secrets: [u64; 2],
     slots: Slots,
-    /// Entries a port, by port number; the last stands for ports beyond [`PortId::MAX`].
+    /// Learned entries a port, by port number; the last stands for ports beyond [`PortId::MAX`].
     share: Box<[AtomicU32]>,
     total: AtomicU32,
-    /// Where the next search for something to evict starts. Holding it is the right to write keys.
-    writer: Mutex<usize>,
+    /// Holding it is the right to write keys.
+    writer: Mutex<Writer>,
+}
+
+/// What only those need who write keys.
+#[derive(Default)]
+struct Writer {
+    /// Where the next search for something to evict starts.
+    cursor: usize,
+    fids: Fids,
 }
 
 impl Fdb {
@@ -99,7 +69,7 @@ impl Fdb {
             slots: Slots::new(slots),
             share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
             total: AtomicU32::new(0),
-            writer: Mutex::new(0),
+            writer: Mutex::default(),
         }
     }
 
@@ -109,24 +79,37 @@ impl Fdb {
         self.config
     }
 
+    /// Says how long learned entries of a network live, and how many there may be.
+    pub fn set_network(&self, network: NetworkId, ageing: Duration, limit: Option<u32>) {
+        self.lock().fids.set(network, ageing, limit);
+    }
+
+    /// The part of the table that belongs to a network or a VLAN of it; None where the 65,535
+    /// identifiers are used up.
+    #[must_use]
+    pub fn scope(&self, network: NetworkId, vlan: VlanId) -> Option<Scope> {
+        self.lock().fids.scope(network, vlan)
+    }
+
     /// Where an address lives, if it is known and has not aged.
     #[must_use]
     #[inline]
     pub fn lookup(
         &self,
         mac: MacAddr,
-        vlan: VlanId,
+        scope: Scope,
         now: Timestamp,
     ) -> Option<(PortId, EntryKind)> {
-        let (_, value) = self.find(key(mac, vlan))?;
-        (!self.aged(value, now)).then_some((value.port(), value.kind()))
+        let (_, value) = self.find(key(mac, scope.fid))?;
+        (!value.aged(scope.ageing, now)).then_some((value.port(), value.kind()))
     }
 
     /// The living entry of an address, with its age.
     #[must_use]
-    pub fn entry(&self, mac: MacAddr, vlan: VlanId, now: Timestamp) -> Option<FdbEntry> {
-        let (_, value) = self.find(key(mac, vlan))?;
-        (!self.aged(value, now)).then(|| FdbEntry::of(mac, vlan, value, now))
+    pub fn entry(&self, mac: MacAddr, scope: Scope, now: Timestamp) -> Option<FdbEntry> {
+        let (_, value) = self.find(key(mac, scope.fid))?;
+        let owner = || self.lock().fids.owner(scope.fid);
+        (!value.aged(scope.ageing, now)).then(|| FdbEntry::of(mac, owner(), value, now))
     }
 
     /// Notes that an address was seen as a source at a port that may hold `limit` entries.
@@ -134,12 +117,12 @@ impl Fdb {
     pub fn learn(
         &self,
         mac: MacAddr,
-        vlan: VlanId,
+        scope: Scope,
         port: PortId,
         limit: u32,
         now: Timestamp,
     ) -> Learned {
-        let key = key(mac, vlan);
+        let key = key(mac, scope.fid);
         if let Some((slot, value)) = self.find(key)
             && value.port() == port
         {
@@ -156,18 +139,18 @@ impl Fdb {
     }
 
     /// Sets an entry by hand. False where the table has no room for it.
-    pub fn set(&self, mac: MacAddr, vlan: VlanId, port: PortId, kind: EntryKind) -> bool {
-        let key = key(mac, vlan);
-        self.remove(mac, vlan);
+    pub fn set(&self, mac: MacAddr, scope: Scope, port: PortId, kind: EntryKind) -> bool {
+        let key = key(mac, scope.fid);
+        self.remove(mac, scope);
         let value = Value::new(port, kind, Timestamp::ZERO);
         !matches!(self.enter(key, value, u32::MAX, Timestamp::ZERO), Learned::Full)
     }
 
     /// Takes an entry out; true where there was one.
-    pub fn remove(&self, mac: MacAddr, vlan: VlanId) -> bool {
-        let _writer = self.lock();
-        match self.find(key(mac, vlan)) {
-            Some((slot, _)) => self.clear(slot),
+    pub fn remove(&self, mac: MacAddr, scope: Scope) -> bool {
+        let mut writer = self.lock();
+        match self.find(key(mac, scope.fid)) {
+            Some((slot, _)) => self.clear(slot, &mut writer),
             None => return false,
         }
         true
@@ -175,14 +158,24 @@ impl Fdb {
 
     /// Forgets the learned entries of a port, or of all ports; says how many.
     pub fn flush(&self, port: Option<PortId>) -> usize {
-        self.clear_where(|value| {
-            value.kind() == EntryKind::Learned && port.is_none_or(|p| value.port() == p)
+        self.flush_where(|_, _, at| port.is_none_or(|port| at == port))
+    }
+
+    /// Forgets the learned entries that `gone` says; says how many.
+    pub fn flush_where(&self, gone: impl Fn(NetworkId, VlanId, PortId) -> bool) -> usize {
+        self.clear_where(|(network, vlan), value| {
+            value.kind() == EntryKind::Learned && gone(network, vlan, value.port())
         })
     }
 
     /// Forgets everything about a port that is gone, set entries too.
     pub fn forget_port(&self, port: PortId) -> usize {
-        self.clear_where(|value| value.port() == port)
+        self.clear_where(|_, value| value.port() == port)
+    }
+
+    /// Forgets everything about a network that is gone.
+    pub fn forget_network(&self, network: NetworkId) -> usize {
+        self.clear_where(|owner, _| owner.0 == network)
     }
 
     /// Forgets what has aged; says how many.
@@ -190,13 +183,21 @@ impl Fdb {
         if self.is_empty() {
             return 0;
         }
-        self.clear_where(|value| self.aged(value, now))
+        let mut writer = self.lock();
+        let mut count = 0;
+        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
+            if aged(slot, &writer.fids, now) {
+                self.clear(slot, &mut writer);
+                count += 1;
+            }
+        }
+        count
     }
 
-    /// After how long an entry not seen is forgotten.
+    /// After how long an entry not seen is forgotten, where that is soonest.
     #[must_use]
     pub fn ageing(&self) -> Duration {
-        self.config.ageing
+        self.lock().fids.shortest_ageing()
     }
 
     /// Entries held, aged ones included until they are expired.
@@ -211,27 +212,29 @@ impl Fdb {
         self.len() == 0
     }
 
-    /// Entries of one port.
+    /// Learned entries of a network.
+    #[must_use]
+    pub fn network_len(&self, network: NetworkId) -> u32 {
+        self.lock().fids.learned(network)
+    }
+
+    /// Learned entries of one port.
     #[must_use]
     pub fn port_len(&self, port: PortId) -> u32 {
         self.share[share_index(port)].load(Ordering::Relaxed)
     }
 
-    /// A copy of the living entries, taken without stopping anyone.
+    /// A copy of the living entries.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Vec<FdbEntry> {
-        let rows = self.slots.iter().filter_map(|slot| {
+        let writer = self.lock();
+        let held = self.slots.iter().filter(|slot| !slot.is_free());
+        let living = held.filter(|slot| !aged(slot, &writer.fids, now));
+        let row = |slot: &Slot| {
             let key = slot.key.load(Ordering::Acquire);
-            let value = slot.value();
-            let same = slot.key.load(Ordering::Acquire) == key;
-            let whole = key != 0 && same && !self.aged(value, now);
-            whole.then(|| {
-                let mac = MacAddr::from_u64(key & 0xffff_ffff_ffff);
-                let vlan = VlanId::from_tci(u16::try_from((key >> 48) & 0xfff).unwrap_or(0));
-                FdbEntry::of(mac, vlan, value, now)
-            })
-        });
-        rows.collect()
+            FdbEntry::of(mac(key), writer.fids.owner(fid(key)), slot.value(), now)
+        };
+        living.map(row).collect()
     }
 
     /// The slot and value of a key; the key is read again after the value, so a slot that changed
@@ -245,7 +248,7 @@ impl Fdb {
     #[cold]
     #[inline(never)]
     fn enter(&self, key: u64, value: Value, limit: u32, now: Timestamp) -> Learned {
-        let mut cursor = self.lock();
+        let mut writer = self.lock();
         // Somebody may have entered or moved it before the lock was ours.
         if let Some((slot, old)) = self.find(key) {
             let from = old.port();
@@ -255,7 +258,7 @@ impl Fdb {
                 EntryKind::Static | EntryKind::Blackhole => Learned::Known,
                 EntryKind::Learned if self.port_len(value.port()) >= limit => Learned::Full,
                 EntryKind::Learned => {
-                    let aged = self.aged(old, now);
+                    let aged = aged(slot, &writer.fids, now);
                     slot.value.store(value.0, Ordering::Release);
                     self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed);
                     self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
@@ -263,40 +266,44 @@ impl Fdb {
                 }
             };
         }
-        if self.port_len(value.port()) >= limit {
+        let learned = value.kind() == EntryKind::Learned;
+        if learned && (self.port_len(value.port()) >= limit || !writer.fids.has_room(fid(key))) {
             return Learned::Full;
         }
-        if self.len() >= self.config.max_entries && !self.evict(&mut cursor, value.port(), now) {
+        if self.len() >= self.config.max_entries && !self.evict(&mut writer, value.port(), now) {
             return Learned::Full;
         }
         let window = || self.slots.window(self.hash(key));
         let free = |slot: &&Slot| slot.is_free();
-        let aged = |slot: &&Slot| self.aged(slot.value(), now);
-        let Some(slot) = window().find(free).or_else(|| window().find(aged)) else {
+        let old = |slot: &&Slot| aged(slot, &writer.fids, now);
+        let Some(slot) = window().find(free).or_else(|| window().find(old)) else {
             return Learned::Full;
         };
         if !slot.is_free() {
-            self.clear(slot);
+            self.clear(slot, &mut writer);
         }
         slot.fill(key, value);
-        self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
+        if learned {
+            self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
+            writer.fids.count(fid(key), true);
+        }
         Learned::New
     }
 
     /// Makes room: an aged entry, else one of a port that holds more than `for_port` does (or of
     /// `for_port` itself, where nobody holds more).
-    fn evict(&self, cursor: &mut usize, for_port: PortId, now: Timestamp) -> bool {
+    fn evict(&self, writer: &mut Writer, for_port: PortId, now: Timestamp) -> bool {
         let (mut greedy, mut most) = (None, self.port_len(for_port));
         for _ in 0..EVICTION_SCAN.min(self.slots.len()) {
-            *cursor = (*cursor + 1) & (self.slots.len() - 1);
-            let slot = &self.slots[*cursor];
+            writer.cursor = (writer.cursor + 1) & (self.slots.len() - 1);
+            let slot = &self.slots[writer.cursor];
             if slot.is_free() {
                 continue;
             }
             let value = slot.value();
-            if self.aged(value, now) {
-                self.clear(slot);
+            if aged(slot, &writer.fids, now) {
+                self.clear(slot, writer);
                 return true;
             }
             let holds = self.port_len(value.port());
@@ -307,17 +314,18 @@ impl Fdb {
             }
         }
         if let Some(slot) = greedy {
-            self.clear(slot);
+            self.clear(slot, writer);
         }
         greedy.is_some()
     }
 
-    fn clear_where(&self, gone: impl Fn(Value) -> bool) -> usize {
-        let _writer = self.lock();
+    fn clear_where(&self, gone: impl Fn(Owner, Value) -> bool) -> usize {
+        let mut writer = self.lock();
         let mut count = 0;
-        for slot in self.slots.iter() {
-            if !slot.is_free() && gone(slot.value()) {
-                self.clear(slot);
+        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
+            let owner = writer.fids.owner(fid(slot.key.load(Ordering::Relaxed)));
+            if gone(owner, slot.value()) {
+                self.clear(slot, &mut writer);
                 count += 1;
             }
         }
@@ -325,16 +333,14 @@ impl Fdb {
     }
 
     /// The caller holds the writer's lock.
-    fn clear(&self, slot: &Slot) {
-        let port = slot.value().port();
-        slot.key.store(0, Ordering::Release);
-        self.share[share_index(port)].fetch_sub(1, Ordering::Relaxed);
+    fn clear(&self, slot: &Slot, writer: &mut Writer) {
+        let value = slot.value();
+        let key = slot.key.swap(0, Ordering::AcqRel);
         self.total.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn aged(&self, value: Value, now: Timestamp) -> bool {
-        value.kind() == EntryKind::Learned
-            && now.as_secs().saturating_sub(value.seen()) >= self.config.ageing.as_secs()
+        if value.kind() == EntryKind::Learned {
+            self.share[share_index(value.port())].fetch_sub(1, Ordering::Relaxed);
+            writer.fids.count(fid(key), false);
+        }
     }
 
     /// Where a key's window begins. Two multiplications with secrets: nobody outside can
@@ -348,9 +354,15 @@ impl Fdb {
         u64::try_from(twice >> 64).unwrap_or(0)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, usize> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Whether a slot's entry has not been seen for too long.
+fn aged(slot: &Slot, fids: &Fids, now: Timestamp) -> bool {
+    let ageing = fids.ageing(fid(slot.key.load(Ordering::Relaxed)));
+    slot.value().aged(u32::try_from(ageing.as_secs()).unwrap_or(u32::MAX), now)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "both halves are kept, folded into one")]

@@ -11,7 +11,14 @@ const MOST: usize = 12;
 const LIMIT: u32 = 6;
 
 fn table(max_entries: usize) -> Fdb {
-    Fdb::new(FdbConfig { max_entries, ageing: Duration::from_secs(AGEING) })
+    let fdb = Fdb::new(FdbConfig { max_entries });
+    fdb.set_network(NetworkId::FIRST, Duration::from_secs(AGEING), None);
+    fdb
+}
+
+/// The part of the table that belongs to a VLAN.
+fn scope(fdb: &Fdb, vlan: u16) -> Scope {
+    fdb.scope(NetworkId::FIRST, VlanId::from_tci(vlan)).unwrap()
 }
 
 fn mac(n: u64) -> MacAddr {
@@ -75,7 +82,8 @@ impl Model {
     }
 
     fn held_by(&self, port: u16) -> u32 {
-        u32::try_from(self.rows.values().filter(|row| row.port == port).count()).unwrap()
+        let learned = |row: &&Row| row.port == port && row.kind == EntryKind::Learned;
+        u32::try_from(self.rows.values().filter(learned).count()).unwrap()
     }
 
     /// What learning must say where it is not a matter of eviction.
@@ -105,7 +113,7 @@ impl Model {
     /// the rules allow.
     fn entered(&mut self, fdb: &Fdb, key: (u64, u16), row: Row) {
         if self.rows.len() >= MOST {
-            let raw = |(m, v): (u64, u16)| fdb.find(super::key(mac(m), VlanId::from_tci(v)));
+            let raw = |(m, v): (u64, u16)| fdb.find(super::key(mac(m), scope(fdb, v).fid));
             let gone: Vec<_> = self.rows.keys().copied().filter(|k| raw(*k).is_none()).collect();
             assert_eq!(gone.len(), 1, "one row makes room for one");
             let victim = self.rows[&gone[0]];
@@ -146,7 +154,7 @@ impl Model {
 
 fn apply(op: Op, fdb: &Fdb, model: &mut Model) {
     let now = at(model.now);
-    let vid = VlanId::from_tci;
+    let vid = |vlan| scope(fdb, vlan);
     match op {
         Op::Learn { mac: m, vlan, port } => {
             let expected = model.learn((m, vlan), port);
@@ -226,14 +234,14 @@ fn the_default_table_holds_all_it_promises() {
     let scattered = |n: u64| mac(n.wrapping_mul(0x9e37_79b9) & 0xffff_ffff);
     for n in 0..most / 2 {
         assert_eq!(
-            fdb.learn(mac(n), VlanId::NONE, PortId(1), u32::MAX, at(1)),
+            fdb.learn(mac(n), Scope::default(), PortId(1), u32::MAX, at(1)),
             Learned::New,
             "{n}"
         );
     }
     let mut refused = 0;
     for n in most / 2..most {
-        let said = fdb.learn(scattered(n), VlanId::from_tci(7), PortId(2), u32::MAX, at(1));
+        let said = fdb.learn(scattered(n), scope(&fdb, 7), PortId(2), u32::MAX, at(1));
         refused += u64::from(said == Learned::Full);
     }
     assert!(refused * 1000 < most, "{refused} of {most} found no slot");
@@ -251,8 +259,8 @@ fn workers_at_once_leave_the_counts_right() {
                     let n = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55;
                     // Time passes quickly, so that nearly every learning also refreshes.
                     let now = at(round / 4);
-                    fdb.learn(mac(n), VlanId::NONE, PortId(port), 400, now);
-                    if let Some((found, _)) = fdb.lookup(mac(n), VlanId::NONE, now) {
+                    fdb.learn(mac(n), Scope::default(), PortId(port), 400, now);
+                    if let Some((found, _)) = fdb.lookup(mac(n), Scope::default(), now) {
                         assert!(found.0 < 4);
                     }
                     if round % 5000 == 0 {

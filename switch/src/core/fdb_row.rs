@@ -1,13 +1,11 @@
 //! A row of the forwarding table as the two numbers it is kept in.
 //!
-//! [`super::Fdb`] stores them in atomics: the key names the (VLAN, address), the value says where it
+//! [`super::Fdb`] stores them in atomics: the key names the (filtering identifier, address), the value says where it
 //! lives, what kind of entry it is and when it was last seen.
 
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::{MacAddr, Timestamp};
 
 use super::port::PortId;
-
-const OCCUPIED: u64 = 1 << 63;
 
 /// How an entry came to be and how it behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +46,31 @@ impl Value {
         (self.0 >> 24) & 0xffff_ffff
     }
 
+    /// Whether a learned entry has not been seen for so many seconds.
+    #[inline]
+    pub(super) fn aged(self, seconds: u32, now: Timestamp) -> bool {
+        self.kind() == EntryKind::Learned
+            && now.as_secs().saturating_sub(self.seen()) >= u64::from(seconds)
+    }
+
     pub(super) fn seen_at(self, now: Timestamp) -> Self {
         Self(self.0 & 0xff_ffff | (now.as_secs() & 0xffff_ffff) << 24)
     }
 }
 
-/// A (VLAN, address) as the number it is kept under; never 0, which is an empty slot.
-pub(super) fn key(mac: MacAddr, vlan: VlanId) -> u64 {
-    OCCUPIED | u64::from(vlan.get()) << 48 | mac.to_u64()
+/// An address in its part of the table as the number it is kept under; never 0, which is an empty
+/// slot, for no identifier is 0.
+#[inline]
+pub(super) fn key(mac: MacAddr, fid: u16) -> u64 {
+    u64::from(fid) << 48 | mac.to_u64()
+}
+
+/// The identifier in a key.
+pub(super) fn fid(key: u64) -> u16 {
+    u16::try_from(key >> 48).unwrap_or(0)
+}
+
+/// The address in a key.
+pub(super) fn mac(key: u64) -> MacAddr {
+    MacAddr::from_u64(key & 0xffff_ffff_ffff)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::{EntryKind, Fdb, FdbConfig, Learned};
-use crate::core::PortId;
+use super::{EntryKind, Fdb, FdbConfig, Learned, Scope};
+use crate::core::{NetworkId, PortId};
 
 const A: PortId = PortId(0);
 const B: PortId = PortId(1);
@@ -19,11 +19,11 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn table(max_entries: usize) -> Fdb {
-    Fdb::new(FdbConfig { max_entries, ageing: Duration::from_secs(300) })
+    Fdb::new(FdbConfig { max_entries })
 }
 
 fn learn(fdb: &Fdb, n: u64, port: PortId, seconds: u64) -> Learned {
-    fdb.learn(mac(n), VlanId::NONE, port, u32::MAX, at(seconds))
+    fdb.learn(mac(n), Scope::default(), port, u32::MAX, at(seconds))
 }
 
 #[test]
@@ -31,8 +31,8 @@ fn an_address_is_learned_refreshed_moved_and_aged() {
     let fdb = table(64);
     assert_eq!(learn(&fdb, 1, A, 0), Learned::New);
     assert_eq!(learn(&fdb, 1, A, 200), Learned::Known);
-    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(499)), Some((A, EntryKind::Learned)));
-    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(500)), None);
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(499)), Some((A, EntryKind::Learned)));
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(500)), None);
     assert_eq!(learn(&fdb, 1, B, 300), Learned::Moved(A));
     assert_eq!((fdb.port_len(A), fdb.port_len(B), fdb.len()), (0, 1, 1));
     assert_eq!(fdb.expire(at(600)), 1);
@@ -42,12 +42,13 @@ fn an_address_is_learned_refreshed_moved_and_aged() {
 #[test]
 fn vlans_are_tables_of_their_own() {
     let fdb = table(64);
-    let (one, two) = (VlanId::from_tci(1), VlanId::from_tci(2));
+    let scope = |vlan| fdb.scope(NetworkId::FIRST, VlanId::from_tci(vlan)).unwrap();
+    let (one, two) = (scope(1), scope(2));
     fdb.learn(mac(1), one, A, 9, at(0));
     fdb.learn(mac(1), two, B, 9, at(0));
     assert_eq!(fdb.lookup(mac(1), one, at(1)).map(|x| x.0), Some(A));
     assert_eq!(fdb.lookup(mac(1), two, at(1)).map(|x| x.0), Some(B));
-    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(1)), None);
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(1)), None);
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn a_port_learns_no_more_than_its_limit() {
     let fdb = table(64);
     for n in 0..10 {
         let expected = if n < 4 { Learned::New } else { Learned::Full };
-        assert_eq!(fdb.learn(mac(n), VlanId::NONE, A, 4, at(0)), expected);
+        assert_eq!(fdb.learn(mac(n), Scope::default(), A, 4, at(0)), expected);
     }
     assert_eq!(fdb.port_len(A), 4);
 }
@@ -71,19 +72,23 @@ fn a_flood_of_addresses_pushes_out_its_own_not_anothers() {
     }
     assert!(fdb.len() <= 128, "{} entries", fdb.len());
     for n in 0..10 {
-        assert_eq!(fdb.lookup(mac(n), VlanId::NONE, at(1)).map(|x| x.0), Some(B), "address {n}");
+        assert_eq!(
+            fdb.lookup(mac(n), Scope::default(), at(1)).map(|x| x.0),
+            Some(B),
+            "address {n}"
+        );
     }
 }
 
 #[test]
 fn set_entries_do_not_age_and_sticky_ones_do_not_move() {
     let fdb = table(64);
-    assert!(fdb.set(mac(1), VlanId::NONE, A, EntryKind::Static));
-    assert!(fdb.set(mac(2), VlanId::NONE, A, EntryKind::Sticky));
-    assert!(fdb.set(mac(3), VlanId::NONE, A, EntryKind::Blackhole));
+    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static));
+    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky));
+    assert!(fdb.set(mac(3), Scope::default(), A, EntryKind::Blackhole));
     assert_eq!(learn(&fdb, 1, B, 9), Learned::Known);
     assert_eq!(learn(&fdb, 2, B, 9), Learned::Sticky);
-    assert_eq!(fdb.lookup(mac(1), VlanId::NONE, at(9999)), Some((A, EntryKind::Static)));
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(9999)), Some((A, EntryKind::Static)));
     assert_eq!(fdb.flush(None), 0, "flushing forgets what was learned only");
     assert_eq!(fdb.forget_port(A), 3);
 }
@@ -97,4 +102,37 @@ fn a_snapshot_shows_the_living_with_their_idle_time() {
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0].mac, rows[0].port), (mac(2), B));
     assert_eq!(rows[0].idle, Duration::from_secs(60));
+}
+
+#[test]
+fn networks_are_tables_of_their_own_with_ageing_and_limits_of_their_own() {
+    let fdb = table(64);
+    let (lan, dc) = (NetworkId(0), NetworkId(7));
+    fdb.set_network(dc, Duration::from_secs(20), Some(3));
+    let scope = |network| fdb.scope(network, VlanId::NONE).unwrap();
+    for n in 0..5 {
+        fdb.learn(mac(n), scope(lan), A, 9, at(0));
+        let said = fdb.learn(mac(n), scope(dc), B, 9, at(0));
+        assert_eq!(said, if n < 3 { Learned::New } else { Learned::Full }, "address {n}");
+    }
+    assert_eq!((fdb.network_len(lan), fdb.network_len(dc)), (5, 3));
+    assert_eq!(fdb.lookup(mac(1), scope(lan), at(20)).map(|x| x.0), Some(A));
+    assert_eq!(fdb.lookup(mac(1), scope(dc), at(20)), None, "it has aged there");
+    assert_eq!(fdb.ageing(), Duration::from_secs(20));
+    assert_eq!(fdb.expire(at(20)), 3);
+    assert_eq!((fdb.network_len(lan), fdb.network_len(dc)), (5, 0));
+    assert!(fdb.set(mac(1), scope(dc), B, EntryKind::Static));
+    assert_eq!(fdb.forget_network(dc), 1);
+    assert_eq!(fdb.len(), 5);
+}
+
+#[test]
+fn what_is_set_counts_against_no_limit() {
+    let fdb = table(64);
+    fdb.set_network(NetworkId::FIRST, Duration::from_secs(300), Some(2));
+    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static));
+    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky));
+    let learn = |n| fdb.learn(mac(n), Scope::default(), A, 1, at(0));
+    assert_eq!((learn(3), learn(4)), (Learned::New, Learned::Full));
+    assert_eq!((fdb.port_len(A), fdb.len()), (1, 3));
 }

@@ -1,20 +1,33 @@
 //! Decisions: what to do with a frame. Pure; time is an argument.
 
 mod bridge;
+mod decide;
 mod fair;
 mod fdb;
+mod fdb_entry;
 mod fdb_row;
 mod fdb_slots;
+mod fids;
+mod frame;
+mod network;
+mod path;
 mod port;
 mod spread;
 mod storm;
 mod verdict;
+mod vlan;
 
-pub use bridge::{Bridge, BridgeConfig, Frame};
+pub use bridge::Bridge;
 pub use fair::Fair;
-pub use fdb::{Fdb, FdbConfig, FdbEntry, Learned};
+pub use fdb::{Fdb, FdbConfig};
+pub use fdb_entry::{FdbEntry, Learned};
 pub use fdb_row::EntryKind;
+pub use fids::Scope;
+pub use frame::Frame;
+pub use network::{Leg, NetworkConfig, NetworkId};
+pub use path::{Exit, Path, Tagging};
 pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};
 pub use spread::{Policy, Window};
 pub use storm::Storms;
 pub use verdict::{Decision, DropReason, Verdict};
+pub use vlan::{Memberships, PortVlans, VlanFilter, VlanSet};

@@ -2,6 +2,9 @@
 
 use wire::MacAddr;
 
+use super::network::NetworkId;
+use super::vlan::Memberships;
+
 /// A port's number: an index, small, reused after removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u16);
@@ -34,6 +37,8 @@ pub struct PortSettings {
     pub hairpin: bool,
     /// Ports with the same group number do not reach each other; None is not isolated.
     pub isolation: Option<u8>,
+    /// Frames are let in only from addresses that the table knows at this port.
+    pub locked: bool,
     /// Most addresses learned here.
     pub learn_limit: u32,
     /// Flooded frames let in here.
@@ -98,6 +103,7 @@ impl Default for PortSettings {
             bcast_flood: true,
             hairpin: false,
             isolation: None,
+            locked: false,
             learn_limit: 16_384,
             storm: StormLimits { broadcast: None, multicast: None, unknown: None },
         }
@@ -105,12 +111,25 @@ impl Default for PortSettings {
 }
 
 /// A plugged port as the bridge sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortState {
+    /// The network it belongs to.
+    pub network: NetworkId,
     /// Its settings.
     pub settings: PortSettings,
+    /// Its VLANs, where its network tells them apart.
+    pub vlans: Memberships,
     /// Largest layer-3 packet it takes, in bytes.
     pub mtu: u32,
     /// Link is up.
     pub up: bool,
+}
+
+impl PortState {
+    /// A port of the first network that is up.
+    #[must_use]
+    pub fn up(settings: PortSettings, mtu: u32) -> Self {
+        let (network, vlans) = (NetworkId::FIRST, Memberships::default());
+        Self { network, settings, vlans, mtu, up: true }
+    }
 }

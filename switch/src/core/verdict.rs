@@ -1,6 +1,6 @@
 //! The outcomes of a decision. Each frame that enters ends in exactly one of them, and is counted.
 
-use super::fdb::Learned;
+use super::fdb_entry::Learned;
 use super::port::PortId;
 
 /// What becomes of a frame.
@@ -8,7 +8,7 @@ use super::port::PortId;
 pub enum Verdict {
     /// To one port.
     Forward(PortId),
-    /// To every port [`super::Bridge::flood_set`] names, and to the station.
+    /// To every port that the path names, and to the station's leg where it names one.
     Flood,
     /// To the station alone.
     Local,
@@ -73,6 +73,14 @@ drop_reasons! {
     SamePort = "same-port",
     /// The destination's entry says so.
     Blackhole = "blackhole",
+    /// Without a tag, or with one that names no VLAN, by a port without a PVID.
+    NoPvid = "no-pvid",
+    /// Of a VLAN that the port it came in by is no member of.
+    VlanIngress = "vlan-ingress",
+    /// Of a VLAN that the destination's port is no member of.
+    VlanEgress = "vlan-egress",
+    /// By a locked port, from an address that the table does not know there.
+    Locked = "locked",
     /// Both ports are in one isolation group.
     Isolated = "isolated",
     /// The destination's port is down or gone.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use wire::{MacAddr, VlanId};
 
-use crate::core::{FdbConfig, PortId};
+use crate::core::{FdbConfig, NetworkConfig, NetworkId, PortId};
 
 /// How a switch is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Threads that forward; the kernel spreads flows over them by hash.
     pub workers: usize,
@@ -26,8 +26,8 @@ pub struct Config {
     pub wakeful: bool,
     /// The table.
     pub fdb: FdbConfig,
-    /// Link-local groups let through (`group_fwd_mask`).
-    pub link_local_mask: u16,
+    /// The first network; where there is a station, `local` is its address.
+    pub network: NetworkConfig,
 }
 
 impl Default for Config {
@@ -39,7 +39,7 @@ impl Default for Config {
             spin: Duration::from_micros(50),
             wakeful: true,
             fdb: FdbConfig::default(),
-            link_local_mask: 0,
+            network: NetworkConfig::default(),
         }
     }
 }
@@ -62,6 +62,15 @@ pub enum Error {
     /// Only an uplink may lie in another namespace.
     #[error("interface {0} must be moved into the switch's namespace to be one of its ports")]
     Elsewhere(String),
+    /// No such network.
+    #[error("the switch has no network number {}", .0.0)]
+    NoNetwork(NetworkId),
+    /// There is no more room for networks.
+    #[error("the switch has all the {} networks it can have", NetworkId::MAX)]
+    NoRoomForNetworks,
+    /// It still has ports.
+    #[error("network number {} of the switch still has ports", .0.0)]
+    Busy(NetworkId),
     /// No such port.
     #[error("the switch has no port number {}", .0.0)]
     NoPort(PortId),

@@ -3,15 +3,15 @@
 use std::sync::PoisonError;
 
 use sys::packet::Received;
-use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag};
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanTag};
 
 use super::config::Event;
 use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
 use super::worker::{Held, Worker, now as clock};
-use crate::core::{DropReason, Frame, Learned, PortId, Verdict};
-use crate::station::{Handling, SharedStation, Station};
+use crate::core::{DropReason, Frame, Learned, Leg, PortId, Verdict};
+use crate::station::{Arrival, Handling, SharedStation, Station};
 use crate::tap::Outcome;
 
 impl Worker {
@@ -41,6 +41,7 @@ impl Worker {
         now: Timestamp,
     ) -> Seen {
         self.cells.received.add(1);
+        self.path.clear();
         let Some((received, mut view)) = self.view(place) else {
             return self.stray(DropReason::Runt);
         };
@@ -49,11 +50,9 @@ impl Worker {
         if let Some(short) = meta::with_short_headers(vnet, view.bytes) {
             view.set_vnet(short);
         }
-        let ingress = match place {
-            Place::Main(_) => self.ports.by_ifindex(received.ifindex),
-            Place::Uplink(_) => self.ports.uplink(),
+        let Some(ingress) = self.ingress(place, received) else {
+            return self.stray(DropReason::UnknownPort);
         };
-        let Some(ingress) = ingress else { return self.stray(DropReason::UnknownPort) };
         if let Some(member) = &mut self.member {
             member.came(ingress);
         }
@@ -74,10 +73,11 @@ impl Worker {
                 self.at_station(place, shared, station, &header, Side::Uplink, now)
             }
             Some(header) => {
-                let decision = self.bridge.decide(&header, ingress, now);
+                let decision = self.bridge.decide(&header, ingress, now, &mut self.path);
                 learned = Some(decision.learned);
-                self.tell(decision.learned, header.src, header.vlan, ingress);
-                self.bridged(place, shared, station, &header, (ingress, decision.verdict), now)
+                self.tell(decision.learned, header.src, vlan, ingress);
+                let verdict = (ingress, decision.verdict);
+                self.bridged((place, vlan), shared, station, &header, verdict, now)
             }
         };
         match outcome {
@@ -95,38 +95,44 @@ impl Worker {
         Seen { ingress: Some(ingress), outcome, learned }
     }
 
+    /// Where a frame came in.
+    pub(super) fn ingress(&self, place: Place, received: Received) -> Option<PortId> {
+        match place {
+            Place::Main(_) => self.ports.by_ifindex(received.ifindex),
+            Place::Uplink(_) => self.ports.uplink(),
+        }
+    }
+
+    /// Sends a decided frame, which came with the tag `own`, along its path.
     fn bridged<'s>(
         &mut self,
-        place: Place,
+        (place, own): (Place, Option<VlanTag>),
         shared: Option<&'s SharedStation>,
         station: &mut Held<'s>,
         header: &Frame,
         (ingress, verdict): (PortId, Verdict),
         now: Timestamp,
     ) -> Outcome {
-        match verdict {
-            Verdict::Forward(to) => {
-                let vlan = self.view(place).and_then(|(_, view)| view.vlan);
-                self.links.send(&self.ports, place, vlan, to);
-                Outcome::Forwarded(to)
-            }
-            Verdict::Local => {
-                let side = Side::Bridge(ingress);
+        match (verdict, self.path.leg()) {
+            (Verdict::Drop(reason), _) => Outcome::Dropped(reason),
+            (Verdict::Local, leg) => {
+                let from = Arrival { port: ingress, leg: leg.unwrap_or_default() };
+                let side = Side::Bridge(from);
                 self.at_station(place, shared, station, header, side, now)
             }
-            Verdict::Flood => {
-                if header.dst.is_group()
+            (Verdict::Forward(to), _) => {
+                self.links.send_all(&self.ports, place, own, &self.path);
+                Outcome::Forwarded(to)
+            }
+            (Verdict::Flood, leg) => {
+                if let Some(leg) = leg
                     && let Some(station) = lock(shared, station)
                 {
-                    self.show(place, ingress, station, now);
+                    self.show(place, Arrival { port: ingress, leg }, station, now);
                 }
-                let vlan = self.view(place).and_then(|(_, view)| view.vlan);
-                for to in self.bridge.flood_set(header, ingress) {
-                    self.links.send(&self.ports, place, vlan, to);
-                }
+                self.links.send_all(&self.ports, place, own, &self.path);
                 Outcome::Flooded
             }
-            Verdict::Drop(reason) => Outcome::Dropped(reason),
         }
     }
 
@@ -163,11 +169,11 @@ impl Worker {
             Handling::ToUplink => match self.ports.uplink() {
                 Some(to) => {
                     self.cells.station_to_uplink.add(1);
-                    self.links.send(&self.ports, place, None, to);
+                    self.links.send(&self.ports, place, [None; 2], to);
                 }
                 None => self.cells.station_lost.add(1),
             },
-            Handling::ToBridge => self.rewritten(place, before, now),
+            Handling::ToBridge(leg) => self.rewritten(place, leg, before, now),
             Handling::Consumed | Handling::Drop(_) => {}
         }
         self.send_staged(now);
@@ -178,31 +184,28 @@ impl Worker {
         }
     }
 
-    /// Sends a frame that the station rewrote to the bridge's ports.
-    fn rewritten(&mut self, place: Place, before: &Frame, now: Timestamp) {
+    /// Sends a frame that the station rewrote to the ports of a leg's network.
+    fn rewritten(&mut self, place: Place, leg: Leg, before: &Frame, now: Timestamp) {
         let Some(after) = self.header_after(place, before) else {
             return self.cells.station_lost.add(1);
         };
-        match self.bridge.route(&after, PortId::LOCAL, now) {
-            Verdict::Forward(to) => self.links.send(&self.ports, place, None, to),
-            Verdict::Flood => {
-                for to in self.bridge.flood_set(&after, PortId::LOCAL) {
-                    self.links.send(&self.ports, place, None, to);
-                }
+        match self.bridge.send(&after, leg, now, &mut self.path) {
+            Verdict::Forward(_) | Verdict::Flood => {
+                self.links.send_all(&self.ports, place, None, &self.path);
+                self.cells.station_to_bridge.add(1);
             }
-            Verdict::Local | Verdict::Drop(_) => return self.cells.station_lost.add(1),
+            Verdict::Local | Verdict::Drop(_) => self.cells.station_lost.add(1),
         }
-        self.cells.station_to_bridge.add(1);
     }
 
     pub(super) fn header_after(&mut self, place: Place, before: &Frame) -> Option<Frame> {
         let (_, view) = self.view(place)?;
         let eth = Ethernet::parse(view.bytes)?;
-        Some(Frame { dst: eth.dst(), src: eth.src(), vlan: VlanId::NONE, ..*before })
+        Some(Frame::new(eth.dst(), eth.src(), None, before.packet_len))
     }
 
     /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
-    fn show(&mut self, place: Place, from: PortId, station: &mut dyn Station, now: Timestamp) {
+    fn show(&mut self, place: Place, from: Arrival, station: &mut dyn Station, now: Timestamp) {
         let Some((received, data)) = self.links.slot(place) else { return };
         let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
         copy.copy_from_slice(data);
@@ -243,11 +246,14 @@ impl Worker {
         Seen { ingress: None, outcome: Outcome::Dropped(reason), learned: None }
     }
 
-    fn tell(&self, learned: Learned, mac: MacAddr, vlan: VlanId, port: PortId) {
+    fn tell(&self, learned: Learned, mac: MacAddr, tag: Option<VlanTag>, port: PortId) {
+        if !matches!(learned, Learned::New | Learned::Moved(_)) {
+            return;
+        }
+        let vlan = self.bridge.vlan(tag, port);
         let event = match learned {
-            Learned::New => Event::Learned { mac, vlan, port },
             Learned::Moved(from) => Event::Moved { mac, vlan, from, to: port },
-            Learned::Known | Learned::Full | Learned::Sticky | Learned::Off => return,
+            _ => Event::Learned { mac, vlan, port },
         };
         if self.events.try_send(event).is_err() {
             self.cells.events_lost.add(1);
@@ -265,7 +271,7 @@ pub(super) struct Seen {
 /// From which side a frame came to the station.
 #[derive(Clone, Copy)]
 enum Side {
-    Bridge(PortId),
+    Bridge(Arrival),
     Uplink,
 }
 

@@ -1,6 +1,6 @@
 //! What the decision needs to know of a frame in a slot, read out of its bytes and its vnet header.
 
-use wire::{Ethernet, GsoType, VlanId, VlanTag, VnetHeader, ethernet};
+use wire::{Ethernet, GsoType, VlanTag, VnetHeader, ethernet};
 
 use crate::core::Frame;
 
@@ -15,12 +15,8 @@ pub(super) fn read(vnet: VnetHeader, bytes: &[u8], vlan: Option<VlanTag>) -> Opt
         Some(headers) => headers - ethernet::HEADER_LEN + usize::from(vnet.gso_size),
         None => bytes.len() - ethernet::HEADER_LEN,
     };
-    Some(Frame {
-        dst: eth.dst(),
-        src: eth.src(),
-        vlan: vlan.map_or(VlanId::NONE, VlanTag::id),
-        packet_len: u32::try_from(packet).unwrap_or(u32::MAX),
-    })
+    let packet_len = u32::try_from(packet).unwrap_or(u32::MAX);
+    Some(Frame::new(eth.dst(), eth.src(), vlan, packet_len))
 }
 
 /// Bytes of all headers of a GSO frame; None for one that is no GSO frame or does not hold what

@@ -10,6 +10,7 @@ mod crew;
 mod frame;
 mod keeper;
 mod meta;
+mod networks;
 mod outbox;
 mod ports;
 mod pulse;

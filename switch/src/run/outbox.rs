@@ -1,11 +1,11 @@
 //! What leaves: frames queued for ports where they lie or as copies, counted when queued, corrected
 //! where the kernel refuses them.
 
-use sys::packet::{PacketIo, Received, SendFailure};
+use sys::packet::{PacketIo, Received, SendFailure, Tags};
 use wire::{VlanTag, VnetHeader};
 
 use super::ports::PortMap;
-use crate::core::PortId;
+use crate::core::{Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
 /// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.
@@ -35,17 +35,30 @@ impl Links {
         }
     }
 
+    /// Queues the frame in a slot, which came with the tag `own`, for all ports of its path.
+    pub(super) fn send_all(
+        &mut self,
+        ports: &PortMap,
+        place: Place,
+        own: Option<VlanTag>,
+        path: &Path,
+    ) {
+        for Exit { port, tagging } in path.exits() {
+            self.send(ports, place, tagging.tags(own), *port);
+        }
+    }
+
     /// Queues the frame in a slot for a port: as it lies there, or as a copy where the port is
     /// reached from another namespace than the slot's.
     pub(super) fn send(
         &mut self,
         ports: &PortMap,
         place: Place,
-        vlan: Option<VlanTag>,
+        tags: [Option<VlanTag>; 2],
         to: PortId,
     ) {
         let Some(port) = ports.get(to) else { return };
-        let tag = vlan.map(|tag| (tag.tpid, tag.tci));
+        let tag = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
         let Self { main, uplink, .. } = self;
         let (queued, len) = match (place, port.foreign, uplink) {
             (Place::Main(ahead), false, _) => queue(main, ahead, port.ifindex, tag),
@@ -63,10 +76,18 @@ impl Links {
     }
 
     /// Queues a copy of a frame that lies in no slot.
-    pub(super) fn copy(&mut self, ports: &PortMap, vnet: VnetHeader, frame: &[u8], to: PortId) {
+    pub(super) fn copy(
+        &mut self,
+        ports: &PortMap,
+        vnet: VnetHeader,
+        frame: &[u8],
+        tags: [Option<VlanTag>; 2],
+        to: PortId,
+    ) {
+        let tags = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
         let Some(port) = ports.get(to) else { return };
         let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
-        let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, None));
+        let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, tags));
         self.sent += FRAME + frame.len() as u64;
         count(&port.cells, queued, frame.len());
     }
@@ -86,7 +107,7 @@ impl Links {
     }
 }
 
-fn queue(io: &mut PacketIo, ahead: usize, ifindex: u32, tag: Option<(u16, u16)>) -> (bool, usize) {
+fn queue(io: &mut PacketIo, ahead: usize, ifindex: u32, tag: Tags) -> (bool, usize) {
     let len = io.slot(ahead).map_or(0, |(_, data)| data.len().saturating_sub(VNET));
     (io.queue_slot(ahead, ifindex, tag), len)
 }
@@ -96,7 +117,7 @@ fn carry(
     to: &mut PacketIo,
     ahead: usize,
     ifindex: u32,
-    tag: Option<(u16, u16)>,
+    tag: Tags,
 ) -> (bool, usize) {
     let data = from.slot(ahead).and_then(|(_, data)| data.split_first_chunk::<VNET>());
     data.map_or((false, 0), |(vnet, frame)| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sys::packet::FilterOp;
 
-use crate::core::{PortId, PortSettings};
+use crate::core::{Memberships, NetworkId, PortId, PortSettings};
 use crate::stats::{PortCells, PortStats};
 
 /// What a port is for.
@@ -29,11 +29,32 @@ pub struct PortSpec {
     pub role: PortRole,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The network it belongs to, where it is one of the bridge's.
+    pub network: NetworkId,
     /// The bridge's settings for it.
     pub settings: PortSettings,
+    /// Its VLANs, where its network tells them apart.
+    pub vlans: Memberships,
     /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
     /// alone, which then has rings of its own.
     pub netns: Option<Elsewhere>,
+}
+
+impl PortSpec {
+    /// A port of the first network, with all settings at their defaults.
+    #[must_use]
+    pub fn bridged(name: String, ifindex: u32, mtu: u32) -> Self {
+        Self {
+            name,
+            ifindex,
+            role: PortRole::Bridged,
+            mtu,
+            network: NetworkId::FIRST,
+            settings: PortSettings::default(),
+            vlans: Memberships::default(),
+            netns: None,
+        }
+    }
 }
 
 /// Another namespace, and what is of interest there.

@@ -101,7 +101,7 @@ impl Watch {
             let back = self.round.back.load(Ordering::SeqCst);
             for frame in (0..self.frames).filter(|frame| back & 1 << frame == 0) {
                 let bytes = frame_of(number, frame);
-                self.sender.queue_copy([0; VNET_LEN], &bytes, self.round.ends[0], None);
+                self.sender.queue_copy([0; VNET_LEN], &bytes, self.round.ends[0], [None; 2]);
             }
             // A refused one is one that does not come back.
             self.sender.flush(&mut |_| {});
@@ -126,7 +126,7 @@ impl Worker {
         let Some((received, data)) = self.links.main.slot(ahead) else { return false };
         let [first, second] = round.ends;
         if received.ifindex == second {
-            self.links.main.queue_slot(ahead, second, None);
+            self.links.main.queue_slot(ahead, second, [None; 2]);
             return true;
         }
         if received.ifindex != first {

@@ -23,7 +23,7 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::stage::Stage;
 use super::worker::{self, Command, Wake, Worker};
-use crate::core::{Bridge, Fair};
+use crate::core::{Bridge, Fair, Path};
 use crate::station::SharedStation;
 use crate::stats::WorkerCells;
 
@@ -81,7 +81,7 @@ impl Running {
         bridge: Bridge,
         station: Option<SharedStation>,
         says: Says,
-        config: Config,
+        config: &Config,
         member: Option<Member>,
     ) -> Result<Self, Error> {
         let (reader, pipe) = io::pipe().map_err(Error::Thread)?;
@@ -97,6 +97,7 @@ impl Running {
             asks: says.asks,
             round: None,
             bridge,
+            path: Path::roomy(),
             fair,
             ports: PortMap::default(),
             cells: Arc::clone(&cells),

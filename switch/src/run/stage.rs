@@ -9,7 +9,7 @@ use wire::{Timestamp, VnetHeader};
 use super::meta;
 use super::outbox::Links;
 use super::ports::PortMap;
-use crate::core::{Bridge, DropReason, PortId, Verdict};
+use crate::core::{Bridge, DropReason, Exit, Leg, Path, PortId, Tagging, Verdict};
 use crate::station::Outlet;
 use crate::stats::WorkerCells;
 use crate::tap::{Outcome, Tap, TapRecord};
@@ -19,49 +19,64 @@ const STAGE: usize = 256 * 1024;
 /// Frames a station can make in answer to one frame.
 const STAGED: usize = 1024;
 
+/// Where a frame of the station's is to go.
+#[derive(Clone, Copy)]
+enum To {
+    Bridge(Leg),
+    Uplink,
+}
+
 /// The frames kept.
 pub(super) struct Stage {
     bytes: Vec<u8>,
-    frames: Vec<(bool, VnetHeader, usize)>,
+    frames: Vec<(To, VnetHeader, usize)>,
     lost: u64,
+    path: Path,
 }
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self { bytes: Vec::with_capacity(STAGE), frames: Vec::with_capacity(STAGED), lost: 0 }
+        Self {
+            bytes: Vec::with_capacity(STAGE),
+            frames: Vec::with_capacity(STAGED),
+            lost: 0,
+            path: Path::roomy(),
+        }
     }
 
-    fn keep(&mut self, up: bool, vnet: VnetHeader, frame: &[u8]) {
+    fn keep(&mut self, to: To, vnet: VnetHeader, frame: &[u8]) {
         if self.bytes.len() + frame.len() > STAGE || self.frames.len() == STAGED {
             self.lost += 1;
             return;
         }
         self.bytes.extend_from_slice(frame);
-        self.frames.push((up, vnet, frame.len()));
+        self.frames.push((to, vnet, frame.len()));
     }
 
     /// Queues what was kept.
     pub(super) fn send(&mut self, out: &mut Out<'_>, now: Timestamp) {
         out.cells.station_lost.add(std::mem::take(&mut self.lost));
         let mut rest = self.bytes.as_slice();
-        for (up, vnet, len) in self.frames.drain(..) {
+        for (to, vnet, len) in self.frames.drain(..) {
             let (frame, tail) = rest.split_at(len);
             rest = tail;
-            let outcome =
-                if up { out.copy_up(vnet, frame) } else { out.copy_to_bridge(vnet, frame, now) };
-            out.show(vnet, frame, outcome, now);
+            let outcome = match to {
+                To::Uplink => out.copy_up(vnet, frame),
+                To::Bridge(leg) => out.copy_to_bridge(leg, vnet, frame, &mut self.path, now),
+            };
+            out.show(to, vnet, frame, outcome, now);
         }
         self.bytes.clear();
     }
 }
 
 impl Outlet for Stage {
-    fn to_bridge(&mut self, vnet: VnetHeader, frame: &[u8]) {
-        self.keep(false, vnet, frame);
+    fn to_bridge(&mut self, leg: Leg, vnet: VnetHeader, frame: &[u8]) {
+        self.keep(To::Bridge(leg), vnet, frame);
     }
 
     fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]) {
-        self.keep(true, vnet, frame);
+        self.keep(To::Uplink, vnet, frame);
     }
 }
 
@@ -77,30 +92,30 @@ pub(super) struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], to: PortId) {
-        self.links.copy(self.ports, vnet, frame, to);
+    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], Exit { port, tagging }: Exit) {
+        self.links.copy(self.ports, vnet, frame, tagging.tags(None), port);
         if self.tap.is_some() {
-            self.egress.push(to);
+            self.egress.push(port);
         }
     }
 
-    fn copy_to_bridge(&mut self, vnet: VnetHeader, frame: &[u8], now: Timestamp) -> Outcome {
+    fn copy_to_bridge(
+        &mut self,
+        leg: Leg,
+        vnet: VnetHeader,
+        frame: &[u8],
+        path: &mut Path,
+        now: Timestamp,
+    ) -> Outcome {
         let Some(header) = meta::read(vnet, frame, None) else {
             self.cells.station_lost.add(1);
             return Outcome::Dropped(DropReason::Runt);
         };
-        let bridge = self.bridge;
-        let outcome = match bridge.route(&header, PortId::LOCAL, now) {
-            Verdict::Forward(to) => {
-                self.copy(vnet, frame, to);
-                Outcome::Forwarded(to)
-            }
-            Verdict::Flood => {
-                for to in bridge.flood_set(&header, PortId::LOCAL) {
-                    self.copy(vnet, frame, to);
-                }
-                Outcome::Flooded
-            }
+        let verdict = self.bridge.send(&header, leg, now, path);
+        path.exits().iter().for_each(|exit| self.copy(vnet, frame, *exit));
+        let outcome = match verdict {
+            Verdict::Forward(to) => Outcome::Forwarded(to),
+            Verdict::Flood => Outcome::Flooded,
             Verdict::Local => Outcome::Dropped(DropReason::SamePort),
             Verdict::Drop(reason) => Outcome::Dropped(reason),
         };
@@ -115,7 +130,7 @@ impl Out<'_> {
         match self.ports.uplink() {
             Some(to) if wire::Ethernet::parse(frame).is_some() => {
                 self.cells.station_to_uplink.add(1);
-                self.copy(vnet, frame, to);
+                self.copy(vnet, frame, Exit { port: to, tagging: Tagging::Keep });
                 Outcome::Forwarded(to)
             }
             _ => {
@@ -125,12 +140,15 @@ impl Out<'_> {
         }
     }
 
-    fn show(&mut self, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
+    fn show(&mut self, to: To, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
         let Some(tap) = self.tap else { return };
         let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         if tap.wants(frame, None, wire_len) {
-            let target = meta::read(vnet, frame, None)
-                .and_then(|header| self.bridge.fdb().entry(header.dst, header.vlan, now));
+            let header = meta::read(vnet, frame, None);
+            let target = header.and_then(|header| match to {
+                To::Bridge(leg) => self.bridge.entry_at(header.dst, leg, now),
+                To::Uplink => None,
+            });
             tap.frame(&TapRecord {
                 taken: 0,
                 spent: Duration::ZERO,

@@ -17,7 +17,7 @@ use super::ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{
-    Bridge, BridgeConfig, Fdb, FdbEntry, Frame, PortId, PortSettings, PortState, Storms, Verdict,
+    Bridge, Fdb, FdbEntry, NetworkConfig, NetworkId, PortId, PortSettings, PortState, Storms,
 };
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running switch. Dropping it stops the workers.
 pub struct Switch {
-    fdb: Arc<Fdb>,
-    bridge: BridgeConfig,
+    pub(super) fdb: Arc<Fdb>,
+    networks: Mutex<BTreeMap<NetworkId, NetworkConfig>>,
     slots: usize,
     pub(super) crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
@@ -45,8 +45,8 @@ pub struct Switch {
     events: (Sender<Event>, Receiver<Event>),
 }
 
-struct Port {
-    spec: PortSpec,
+pub(super) struct Port {
+    pub(super) spec: PortSpec,
     up: bool,
     cells: Vec<Arc<PortCells>>,
 }
@@ -63,10 +63,9 @@ impl Switch {
         station: Option<SharedStation>,
     ) -> Result<Self, Error> {
         let fdb = Arc::new(Fdb::new(config.fdb));
-        let whole = BridgeConfig {
-            local: station.as_ref().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).mac()),
-            link_local_mask: config.link_local_mask,
-        };
+        let mac = |s: &SharedStation| s.lock().unwrap_or_else(PoisonError::into_inner).mac();
+        let local = station.as_ref().map(mac).or(config.network.local);
+        let first = NetworkConfig { local, ..config.network.clone() };
         let events = bounded(EVENTS);
         let crew = (config.spread && config.workers <= 1).then(Crew::new).flatten();
         let count = crew.as_ref().map_or(config.workers.max(1), |crew| crew.workers());
@@ -93,7 +92,7 @@ impl Switch {
         let mut workers: Vec<Running> = Vec::new();
         // The first comes last, for it has to know the others.
         for (number, io) in rings.into_iter().enumerate().rev() {
-            let bridge = Bridge::counting(whole, Arc::clone(&fdb), Arc::clone(&storms));
+            let bridge = Bridge::counting(first.clone(), Arc::clone(&fdb), Arc::clone(&storms));
             let says = Says { events: events.0.clone(), asks: keeper.asks() };
             let member = match &crew {
                 Some(crew) if number > 0 => Some(Member::other(Arc::clone(crew), number)),
@@ -104,14 +103,15 @@ impl Switch {
                 None => None,
             };
             let station = station.clone();
-            workers.push(Running::start(number, io, bridge, station, says, config, member)?);
+            workers.push(Running::start(number, io, bridge, station, says, &config, member)?);
         }
         workers.reverse();
         let tellers = workers.iter().map(Running::teller).collect::<io::Result<_>>();
         keeper.start(tellers.map_err(Error::Thread)?)?;
         let slots = config.slots;
+        let networks = Mutex::new(BTreeMap::from([(NetworkId::FIRST, first)]));
         let ports = Mutex::default();
-        Ok(Self { fdb, bridge: whole, slots, crew, ports, workers, keeper, events })
+        Ok(Self { fdb, networks, slots, crew, ports, workers, keeper, events })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -119,6 +119,10 @@ impl Switch {
     /// # Errors
     /// [`Error::Taken`], [`Error::NoRoom`], [`Error::Dead`].
     pub fn add_port(&self, spec: PortSpec) -> Result<PortId, Error> {
+        let networks = self.networks();
+        if spec.role == PortRole::Bridged && !networks.contains_key(&spec.network) {
+            return Err(Error::NoNetwork(spec.network));
+        }
         let mut ports = self.lock();
         if spec.netns.is_some() && spec.role == PortRole::Bridged {
             return Err(Error::Elsewhere(spec.name));
@@ -140,7 +144,7 @@ impl Switch {
         let port = Port { spec, up: true, cells };
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
-            let cells = Arc::clone(cells);
+            let (state, cells) = (state.clone(), Arc::clone(cells));
             worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
         }
         ports.insert(id, port);
@@ -245,28 +249,18 @@ impl Switch {
     /// teaches the table; storm control starts anew.
     #[must_use]
     pub fn picture(&self) -> Bridge {
-        let mut bridge = Bridge::new(self.bridge, Arc::clone(&self.fdb));
+        let networks = self.networks();
+        let first = networks.get(&NetworkId::FIRST).cloned().unwrap_or_default();
+        let mut bridge = Bridge::new(first, Arc::clone(&self.fdb));
+        for (id, config) in networks.iter() {
+            bridge.set_network(*id, config.clone());
+        }
         for (id, port) in self.lock().iter() {
             if port.spec.role == PortRole::Bridged {
                 bridge.set_port(*id, port.state());
             }
         }
         bridge
-    }
-
-    /// Where a frame would go, and what it would be flooded to: decided as for a real one, but
-    /// nothing is learned, counted or sent.
-    #[must_use]
-    pub fn preview(&self, frame: &Frame, ingress: PortId) -> (Verdict, Vec<PortId>) {
-        let bridge = self.picture();
-        let now = Timestamp::from_nanos(sys::clock::now());
-        let verdict = bridge.preview(frame, ingress, now);
-        let egress = match verdict {
-            Verdict::Forward(to) => vec![to],
-            Verdict::Flood => bridge.flood_set(frame, ingress).collect(),
-            Verdict::Local | Verdict::Drop(_) => Vec::new(),
-        };
-        (verdict, egress)
     }
 
     /// How many threads forward: where they come and go, how many do now.
@@ -316,12 +310,12 @@ impl Switch {
         outcome
     }
 
-    fn change(&self, id: PortId, change: impl FnOnce(&mut Port)) -> Result<(), Error> {
+    pub(super) fn change(&self, id: PortId, change: impl FnOnce(&mut Port)) -> Result<(), Error> {
         let mut ports = self.lock();
         let port = ports.get_mut(&id).ok_or(Error::NoPort(id))?;
         change(port);
         let state = port.state();
-        self.all(|| Command::State { id, state })
+        self.all(|| Command::State { id, state: state.clone() })
     }
 
     /// Rings of an uplink in another namespace, one a worker; none for a port of ours. Of a crew
@@ -373,7 +367,12 @@ impl Switch {
         let _ = self.events.0.try_send(event);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PortId, Port>> {
+    /// Taken before the ports' lock, where both are.
+    pub(super) fn networks(&self) -> MutexGuard<'_, BTreeMap<NetworkId, NetworkConfig>> {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<PortId, Port>> {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -387,6 +386,13 @@ impl Drop for Switch {
 impl Port {
     /// As the workers are to see it.
     fn state(&self) -> PortState {
-        PortState { settings: self.spec.settings, mtu: self.spec.mtu, up: self.up }
+        let PortSpec { network, settings, vlans, mtu, .. } = &self.spec;
+        PortState {
+            network: *network,
+            settings: *settings,
+            vlans: vlans.clone(),
+            mtu: *mtu,
+            up: self.up,
+        }
     }
 }

@@ -7,13 +7,13 @@
 use std::any::Any;
 use std::time::Duration;
 
-use wire::{Ethernet, Timestamp};
+use wire::{Ethernet, MacAddr, Timestamp};
 
 use super::frame::Seen;
 use super::meta;
 use super::outbox::Place;
 use super::worker::{Held, Worker, now};
-use crate::core::{DropReason, FdbEntry, Frame, PortId, Verdict};
+use crate::core::{DropReason, FdbEntry, Frame, PortId};
 use crate::station::{Handling, SharedStation};
 use crate::tap::{Outcome, Tap, TapRecord};
 
@@ -38,15 +38,20 @@ impl Worker {
             (received, view.vnet(), view.vlan)
         });
         let header = seen.and_then(|(_, vnet, vlan)| meta::read(vnet, &before, vlan));
-        let source = header.and_then(|h| self.bridge.fdb().entry(h.src, h.vlan, at));
-        let mut target = header.and_then(|h| self.bridge.fdb().entry(h.dst, h.vlan, at));
+        let port = seen.and_then(|(received, ..)| self.ingress(place, received));
+        let known = |worker: &Self, mac: fn(Frame) -> MacAddr| {
+            let (header, port) = (header?, port?);
+            worker.bridge.entry(mac(header), header.tag(), port, at)
+        };
+        let source = known(self, |header| header.src);
+        let mut target = known(self, |header| header.dst);
         self.station_time = Duration::ZERO;
         let begun = now();
         let Seen { ingress, outcome, learned } = self.process(place, shared, station, at);
         let spent = now().since(begun);
         if let Some((received, vnet, vlan)) = seen {
             let mut egress = std::mem::take(&mut self.egress);
-            let came = Came { header, ingress, outcome };
+            let came = Came { header, outcome };
             let rewritten = self.targets(place, &came, &mut egress, &mut target, at);
             let station_time = self.station_time;
             let after = rewritten.then(|| self.view(place)).flatten();
@@ -77,20 +82,17 @@ impl Worker {
 
     /// Whether the tap wants a frame as it came, or may want what the station makes of it.
     fn is_wanted(&mut self, tap: &dyn Tap, place: Place) -> bool {
-        let (uplink, local) = (self.ports.uplink(), self.bridge.local());
         let Some((received, view)) = self.view(place) else { return false };
         if tap.wants(view.bytes, view.vlan, received.wire_len) {
             return true;
         }
         let dst = Ethernet::parse(view.bytes).map(|eth| eth.dst());
-        let outside = match place {
-            Place::Main(_) => uplink.is_some() && self.ports.by_ifindex(received.ifindex) == uplink,
-            Place::Uplink(_) => true,
-        };
-        outside || dst.is_some() && dst == local
+        let Some(ingress) = self.ingress(place, received) else { return false };
+        let outside = Some(ingress) == self.ports.uplink();
+        outside || dst.is_some() && dst == self.bridge.local(ingress)
     }
 
-    /// The ports a frame went to, worked out again for the tap; true where the station rewrote it.
+    /// The ports a frame went to; true where the station rewrote it.
     fn targets(
         &mut self,
         place: Place,
@@ -101,23 +103,16 @@ impl Worker {
     ) -> bool {
         let Some(header) = came.header else { return false };
         match came.outcome {
-            Outcome::Forwarded(to) => egress.push(to),
-            Outcome::Flooded => {
-                let ingress = came.ingress.unwrap_or(PortId::LOCAL);
-                egress.extend(self.bridge.flood_set(&header, ingress));
-            }
+            Outcome::Forwarded(_) | Outcome::Flooded => egress.extend(self.path.ports()),
             Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
                 egress.extend(self.ports.uplink());
                 return true;
             }
-            Outcome::Station(Handling::ToBridge) | Outcome::Uplink(Handling::ToBridge) => {
+            Outcome::Station(Handling::ToBridge(leg))
+            | Outcome::Uplink(Handling::ToBridge(leg)) => {
                 let Some(after) = self.header_after(place, &header) else { return true };
-                *target = self.bridge.fdb().entry(after.dst, after.vlan, now);
-                match self.bridge.route(&after, PortId::LOCAL, now) {
-                    Verdict::Forward(to) => egress.push(to),
-                    Verdict::Flood => egress.extend(self.bridge.flood_set(&after, PortId::LOCAL)),
-                    Verdict::Local | Verdict::Drop(_) => {}
-                }
+                *target = self.bridge.entry_at(after.dst, leg, now);
+                egress.extend(self.path.ports());
                 return true;
             }
             Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
@@ -129,7 +124,6 @@ impl Worker {
 /// A frame that has been through.
 struct Came {
     header: Option<Frame>,
-    ingress: Option<PortId>,
     outcome: Outcome,
 }
 

@@ -24,7 +24,7 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::round::Round;
 use super::stage::Stage;
-use crate::core::{Bridge, Fair, PortId, PortState};
+use crate::core::{Bridge, Fair, NetworkConfig, NetworkId, Path, PortId, PortState};
 use crate::station::{SharedStation, Station};
 use crate::stats::{PortCells, WorkerCells};
 use crate::tap::Tap;
@@ -61,6 +61,11 @@ pub(super) enum Command {
         id: PortId,
         state: PortState,
     },
+    Network {
+        id: NetworkId,
+        /// None ends it.
+        config: Option<NetworkConfig>,
+    },
     Remove {
         id: PortId,
     },
@@ -95,6 +100,8 @@ pub(super) struct Worker {
     pub(super) asks: Option<Sender<Ask>>,
     pub(super) round: Option<Arc<Round>>,
     pub(super) bridge: Bridge,
+    /// The way out of the frame at hand.
+    pub(super) path: Path,
     pub(super) fair: Fair,
     pub(super) ports: PortMap,
     pub(super) cells: Arc<WorkerCells>,
@@ -174,6 +181,10 @@ impl Worker {
                         self.bridge.set_port(id, state);
                     }
                 }
+                Command::Network { id, config } => match config {
+                    Some(config) => self.bridge.set_network(id, config),
+                    None => self.bridge.remove_network(id),
+                },
                 Command::Remove { id } => {
                     if self.ports.get(id).is_some_and(|port| port.foreign) {
                         self.links.uplink = None;

@@ -20,9 +20,7 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, unshare};
 use sys::packet::{PacketIo, RingConfig};
 use uswitch_switch::SharedStation;
-use uswitch_switch::{
-    Config, Counters, DropReason, PortId, PortRole, PortSettings, PortSpec, Switch,
-};
+use uswitch_switch::{Config, Counters, DropReason, PortId, PortSpec, Switch};
 use wire::{VlanTag, VnetHeader};
 
 /// How long anything may take that should be immediate; generous, for a loaded machine.
@@ -121,14 +119,7 @@ impl Rig {
 impl Node {
     /// What plugs it in.
     pub(crate) fn spec(&self, mtu: u32) -> PortSpec {
-        PortSpec {
-            name: self.name.clone(),
-            ifindex: self.port,
-            role: PortRole::Bridged,
-            mtu,
-            settings: PortSettings::default(),
-            netns: None,
-        }
+        PortSpec::bridged(self.name.clone(), self.port, mtu)
     }
 
     /// Runs `work` on a thread inside the node.
@@ -156,7 +147,7 @@ impl Node {
         frame: &[u8],
     ) -> Option<i32> {
         let tag = vlan.map(|tag| (tag.tpid, tag.tci));
-        assert!(self.io.queue_copy(vnet.to_bytes(), frame, self.ifindex, tag));
+        assert!(self.io.queue_copy(vnet.to_bytes(), frame, self.ifindex, [tag, None]));
         let mut refused = None;
         self.io.flush(&mut |failure| refused = Some(failure.errno));
         refused
@@ -164,7 +155,12 @@ impl Node {
 
     /// Queues a frame; `flush` sends what is queued.
     pub(crate) fn queue(&mut self, frame: &[u8]) {
-        assert!(self.io.queue_copy(VnetHeader::default().to_bytes(), frame, self.ifindex, None));
+        assert!(self.io.queue_copy(
+            VnetHeader::default().to_bytes(),
+            frame,
+            self.ifindex,
+            [None; 2]
+        ));
     }
 
     /// Sends what is queued; says how many the kernel refused.

@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use super::VNET_LEN;
 use super::filter::FilterOp;
 use super::ring::{Received, Ring, RingConfig, RingStats};
-use super::sender::{BATCH, SendFailure, Sender};
+use super::sender::{BATCH, SendFailure, Sender, Tags};
 use super::steer::Steering;
 
 /// Bytes for frames that lie in no slot (answers of a station); a fuller arena is flushed first.
@@ -117,12 +117,12 @@ impl PacketIo {
 
     /// Queues the frame of a slot, as it lies there, for an interface.
     /// False where the slot holds nothing that can be sent.
-    pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, vlan: Option<(u16, u16)>) -> bool {
+    pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> bool {
         if self.sender.len() == BATCH {
             self.send_now();
         }
         let Some((_, data)) = self.ring.slot(ahead) else { return false };
-        self.sender.push(data, ifindex, vlan)
+        self.sender.push(data, ifindex, tags)
     }
 
     /// Queues a copy of `[vnet header | frame]` for an interface.
@@ -132,7 +132,7 @@ impl PacketIo {
         vnet: [u8; VNET_LEN],
         frame: &[u8],
         ifindex: u32,
-        vlan: Option<(u16, u16)>,
+        tags: Tags,
     ) -> bool {
         let len = VNET_LEN + frame.len();
         if len > ARENA {
@@ -144,7 +144,7 @@ impl PacketIo {
         let start = self.arena.len();
         self.arena.extend_from_slice(&vnet);
         self.arena.extend_from_slice(frame);
-        self.sender.push(&self.arena[start..], ifindex, vlan)
+        self.sender.push(&self.arena[start..], ifindex, tags)
     }
 
     /// Sends what is queued; each refused message is told to `failed`.

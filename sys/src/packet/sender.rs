@@ -16,6 +16,11 @@ const PIECES: usize = 4;
 const SEND_BUFFER: libc::c_int = 8 << 20;
 /// Bytes of the two addresses, which a tag follows.
 const ADDRESSES: usize = 12;
+/// Bytes of a tag.
+const TAG: usize = 4;
+
+/// The tags (TPID, TCI) to put into a frame on its way out, the outermost first.
+pub type Tags = [Option<(u16, u16)>; 2];
 
 /// Messages that the kernel would not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +40,8 @@ pub(super) struct Sender {
     headers: Vec<libc::mmsghdr>,
     pieces: Vec<[libc::iovec; PIECES]>,
     addresses: Vec<libc::sockaddr_ll>,
-    /// Rebuilt vnet header and tag of each tagged message.
-    prefixes: Vec<[u8; VNET_LEN + 4]>,
+    /// Rebuilt vnet header and tags of each tagged message.
+    prefixes: Vec<[u8; VNET_LEN + 2 * TAG]>,
     count: usize,
 }
 
@@ -66,7 +71,7 @@ impl Sender {
             headers: vec![header; BATCH],
             pieces: vec![[piece; PIECES]; BATCH],
             addresses: vec![socket::link_address(0); BATCH],
-            prefixes: vec![[0; VNET_LEN + 4]; BATCH],
+            prefixes: vec![[0; VNET_LEN + 2 * TAG]; BATCH],
             count: 0,
         })
     }
@@ -76,31 +81,32 @@ impl Sender {
         self.count
     }
 
-    /// Adds `[vnet header | frame]` for `ifindex`, with the tag (TPID, TCI) put back in.
+    /// Adds `[vnet header | frame]` for `ifindex`, with the tags put in.
     /// False, and nothing added, where it is shorter than the headers or the batch is full.
     ///
     /// `data` must stay in place, unfreed, until the next [`flush`](Self::flush).
-    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, vlan: Option<(u16, u16)>) -> bool {
+    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, tags: Tags) -> bool {
         let i = self.count;
         let Some((vnet, frame)) = data.split_first_chunk::<VNET_LEN>() else { return false };
         if i == BATCH || frame.len() < ADDRESSES {
             return false;
         }
-        let used = match vlan {
-            None => {
-                self.pieces[i][0] = piece(data);
-                1
+        let used = if tags == [None; 2] {
+            self.pieces[i][0] = piece(data);
+            1
+        } else {
+            let prefix = &mut self.prefixes[i];
+            let mut end = VNET_LEN;
+            for (tpid, tci) in tags.into_iter().flatten() {
+                prefix[end..end + 2].copy_from_slice(&tpid.to_be_bytes());
+                prefix[end + 2..end + TAG].copy_from_slice(&tci.to_be_bytes());
+                end += TAG;
             }
-            Some((tpid, tci)) => {
-                let prefix = &mut self.prefixes[i];
-                prefix[..VNET_LEN].copy_from_slice(&tagged_vnet(*vnet));
-                prefix[VNET_LEN..VNET_LEN + 2].copy_from_slice(&tpid.to_be_bytes());
-                prefix[VNET_LEN + 2..].copy_from_slice(&tci.to_be_bytes());
-                let (addresses, rest) = frame.split_at(ADDRESSES);
-                let (vnet, tag) = self.prefixes[i].split_at(VNET_LEN);
-                self.pieces[i] = [piece(vnet), piece(addresses), piece(tag), piece(rest)];
-                4
-            }
+            prefix[..VNET_LEN].copy_from_slice(&tagged_vnet(*vnet, end - VNET_LEN));
+            let (addresses, rest) = frame.split_at(ADDRESSES);
+            let (vnet, tags) = self.prefixes[i][..end].split_at(VNET_LEN);
+            self.pieces[i] = [piece(vnet), piece(addresses), piece(tags), piece(rest)];
+            4
         };
         self.addresses[i].sll_ifindex = i32::try_from(ifindex).unwrap_or(-1);
         let header = &mut self.headers[i].msg_hdr;
@@ -154,13 +160,14 @@ fn piece(data: &[u8]) -> libc::iovec {
     libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() }
 }
 
-/// The vnet header of a frame that has grown by a tag: the checksum starts four bytes later, the
-/// headers are four bytes longer (where they are told at all).
-fn tagged_vnet(mut vnet: [u8; VNET_LEN]) -> [u8; VNET_LEN] {
+/// The vnet header of a frame that has grown by so many bytes of tags: the checksum starts later,
+/// the headers are longer (where they are told at all).
+fn tagged_vnet(mut vnet: [u8; VNET_LEN], bytes: usize) -> [u8; VNET_LEN] {
+    let bytes = u16::try_from(bytes).unwrap_or(0);
     let mut grow = |at: usize| {
         let old = u16::from_ne_bytes([vnet[at], vnet[at + 1]]);
         if old != 0 {
-            vnet[at..at + 2].copy_from_slice(&old.saturating_add(4).to_ne_bytes());
+            vnet[at..at + 2].copy_from_slice(&old.saturating_add(bytes).to_ne_bytes());
         }
     };
     grow(2);

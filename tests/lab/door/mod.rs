@@ -54,7 +54,7 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// The row of `rows` whose `key` is `value`.
 #[track_caller]
-fn row<'a>(rows: &'a Value, key: &str, value: &str) -> &'a Value {
+pub(crate) fn row<'a>(rows: &'a Value, key: &str, value: &str) -> &'a Value {
     let found = rows.as_array().unwrap().iter().find(|row| row[key] == value);
     found.unwrap_or_else(|| panic!("no row with {key} {value}: {rows}"))
 }

@@ -79,7 +79,10 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.fdb().unwrap()[0].updated, 1);
     assert_eq!(client.flush_nat().unwrap().flushed, 1);
     assert_eq!(client.flush_fdb(&FlushFdb::default()).unwrap().flushed, 3);
-    assert_eq!(client.flush_fdb(&FlushFdb { port: Some("veth1".into()) }).unwrap().flushed, 1);
+    assert_eq!(
+        client.flush_fdb(&FlushFdb { port: Some("veth1".into()), vlan: None }).unwrap().flushed,
+        1
+    );
     assert_eq!(client.metrics().unwrap(), crate::openmetrics(&*fixture.lab));
     assert_eq!(client.add_node(&AddNode::default()).unwrap().name, "net3");
     client.remove_node("net3").unwrap();

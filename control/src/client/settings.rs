@@ -1,0 +1,51 @@
+//! The client's requests about settings: of ports, their VLANs, networks, and addresses set by hand.
+
+use hyper::Method;
+use serde::Serialize;
+
+use super::{Client, ClientError};
+use crate::api::{AddVlan, DelFdb, Flushed, Network, Port, SetFdb, SetNetwork, SetPort};
+
+impl Client {
+    /// Changes a port's settings.
+    pub fn set_port(&self, port: &str, ask: &SetPort) -> Result<Port, ClientError> {
+        self.json(Method::PATCH, &format!("/v1/ports/{port}"), ask)
+    }
+
+    /// Makes a port a member of VLANs.
+    pub fn add_vlan(&self, port: &str, ask: &AddVlan) -> Result<(), ClientError> {
+        self.tell(&format!("/v1/ports/{port}/vlans"), ask)
+    }
+
+    /// Ends a port's membership of VLANs.
+    pub fn del_vlan(&self, port: &str, first: u16, last: u16) -> Result<(), ClientError> {
+        let target = format!("/v1/ports/{port}/vlans/{first}/{last}");
+        self.send(Method::DELETE, &target, None).map(drop)
+    }
+
+    /// Sets an address by hand.
+    pub fn set_fdb(&self, ask: &SetFdb) -> Result<(), ClientError> {
+        self.tell("/v1/fdb/set", ask)
+    }
+
+    /// Takes addresses out.
+    pub fn del_fdb(&self, ask: &DelFdb) -> Result<Flushed, ClientError> {
+        self.json(Method::POST, "/v1/fdb/del", ask)
+    }
+
+    /// The networks.
+    pub fn networks(&self) -> Result<Vec<Network>, ClientError> {
+        self.get("/v1/networks")
+    }
+
+    /// Changes a network's settings.
+    pub fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, ClientError> {
+        self.json(Method::PATCH, &format!("/v1/networks/{name}"), ask)
+    }
+
+    /// A change that is answered without words.
+    fn tell(&self, target: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(&error))?;
+        self.send(Method::POST, target, Some(body)).map(drop)
+    }
+}

@@ -1,0 +1,165 @@
+//! A port's settings as they are asked for and shown at the door, and as the switch takes them:
+//! the one place where the two meet. Pure.
+
+use control::api;
+use switch::core::{Memberships, PortVlans};
+use switch::{PortSettings, StormLimits};
+use wire::VlanId;
+
+/// The settings of a node's port when it is plugged in.
+pub(crate) fn plugged(storm: api::StormLimits) -> PortSettings {
+    PortSettings { storm: limits(storm), ..PortSettings::default() }
+}
+
+fn limits(asked: api::StormLimits) -> StormLimits {
+    let api::StormLimits { broadcast, multicast, unknown } = asked;
+    StormLimits { broadcast, multicast, unknown }
+}
+
+/// The storm limits of a port.
+pub(crate) fn storm(settings: &PortSettings) -> api::StormLimits {
+    let StormLimits { broadcast, multicast, unknown } = settings.storm;
+    api::StormLimits { broadcast, multicast, unknown }
+}
+
+/// A port's settings.
+pub(crate) fn shown(settings: &PortSettings) -> api::PortSettings {
+    api::PortSettings {
+        hairpin: settings.hairpin,
+        learning: settings.learning,
+        flood: settings.flood,
+        mcast_flood: settings.mcast_flood,
+        bcast_flood: settings.bcast_flood,
+        isolated: settings.isolation.is_some(),
+        isolation: settings.isolation.filter(|group| *group > 0),
+        locked: settings.locked,
+        learn_limit: settings.learn_limit,
+    }
+}
+
+/// Settings changed as asked.
+///
+/// # Errors
+/// One line for what contradicts itself.
+pub(crate) fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings, String> {
+    let isolation = match (ask.isolated, ask.isolation) {
+        (_, Some(0)) => return Err("isolation group 0: groups are numbered from 1 to 255".into()),
+        (Some(false), Some(group)) => {
+            return Err(format!("not isolated, and in isolation group {group}: say one of them"));
+        }
+        (_, Some(group)) => Some(group),
+        // The group that `isolated` alone stands for.
+        (Some(true), None) => before.isolation.or(Some(0)),
+        (Some(false), None) => None,
+        (None, None) => before.isolation,
+    };
+    Ok(PortSettings {
+        hairpin: ask.hairpin.unwrap_or(before.hairpin),
+        learning: ask.learning.unwrap_or(before.learning),
+        flood: ask.flood.unwrap_or(before.flood),
+        mcast_flood: ask.mcast_flood.unwrap_or(before.mcast_flood),
+        bcast_flood: ask.bcast_flood.unwrap_or(before.bcast_flood),
+        isolation,
+        locked: ask.locked.unwrap_or(before.locked),
+        learn_limit: ask.learn_limit.unwrap_or(before.learn_limit),
+        storm: ask.storm.map_or(before.storm, limits),
+    })
+}
+
+/// The VLANs from `first` to `last`.
+///
+/// # Errors
+/// One line for what is no VLAN, or no range.
+pub(crate) fn vlans(first: u16, last: u16) -> Result<impl Iterator<Item = VlanId>, String> {
+    if let Some(bad) = [first, last].into_iter().find(|vlan| !(1..=4094).contains(vlan)) {
+        return Err(format!("{bad} is no VLAN: they are numbered from 1 to 4094"));
+    }
+    if last < first {
+        return Err(format!("VLANs {first}-{last}: the smaller number comes first"));
+    }
+    Ok((first..=last).map(VlanId::from_tci))
+}
+
+/// A port's VLANs in the shape of `bridge -j vlan show`: those that follow one another and are
+/// alike as one row.
+pub(crate) fn vlans_shown(vlans: &Memberships) -> Vec<api::PortVlan> {
+    let PortVlans { members, untagged, pvid, .. } = vlans.to_vlans();
+    let mut rows: Vec<api::PortVlan> = Vec::new();
+    for vlan in members.iter() {
+        let number = vlan.get();
+        let mut flags = Vec::new();
+        if pvid == Some(vlan) {
+            flags.push("PVID".to_owned());
+        }
+        if untagged.has(vlan) {
+            flags.push("Egress Untagged".to_owned());
+        }
+        match rows.last_mut() {
+            Some(row)
+                if row.vlan_end.unwrap_or(row.vlan) + 1 == number
+                    && row.flags == flags
+                    && pvid != Some(vlan) =>
+            {
+                row.vlan_end = Some(number);
+            }
+            _ => rows.push(api::PortVlan { vlan: number, vlan_end: None, flags }),
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_what_is_shown() {
+        let before = PortSettings::default();
+        let ask = api::SetPort {
+            learning: Some(false),
+            isolation: Some(7),
+            locked: Some(true),
+            learn_limit: Some(3),
+            ..api::SetPort::default()
+        };
+        let after = changed(&before, &ask).unwrap();
+        let shown = shown(&after);
+        assert!(!shown.learning && shown.isolated && shown.locked && shown.flood);
+        assert_eq!((shown.isolation, shown.learn_limit), (Some(7), 3));
+        let off = api::SetPort { isolated: Some(false), ..api::SetPort::default() };
+        assert_eq!(changed(&after, &off).unwrap().isolation, None);
+        let on = api::SetPort { isolated: Some(true), ..api::SetPort::default() };
+        assert_eq!(changed(&before, &on).unwrap().isolation, Some(0));
+        assert_eq!(changed(&after, &on).unwrap().isolation, Some(7), "it stays in its group");
+    }
+
+    #[test]
+    fn vlans_that_are_alike_stand_in_one_row() {
+        let mut port = PortVlans::access(VlanId::from_tci(10));
+        for vlan in [11, 12, 13, 20] {
+            port.add(VlanId::from_tci(vlan), false);
+        }
+        let rows = vlans_shown(&port.into());
+        let row = |vlan, vlan_end, flags: &[&str]| api::PortVlan {
+            vlan,
+            vlan_end,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        let wanted = [
+            row(10, None, &["PVID", "Egress Untagged"]),
+            row(11, Some(13), &[]),
+            row(20, None, &[]),
+        ];
+        assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn what_is_no_vlan_is_said() {
+        for (first, last) in [(0, 1), (1, 4095), (4095, 4095), (5, 4)] {
+            assert!(vlans(first, last).is_err(), "{first}-{last}");
+        }
+        assert_eq!(vlans(4093, 4094).unwrap().count(), 2);
+    }
+}

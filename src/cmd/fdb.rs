@@ -1,0 +1,93 @@
+//! `uswitch fdb`: addresses set by hand, taken out, forgotten.
+
+use std::process::ExitCode;
+
+use control::api::{DelFdb, FdbKind, FlushFdb, Flushed, SetFdb};
+
+use super::vlan;
+use crate::door::Which;
+use crate::{say, units};
+
+/// Change the switch's table of addresses
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Set an address by hand: it neither ages nor moves
+    Add {
+        /// The address, as 02:00:00:00:00:01
+        mac: String,
+        /// The port it is behind, or its node
+        #[arg(
+            value_name = "NODE|PORT",
+            required_unless_present = "blackhole",
+            conflicts_with = "blackhole"
+        )]
+        port: Option<String>,
+        /// Neither ages nor moves (the default)
+        #[arg(long = "static", group = "kind")]
+        is_static: bool,
+        /// And frames from it are refused at every other port
+        #[arg(long, group = "kind")]
+        sticky: bool,
+        /// Drop frames to it
+        #[arg(long, group = "kind")]
+        blackhole: bool,
+        /// Its VLAN, where they are told apart [default: that of the port's frames without a tag]
+        #[arg(long, value_name = "VID", value_parser = vlan::one)]
+        vlan: Option<u16>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take an address out
+    Del {
+        /// The address
+        mac: String,
+        /// Only if it is behind this port or node
+        #[arg(value_name = "NODE|PORT")]
+        port: Option<String>,
+        /// Only in this VLAN
+        #[arg(long, value_name = "VID", value_parser = vlan::one)]
+        vlan: Option<u16>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Forget learned addresses, of one port or node or of all
+    Flush {
+        /// The port, or its node
+        #[arg(value_name = "NODE|PORT")]
+        port: Option<String>,
+        /// Only in this VLAN
+        #[arg(long, value_name = "VID", value_parser = vlan::one)]
+        vlan: Option<u16>,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    match args.verb {
+        Verb::Add { mac, port, is_static: _, sticky, blackhole, vlan, which } => {
+            let kind = match (sticky, blackhole) {
+                (true, _) => FdbKind::Sticky,
+                (_, true) => FdbKind::Blackhole,
+                _ => FdbKind::Static,
+            };
+            which.answer(which.client()?.set_fdb(&SetFdb { mac, port, vlan, kind }))?;
+        }
+        Verb::Del { mac, port, vlan, which } => {
+            which.answer(which.client()?.del_fdb(&DelFdb { mac, port, vlan }))?;
+        }
+        Verb::Flush { port, vlan, which } => {
+            let ask = FlushFdb { port, vlan };
+            let Flushed { flushed } = which.answer(which.client()?.flush_fdb(&ask))?;
+            say::line(&format!("{} forgotten", units::count(flushed, "address", "addresses")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,171 @@
+//! `uswitch port`: what the switch's ports are set to, and changing it while traffic flows.
+
+use std::process::ExitCode;
+
+use control::api::{Port, PortRole, PortSettings, SetPort, StormLimits};
+
+use crate::door::{Which, json};
+use crate::exit::Usage;
+use crate::onoff::OnOff;
+use crate::paint::Paint;
+use crate::table::Table;
+use crate::{say, storm};
+
+/// Show what ports are set to, or set it
+///
+/// Options are named as in `bridge link`; those that are not given stay as they are. JSON has the
+/// field names of `bridge -d -j link show`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A node, or a port of the switch [default: show all]
+    #[arg(value_name = "NODE|PORT")]
+    port: Option<String>,
+    /// Learn the addresses that frames come from
+    #[arg(long, value_name = "on|off")]
+    learning: Option<OnOff>,
+    /// Flood frames to unknown addresses to it
+    #[arg(long, value_name = "on|off")]
+    flood: Option<OnOff>,
+    /// Flood multicast to it
+    #[arg(long, value_name = "on|off")]
+    mcast_flood: Option<OnOff>,
+    /// Flood broadcast to it
+    #[arg(long, value_name = "on|off")]
+    bcast_flood: Option<OnOff>,
+    /// Let frames leave by the port they came in by
+    #[arg(long, value_name = "on|off")]
+    hairpin: Option<OnOff>,
+    /// Keep it apart from the other isolated ports
+    #[arg(long, value_name = "on|off")]
+    isolated: Option<OnOff>,
+    /// Keep it apart from the other ports of this group, 1 to 255
+    #[arg(long, value_name = "GROUP", conflicts_with = "isolated",
+          value_parser = clap::value_parser!(u8).range(1..))]
+    isolation: Option<u8>,
+    /// Let in only frames from addresses that the table knows at it
+    #[arg(long, value_name = "on|off")]
+    locked: Option<OnOff>,
+    /// Most addresses learned at it
+    #[arg(long, value_name = "N")]
+    learn_limit: Option<u32>,
+    /// Most frames a second it may have flooded: N of each kind, or broadcast=N,multicast=N,unknown=N
+    #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
+    storm: Option<StormLimits>,
+    /// JSON, on one line
+    #[arg(short, long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Args {
+    fn asked(&self) -> SetPort {
+        let is = |value: Option<OnOff>| value.map(OnOff::is_on);
+        SetPort {
+            hairpin: is(self.hairpin),
+            learning: is(self.learning),
+            flood: is(self.flood),
+            mcast_flood: is(self.mcast_flood),
+            bcast_flood: is(self.bcast_flood),
+            isolated: is(self.isolated),
+            isolation: self.isolation,
+            locked: is(self.locked),
+            learn_limit: self.learn_limit,
+            storm: self.storm,
+        }
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let asked = args.asked();
+    let changes = asked != SetPort::default();
+    if changes && args.port.is_none() {
+        let line = "say which port: `uswitch port NODE --learning off`, for one";
+        return Err(Usage(line.into()).into());
+    }
+    let client = args.which.client()?;
+    let ports = match &args.port {
+        Some(port) if changes => vec![args.which.answer(client.set_port(port, &asked))?],
+        Some(name) => {
+            // Asking for no change tells what there is, or that there is no such port.
+            vec![args.which.answer(client.set_port(name, &SetPort::default()))?]
+        }
+        None => args.which.answer(client.ports())?,
+    };
+    let bridged: Vec<&Port> = ports.iter().filter(|port| port.role == PortRole::Bridged).collect();
+    if args.json {
+        json(&bridged.iter().map(|port| link(port)).collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (head, rows) = table(&bridged).lines();
+    say::line(&Paint::of_stdout().head(&head));
+    rows.iter().for_each(|row| say::line(row));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A row in the shape of `bridge -d -j link show`; from `node` on, fields of our own.
+#[derive(serde::Serialize)]
+struct Link<'a> {
+    ifindex: u32,
+    ifname: &'a str,
+    flags: &'a [String],
+    mtu: u32,
+    master: Option<&'a str>,
+    state: &'static str,
+    #[serde(flatten)]
+    settings: Option<&'a PortSettings>,
+    node: Option<&'a str>,
+    fdb_n_learned: u32,
+    #[serde(skip_serializing_if = "StormLimits::is_none")]
+    storm: StormLimits,
+}
+
+fn link(port: &Port) -> Link<'_> {
+    Link {
+        ifindex: port.ifindex,
+        ifname: &port.ifname,
+        flags: &port.flags,
+        mtu: port.mtu,
+        master: port.master.as_deref(),
+        state: if port.operstate == "UP" { "forwarding" } else { "disabled" },
+        settings: port.settings.as_ref(),
+        node: port.node.as_deref(),
+        fdb_n_learned: port.fdb_entries,
+        storm: port.storm,
+    }
+}
+
+fn table(ports: &[&Port]) -> Table {
+    let mut table = Table::new(&["PORT", "NODE", "SETTINGS"]);
+    for port in ports {
+        let node = port.node.clone().unwrap_or_else(|| "-".into());
+        table.row([port.ifname.clone(), node, words(port)]);
+    }
+    table
+}
+
+/// What differs from the default first in mind: every switch, then the numbers.
+fn words(port: &Port) -> String {
+    let Some(settings) = &port.settings else { return "-".into() };
+    let is = |on: bool| if on { "on" } else { "off" };
+    let isolated = match settings.isolation {
+        Some(group) => format!("group {group}"),
+        None => is(settings.isolated).into(),
+    };
+    let mut words = format!(
+        "learning {} flood {} mcast_flood {} bcast_flood {} hairpin {} isolated {isolated} \
+         locked {} learn_limit {}",
+        is(settings.learning),
+        is(settings.flood),
+        is(settings.mcast_flood),
+        is(settings.bcast_flood),
+        is(settings.hairpin),
+        is(settings.locked),
+        settings.learn_limit,
+    );
+    if let Some(limits) = storm::words(&port.storm) {
+        words.push_str(&format!(" storm {limits}"));
+    }
+    words
+}

@@ -1,0 +1,176 @@
+//! A network: one broadcast domain of the switch, with its ports, its settings and its VLANs.
+//!
+//! Owned by [`super::Bridge`]. A frame never leaves the network it came in by: whatever a decision
+//! looks at (ports to flood to, filtering identifiers, the station's legs) lies in one of these.
+
+use std::time::Duration;
+
+use wire::{MacAddr, VlanId, VlanTag};
+
+use super::fdb::Fdb;
+use super::fids::Scope;
+use super::port::PortId;
+use super::verdict::DropReason;
+use super::vlan::{self, Carried, Memberships, VlanFilter};
+
+/// A network's number: an index, small, reused after removal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId(pub u16);
+
+impl NetworkId {
+    /// The one that is there from the start.
+    pub const FIRST: Self = Self(0);
+    /// Most networks of a switch.
+    pub const MAX: usize = 256;
+
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The station's place in a network, or in one VLAN of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Leg(pub u16);
+
+/// What holds for a whole network, named as the kernel's bridge names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// The station's address there, if it has one.
+    pub local: Option<MacAddr>,
+    /// The station's leg by VLAN; [`VlanId::NONE`] where VLANs are not filtered.
+    pub legs: Vec<(VlanId, Leg)>,
+    /// Link-local groups let through: bit n stands for 01:80:c2:00:00:0n.
+    pub group_fwd_mask: u16,
+    /// A learned address not seen for this long is forgotten (802.1D: 300 s).
+    pub ageing_time: Duration,
+    /// Most addresses learned in the network; None for as many as the table holds.
+    pub fdb_max_learned: Option<u32>,
+    /// How VLANs are told apart; None where tags mean nothing.
+    pub vlans: Option<VlanFilter>,
+}
+
+/// As long as 802.1D recommends.
+pub(super) const AGEING_TIME: Duration = Duration::from_secs(300);
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            local: None,
+            legs: vec![(VlanId::NONE, Leg::default())],
+            group_fwd_mask: 0,
+            ageing_time: AGEING_TIME,
+            fdb_max_learned: None,
+            vlans: None,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// One without VLANs, in which the station has an address or none.
+    #[must_use]
+    pub fn with(local: Option<MacAddr>) -> Self {
+        Self { local, ..Self::default() }
+    }
+}
+
+/// What a frame belongs to: the table's scope, and its VLAN, where VLANs are told apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane {
+    pub(super) scope: Scope,
+    pub(super) vlan: Option<Carried>,
+}
+
+impl Lane {
+    /// The VLAN's number; [`VlanId::NONE`] where tags mean nothing.
+    pub(super) fn vid(&self) -> VlanId {
+        self.vlan.map_or(VlanId::NONE, |carried| carried.tag.id())
+    }
+}
+
+/// A network as a worker's bridge holds it.
+pub(super) struct Network {
+    pub(super) id: NetworkId,
+    pub(super) config: NetworkConfig,
+    /// Its ports in ascending order: what a flood walks over.
+    pub(super) plugged: Vec<PortId>,
+    /// The scope of all frames where tags mean nothing.
+    plain: Scope,
+    /// The scopes of VLANs that a port is a member of, by number; none without filtering.
+    scopes: Vec<Option<Scope>>,
+}
+
+impl Network {
+    pub(super) fn new(id: NetworkId, config: NetworkConfig, fdb: &Fdb) -> Self {
+        fdb.set_network(id, config.ageing_time, config.fdb_max_learned);
+        let plain = fdb.scope(id, VlanId::NONE).unwrap_or_default();
+        let mut network = Self { id, config, plugged: Vec::new(), plain, scopes: Vec::new() };
+        let legs: Vec<VlanId> = network.config.legs.iter().map(|(vlan, _)| *vlan).collect();
+        legs.into_iter().for_each(|vlan| network.admit(vlan, fdb));
+        network
+    }
+
+    /// Makes frames of a VLAN possible.
+    fn admit(&mut self, vlan: VlanId, fdb: &Fdb) {
+        if self.config.vlans.is_none() || vlan == VlanId::NONE {
+            return;
+        }
+        let at = usize::from(vlan.get());
+        if self.scopes.len() <= at {
+            self.scopes.resize(at + 1, None);
+        }
+        self.scopes[at] = fdb.scope(self.id, vlan);
+    }
+
+    /// The VLANs of a port that is plugged in, or has others now.
+    pub(super) fn meet(&mut self, members: &Memberships, fdb: &Fdb) {
+        members.all().for_each(|vlan| self.admit(vlan, fdb));
+    }
+
+    /// The table's scope of a VLAN, whoever is a member of it.
+    pub(super) fn scope(&self, vlan: VlanId) -> Option<Scope> {
+        match self.config.vlans {
+            None => Some(self.plain),
+            Some(_) => self.scopes.get(usize::from(vlan.get())).copied().flatten(),
+        }
+    }
+
+    /// What a frame with this outermost tag belongs to, where it came in by a port of these VLANs.
+    #[inline]
+    pub(super) fn classify(
+        &self,
+        tag: Option<VlanTag>,
+        members: &Memberships,
+    ) -> Result<Lane, DropReason> {
+        match &self.config.vlans {
+            None => Ok(Lane { scope: self.plain, vlan: None }),
+            Some(filter) => self.filtered(tag, *filter, members),
+        }
+    }
+
+    #[inline(never)]
+    fn filtered(
+        &self,
+        tag: Option<VlanTag>,
+        filter: VlanFilter,
+        members: &Memberships,
+    ) -> Result<Lane, DropReason> {
+        let carried = vlan::ingress(tag, filter, members)?;
+        let scope = self.scope(carried.tag.id()).ok_or(DropReason::VlanIngress)?;
+        Ok(Lane { scope, vlan: Some(carried) })
+    }
+
+    /// What a frame of the station's own belongs to, by the leg it leaves by.
+    pub(super) fn of_leg(&self, leg: Leg) -> Option<Lane> {
+        let (vlan, _) = self.config.legs.iter().find(|(_, own)| *own == leg)?;
+        let carried = self.config.vlans.map(|filter| Carried::plain(filter.protocol, *vlan));
+        Some(Lane { scope: self.scope(*vlan)?, vlan: carried })
+    }
+
+    /// The station's leg among the frames of a lane.
+    pub(super) fn leg(&self, lane: &Lane) -> Option<Leg> {
+        let vid = lane.vid();
+        self.config.legs.iter().find(|(vlan, _)| *vlan == vid).map(|(_, leg)| *leg)
+    }
+}

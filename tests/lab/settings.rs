@@ -1,0 +1,179 @@
+//! Settings of ports and of the network, VLANs, addresses set by hand: as a person types them,
+//! judged by the nodes' own pings.
+
+use serde_json::Value;
+
+use crate::door::{json, row};
+use crate::lab;
+use crate::support::{Sandbox, rooted, rootless};
+
+/// Whether node `from` hears an answer of `to`.
+fn reaches(sandbox: &Sandbox, from: &str, to: &str) -> bool {
+    // Long enough for a neighbour that was asked in vain to be asked again.
+    let words = ["exec", from, "--", "ping", "-q", "-c", "5", "-i", "0.4", "-W", "1", to];
+    sandbox.uswitch(&words).code == Some(0)
+}
+
+fn set(sandbox: &Sandbox, line: &str) {
+    sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+}
+
+/// What a bad line is told.
+fn refused(sandbox: &Sandbox, line: &str, code: i32) -> String {
+    sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).complaint(code).to_owned()
+}
+
+fn ports(sandbox: &Sandbox) -> Value {
+    json(sandbox, &["port", "-j"])
+}
+
+#[test]
+fn isolated_ports_reach_the_gateway_and_not_each_other() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3"]);
+        set(sandbox, "port net1 --isolated on");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+        set(sandbox, "port net2 --isolated on");
+        assert!(!reaches(sandbox, "net1", "10.100.0.20"));
+        assert!(reaches(sandbox, "net1", "10.100.0.1") && reaches(sandbox, "net1", "10.100.0.30"));
+        let why = sandbox.uswitch(&["explain", "net1", "10.100.0.20"]);
+        assert!(why.out.contains("isolated"), "{}", why.out);
+        // Groups: of another one, it is reached again.
+        set(sandbox, "port net2 --isolation 7");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+        let shown = ports(sandbox);
+        assert_eq!(row(&shown, "ifname", "veth2")["isolation"], 7);
+        let first = row(&shown, "ifname", "veth1");
+        assert_eq!((&first["isolated"], &first["learning"]), (&true.into(), &true.into()));
+        assert_eq!((&first["node"], &first["state"]), (&"net1".into(), &"forwarding".into()));
+        set(sandbox, "port veth1 --isolated off --learning off --learn-limit 9");
+        let shown = ports(sandbox);
+        let first = row(&shown, "ifname", "veth1");
+        assert_eq!((&first["isolated"], &first["learning"]), (&false.into(), &false.into()));
+        assert_eq!(first["learn_limit"], 9);
+    });
+}
+
+fn apart(sandbox: &Sandbox) {
+    let _lab = lab(sandbox, &["run", "-n", "3"]);
+    let complaint = refused(sandbox, "vlan add net1 10", 1);
+    assert!(complaint.contains("network set lan --vlan-filtering on"), "{complaint}");
+    assert!(sandbox.uswitch(&["show", "vlan"]).ok().out.contains("no network tells VLANs apart"));
+    set(sandbox, "network set lan --vlan-filtering on");
+    // All are in VLAN 1 now, the gateway too.
+    assert!(reaches(sandbox, "net1", "10.100.0.20") && reaches(sandbox, "net1", "8.8.8.8"));
+    for node in ["net1", "net2"] {
+        set(sandbox, &format!("vlan add {node} 10 --pvid --untagged"));
+        set(sandbox, &format!("vlan del {node} 1"));
+    }
+    assert!(reaches(sandbox, "net1", "10.100.0.20"));
+    assert!(!reaches(sandbox, "net1", "10.100.0.30") && !reaches(sandbox, "net1", "10.100.0.1"));
+    assert!(reaches(sandbox, "net3", "10.100.0.1"));
+    let shown = json(sandbox, &["show", "vlan", "-j"]);
+    let flags = serde_json::json!(["PVID", "Egress Untagged"]);
+    assert_eq!(row(&shown, "ifname", "veth1")["vlans"][0]["vlan"], 10);
+    assert_eq!(row(&shown, "ifname", "veth1")["vlans"][0]["flags"], flags);
+    assert_eq!(row(&shown, "ifname", "gateway")["vlans"][0]["vlan"], 1);
+    // The gateway moves to them, and leaves the other behind.
+    set(sandbox, "vlan add gateway 10");
+    assert!(reaches(sandbox, "net1", "10.100.0.1") && !reaches(sandbox, "net3", "10.100.0.1"));
+    assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["gateway_vlan"], 10);
+    let fdb = json(sandbox, &["show", "fdb", "-j"]);
+    assert_eq!(row(&fdb, "mac", "02:00:0a:64:00:0a")["vlan"], 10);
+    set(sandbox, "network set lan --vlan-filtering off");
+    assert!(reaches(sandbox, "net3", "10.100.0.10"));
+}
+
+#[test]
+fn vlans_keep_nodes_apart_as_root() {
+    rooted(apart);
+}
+
+#[test]
+fn vlans_keep_nodes_apart_for_an_ordinary_user() {
+    rootless(apart);
+}
+
+#[test]
+fn addresses_set_by_hand_hold() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        // Frames for net2 go nowhere.
+        set(sandbox, "fdb add 02:00:0a:64:00:14 --blackhole");
+        assert!(!reaches(sandbox, "net1", "10.100.0.20"));
+        set(sandbox, "fdb del 02:00:0a:64:00:14");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+        // net2's address belongs to net1's port for good: net2 is refused.
+        set(sandbox, "fdb add 02:00:0a:64:00:14 net1 --sticky");
+        assert!(!reaches(sandbox, "net2", "10.100.0.1"));
+        let fdb = json(sandbox, &["show", "fdb", "-j"]);
+        let entry = row(&fdb, "mac", "02:00:0a:64:00:14");
+        assert_eq!((&entry["ifname"], &entry["state"]), (&"veth1".into(), &"static".into()));
+        assert_eq!(entry["flags"], serde_json::json!(["sticky"]));
+        set(sandbox, "fdb flush");
+        assert!(!reaches(sandbox, "net2", "10.100.0.1"), "a flush forgets what was learned alone");
+        set(sandbox, "fdb del 02:00:0a:64:00:14 net1");
+        assert!(reaches(sandbox, "net2", "10.100.0.1"));
+        // A locked port lets in who is known there.
+        set(sandbox, "port net1 --learning off --locked on");
+        set(sandbox, "fdb flush net1");
+        assert!(!reaches(sandbox, "net1", "10.100.0.20"));
+        set(sandbox, "fdb add 02:00:0a:64:00:0a net1");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+        let counted = json(sandbox, &["show", "ports", "-j"]);
+        assert!(row(&counted, "ifname", "veth1")["drops"]["locked"].as_u64().unwrap() > 0);
+    });
+}
+
+#[test]
+fn the_network_is_set_and_shown() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        set(
+            sandbox,
+            "network set lan --ageing-time 7 --group-fwd-mask 0x4000 --fdb-max-learned 50",
+        );
+        let shown = json(sandbox, &["network", "ls", "-j"]);
+        let lan = &shown[0];
+        assert_eq!((&lan["name"], &lan["ageing_time"]), (&"lan".into(), &7.into()));
+        assert_eq!((&lan["group_fwd_mask"], &lan["fdb_max_learned"]), (&0x4000.into(), &50.into()));
+        assert_eq!((&lan["ports"], &lan["gateway"]), (&2.into(), &"10.100.0.1".into()));
+        assert!(sandbox.uswitch(&["network", "ls"]).ok().out.contains("ageing_time 7"));
+    });
+}
+
+#[test]
+fn what_cannot_be_set_is_one_line_and_changes_nothing() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let before = (ports(sandbox), json(sandbox, &["network", "ls", "-j"]));
+        for (line, code, said) in [
+            ("port --learning off", 2, "say which port"),
+            ("port net9 --learning off", 2, "it has veth1, veth2, vethinet"),
+            ("port vethinet --learning off", 2, "uplink"),
+            ("port net1 --learning maybe", 2, "on"),
+            ("port net1 --isolation 0", 2, "0"),
+            ("port net1 --isolation 3 --isolated on", 2, "cannot be used with"),
+            ("vlan add net1 0", 2, "1 to 4094"),
+            ("vlan add net1 4095", 2, "1 to 4094"),
+            ("vlan add net1 20-10", 2, "the smaller number comes first"),
+            ("vlan add net1 x", 2, "is no VLAN"),
+            ("network set lan", 2, "say what to set"),
+            ("network set dc --ageing-time 3", 2, "there is no network dc"),
+            ("network set lan --group-fwd-mask 1", 2, "bits 0 to 2"),
+            ("network set lan --group-fwd-mask 0x10000", 2, "mask of 16 bits"),
+            ("network set lan --ageing-time 99999999999", 2, "at most"),
+            ("network set lan --vlan-protocol 802.1X", 2, "802.1Q"),
+            ("fdb add 02:00:00:00:00:01", 2, "required"),
+            ("fdb add 02:00:00:00:00 net1", 2, "is no hardware address"),
+            ("fdb add ff:ff:ff:ff:ff:ff net1", 2, "no address of one host"),
+            ("fdb add 02:00:0a:64:00:01 net1", 1, "the gateway's own"),
+            ("fdb add 02:00:00:00:00:01 net1 --vlan 7", 1, "does not tell VLANs apart"),
+            ("fdb del 02:00:00:00:00:01", 2, "is not in the table"),
+        ] {
+            let complaint = refused(sandbox, line, code);
+            assert!(complaint.contains(said), "{line}: {complaint}");
+        }
+        assert_eq!((ports(sandbox), json(sandbox, &["network", "ls", "-j"])), before);
+    });
+}
