@@ -29,11 +29,8 @@ fn address(byte: u8) -> MacAddr {
 
 fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
     let fdb = Arc::new(Fdb::new(FdbConfig { max_entries: ENTRIES }));
-    let config = NetworkConfig {
-        local: Some(LOCAL),
-        ageing_time: AGEING,
-        ..NetworkConfig::default()
-    };
+    let config =
+        NetworkConfig { local: Some(LOCAL), ageing_time: AGEING, ..NetworkConfig::default() };
     let mut bridge = Bridge::new(config, Arc::clone(&fdb));
     let mut path = Path::default();
     let mut seen: HashMap<MacAddr, (PortId, Timestamp)> = HashMap::new();
