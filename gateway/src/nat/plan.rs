@@ -101,6 +101,7 @@ impl Realm {
         Ok(PlanOut::Open { outside, mapping, state, displaced })
     }
 
+    #[inline]
     pub(crate) fn plan_in(
         &self,
         port: u16,
@@ -108,9 +109,20 @@ impl Realm {
         flags: Option<Flags>,
         now: Timestamp,
     ) -> Result<PlanIn, DropReason> {
-        if let Some(id) = self.known_in(port, remote, now) {
-            return Ok(PlanIn::Known(id));
+        match self.known_in(port, remote, now) {
+            Some(id) => Ok(PlanIn::Known(id)),
+            None => self.plan_opening_in(port, remote, flags, now),
         }
+    }
+
+    #[inline(never)]
+    fn plan_opening_in(
+        &self,
+        port: u16,
+        remote: Endpoint,
+        flags: Option<Flags>,
+        now: Timestamp,
+    ) -> Result<PlanIn, DropReason> {
         let inside = self.mappings.inside(port).ok_or(DropReason::NoSession)?;
         let published = self.mappings.is_published(port);
         let admitted = published
