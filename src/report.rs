@@ -3,8 +3,8 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use ::door::Open;
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::called::program;
 use lab::check::Checked;
@@ -136,7 +136,7 @@ impl Report {
     }
 
     /// All checks are through.
-    pub(crate) fn checked(&mut self, lab: &Arc<Lab>) {
+    pub(crate) fn checked(&mut self, lab: &Lab, open: &Open) {
         self.clear_bar();
         let (nodes, pairs, checks) = (lab.config().nodes, lab.pairs(), lab.checks().len());
         if self.json {
@@ -151,7 +151,7 @@ impl Report {
             self.line(&format!("{mark} {} of {checks} pings answered", self.answered));
         }
         if self.answered < checks {
-            self.line(&why(lab));
+            self.line(&why(lab, open));
         }
         if lab.config().topology == Topology::Mesh {
             let each = |count: usize| if count == 1 { "pair" } else { "pairs" };
@@ -228,8 +228,8 @@ impl Report {
 }
 
 /// Why checks failed, as far as the lab has counted it.
-fn why(lab: &Arc<Lab>) -> String {
-    let counters = lab.door().map(|door| door.counters()).unwrap_or_default();
+fn why(lab: &Lab, open: &Open) -> String {
+    let counters = open.door().counters();
     let switch = counters.switch.map(|switch| switch.drops).unwrap_or_default();
     let gateway = counters.gateway.map(|gateway| gateway.drops).unwrap_or_default();
     let told = |(reason, count): (String, u64)| match reason.as_str() {

@@ -13,7 +13,8 @@ const MAX_LINES: usize = 400;
 
 /// Which rooms a room may name (ARCHITECTURE.md). An arrow that is not here is a decision to make.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("uswitch", &["control", "icmp", "lab", "ns", "observe", "sys", "wire"]),
+    ("uswitch", &["control", "door", "icmp", "lab", "ns", "observe", "sys", "wire"]),
+    ("door", &["control", "gateway", "lab", "observe", "switch", "sys", "wire"]),
     ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "wire"]),
     ("control", &["wire"]),
     ("observe", &["wire"]),

@@ -117,11 +117,11 @@ impl Lab {
     }
 
     /// Takes a node out: its port, its veth pair, its namespace's name, and all that the gateway has
-    /// for it. Adds the ports that were published for it to `withdrawn`, whatever comes after.
+    /// for it. The ports that were published for it are [withdrawn](Lab::take_withdrawn).
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NoNode`]; what could not be undone.
-    pub fn remove_node(&self, name: &str, withdrawn: &mut Vec<gateway::Published>) -> Result<()> {
+    pub fn remove_node(&self, name: &str) -> Result<()> {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut state = self.state();
@@ -137,7 +137,7 @@ impl Lab {
         });
         // Before the next node can have its port's number, its address or its name.
         let address = held.node.interfaces.first().map(|interface| interface.address);
-        withdrawn.extend(self.forget(port, address));
+        state.withdrawn.extend(self.forget(port, address));
         let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
         let removed = held.netns.remove();
         if let Some(journal) = &mut state.journal
@@ -154,11 +154,7 @@ impl Lab {
 
     /// What was at a port, and had an address, is gone: the gateway forgets it. Returns the ports
     /// that were published for it.
-    pub(crate) fn forget(
-        &self,
-        port: Option<PortId>,
-        address: Option<Ipv4Addr>,
-    ) -> Vec<gateway::Published> {
+    fn forget(&self, port: Option<PortId>, address: Option<Ipv4Addr>) -> Vec<gateway::Published> {
         let forgotten = self.with_gateway(|gateway| {
             let mut gone = port.map_or_else(Vec::new, |port| gateway.forget_node(node(port)));
             // Published while its port was gone already.
@@ -171,6 +167,12 @@ impl Lab {
             gone
         });
         forgotten.unwrap_or_default()
+    }
+
+    /// A port's interface has vanished, and the node behind it: so does all the gateway has for it.
+    pub(crate) fn node_vanished(&self, port: PortId) {
+        let withdrawn = self.forget(Some(port), None);
+        self.state().withdrawn.extend(withdrawn);
     }
 }
 

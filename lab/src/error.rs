@@ -136,12 +136,6 @@ pub enum Error {
     /// The switch.
     #[error(transparent)]
     Switch(#[from] switch::Error),
-    /// The control socket.
-    #[error(transparent)]
-    Door(#[from] control::ServerError),
-    /// What was to be published cannot be.
-    #[error("{0}")]
-    Publish(String),
     /// A file of the lab, or a process.
     #[error("{what}")]
     Io {

@@ -1,5 +1,5 @@
-//! The running lab: built, watched, undone. Shared as `Arc<Lab>` between the command, the control
-//! socket and the watch of links; every method takes `&self`.
+//! The running lab: built, watched, undone. Shared as `Arc<Lab>` between the command, the door that
+//! is opened over it and the watch of links; every method takes `&self`. It knows no client.
 //!
 //! What is built is held from the moment it exists: where [`Lab::start`] fails half-way, dropping
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
@@ -15,7 +15,6 @@ use switch::{PortId, PortRole, PortSettings, PortSpec, SharedStation, Switch};
 
 use crate::clean;
 use crate::config::LabConfig;
-use crate::door::Open;
 use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
@@ -59,7 +58,9 @@ pub(crate) struct State {
     /// The next interface index in the switch's namespace.
     pub(crate) next_index: u32,
     links: Option<Links>,
-    pub(crate) door: Option<Open>,
+    /// Ports that were published for nodes that are gone, until somebody asks. Bounded: only what is
+    /// published can be withdrawn.
+    pub(crate) withdrawn: Vec<gateway::Published>,
     /// An interface of the host.
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
@@ -103,12 +104,6 @@ impl Lab {
         match built {
             Ok(lab) => {
                 lab.state().lock = Some(lock);
-                let door = Open::of(&lab).inspect_err(|_| {
-                    for left in lab.stop() {
-                        tracing::warn!("{left}");
-                    }
-                })?;
-                lab.state().door = Some(door);
                 Ok(lab)
             }
             Err(error) => {
@@ -215,7 +210,7 @@ impl Lab {
                 journal,
                 next_index,
                 links: None,
-                door: None,
+                withdrawn: Vec::new(),
                 host,
                 follow: None,
                 lock: None,
@@ -235,8 +230,6 @@ impl Lab {
     pub fn stop(&self) -> Vec<Error> {
         let mut errors = Vec::new();
         // Without the state's lock, for which those who end may wait.
-        let door = self.state().door.take();
-        drop(door);
         let watches = {
             let mut state = self.state();
             (state.links.take(), state.follow.take())
@@ -320,8 +313,15 @@ impl Lab {
         Some(look(station.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
     }
 
+    /// The ports that were published for nodes which have gone since the last call.
+    #[must_use]
+    pub fn take_withdrawn(&self) -> Vec<gateway::Published> {
+        std::mem::take(&mut self.state().withdrawn)
+    }
+
     /// A node's namespace, by its name with or without the prefix.
-    pub(crate) fn namespace(&self, name: &str) -> Option<OwnedFd> {
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<OwnedFd> {
         let state = self.state();
         let held = state.nodes.iter().find(|held| held.node.name == name || held.node.file == name);
         held?.netns.descriptor().ok()

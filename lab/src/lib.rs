@@ -23,10 +23,8 @@
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
 //! | `progress` | what is told while it is built |
-//! | `door` | the lab as its control socket shows it, and the event pump |
-//! | `see` | looking at frames: capture, trace, explain |
 //! | [`change`] | nodes that come and go while it runs |
-//! | `port` | a port's settings, as asked for and as the switch takes them |
+//! | [`port`] | a port's settings, as asked for and as the switch takes them |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
 //! | [`uplink`] | a real interface of the host, shared with it |
@@ -44,7 +42,6 @@ pub mod change;
 pub mod check;
 pub mod clean;
 pub mod config;
-mod door;
 mod error;
 mod folder;
 pub mod ground;
@@ -56,11 +53,10 @@ mod links;
 pub mod lock;
 pub mod names;
 mod others;
-mod port;
+pub mod port;
 mod progress;
 pub mod reach;
 mod round;
-mod see;
 pub mod station;
 pub mod steps;
 pub mod topology;

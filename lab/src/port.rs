@@ -7,7 +7,8 @@ use switch::{PortSettings, StormLimits};
 use wire::VlanId;
 
 /// The settings of a node's port when it is plugged in.
-pub(crate) fn plugged(storm: api::StormLimits) -> PortSettings {
+#[must_use]
+pub fn plugged(storm: api::StormLimits) -> PortSettings {
     PortSettings { storm: limits(storm), ..PortSettings::default() }
 }
 
@@ -17,13 +18,15 @@ fn limits(asked: api::StormLimits) -> StormLimits {
 }
 
 /// The storm limits of a port.
-pub(crate) fn storm(settings: &PortSettings) -> api::StormLimits {
+#[must_use]
+pub fn storm(settings: &PortSettings) -> api::StormLimits {
     let StormLimits { broadcast, multicast, unknown } = settings.storm;
     api::StormLimits { broadcast, multicast, unknown }
 }
 
 /// A port's settings.
-pub(crate) fn shown(settings: &PortSettings) -> api::PortSettings {
+#[must_use]
+pub fn shown(settings: &PortSettings) -> api::PortSettings {
     api::PortSettings {
         hairpin: settings.hairpin,
         learning: settings.learning,
@@ -41,7 +44,7 @@ pub(crate) fn shown(settings: &PortSettings) -> api::PortSettings {
 ///
 /// # Errors
 /// One line for what contradicts itself.
-pub(crate) fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings, String> {
+pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings, String> {
     let isolation = match (ask.isolated, ask.isolation) {
         (_, Some(0)) => return Err("isolation group 0: groups are numbered from 1 to 255".into()),
         (Some(false), Some(group)) => {
@@ -70,7 +73,7 @@ pub(crate) fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortS
 ///
 /// # Errors
 /// One line for what is no VLAN, or no range.
-pub(crate) fn vlans(first: u16, last: u16) -> Result<impl Iterator<Item = VlanId>, String> {
+pub fn vlans(first: u16, last: u16) -> Result<impl Iterator<Item = VlanId>, String> {
     if let Some(bad) = [first, last].into_iter().find(|vlan| !(1..=4094).contains(vlan)) {
         return Err(format!("{bad} is no VLAN: they are numbered from 1 to 4094"));
     }
@@ -82,7 +85,8 @@ pub(crate) fn vlans(first: u16, last: u16) -> Result<impl Iterator<Item = VlanId
 
 /// A port's VLANs in the shape of `bridge -j vlan show`: those that follow one another and are
 /// alike as one row.
-pub(crate) fn vlans_shown(vlans: &Memberships) -> Vec<api::PortVlan> {
+#[must_use]
+pub fn vlans_shown(vlans: &Memberships) -> Vec<api::PortVlan> {
     let PortVlans { members, untagged, pvid, .. } = vlans.to_vlans();
     let mut rows: Vec<api::PortVlan> = Vec::new();
     for vlan in members.iter() {

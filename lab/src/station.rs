@@ -16,7 +16,7 @@ use crate::config::{LabConfig, Uplink};
 use crate::uplink::Prepared;
 
 /// The gateway's one leg among the nodes.
-pub(crate) const LAN: Leg = Leg(0);
+pub const LAN: Leg = Leg(0);
 
 /// The gateway with its address on the bridge.
 pub struct GatewayStation {
@@ -91,7 +91,8 @@ impl Station for GatewayStation {
 }
 
 /// The gateway's name for what is plugged in at a port.
-pub(crate) fn node(port: PortId) -> Node {
+#[must_use]
+pub fn node(port: PortId) -> Node {
     Node(port.0.saturating_add(1))
 }
 

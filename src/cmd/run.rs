@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ::door::Open;
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
@@ -193,12 +194,23 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
         }
         other => other.inspect_err(|_| report.clear_bar())?,
     };
+    let open = match Open::of(&lab) {
+        Ok(open) => open,
+        Err(error) => {
+            report.clear_bar();
+            for left in lab.stop() {
+                tracing::warn!("{left}");
+            }
+            return Err(error.into());
+        }
+    };
     report.built(lab.config());
-    let outcome = match exporter(&lab, metrics, &mut report) {
-        // Served until the lab is stopped.
-        Ok(_exporter) => inhabit(&lab, &signals, stay, &mut report),
+    let outcome = match exporter(&open, metrics, &mut report) {
+        // Served until the door is closed.
+        Ok(_exporter) => inhabit((&lab, &open), &signals, stay, &mut report),
         Err(error) => Err(error),
     };
+    drop(open);
     let errors = lab.stop();
     for error in &errors {
         say::error(&describe(error));
@@ -211,18 +223,18 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
 
 /// Serves the counters, if asked to.
 fn exporter(
-    lab: &Lab,
+    open: &Open,
     reserved: Option<Reserved>,
     report: &mut Report,
 ) -> anyhow::Result<Option<Exporter>> {
-    let Some((reserved, door)) = reserved.zip(lab.door()) else { return Ok(None) };
-    let exporter = reserved.serve(door)?;
+    let Some(reserved) = reserved else { return Ok(None) };
+    let exporter = reserved.serve(open.door())?;
     report.metrics(exporter.address());
     Ok(Some(exporter))
 }
 
 fn inhabit(
-    lab: &Arc<Lab>,
+    (lab, open): (&Arc<Lab>, &Open),
     signals: &Signals,
     stay: Stay,
     report: &mut Report,
@@ -233,7 +245,7 @@ fn inhabit(
     if signals.stop().load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(interrupted(signals));
     }
-    report.checked(lab);
+    report.checked(lab, open);
     let code = if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let rootless = lab.ground().privilege() == ns::user::Privilege::Ordinary;
     let mut alive = None;

@@ -20,7 +20,10 @@ impl Lab {
     }
 
     /// Why a port of the host's address cannot be published, where a socket of the host has it.
-    pub(crate) fn host_socket(&self, protocol: &str, port: u16) -> Result<Option<String>> {
+    ///
+    /// # Errors
+    /// What the kernel refuses to tell.
+    pub fn host_socket(&self, protocol: &str, port: u16) -> Result<Option<String>> {
         self.state().host.as_ref().map_or(Ok(None), |host| host.in_the_way(protocol, port))
     }
 

@@ -14,12 +14,13 @@ use std::time::Duration;
 use control::Door;
 use control::api::{Event, EventKind};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use lab::Lab;
 use wire::Timestamp;
 
-use super::tell::{self, Drops, Names};
-use super::{LabDoor, now};
-use crate::error::{Doing, Result};
-use crate::lab::Lab;
+use crate::change;
+use crate::error::{Error, Result};
+use crate::open::{LabDoor, now};
+use crate::tell::{self, Drops, Names};
 
 /// How often events are fetched while somebody listens.
 const BEAT: Duration = Duration::from_millis(50);
@@ -29,7 +30,7 @@ const BURST: usize = 1000;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The running pump; dropping it ends the thread.
-pub(super) struct Pump {
+pub(crate) struct Pump {
     wake: Sender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
@@ -41,7 +42,7 @@ enum Wake {
 
 impl Pump {
     /// Starts the thread, which tells what happens in `lab` through `door`.
-    pub(super) fn start(lab: &Arc<Lab>, door: &Arc<LabDoor>) -> Result<Self> {
+    pub(crate) fn start(lab: &Arc<Lab>, door: &Arc<LabDoor>) -> Result<Self> {
         let (wake, woken) = bounded(1);
         let (bell, listening) = (wake.clone(), Arc::downgrade(door));
         let switch = lab.with_switch(switch::Switch::events);
@@ -67,7 +68,7 @@ impl Pump {
         let thread = std::thread::Builder::new()
             .name("events".into())
             .spawn(move || run(teller, &woken))
-            .doing(|| "starting a thread".into())?;
+            .map_err(Error::Thread)?;
         Ok(Self { wake, thread: Some(thread) })
     }
 }
@@ -113,6 +114,7 @@ fn run(mut teller: Teller, woken: &Receiver<Wake>) {
             teller.tell(&lab, &door, heard);
         } else {
             teller.forget();
+            drop(lab.take_withdrawn());
             if heard {
                 keep(&door);
             }
@@ -152,6 +154,7 @@ impl Teller {
             door.events().tell(Event::now(EventKind::Missed { count: missed }));
         }
         self.tell_switch(lab, door, before);
+        change::tell_withdrawn(door, lab);
         door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use switch::{PortId, PortRole};
 
-use crate::lab::Lab;
+use lab::Lab;
 
 /// How many ports of a flood are named.
 const NAMED: usize = 4;
@@ -22,7 +22,7 @@ impl Names {
         let mut names = Self::default();
         let nodes = lab.nodes();
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
-            let of = |node: &&crate::Node| node.port.as_ref().is_some_and(|(id, _)| *id == info.id);
+            let of = |node: &&lab::Node| node.port.as_ref().is_some_and(|(id, _)| *id == info.id);
             let node = nodes.iter().find(of).map(|node| node.name.clone());
             if info.spec.role == PortRole::Routed {
                 names.uplink = Some(info.id);

@@ -6,9 +6,9 @@ use control::api::{Neighbour, Page, PageQuery, Protocol, Published, Route, Sessi
 use gateway::{Cursor, NeighbourView, RouteView, SessionView, Side};
 use wire::Timestamp;
 
-use super::{Answer, LabDoor, now};
+use crate::open::{Answer, LabDoor, now};
 
-pub(super) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighbour>> {
+pub(crate) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighbour>> {
     // The cursor: the side, then the address.
     let from = page.cursor.unwrap_or(0);
     let limit = page.limit();
@@ -47,7 +47,7 @@ fn told(view: NeighbourView, side: &str) -> Neighbour {
     }
 }
 
-pub(super) fn sessions(door: &LabDoor, page: &PageQuery) -> Answer<Page<Session>> {
+pub(crate) fn sessions(door: &LabDoor, page: &PageQuery) -> Answer<Page<Session>> {
     let now = now();
     let mut cursor = Cursor(page.cursor.unwrap_or(0));
     let mut items = Vec::new();
@@ -84,7 +84,7 @@ fn session(view: &SessionView, own: Ipv4Addr) -> Session {
 }
 
 /// The session an event is about, as it was then.
-pub(super) fn session_of(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> Session {
+pub(crate) fn session_of(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> Session {
     Session {
         protocol: protocol(event.protocol),
         inside: socket(event.inside),
@@ -105,7 +105,7 @@ fn socket(endpoint: gateway::Endpoint) -> SocketAddrV4 {
 }
 
 /// The gateway's protocol in the door's words.
-pub(super) fn protocol(protocol: gateway::Protocol) -> Protocol {
+pub(crate) fn protocol(protocol: gateway::Protocol) -> Protocol {
     match protocol {
         gateway::Protocol::Tcp => Protocol::Tcp,
         gateway::Protocol::Udp => Protocol::Udp,
@@ -114,7 +114,7 @@ pub(super) fn protocol(protocol: gateway::Protocol) -> Protocol {
 }
 
 /// The other way around.
-pub(super) fn theirs(protocol: Protocol) -> gateway::Protocol {
+pub(crate) fn theirs(protocol: Protocol) -> gateway::Protocol {
     match protocol {
         Protocol::Tcp => gateway::Protocol::Tcp,
         Protocol::Udp => gateway::Protocol::Udp,
@@ -122,8 +122,8 @@ pub(super) fn theirs(protocol: Protocol) -> gateway::Protocol {
     }
 }
 
-pub(super) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
-    let lan = crate::address::GATEWAY;
+pub(crate) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
+    let lan = lab::address::GATEWAY;
     let (views, uplink) = door.gateway(|gateway| (gateway.routes(), gateway.uplink_address()))?;
     let row = |view: RouteView| Route {
         dst: match view.prefix_len {
@@ -141,12 +141,12 @@ pub(super) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
     Ok(views.into_iter().map(row).collect())
 }
 
-pub(super) fn published(door: &LabDoor) -> Answer<Vec<Published>> {
+pub(crate) fn published(door: &LabDoor) -> Answer<Vec<Published>> {
     let list = door.gateway(|gateway| gateway.published().to_vec())?;
     Ok(list.iter().map(shown).collect())
 }
 
-pub(super) fn shown(published: &gateway::Published) -> Published {
+pub(crate) fn shown(published: &gateway::Published) -> Published {
     Published {
         protocol: protocol(published.protocol),
         address: published.address,

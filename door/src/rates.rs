@@ -11,7 +11,7 @@ use wire::Timestamp;
 
 /// The last sample of each port, and what came of it and the one before.
 #[derive(Default)]
-pub(super) struct Sampler {
+pub(crate) struct Sampler {
     ports: HashMap<PortId, Sample>,
 }
 
@@ -24,7 +24,7 @@ struct Sample {
 
 impl Sampler {
     /// Takes a sample of every port; those that are gone are forgotten.
-    pub(super) fn sample(&mut self, ports: &[PortInfo], now: Timestamp) {
+    pub(crate) fn sample(&mut self, ports: &[PortInfo], now: Timestamp) {
         let old = std::mem::take(&mut self.ports);
         self.ports = ports
             .iter()
@@ -44,7 +44,7 @@ impl Sampler {
     }
 
     /// How busy a port was between the last two samples; None until there are two.
-    pub(super) fn of(&self, port: PortId) -> Option<PortRates> {
+    pub(crate) fn of(&self, port: PortId) -> Option<PortRates> {
         self.ports.get(&port)?.rates.clone()
     }
 }

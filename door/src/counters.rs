@@ -6,10 +6,10 @@ use control::api::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCount
 use gateway::Gateway;
 use switch::{FdbConfig, Switch};
 
-use super::LabDoor;
-use super::bridge::by_reason;
+use crate::bridge::by_reason;
+use crate::open::LabDoor;
 
-pub(super) fn counters(door: &LabDoor) -> Counters {
+pub(crate) fn counters(door: &LabDoor) -> Counters {
     Counters { switch: door.switch(of_switch).ok(), gateway: of_gateway(door) }
 }
 

@@ -1,21 +1,17 @@
 //! Changes asked for at the door: nodes in and out, ports published, tables flushed.
 
-use std::sync::Arc;
-
 use control::DoorError;
 use control::api::{AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published};
 use gateway::{Endpoint, PublishError};
+use lab::{Error, Lab, Uplink, station};
 use switch::{PortId, Switch};
 
-use super::router::{protocol, shown, theirs};
-use super::topology::node;
-use super::{Answer, LabDoor, now, refusal, settings};
-use crate::config::Uplink;
-use crate::error::Error;
-use crate::lab::{self, Lab};
-use crate::station;
+use crate::open::{Answer, LabDoor, now, refusal};
+use crate::router::{protocol, shown, theirs};
+use crate::settings;
+use crate::topology::node;
 
-pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
+pub(crate) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let lab = door.lab()?;
     let added = lab.add_node(ask).map_err(|e| refusal(&e))?;
     let up: Vec<PortId> = added.port.iter().map(|(id, _)| *id).collect();
@@ -23,29 +19,17 @@ pub(super) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
         .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))
 }
 
-pub(super) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
+pub(crate) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
-    let mut withdrawn = Vec::new();
-    let removed = lab.remove_node(name, &mut withdrawn);
-    tell_withdrawn(door, &withdrawn);
+    let removed = lab.remove_node(name);
+    tell_withdrawn(door, &lab);
     removed.map_err(|error| refusal(&error))
 }
 
 /// What was published for a node that is gone is published no longer.
-fn tell_withdrawn(door: &LabDoor, ports: &[gateway::Published]) {
-    for one in ports {
+pub(crate) fn tell_withdrawn(door: &LabDoor, lab: &Lab) {
+    for one in lab.take_withdrawn() {
         tell(door, protocol(one.protocol), one.port, false);
-    }
-}
-
-impl Lab {
-    /// A port's interface has vanished, and the node behind it: so does all the gateway has for it.
-    pub(crate) fn node_vanished(&self, port: PortId) {
-        let withdrawn = self.forget(Some(port), None);
-        let door = self.state().door.as_ref().map(|open| Arc::clone(&open.door));
-        if let Some(door) = door {
-            tell_withdrawn(&door, &withdrawn);
-        }
     }
 }
 
@@ -66,7 +50,7 @@ fn no_node(lab: &Lab, name: &str) -> DoorError {
     })
 }
 
-pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
+pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     let lab = door.lab()?;
     let found = named(&lab, &ask.node).ok_or_else(|| no_node(&lab, &ask.node))?;
     let inside = found.interfaces.first().map(|interface| interface.address);
@@ -105,9 +89,9 @@ pub(super) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     Ok(shown(&wanted))
 }
 
-pub(super) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer<()> {
+pub(crate) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer<()> {
     if !door.gateway(|gateway| gateway.unpublish(theirs(protocol), port))? {
-        let published = super::router::published(door)?;
+        let published = crate::router::published(door)?;
         let list: Vec<_> = published.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
         let list = if list.is_empty() { "nothing".into() } else { list.join(", ") };
         return Err(DoorError::NotFound(format!(
@@ -118,13 +102,13 @@ pub(super) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer
     Ok(())
 }
 
-pub(super) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
+pub(crate) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
     let flushed = door.gateway(|gateway| gateway.flush_nat(now()))?;
     door.tell(EventKind::NatFlushed { count: flushed });
     Ok(Flushed { flushed })
 }
 
-pub(super) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
+pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     let lab = door.lab()?;
     let port = ask.port.as_deref().map(|name| port(door, &lab, name)).transpose()?;
     let vlan = ask.vlan.map(|vlan| settings::known_vlan(door, vlan)).transpose()?;
@@ -145,7 +129,7 @@ pub(super) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
 }
 
 /// A port by its own name or its node's.
-pub(super) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
+pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
     if let Some((id, _)) = named(lab, name).and_then(|node| node.port) {
         return Ok(id);
     }

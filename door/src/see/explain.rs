@@ -16,9 +16,9 @@ use wire::{MacAddr, Timestamp, tcp};
 use super::foretell::{Beside, By, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
-use crate::address;
-use crate::config::Uplink;
-use crate::lab::{Lab, Node};
+use lab::Uplink;
+use lab::address;
+use lab::{Lab, Node};
 
 /// The outside, as the sender of a packet.
 const OUTSIDE: &str = "inet";

@@ -8,20 +8,20 @@ use control::api::EventKind;
 use switch::{DropReason, Event, PortId, PortInfo};
 use wire::Timestamp;
 
-use super::router::session_of;
+use crate::router::session_of;
 
 /// Port numbers as names. A port that is gone keeps its name until its number is reused.
 #[derive(Default)]
-pub(super) struct Names(HashMap<PortId, String>);
+pub(crate) struct Names(HashMap<PortId, String>);
 
 impl Names {
     /// Learns the names there are.
-    pub(super) fn learn(&mut self, ports: &[PortInfo]) {
+    pub(crate) fn learn(&mut self, ports: &[PortInfo]) {
         self.0.extend(ports.iter().map(|info| (info.id, info.spec.name.clone())));
     }
 
     /// Whether every port of `event` has a name, and still that one.
-    pub(super) fn cover(&mut self, event: &Event) -> bool {
+    pub(crate) fn cover(&mut self, event: &Event) -> bool {
         match event {
             Event::Added { port, name } | Event::Removed { port, name } => {
                 self.0.insert(*port, name.to_string());
@@ -38,7 +38,7 @@ impl Names {
     }
 
     /// An event of the switch.
-    pub(super) fn tell(&self, event: &Event) -> EventKind {
+    pub(crate) fn tell(&self, event: &Event) -> EventKind {
         match event {
             Event::Learned { mac, vlan, port } => EventKind::Learned {
                 mac: mac.to_string(),
@@ -65,7 +65,7 @@ impl Names {
 }
 
 /// An event of the gateway, whose address outside is `own`.
-pub(super) fn session(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> EventKind {
+pub(crate) fn session(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> EventKind {
     let session = Box::new(session_of(event, own, now));
     match event.kind {
         gateway::EventKind::Opened => EventKind::SessionOpened { session },
@@ -82,11 +82,11 @@ pub(super) fn session(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> 
 }
 
 /// Who dropped frames, why, and how many so far.
-pub(super) type Drops = BTreeMap<(&'static str, &'static str), u64>;
+pub(crate) type Drops = BTreeMap<(&'static str, &'static str), u64>;
 
 /// All drops so far. What the switch counts as refused by its station the gateway counts by its
 /// reason, so it is left out here.
-pub(super) fn drops(
+pub(crate) fn drops(
     switch: Option<&switch::Counters>,
     gateway: Option<&gateway::Counters>,
 ) -> Drops {
@@ -105,7 +105,7 @@ pub(super) fn drops(
 }
 
 /// What has been dropped since `before`.
-pub(super) fn dropped(before: &Drops, after: &Drops) -> Vec<EventKind> {
+pub(crate) fn dropped(before: &Drops, after: &Drops) -> Vec<EventKind> {
     let since = after
         .iter()
         .map(|(key, count)| (key, count.saturating_sub(before.get(key).copied().unwrap_or(0))));

@@ -14,10 +14,10 @@ use switch::{
 };
 use wire::{MacAddr, Timestamp};
 
-use crate::station;
+use lab::station;
 
 use super::walk::Facts;
-use crate::station::LAN;
+use lab::station::LAN;
 
 /// Entries of the table beside.
 const ENTRIES: usize = 64;

@@ -31,9 +31,9 @@ use control::{DoorError, Flow, flow};
 use observe::filter::{Filter, Host, Known};
 use switch::{PortId, Tap};
 
-use crate::address;
-use crate::lab::Lab;
 use capture::Capture;
+use lab::Lab;
+use lab::address;
 use names::Names;
 use recorder::{Fan, Watcher, Watchers, Wish};
 use run::{Sink, Task};

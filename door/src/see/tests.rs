@@ -19,8 +19,8 @@ use wire::{Arp, FrameMut, MacAddr, Timestamp, VnetHeader, arp, ipv4, tcp, udp};
 use super::foretell::{Beside, Oracle};
 use super::names::Names;
 use super::walk::Facts;
-use crate::address;
-use crate::station::{GatewayStation, LAN};
+use lab::address;
+use lab::station::{GatewayStation, LAN};
 
 const NODES: u16 = 4;
 const UPLINK: PortId = PortId(NODES);
@@ -71,7 +71,7 @@ impl World {
                 n => (Side::Lan, address::GATEWAY, node(n)),
             };
             if *met {
-                let from = crate::station::node(PortId(n));
+                let from = lab::station::node(PortId(n));
                 let question = Arp {
                     operation: arp::Operation::Request,
                     sender_mac: address::mac(host),

@@ -1,31 +1,9 @@
 //! The running lab behind its control door: one [`Door`] over the switch, the gateway and the
 //! nodes, the server on the lab's socket, and the pump that tells events.
 //!
-//! Opened by [`Lab::start`] when all is built, closed first of all by [`Lab::stop`]. It holds the
-//! lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
+//! The caller opens it when [`Lab::start`] has built all, and drops it before [`Lab::stop`]. It holds
+//! the lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
 //! worker may wait, is held for a page at most.
-//!
-//! | file | what |
-//! |---|---|
-//! | `topology` | nodes, gateway, uplink |
-//! | `bridge` | ports and addresses |
-//! | `router` | neighbours, sessions, routes, published ports |
-//! | `counters` | all that is counted |
-//! | `change` | nodes in and out, ports published, tables flushed |
-//! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
-//! | `rates` | how busy ports are, from two samples: pure |
-//! | `tell` | the switch's and the gateway's events in the door's words: pure |
-//! | `pump` | the thread that samples and tells |
-
-mod bridge;
-mod change;
-mod counters;
-mod pump;
-mod rates;
-mod router;
-mod settings;
-mod tell;
-mod topology;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -36,17 +14,18 @@ use control::api::{
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
+use lab::Lab;
 use switch::Switch;
 use wire::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::lab::Lab;
+use crate::pump::Pump;
+use crate::rates::Sampler;
 use crate::see::Watch;
-use pump::Pump;
-use rates::Sampler;
+use crate::{bridge, change, counters, router, settings, topology};
 
 /// The open door; dropping it closes it.
-pub(crate) struct Open {
+pub struct Open {
     // In the order they end: nobody comes in any more, then nothing is told any more.
     _server: Server,
     _pump: Pump,
@@ -56,19 +35,19 @@ pub(crate) struct Open {
 /// What the server asks.
 pub(crate) struct LabDoor {
     lab: Weak<Lab>,
-    events: Events,
+    pub(crate) events: Events,
     watch: Arc<Watch>,
     rates: Mutex<Sampler>,
     /// Events of the door's own, told by the pump in their place among the others.
     asides: Mutex<Vec<Event>>,
-    started: Timestamp,
+    pub(crate) started: Timestamp,
 }
 
 /// Events of the door's own that may wait for the pump.
 const ASIDES: usize = 1024;
 
 /// The clock of the data path, read for a snapshot.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_nanos(sys::clock::now())
 }
 
@@ -76,8 +55,9 @@ impl Open {
     /// Opens the door of `lab` at its ground's socket.
     ///
     /// # Errors
-    /// [`Error::Door`] when the socket cannot be had.
-    pub(crate) fn of(lab: &Arc<Lab>) -> Result<Self> {
+    /// [`Error::Server`] when the socket cannot be had, [`Error::Publish`] when a port of the lab's
+    /// configuration cannot be published, [`Error::Thread`].
+    pub fn of(lab: &Arc<Lab>) -> Result<Self> {
         let events = Events::new();
         let door = Arc::new(LabDoor {
             lab: Arc::downgrade(lab),
@@ -96,6 +76,12 @@ impl Open {
         let server = Server::start(&path, asked, Limits::default())?;
         Ok(Self { _server: server, _pump: pump, door })
     }
+
+    /// The door, for a further server beside the socket's.
+    #[must_use]
+    pub fn door(&self) -> Arc<dyn Door> {
+        Arc::<LabDoor>::clone(&self.door)
+    }
 }
 
 impl Drop for Open {
@@ -105,22 +91,13 @@ impl Drop for Open {
     }
 }
 
-impl Lab {
-    /// The lab as its control door shows it; None before it is open and once it is closed.
-    #[must_use]
-    pub fn door(&self) -> Option<Arc<dyn Door>> {
-        let door = Arc::clone(&self.state().door.as_ref()?.door);
-        Some(door)
-    }
-}
-
 impl LabDoor {
-    fn lab(&self) -> std::result::Result<Arc<Lab>, DoorError> {
+    pub(crate) fn lab(&self) -> std::result::Result<Arc<Lab>, DoorError> {
         self.lab.upgrade().ok_or_else(|| DoorError::Failed("the lab is ending".into()))
     }
 
     /// Tells an event of the door's own, where anybody listens.
-    fn tell(&self, kind: EventKind) {
+    pub(crate) fn tell(&self, kind: EventKind) {
         let event = Event::now(kind);
         let mut asides = self.asides();
         // Where the pump is so far behind, the order matters less than the room.
@@ -130,20 +107,23 @@ impl LabDoor {
         asides.push(event);
     }
 
-    fn asides(&self) -> MutexGuard<'_, Vec<Event>> {
+    pub(crate) fn asides(&self) -> MutexGuard<'_, Vec<Event>> {
         self.asides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rates(&self) -> MutexGuard<'_, Sampler> {
+    pub(crate) fn rates(&self) -> MutexGuard<'_, Sampler> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn switch<T>(&self, look: impl FnOnce(&Switch) -> T) -> std::result::Result<T, DoorError> {
+    pub(crate) fn switch<T>(
+        &self,
+        look: impl FnOnce(&Switch) -> T,
+    ) -> std::result::Result<T, DoorError> {
         let lab = self.lab()?;
         lab.with_switch(look).ok_or_else(|| without(&lab, "switch"))
     }
 
-    fn gateway<T>(
+    pub(crate) fn gateway<T>(
         &self,
         look: impl FnOnce(&mut Gateway) -> T,
     ) -> std::result::Result<T, DoorError> {
@@ -160,7 +140,7 @@ fn without(lab: &Lab, part: &str) -> DoorError {
 }
 
 /// A failure of the lab in the door's words, with what caused it.
-fn refusal(error: &Error) -> DoorError {
+pub(crate) fn refusal(error: &lab::Error) -> DoorError {
     let mut line = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -168,15 +148,17 @@ fn refusal(error: &Error) -> DoorError {
         source = cause.source();
     }
     match error {
-        Error::Usage(_) => DoorError::Invalid(line),
-        Error::NoNode { .. } => DoorError::NotFound(line),
-        Error::NodeExists { .. } | Error::AddressTaken { .. } => DoorError::Conflict(line),
-        Error::NoSwitch(_) => DoorError::Unsupported(line),
+        lab::Error::Usage(_) => DoorError::Invalid(line),
+        lab::Error::NoNode { .. } => DoorError::NotFound(line),
+        lab::Error::NodeExists { .. } | lab::Error::AddressTaken { .. } => {
+            DoorError::Conflict(line)
+        }
+        lab::Error::NoSwitch(_) => DoorError::Unsupported(line),
         _ => DoorError::Failed(line),
     }
 }
 
-type Answer<T> = std::result::Result<T, DoorError>;
+pub(crate) type Answer<T> = std::result::Result<T, DoorError>;
 
 impl Door for LabDoor {
     fn topology(&self) -> Topology {

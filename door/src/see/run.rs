@@ -15,7 +15,7 @@ use switch::{PortId, PortStats};
 use super::Watch;
 use super::names::Names;
 use super::recorder::{Sighting, Sightings, Watcher};
-use crate::lab::Lab;
+use lab::Lab;
 
 /// How soon a watcher without frames hears that it has to end.
 const PAUSE: Duration = Duration::from_millis(50);

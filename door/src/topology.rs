@@ -2,12 +2,11 @@
 
 use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
 
-use super::{LabDoor, now};
-use crate::address;
-use crate::config;
-use crate::lab::{self, Lab};
+use lab::{Lab, address, config};
 
-pub(super) fn topology(door: &LabDoor) -> Topology {
+use crate::open::{LabDoor, now};
+
+pub(crate) fn topology(door: &LabDoor) -> Topology {
     let uptime = now().since(door.started).as_secs();
     let mut topology = Topology {
         lab: String::new(),
@@ -50,7 +49,7 @@ fn up(lab: &Lab) -> Vec<switch::PortId> {
     lab.with_switch(up).unwrap_or_default()
 }
 
-pub(super) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
+pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
     let (interface, further) = held.interfaces.split_first()?;
     let further = further.iter().map(|interface| Interface {
         ifname: interface.name.clone(),

@@ -3,14 +3,14 @@
 
 use control::DoorError;
 use control::api::{AddVlan, DelFdb, FdbKind, Flushed, Network, Port, SetFdb, SetNetwork, SetPort};
+use lab::station::LAN;
+use lab::{Lab, address, port};
 use switch::core::{Memberships, VlanFilter};
 use switch::{EntryKind, Leg, NetworkConfig, NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
-use super::{Answer, LabDoor, bridge, change};
-use crate::lab::Lab;
-use crate::station::LAN;
-use crate::{address, port};
+use crate::open::{Answer, LabDoor};
+use crate::{bridge, change};
 
 /// The one network of the shapes.
 const NAME: &str = "lan";
@@ -42,7 +42,7 @@ fn find(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortInfo> {
     Ok(info)
 }
 
-pub(super) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port> {
+pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port> {
     let lab = door.lab()?;
     let info = find(door, &lab, name)?;
     let settings = port::changed(&info.spec.settings, ask)
@@ -71,7 +71,7 @@ fn filtered(config: &NetworkConfig) -> Answer<()> {
     }
 }
 
-pub(super) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> {
+pub(crate) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> {
     let lab = door.lab()?;
     let last = ask.vlan_end.unwrap_or(ask.vlan);
     let vlans = port::vlans(ask.vlan, last).map_err(invalid)?;
@@ -105,7 +105,7 @@ fn set_vlans(door: &LabDoor, id: PortId, vlans: Memberships) -> Answer<()> {
     door.switch(|switch| switch.set_vlans(id, vlans))?.map_err(|e| failed(&e))
 }
 
-pub(super) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Answer<()> {
+pub(crate) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Answer<()> {
     let lab = door.lab()?;
     let vlans = port::vlans(first, last).map_err(invalid)?;
     let mut network = config(door)?;
@@ -125,7 +125,7 @@ pub(super) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Ans
     set_vlans(door, info.id, own.into())
 }
 
-pub(super) fn networks(door: &LabDoor) -> Answer<Vec<Network>> {
+pub(crate) fn networks(door: &LabDoor) -> Answer<Vec<Network>> {
     let network = config(door)?;
     let (learned, ports) = door.switch(|switch| {
         let bridged = |info: &PortInfo| info.spec.role == switch::PortRole::Bridged;
@@ -157,7 +157,7 @@ const RESTRICTED: u16 = 0x0007;
 /// As long as the kernel's timers reach: about 248 days.
 const LONGEST_AGEING: u64 = 21_474_836;
 
-pub(super) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answer<Network> {
+pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answer<Network> {
     let mut network = config(door)?;
     if name != NAME {
         return Err(DoorError::NotFound(format!("there is no network {name}; the lab has {NAME}")));
@@ -224,11 +224,11 @@ fn vlan(network: &NetworkConfig, asked: Option<u16>) -> Answer<Option<VlanId>> {
 }
 
 /// A VLAN that may be asked about.
-pub(super) fn known_vlan(door: &LabDoor, asked: u16) -> Answer<VlanId> {
+pub(crate) fn known_vlan(door: &LabDoor, asked: u16) -> Answer<VlanId> {
     Ok(vlan(&config(door)?, Some(asked))?.unwrap_or(VlanId::NONE))
 }
 
-pub(super) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
+pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     let lab = door.lab()?;
     let address = mac(&ask.mac)?;
     let network = config(door)?;
@@ -268,7 +268,7 @@ pub(super) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     set.ok_or_else(|| DoorError::Failed(format!("{address}: the table has no room for it")))
 }
 
-pub(super) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
+pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
     let lab = door.lab()?;
     let address = mac(&ask.mac)?;
     let network = config(door)?;

@@ -6,15 +6,15 @@ use control::DoorError;
 use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, TxStats};
 use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats};
 
-use super::{Answer, LabDoor};
-use crate::lab::Lab;
-use crate::{address, port};
+use lab::{Lab, address, port};
+
+use crate::open::{Answer, LabDoor};
 
 /// Reasons that are the frame's own fault.
 const MALFORMED: [DropReason; 4] =
     [DropReason::Runt, DropReason::Clipped, DropReason::GroupSource, DropReason::ZeroSource];
 
-pub(super) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
+pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     let lab = door.lab()?;
     let nodes = nodes(&lab);
     let master = lab.config().name.to_string();
@@ -41,7 +41,7 @@ fn nodes(lab: &Lab) -> HashMap<PortId, String> {
 }
 
 /// One port.
-pub(super) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
+pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
     let lab = door.lab()?;
     let filters = filters(door)?;
     let found = door.switch(|switch| {
@@ -115,12 +115,12 @@ fn stats(stats: &PortStats) -> Stats64 {
 }
 
 /// The reasons that have occurred, with their numbers.
-pub(super) fn by_reason(drops: &[u64; DropReason::COUNT]) -> BTreeMap<String, u64> {
+pub(crate) fn by_reason(drops: &[u64; DropReason::COUNT]) -> BTreeMap<String, u64> {
     let named = DropReason::ALL.iter().zip(drops).filter(|(_, count)| **count > 0);
     named.map(|(reason, count)| (reason.name().to_owned(), *count)).collect()
 }
 
-pub(super) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
+pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
     let lab = door.lab()?;
     let master = lab.config().name.to_string();
     let from = page.cursor.unwrap_or(0);

@@ -1,0 +1,39 @@
+//! Everything that answers a lab's clients: the API, events, captures, traces and explanations.
+//!
+//! ```text
+//!   src ─► Open::of(&lab) ─► control::Server (the lab's socket) ─► LabDoor ─► lab, switch, gateway
+//!                        └─► the event pump
+//! ```
+//!
+//! The caller opens it over a running lab and drops it before it stops the lab. The lab knows
+//! nothing of it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`open`] | the door itself: what the server asks, and where each answer comes from |
+//! | `topology` | nodes, gateway, uplink |
+//! | `bridge` | ports and addresses |
+//! | `router` | neighbours, sessions, routes, published ports |
+//! | `counters` | all that is counted |
+//! | `change` | nodes in and out, ports published, tables flushed |
+//! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
+//! | `rates` | how busy ports are, from two samples: pure |
+//! | `tell` | the switch's and the gateway's events in the door's words: pure |
+//! | `pump` | the thread that samples and tells |
+//! | `see` | looking at frames: capture, trace, explain |
+
+mod bridge;
+mod change;
+mod counters;
+mod error;
+pub mod open;
+mod pump;
+mod rates;
+mod router;
+mod see;
+mod settings;
+mod tell;
+mod topology;
+
+pub use error::{Error, Result};
+pub use open::Open;
