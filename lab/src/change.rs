@@ -12,11 +12,12 @@ use switch::{PortId, PortRole};
 use crate::address;
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
-use crate::lab::{Held, Lab, Node, add_port, known, running};
+use crate::lab::{Held, Lab, Node, known, running};
+use crate::plug::add_port;
 use crate::port;
 use crate::progress::Recorder;
 use crate::station::node;
-use crate::topology::{furnish, plug, room};
+use crate::topology::{connect, furnish, plug, room};
 
 impl Lab {
     /// Plugs a new node in: the lowest number that is free, `netN` unless it is given a name, and
@@ -68,6 +69,7 @@ impl Lab {
         let (node, peer) =
             plug(&mut plan, (switch, ns), number, (&name, address), self.config().mtu);
         furnish(&mut plan, &node, peer);
+        connect(&mut plan, switch, &node.port);
         if ask.dry_run {
             let mut foreseen = running(self.config(), &node);
             foreseen.port = node.port.map(|port| (PortId::LOCAL, port.name));
@@ -82,12 +84,21 @@ impl Lab {
         let mut applied = ns::apply(&plan, &self.directory, &[switch_ns.as_fd()], &mut recorder)?;
         state.next_index += 1;
         let Some(port) = &node.port else { return Err(Error::NoSwitch(lab)) };
-        let Some(netns) = applied.take(ns) else { return Err(Error::NotRunning(lab)) };
         let id = self
             .with_switch(|switch| {
-                add_port(switch, port, PortRole::Bridged, self.config().mtu, settings)
+                let role = PortRole::Bridged;
+                let id = add_port(switch, port, role, self.config().mtu, settings)?;
+                // Before its link is up, every worker knows the port.
+                let mut come_up = || -> Result<()> {
+                    switch.sync()?;
+                    applied.finish(&plan, &self.directory, &mut recorder)?;
+                    Ok(switch.set_link(id, true)?)
+                };
+                come_up().inspect_err(|_| _ = switch.remove_port(id))?;
+                Ok::<_, Error>(id)
             })
-            .ok_or(Error::NotRunning(lab))??;
+            .ok_or(Error::NotRunning(lab.clone()))??;
+        let Some(netns) = applied.take(ns) else { return Err(Error::NotRunning(lab)) };
         let mut node_now = running(self.config(), &node);
         if let Err(error) = journal.know(known(&node_now)) {
             // It works; only `ping NODE` by other processes will not know its address.

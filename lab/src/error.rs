@@ -132,7 +132,7 @@ pub enum Error {
     },
     /// Namespaces and links.
     #[error(transparent)]
-    Ns(#[from] ns::Error),
+    Ns(ns::Error),
     /// The switch.
     #[error(transparent)]
     Switch(#[from] switch::Error),
@@ -148,6 +148,15 @@ pub enum Error {
     /// A signal came while it was being built.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<ns::Error> for Error {
+    fn from(error: ns::Error) -> Self {
+        match error {
+            ns::Error::Interrupted => Self::Interrupted,
+            other => Self::Ns(other),
+        }
+    }
 }
 
 fn gone(swept: &bool) -> &'static str {

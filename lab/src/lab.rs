@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use gateway::Gateway;
 use ns::watch::Watcher;
-use ns::{Directory, Namespace, NsId};
-use switch::{PortId, PortRole, PortSettings, PortSpec, SharedStation, Switch};
+use ns::{Directory, Namespace};
+use switch::{PortId, SharedStation, Switch};
 
 use crate::clean;
 use crate::config::LabConfig;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
-use crate::port;
+use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
 use crate::station::{self, GatewayStation};
 use crate::steps;
-use crate::topology::{CheckPlan, Interface, NodePlan, PortPlan, blueprint};
+use crate::topology::{CheckPlan, Interface, NodePlan, blueprint};
 use crate::uplink::{Follow, Host, Prepared};
 
 /// A node of the running lab.
@@ -133,61 +133,51 @@ impl Lab {
         let lines = config.steps.then(|| steps::planned(&config, &print.plan));
         let lines = lines.unwrap_or_default().into_iter();
         let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
-        let mut applied = match ns::apply(&print.plan, &directory, &[], &mut recorder) {
-            Err(ns::Error::Interrupted) => return Err(Error::Interrupted),
-            other => other?,
-        };
-        let mut take = |ns: Option<NsId>| ns.and_then(|ns| applied.take(ns));
-        let switch_ns = take(print.switch).map(|ns| ns.descriptor()).transpose()?;
-        let inet = take(print.inet);
+        let mut applied = ns::apply(&print.plan, &directory, &[], &mut recorder)?;
+        let lines = recorder.lines;
+        let switch_ns = print.switch.and_then(|ns| applied.fd(ns));
+        let switch_ns = switch_ns.map(|fd| fd.try_clone_to_owned()).transpose();
+        let switch_ns = switch_ns.doing(|| "holding the switch's namespace".into())?;
+        let (mut switch, mut station) = (None, None);
+        let mut plugged = Plugged { next_index: ns::plan::LOOPBACK + 1, ..Plugged::default() };
+        if let Some(netns) = &switch_ns {
+            let begun = station::of(&config, host.as_ref());
+            let shared: SharedStation = Arc::clone(&begun) as SharedStation;
+            let asked = switch::Config {
+                workers: config.workers.unwrap_or(1),
+                spread: config.workers.is_none(),
+                wakeful: !config.power_save,
+                ..switch::Config::default()
+            };
+            let started = Switch::start(asked, netns.as_fd(), Some(shared))?;
+            plugged = Plugged::all(&started, &config, &print)?;
+            for line in steps::of_switch(&config, &print) {
+                tell(Progress::Step(line));
+            }
+            (switch, station) = (Some(started), Some(begun));
+        }
+        // The ports are plugged in: now their links may come up.
+        let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
+        applied.finish(&print.plan, &directory, &mut recorder)?;
+        if let Some(switch) = &switch {
+            plugged.up(switch)?;
+        }
         let mut nodes = Vec::with_capacity(print.nodes.len());
-        for node in &print.nodes {
-            if let Some(netns) = take(Some(node.ns)) {
+        let ports = plugged.nodes.into_iter().chain(std::iter::repeat(None));
+        for (node, port) in print.nodes.iter().zip(ports) {
+            if let Some(netns) = applied.take(node.ns) {
                 let index = node.port.as_ref().map(|port| port.index);
-                nodes.push(Held { node: running(&config, node), netns, index });
+                let node = Node { port, ..running(&config, node) };
+                nodes.push(Held { node, netns, index });
             }
         }
+        let inet = print.inet.and_then(|ns| applied.take(ns));
         journal.know(nodes.iter().filter_map(|held| known(&held.node)))?;
         tell(Progress::Done(print.words()));
-        let (switch, station) = match &switch_ns {
-            Some(netns) => {
-                let station = station::of(&config, host.as_ref());
-                let shared: SharedStation = Arc::clone(&station) as SharedStation;
-                let asked = switch::Config {
-                    workers: config.workers.unwrap_or(1),
-                    spread: config.workers.is_none(),
-                    wakeful: !config.power_save,
-                    ..switch::Config::default()
-                };
-                let switch = Switch::start(asked, netns.as_fd(), Some(shared))?;
-                (Some(switch), Some(station))
+        if switch.is_some() {
+            for line in steps::of_gateway(&config, &print) {
+                tell(Progress::Step(line));
             }
-            None => (None, None),
-        };
-        let mut uplink = None;
-        let mut next_index = ns::plan::LOOPBACK + 1;
-        if let Some(switch) = &switch {
-            for (held, node) in nodes.iter_mut().zip(&print.nodes) {
-                let Some(port) = &node.port else { continue };
-                let id = add_port(
-                    switch,
-                    port,
-                    PortRole::Bridged,
-                    config.mtu,
-                    port::plugged(config.storm),
-                )?;
-                held.node.port = Some((id, port.name.clone()));
-                next_index = next_index.max(port.index + 1);
-            }
-            if let Some(port) = &print.uplink {
-                let settings = PortSettings::default();
-                let id = add_port(switch, port, PortRole::Routed, config.mtu, settings)?;
-                uplink = Some((id, port.index));
-                next_index = next_index.max(port.index + 1);
-            }
-            steps::of_switch(&config, &print)
-                .into_iter()
-                .for_each(|line| tell(Progress::Step(line)));
             tell(Progress::Done(station::words(&config, host.as_ref())));
         }
         let begin = |(host, parts): (Prepared, _)| host.begin(parts, &mut journal, tell);
@@ -206,9 +196,9 @@ impl Lab {
             state: Mutex::new(State {
                 nodes,
                 inet,
-                uplink,
+                uplink: plugged.uplink,
                 journal,
-                next_index,
+                next_index: plugged.next_index,
                 links: None,
                 withdrawn: Vec::new(),
                 host,
@@ -218,9 +208,9 @@ impl Lab {
             config,
         });
         if let Some(watcher) = watcher {
-            lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab))?);
             // What changed before the watch began.
-            lab.list_links()?;
+            let up = lab.list_links()?;
+            lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab), up)?);
         }
         lab.follow_uplink()?;
         Ok(lab)
@@ -342,16 +332,4 @@ pub(crate) fn running(config: &LabConfig, node: &NodePlan) -> Node {
         interfaces: node.interfaces.clone(),
         port: None,
     }
-}
-
-pub(crate) fn add_port(
-    switch: &Switch,
-    port: &PortPlan,
-    role: PortRole,
-    mtu: u32,
-    settings: PortSettings,
-) -> Result<PortId> {
-    let name = port.name.clone();
-    let spec = PortSpec::bridged(name, port.index, mtu);
-    Ok(switch.add_port(PortSpec { role, settings, ..spec })?)
 }

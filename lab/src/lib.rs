@@ -53,6 +53,7 @@ mod links;
 pub mod lock;
 pub mod names;
 mod others;
+mod plug;
 pub mod port;
 mod progress;
 pub mod reach;

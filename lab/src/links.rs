@@ -1,6 +1,10 @@
 //! A thread that hears of links in the switch's namespace: a port that goes down or up is told to
 //! the switch, one that vanishes is unplugged. It holds the lab weakly and ends when told.
+//!
+//! A port is plugged in before its link comes up for the first time, and what is heard of that link
+//! until then is no news: only one that has been up can go down.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::sync::Weak;
 
@@ -18,14 +22,14 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Starts watching on behalf of `lab`.
-    pub(crate) fn watch(watcher: Watcher, lab: Weak<Lab>) -> Result<Self> {
-        let watch = Watch::start("links", move |stop| run(watcher, &stop, &lab))?;
+    /// Starts watching on behalf of `lab`, where the links `up` have been up already.
+    pub(crate) fn watch(watcher: Watcher, lab: Weak<Lab>, up: BTreeSet<u32>) -> Result<Self> {
+        let watch = Watch::start("links", move |stop| run(watcher, &stop, &lab, up))?;
         Ok(Self { _watch: watch })
     }
 }
 
-fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>) {
+fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u32>) {
     loop {
         match stop.wait(watcher.as_fd(), PollTimeout::NONE) {
             Ok(Woken::Ready | Woken::Late) => {}
@@ -39,13 +43,23 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>) {
         let Some(lab) = lab.upgrade() else { return };
         for event in events {
             match event {
-                Event::Changed(link) => lab.link_changed(link.index, link.up && link.carrier),
-                Event::Gone(link) => lab.link_gone(link.index),
-                Event::Lost => {
-                    if let Err(error) = lab.list_links() {
-                        tracing::warn!("{error}");
+                Event::Changed(link) => {
+                    let up = link.up && link.carrier;
+                    if up {
+                        seen.insert(link.index);
+                    }
+                    if seen.contains(&link.index) {
+                        lab.link_changed(link.index, up);
                     }
                 }
+                Event::Gone(link) => {
+                    seen.remove(&link.index);
+                    lab.link_gone(link.index);
+                }
+                Event::Lost => match lab.list_links() {
+                    Ok(up) => seen.extend(up),
+                    Err(error) => tracing::warn!("{error}"),
+                },
             }
         }
     }
@@ -89,12 +103,17 @@ impl Lab {
         self.node_vanished(port);
     }
 
-    /// Tells the switch of every link as it is now.
-    pub(crate) fn list_links(&self) -> Result<()> {
-        let Some(netns) = &self.switch_ns else { return Ok(()) };
+    /// Tells the switch of every link as it is now; the indices of those that are up.
+    pub(crate) fn list_links(&self) -> Result<BTreeSet<u32>> {
+        let mut all_up = BTreeSet::new();
+        let Some(netns) = &self.switch_ns else { return Ok(all_up) };
         for link in ns::link::list(netns.as_fd())? {
-            self.link_changed(link.index, link.up && link.carrier);
+            let up = link.up && link.carrier;
+            if up {
+                all_up.insert(link.index);
+            }
+            self.link_changed(link.index, up);
         }
-        Ok(())
+        Ok(all_up)
     }
 }

@@ -31,14 +31,21 @@ impl Lab {
         let switch = plan.existing("the switch's namespace", state.next_index);
         let (first, second) =
             plan.veth((switch, ENDS[0]), (switch, ENDS[1]), VethOptions::default());
+        plan.pause();
         plan.up(switch, first);
         plan.up(switch, second);
         // Nothing of it has a name that could stay behind.
         let (stop, tell) = (&AtomicBool::new(false), &mut |_| {});
         let mut recorder = Recorder { journal, stop, tell, lines: Vec::new().into_iter() };
-        ns::apply(&plan, &self.directory, &[netns.as_fd()], &mut recorder)?;
+        let mut applied = ns::apply(&plan, &self.directory, &[netns.as_fd()], &mut recorder)?;
         state.next_index += 2;
-        let watch = self.with_switch(|switch| switch.watch(netns.as_fd(), [first, second]));
-        Ok(watch.transpose()?)
+        let watch = self.with_switch(|switch| {
+            let watch = switch.watch(netns.as_fd(), [first, second])?;
+            // Before anything can come in by them, every worker knows what they are.
+            switch.sync()?;
+            Ok::<_, Error>(watch)
+        });
+        applied.finish(&plan, &self.directory, &mut recorder)?;
+        watch.transpose()
     }
 }

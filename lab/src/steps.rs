@@ -12,7 +12,7 @@ use ns::{Plan, script};
 
 use crate::address::{self, PREFIX};
 use crate::config::{LabConfig, Uplink};
-use crate::topology::{Blueprint, UPLINK_PORT, blueprint, furnish, plug, room};
+use crate::topology::{Blueprint, UPLINK_PORT, blueprint, connect, furnish, plug, room};
 
 #[cfg(test)]
 mod tests;
@@ -31,17 +31,28 @@ pub fn all(config: &LabConfig) -> Vec<String> {
     let config = LabConfig { steps: true, ..config.clone() };
     let print = blueprint(&config);
     let mut lines = planned(&config, &print.plan);
+    let links = lines.split_off(print.plan.first_part());
     lines.extend(of_switch(&config, &print));
+    lines.extend(links);
+    lines.extend(of_gateway(&config, &print));
     lines
 }
 
-/// The lines of switch, gateway and what is published from the start, where they are asked for.
+/// The lines of the switch and its ports, where they are asked for: before the links come up.
 pub(crate) fn of_switch(config: &LabConfig, print: &Blueprint) -> Vec<String> {
     if !config.steps || print.switch.is_none() {
         return Vec::new();
     }
     let ports = print.nodes.iter().filter_map(|node| Some(node.port.as_ref()?.name.as_str()));
-    let mut lines = switched(config, &ports.collect::<Vec<_>>());
+    switched(config, &ports.collect::<Vec<_>>())
+}
+
+/// The lines of the gateway and what is published from the start, where they are asked for.
+pub(crate) fn of_gateway(config: &LabConfig, print: &Blueprint) -> Vec<String> {
+    if !config.steps || print.switch.is_none() {
+        return Vec::new();
+    }
+    let mut lines = routed(config);
     lines.extend(config.publish.iter().filter_map(|ask| published(config, ask)));
     lines
 }
@@ -51,7 +62,6 @@ pub(crate) fn planned(config: &LabConfig, plan: &Plan) -> Vec<String> {
     script::lines(plan, &switch_of(&config.prefix()))
 }
 
-/// The lines of switch and gateway.
 fn switched(config: &LabConfig, ports: &[&str]) -> Vec<String> {
     let switch = switch_of(&config.prefix());
     let mac = address::mac(address::GATEWAY);
@@ -62,10 +72,17 @@ fn switched(config: &LabConfig, ports: &[&str]) -> Vec<String> {
     ];
     lines
         .extend(ports.iter().map(|port| format!("ip -n {switch} link set {port} master {BRIDGE}")));
-    lines.push("# the gateway: uswitch routes by itself; the kernel's router in its place".into());
+    lines
+}
+
+fn routed(config: &LabConfig) -> Vec<String> {
+    let switch = switch_of(&config.prefix());
     let gateway = address::GATEWAY;
-    lines.push(format!("ip -n {switch} addr add {gateway}/{PREFIX} brd + dev {BRIDGE}"));
-    lines.push(format!("ip netns exec {switch} sysctl -qw net.ipv4.conf.all.arp_ignore=0"));
+    let mut lines = vec![
+        "# the gateway: uswitch routes by itself; the kernel's router in its place".into(),
+        format!("ip -n {switch} addr add {gateway}/{PREFIX} brd + dev {BRIDGE}"),
+        format!("ip netns exec {switch} sysctl -qw net.ipv4.conf.all.arp_ignore=0"),
+    ];
     match &config.uplink {
         Uplink::Sim => lines.extend(masquerade(&switch)),
         Uplink::Host(interface) => {
@@ -145,11 +162,14 @@ pub fn add(node: &Added<'_>) -> Vec<String> {
     let (planned, peer) =
         plug(&mut plan, (switch, ns), node.number, (node.name, node.address), node.mtu);
     furnish(&mut plan, &planned, peer);
+    connect(&mut plan, switch, &planned.port);
     let switch = switch_of(node.prefix);
     let mut lines = script::lines(&plan, &switch);
+    let links = lines.split_off(plan.first_part());
     if let Some(port) = &planned.port {
         lines.push(format!("ip -n {switch} link set {} master {BRIDGE}", port.name));
     }
+    lines.extend(links);
     lines
 }
 

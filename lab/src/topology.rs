@@ -192,7 +192,6 @@ fn switched(config: &LabConfig) -> Blueprint {
             ..VethOptions::default()
         };
         let (index, peer) = plan.veth((switch, UPLINK_PORT), (inet, UPLINK_PEER), options);
-        plan.up(switch, index);
         print.uplink = Some(PortPlan { name: UPLINK_PORT.into(), index });
         (inet, peer)
     });
@@ -203,6 +202,8 @@ fn switched(config: &LabConfig) -> Blueprint {
         internet(plan, inet, peer);
         print.inet = Some(inet);
     }
+    let ports = print.nodes.iter().filter_map(|node| node.port.as_ref());
+    connect(plan, switch, ports.chain(&print.uplink));
     print.pairs = print.nodes.len() + usize::from(inet.is_some());
     print.checks = switched_checks(&print.nodes, inet.is_some());
     print
@@ -242,7 +243,6 @@ pub(crate) fn plug(
     let (port, interface) = (format!("veth{number}"), format!("vethpeer{number}"));
     let options = VethOptions { mtu, mac_a: None, mac_b: Some(mac.0) };
     let (index, peer) = plan.veth((switch, &port), (ns, &interface), options);
-    plan.up(switch, index);
     let node = NodePlan {
         number,
         name: name.into(),
@@ -251,6 +251,19 @@ pub(crate) fn plug(
         port: Some(PortPlan { name: port, index }),
     };
     (node, peer)
+}
+
+/// The last part: the switch's ends of the links come up, and with them the nodes' carriers. The
+/// ports are plugged in before, or what a node says at once would come from nobody the switch knows.
+pub(crate) fn connect<'a>(
+    plan: &mut Plan,
+    switch: NsId,
+    ports: impl IntoIterator<Item = &'a PortPlan>,
+) {
+    plan.pause();
+    for port in ports {
+        plan.up(switch, port.index);
+    }
 }
 
 /// What is done inside a switched node.

@@ -3,9 +3,11 @@
 //!
 //! Consecutive requests of one namespace go to the kernel in one batch. Everything made is held by
 //! a guard from the moment it exists: when a step fails, or the observer wants to stop, what was
-//! made is gone when `apply` returns. When it returns well, every pair carries frames both ways.
+//! made is gone when `apply` returns. When all of the plan is done, every pair carries frames both
+//! ways. A plan with a pause is done in two parts, and its caller does something between them.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -41,22 +43,64 @@ pub trait Observer: Send {
     fn progress(&mut self, done: usize, total: usize) -> bool;
 }
 
-/// The namespaces of a plan, in the order of their [`NsId`]; dropping it removes the names. One
-/// that was there before is None.
+/// What a plan has made, and what it was lent, by [`NsId`]; dropping it removes the names.
 #[derive(Debug)]
 pub struct Applied {
-    namespaces: Vec<Option<Namespace>>,
+    held: Vec<Held>,
+}
+
+#[derive(Debug)]
+enum Held {
+    No,
+    Made(Namespace),
+    Borrowed(OwnedFd),
 }
 
 impl Applied {
-    /// Takes a namespace out, which is then the caller's.
+    /// Takes a namespace out, which is then the caller's. None for one that was there before.
     pub fn take(&mut self, ns: NsId) -> Option<Namespace> {
-        self.namespaces.get_mut(ns.0)?.take()
+        let held = self.held.get_mut(ns.0)?;
+        match std::mem::replace(held, Held::No) {
+            Held::Made(namespace) => Some(namespace),
+            other => {
+                *held = other;
+                None
+            }
+        }
+    }
+
+    /// A namespace that is held here.
+    #[must_use]
+    pub fn fd(&self, ns: NsId) -> Option<BorrowedFd<'_>> {
+        match self.held.get(ns.0)? {
+            Held::Made(namespace) => Some(namespace.as_fd()),
+            Held::Borrowed(fd) => Some(fd.as_fd()),
+            Held::No => None,
+        }
+    }
+
+    /// Carries out what comes after the plan's pause; nothing where there is none.
+    ///
+    /// # Errors
+    /// The first step that failed; everything made before it, by the first part too, is undone.
+    pub fn finish(
+        &mut self,
+        plan: &Plan,
+        directory: &Directory,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let (first, all) = (plan.first_part(), plan.steps().len());
+        if first == all {
+            return Ok(());
+        }
+        let applied = Self { held: std::mem::take(&mut self.held) };
+        *self = on_a_thread(|| Apply::new(plan, directory, applied, observer).run(first..all))?;
+        Ok(())
     }
 }
 
-/// Carries out `plan`. Names go to `directory`; `existing` are the descriptors of
-/// [`Room::Existing`], in their order.
+/// Carries out `plan` as far as its pause. Names go to `directory`; `existing` are the descriptors
+/// of [`Room::Existing`], in their order.
 ///
 /// # Errors
 /// The first step that failed; everything made before it is undone.
@@ -66,10 +110,16 @@ pub fn apply(
     existing: &[BorrowedFd<'_>],
     observer: &mut dyn Observer,
 ) -> Result<Applied> {
+    let applied = Applied { held: lent(plan, existing)? };
+    let first = 0..plan.first_part();
+    on_a_thread(|| Apply::new(plan, directory, applied, observer).run(first))
+}
+
+fn on_a_thread(work: impl FnOnce() -> Result<Applied> + Send) -> Result<Applied> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("apply".into())
-            .spawn_scoped(scope, || Apply::new(plan, directory, existing, observer)?.run())
+            .spawn_scoped(scope, work)
             .doing(|| "starting a thread".into())?
             .join()
             .unwrap_or_else(|_| {
@@ -81,10 +131,18 @@ pub fn apply(
     })
 }
 
-enum Held {
-    No,
-    Made(Namespace),
-    Borrowed(OwnedFd),
+/// What is there before anything is made.
+fn lent(plan: &Plan, existing: &[BorrowedFd<'_>]) -> Result<Vec<Held>> {
+    let mut given = existing.iter();
+    let held = plan.namespaces().iter().map(|room| match room {
+        Room::Named(_) | Room::Anonymous => Ok(Held::No),
+        Room::Existing(name) => {
+            let what = || format!("holding the namespace {name}");
+            let fd = given.next().ok_or_else(|| io::Error::from(Errno::ENOENT));
+            Ok(Held::Borrowed(fd.and_then(|fd| fd.try_clone_to_owned()).doing(what)?))
+        }
+    });
+    held.collect()
 }
 
 /// Whether the kernel refused `step` because it knows no such kind of link.
@@ -96,7 +154,7 @@ struct Apply<'a> {
     plan: &'a Plan,
     directory: &'a Directory,
     observer: &'a mut dyn Observer,
-    held: Vec<Held>,
+    applied: Applied,
     home: Option<NsId>,
     /// Ends of pairs whose offloads are still as the kernel makes them.
     fresh: Vec<(NsId, String)>,
@@ -108,35 +166,18 @@ impl<'a> Apply<'a> {
     fn new(
         plan: &'a Plan,
         directory: &'a Directory,
-        existing: &[BorrowedFd<'_>],
+        applied: Applied,
         observer: &'a mut dyn Observer,
-    ) -> Result<Self> {
-        let mut given = existing.iter();
-        let mut held = Vec::with_capacity(plan.namespaces().len());
-        for room in plan.namespaces() {
-            held.push(match room {
-                Room::Named(_) | Room::Anonymous => Held::No,
-                Room::Existing(name) => {
-                    let what = || format!("holding the namespace {name}");
-                    let fd = given.next().ok_or_else(|| io::Error::from(Errno::ENOENT));
-                    Held::Borrowed(fd.and_then(|fd| fd.try_clone_to_owned()).doing(what)?)
-                }
-            });
-        }
-        Ok(Self {
-            plan,
-            directory,
-            observer,
-            held,
-            home: None,
-            fresh: Vec::new(),
-            pending: Vec::new(),
-        })
+    ) -> Self {
+        let (fresh, pending) = (Vec::new(), Vec::new());
+        Self { plan, directory, observer, applied, home: None, fresh, pending }
     }
 
-    fn run(mut self) -> Result<Applied> {
+    /// Does the steps of one part.
+    fn run(mut self, part: Range<usize>) -> Result<Applied> {
         let total = self.plan.steps().len();
-        for (place, step) in self.plan.steps().iter().enumerate() {
+        for place in part.clone() {
+            let Some(step) = self.plan.steps().get(place) else { break };
             self.step(place, step)?;
             if !self.observer.progress(place + 1, total) {
                 return Err(Error::Interrupted);
@@ -147,12 +188,10 @@ impl<'a> Apply<'a> {
         while let Some((ns, _)) = self.fresh.first() {
             self.go(*ns)?;
         }
-        self.settle()?;
-        let namespaces = self.held.drain(..).map(|held| match held {
-            Held::Made(namespace) => Some(namespace),
-            Held::No | Held::Borrowed(_) => None,
-        });
-        Ok(Applied { namespaces: namespaces.collect() })
+        if part.end == total {
+            self.settle()?;
+        }
+        Ok(self.applied)
     }
 
     fn step(&mut self, place: usize, step: &Step) -> Result<()> {
@@ -167,7 +206,7 @@ impl<'a> Apply<'a> {
                 _ => Namespace::anonymous_here()
                     .doing(|| format!("making {}", self.plan.label(*ns)))?,
             };
-            self.held[ns.0] = Held::Made(made);
+            self.applied.held[ns.0] = Held::Made(made);
             return Ok(());
         }
         self.go(step.ns())?;
@@ -190,12 +229,8 @@ impl<'a> Apply<'a> {
     }
 
     fn fd(&self, ns: NsId) -> Result<BorrowedFd<'_>> {
-        match &self.held[ns.0] {
-            Held::Made(namespace) => Ok(namespace.as_fd()),
-            Held::Borrowed(fd) => Ok(fd.as_fd()),
-            Held::No => Err(io::Error::from(Errno::ENOENT))
-                .doing(|| format!("{} is used before it is made", self.plan.label(ns))),
-        }
+        let fd = self.applied.fd(ns).ok_or_else(|| io::Error::from(Errno::ENOENT));
+        fd.doing(|| format!("{} is used before it is made", self.plan.label(ns)))
     }
 
     /// Moves the thread to `ns`, after the work for the old place is done.

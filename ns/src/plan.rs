@@ -117,6 +117,8 @@ pub struct Plan {
     namespaces: Vec<Room>,
     next_index: Vec<u32>,
     steps: Vec<Step>,
+    /// Where the first part ends.
+    pause: Option<usize>,
 }
 
 impl Plan {
@@ -182,6 +184,18 @@ impl Plan {
     /// Gives an interface an address.
     pub fn address(&mut self, ns: NsId, index: u32, address: Ipv4Addr, prefix: u8) {
         self.steps.push(Step::Address { ns, index, address, prefix });
+    }
+
+    /// Ends the first part. What follows waits until the caller asks for it
+    /// ([`crate::Applied::finish`]), who does meanwhile what the rest builds on.
+    pub fn pause(&mut self) {
+        self.pause = Some(self.steps.len());
+    }
+
+    /// How many steps the first part has: all where there is no pause.
+    #[must_use]
+    pub fn first_part(&self) -> usize {
+        self.pause.unwrap_or(self.steps.len())
     }
 
     /// The default route.

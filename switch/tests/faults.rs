@@ -160,6 +160,7 @@ fn a_refused_message_is_counted_and_the_next_goes_on() {
         let counters = settled(&switch, 21);
         assert_eq!((counters.forwarded, counters.flooded, counters.send_errors), (10, 11, 20));
         assert_eq!(sent(&switch, PortId(1)), (0, 20));
+        assert_eq!(switch.ports()[1].stats.tx_bytes, 0, "bytes of refused frames were not sent");
         ip("link set v1 up\n");
         eventually("the veth carries again", || {
             rig.nodes[0].send(&plain(1, mac(2), 99, 60));

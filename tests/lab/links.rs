@@ -3,8 +3,10 @@
 use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::support::{As, Ended, Process, Sandbox, both_ways, in_netns, rooted};
 use crate::{READY, netns};
@@ -119,4 +121,103 @@ fn a_namespace_loses_its_name_under_load() {
         sandbox.tool("ip", &["netns", "del", "net2"]);
         assert_eq!(sandbox.state(), before);
     });
+}
+
+/// Broadcasts from the node `name` as soon as it is there, whether its link is up or not.
+fn talk_at_once(name: &str, done: &AtomicBool) {
+    while !netns(name).exists() {
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    // A file for a moment, before a namespace is mounted over it.
+    let bind = || in_netns_if_any(name);
+    let socket = loop {
+        match bind() {
+            Some(socket) => break socket,
+            None if done.load(Ordering::Relaxed) => return,
+            None => std::thread::sleep(Duration::from_micros(100)),
+        }
+    };
+    while !done.load(Ordering::Relaxed) {
+        // Refused until the address is there.
+        let _ = socket.send_to(&[0; 100], "10.100.255.255:9");
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+fn in_netns_if_any(name: &str) -> Option<UdpSocket> {
+    let file = std::fs::File::open(netns(name)).ok()?;
+    let inside = move || {
+        nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET).ok()?;
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.set_broadcast(true).ok()?;
+        Some(socket)
+    };
+    std::thread::scope(|scope| scope.spawn(inside).join().ok()?)
+}
+
+/// What the kernel has counted at a node's end of its link, and the switch at its port: packets and
+/// bytes, sent and received by the node.
+fn both_counts(sandbox: &Sandbox, node: &str, number: &str) -> [[u64; 4]; 2] {
+    let interface = format!("vethpeer{number}");
+    let ours = sandbox.uswitch(&["show", "ports", "-j"]).ok().out;
+    let link = sandbox.tool("ip", &["-n", node, "-s", "-j", "link", "show", &interface]);
+    let [ours, link]: [Value; 2] = [ours, link].map(|text| serde_json::from_str(&text).unwrap());
+    let port = format!("veth{number}");
+    let port = ours.as_array().unwrap().iter().find(|one| one["ifname"] == port.as_str()).unwrap();
+    let count = |of: &Value, way: &str, what: &str| of["stats64"][way][what].as_u64().unwrap();
+    let four = |of: &Value, [sent, received]: [&str; 2]| {
+        let [a, b] = ["packets", "bytes"].map(|what| count(of, sent, what));
+        let [c, d] = ["packets", "bytes"].map(|what| count(of, received, what));
+        [a, b, c, d]
+    };
+    [four(&link[0], ["tx", "rx"]), four(port, ["rx", "tx"])]
+}
+
+/// A node has no carrier before the switch knows its port: nothing that it sends is lost or from
+/// nobody, not even the first frame.
+#[test]
+fn who_talks_at_once_is_heard_from_the_first_frame() {
+    const FIRST: [&str; 5] = ["net1", "net2", "net3", "net4", "net5"];
+    const LATER: [&str; 3] = ["net6", "net7", "net8"];
+    for _ in 0..3 {
+        rooted(|sandbox| {
+            let done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let until = Until(&done);
+                // One namespace for all of them: a thread of a scope has its starter's.
+                let talkers: Vec<_> = FIRST
+                    .iter()
+                    .chain(&LATER)
+                    .map(|name| scope.spawn(|| talk_at_once(name, &done)))
+                    .collect();
+                let mut run = sandbox.start(&["run", "-n", "5"]);
+                run.wait_for(READY);
+                for _ in LATER {
+                    sandbox.uswitch(&["add"]).ok();
+                }
+                drop(until);
+                talkers.into_iter().for_each(|talker| talker.join().unwrap());
+                let names = FIRST.iter().chain(&LATER).map(|name| (*name, &name[3..]));
+                for (node, number) in names.chain([("inet", "inet")]) {
+                    let limit = Instant::now() + Duration::from_secs(60);
+                    // What is on its way comes first.
+                    loop {
+                        let [kernel, switch] = both_counts(sandbox, node, number);
+                        if kernel == switch && kernel[0] > 0 {
+                            break;
+                        }
+                        assert!(Instant::now() < limit, "{node}: {kernel:?}, {switch:?}");
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                }
+                let counters = sandbox.uswitch(&["show", "counters", "-j"]).ok().out;
+                assert!(!counters.contains("unknown-port"), "{counters}");
+                run.signal(Signal::SIGTERM);
+                run.ended().ok();
+            });
+        });
+    }
 }

@@ -13,6 +13,8 @@ fn a_lab_is_a_script_from_its_first_namespace_to_its_nat() {
         "addr add 10.100.0.10/16",
         "route add default via 10.100.0.1 dev vethpeer1",
         "link set veth2 master br00",
+        "switch link set veth1 up",
+        "switch link set vethinet up",
         "addr add 10.100.0.1/16",
         "oifname vethinet masquerade",
     ];
@@ -46,6 +48,7 @@ fn a_node_comes_and_goes() {
     ] {
         assert!(lines.contains(part), "no {part} in\n{lines}");
     }
+    assert!(lines.ends_with("ip -n two-switch link set veth3 up"), "{lines}");
     let gone = ["ip -n two-switch link del veth3", "ip netns del two-web"];
     assert_eq!(remove("two-", "two-web", "veth3"), gone);
 }

@@ -101,6 +101,16 @@ fn a_flood_leaves_out_ports_that_are_down_too_narrow_or_isolated() {
 }
 
 #[test]
+fn a_port_whose_link_is_yet_to_come_is_heard_and_sent_nothing() {
+    let mut bridge = bridge(None);
+    change(&mut bridge, 1, |port| (port.up, port.expected) = (false, true));
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [2, 3]);
+    assert_eq!(verdict(&mut bridge, frame(mac(1), mac(0)), 1), Verdict::Forward(PortId(0)));
+    let back = verdict(&mut bridge, frame(mac(0), mac(1)), 0);
+    assert_eq!(back, Verdict::Drop(DropReason::EgressDown));
+}
+
+#[test]
 fn the_station_is_reached_by_address_and_hears_groups() {
     let mut bridge = bridge(Some(STATION));
     assert_eq!(verdict(&mut bridge, frame(mac(0), STATION), 0), Verdict::Local);

@@ -176,7 +176,7 @@ impl Bridge {
 /// What is refused before anything is learned.
 #[inline]
 fn refuse(frame: &Frame, port: &Port, network: &Network) -> Option<DropReason> {
-    if !port.state.up {
+    if !port.state.up && !port.state.expected {
         return Some(DropReason::IngressDown);
     }
     if frame.src.is_group() {

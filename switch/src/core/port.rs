@@ -123,6 +123,8 @@ pub struct PortState {
     pub mtu: u32,
     /// Link is up.
     pub up: bool,
+    /// It has never been up: a frame from there comes because it is up now.
+    pub expected: bool,
 }
 
 impl PortState {
@@ -130,6 +132,6 @@ impl PortState {
     #[must_use]
     pub fn up(settings: PortSettings, mtu: u32) -> Self {
         let (network, vlans) = (NetworkId::FIRST, Memberships::default());
-        Self { network, settings, vlans, mtu, up: true }
+        Self { network, settings, vlans, mtu, up: true, expected: false }
     }
 }

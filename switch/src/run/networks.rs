@@ -4,8 +4,9 @@
 //! What no longer holds is forgotten once every worker knows of the change.
 
 use super::config::Error;
+use super::ports::Port;
 use super::ports::PortRole;
-use super::switch::{Port, Switch};
+use super::switch::Switch;
 use super::worker::Command;
 use crate::core::{Memberships, NetworkConfig, NetworkId, PortId};
 

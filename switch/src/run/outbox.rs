@@ -96,12 +96,12 @@ impl Links {
     pub(super) fn flush(&mut self, ports: &PortMap, cells: &WorkerCells) {
         self.main.flush(&mut |failure: SendFailure| {
             let port = ports.by_ifindex(failure.ifindex).and_then(|id| ports.get(id));
-            refused(port.map(|port| &*port.cells), cells, failure.count);
+            refused(port.map(|port| &*port.cells), cells, failure);
         });
         if let Some(uplink) = &mut self.uplink {
             let port = ports.uplink().and_then(|id| ports.get(id));
             uplink.flush(&mut |failure| {
-                refused(port.map(|port| &*port.cells), cells, failure.count);
+                refused(port.map(|port| &*port.cells), cells, failure);
             });
         }
     }
@@ -136,10 +136,11 @@ fn count(cells: &PortCells, queued: bool, len: usize) {
     }
 }
 
-fn refused(port: Option<&PortCells>, cells: &WorkerCells, count: u64) {
-    cells.send_errors.add(count);
+fn refused(port: Option<&PortCells>, cells: &WorkerCells, failure: SendFailure) {
+    cells.send_errors.add(failure.count);
     if let Some(port) = port {
-        port.tx_packets.take_back(count);
-        port.tx_errors.add(count);
+        port.tx_packets.take_back(failure.count);
+        port.tx_bytes.take_back(failure.bytes);
+        port.tx_errors.add(failure.count);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sys::packet::FilterOp;
 
-use crate::core::{Memberships, NetworkId, PortId, PortSettings};
+use crate::core::{Memberships, NetworkId, PortId, PortSettings, PortState};
 use crate::stats::{PortCells, PortStats};
 
 /// What a port is for.
@@ -38,10 +38,13 @@ pub struct PortSpec {
     /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
     /// alone, which then has rings of its own.
     pub netns: Option<Elsewhere>,
+    /// Its link is up, or has been. Else the switch lets in what comes from there, for the link is
+    /// up then, and sends nothing there until it is told of the link.
+    pub up: bool,
 }
 
 impl PortSpec {
-    /// A port of the first network, with all settings at their defaults.
+    /// A port of the first network whose link is up, with all settings at their defaults.
     #[must_use]
     pub fn bridged(name: String, ifindex: u32, mtu: u32) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl PortSpec {
             settings: PortSettings::default(),
             vlans: Memberships::default(),
             netns: None,
+            up: true,
         }
     }
 }
@@ -77,6 +81,28 @@ pub struct PortInfo {
     pub up: bool,
     /// Its counters, all workers together.
     pub stats: PortStats,
+}
+
+/// A port as the handle keeps it.
+pub(super) struct Port {
+    pub(super) spec: PortSpec,
+    pub(super) up: bool,
+    pub(super) cells: Vec<Arc<PortCells>>,
+}
+
+impl Port {
+    /// As the workers are to see it.
+    pub(super) fn state(&self) -> PortState {
+        let PortSpec { network, settings, vlans, mtu, up, .. } = &self.spec;
+        PortState {
+            network: *network,
+            settings: *settings,
+            vlans: vlans.clone(),
+            mtu: *mtu,
+            up: self.up,
+            expected: !up,
+        }
+    }
 }
 
 /// A port in a worker's copy.

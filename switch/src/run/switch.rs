@@ -13,12 +13,10 @@ use wire::Timestamp;
 use super::config::{Config, Error, Event};
 use super::crew::{Crew, Member};
 use super::keeper::{Keeper, Recipe};
-use super::ports::{Elsewhere, PortInfo, PortRole, PortSpec};
+use super::ports::{Elsewhere, Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
-use crate::core::{
-    Bridge, Fdb, FdbEntry, NetworkConfig, NetworkId, PortId, PortSettings, PortState, Storms,
-};
+use crate::core::{Bridge, Fdb, FdbEntry, NetworkConfig, NetworkId, PortId, PortSettings, Storms};
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
 use crate::tap::Tap;
@@ -43,12 +41,6 @@ pub struct Switch {
     /// After the workers: it ends when they have.
     keeper: Keeper,
     events: (Sender<Event>, Receiver<Event>),
-}
-
-pub(super) struct Port {
-    pub(super) spec: PortSpec,
-    up: bool,
-    cells: Vec<Arc<PortCells>>,
 }
 
 impl Switch {
@@ -141,7 +133,7 @@ impl Switch {
         let (ifindex, role) = (spec.ifindex, spec.role);
         let links = self.foreign_links(&spec)?;
         let name = spec.name.as_str().into();
-        let port = Port { spec, up: true, cells };
+        let port = Port { up: spec.up, spec, cells };
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let (state, cells) = (state.clone(), Arc::clone(cells));
@@ -168,12 +160,21 @@ impl Switch {
         Ok(())
     }
 
-    /// Tells of a port's link. Going down forgets what was learned there.
+    /// Tells of a port's link. Going down forgets what was learned there. That one which was
+    /// plugged in before its link comes up for the first time is no event.
     ///
     /// # Errors
     /// [`Error::NoPort`], [`Error::Dead`].
     pub fn set_link(&self, id: PortId, up: bool) -> Result<(), Error> {
-        self.change(id, |port| port.up = up)?;
+        let mut expected = false;
+        self.change(id, |port| {
+            expected = up && !port.spec.up;
+            port.spec.up |= up;
+            port.up = up;
+        })?;
+        if expected {
+            return Ok(());
+        }
         if !up {
             self.sync()?;
             self.fdb.flush(Some(id));
@@ -380,19 +381,5 @@ impl Switch {
 impl Drop for Switch {
     fn drop(&mut self) {
         let _ = self.halt();
-    }
-}
-
-impl Port {
-    /// As the workers are to see it.
-    fn state(&self) -> PortState {
-        let PortSpec { network, settings, vlans, mtu, .. } = &self.spec;
-        PortState {
-            network: *network,
-            settings: *settings,
-            vlans: vlans.clone(),
-            mtu: *mtu,
-            up: self.up,
-        }
     }
 }

@@ -273,10 +273,12 @@ fn remember(failures: &mut Vec<SendFailure>, new: SendFailure) {
     let same = |f: &&mut SendFailure| f.ifindex == new.ifindex && f.errno == new.errno;
     if let Some(old) = failures.iter_mut().find(same) {
         old.count += new.count;
+        old.bytes += new.bytes;
     } else if failures.len() + 1 < FAILURES {
         failures.push(new);
     } else if let Some(rest) = failures.iter_mut().find(|f| f.ifindex == 0) {
         rest.count += new.count;
+        rest.bytes += new.bytes;
     } else {
         failures.push(SendFailure { ifindex: 0, ..new });
     }

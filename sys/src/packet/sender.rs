@@ -32,6 +32,8 @@ pub struct SendFailure {
     pub errno: i32,
     /// How many.
     pub count: u64,
+    /// Their bytes, without vnet headers and without the tags put in.
+    pub bytes: u64,
 }
 
 /// The sending socket and the batch under way.
@@ -144,9 +146,22 @@ impl Sender {
             }
             // An error always belongs to the first message of the call.
             let ifindex = u32::try_from(self.addresses[done].sll_ifindex).unwrap_or(0);
-            failed(SendFailure { ifindex, errno, count: 1 });
+            failed(SendFailure { ifindex, errno, count: 1, bytes: self.length(done) });
             done += 1;
         }
+    }
+}
+
+impl Sender {
+    /// The bytes of a message's frame as it was pushed.
+    fn length(&self, message: usize) -> u64 {
+        let length = |piece: usize| self.pieces[message][piece].iov_len;
+        let bytes = match self.headers[message].msg_hdr.msg_iovlen {
+            1 => length(0).saturating_sub(VNET_LEN),
+            // Vnet header and tags are pieces of their own.
+            _ => length(1) + length(3),
+        };
+        bytes as u64
     }
 }
 
