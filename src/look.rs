@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use control::api::{Spent, Walk};
+use control::api::{Decision, Spent, Walk};
 
 use crate::door::Which;
 use crate::exit::Usage;
@@ -89,7 +89,7 @@ pub(crate) fn text(heading: &str, walk: &Walk) -> String {
     let wide = |of: fn(&control::api::Step) -> &str| {
         walk.steps.iter().map(|step| of(step).chars().count()).max().unwrap_or(0)
     };
-    let (at, decision) = (wide(|step| &step.at), wide(|step| &step.decision));
+    let (at, decision) = (wide(|step| &step.at), wide(|step| step.decision.as_str()));
     let indent = 3 + at + 2 + decision + 2;
     let mut before = "";
     for step in &walk.steps {
@@ -101,7 +101,7 @@ pub(crate) fn text(heading: &str, walk: &Walk) -> String {
         let who = if step.at == before { "" } else { &step.at };
         before = &step.at;
         let _ = writeln!(text, "   {who:at$}  {:decision$}  {}{age}", step.decision, step.text);
-        if matches!(step.decision.as_str(), "forwards" | "answers") {
+        if matches!(step.decision, Decision::Forwards | Decision::Answers) {
             changes(&mut text, indent, walk);
         }
     }

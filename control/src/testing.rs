@@ -267,7 +267,7 @@ impl Door for MemoryLab {
     }
 
     fn explain(&self, ask: &ExplainAsk) -> Result<Walk, DoorError> {
-        Ok(Walk { port: ask.from.clone(), verdict: "forwarded".into(), ..Walk::default() })
+        Ok(Walk { port: ask.from.clone(), verdict: Verdict::Forwarded, ..Walk::default() })
     }
 
     fn events(&self) -> &Events {

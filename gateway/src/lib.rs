@@ -47,7 +47,7 @@ pub use nat::snapshot::{Closing, Cursor, Event, EventKind, SessionView};
 pub use nat::table::Table;
 pub use neighbour::NeighbourView;
 pub use node::Node;
-pub use note::{Hop, Note, Opening, Translation};
+pub use note::{Hop, Note, Opening, Step, Translation};
 pub use output::{Collected, Output};
 pub use packet::{Endpoint, Protocol};
 pub use preview::{Outcome, Preview, Probe};

@@ -104,25 +104,46 @@ impl From<PlanIn> for Opening {
     }
 }
 
+/// What a decision is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// By whom a packet goes on.
+    Route,
+    /// Its translation.
+    Nat,
+    /// The next hop's hardware address.
+    Neighbour,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Route => "route",
+            Self::Nat => "nat",
+            Self::Neighbour => "neighbour",
+        })
+    }
+}
+
 impl Note {
-    /// The decisions in their order: a word for each, and a sentence. The end is not among them.
+    /// The decisions in their order: what each is about, and a sentence. The end is not among them.
     #[must_use]
-    pub fn steps(&self) -> Vec<(&'static str, String)> {
+    pub fn steps(&self) -> Vec<(Step, String)> {
         let mut steps = Vec::new();
         if let Some((to, route)) = self.route {
-            steps.push(("route", format!("{to} is {}", describe(route))));
+            steps.push((Step::Route, format!("{to} is {}", describe(route))));
         }
         if let Some(Translation { protocol, inside, outside, session }) = self.out {
             let how = session.as_str();
-            steps.push(("nat", format!("{protocol} {inside} appears as {outside}: {how}")));
+            steps.push((Step::Nat, format!("{protocol} {inside} appears as {outside}: {how}")));
         }
         if let Some(Translation { protocol, inside, outside, session }) = self.back {
             let how = session.as_str();
-            steps.push(("nat", format!("{protocol} {outside} leads to {inside}: {how}")));
+            steps.push((Step::Nat, format!("{protocol} {outside} leads to {inside}: {how}")));
         }
         if let Some((hop, known)) = self.hop {
             steps.push((
-                "neighbour",
+                Step::Neighbour,
                 match known {
                     Hop::Known(mac) => format!("{hop} is at {mac}"),
                     Hop::Asked => format!("{hop} is not known: it is asked for by ARP"),

@@ -25,5 +25,8 @@ pub use network::{Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use port::{AddVlan, DelFdb, FdbKind, PortSettings, PortVlan, SetFdb, SetPort};
 pub use router::{Neighbour, Protocol, Published, Route, Session};
-pub use see::{CaptureAsk, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Walk};
+pub use see::{
+    CaptureAsk, Decision, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Verdict,
+    Walk,
+};
 pub use topology::{Host, Interface, Node, Topology, TopologyKind, Uplink, Version};

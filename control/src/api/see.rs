@@ -4,6 +4,36 @@ use serde::{Deserialize, Serialize};
 
 use super::Protocol;
 
+/// An enum whose values are a word each, for the API and for people alike.
+macro_rules! words {
+    ($(#[$about:meta])* pub enum $name:ident {
+        $($(#[$what:meta])* $value:ident = $word:literal,)*
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        pub enum $name {
+            $($(#[$what])* #[serde(rename = $word)] $value,)*
+        }
+
+        impl $name {
+            /// The word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
 /// Frames wanted as a pcapng stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -87,8 +117,8 @@ pub struct Walk {
     pub changes: Vec<FieldChange>,
     /// The ports it left by.
     pub to: Vec<String>,
-    /// The end: `forwarded`, `flooded`, `uplink`, `answered`, `consumed`, `waits`, `dropped`.
-    pub verdict: String,
+    /// The end.
+    pub verdict: Verdict,
     /// Why, where it was dropped: one word, as the counters have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -101,6 +131,84 @@ pub struct Walk {
     /// Which ICMP echo it is; None for an imagined one, and for all that is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub echo: Option<Echo>,
+}
+
+words! {
+    /// How a walk ends.
+    #[derive(Default)]
+    pub enum Verdict {
+        /// By one port, whose address the table knows.
+        Forwarded = "forwarded",
+        /// By every port that may have it.
+        Flooded = "flooded",
+        /// Out by the uplink.
+        Uplink = "uplink",
+        /// The gateway turned it round.
+        Answered = "answered",
+        /// It stays inside the node that sends it.
+        Local = "local",
+        /// The gateway took it in.
+        Consumed = "consumed",
+        /// The gateway holds it until a neighbour answers.
+        Waits = "waits",
+        /// Nowhere.
+        #[default]
+        Dropped = "dropped",
+    }
+}
+
+words! {
+    /// What was decided at a step of a walk.
+    pub enum Decision {
+        /// A port took it in.
+        Came = "came",
+        /// The gateway said it of its own.
+        Speaks = "speaks",
+        /// The outside sent it.
+        Sends = "sends",
+        /// A node keeps it to itself, or it is the gateway's own.
+        Local = "local",
+        /// By whom it goes on.
+        Route = "route",
+        /// Who asks for, or knows, a hardware address.
+        Arp = "arp",
+        /// The source was new.
+        Learned = "learned",
+        /// The source was known there.
+        Refreshed = "refreshed",
+        /// The source was known elsewhere.
+        Moved = "moved",
+        /// No room to learn the source.
+        Full = "full",
+        /// The source is another port's for good.
+        Refused = "refused",
+        /// The port does not learn.
+        Off = "off",
+        /// The table knows the destination.
+        Hit = "hit",
+        /// The table does not know the destination.
+        Miss = "miss",
+        /// To all.
+        Flood = "flood",
+        /// Addresses translated.
+        Nat = "nat",
+        /// The next hop, and whether its hardware address is known.
+        Neighbour = "neighbour",
+        /// It waits for a neighbour's answer.
+        Queued = "queued",
+        /// A fragment waits for the first of its datagram.
+        Held = "held",
+        /// It goes on in fragments.
+        Fragmented = "fragmented",
+        /// An echo request to the gateway was turned round.
+        Answers = "answers",
+        /// The gateway sends it on.
+        Forwards = "forwards",
+        /// A port sent it.
+        Sent = "sent",
+        /// It ends here.
+        Drop = "drop",
+    }
 }
 
 /// What tells an ICMP echo from others.
@@ -118,14 +226,14 @@ pub struct Echo {
     pub translated: Option<u16>,
 }
 
-/// One decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// Who decided: a node, `port NAME`, `table`, `gateway`.
     pub at: String,
-    /// What, in a word: `learned`, `hit`, `miss`, `local`, `route`, `nat`, `sent`, `drop`, …
-    pub decision: String,
+    /// What.
+    pub decision: Decision,
     /// What and why, in words.
     pub text: String,
     /// Of an address in the table: seconds since it was last seen.

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use control::DoorError;
-use control::api::{self, ExplainAsk, Step, Walk};
+use control::api::{self, Decision, ExplainAsk, Step, Verdict, Walk};
 use gateway::{Endpoint, Probe, Protocol, Side};
 use switch::{Frame, Path, PortId};
 use wire::{MacAddr, Timestamp, tcp};
@@ -136,12 +136,16 @@ impl Journey<'_> {
         self.walk.port = node.port.as_ref().map_or_else(String::new, |(_, port)| port.clone());
         self.summarise(interface.address);
         if self.to == interface.address || self.to.is_loopback() {
-            self.step(name, "local", "its own address: it stays inside the node");
-            return self.ends("local", None, Some(true));
+            self.step(name, Decision::Local, "its own address: it stays inside the node");
+            return self.ends(Verdict::Local, None, Some(true));
         }
         let Some(hop) = kernel.hop(self.to) else {
-            self.step(name, "drop", &format!("no-route: {name} has no route to {}", self.to));
-            return self.ends("dropped", Some("no-route"), Some(false));
+            self.step(
+                name,
+                Decision::Drop,
+                &format!("no-route: {name} has no route to {}", self.to),
+            );
+            return self.ends(Verdict::Dropped, Some("no-route"), Some(false));
         };
         let everyone = is_broadcast(self.to, interface.address, interface.prefix);
         let text = match hop == self.to {
@@ -152,24 +156,32 @@ impl Journey<'_> {
             true => format!("{hop} is on its own network: straight to it"),
             false => format!("{} is not on its own network: to its router {hop}", self.to),
         };
-        self.step(name, "route", &text);
+        self.step(name, Decision::Route, &text);
         let Some((port, _)) = node.port else {
-            self.step(name, "drop", "unplugged: its interface has no port of the switch");
-            return self.ends("dropped", Some("unplugged"), Some(false));
+            self.step(name, Decision::Drop, "unplugged: its interface has no port of the switch");
+            return self.ends(Verdict::Dropped, Some("unplugged"), Some(false));
         };
         let mac = match kernel.neighbour(hop) {
             _ if everyone => {
                 let mac = MacAddr::BROADCAST;
-                self.step(name, "arp", &format!("nothing to ask: a broadcast goes to {mac}"));
+                self.step(
+                    name,
+                    Decision::Arp,
+                    &format!("nothing to ask: a broadcast goes to {mac}"),
+                );
                 mac
             }
             _ if self.to.is_multicast() => {
                 let mac = multicast(self.to);
-                self.step(name, "arp", &format!("nothing to ask: the group's address is {mac}"));
+                self.step(
+                    name,
+                    Decision::Arp,
+                    &format!("nothing to ask: the group's address is {mac}"),
+                );
                 mac
             }
             Some(mac) => {
-                self.step(name, "arp", &format!("{hop} is at {mac}, as it knows already"));
+                self.step(name, Decision::Arp, &format!("{hop} is at {mac}, as it knows already"));
                 mac
             }
             None => match self.ask(name, hop, (interface.mac, port)) {
@@ -190,15 +202,19 @@ impl Journey<'_> {
     ) -> Option<MacAddr> {
         let question = frame(MacAddr::BROADCAST, mac, ARP_LENGTH);
         let facts = self.oracle.ask(&question, port, None);
-        if let (verdict @ "dropped", reason) = facts.verdict() {
-            self.step(name, "arp", &format!("asks by ARP who has {hop}"));
+        if let (verdict @ Verdict::Dropped, reason) = facts.verdict() {
+            self.step(name, Decision::Arp, &format!("asks by ARP who has {hop}"));
             self.walk.steps.extend(facts.steps(self.names));
             self.ends(verdict, reason, Some(false));
             return None;
         }
         if hop == address::GATEWAY {
             let mac = self.oracle.mac;
-            self.step(name, "arp", &format!("asks by ARP who has {hop}: the gateway, at {mac}"));
+            self.step(
+                name,
+                Decision::Arp,
+                &format!("asks by ARP who has {hop}: the gateway, at {mac}"),
+            );
             return Some(mac);
         }
         let owner = owner(self.nodes, hop);
@@ -215,15 +231,19 @@ impl Journey<'_> {
             };
             self.step(
                 name,
-                "arp",
+                Decision::Arp,
                 &format!("asks by ARP who has {hop}, and gets no answer: {why}"),
             );
-            self.step(name, "drop", "no-answer: without a hardware address nothing can be sent");
-            self.ends("dropped", Some("no-answer"), Some(false));
+            self.step(
+                name,
+                Decision::Drop,
+                "no-answer: without a hardware address nothing can be sent",
+            );
+            self.ends(Verdict::Dropped, Some("no-answer"), Some(false));
             return None;
         };
         let text = format!("asks by ARP who has {hop}: {}, at {found}", node.name);
-        self.step(name, "arp", &text);
+        self.step(name, Decision::Arp, &text);
         // The answer teaches the switch where it came from.
         let answer = frame(mac, found, ARP_LENGTH);
         let (bridge, now) = (&mut self.oracle.bridge, self.oracle.now);
@@ -240,7 +260,11 @@ impl Journey<'_> {
         let from = address::SIM_HOSTS[0];
         self.walk.port = self.oracle.uplink.map_or_else(String::new, |id| self.names.port(id));
         self.summarise(from);
-        self.step(OUTSIDE, "sends", "a host outside sends it to the gateway's outside address");
+        self.step(
+            OUTSIDE,
+            Decision::Sends,
+            "a host outside sends it to the gateway's outside address",
+        );
         let Some(port) = self.oracle.uplink else { return };
         let frame = frame(MacAddr::ZERO, MacAddr::ZERO, u32::from(LENGTH));
         self.send(&frame, port, Side::Uplink, from);
@@ -254,14 +278,14 @@ impl Journey<'_> {
         let (verdict, reason) = facts.verdict();
         let target = owner(self.nodes, self.to).and_then(|node| node.port.as_ref());
         let arrives = match verdict {
-            "answered" => Some(true),
-            "dropped" => Some(false),
-            "forwarded" | "flooded" => {
+            Verdict::Answered => Some(true),
+            Verdict::Dropped => Some(false),
+            Verdict::Forwarded | Verdict::Flooded => {
                 let reached = target.is_none_or(|(id, _)| facts.egress.contains(id));
                 Some(reached && !facts.egress.is_empty())
             }
-            "uplink" => self.outside_answers(),
-            "waits" => match facts.note.and_then(|note| note.hop) {
+            Verdict::Uplink => self.outside_answers(),
+            Verdict::Waits => match facts.note.and_then(|note| note.hop) {
                 Some((hop, _)) if self.oracle.uplink.is_some() && !lan(hop) => {
                     self.outside_answers()
                 }
@@ -270,11 +294,19 @@ impl Journey<'_> {
             },
             _ => None,
         };
-        if arrives == Some(false) && verdict == "uplink" {
-            self.step(OUTSIDE, "drop", "no host of the simulated internet has that address");
+        if arrives == Some(false) && verdict == Verdict::Uplink {
+            self.step(
+                OUTSIDE,
+                Decision::Drop,
+                "no host of the simulated internet has that address",
+            );
         }
-        if arrives == Some(false) && verdict == "flooded" {
-            self.step("table", "drop", "the one it is for is not among them: its link is down");
+        if arrives == Some(false) && verdict == Verdict::Flooded {
+            self.step(
+                "table",
+                Decision::Drop,
+                "the one it is for is not among them: its link is down",
+            );
         }
         self.ends(verdict, reason, arrives);
     }
@@ -319,13 +351,13 @@ impl Journey<'_> {
         };
     }
 
-    fn step(&mut self, at: &str, decision: &str, text: &str) {
-        let (at, decision, text) = (at.into(), decision.into(), text.into());
+    fn step(&mut self, at: &str, decision: Decision, text: &str) {
+        let (at, text) = (at.into(), text.into());
         self.walk.steps.push(Step { at, decision, text, age: None });
     }
 
-    fn ends(&mut self, verdict: &str, reason: Option<&str>, arrives: Option<bool>) {
-        self.walk.verdict = verdict.into();
+    fn ends(&mut self, verdict: Verdict, reason: Option<&str>, arrives: Option<bool>) {
+        self.walk.verdict = verdict;
         self.walk.reason = reason.map(Into::into);
         self.walk.arrives = arrives;
     }

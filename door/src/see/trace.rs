@@ -101,7 +101,7 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
                 .collect()
         }),
         to: facts.egress.iter().map(|port| names.port(*port)).collect(),
-        verdict: verdict.into(),
+        verdict,
         reason: reason.map(Into::into),
         arrives: None,
         spent,

@@ -4,7 +4,7 @@
 //! Pure. [`Facts`] come from a frame that passed, or from asking the same decisions about one that
 //! is imagined; equal facts make equal steps.
 
-use control::api::Step;
+use control::api::{Decision, Step, Verdict as End};
 use gateway::{Consumed, Note, Route, Verdict};
 use switch::{DropReason, EntryKind, FdbEntry, Handling, Learned, Outcome, PortId};
 use wire::{Ethernet, MacAddr};
@@ -40,32 +40,34 @@ impl Facts {
         Some((eth.src(), eth.dst(), new))
     }
 
-    /// The end in a word, and why where it was dropped.
-    pub(crate) fn verdict(&self) -> (&'static str, Option<&'static str>) {
+    /// The end, and why where it was dropped.
+    pub(crate) fn verdict(&self) -> (End, Option<&'static str>) {
         let end = self.note.and_then(|note| note.end);
         match self.outcome {
-            Outcome::Forwarded(_) => ("forwarded", None),
-            Outcome::Flooded => ("flooded", None),
+            Outcome::Forwarded(_) => (End::Forwarded, None),
+            Outcome::Flooded => (End::Flooded, None),
             Outcome::Dropped(DropReason::Station) => (
-                "dropped",
+                End::Dropped,
                 Some(match end {
                     Some(Verdict::Drop(reason)) => reason.as_str(),
                     _ => DropReason::Station.name(),
                 }),
             ),
-            Outcome::Dropped(reason) => ("dropped", Some(reason.name())),
+            Outcome::Dropped(reason) => (End::Dropped, Some(reason.name())),
             Outcome::Station(handling) | Outcome::Uplink(handling) => match handling {
-                Handling::Drop(reason) => ("dropped", Some(reason)),
+                Handling::Drop(reason) => (End::Dropped, Some(reason)),
                 Handling::Consumed if end == Some(Verdict::Consumed(Consumed::Queued)) => {
-                    ("waits", None)
+                    (End::Waits, None)
                 }
-                Handling::Consumed => ("consumed", None),
+                Handling::Consumed => (End::Consumed, None),
                 Handling::ToUplink | Handling::ToBridge(_) if self.is_answer() => {
-                    ("answered", None)
+                    (End::Answered, None)
                 }
-                Handling::ToUplink => ("uplink", None),
-                Handling::ToBridge(_) if self.egress.is_empty() => ("dropped", Some("no-target")),
-                Handling::ToBridge(_) => ("forwarded", None),
+                Handling::ToUplink => (End::Uplink, None),
+                Handling::ToBridge(_) if self.egress.is_empty() => {
+                    (End::Dropped, Some("no-target"))
+                }
+                Handling::ToBridge(_) => (End::Forwarded, None),
             },
         }
     }
@@ -79,14 +81,15 @@ impl Facts {
 
     /// The end and what led to it in one line: what a capture says of a frame.
     pub(crate) fn comment(&self, names: &Names) -> String {
-        const TELLING: [&str; 7] = ["hit", "miss", "flood", "nat", "drop", "moved", "queued"];
+        use Decision as D;
+        const TELLING: [D; 7] = [D::Hit, D::Miss, D::Flood, D::Nat, D::Drop, D::Moved, D::Queued];
         let (verdict, _) = self.verdict();
         let to = match self.egress.as_slice() {
             [] => String::new(),
             egress => format!(" to {}", names.list(egress)),
         };
         let telling = self.steps(names).into_iter();
-        let telling = telling.filter(|step| TELLING.contains(&step.decision.as_str()));
+        let telling = telling.filter(|step| TELLING.contains(&step.decision));
         let why: Vec<_> = telling.map(|step| format!("{}: {}", step.at, step.text)).collect();
         let colon = if why.is_empty() { "" } else { "; " };
         format!("{verdict}{to}{colon}{}", why.join("; "))
@@ -107,7 +110,7 @@ impl Facts {
             Outcome::Station(handling) => {
                 let text =
                     format!("{} is the gateway's own address: for the gateway alone", self.dst);
-                steps.add("table", "local", text);
+                steps.add("table", Decision::Local, text);
                 steps.gateway(self, handling);
             }
             Outcome::Uplink(handling) => steps.gateway(self, handling),
@@ -124,21 +127,21 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn add(&mut self, at: impl Into<String>, decision: &str, text: impl Into<String>) {
-        let (at, decision, text) = (at.into(), decision.into(), text.into());
+    fn add(&mut self, at: impl Into<String>, decision: Decision, text: impl Into<String>) {
+        let (at, text) = (at.into(), text.into());
         self.list.push(Step { at, decision, text, age: None });
     }
 
     fn came(&mut self, facts: &Facts) {
         if facts.ingress == PortId::LOCAL {
-            return self.add("gateway", "speaks", "it says this of its own");
+            return self.add("gateway", Decision::Speaks, "it says this of its own");
         }
         let port = format!("port {}", self.names.port(facts.ingress));
         let text = match self.names.node(facts.ingress) {
             Some(node) => format!("takes it from {node}"),
             None => "takes it from outside".into(),
         };
-        self.add(port, "came", text);
+        self.add(port, Decision::Came, text);
     }
 
     /// What the table made of the source.
@@ -150,18 +153,24 @@ impl Steps<'_> {
         let Some(learned) = facts.learned.filter(|_| !early) else { return };
         let (mac, here) = (facts.src, self.names.whole(facts.ingress));
         let (decision, text) = match learned {
-            Learned::New => ("learned", format!("{mac} is new: from now on it is at {here}")),
+            Learned::New => {
+                (Decision::Learned, format!("{mac} is new: from now on it is at {here}"))
+            }
             Learned::Known => {
-                ("refreshed", format!("{mac} is known at {here}: its age starts anew"))
+                (Decision::Refreshed, format!("{mac} is known at {here}: its age starts anew"))
             }
-            Learned::Moved(from) => {
-                ("moved", format!("{mac} was at {} and is at {here} now", self.names.whole(from)))
+            Learned::Moved(from) => (
+                Decision::Moved,
+                format!("{mac} was at {} and is at {here} now", self.names.whole(from)),
+            ),
+            Learned::Full => (
+                Decision::Full,
+                format!("{mac} is not learned: {here} has all the addresses it may have"),
+            ),
+            Learned::Sticky => {
+                (Decision::Refused, format!("{mac} belongs to another port for good"))
             }
-            Learned::Full => {
-                ("full", format!("{mac} is not learned: {here} has all the addresses it may have"))
-            }
-            Learned::Sticky => ("refused", format!("{mac} belongs to another port for good")),
-            Learned::Off => ("off", format!("{mac} is not learned: {here} does not learn")),
+            Learned::Off => (Decision::Off, format!("{mac} is not learned: {here} does not learn")),
         };
         self.add("table", decision, text);
         if let Some(last) = self.list.last_mut().filter(|_| learned == Learned::Known) {
@@ -172,7 +181,7 @@ impl Steps<'_> {
     fn hit(&mut self, dst: MacAddr, to: PortId, target: Option<FdbEntry>) {
         let set = target.is_some_and(|entry| entry.kind != EntryKind::Learned);
         let how = if set { ", set by hand" } else { "" };
-        self.add("table", "hit", format!("{dst} is at {}{how}", self.names.whole(to)));
+        self.add("table", Decision::Hit, format!("{dst} is at {}{how}", self.names.whole(to)));
         if let Some(last) = self.list.last_mut().filter(|_| !set) {
             last.age = target.map(|entry| entry.idle.as_secs());
         }
@@ -181,45 +190,72 @@ impl Steps<'_> {
     fn flood(&mut self, dst: MacAddr, egress: &[PortId]) {
         let to = self.names.list(egress);
         if dst.is_broadcast() {
-            self.add("table", "flood", format!("a broadcast goes to every other port: {to}"));
+            self.add(
+                "table",
+                Decision::Flood,
+                format!("a broadcast goes to every other port: {to}"),
+            );
         } else if dst.is_group() {
-            self.add("table", "flood", format!("{dst} is a group: to every other port: {to}"));
+            self.add(
+                "table",
+                Decision::Flood,
+                format!("{dst} is a group: to every other port: {to}"),
+            );
         } else {
-            self.add("table", "miss", format!("{dst} is not known: to every other port: {to}"));
+            self.add(
+                "table",
+                Decision::Miss,
+                format!("{dst} is not known: to every other port: {to}"),
+            );
         }
     }
 
     /// A flooded frame that the gateway has seen a copy of.
     fn copy(&mut self, facts: &Facts) {
         if let Some(Verdict::Consumed(Consumed::Arp)) = facts.note.and_then(|note| note.end) {
-            self.add("gateway", "arp", "sees a copy: notes who asks, and answers if it is asked");
+            self.add(
+                "gateway",
+                Decision::Arp,
+                "sees a copy: notes who asks, and answers if it is asked",
+            );
         }
     }
 
     fn gateway(&mut self, facts: &Facts, handling: Handling) {
         let Some(note) = facts.note else { return };
         for (decision, text) in note.steps() {
-            self.add("gateway", decision, text);
+            self.add("gateway", about(decision), text);
         }
         match note.end {
             Some(Verdict::Consumed(consumed)) => {
-                let text = match consumed {
-                    Consumed::Arp => "notes who asks, and answers if it is asked",
-                    Consumed::Queued => "the packet waits for the answer, and then goes on",
-                    Consumed::Held => "the fragment waits for the first of its datagram",
-                    Consumed::Fragmented => "too large for the next link: it goes on in fragments",
+                let (decision, text) = match consumed {
+                    Consumed::Arp => (Decision::Arp, "notes who asks, and answers if it is asked"),
+                    Consumed::Queued => {
+                        (Decision::Queued, "the packet waits for the answer, and then goes on")
+                    }
+                    Consumed::Held => {
+                        (Decision::Held, "the fragment waits for the first of its datagram")
+                    }
+                    Consumed::Fragmented => (
+                        Decision::Fragmented,
+                        "too large for the next link: it goes on in fragments",
+                    ),
                 };
-                self.add("gateway", consumed.as_str(), text);
+                self.add("gateway", decision, text);
             }
             Some(Verdict::Drop(reason)) => {
                 let text = format!("{reason}:{}", reason.describe());
-                self.add("gateway", "drop", text);
+                self.add("gateway", Decision::Drop, text);
             }
             Some(Verdict::Lan | Verdict::Uplink) if facts.is_answer() => {
-                self.add("gateway", "answers", "an echo request to itself: turned round in place");
+                self.add(
+                    "gateway",
+                    Decision::Answers,
+                    "an echo request to itself: turned round in place",
+                );
             }
             Some(Verdict::Lan | Verdict::Uplink) => {
-                self.add("gateway", "forwards", "one hop less to live; checksums follow");
+                self.add("gateway", Decision::Forwards, "one hop less to live; checksums follow");
             }
             None => {}
         }
@@ -227,7 +263,7 @@ impl Steps<'_> {
             let dst = facts.new_dst.unwrap_or(facts.dst);
             match (facts.egress.as_slice(), facts.target) {
                 ([to], Some(_)) => self.hit(dst, *to, facts.target),
-                ([], _) => self.add("table", "drop", format!("{dst} cannot be reached")),
+                ([], _) => self.add("table", Decision::Drop, format!("{dst} cannot be reached")),
                 (egress, _) => self.flood(dst, egress),
             }
         }
@@ -238,15 +274,15 @@ impl Steps<'_> {
             if Some(facts.ingress) != self.names.uplink {
                 let text =
                     format!("{} is the gateway's own address: for the gateway alone", facts.dst);
-                self.add("table", "local", text);
+                self.add("table", Decision::Local, text);
             }
             return self.gateway(facts, Handling::Drop(""));
         }
         let at = facts.target.map(|entry| self.names.whole(entry.port));
         if let (Some(at), false) = (at, unlearned(reason) || facts.dst.is_group()) {
-            self.add("table", "hit", format!("{} is at {at}", facts.dst));
+            self.add("table", Decision::Hit, format!("{} is at {at}", facts.dst));
         }
-        self.add("table", "drop", format!("{}: {}", reason.name(), why(reason)));
+        self.add("table", Decision::Drop, format!("{}: {}", reason.name(), why(reason)));
     }
 
     fn left(&mut self, facts: &Facts) {
@@ -259,7 +295,16 @@ impl Steps<'_> {
             Some(node) => format!("sends it to {node}"),
             None => "sends it out into the world".into(),
         };
-        self.add(port, "sent", text);
+        self.add(port, Decision::Sent, text);
+    }
+}
+
+/// The gateway's word for a decision in the door's.
+fn about(step: gateway::Step) -> Decision {
+    match step {
+        gateway::Step::Route => Decision::Route,
+        gateway::Step::Nat => Decision::Nat,
+        gateway::Step::Neighbour => Decision::Neighbour,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::api::{Echo, Spent, Step, Walk};
+use control::api::{Decision, Echo, Spent, Step, Verdict, Walk};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -19,25 +19,25 @@ fn names() -> Names {
     Names::invented(&[("veth1", "net1"), ("veth2", "net2"), ("vethinet", "inet")])
 }
 
-fn step(at: &str, decision: &str, text: &str) -> Step {
-    Step { at: at.into(), decision: decision.into(), text: text.into(), age: None }
+fn step(at: &str, decision: Decision, text: &str) -> Step {
+    Step { at: at.into(), decision, text: text.into(), age: None }
 }
 
 /// A frame that came by `port` so many nanoseconds after the probe was sent.
-fn walk(port: &str, after: u64, verdict: &str, to: &[&str]) -> Walk {
+fn walk(port: &str, after: u64, verdict: Verdict, to: &[&str]) -> Walk {
     Walk {
         time: SENT + after,
         port: port.into(),
-        verdict: verdict.into(),
+        verdict,
         to: to.iter().map(|port| (*port).into()).collect(),
-        steps: vec![step("table", "hit", "02:00:00:00:00:02 is at veth2 (net2)")],
+        steps: vec![step("table", Decision::Hit, "02:00:00:00:00:02 is at veth2 (net2)")],
         spent: Some(Spent { ring: 3_000, switch: 2_000, gateway: 0 }),
         ..Walk::default()
     }
 }
 
 fn dropped(port: &str, steps: &[Step]) -> Walk {
-    Walk { steps: steps.to_vec(), ..walk(port, 1_000, "dropped", &[]) }
+    Walk { steps: steps.to_vec(), ..walk(port, 1_000, Verdict::Dropped, &[]) }
 }
 
 fn way(walks: &[(Echo, Walk)]) -> Way {
@@ -50,8 +50,8 @@ fn way(walks: &[(Echo, Walk)]) -> Way {
 
 fn there_and_back() -> Way {
     way(&[
-        (REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"])),
-        (REPLY, walk("veth2", 22_000, "forwarded", &["veth1"])),
+        (REQUEST, walk("veth1", 10_000, Verdict::Forwarded, &["veth2"])),
+        (REPLY, walk("veth2", 22_000, Verdict::Forwarded, &["veth1"])),
     ])
 }
 
@@ -81,8 +81,8 @@ fn a_round_trip_has_five_parts() {
 
 #[test]
 fn the_gateways_own_answer_has_three() {
-    let mut answered = walk("veth1", 10_000, "answered", &["veth1"]);
-    answered.steps.push(step("gateway", "answers", "turned round in place"));
+    let mut answered = walk("veth1", 10_000, Verdict::Answered, &["veth1"]);
+    answered.steps.push(step("gateway", Decision::Answers, "turned round in place"));
     let parts = split(&way(&[(REQUEST, answered)]), 20_000).unwrap();
     assert_eq!(
         told(&parts),
@@ -96,16 +96,16 @@ fn the_gateways_own_answer_has_three() {
 
 #[test]
 fn a_wait_for_a_neighbour_is_the_switches() {
-    let mut waits = walk("veth1", 10_000, "waits", &[]);
-    waits.steps.push(step("gateway", "queued", "the packet waits"));
+    let mut waits = walk("veth1", 10_000, Verdict::Waits, &[]);
+    waits.steps.push(step("gateway", Decision::Queued, "the packet waits"));
     let request = Echo { translated: Some(99), ..REQUEST };
-    let later = Walk { spent: None, ..walk("gateway", 500_000, "forwarded", &["vethinet"]) };
+    let later = Walk { spent: None, ..walk("gateway", 500_000, Verdict::Forwarded, &["vethinet"]) };
     let mut way = way(&[(request, waits)]);
     assert!(way.is_known_as(99) && !way.is_known_as(98));
     assert_eq!(way.fate("net1", None, None).kind, "waits");
     way.take(Echo { id: 99, ..REQUEST }, &later, &names());
     assert_eq!(way.fate("net1", None, None).text, "handed to inet, and no reply came back");
-    way.take(REPLY, &walk("vethinet", 600_000, "forwarded", &["veth1"]), &names());
+    way.take(REPLY, &walk("vethinet", 600_000, Verdict::Forwarded, &["veth1"]), &names());
     let parts = split(&way, 700_000).unwrap();
     assert_eq!(told(&parts)[1], ("switch+gateway", Leg::There, 490_000));
     assert_eq!(told(&parts)[2], ("inet", Leg::Turn, 100_000));
@@ -114,18 +114,18 @@ fn a_wait_for_a_neighbour_is_the_switches() {
 #[test]
 fn a_flooded_probe_is_answered_by_one() {
     let way = way(&[
-        (REQUEST, walk("veth1", 10_000, "flooded", &["veth3", "veth2"])),
-        (REPLY, walk("veth2", 22_000, "forwarded", &["veth1"])),
+        (REQUEST, walk("veth1", 10_000, Verdict::Flooded, &["veth3", "veth2"])),
+        (REPLY, walk("veth2", 22_000, Verdict::Forwarded, &["veth1"])),
         // What another says later counts for nothing.
-        (REPLY, walk("veth3", 30_000, "forwarded", &["veth1"])),
+        (REPLY, walk("veth3", 30_000, Verdict::Forwarded, &["veth1"])),
     ]);
     assert_eq!(told(&split(&way, 40_000).unwrap())[2], ("net2", Leg::Turn, 7_000));
 }
 
 #[test]
 fn what_was_not_seen_whole_is_not_split() {
-    let request = (REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]));
-    let reply = (REPLY, walk("veth2", 22_000, "forwarded", &["veth1"]));
+    let request = (REQUEST, walk("veth1", 10_000, Verdict::Forwarded, &["veth2"]));
+    let reply = (REPLY, walk("veth2", 22_000, Verdict::Forwarded, &["veth1"]));
     for walks in [vec![], vec![request], vec![reply]] {
         assert_eq!(split(&way(&walks), 31_000), Err(Unsplit::Unseen));
     }
@@ -144,17 +144,17 @@ fn a_stepped_clock_is_not_believed() {
 
 #[test]
 fn each_loss_has_its_place_and_cause() {
-    let request = || (REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]));
-    let reply = || (REPLY, walk("veth2", 22_000, "forwarded", &["veth1"]));
+    let request = || (REQUEST, walk("veth1", 10_000, Verdict::Forwarded, &["veth2"]));
+    let reply = || (REPLY, walk("veth2", 22_000, Verdict::Forwarded, &["veth1"]));
     let down = [
-        step("table", "hit", "02:00:00:00:00:02 is at veth2 (net2)"),
-        step("table", "drop", "egress-down: that port is down or gone"),
+        step("table", Decision::Hit, "02:00:00:00:00:02 is at veth2 (net2)"),
+        step("table", Decision::Drop, "egress-down: that port is down or gone"),
     ];
     let refused = [
-        step("table", "local", "for the gateway alone"),
-        step("gateway", "drop", "no-route: no way there."),
+        step("table", Decision::Local, "for the gateway alone"),
+        step("gateway", Decision::Drop, "no-route: no way there."),
     ];
-    let mut answered = walk("veth1", 10_000, "answered", &["veth1"]);
+    let mut answered = walk("veth1", 10_000, Verdict::Answered, &["veth1"]);
     answered.steps.clear();
     let strange = Walk { reason: Some("storm".into()), ..dropped("veth1", &[]) };
     for (walks, unsent, kind, text) in [
@@ -193,7 +193,7 @@ fn each_loss_has_its_place_and_cause() {
         (vec![(REQUEST, strange)], None, "dropped", "dropped by the switch: storm"),
         (vec![request()], None, "unanswered", "handed to net2, and no reply came back"),
         (
-            vec![(REQUEST, walk("veth1", 10_000, "flooded", &["veth3", "veth4"]))],
+            vec![(REQUEST, walk("veth1", 10_000, Verdict::Flooded, &["veth3", "veth4"]))],
             None,
             "unanswered",
             "not known by the table and flooded to veth3 and veth4, but not to net2, and no reply \
@@ -229,7 +229,7 @@ fn a_run_is_summed_up() {
     tally.add(&split(&there_and_back(), 31_000));
     tally.add(&split(&there_and_back(), 37_000));
     tally.add(&Err(Unsplit::Clock));
-    let silent = way(&[(REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]))]);
+    let silent = way(&[(REQUEST, walk("veth1", 10_000, Verdict::Forwarded, &["veth2"]))]);
     for number in [3, 4, 5, 9] {
         tally.lose(number, silent.fate("net1", None, None));
     }
@@ -258,7 +258,7 @@ fn a_run_is_summed_up() {
 #[test]
 fn what_is_remembered_of_losses_is_bounded() {
     let mut tally = Tally::default();
-    let silent = way(&[(REQUEST, walk("veth1", 10_000, "forwarded", &["veth2"]))]);
+    let silent = way(&[(REQUEST, walk("veth1", 10_000, Verdict::Forwarded, &["veth2"]))]);
     for number in 0..100_000u64 {
         tally.lose(2 * number + 1, silent.fate("net1", None, None));
     }
@@ -278,8 +278,8 @@ proptest! {
         came in 0u64..400_000, ring in 0u64..100_000, turn in 0u64..400_000, rtt in 0u64..2_000_000,
     ) {
         let spent = Some(Spent { ring, switch: 1_000, gateway: 0 });
-        let there = Walk { spent, ..walk("veth1", came, "forwarded", &["veth2"]) };
-        let back = walk("veth2", came + ring + turn, "forwarded", &["veth1"]);
+        let there = Walk { spent, ..walk("veth1", came, Verdict::Forwarded, &["veth2"]) };
+        let back = walk("veth2", came + ring + turn, Verdict::Forwarded, &["veth1"]);
         if let Ok(parts) = split(&way(&[(REQUEST, there), (REPLY, back)]), rtt) {
             let sum: Duration = parts.iter().map(|part| part.time).sum();
             prop_assert_eq!(sum, Duration::from_nanos(rtt));

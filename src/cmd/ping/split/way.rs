@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use control::api::{Echo, Step, Walk};
+use control::api::{Decision, Echo, Step, Verdict, Walk};
 
 use super::names::Names;
 
@@ -230,30 +230,30 @@ impl Pass {
     fn of(walk: &Walk, names: &Names) -> Self {
         let spent = walk.spent.unwrap_or_default();
         let by_gateway = walk.steps.iter().any(|step| step.at == "gateway");
-        let last = |decision: &str| walk.steps.iter().rfind(|step| step.decision == decision);
+        let last = |decision: Decision| walk.steps.iter().rfind(|step| step.decision == decision);
         let text =
             |step: Option<&Step>| step.map(|step| step.text.trim_end_matches('.').to_owned());
-        let reason = || walk.reason.clone().unwrap_or_else(|| walk.verdict.clone());
-        let end = match walk.verdict.as_str() {
-            "forwarded" | "flooded" | "uplink" => {
+        let reason = || walk.reason.clone().unwrap_or_else(|| walk.verdict.to_string());
+        let end = match walk.verdict {
+            Verdict::Forwarded | Verdict::Flooded | Verdict::Uplink => {
                 let to = walk.to.iter().map(|port| names.behind(port).to_owned()).collect();
-                End::Sent { to, flooded: walk.verdict == "flooded" }
+                End::Sent { to, flooded: walk.verdict == Verdict::Flooded }
             }
-            "answered" => End::Answered,
-            "waits" | "consumed" => {
+            Verdict::Answered => End::Answered,
+            Verdict::Waits | Verdict::Consumed => {
                 let why = text(walk.steps.iter().rfind(|step| step.at == "gateway"));
-                let hop = text(last("neighbour"));
+                let hop = text(last(Decision::Neighbour));
                 End::Waits([hop, why].into_iter().flatten().collect::<Vec<_>>().join("; "))
             }
-            _ => {
-                let step = last("drop");
+            Verdict::Dropped | Verdict::Local => {
+                let step = last(Decision::Drop);
                 let at = match step {
                     Some(step) if step.at == "gateway" => "gateway",
                     _ => "switch",
                 };
                 let why = text(step).unwrap_or_else(reason);
                 // Where the table would have sent it says which port is meant.
-                let hit = text(last("hit")).filter(|_| at == "switch");
+                let hit = text(last(Decision::Hit)).filter(|_| at == "switch");
                 End::Dropped { at, why: hit.map_or(why.clone(), |hit| format!("{hit}; {why}")) }
             }
         };
