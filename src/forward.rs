@@ -5,29 +5,9 @@ use std::net::Ipv4Addr;
 
 use control::api::{Protocol, Publish};
 
-/// How it is written.
-const SHAPE: &str = "[ADDR:]PORT:NODE:PORT[/udp], as in 8080:net1:80";
-
 /// Reads a port to publish.
 pub(crate) fn publish(text: &str) -> Result<Publish, String> {
-    let (rest, protocol) = transport(text)?;
-    let parts: Vec<&str> = rest.split(':').collect();
-    let (address, [outside, node, inside]) = match parts.as_slice() {
-        [a, b, c] => (None, [a, b, c]),
-        [address, a, b, c] => (Some(address), [a, b, c]),
-        _ => return Err(format!("a published port is {SHAPE}")),
-    };
-    let address = address.map(|address| ipv4(address));
-    if node.is_empty() {
-        return Err(format!("the node is missing: {SHAPE}"));
-    }
-    Ok(Publish {
-        protocol,
-        address: address.transpose()?,
-        port: port(outside)?,
-        node: (*node).to_owned(),
-        node_port: port(inside)?,
-    })
+    text.parse().map_err(|why: topology::Invalid| why.to_string())
 }
 
 /// A published port as it is named to withdraw it.
@@ -42,7 +22,7 @@ pub(crate) struct Named {
 /// Reads a port to withdraw: `[ADDR:]PORT[/udp]` as `show published` prints it, or all that it was
 /// published by.
 pub(crate) fn published(text: &str) -> Result<Named, String> {
-    let (rest, protocol) = transport(text)?;
+    let (rest, protocol) = Protocol::of_port(text).map_err(|why| why.to_string())?;
     let parts: Vec<&str> = rest.split(':').collect();
     let (address, outside) = match parts.as_slice() {
         [outside] => (None, *outside),
@@ -57,15 +37,6 @@ pub(crate) fn published(text: &str) -> Result<Named, String> {
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
     text.parse().map_err(|_| format!("{text:?} is no IPv4 address"))
-}
-
-fn transport(text: &str) -> Result<(&str, Protocol), String> {
-    match text.split_once('/') {
-        None => Ok((text, Protocol::Tcp)),
-        Some((rest, "tcp")) => Ok((rest, Protocol::Tcp)),
-        Some((rest, "udp")) => Ok((rest, Protocol::Udp)),
-        Some((_, other)) => Err(format!("/{other}: only tcp and udp have ports")),
-    }
 }
 
 fn port(text: &str) -> Result<u16, String> {

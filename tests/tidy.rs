@@ -13,10 +13,11 @@ const MAX_LINES: usize = 400;
 
 /// Which rooms a room may name (ARCHITECTURE.md). An arrow that is not here is a decision to make.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("uswitch", &["control", "door", "icmp", "lab", "ns", "observe", "sys", "wire"]),
-    ("door", &["control", "gateway", "lab", "observe", "switch", "sys", "wire"]),
-    ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "wire"]),
-    ("control", &["wire"]),
+    ("uswitch", &["control", "door", "icmp", "lab", "ns", "observe", "sys", "topology", "wire"]),
+    ("door", &["control", "gateway", "lab", "observe", "switch", "sys", "topology", "wire"]),
+    ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "topology", "wire"]),
+    ("control", &["topology", "wire"]),
+    ("topology", &["observe", "wire"]),
     ("observe", &["wire"]),
     ("switch", &["sys", "wire"]),
     ("gateway", &["wire"]),

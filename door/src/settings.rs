@@ -47,6 +47,12 @@ pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port
     let info = find(door, &lab, name)?;
     let settings = port::changed(&info.spec.settings, ask)
         .map_err(|line| invalid(format!("port {name}: {line}")))?;
+    if let Some(asked) = &ask.vlans {
+        let vlans = port::memberships(asked);
+        let vlans = vlans.map_err(|line| invalid(format!("port {name}: {line}")))?;
+        filtered(&config(door)?)?;
+        set_vlans(door, info.id, vlans.into())?;
+    }
     door.switch(|switch| switch.set_settings(info.id, settings))?.map_err(|e| failed(&e))?;
     bridge::port(door, info.id)
 }

@@ -1,11 +1,10 @@
 //! What a lab is asked to be, checked before anything is made.
 
 use std::fmt;
-use std::str::FromStr;
 
-use control::api::{Publish, StormLimits};
+pub use ::topology::{LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name};
+use ::topology::{Publish, StormLimits};
 use gateway::NatType;
-use ns::plan::MAX_INTERFACE_NAME;
 use serde::{Deserialize, Serialize};
 
 use crate::address;
@@ -13,62 +12,10 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::uplink::PortBlock;
 
-/// Most nodes of a lab: the ports of its switch, less one for the uplink.
-pub const MAX_NODES: u32 = 4095;
 /// Most threads of a switch: each has a ring of its own, of 8 MiB.
 pub const MAX_WORKERS: usize = 16;
-/// Longest name of a lab. The control socket's path has to fit into 107 bytes.
-pub const MAX_NAME: usize = 32;
 /// Longest prefix of namespaces.
 const MAX_PREFIX: usize = 64;
-
-/// The name of a lab: letters, digits, `-`, `_` and `.`, not beginning with the latter three.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabName(String);
-
-impl LabName {
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for LabName {
-    fn default() -> Self {
-        Self("uswitch".into())
-    }
-}
-
-impl fmt::Display for LabName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for LabName {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text.len() > MAX_NAME {
-            return Err(Error::Usage(format!(
-                "the name is {} characters long: at most {MAX_NAME} fit",
-                text.len()
-            )));
-        }
-        let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !begins || !text.chars().all(plain) {
-            return Err(Error::Usage(format!(
-                "{text:?} is no name: letters, digits, '-', '_' and '.' make one, and a letter or \
-                 digit begins it"
-            )));
-        }
-        if let Some(why) = names::taken(text) {
-            return Err(Error::Usage(format!("{text:?} is no name: {why}")));
-        }
-        Ok(Self(text.into()))
-    }
-}
 
 fn plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
@@ -94,52 +41,6 @@ impl fmt::Display for Topology {
             Self::Mesh => "mesh",
             Self::Switch => "switch",
         })
-    }
-}
-
-/// What lies behind the gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Uplink {
-    /// Nothing.
-    None,
-    /// A namespace of the lab that plays the internet.
-    #[default]
-    Sim,
-    /// An interface of the host, shared with it: this one, or the one the default route leads
-    /// out of.
-    Host(Option<String>),
-}
-
-impl fmt::Display for Uplink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Sim => "sim",
-            Self::Host(name) => name.as_deref().unwrap_or("auto"),
-        })
-    }
-}
-
-impl FromStr for Uplink {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "none" => Ok(Self::None),
-            "sim" => Ok(Self::Sim),
-            "auto" => Ok(Self::Host(None)),
-            name => {
-                let length = (1..=MAX_INTERFACE_NAME).contains(&name.len());
-                if !length || name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace()) {
-                    return Err(Error::Usage(format!(
-                        "{name:?} is no uplink: sim, none, auto, or an interface's name"
-                    )));
-                }
-                Ok(Self::Host(Some(name.into())))
-            }
-        }
     }
 }
 
@@ -307,12 +208,4 @@ impl LabConfig {
             None => format!("{}-", self.name),
         }
     }
-}
-
-/// Whether `name` can be a node's.
-///
-/// # Errors
-/// [`Error::Usage`].
-pub fn check_node_name(name: &str) -> Result<()> {
-    name.parse::<LabName>().map(drop)
 }

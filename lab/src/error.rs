@@ -176,3 +176,9 @@ impl<T, E: Into<io::Error>> Doing<T> for std::result::Result<T, E> {
         self.map_err(|e| Error::Io { what: what(), source: e.into() })
     }
 }
+
+impl From<::topology::Invalid> for Error {
+    fn from(why: ::topology::Invalid) -> Self {
+        Self::Usage(why.0)
+    }
+}

@@ -51,7 +51,6 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
-pub mod names;
 mod others;
 mod plug;
 pub mod port;
@@ -64,6 +63,7 @@ pub mod topology;
 pub mod uplink;
 mod watch;
 
+pub use ::topology::names;
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
 pub use gateway::NatType;

@@ -83,6 +83,24 @@ pub fn vlans(first: u16, last: u16) -> Result<impl Iterator<Item = VlanId>, Stri
     Ok((first..=last).map(VlanId::from_tci))
 }
 
+/// The VLANs of a port that is to be a member of these and no others.
+///
+/// # Errors
+/// One line for what is no VLAN, no range, or no PVID.
+pub fn memberships(asked: &[api::AddVlan]) -> Result<PortVlans, String> {
+    let mut port = PortVlans::none();
+    for ask in asked {
+        ask.check().map_err(|why| why.to_string())?;
+        for vlan in vlans(ask.vlan, ask.last())? {
+            port.add(vlan, ask.untagged);
+            if ask.pvid {
+                port.pvid = Some(vlan);
+            }
+        }
+    }
+    Ok(port)
+}
+
 /// A port's VLANs in the shape of `bridge -j vlan show`: those that follow one another and are
 /// alike as one row.
 #[must_use]
@@ -157,6 +175,17 @@ mod tests {
             row(20, None, &[]),
         ];
         assert_eq!(rows, wanted);
+    }
+
+    #[test]
+    fn a_port_is_a_member_of_the_vlans_it_was_given_and_no_others() {
+        let asked = ["10 pvid untagged", "20-21"].map(|text| text.parse().unwrap());
+        let port = memberships(&asked).unwrap();
+        assert_eq!(port.members.iter().map(VlanId::get).collect::<Vec<_>>(), [10, 20, 21]);
+        assert_eq!(port.untagged.iter().map(VlanId::get).collect::<Vec<_>>(), [10]);
+        assert_eq!(port.pvid.map(VlanId::get), Some(10));
+        assert!(memberships(&[api::AddVlan::tagged(4095)]).is_err());
+        assert_eq!(memberships(&[]).unwrap(), PortVlans::none());
     }
 
     #[test]

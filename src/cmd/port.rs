@@ -72,6 +72,7 @@ impl Args {
             locked: is(self.locked),
             learn_limit: self.learn_limit,
             storm: self.storm,
+            vlans: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PortSettings, PortVlan};
+use super::{PortSettings, PortVlan, StormLimits};
 
 /// A port, in the field names of `ip -j -s link`; from `node` on, fields of our own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,30 +46,6 @@ pub struct Port {
     /// Over the last second or so; None until two samples have been taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<PortRates>,
-}
-
-/// Most frames a second of each kind that a port may have flooded; what is absent is unlimited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct StormLimits {
-    /// To everybody.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub broadcast: Option<u32>,
-    /// To a group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub multicast: Option<u32>,
-    /// To an address that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<u32>,
-}
-
-impl StormLimits {
-    /// Whether nothing is limited.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What a port is for.

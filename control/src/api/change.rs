@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Protocol, StormLimits};
+use super::StormLimits;
 
 /// A node to plug in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,23 +34,6 @@ pub struct FlushFdb {
     /// Only those of this VLAN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-}
-
-/// A port to publish.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Publish {
-    /// TCP or UDP.
-    pub protocol: Protocol,
-    /// The uplink's address to bind it to; None for whichever the uplink has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Ipv4Addr>,
-    /// The port outside.
-    pub port: u16,
-    /// The node it leads to.
-    pub node: String,
-    /// The port there.
-    pub node_port: u16,
 }
 
 /// How many entries were forgotten.

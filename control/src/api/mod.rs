@@ -15,16 +15,17 @@ mod router;
 mod see;
 mod topology;
 
-pub use bridge::{
-    FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, StormLimits, TxStats,
-};
-pub use change::{AddNode, FlushFdb, Flushed, Problem, Publish};
+// What a file says by the same name, the door says by the same type.
+pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, StormLimits};
+
+pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
+pub use change::{AddNode, FlushFdb, Flushed, Problem};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};
 pub use network::{Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
-pub use port::{AddVlan, DelFdb, FdbKind, PortSettings, PortVlan, SetFdb, SetPort};
-pub use router::{Neighbour, Protocol, Published, Route, Session};
+pub use port::{DelFdb, FdbKind, PortVlan, SetFdb};
+pub use router::{Neighbour, Published, Route, Session};
 pub use see::{
     CaptureAsk, Decision, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Verdict,
     Walk,

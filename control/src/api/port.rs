@@ -1,71 +1,7 @@
-//! What a bridged port is set to, and what may be set: in the names of `bridge -d -j link show` and
-//! `bridge -j vlan show`.
+//! VLANs of a port as they are shown, and addresses set by hand: in the names of `bridge -j vlan show`
+//! and `bridge -j fdb show`. What a port is set to is the topology's.
 
 use serde::{Deserialize, Serialize};
-
-use super::StormLimits;
-
-/// The settings of a bridged port.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct PortSettings {
-    /// A frame may leave by the port it came in by.
-    pub hairpin: bool,
-    /// Addresses seen here are learned.
-    pub learning: bool,
-    /// Frames to unknown addresses are flooded to this port.
-    pub flood: bool,
-    /// Multicast is flooded to this port.
-    pub mcast_flood: bool,
-    /// Broadcast is flooded to this port.
-    pub bcast_flood: bool,
-    /// It does not reach the other isolated ports of its group.
-    pub isolated: bool,
-    /// Which group that is; absent for the one that `isolated` alone puts it into.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isolation: Option<u8>,
-    /// Frames are let in only from addresses that the table knows here.
-    pub locked: bool,
-    /// Most addresses learned here.
-    pub learn_limit: u32,
-}
-
-/// What of a port is to change; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SetPort {
-    /// Whether a frame may leave by the port it came in by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hairpin: Option<bool>,
-    /// Whether addresses seen here are learned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learning: Option<bool>,
-    /// Whether frames to unknown addresses are flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flood: Option<bool>,
-    /// Whether multicast is flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_flood: Option<bool>,
-    /// Whether broadcast is flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bcast_flood: Option<bool>,
-    /// Whether it is isolated from the other isolated ports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isolated: Option<bool>,
-    /// The group of ports, 1 to 255, that it is isolated from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isolation: Option<u8>,
-    /// Whether frames are let in only from addresses that the table knows here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locked: Option<bool>,
-    /// Most addresses learned here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learn_limit: Option<u32>,
-    /// What it may have flooded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storm: Option<StormLimits>,
-}
 
 /// VLANs of a port, in the shape of `bridge -j vlan show`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,24 +15,6 @@ pub struct PortVlan {
     /// `PVID`, `Egress Untagged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-}
-
-/// VLANs that a port is to be a member of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AddVlan {
-    /// The VLAN, 1 to 4094, or the first of several.
-    pub vlan: u16,
-    /// The last of several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vlan_end: Option<u16>,
-    /// Frames that come in without a tag belong to it.
-    #[serde(default)]
-    pub pvid: bool,
-    /// Its frames leave without a tag.
-    #[serde(default)]
-    pub untagged: bool,
 }
 
 /// An address to be set by hand.

@@ -22,7 +22,6 @@
 //! | `follow` | addresses, routes and links that change meanwhile |
 //! | `shown` | what a lab says of it |
 
-mod block;
 mod elements;
 mod facts;
 mod filter;
@@ -36,6 +35,6 @@ pub(crate) mod reserve;
 mod shown;
 mod silence;
 
-pub use block::PortBlock;
+pub use ::topology::PortBlock;
 pub(crate) use follow::Follow;
 pub(crate) use host::{Host, Prepared};

@@ -1,0 +1,88 @@
+//! The name of a lab, and what else has to be such a name: a node's, a network's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::invalid::Invalid;
+use crate::names;
+
+/// Longest name of a lab. The control socket's path has to fit into 107 bytes.
+pub const MAX_NAME: usize = 32;
+
+/// The name of a lab: letters, digits, `-`, `_` and `.`, not beginning with the latter three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct LabName(String);
+
+impl LabName {
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LabName {
+    fn default() -> Self {
+        Self("uswitch".into())
+    }
+}
+
+impl fmt::Display for LabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for LabName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        shaped(text)?;
+        if let Some(why) = names::taken(text) {
+            return Err(Invalid(format!("{text:?} is no name: {why}")));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl Serialize for LabName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LabName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Says what is wrong with the letters of a name, whatever it means elsewhere.
+pub(crate) fn shaped(text: &str) -> Result<(), Invalid> {
+    if text.len() > MAX_NAME {
+        return Err(Invalid(format!(
+            "the name is {} characters long: at most {MAX_NAME} fit",
+            text.len()
+        )));
+    }
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !begins || !text.chars().all(plain) {
+        return Err(Invalid(format!(
+            "{text:?} is no name: letters, digits, '-', '_' and '.' make one, and a letter or \
+             digit begins it"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether `name` can be a node's.
+///
+/// # Errors
+/// One line for what it is taken for instead.
+pub fn check_node_name(name: &str) -> Result<(), Invalid> {
+    name.parse::<LabName>().map(drop)
+}

@@ -1,0 +1,42 @@
+//! A lab to be, as a value: what a person asks for before anything is made.
+//!
+//! The three shapes (pair, mesh, switch) are functions that return a [`Spec`]; whoever makes a lab
+//! asks it for networks, nodes, links and settings, and knows no shape.
+//!
+//! Pure: no socket, no clock, no file is opened here. The types are what the API, the command and
+//! files use for the same thing, so that a setting has one name everywhere.
+
+#![forbid(unsafe_code)]
+
+mod cidr;
+pub mod internet;
+mod invalid;
+mod lab_name;
+mod link;
+pub mod names;
+mod nat;
+mod network;
+mod node;
+mod one_or_many;
+mod port;
+mod publish;
+mod ranges;
+mod route;
+pub mod shape;
+mod spec;
+mod uplink;
+mod vlan;
+
+pub use cidr::{Address, Subnet};
+pub use invalid::Invalid;
+pub use lab_name::{LabName, MAX_NAME, check_node_name};
+pub use link::{End, Link};
+pub use nat::NatType;
+pub use network::{Gateway, GatewayVlan, Network, VlanProtocol};
+pub use node::{Attachment, Kind, Node};
+pub use port::{PortSettings, SetPort, StormLimits};
+pub use publish::{Protocol, Publish};
+pub use route::{Destination, Route, Via};
+pub use spec::{MAX_INTERFACE_NAME, MAX_NETWORKS, MAX_NODES, Spec};
+pub use uplink::{PortBlock, Uplink};
+pub use vlan::AddVlan;

@@ -1,0 +1,244 @@
+//! A lab to be. What is said here is what was asked for; what nobody chose (addresses, names of
+//! interfaces) is None or empty.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::{Address, Subnet};
+use crate::lab_name::LabName;
+use crate::link::{End, Link};
+use crate::nat::NatType;
+use crate::network::Network;
+use crate::node::{Attachment, Node};
+use crate::port::{SetPort, StormLimits};
+use crate::publish::{self, Publish};
+use crate::ranges;
+use crate::shape;
+use crate::uplink::{PortBlock, Uplink};
+
+#[cfg(test)]
+mod tests;
+
+/// Most networks of a lab.
+pub const MAX_NETWORKS: usize = 256;
+/// Most nodes of a lab, and most ports of its switch, less one for the uplink.
+pub const MAX_NODES: u32 = 4095;
+/// Longest name of an interface (IFNAMSIZ, less its end).
+pub const MAX_INTERFACE_NAME: usize = 15;
+/// The largest packet of a link, where nobody says another.
+const MTU: u32 = 1500;
+
+/// A lab to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), schemars(title = "A lab of uswitch"))]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The lab's name; `--name` of the command goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<LabName>,
+    /// The largest packet of every link, in bytes (1500).
+    #[serde(default = "mtu", skip_serializing_if = "is_mtu")]
+    pub mtu: u32,
+    /// Its networks, by name.
+    #[serde(default, alias = "switches", skip_serializing_if = "IndexMap::is_empty")]
+    pub networks: IndexMap<String, Network>,
+    /// Its nodes, by name; a range such as `h[1-3]` stands for several.
+    #[serde(default, deserialize_with = "ranges::map", skip_serializing_if = "IndexMap::is_empty")]
+    #[cfg_attr(
+        any(test, feature = "schema"),
+        schemars(with = "IndexMap<String, Option<Node>>", default)
+    )]
+    pub nodes: IndexMap<String, Node>,
+    /// Wires from node to node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// What ports are set to: those of a node, `NODE`, or the one in a network, `NODE:NETWORK`.
+    #[serde(default, deserialize_with = "ranges::map", skip_serializing_if = "IndexMap::is_empty")]
+    #[cfg_attr(
+        any(test, feature = "schema"),
+        schemars(with = "IndexMap<String, SetPort>", default)
+    )]
+    pub ports: IndexMap<String, SetPort>,
+    /// What lies behind the gateway: `sim`, `none`, `auto`, or an interface; without it `sim`, where
+    /// the gateway serves a network that is not internal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
+    /// The ports the NAT has for its own on an interface of the host (20000-29999).
+    #[serde(default, skip_serializing_if = "PortBlock::is_default")]
+    pub uplink_ports: PortBlock,
+    /// How the NAT maps and filters.
+    #[serde(default, skip_serializing_if = "NatType::is_default")]
+    pub nat: NatType,
+    /// Ports of the uplink that lead to nodes: `[ADDR:]PORT:NODE:PORT[/udp]`.
+    #[serde(default, with = "publish::list", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<publish::Forms>", default))]
+    pub publish: Vec<Publish>,
+    /// Most frames a second of each kind that each port may have flooded.
+    #[serde(default, skip_serializing_if = "StormLimits::is_none")]
+    pub storm: StormLimits,
+}
+
+fn mtu() -> u32 {
+    MTU
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_mtu(mtu: &u32) -> bool {
+    *mtu == MTU
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            name: None,
+            mtu: MTU,
+            networks: IndexMap::new(),
+            nodes: IndexMap::new(),
+            links: Vec::new(),
+            ports: IndexMap::new(),
+            uplink: None,
+            uplink_ports: PortBlock::default(),
+            nat: NatType::default(),
+            publish: Vec::new(),
+            storm: StormLimits::default(),
+        }
+    }
+}
+
+impl Spec {
+    /// A node, by its name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// A network, by its name.
+    #[must_use]
+    pub fn network(&self, name: &str) -> Option<&Network> {
+        self.networks.get(name)
+    }
+
+    /// Whether it takes a switch: somebody is, or can be, attached to a network.
+    #[must_use]
+    pub fn is_switched(&self) -> bool {
+        !self.networks.is_empty()
+    }
+
+    /// Whether the gateway has a leg anywhere.
+    #[must_use]
+    pub fn has_gateway(&self) -> bool {
+        self.networks.values().any(|network| !network.all_gateways().is_empty())
+    }
+
+    /// The gateway's addresses in a network.
+    #[must_use]
+    pub fn gateways(&self, network: &str) -> Vec<Address> {
+        self.network(network).map(Network::gateways).unwrap_or_default()
+    }
+
+    /// What lies behind the gateway: what was said, or the simulated internet where the gateway
+    /// serves a network that is not internal.
+    #[must_use]
+    pub fn uplink(&self) -> Uplink {
+        let leaves = |network: &Network| !network.internal && !network.all_gateways().is_empty();
+        match &self.uplink {
+            Some(uplink) => uplink.clone(),
+            None if self.networks.values().any(leaves) => Uplink::Sim,
+            None => Uplink::None,
+        }
+    }
+
+    /// The largest packet of a network's links.
+    #[must_use]
+    pub fn mtu_of(&self, network: &str) -> u32 {
+        self.network(network).and_then(|network| network.mtu).unwrap_or(self.mtu)
+    }
+
+    /// Whether the gateway forwards between two networks: one of them says so.
+    #[must_use]
+    pub fn routes_between(&self, one: &str, other: &str) -> bool {
+        let says = |from: &str, to: &str| {
+            self.network(from).is_some_and(|network| network.routed.iter().any(|name| name == to))
+        };
+        one == other || says(one, other) || says(other, one)
+    }
+
+    /// What was said of a node's port in a network: for all its ports, then for this one.
+    #[must_use]
+    pub fn port(&self, node: &str, network: &str) -> SetPort {
+        let of_node = self.ports.get(node).cloned().unwrap_or_default();
+        match self.ports.get(&format!("{node}:{network}")) {
+            Some(own) => of_node.overlaid(own),
+            None => of_node,
+        }
+    }
+
+    /// The VLAN that frames of a node's port without a tag belong to; None where its network does
+    /// not tell VLANs apart, and where it is in none without tags.
+    #[must_use]
+    pub fn pvid(&self, node: &str, network: &str) -> Option<u16> {
+        let own = self.network(network).filter(|network| network.filters_vlans())?;
+        match self.port(node, network).vlans {
+            None => own.default_pvid(),
+            Some(vlans) => vlans.iter().rev().find(|vlan| vlan.pvid).map(|vlan| vlan.vlan),
+        }
+    }
+
+    /// The nodes attached to a network, with their places in it.
+    pub fn members<'a>(
+        &'a self,
+        network: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Attachment)> + 'a {
+        self.nodes
+            .iter()
+            .filter_map(move |(name, node)| Some((name.as_str(), node.attachment(network)?)))
+    }
+
+    /// The ends of links at a node.
+    pub fn ends<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a Link, &'a End)> + 'a {
+        let ends = |link: &'a Link| link.endpoints.iter().map(move |end| (link, end));
+        self.links.iter().flat_map(ends).filter(move |(_, end)| end.node == node)
+    }
+
+    /// Every address that was chosen: nodes', ends of links', the gateway's.
+    #[must_use]
+    pub fn chosen(&self) -> HashSet<IpAddr> {
+        let of_nodes = self.nodes.values().flat_map(|node| &node.networks);
+        let of_nodes = of_nodes.filter_map(|place| place.addresses.as_deref()).flatten();
+        let of_links = self.links.iter().flat_map(|link| &link.endpoints);
+        let of_links = of_links.flat_map(|end| &end.addresses);
+        let all = of_nodes.chain(of_links).map(|address| address.ip);
+        let gateways = self.networks.values().flat_map(Network::all_gateways);
+        all.chain(gateways.map(|address| address.ip)).collect()
+    }
+
+    /// The next address of a subnet that nobody has chosen. In the shapes' subnet the order is the
+    /// walkthrough's.
+    #[must_use]
+    pub fn next_free(&self, subnet: Subnet) -> Option<IpAddr> {
+        let chosen = self.chosen();
+        free(subnet, |address| chosen.contains(&address))
+    }
+
+    /// The lowest `netN` that no node is called.
+    #[must_use]
+    pub fn next_name(&self) -> String {
+        let mut number = 1;
+        while self.nodes.contains_key(&format!("net{number}")) {
+            number += 1;
+        }
+        format!("net{number}")
+    }
+}
+
+/// The next address of a subnet that is not taken.
+pub(crate) fn free(subnet: Subnet, mut taken: impl FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+    match shape::order(subnet) {
+        Some(mut order) => order.find(|address| !taken(*address)),
+        None => subnet.next_free(taken),
+    }
+}
