@@ -53,7 +53,7 @@ pub fn translate(c: &mut Criterion) {
 fn gateway(sessions: u32) -> Gateway {
     let limits = Limits { sessions: 2 * sessions.next_power_of_two(), ..Limits::default() };
     let config = Config { limits, ..Config::simulated(LAN, UPLINK) };
-    let mut gateway = Gateway::new(config, 7);
+    let mut gateway = Gateway::new(config, 7).unwrap();
     let mut reply = [0; SLOT];
     let frame = &mut reply[vnet::LEN..];
     frame[..6].copy_from_slice(&UPLINK.0);

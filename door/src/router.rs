@@ -14,7 +14,7 @@ pub(crate) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighb
     let limit = page.limit();
     let now = now();
     let mut found: Vec<(u64, Neighbour)> = Vec::new();
-    for (side, name, base) in [(Side::Lan, "lan", 0), (Side::Uplink, "uplink", 1 << 32)] {
+    for (side, name, base) in [(Side::LAN, "lan", 0), (Side::Uplink, "uplink", 1 << 32)] {
         let Some(first) = from.max(base).checked_sub(base).and_then(|at| u32::try_from(at).ok())
         else {
             continue;
@@ -123,8 +123,7 @@ pub(crate) fn theirs(protocol: Protocol) -> gateway::Protocol {
 }
 
 pub(crate) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
-    let lan = lab::address::GATEWAY;
-    let (views, uplink) = door.gateway(|gateway| (gateway.routes(), gateway.uplink_address()))?;
+    let views = door.gateway(|gateway| gateway.routes())?;
     let row = |view: RouteView| Route {
         dst: match view.prefix_len {
             0 => "default".into(),
@@ -132,10 +131,7 @@ pub(crate) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
         },
         gateway: view.via,
         dev: view.side.to_string(),
-        prefsrc: match view.side {
-            Side::Lan => Some(lan),
-            Side::Uplink => uplink.map(|own| own.address),
-        },
+        prefsrc: view.own,
         flags: Vec::new(),
     };
     Ok(views.into_iter().map(row).collect())

@@ -61,7 +61,7 @@ fuzz_target!(|steps: Vec<Step>| {
             let ends = (world::remote(who), OUTSIDE);
             world::packet((UPLINK, ROUTER), ends, (1, 1, 0x4000, 64), &body)
         };
-        let out = world.put(if from_inside { Side::Lan } else { Side::Uplink }, frame);
+        let out = world.put(if from_inside { Side::LAN } else { Side::Uplink }, frame);
         if matches!(message, 8 | 13) {
             return; // A question, which may open a session.
         }
@@ -76,14 +76,14 @@ fuzz_target!(|steps: Vec<Step>| {
             }
             assert!(inner.checksum_ok(), "the quoted header does not sum up");
             match side {
-                Side::Lan => assert_eq!(inner.src(), ip.dst(), "about another host's packet"),
+                Side::Leg(_) => assert_eq!(inner.src(), ip.dst(), "about another host's packet"),
                 Side::Uplink => assert_eq!((inner.dst(), inner.src()), (OUTSIDE, ip.dst())),
             }
             if changes.is_empty() {
                 // Told about the packet as its sender knows it.
                 let at = if inner.protocol() == 1 { 4 } else { 0 };
                 let port = inner.payload().get(at..at + 2);
-                if *side == Side::Lan {
+                if *side == Side::LAN {
                     assert_eq!(port, Some(&inside.to_be_bytes()[..]));
                 }
             }

@@ -39,7 +39,7 @@ fn probe((kind, src, dst, sport, dport, flags, more): Step) -> Probe {
         if more & 1 == 0 { sport = 0 } else { dport = 0 }
     }
     Probe {
-        side: if kind & 0x40 == 0 { Side::Lan } else { Side::Uplink },
+        side: if kind & 0x40 == 0 { Side::LAN } else { Side::Uplink },
         protocol,
         src: Endpoint::new(address(src), sport),
         dst: Endpoint::new(address(dst), dport),
@@ -64,7 +64,7 @@ fn asked_about(probe: &Probe) -> Vec<u8> {
     let ends = (src.address, dst.address);
     let body = transport(number, ports, flags, ends, &rest);
     let hardware = match probe.side {
-        Side::Lan => (LAN, host(src.address.octets()[3].wrapping_sub(10)).1),
+        Side::Leg(_) => (LAN, host(src.address.octets()[3].wrapping_sub(10)).1),
         Side::Uplink => (UPLINK, ROUTER),
     };
     let fragment = if probe.dont_fragment { 0x4000 } else { 0 };
@@ -100,7 +100,7 @@ fn change(world: &mut World, (kind, who, _, _, port, flags, more): Step) {
         }
         6 => {
             let (address, mac) = host(who);
-            world.put(Side::Lan, arp(1, (mac, address.octets()), (LAN, [10, 100, 0, 1])));
+            world.put(Side::LAN, arp(1, (mac, address.octets()), (LAN, [10, 100, 0, 1])));
         }
         _ => pass(world, Duration::from_secs(u64::from(flags) * 4)),
     }
@@ -133,21 +133,21 @@ fuzz_target!(|input: (u8, bool, Vec<Step>)| {
         let before = trace(&world);
         let foretold = world.gateway.preview(&probe, world.now);
         assert_eq!(before, trace(&world), "asking leaves a trace");
-        assert!(!foretold.steps.is_empty() || probe.side == Side::Lan);
+        assert!(!foretold.steps.is_empty() || probe.side == Side::LAN);
         let mut out = gateway::Collected::default();
         let mut memory = asked_about(&probe);
         let mut frame = FrameMut::new(&mut memory, None).expect("a frame");
         let verdict = match probe.side {
-            Side::Lan => world.gateway.from_lan(&mut frame, &mut out, world.now),
+            Side::Leg(_) => world.gateway.from_lan(&mut frame, &mut out, world.now),
             Side::Uplink => world.gateway.from_uplink(&mut frame, &mut out, world.now),
         };
         let noted = *world.gateway.note().expect("notes are taken");
         assert_eq!(noted.end, Some(verdict));
         match (foretold.outcome, verdict) {
             (Outcome::Dropped(a), Verdict::Drop(b)) => assert_eq!(a, b),
-            (Outcome::Answered, Verdict::Lan | Verdict::Uplink) => {}
-            (Outcome::Leaves { side, mac: Some(mac), .. }, Verdict::Lan | Verdict::Uplink) => {
-                assert_eq!(side == Side::Lan, verdict == Verdict::Lan);
+            (Outcome::Answered, Verdict::Leg(_) | Verdict::Uplink) => {}
+            (Outcome::Leaves { side, mac: Some(mac), .. }, Verdict::Leg(_) | Verdict::Uplink) => {
+                assert_eq!(side == Side::LAN, verdict == Verdict::LAN);
                 assert_eq!(frame.bytes[..6], mac.0);
             }
             (Outcome::Leaves { mac: Some(_), .. }, Verdict::Consumed(Consumed::Fragmented)) => {

@@ -57,7 +57,7 @@ fuzz_target!(|steps: Vec<Step>| {
         let noise = way & 2 != 0;
         let id = if noise { u16::from(way) } else { 1000 + u16::try_from(number).unwrap_or(0) };
         let (side, link, ends, ports) = if way & 1 == 0 {
-            (Side::Lan, (LAN, mac), (inside, server), ports)
+            (Side::LAN, (LAN, mac), (inside, server), ports)
         } else {
             let back = if protocol == 1 { (door, 0) } else { (53, door) };
             (Side::Uplink, (UPLINK, ROUTER), (server, OUTSIDE), back)
@@ -90,7 +90,7 @@ fuzz_target!(|steps: Vec<Step>| {
         if noise || lost(&world) != before || !alive {
             continue;
         }
-        let other = if side == Side::Lan { Side::Uplink } else { Side::Lan };
+        let other = if side == Side::LAN { Side::Uplink } else { Side::LAN };
         left.retain(|(to, _)| *to == other);
         left.sort_by_key(|(_, m)| Ipv4::parse(&m[L3..]).unwrap().fragment_offset());
         let mut whole = left.first().expect("nothing of it left").1[..L3 + 20].to_vec();

@@ -96,7 +96,7 @@ fuzz_target!(|input: (u8, Vec<Step>)| {
         };
         let sessions = world.sessions().len();
         let left = world.put(Side::Uplink, memory.clone());
-        let Some((Side::Lan, home)) = left.first() else { continue };
+        let Some((Side::LAN, home)) = left.first() else { continue };
         let after = Ipv4::parse(&home[L3..]).unwrap();
         if !whole || (protocol == 1 && matches!(l4[0], 3 | 11 | 12)) {
             assert_eq!(world.sessions().len(), sessions);

@@ -91,7 +91,7 @@ fuzz_target!(|steps: Vec<Step>| {
             let vnet = if honest & 4 == 0 { [0; vnet::LEN] } else { vnet };
             [&vnet[..], &LAN.0, &mac.0, &[8, 0], &ip].concat()
         };
-        let left = world.put(Side::Lan, memory.clone());
+        let left = world.put(Side::LAN, memory.clone());
         let Some((Side::Uplink, out)) = left.first() else { continue };
         let (Ok(before), Ok(after)) = (Ipv4::parse(&memory[L3..]), Ipv4::parse(&out[L3..])) else {
             continue;
@@ -114,7 +114,7 @@ fuzz_target!(|steps: Vec<Step>| {
         }
         let Some(back) = answer(out) else { continue };
         let home = world.put(Side::Uplink, back);
-        let [(Side::Lan, home)] = &home[..] else { panic!("the answer did not come home") };
+        let [(Side::LAN, home)] = &home[..] else { panic!("the answer did not come home") };
         let home = Ipv4::parse(&home[L3..]).unwrap();
         let at = if before.protocol() == 1 { (4, 4) } else { (2, 0) };
         assert_eq!(home.dst(), before.src());

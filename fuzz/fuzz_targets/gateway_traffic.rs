@@ -60,7 +60,7 @@ fn transport(
 
 /// A gateway that knows its router and its hosts, so that what follows is about packets.
 fn acquainted(config: Config, now: Timestamp) -> Gateway {
-    let mut gateway = Gateway::new(config, 1);
+    let mut gateway = Gateway::new(config, 1).unwrap();
     let mut out = Collected::default();
     for who in 0..4 {
         let (address, mac) = host(who);
@@ -188,7 +188,7 @@ fuzz_target!(|steps: Vec<Step>| {
                 let fragment =
                     if kind & 0x20 == 0 { 0 } else { u16::from(flags) << 8 | u16::from(who) };
                 let ttl = if flags == 0xee { 1 } else { 64 };
-                (Side::Lan, packet((LAN, mac), ends, (protocol, fragment, ttl), &bytes))
+                (Side::LAN, packet((LAN, mac), ends, (protocol, fragment, ttl), &bytes))
             }
             // From outside, to the gateway, asked for or not.
             16..32 => {
@@ -227,30 +227,30 @@ fuzz_target!(|steps: Vec<Step>| {
                 frame[vnet::LEN..vnet::LEN + 6].copy_from_slice(&to.0);
                 frame[vnet::LEN + 12..vnet::LEN + 14]
                     .copy_from_slice(&[8, if whom == 6 { 6 } else { 0 }]);
-                (if kind & 1 == 0 { Side::Lan } else { Side::Uplink }, frame)
+                (if kind & 1 == 0 { Side::LAN } else { Side::Uplink }, frame)
             }
         };
         let mut frame = FrameMut::new(&mut memory, None).unwrap();
         let verdict = match side {
-            Side::Lan => gateway.from_lan(&mut frame, &mut out, now),
+            Side::Leg(_) => gateway.from_lan(&mut frame, &mut out, now),
             Side::Uplink => gateway.from_uplink(&mut frame, &mut out, now),
         };
         if let Some(note) = gateway.note() {
             assert!(note.steps().len() <= 4);
         }
         match verdict {
-            Verdict::Lan => judge(Side::Lan, frame.bytes),
+            Verdict::Leg(leg) => judge(Side::Leg(leg), frame.bytes),
             Verdict::Uplink => {
                 judge(Side::Uplink, frame.bytes);
                 let whole = frame.vnet() == VnetHeader::default();
-                if side == Side::Lan && whole && kind >> 2 < 16 {
+                if side == Side::LAN && whole && kind >> 2 < 16 {
                     let out_bytes = frame.bytes.to_vec();
                     // Out, answered, and in again is the identity.
                     if protocol != 6 || flags & 4 == 0 {
                         if let Some(mut back) = answer(&out_bytes) {
                             let mut back = FrameMut::new(&mut back, None).unwrap();
                             let verdict = gateway.from_uplink(&mut back, &mut out, now);
-                            if verdict == Verdict::Lan {
+                            if verdict == Verdict::LAN {
                                 let ip =
                                     Ipv4::parse(Ethernet::parse(back.bytes).unwrap().payload());
                                 assert_eq!(ip.unwrap().dst(), inside, "the answer went astray");

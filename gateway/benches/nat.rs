@@ -54,7 +54,7 @@ fn put(gateway: &mut Gateway, side: Side, memory: &mut [u8]) -> Verdict {
     let mut frame = FrameMut::new(memory, None).unwrap();
     let mut out = Collected::default();
     match side {
-        Side::Lan => gateway.from_lan(&mut frame, &mut out, Timestamp::ZERO),
+        Side::Leg(_) => gateway.from_lan(&mut frame, &mut out, Timestamp::ZERO),
         Side::Uplink => gateway.from_uplink(&mut frame, &mut out, Timestamp::ZERO),
     }
 }
@@ -68,13 +68,13 @@ fn filled(sessions: u32) -> Gateway {
         neighbours: 10_000,
         ..Limits::default()
     };
-    let mut gateway = Gateway::new(config, 7);
+    let mut gateway = Gateway::new(config, 7).unwrap();
     meet(&mut gateway, Side::Uplink, Ipv4Addr::new(203, 0, 113, 1), OUTSIDE);
     for host in 0..4096 {
-        meet(&mut gateway, Side::Lan, flow(host).0, Ipv4Addr::new(10, 100, 0, 1));
+        meet(&mut gateway, Side::LAN, flow(host).0, Ipv4Addr::new(10, 100, 0, 1));
     }
     for n in 0..sessions {
-        let verdict = put(&mut gateway, Side::Lan, &mut udp(HOST, LAN, flow(n)));
+        let verdict = put(&mut gateway, Side::LAN, &mut udp(HOST, LAN, flow(n)));
         assert_eq!(verdict, Verdict::Uplink, "session {n}");
     }
     gateway
@@ -154,7 +154,7 @@ fn frames(c: &mut Criterion) {
             b.iter(|| {
                 at = if at + 1 == template.len() { 0 } else { at + 1 };
                 memory.copy_from_slice(&template[at]);
-                assert_eq!(put(&mut gateway, Side::Lan, &mut memory), Verdict::Uplink);
+                assert_eq!(put(&mut gateway, Side::LAN, &mut memory), Verdict::Uplink);
             });
         });
         let all = all_sessions(&gateway);
@@ -167,7 +167,7 @@ fn frames(c: &mut Criterion) {
             b.iter(|| {
                 at = if at + 1 == replies.len() { 0 } else { at + 1 };
                 memory.copy_from_slice(&replies[at]);
-                assert_eq!(put(&mut gateway, Side::Uplink, &mut memory), Verdict::Lan);
+                assert_eq!(put(&mut gateway, Side::Uplink, &mut memory), Verdict::LAN);
             });
         });
     }
@@ -183,7 +183,7 @@ fn sessions(c: &mut Criterion) {
             || (filled(0), frames.clone()),
             |(mut gateway, mut frames)| {
                 for frame in &mut frames {
-                    put(&mut gateway, Side::Lan, frame);
+                    put(&mut gateway, Side::LAN, frame);
                 }
                 gateway
             },

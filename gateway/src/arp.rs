@@ -1,6 +1,6 @@
 //! ARP at the gateway: answering for its own addresses, and learning from others with care.
 //!
-//! It answers for no address but its own on that side (and on a shared uplink for none, as the
+//! It answers for no address but its own on that link (and on a shared uplink for none, as the
 //! kernel does). It learns from questions put to it and from answers it asked for; an answer
 //! nobody asked for changes nothing, a claim to a gateway address is dropped and counted, and one
 //! to another host's address waits until that host has had two seconds to object.
@@ -11,6 +11,7 @@ use wire::arp::Operation;
 use wire::{Arp, Ethernet, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::gateway::Gateway;
+use crate::links::Links;
 use crate::neighbour::{Claim, Due, Waiting};
 use crate::node::Node;
 use crate::output::Output;
@@ -20,7 +21,9 @@ use crate::verdict::{Consumed, DropReason, Side, Verdict};
 /// An ARP frame, padded to Ethernet's least.
 const FRAME_LEN: usize = 60;
 
-impl Gateway {
+impl Links {
+    /// ARP that came in from a node.
+    #[inline(never)]
     pub(crate) fn arp(
         &mut self,
         (side, node): (Side, Node),
@@ -36,8 +39,7 @@ impl Gateway {
         if arp.sender_mac.is_group() || arp.sender_mac == MacAddr::ZERO {
             return Err(DropReason::BadArp);
         }
-        let address = self.address(side);
-        if Some(arp.sender) == address || Some(arp.sender) == self.address(Side::Lan) {
+        if self.is_own(side, arp.sender) || self.routes.is_own(arp.sender) {
             // Our own, seen again, is harmless.
             let ours = arp.sender_mac == own;
             return if ours {
@@ -51,11 +53,11 @@ impl Gateway {
         if !probe && !self.routes.is_neighbour(side, arp.sender) {
             return Err(DropReason::BadArp);
         }
-        let asked = arp.operation == Operation::Request && Some(arp.target) == address;
+        let asked = arp.operation == Operation::Request && self.is_own(side, arp.target);
         if !probe {
             let told = (arp.sender, arp.sender_mac, node);
             let request = arp.operation == Operation::Request;
-            match self.neighbours[side as usize].confirm(told, asked, request, now) {
+            match self.link_mut(side).neighbours.confirm(told, asked, request, now) {
                 Claim::Believed(waiting) => {
                     self.release((side, node), arp.sender_mac, waiting, out);
                 }
@@ -85,7 +87,7 @@ impl Gateway {
         last: Option<MacAddr>,
         out: &mut dyn Output,
     ) {
-        let Some(sender) = self.address(side) else { return };
+        let Some(sender) = self.address(side, target) else { return };
         let question = Arp {
             operation: Operation::Request,
             sender_mac: self.mac(side),
@@ -120,26 +122,33 @@ impl Gateway {
             }
         }
     }
+}
 
-    pub(crate) fn tick_neighbours(&mut self, out: &mut dyn Output, now: Timestamp) {
-        for side in [Side::Lan, Side::Uplink] {
-            while let Some(due) = self.neighbours[side as usize].tick(now) {
+impl Gateway {
+    /// Asks again for neighbours, and gives up on those that do not answer; says when to come again.
+    pub(crate) fn tick_neighbours(
+        &mut self,
+        out: &mut dyn Output,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let mut next = None;
+        for side in self.links.sides() {
+            while let Some(due) = self.links.link_mut(side).neighbours.tick(now) {
                 match due {
-                    Due::Ask(address) => self.ask(side, address, None, out),
-                    Due::Confirm(address, mac) => self.ask(side, address, Some(mac), out),
+                    Due::Ask(address) => self.links.ask(side, address, None, out),
+                    Due::Confirm(address, mac) => self.links.ask(side, address, Some(mac), out),
                     Due::Failed(waiting) => {
                         for mut waiting in waiting {
-                            self.counters.waited_in_vain += 1;
-                            self.report_unreachable(
-                                (side, waiting.from),
-                                &mut waiting.frame,
-                                out,
-                                now,
-                            );
+                            self.links.counters.waited_in_vain += 1;
+                            let from = (side, waiting.from);
+                            self.report_unreachable(from, &mut waiting.frame, out, now);
                         }
                     }
                 }
             }
+            let due = self.links.link(side).neighbours.next();
+            next = [next, due].into_iter().flatten().min();
         }
+        next
     }
 }

@@ -1,10 +1,13 @@
-//! What changes a gateway beside frames: ports published, sessions flushed, nodes that go, an uplink
-//! that gets another address.
+//! What changes a gateway beside frames: legs that come, change and go, ports published, sessions
+//! flushed, nodes that go, an uplink that gets another address.
+
+use std::net::Ipv4Addr;
 
 use wire::{MacAddr, Timestamp};
 
 use crate::config::UplinkAddress;
 use crate::gateway::Gateway;
+use crate::leg::{LegConfig, LegError, LegId};
 use crate::nat::ours::Ours;
 use crate::nat::publish::{PublishError, Published};
 use crate::node::Node;
@@ -12,18 +15,71 @@ use crate::packet::Protocol;
 use crate::verdict::Side;
 
 impl Gateway {
+    /// Puts a leg into a network.
+    ///
+    /// # Errors
+    /// [`LegError`] where the number is taken or the leg cannot be had beside the others; nothing has
+    /// changed then.
+    pub fn add_leg(&mut self, id: LegId, config: LegConfig) -> Result<(), LegError> {
+        if self.links.has(id) {
+            return Err(LegError::Taken(id));
+        }
+        self.links.set(id, config)
+    }
+
+    /// Tells a leg something else. What no longer fits goes: neighbours outside its subnets, and the
+    /// sessions and published ports of hosts that are outside them or, once it is internal, of all its
+    /// hosts. Returns what was published.
+    ///
+    /// # Errors
+    /// [`LegError`] where it is not there or cannot be so; nothing has changed then.
+    pub fn set_leg(&mut self, id: LegId, config: LegConfig) -> Result<Vec<Published>, LegError> {
+        if !self.links.has(id) {
+            return Err(LegError::Unknown(id));
+        }
+        self.links.set(id, config)?;
+        let side = Side::Leg(id);
+        let routes = self.links.routes.clone();
+        let neighbours = &mut self.links.link_mut(side).neighbours;
+        let waited = neighbours.keep(|address| routes.is_neighbour(side, address)) as u64;
+        self.links.counters.waited_in_vain += waited;
+        self.fragments.forget_side(side);
+        Ok(self.forget_strangers())
+    }
+
+    /// Takes a leg away, and with it its neighbours, sessions and published ports, and whatever was on
+    /// its way there. Returns what was published. Its number is free then.
+    ///
+    /// # Errors
+    /// [`LegError::Unknown`] where it is not there.
+    pub fn remove_leg(&mut self, id: LegId) -> Result<Vec<Published>, LegError> {
+        if !self.links.remove(id) {
+            return Err(LegError::Unknown(id));
+        }
+        self.fragments.forget_side(Side::Leg(id));
+        Ok(self.forget_strangers())
+    }
+
+    /// Ends what belongs to inside addresses that have nothing to do with the world any more.
+    fn forget_strangers(&mut self) -> Vec<Published> {
+        let links = &self.links;
+        self.nat.forget_hosts(|inside: Ipv4Addr| !links.is_open(inside))
+    }
+
     /// Forgets every session; published ports stay. Returns how many there were.
     pub fn flush_nat(&mut self, now: Timestamp) -> u64 {
         self.fragments.clear();
         self.unsolicited.clear();
-        self.nat.flush(self.address(Side::Uplink), now)
+        self.nat.flush(self.links.uplink_address(), now)
     }
 
     /// A node is gone: its sessions, mappings, neighbours and whatever was on its way end with it,
     /// and its published ports are withdrawn. Returns what was published.
     pub fn forget_node(&mut self, node: Node) -> Vec<Published> {
-        let waited = self.neighbours[Side::Lan as usize].forget(node);
-        self.counters.waited_in_vain += waited as u64;
+        for side in self.links.sides().filter(|side| side.is_inside()) {
+            let waited = self.links.link_mut(side).neighbours.forget(node);
+            self.links.counters.waited_in_vain += waited as u64;
+        }
         self.fragments.forget(node);
         self.nat.forget_node(node)
     }
@@ -41,16 +97,16 @@ impl Gateway {
     /// # Errors
     /// [`PublishError`] where the port is taken or makes no sense.
     pub fn publish_for(&mut self, node: Node, wanted: Published) -> Result<(), PublishError> {
-        if !self.routes.is_lan_source(wanted.inside.address) {
-            return Err(PublishError::NotInside(wanted.inside.address));
+        let host = wanted.inside.address;
+        let leg = self.links.routes.leg(host).filter(|leg| self.links.routes.is_source(*leg, host));
+        let leg = leg.ok_or(PublishError::NotInside(host))?;
+        if self.links.is_internal(leg) {
+            return Err(PublishError::Internal(host));
         }
-        if let Some(uplink) = self.uplink.as_ref().filter(|u| u.shared)
-            && !uplink.ports.contains(&wanted.port)
-        {
-            let (low, high) = (*uplink.ports.start(), *uplink.ports.end());
-            return Err(PublishError::NotInBlock(wanted.port, low, high));
+        if let Some(block) = self.block.as_ref().filter(|block| !block.contains(&wanted.port)) {
+            return Err(PublishError::NotInBlock(wanted.port, *block.start(), *block.end()));
         }
-        match (wanted.address, self.address(Side::Uplink)) {
+        match (wanted.address, self.links.uplink_address()) {
             (Some(asked), Some(own)) if asked != own => Err(PublishError::NotOurAddress(asked)),
             _ => self.nat.publish(node, wanted),
         }
@@ -65,15 +121,11 @@ impl Gateway {
     /// behind: a change of the address forgets them and the uplink's neighbours; a change of the
     /// next hop or the prefix alone does not. Returns the number of sessions forgotten.
     pub fn set_uplink_address(&mut self, address: Option<UplinkAddress>, now: Timestamp) -> u64 {
-        let before = self.routes.uplink;
+        let before = self.links.routes.uplink;
         if before == address {
             return 0;
         }
-        self.routes.uplink = address;
-        if let Some(uplink) = &mut self.uplink {
-            uplink.address = address;
-        }
-        self.counters.waited_in_vain += self.neighbours[Side::Uplink as usize].clear() as u64;
+        self.links.set_uplink_address(address);
         if before.map(|a| a.address) == address.map(|a| a.address) {
             return 0;
         }
@@ -90,8 +142,6 @@ impl Gateway {
 
     /// The uplink's interface has this hardware address and MTU now. Sessions stay.
     pub fn set_uplink_link(&mut self, mac: MacAddr, mtu: u16) {
-        if let Some(uplink) = &mut self.uplink {
-            (uplink.mac, uplink.mtu) = (mac, mtu);
-        }
+        self.links.set_uplink_link(mac, mtu);
     }
 }

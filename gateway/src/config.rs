@@ -1,7 +1,8 @@
-//! What a gateway is told once: its two sides, its NAT, its limits.
+//! What a gateway is told at the start: its legs, its uplink, its NAT, its limits.
 //!
-//! Plain values, made by the lab and by tests. Nothing here changes while frames flow, except
-//! the uplink's address through `Gateway::set_uplink_address`.
+//! Plain values, made by the lab and by tests. While frames flow legs change by `Gateway::add_leg`,
+//! `set_leg` and `remove_leg`, the uplink by `set_uplink_address` and `set_uplink_link`; nothing else
+//! here does.
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
@@ -9,32 +10,20 @@ use std::time::Duration;
 
 use wire::MacAddr;
 
+use crate::leg::{LegConfig, LegId};
 use crate::nat::filter::NatType;
 
 /// Everything a gateway is told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The side of the namespaces.
-    pub lan: Lan,
-    /// The side of the world; None routes between LAN hosts only.
+    /// The networks of the inside; others may come and go (`Gateway::add_leg`).
+    pub legs: Vec<(LegId, LegConfig)>,
+    /// The side of the world, shared by all legs; None routes among the legs only.
     pub uplink: Option<Uplink>,
     /// Address translation.
     pub nat: NatConfig,
     /// Bounds of tables and queues.
     pub limits: Limits,
-}
-
-/// The LAN side.
-#[derive(Clone, Debug)]
-pub struct Lan {
-    /// The gateway's own hardware address there.
-    pub mac: MacAddr,
-    /// The gateway's own address there.
-    pub address: Ipv4Addr,
-    /// Length of the prefix the LAN's hosts are in.
-    pub prefix_len: u8,
-    /// Largest IP packet of that side.
-    pub mtu: u16,
 }
 
 /// The uplink side.
@@ -110,9 +99,11 @@ pub struct Limits {
     /// Sessions, and ports, of one inside host in each protocol, beside the share that is always
     /// kept free for others (see `nat::quota`).
     pub per_node: u32,
-    /// Neighbours remembered on each side.
+    /// Neighbours remembered on the uplink and on each leg; of more than eight legs each has an
+    /// equal part of eight times as many, and an eighth of this at least.
     pub neighbours: usize,
-    /// Bytes waiting for a neighbour's address, on each side.
+    /// Bytes waiting for a neighbour's address, on the uplink and on each leg; of more than sixteen
+    /// legs each has an equal part of sixteen times as many, and a quarter of this at least.
     pub neighbour_queue_bytes: usize,
     /// Fragmented datagrams followed at a time.
     pub fragment_flows: usize,
@@ -147,12 +138,7 @@ impl Config {
     #[must_use]
     pub fn simulated(lan_mac: MacAddr, uplink_mac: MacAddr) -> Self {
         Self {
-            lan: Lan {
-                mac: lan_mac,
-                address: Ipv4Addr::new(10, 100, 0, 1),
-                prefix_len: 16,
-                mtu: 1500,
-            },
+            legs: vec![(LegId::FIRST, LegConfig::new(lan_mac, Ipv4Addr::new(10, 100, 0, 1), 16))],
             uplink: Some(Uplink {
                 mac: uplink_mac,
                 address: Some(UplinkAddress {

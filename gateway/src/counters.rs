@@ -1,19 +1,20 @@
 //! What the gateway has done, as numbers: every frame in exactly one, and the frames it added.
 //!
-//! Owned by the gateway, copied out by `show` and `metrics`. Frames in = out to the LAN + out to
-//! the uplink + consumed + dropped, by construction: one place counts, from the verdict.
+//! Owned by the gateway, copied out by `show` and `metrics`. Frames in = out to the legs + out to
+//! the uplink + consumed + dropped, by construction: one place counts, from the verdict
+//! (`Links::count`). What entered and left is counted by link and summed up when it is asked for.
 
 use crate::nat::NatCounters;
-use crate::verdict::{Consumed, DropReason, Verdict};
+use crate::verdict::{Consumed, DropReason};
 
 /// What the gateway has done since it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
-    /// Frames that entered from the LAN.
+    /// Frames that entered from all legs.
     pub lan_in: u64,
     /// Frames that entered from the uplink.
     pub uplink_in: u64,
-    /// Frames that left, rewritten, to the LAN.
+    /// Frames that left, rewritten, to all legs.
     pub to_lan: u64,
     /// Frames that left, rewritten, to the uplink.
     pub to_uplink: u64,
@@ -31,6 +32,8 @@ pub struct Counters {
     pub extra: u64,
     /// ICMP errors sent.
     pub icmp_errors: u64,
+    /// Hosts told that they took a detour, by ICMP redirects; not among the errors.
+    pub redirects: u64,
     /// ICMP errors not sent because there had been too many.
     pub icmp_limited: u64,
     /// ICMP errors translated, both ways.
@@ -57,6 +60,7 @@ impl Default for Counters {
             dropped: [0; DropReason::ALL.len()],
             extra: 0,
             icmp_errors: 0,
+            redirects: 0,
             icmp_limited: 0,
             icmp_translated: 0,
             echo_replies: 0,
@@ -87,16 +91,12 @@ impl Counters {
     }
 
     #[inline]
-    pub(crate) fn count(&mut self, verdict: Verdict) {
-        let counter = match verdict {
-            Verdict::Lan => &mut self.to_lan,
-            Verdict::Uplink => &mut self.to_uplink,
-            Verdict::Consumed(Consumed::Arp) => &mut self.arp,
-            Verdict::Consumed(Consumed::Queued) => &mut self.queued,
-            Verdict::Consumed(Consumed::Held) => &mut self.held,
-            Verdict::Consumed(Consumed::Fragmented) => &mut self.fragmented,
-            Verdict::Drop(reason) => &mut self.dropped[reason.index()],
-        };
-        *counter += 1;
+    pub(crate) fn consumed(&mut self, how: Consumed) {
+        *match how {
+            Consumed::Arp => &mut self.arp,
+            Consumed::Queued => &mut self.queued,
+            Consumed::Held => &mut self.held,
+            Consumed::Fragmented => &mut self.fragmented,
+        } += 1;
     }
 }

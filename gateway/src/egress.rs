@@ -1,21 +1,22 @@
-//! The last steps of every packet that is sent on: hop count, size, identification, fragments,
-//! the next hop's hardware address.
+//! The last steps of every packet that is sent on: hop count, identification, fragments, the next
+//! hop's hardware address.
 //!
-//! [`Gateway::may_forward`] refuses before anything changes; [`Gateway::depart`] comes last. What
-//! has to wait for a neighbour is copied and bounded; what is too large and may be cut is cut.
+//! [`Gateway::depart`] comes last. What has to wait for a neighbour is copied and bounded; what is too
+//! large and may be cut is cut.
 
 use std::net::Ipv4Addr;
 
-use wire::{FrameMut, GsoType, MacAddr, Timestamp, VnetHeader, tcp, vnet};
+use wire::{FrameMut, GsoType, MacAddr, VnetHeader, tcp, vnet};
 
-use crate::gateway::{Arrival, Gateway};
+use crate::gateway::Gateway;
+use crate::links::Links;
 use crate::nat::fragments::{Action, Datagram, Held};
 use crate::neighbour::{Resolution, Waiting};
 use crate::node::Node;
 use crate::note::Hop;
 use crate::output::Output;
 use crate::packet::{L3, Packet, Transport};
-use crate::report::Problem;
+use crate::passage::{Arrival, Passage};
 use crate::rewrite;
 use crate::segment;
 use crate::split;
@@ -30,11 +31,18 @@ pub(crate) struct Departure {
     node: Node,
     /// The source is now the uplink's address: identifications of several hosts meet there.
     masqueraded: bool,
+    /// Later fragments go where the first has gone, for they alone tell nothing.
+    followed: bool,
 }
 
 impl Departure {
     pub(crate) fn plain(to: Side, hop: Ipv4Addr) -> Self {
-        Self { to, hop, node: Node::NOBODY, masqueraded: false }
+        Self { to, hop, node: Node::NOBODY, masqueraded: false, followed: true }
+    }
+
+    /// Of a packet that is not translated: each of its fragments finds its own way.
+    pub(crate) fn straight(to: Side, hop: Ipv4Addr) -> Self {
+        Self { followed: false, ..Self::plain(to, hop) }
     }
 
     pub(crate) fn masqueraded(to: Side, hop: Ipv4Addr) -> Self {
@@ -48,154 +56,89 @@ impl Departure {
 }
 
 impl Gateway {
-    /// Refuses a packet whose hops have run out or that the next link cannot carry.
-    #[inline]
-    pub(crate) fn may_forward(
-        &mut self,
-        frame: &FrameMut<'_>,
-        a: &Arrival,
-        to: Side,
-        out: &mut dyn Output,
-        now: Timestamp,
-    ) -> Result<(), DropReason> {
-        let refusal = match self.check_forward(&a.packet, frame.bytes, to) {
-            Ok(()) => return Ok(()),
-            Err(refusal) => refusal,
-        };
-        let problem = match refusal {
-            DropReason::TtlExceeded => Problem::TimeExceeded,
-            _ => Problem::TooBig(u16::try_from(self.mtu(to)).unwrap_or(u16::MAX)),
-        };
-        self.report(frame, a, problem, out, now);
-        Err(refusal)
-    }
-
-    /// The same, without telling anybody.
-    #[inline]
-    pub(crate) fn check_forward(
-        &self,
-        packet: &Packet,
-        bytes: &[u8],
-        to: Side,
-    ) -> Result<(), DropReason> {
-        if packet.ttl <= 1 {
-            return Err(DropReason::TtlExceeded);
-        }
-        let gso = packet.vnet.gso() != GsoType::None;
-        let size = if gso {
-            let headers = packet.header_len + packet.l4_header_len(bytes);
-            headers + usize::from(packet.vnet.gso_size)
-        } else {
-            packet.total_len
-        };
-        if size > self.mtu(to) && packet.dont_fragment {
-            return Err(DropReason::TooBig);
-        }
-        Ok(())
-    }
-
     /// Sends a translated packet on, and with it the fragments that waited for it.
     #[inline]
     pub(crate) fn depart(
         &mut self,
-        frame: &mut FrameMut<'_>,
-        a: &mut Arrival,
+        p: &mut Passage<'_, '_>,
         departure: Departure,
-        out: &mut dyn Output,
-        now: Timestamp,
     ) -> Result<Verdict, DropReason> {
-        let Departure { to, hop, node, masqueraded } = departure;
+        let Departure { to, hop, node, masqueraded, followed } = departure;
+        let packet = &mut p.arrival.packet;
         let mut id = None;
-        if masqueraded && !a.packet.is_atomic() {
-            let count = a.packet.segments(a.packet.l4_header_len(frame.bytes));
-            let whom = (a.packet.dst, a.packet.protocol);
-            let new = self.ids.replace(whom, a.packet.id, count);
-            rewrite::identification(frame.bytes, &mut a.packet, new);
+        if masqueraded && !packet.is_atomic() {
+            let count = packet.segments(packet.l4_header_len(p.frame.bytes));
+            let whom = (packet.dst, packet.protocol);
+            let new = self.ids.replace(whom, packet.id, count);
+            rewrite::identification(p.frame.bytes, packet, new);
             id = Some(new);
         }
-        if a.packet.more_fragments && a.packet.fragment_offset == 0 {
-            let action =
-                Action::Forward { src: a.packet.src, dst: a.packet.dst, id, to, hop, node };
-            let held = self.fragments.first(a.datagram, &a.packet, action, now)?;
-            self.replay(a, action, held, out, now);
+        if followed && packet.more_fragments && packet.fragment_offset == 0 {
+            let action = Action::Forward { src: packet.src, dst: packet.dst, id, to, hop, node };
+            let held = self.fragments.first(p.arrival.datagram, packet, action, p.now)?;
+            self.replay(p, action, held);
         }
-        let ttl = a.packet.ttl - 1;
-        rewrite::time_to_live(frame.bytes, &mut a.packet, ttl);
-        self.deliver(to, (hop, node), (a.node, frame), out, now)
+        let ttl = p.arrival.packet.ttl - 1;
+        rewrite::time_to_live(p.frame.bytes, &mut p.arrival.packet, ttl);
+        self.deliver(p, to, (hop, node))
     }
 
     /// A later fragment of a datagram that is translated or answered.
     pub(crate) fn later_fragment(
         &mut self,
-        frame: &mut FrameMut<'_>,
-        a: &mut Arrival,
-        out: &mut dyn Output,
-        now: Timestamp,
+        p: &mut Passage<'_, '_>,
     ) -> Result<Verdict, DropReason> {
+        let (datagram, packet) = (p.arrival.datagram, p.arrival.packet);
         // RFC 1858, RFC 3128: it would lie over the flags the first one was judged by.
-        if a.packet.protocol == wire::ipv4::protocol::TCP
-            && a.packet.fragment_offset < tcp::HEADER_LEN
+        if packet.protocol == wire::ipv4::protocol::TCP && packet.fragment_offset < tcp::HEADER_LEN
         {
             return Err(DropReason::TinyFragment);
         }
-        if let Some(action) = self.fragments.later(a.datagram, &a.packet, now) {
-            return self.act(frame, a, action, out, now);
+        if let Some(action) = self.fragments.later(datagram, &packet, p.now) {
+            return self.act(p, action);
         }
-        let mut memory = Vec::with_capacity(vnet::LEN + frame.bytes.len());
-        memory.extend(frame.vnet().to_bytes());
-        memory.extend_from_slice(frame.bytes);
-        self.fragments.hold(a.datagram, &a.packet, Held(memory), now)?;
+        let mut memory = Vec::with_capacity(vnet::LEN + p.frame.bytes.len());
+        memory.extend(p.frame.vnet().to_bytes());
+        memory.extend_from_slice(p.frame.bytes);
+        self.fragments.hold(datagram, &packet, Held(memory), p.now)?;
         Ok(Verdict::Consumed(Consumed::Held))
     }
 
     /// Does with a later fragment what was decided for the first.
-    fn act(
-        &mut self,
-        frame: &mut FrameMut<'_>,
-        a: &mut Arrival,
-        action: Action,
-        out: &mut dyn Output,
-        now: Timestamp,
-    ) -> Result<Verdict, DropReason> {
+    fn act(&mut self, p: &mut Passage<'_, '_>, action: Action) -> Result<Verdict, DropReason> {
         match action {
             Action::Drop(reason) => Err(reason),
-            Action::Echo => Ok(self.turn_round(frame, a)),
+            Action::Echo => Ok(self.turn_round(p.frame, &mut p.arrival)),
             Action::Forward { src, dst, id, to, hop, node } => {
-                self.check_forward(&a.packet, frame.bytes, to)?;
-                rewrite::addresses(&mut frame.bytes[L3..], &mut a.packet, Some(src), Some(dst));
+                let packet = &mut p.arrival.packet;
+                self.check_forward(packet, p.frame.bytes, to).map_err(|refusal| refusal.reason)?;
+                rewrite::addresses(&mut p.frame.bytes[L3..], packet, Some(src), Some(dst));
                 if let Some(id) = id {
-                    rewrite::identification(frame.bytes, &mut a.packet, id);
+                    rewrite::identification(p.frame.bytes, packet, id);
                 }
-                let ttl = a.packet.ttl - 1;
-                rewrite::time_to_live(frame.bytes, &mut a.packet, ttl);
-                self.deliver(to, (hop, node), (a.node, frame), out, now)
+                let ttl = packet.ttl - 1;
+                rewrite::time_to_live(p.frame.bytes, packet, ttl);
+                self.deliver(p, to, (hop, node))
             }
         }
     }
 
     /// Sends the fragments that waited for the first of their datagram.
-    pub(crate) fn replay(
-        &mut self,
-        first: &Arrival,
-        action: Action,
-        held: Vec<Held>,
-        out: &mut dyn Output,
-        now: Timestamp,
-    ) {
+    pub(crate) fn replay(&mut self, first: &mut Passage<'_, '_>, action: Action, held: Vec<Held>) {
+        let (arrival, now) = (first.arrival, first.now);
         for Held(mut memory) in held {
+            let out = &mut *first.out;
             let sent = FrameMut::new(&mut memory, None).and_then(|mut frame| {
                 let packet = Packet::read(&frame).ok()?;
-                let datagram = Datagram::of(first.side, first.node, &packet);
-                let mut a = Arrival { packet, datagram, ..*first };
-                let to = match self.act(&mut frame, &mut a, action, out, now).ok()? {
-                    Verdict::Lan => Side::Lan,
-                    Verdict::Uplink => Side::Uplink,
-                    Verdict::Consumed(_) | Verdict::Drop(_) => return Some(()),
-                };
-                self.send(out, to, frame.vnet(), frame.bytes);
+                let datagram = Datagram::of(arrival.side, arrival.node, &packet);
+                let arrival = Arrival { packet, datagram, ..arrival };
+                let mut p = Passage { frame: &mut frame, arrival, out, now };
+                if let Some(to) = self.act(&mut p, action).ok()?.side() {
+                    self.links.send(p.out, to, p.frame.vnet(), p.frame.bytes);
+                }
                 Some(())
             });
-            self.counters.waited_in_vain += u64::from(sent.is_none());
+            self.links.counters.waited_in_vain += u64::from(sent.is_none());
         }
     }
 
@@ -205,28 +148,27 @@ impl Gateway {
     #[inline]
     fn deliver(
         &mut self,
+        p: &mut Passage<'_, '_>,
         to: Side,
         (hop, node): (Ipv4Addr, Node),
-        (from, frame): (Node, &mut FrameMut<'_>),
-        out: &mut dyn Output,
-        now: Timestamp,
     ) -> Result<Verdict, DropReason> {
+        let from = p.arrival.node;
         let payer = if from == Node::NOBODY { node } else { from };
-        let resolution = self.neighbours[to as usize].resolve(hop, payer, now);
+        let resolution = self.links.link_mut(to).neighbours.resolve(hop, payer, p.now);
         self.notes.hop(hop, resolution.into());
         let (mac, at) = match resolution {
             Resolution::Known(mac, at) => (mac, at),
             Resolution::Stale(mac, at) => {
-                self.ask(to, hop, Some(mac), out);
+                self.links.ask(to, hop, Some(mac), p.out);
                 (mac, at)
             }
             Resolution::Ask => {
-                self.ask(to, hop, None, out);
-                return self.queue(to, hop, (payer, node), frame);
+                self.links.ask(to, hop, None, p.out);
+                return self.links.queue(to, hop, (payer, node), p.frame);
             }
-            Resolution::Pending => return self.queue(to, hop, (payer, node), frame),
+            Resolution::Pending => return self.links.queue(to, hop, (payer, node), p.frame),
             Resolution::Failed => {
-                self.report_unreachable((to, from), frame.bytes, out, now);
+                self.report_unreachable((to, from), p.frame.bytes, p.out, p.now);
                 return Err(DropReason::HostUnreachable);
             }
             Resolution::Full => return Err(DropReason::NeighbourQueueFull),
@@ -234,17 +176,16 @@ impl Gateway {
         if !at.may_be(node) {
             return Err(DropReason::Foreign);
         }
-        if split::is_needed(frame.bytes, frame.vnet(), self.mtu(to)) {
-            self.transmit(to, mac, frame.vnet(), frame.bytes, out);
+        if split::is_needed(p.frame.bytes, p.frame.vnet(), self.links.mtu(to)) {
+            self.links.transmit(to, mac, p.frame.vnet(), p.frame.bytes, p.out);
             return Ok(Verdict::Consumed(Consumed::Fragmented));
         }
-        rewrite::link(frame.bytes, mac, self.mac(to));
-        Ok(match to {
-            Side::Lan => Verdict::Lan,
-            Side::Uplink => Verdict::Uplink,
-        })
+        rewrite::link(p.frame.bytes, mac, self.links.mac(to));
+        Ok(to.into())
     }
+}
 
+impl Links {
     fn queue(
         &mut self,
         to: Side,
@@ -254,7 +195,7 @@ impl Gateway {
     ) -> Result<Verdict, DropReason> {
         let (vnet, frame) = (frame.vnet(), frame.bytes.to_vec());
         let waiting = Waiting { vnet, frame, from, to: node };
-        if self.neighbours[to as usize].wait(hop, waiting) {
+        if self.link_mut(to).neighbours.wait(hop, waiting) {
             Ok(Verdict::Consumed(Consumed::Queued))
         } else {
             Err(DropReason::NeighbourQueueFull)
@@ -278,11 +219,9 @@ impl Gateway {
         }
         let mut buffer = std::mem::take(&mut self.scratch);
         let mut one = std::mem::take(&mut self.segment);
-        let extra = &mut self.counters.extra;
         let mut cut = |packet: &mut [u8], vnet: &mut VnetHeader| {
             split::split(packet, vnet, mtu, &mut buffer, |fragment| {
-                *extra += 1;
-                out.send(to, VnetHeader::default(), fragment);
+                self.send(out, to, VnetHeader::default(), fragment);
             });
         };
         match vnet.gso() {
@@ -330,6 +269,8 @@ impl DropReason {
                 | Self::Multicast
                 | Self::NotForMe
                 | Self::NoRoute
+                | Self::Isolated
+                | Self::Internal
                 | Self::FragmentTableFull
                 | Self::Foreign
         )

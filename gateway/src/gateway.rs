@@ -1,112 +1,97 @@
 //! The gateway itself: one value that owns every table, is given frames and the time, and answers
 //! with verdicts.
 //!
-//! [`Gateway::from_lan`] and [`Gateway::from_uplink`] take a frame each, [`Gateway::tick`] what
-//! is due; the rest is for `show`, `nat flush` and `-p`. The paths themselves are in `lan`,
-//! `uplink`, `local` and `egress`. Nothing here can fail: what does not fit is dropped and counted.
+//! [`Gateway::from_leg`] and [`Gateway::from_uplink`] take a frame each, [`Gateway::tick`] what
+//! is due; the rest is for `show`. A frame is read, [`crate::course`] decides about it, [`crate::paths`]
+//! lets it go that way. What changes a gateway beside frames is in `change`. Nothing here can fail:
+//! what does not fit is dropped and counted.
 
 use std::net::Ipv4Addr;
 
-use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
+use wire::{Ethernet, FrameMut, Timestamp, ethertype};
 
-use crate::config::{Config, Lan, Uplink, UplinkAddress};
+use crate::config::{Config, UplinkAddress};
 use crate::counters::Counters;
+use crate::course::{Answer, Refusal};
 use crate::ipid::Identification;
-use crate::limit::Limiter;
+use crate::leg::{LegError, LegId, LegView};
+use crate::links::Links;
 use crate::nat::Nat;
 use crate::nat::fragments::{Action, Datagram, Fragments};
 use crate::nat::publish::Published;
 use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
-use crate::neighbour::{NeighbourView, Neighbours};
+use crate::neighbour::NeighbourView;
 use crate::node::Node;
 use crate::note::{Note, Notes};
 use crate::output::Output;
-use crate::packet::{Endpoint, Packet, Protocol};
-use crate::route::{RouteView, Routes};
+use crate::packet::{Endpoint, L3, Packet, Protocol};
+use crate::passage::{Arrival, Passage};
+use crate::route::RouteView;
 use crate::verdict::{DropReason, Side, Verdict};
 
-/// The LAN's router.
+/// The router of all networks: a leg in each, one uplink and one NAT.
 #[derive(Debug)]
 pub struct Gateway {
-    pub(crate) lan: Lan,
-    pub(crate) uplink: Option<Uplink>,
-    pub(crate) routes: Routes,
+    pub(crate) links: Links,
     pub(crate) nat: Nat,
-    pub(crate) neighbours: [Neighbours; 2],
     pub(crate) fragments: Fragments,
     pub(crate) ids: Identification,
-    /// One a side: what the outside provokes leaves the inside its errors.
-    pub(crate) limiters: [Limiter; 2],
     pub(crate) unsolicited: Unsolicited,
-    pub(crate) counters: Counters,
     pub(crate) notes: Notes,
-    /// Where additional frames are put together.
-    pub(crate) scratch: Vec<u8>,
-    pub(crate) segment: Vec<u8>,
-}
-
-/// A packet on its way through, with where it came from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) side: Side,
-    /// The node it came from; nobody where it came from outside.
-    pub(crate) node: Node,
-    /// The station that sent it: errors about it go back there.
-    pub(crate) from: MacAddr,
-    /// Which datagram it is of, as it came.
-    pub(crate) datagram: Datagram,
-    pub(crate) packet: Packet,
+    /// What the NAT's ports of a shared address are: those alone can be published.
+    pub(crate) block: Option<std::ops::RangeInclusive<u16>>,
 }
 
 impl Gateway {
     /// A gateway with empty tables. `seed` makes its choices unpredictable to others; equal seeds
     /// make equal choices.
-    #[must_use]
-    pub fn new(config: Config, seed: u64) -> Self {
-        let Config { lan, uplink, nat, limits } = config;
-        let address = uplink.as_ref().and_then(|u| u.address);
-        let ports = uplink.as_ref().map_or(1..=65535, |u| u.ports.clone());
-        let side = |purpose| {
-            Neighbours::new(limits.neighbours, limits.neighbour_queue_bytes, seed, purpose)
-        };
-        Self {
-            routes: Routes::new(&lan, address),
-            nat: Nat::new(&nat, &ports, limits, seed),
-            neighbours: [side(70), side(71)],
+    ///
+    /// # Errors
+    /// [`LegError`] of the first leg that cannot be had beside those before it.
+    pub fn new(config: Config, seed: u64) -> Result<Self, LegError> {
+        let uplink = config.uplink.as_ref();
+        let ports = uplink.map_or(1..=65535, |uplink| uplink.ports.clone());
+        let limits = config.limits;
+        let mut gateway = Self {
+            links: Links::new(&config, seed),
+            nat: Nat::new(&config.nat, &ports, limits, seed),
             fragments: Fragments::new(limits, seed),
             ids: Identification::new(seed),
-            limiters: [Limiter::new(seed), Limiter::new(seed)],
             unsolicited: Unsolicited::new(limits.pending_syns),
-            counters: Counters::default(),
             notes: Notes::default(),
-            scratch: Vec::with_capacity(2048),
-            segment: Vec::with_capacity(2048),
-            lan,
-            uplink,
+            block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
+        };
+        for (id, leg) in config.legs {
+            gateway.add_leg(id, leg)?;
         }
+        Ok(gateway)
     }
 
-    /// A frame from the LAN, whose nodes nobody tells apart: [`Gateway::from_node`] for all of it.
+    /// A frame from the first leg, whose nodes nobody tells apart: [`Gateway::from_leg`] for a LAN as
+    /// a whole.
     pub fn from_lan(
         &mut self,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
-        self.from_node(Node::NOBODY, frame, out, now)
+        self.from_leg(LegId::FIRST, Node::NOBODY, frame, out, now)
     }
 
-    /// A frame from one of the LAN's nodes.
-    pub fn from_node(
+    /// A frame from a node of one of the networks.
+    pub fn from_leg(
         &mut self,
+        leg: LegId,
         node: Node,
         frame: &mut FrameMut<'_>,
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
-        self.counters.lan_in += 1;
-        self.enter((Side::Lan, node), frame, out, now)
+        if !self.links.has(leg) {
+            return self.without_a_leg();
+        }
+        self.enter((Side::Leg(leg), node), frame, out, now)
     }
 
     /// A frame from the uplink.
@@ -116,10 +101,21 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
-        self.counters.uplink_in += 1;
         self.enter((Side::Uplink, Node::NOBODY), frame, out, now)
     }
 
+    /// A frame that was on its way when its leg was removed.
+    #[cold]
+    fn without_a_leg(&mut self) -> Verdict {
+        let verdict = Verdict::Drop(DropReason::NoLeg);
+        self.notes.begin();
+        self.notes.end(verdict);
+        self.links.counters.lan_in += 1;
+        self.links.counters.dropped[DropReason::NoLeg.index()] += 1;
+        verdict
+    }
+
+    #[inline(always)]
     fn enter(
         &mut self,
         from: (Side, Node),
@@ -127,13 +123,15 @@ impl Gateway {
         out: &mut dyn Output,
         now: Timestamp,
     ) -> Verdict {
+        self.links.link_mut(from.0).counters.entered += 1;
         self.notes.begin();
         let verdict = self.frame(from, frame, out, now).unwrap_or_else(Verdict::Drop);
         self.notes.end(verdict);
-        self.counters.count(verdict);
+        self.links.count(from.0, verdict);
         verdict
     }
 
+    #[inline(always)]
     fn frame(
         &mut self,
         (side, node): (Side, Node),
@@ -147,22 +145,20 @@ impl Gateway {
             return Err(DropReason::Tagged);
         }
         match ethernet.ethertype() {
-            ethertype::ARP => return self.arp((side, node), &ethernet, out, now),
+            ethertype::ARP => return self.links.arp((side, node), &ethernet, out, now),
             ethertype::IPV4 => {}
             ethertype::VLAN | ethertype::QINQ => return Err(DropReason::Tagged),
             _ => return Err(DropReason::NotIpv4),
         }
         let (from, to) = (ethernet.src(), ethernet.dst());
-        if to != self.mac(side) || from.is_group() {
+        if to != self.links.mac(side) || from.is_group() {
             return Err(DropReason::NotForMe);
         }
         let packet = Packet::read(frame)?;
         let datagram = Datagram::of(side, node, &packet);
-        let mut arrival = Arrival { side, node, from, datagram, packet };
-        let result = match side {
-            Side::Lan => self.lan_packet(frame, &mut arrival, out, now),
-            Side::Uplink => self.uplink_packet(frame, &mut arrival, out, now),
-        };
+        let arrival = Arrival { side, node, from, datagram, packet };
+        let mut passage = Passage { frame, arrival, out, now };
+        let result = self.packet(&mut passage);
         if let Err(reason) = result
             && packet.more_fragments
             && packet.fragment_offset == 0
@@ -170,10 +166,40 @@ impl Gateway {
         {
             // What became of the first fragment becomes of the others.
             let action = Action::Drop(reason);
-            let held = self.fragments.first(arrival.datagram, &packet, action, now);
-            self.counters.waited_in_vain += held.map_or(0, |h| h.len() as u64);
+            let held = self.fragments.first(datagram, &packet, action, now);
+            self.links.counters.waited_in_vain += held.map_or(0, |h| h.len() as u64);
         }
         result
+    }
+
+    /// Decides about a packet, and does it.
+    #[inline(always)]
+    fn packet(&mut self, p: &mut Passage<'_, '_>) -> Result<Verdict, DropReason> {
+        if self.notes.is_on() {
+            self.notes.route(self.routed_by(&p.arrival));
+        }
+        match self.plan(&p.arrival, p.frame.bytes, p.now) {
+            Ok(course) => self.commit(p, course),
+            Err(refusal) => Err(self.refuse(p, refusal)),
+        }
+    }
+
+    /// Tells the sender of a packet what is to be told.
+    #[inline(never)]
+    fn refuse(&mut self, p: &mut Passage<'_, '_>, refusal: Refusal) -> DropReason {
+        let Packet { dst, .. } = p.arrival.packet;
+        match refusal.answer {
+            Answer::None => {}
+            Answer::Report(problem) => self.links.report(p, problem, None),
+            Answer::AsAddressed(problem) => self.links.report(p, problem, Some(dst)),
+            Answer::Later => {
+                if let Some((_, remote, local)) = p.arrival.packet.flow() {
+                    let packet = &p.frame.bytes[L3..p.arrival.packet.end()];
+                    self.unsolicited.hold((local.port, remote), p.arrival.from, packet, p.now);
+                }
+            }
+        }
+        refusal.reason
     }
 
     /// Does what is due: ends sessions, asks for neighbours again, gives up on those that do not
@@ -181,9 +207,8 @@ impl Gateway {
     pub fn tick(&mut self, out: &mut dyn Output, now: Timestamp) -> Option<Timestamp> {
         let sessions = self.nat.expire(now);
         let fragments = self.fragments.expire(now);
-        self.tick_neighbours(out, now);
+        let neighbours = self.tick_neighbours(out, now);
         self.tick_unsolicited(out, now);
-        let neighbours = self.neighbours.iter().filter_map(Neighbours::next).min();
         [sessions, fragments, neighbours, self.unsolicited.next()].into_iter().flatten().min()
     }
 
@@ -201,9 +226,21 @@ impl Gateway {
     /// What it has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let lost = self.neighbours.iter().map(|neighbours| neighbours.lost).sum::<u64>();
-        let waited_in_vain = self.counters.waited_in_vain + self.fragments.lost + lost;
-        Counters { nat: self.nat.counters, waited_in_vain, ..self.counters.clone() }
+        let mut counters = self.links.tally();
+        counters.waited_in_vain += self.fragments.lost;
+        counters.nat = self.nat.counters;
+        counters
+    }
+
+    /// The legs, by number: what each was told and what it has done.
+    pub fn legs(&self) -> impl Iterator<Item = LegView<'_>> {
+        self.links.legs()
+    }
+
+    /// The leg whose subnet an address is in.
+    #[must_use]
+    pub fn leg_of(&self, address: Ipv4Addr) -> Option<LegId> {
+        self.links.routes.leg(address)
     }
 
     /// Up to `limit` sessions from `cursor` on, and where to go on; fewer where the table has
@@ -256,16 +293,18 @@ impl Gateway {
         self.fragments.usage()
     }
 
-    /// The neighbours of both sides, by address.
+    /// The neighbours of all legs and of the uplink, each link's by address.
     #[must_use]
     pub fn neighbours(&self, now: Timestamp) -> Vec<(Side, NeighbourView)> {
-        let side = |side: Side| {
-            self.neighbours[side as usize].views(now).into_iter().map(move |v| (side, v))
-        };
-        side(Side::Lan).chain(side(Side::Uplink)).collect()
+        let all = self.links.sides().flat_map(|side| {
+            let views = self.links.link(side).neighbours.views(now);
+            views.into_iter().map(move |view| (side, view))
+        });
+        all.collect()
     }
 
-    /// Up to `limit` neighbours of one side, by address, from `from` on.
+    /// Up to `limit` neighbours of one side, by address, from `from` on; none of a leg that is not
+    /// there.
     #[must_use]
     pub fn neighbours_from(
         &self,
@@ -274,13 +313,16 @@ impl Gateway {
         limit: usize,
         now: Timestamp,
     ) -> Vec<NeighbourView> {
-        self.neighbours[side as usize].views_from(from, limit, now)
+        match side {
+            Side::Leg(leg) if !self.links.has(leg) => Vec::new(),
+            _ => self.links.link(side).neighbours.views_from(from, limit, now),
+        }
     }
 
     /// The routes.
     #[must_use]
     pub fn routes(&self) -> Vec<RouteView> {
-        self.routes.views()
+        self.links.routes.views()
     }
 
     /// The published ports.
@@ -292,7 +334,7 @@ impl Gateway {
     /// The uplink's address, while it has one.
     #[must_use]
     pub fn uplink_address(&self) -> Option<UplinkAddress> {
-        self.routes.uplink
+        self.links.routes.uplink
     }
 
     /// Keeps session events from now on, or none; what was kept is forgotten then.
@@ -304,46 +346,5 @@ impl Gateway {
     /// [`Gateway::keep_events`]).
     pub fn drain_events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.nat.events.drain()
-    }
-
-    /// The hardware address of a side; that of the LAN where there is no uplink.
-    pub(crate) fn mac(&self, side: Side) -> MacAddr {
-        match (side, &self.uplink) {
-            (Side::Uplink, Some(uplink)) => uplink.mac,
-            _ => self.lan.mac,
-        }
-    }
-
-    /// The gateway's own address on a side.
-    pub(crate) fn address(&self, side: Side) -> Option<Ipv4Addr> {
-        match side {
-            Side::Lan => Some(self.lan.address),
-            Side::Uplink => self.routes.uplink.map(|u| u.address),
-        }
-    }
-
-    /// The largest packet of a side.
-    pub(crate) fn mtu(&self, side: Side) -> usize {
-        usize::from(match (side, &self.uplink) {
-            (Side::Uplink, Some(uplink)) => uplink.mtu,
-            _ => self.lan.mtu,
-        })
-    }
-
-    /// True where a kernel shares the uplink's address with us.
-    pub(crate) fn is_shared(&self, side: Side) -> bool {
-        side == Side::Uplink && self.uplink.as_ref().is_some_and(|u| u.shared)
-    }
-
-    /// Sends a frame beside the one that entered.
-    pub(crate) fn send(
-        &mut self,
-        out: &mut dyn Output,
-        side: Side,
-        vnet: VnetHeader,
-        frame: &[u8],
-    ) {
-        self.counters.extra += 1;
-        out.send(side, vnet, frame);
     }
 }

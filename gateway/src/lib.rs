@@ -1,9 +1,12 @@
-//! The LAN's router: ARP, ICMP, forwarding and address translation as one pure state machine.
+//! The router of a lab's networks: ARP, ICMP, forwarding and address translation as one pure state
+//! machine, with a leg in each network, one uplink and one NAT.
 //!
 //! ```text
-//!   from_lan ──► lan ───┬──► nat ──► egress ──► Verdict::{Lan, Uplink, Consumed, Drop}
-//!                       ├──► local (echo)          │
-//!   from_uplink ► uplink┘                          └──► Output: ARP, ICMP errors, fragments
+//!   from_leg ────┐                     ┌──► nat ──┐
+//!                ├─► course (what is  ─┼──► echo  ├─► egress ──► Verdict::{Leg, Uplink, …}
+//!   from_uplink ─┘   to become of it)  └──────────┘      │
+//!                        │                               └────► Output: ARP, ICMP errors, fragments
+//!                        └── preview asks the same
 //! ```
 //! [`Gateway`] is given frames, in place, and the time; it knows no socket, clock or thread. The
 //! lab makes it a station of the switch. `nat` lists the files of the translator.
@@ -12,32 +15,37 @@ mod arp;
 mod change;
 mod config;
 mod counters;
+mod course;
 mod egress;
 mod gateway;
 mod hash;
 mod ipid;
-mod lan;
+mod leg;
 mod limit;
-mod local;
+mod links;
 mod nat;
 mod neighbour;
 mod node;
 mod note;
+mod opening;
 mod output;
 mod packet;
+mod passage;
+mod paths;
 mod preview;
+mod redirect;
 mod report;
 mod rewrite;
 mod route;
 mod segment;
 mod split;
 mod turns;
-mod uplink;
 mod verdict;
 
-pub use config::{Config, Lan, Lifetimes, Limits, NatConfig, Uplink, UplinkAddress};
+pub use config::{Config, Lifetimes, Limits, NatConfig, Uplink, UplinkAddress};
 pub use counters::Counters;
 pub use gateway::Gateway;
+pub use leg::{LegAddress, LegConfig, LegCounters, LegError, LegId, LegView, Policy};
 pub use nat::NatCounters;
 pub use nat::filter::{Filter, NatType, ParseNatTypeError};
 pub use nat::ours::Ours;

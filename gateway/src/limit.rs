@@ -43,16 +43,16 @@ const BUCKETS: usize = 256;
 /// Decides whether one more error may leave.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    all: [Bucket; BUCKETS],
-    one: [Bucket; BUCKETS],
+    all: Vec<Bucket>,
+    one: Vec<Bucket>,
     key: Key,
 }
 
 impl Limiter {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            all: [Bucket::full(ALL_BURST); BUCKETS],
-            one: [Bucket::full(ONE_BURST); BUCKETS],
+            all: vec![Bucket::full(ALL_BURST); BUCKETS],
+            one: vec![Bucket::full(ONE_BURST); BUCKETS],
             key: Key::new(seed, 50),
         }
     }

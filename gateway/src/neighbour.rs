@@ -1,4 +1,4 @@
-//! Hardware addresses of the hosts on one side: asked for, learned, checked, forgotten.
+//! Hardware addresses of the hosts on one link: asked for, learned, checked, forgotten.
 //!
 //! An unknown one is asked for three times, a second apart; meanwhile packets wait: 96 KiB a host,
 //! which is one datagram of the largest size in fragments, and a bounded number of bytes in all.
@@ -134,7 +134,7 @@ pub struct NeighbourView {
     pub waiting: usize,
 }
 
-/// The hosts of one side.
+/// The hosts of one link.
 #[derive(Debug)]
 pub(crate) struct Neighbours {
     entries: HashMap<Ipv4Addr, Entry, Key>,
@@ -168,6 +168,12 @@ impl Neighbours {
             next_cleaning: None,
             lost: 0,
         }
+    }
+
+    /// From now on it may have so many entries, and so many bytes may wait; what is more gives way to
+    /// what is new.
+    pub(crate) fn set_limits(&mut self, limit: usize, queue_limit: usize) {
+        (self.limit, self.queue_limit) = (limit, queue_limit);
     }
 
     /// Looks without a trace.

@@ -194,9 +194,9 @@ impl Notes {
     }
 
     #[inline]
-    pub(crate) fn route(&mut self, to: Ipv4Addr, route: Route) {
+    pub(crate) fn route(&mut self, route: Option<(Ipv4Addr, Route)>) {
         if self.on {
-            self.note.route = Some((to, route));
+            self.note.route = route;
         }
     }
 

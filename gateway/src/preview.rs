@@ -1,19 +1,20 @@
 //! What would become of a packet: the same decisions, asked without a trace.
 //!
-//! For `explain`. Every answer comes from the functions that real packets meet (`Routes::to`,
-//! `check_forward`, `Realm::plan_out` and `plan_in`), all of which take `&self`; a property test
-//! holds the foretold against what then happens.
+//! For `explain`. The way is planned as a real packet's is ([`crate::course`]) and not gone; what the
+//! NAT would open is asked of its own plans. All of that takes `&self`; a property test holds the
+//! foretold against what then happens.
 
 use std::net::Ipv4Addr;
 
 use wire::{MacAddr, Timestamp, VnetHeader, tcp};
 
+use crate::course::Course;
 use crate::gateway::Gateway;
-use crate::nat::plan::PlanOut;
+use crate::nat::fragments::Datagram;
 use crate::node::Node;
 use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
-use crate::route::Route;
+use crate::passage::Arrival;
 use crate::verdict::{DropReason, Side};
 
 /// A packet to ask about.
@@ -71,7 +72,7 @@ pub enum Outcome {
 }
 
 /// The ends of a packet that may go on, and where to.
-struct Passage {
+struct Onward {
     to: Side,
     hop: Ipv4Addr,
     /// The node it is for.
@@ -85,7 +86,10 @@ impl Gateway {
     /// counter.
     #[must_use]
     pub fn preview(&self, probe: &Probe, now: Timestamp) -> Preview {
-        let at = self.neighbours[Side::Lan as usize].node(probe.src.address);
+        let at = match probe.side {
+            Side::Leg(_) => self.links.node_at(probe.side, probe.src.address),
+            Side::Uplink => None,
+        };
         self.preview_from(at.unwrap_or(Node::NOBODY), probe, now)
     }
 
@@ -93,14 +97,9 @@ impl Gateway {
     #[must_use]
     pub fn preview_from(&self, node: Node, probe: &Probe, now: Timestamp) -> Preview {
         let mut note = Note::default();
-        let packet = probe.packet();
-        let passage = match probe.side {
-            Side::Lan => self.foresee_lan((node, probe), &packet, &mut note, now),
-            Side::Uplink => self.foresee_uplink(probe, &packet, &mut note, now),
-        };
-        let outcome = match passage {
-            Ok(Some(Passage { to, hop, node, src, dst })) => {
-                let neighbours = &self.neighbours[to as usize];
+        let outcome = match self.foresee(node, probe, &mut note, now) {
+            Ok(Some(Onward { to, hop, node, src, dst })) => {
+                let neighbours = &self.links.link(to).neighbours;
                 let mac = neighbours.peek(hop);
                 note.hop = Some((hop, mac.map_or(Hop::Asked, Hop::Known)));
                 match neighbours.node(hop).is_none_or(|at| at.may_be(node)) {
@@ -125,110 +124,70 @@ impl Gateway {
         Preview { steps, note, outcome }
     }
 
-    fn foresee_lan(
+    /// The way of a packet, planned and not gone; None where it is answered.
+    fn foresee(
         &self,
-        (node, probe): (Node, &Probe),
-        packet: &Packet,
+        node: Node,
+        probe: &Probe,
         note: &mut Note,
         now: Timestamp,
-    ) -> Result<Option<Passage>, DropReason> {
-        let Probe { src, dst, protocol, .. } = *probe;
-        if !self.routes.is_lan_source(src.address) {
-            return Err(DropReason::Martian);
+    ) -> Result<Option<Onward>, DropReason> {
+        if let Side::Leg(leg) = probe.side
+            && !self.links.has(leg)
+        {
+            return Err(DropReason::NoLeg);
         }
-        let route = self.routes.to(dst.address);
-        note.route = Some((dst.address, route));
-        match route {
-            Route::Multicast => Err(DropReason::Multicast),
-            Route::None => Err(DropReason::NoRoute),
-            Route::Own(Side::Lan) => foresee_local(packet),
-            Route::Via(Side::Lan, hop) => {
-                self.check_forward(packet, &[], Side::Lan)?;
-                Ok(Some(Passage { to: Side::Lan, hop, node: Node::NOBODY, src, dst }))
+        let arrival = probe.arrival(node);
+        note.route = self.routed_by(&arrival);
+        let course = self.plan(&arrival, &[], now).map_err(|refusal| refusal.reason)?;
+        let Probe { src, dst, protocol, side, .. } = *probe;
+        let from = (side, node);
+        let onward = |to, hop, node, src, dst| Ok(Some(Onward { to, hop, node, src, dst }));
+        match course {
+            Course::Echo => Ok(None),
+            Course::Straight { to, hop, .. } => onward(to, hop, Node::NOBODY, src, dst),
+            Course::Out { own, hop } => {
+                let outside = self.foresee_out(from, probe, own, note, now)?;
+                onward(Side::Uplink, hop, Node::NOBODY, outside, dst)
             }
-            Route::Via(Side::Uplink, hop) => {
-                if matches!(packet.transport, Transport::IcmpReply(_)) {
-                    return Err(DropReason::NotAnOpening);
-                }
-                self.check_forward(packet, &[], Side::Uplink)?;
-                let own = self.address(Side::Uplink).ok_or(DropReason::NoRoute)?;
-                let outside = self.foresee_out((node, probe), own, note, now)?;
-                Ok(Some(Passage { to: Side::Uplink, hop, node: Node::NOBODY, src: outside, dst }))
+            Course::Back { plan, node, inside, to } => {
+                let session = plan.into();
+                note.back = Some(Translation { protocol, inside, outside: dst, session });
+                onward(to, inside.address, node, src, inside)
             }
-            Route::Own(Side::Uplink) => {
-                let mapped =
-                    protocol != Protocol::Icmp && self.hairpins(packet, (protocol, src, dst), now);
-                if !mapped {
-                    return foresee_local(packet);
-                }
-                self.check_forward(packet, &[], Side::Lan)?;
-                let from = self.foresee_out((node, probe), dst.address, note, now)?;
-                // An endpoint that speaks to its own outside endpoint meets its own session.
-                let (node, inside) = match from == dst {
+            Course::Hairpin => {
+                let outside = self.foresee_out(from, probe, dst.address, note, now)?;
+                let (node, inside) = match outside == dst {
+                    // An endpoint that speaks to its own outside endpoint meets its own session.
                     true => {
                         let session = Opening::Running;
-                        note.back =
-                            Some(Translation { protocol, inside: src, outside: dst, session });
+                        let back = Translation { protocol, inside: src, outside: dst, session };
+                        note.back = Some(back);
                         (Node::NOBODY, src)
                     }
-                    false => self.foresee_in(probe, from, note, now)?,
+                    false => self.foresee_in(probe, outside, note, now)?,
                 };
-                Ok(Some(Passage {
-                    to: Side::Lan,
-                    hop: inside.address,
-                    node,
-                    src: from,
-                    dst: inside,
-                }))
+                onward(self.side_of(inside.address)?, inside.address, node, outside, inside)
             }
+            // A probe is neither a fragment nor an error.
+            Course::Later
+            | Course::OutError { .. }
+            | Course::BackError { .. }
+            | Course::HairpinError => Err(DropReason::BadIcmpError),
         }
-    }
-
-    fn foresee_uplink(
-        &self,
-        probe: &Probe,
-        packet: &Packet,
-        note: &mut Note,
-        now: Timestamp,
-    ) -> Result<Option<Passage>, DropReason> {
-        let Probe { src, dst, protocol, .. } = *probe;
-        note.route = Some((dst.address, self.routes.to(dst.address)));
-        self.check_arrival(src.address, dst.address)?;
-        let shared = self.is_shared(Side::Uplink);
-        if matches!(packet.transport, Transport::IcmpRequest(_)) {
-            return if shared { Err(DropReason::NotOurs) } else { foresee_local(packet) };
-        }
-        let (node, inside) = self
-            .foresee_in(probe, src, note, now)
-            .map_err(|reason| self.refusal((protocol, dst.port), packet.transport, reason))?;
-        self.check_forward(packet, &[], Side::Lan)?;
-        Ok(Some(Passage { to: Side::Lan, hop: inside.address, node, src, dst: inside }))
     }
 
     fn foresee_out(
         &self,
-        (node, probe): (Node, &Probe),
+        from: (Side, Node),
+        probe: &Probe,
         own: Ipv4Addr,
         note: &mut Note,
         now: Timestamp,
     ) -> Result<Endpoint, DropReason> {
         let Probe { protocol, src: inside, dst, .. } = *probe;
-        let realm = self.nat.realm(protocol);
-        let (ends, flags) = ((inside, dst), probe.tcp_flags());
-        let plan = match realm.plan_out(node, ends, flags, now) {
-            // What others have left under the address is in nobody's way who has it now.
-            Err(DropReason::Foreign) if self.is_at(node, inside.address) => {
-                realm.plan_out(Node::NOBODY, ends, flags, now)?
-            }
-            plan => plan?,
-        };
-        if !matches!(plan, PlanOut::Known(_)) {
-            self.may_open(node, inside.address)?;
-        }
-        let port = match plan {
-            PlanOut::Known(id) => realm.table.get(id).outside_port,
-            PlanOut::Open { outside, .. } => outside,
-        };
+        let ends = (inside, dst);
+        let (port, plan) = self.foresee_port(from, protocol, ends, (probe.tcp_flags(), now))?;
         let outside = Endpoint::new(own, port);
         note.out = Some(Translation { protocol, inside, outside, session: plan.into() });
         Ok(outside)
@@ -250,17 +209,15 @@ impl Gateway {
     }
 }
 
-fn foresee_local(packet: &Packet) -> Result<Option<Passage>, DropReason> {
-    match packet.transport {
-        Transport::IcmpRequest(_) => Ok(None),
-        Transport::IcmpReply(_) => Err(DropReason::NoSession),
-        _ => Err(DropReason::NoService),
-    }
-}
-
 impl Probe {
     fn tcp_flags(&self) -> Option<tcp::Flags> {
         (self.protocol == Protocol::Tcp).then_some(self.flags)
+    }
+
+    fn arrival(&self, node: Node) -> Arrival {
+        let packet = self.packet();
+        let datagram = Datagram::of(self.side, node, &packet);
+        Arrival { side: self.side, node, from: MacAddr::ZERO, datagram, packet }
     }
 
     fn packet(&self) -> Packet {

@@ -9,12 +9,14 @@ use std::net::Ipv4Addr;
 use wire::icmp::{self, unreachable};
 use wire::ipv4::{self, protocol};
 use wire::tcp::End;
-use wire::{FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, ethertype};
+use wire::{Ipv4, MacAddr, Timestamp, VnetHeader, ethertype};
 
-use crate::gateway::{Arrival, Gateway};
+use crate::gateway::Gateway;
+use crate::links::Links;
 use crate::node::Node;
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Transport};
+use crate::passage::Passage;
 use crate::rewrite;
 use crate::route::Route;
 use crate::verdict::Side;
@@ -26,6 +28,9 @@ const QUOTE: usize = 576 - ipv4::HEADER_LEN - icmp::HEADER_LEN;
 const CONTROL: u8 = 0xc0;
 const SERVICE: u8 = 0x1e;
 
+/// A redirect's code: for this destination alone, whatever the service (RFC 1812 5.2.7.2).
+const FOR_THE_HOST: u8 = 1;
+
 /// What an error says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -35,47 +40,67 @@ pub(crate) enum Problem {
     TooBig(u16),
     /// The time to live ran out.
     TimeExceeded,
+    /// The sender may speak to this neighbour of its directly.
+    Redirect(Ipv4Addr),
 }
 
-impl Gateway {
-    /// Reports a problem with a packet to its sender. The frame holds the packet as it came.
+impl Links {
+    /// Reports a problem with a packet to its sender, from `own` where one is given, else from the
+    /// gateway's address towards the sender. The frame holds the packet as it came.
     pub(crate) fn report(
         &mut self,
-        frame: &FrameMut<'_>,
-        a: &Arrival,
+        p: &mut Passage<'_, '_>,
         problem: Problem,
-        out: &mut dyn Output,
-        now: Timestamp,
+        own: Option<Ipv4Addr>,
     ) {
-        let packet = &a.packet;
-        if packet.transport == Transport::IcmpError || packet.fragment_offset > 0 {
+        let a = &p.arrival;
+        if !is_reported(&a.packet) {
             return;
         }
-        let quote = &frame.bytes[L3..packet.end()];
-        self.send_error((a.side, a.node), (packet.src, a.from), problem, quote, out, now);
+        let quote = &p.frame.bytes[L3..a.packet.end()];
+        let ends = (own, a.packet.src, a.from);
+        self.send_error((a.side, a.node), ends, problem, quote, p.out, p.now);
+    }
+
+    /// Tells the sender of a packet that its next hop is its neighbour, unless it was told lately.
+    pub(crate) fn redirect(&mut self, p: &mut Passage<'_, '_>, hop: Ipv4Addr) {
+        let packet = &p.arrival.packet;
+        if is_reported(packet) && self.redirects.is_due(packet.src, p.now) {
+            self.report(p, Problem::Redirect(hop), None);
+        }
     }
 
     fn send_error(
         &mut self,
         (side, node): (Side, Node),
-        (receiver, station): (Ipv4Addr, MacAddr),
+        (own, receiver, station): (Option<Ipv4Addr>, Ipv4Addr, MacAddr),
         problem: Problem,
         quote: &[u8],
         out: &mut dyn Output,
         now: Timestamp,
     ) {
-        let Some(own) = self.address(side) else { return };
-        if !self.limiters[side as usize].allow(node, receiver, now) {
+        let Some(own) = own.or_else(|| self.address(side, receiver)) else { return };
+        if !self.link_mut(side).limiter.allow(node, receiver, now) {
             self.counters.icmp_limited += 1;
             return;
         }
-        self.counters.icmp_errors += 1;
+        match problem {
+            Problem::Redirect(_) => self.counters.redirects += 1,
+            _ => self.counters.icmp_errors += 1,
+        }
         let mut buffer = std::mem::take(&mut self.scratch);
         build(&mut buffer, (self.mac(side), station), (own, receiver), problem, quote);
         self.send(out, side, VnetHeader::default(), &buffer);
         self.scratch = buffer;
     }
+}
 
+/// Whether errors about a packet are sent at all.
+fn is_reported(packet: &Packet) -> bool {
+    packet.transport != Transport::IcmpError && packet.fragment_offset == 0
+}
+
+impl Gateway {
     /// The neighbour on `side` that this frame was to go to does not answer: tells its sender,
     /// undoing the translation in what is quoted, which is the frame itself.
     pub(crate) fn report_unreachable(
@@ -86,19 +111,21 @@ impl Gateway {
         now: Timestamp,
     ) {
         let Some(packet) = frame.get(L3..).and_then(Packet::quoted) else { return };
-        if packet.transport == Transport::IcmpError || packet.fragment_offset > 0 {
+        if !is_reported(&packet) {
             return;
         }
         let end = packet.end().min(frame.len());
-        let Some(uplink) = self.address(Side::Uplink) else { return };
-        let own = if packet.src == uplink { self.nat.error_in(&packet, uplink, now) } else { None };
+        let uplink = self.links.uplink_address();
+        let own = uplink.filter(|uplink| packet.src == *uplink);
+        let own = own.and_then(|uplink| self.nat.error_in(&packet, uplink, now));
         let own = own.map(|(_, inside)| inside);
         if let Some(inside) = own {
             // It went out, or back in by hairpin; what its sender knows is its own address.
             let id = self.id_before(&packet);
             rewrite::quoted_packet(&mut frame[L3..end], (End::Src, inside), id);
         }
-        if side == Side::Lan
+        if side.is_inside()
+            && let Some(uplink) = uplink
             && let Some(port) = self.nat.error_out(Node::NOBODY, &packet, now)
         {
             // It came to the uplink's address.
@@ -106,10 +133,11 @@ impl Gateway {
             rewrite::quoted_packet(&mut frame[L3..end], known, None);
         }
         let receiver = own.map_or(packet.src, |inside| inside.address);
-        let Route::Via(back, hop) = self.routes.to(receiver) else { return };
-        let Some(station) = self.neighbours[back as usize].peek(hop) else { return };
+        let Route::Via(back, hop) = self.links.routes.to(receiver) else { return };
+        let Some(station) = self.links.link(back).neighbours.peek(hop) else { return };
         let problem = Problem::Unreachable(unreachable::HOST);
-        self.send_error((back, from), (receiver, station), problem, &frame[L3..end], out, now);
+        let ends = (None, receiver, station);
+        self.links.send_error((back, from), ends, problem, &frame[L3..end], out, now);
     }
 
     /// SYNs nobody asked for, six seconds later.
@@ -119,7 +147,8 @@ impl Gateway {
             let Some(packet) = Packet::quoted(quote) else { continue };
             let problem = Problem::Unreachable(unreachable::PORT);
             let outside = (Side::Uplink, Node::NOBODY);
-            self.send_error(outside, (packet.src, pending.from), problem, quote, out, now);
+            let ends = (None, packet.src, pending.from);
+            self.links.send_error(outside, ends, problem, quote, out, now);
         }
     }
 }
@@ -133,10 +162,13 @@ fn build(
     quote: &[u8],
 ) {
     let quote = &quote[..quote.len().min(QUOTE)];
-    let (message_type, code, mtu) = match problem {
+    let (message_type, code, word) = match problem {
         Problem::Unreachable(code) => (icmp::UNREACHABLE, code, 0),
-        Problem::TooBig(mtu) => (icmp::UNREACHABLE, unreachable::FRAGMENTATION_NEEDED, mtu),
+        Problem::TooBig(mtu) => {
+            (icmp::UNREACHABLE, unreachable::FRAGMENTATION_NEEDED, u32::from(mtu))
+        }
         Problem::TimeExceeded => (icmp::TIME_EXCEEDED, 0, 0),
+        Problem::Redirect(hop) => (icmp::REDIRECT, FOR_THE_HOST, hop.into()),
     };
     let length = ipv4::HEADER_LEN + icmp::HEADER_LEN + quote.len();
     buffer.clear();
@@ -145,15 +177,15 @@ fn build(
     buffer[12..14].copy_from_slice(&ethertype::IPV4.to_be_bytes());
     let mut header = [0; ipv4::HEADER_LEN];
     let total = u16::try_from(length).unwrap_or(576);
-    ipv4::write_header(&mut header, ends, protocol::ICMP, crate::local::TTL, total);
+    ipv4::write_header(&mut header, ends, protocol::ICMP, crate::paths::TTL, total);
     // RFC 1812 4.3.2.5: the precedence of internetwork control, the service of what it is about.
     header[1] = CONTROL | quote.get(1).map_or(0, |tos| tos & SERVICE);
     if let Ok(mut ip) = Ipv4::parse_quoted(&mut header[..]) {
         ip.fill_checksum();
     }
     buffer.extend(header);
-    let [high, low] = mtu.to_be_bytes();
-    buffer.extend([message_type, code, 0, 0, 0, 0, high, low]);
+    buffer.extend([message_type, code, 0, 0]);
+    buffer.extend(word.to_be_bytes());
     buffer.extend(quote);
     icmp::fill_checksum(&mut buffer[L3 + ipv4::HEADER_LEN..]);
 }

@@ -5,35 +5,73 @@
 
 use std::fmt;
 
+use crate::leg::LegId;
+
 /// Which side of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
-    /// The namespaces.
-    Lan,
+    /// A network of the inside.
+    Leg(LegId),
     /// The world.
     Uplink,
 }
 
+impl Side {
+    /// The first leg: the LAN of a lab with one network.
+    pub const LAN: Self = Self::Leg(LegId::FIRST);
+
+    /// True on every leg.
+    #[must_use]
+    pub const fn is_inside(self) -> bool {
+        matches!(self, Self::Leg(_))
+    }
+}
+
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lan => "lan",
-            Self::Uplink => "uplink",
-        })
+        match *self {
+            Self::LAN => f.write_str("lan"),
+            Self::Leg(leg) => write!(f, "leg {leg}"),
+            Self::Uplink => f.write_str("uplink"),
+        }
     }
 }
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The same bytes, rewritten, leave to the LAN.
-    Lan,
+    /// The same bytes, rewritten, leave to this leg.
+    Leg(LegId),
     /// The same bytes, rewritten, leave to the uplink.
     Uplink,
     /// It ended here, as it should.
     Consumed(Consumed),
     /// It was discarded.
     Drop(DropReason),
+}
+
+impl Verdict {
+    /// To the first leg.
+    pub const LAN: Self = Self::Leg(LegId::FIRST);
+
+    /// The side the frame leaves to, where it does.
+    #[must_use]
+    pub const fn side(self) -> Option<Side> {
+        match self {
+            Self::Leg(leg) => Some(Side::Leg(leg)),
+            Self::Uplink => Some(Side::Uplink),
+            Self::Consumed(_) | Self::Drop(_) => None,
+        }
+    }
+}
+
+impl From<Side> for Verdict {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Leg(leg) => Self::Leg(leg),
+            Side::Uplink => Self::Uplink,
+        }
+    }
 }
 
 /// How a frame ended at the gateway without being discarded.
@@ -100,6 +138,8 @@ reasons! {
     BadHeader = "bad-header",
     /// The IPv4 header does not sum up.
     BadChecksum = "bad-checksum",
+    /// From a leg that the gateway does not have.
+    NoLeg = "no-leg",
     /// Source-routed (RFC 7126: to be dropped by default).
     SourceRoute = "source-route",
     /// A vnet header that does not fit the packet under it.
@@ -114,6 +154,10 @@ reasons! {
     InsideFromOutside = "inside-from-outside",
     /// Multicast or broadcast, which is not routed.
     Multicast = "multicast",
+    /// To a network that the sender's is not routed to; answered with "prohibited".
+    Isolated = "isolated",
+    /// To the uplink from an internal network; answered with "prohibited".
+    Internal = "internal",
     /// The time to live ran out; answered with "time exceeded".
     TtlExceeded = "ttl-exceeded",
     /// Too large for the next link with Don't Fragment set, or in segments too large; answered

@@ -141,7 +141,7 @@ impl Lab {
         let (mut switch, mut station) = (None, None);
         let mut plugged = Plugged { next_index: ns::plan::LOOPBACK + 1, ..Plugged::default() };
         if let Some(netns) = &switch_ns {
-            let begun = station::of(&config, host.as_ref());
+            let begun = station::of(&config, host.as_ref())?;
             let shared: SharedStation = Arc::clone(&begun) as SharedStation;
             let asked = switch::Config {
                 workers: config.workers.unwrap_or(1),

@@ -7,16 +7,17 @@ use std::any::Any;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use gateway::{Gateway, Node, Output, Side, Verdict};
+use gateway::{Gateway, LegId, Node, Output, Side, Verdict};
 use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
 use crate::config::{LabConfig, Uplink};
+use crate::error::{Error, Result};
 use crate::uplink::Prepared;
 
 /// The gateway's one leg among the nodes.
-pub const LAN: Leg = Leg(0);
+pub const LAN: Leg = Leg(LegId::FIRST.0);
 
 /// The gateway with its address on the bridge.
 pub struct GatewayStation {
@@ -42,7 +43,7 @@ struct Out<'a>(&'a mut dyn Outlet);
 impl Output for Out<'_> {
     fn send(&mut self, side: Side, vnet: VnetHeader, frame: &[u8]) {
         match side {
-            Side::Lan => self.0.to_bridge(LAN, vnet, frame),
+            Side::Leg(id) => self.0.to_bridge(leg(id), vnet, frame),
             Side::Uplink => self.0.to_uplink(vnet, frame),
         }
     }
@@ -50,7 +51,7 @@ impl Output for Out<'_> {
 
 fn handling(verdict: Verdict) -> Handling {
     match verdict {
-        Verdict::Lan => Handling::ToBridge(LAN),
+        Verdict::Leg(id) => Handling::ToBridge(leg(id)),
         Verdict::Uplink => Handling::ToUplink,
         Verdict::Consumed(_) => Handling::Consumed,
         Verdict::Drop(reason) => Handling::Drop(reason.as_str()),
@@ -69,7 +70,8 @@ impl Station for GatewayStation {
         out: &mut dyn Outlet,
         now: Timestamp,
     ) -> Handling {
-        handling(self.gateway.from_node(node(from.port), frame, &mut Out(out), now))
+        let Arrival { port, leg: Leg(leg) } = from;
+        handling(self.gateway.from_leg(LegId(leg), node(port), frame, &mut Out(out), now))
     }
 
     fn on_uplink(
@@ -90,6 +92,12 @@ impl Station for GatewayStation {
     }
 }
 
+/// The switch's name for one of the gateway's legs: the two count alike.
+#[must_use]
+pub fn leg(LegId(id): LegId) -> Leg {
+    Leg(id)
+}
+
 /// The gateway's name for what is plugged in at a port.
 #[must_use]
 pub fn node(port: PortId) -> Node {
@@ -97,18 +105,22 @@ pub fn node(port: PortId) -> Node {
 }
 
 /// The gateway of a lab, in its station.
-pub(crate) fn of(config: &LabConfig, host: Option<&Prepared>) -> Arc<Mutex<GatewayStation>> {
+pub(crate) fn of(
+    config: &LabConfig,
+    host: Option<&Prepared>,
+) -> Result<Arc<Mutex<GatewayStation>>> {
     let mac = address::mac(address::GATEWAY);
     let outside: MacAddr = address::mac(address::SIM_GATEWAY);
     let mut told = gateway::Config::simulated(mac, outside);
     let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
-    told.lan.mtu = mtu;
+    told.legs.iter_mut().for_each(|(_, leg)| leg.mtu = mtu);
     told.nat.kind = config.nat;
     match (&config.uplink, &mut told.uplink) {
         (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
         _ => told.uplink = host.map(Prepared::gateway),
     }
-    Arc::new(Mutex::new(GatewayStation::new(mac, Gateway::new(told, rand::random()))))
+    let gateway = Gateway::new(told, rand::random()).map_err(|no| Error::Usage(no.to_string()))?;
+    Ok(Arc::new(Mutex::new(GatewayStation::new(mac, gateway))))
 }
 
 /// What the switch and the gateway are, in words.

@@ -190,7 +190,7 @@ impl Journey<'_> {
             },
         };
         let frame = frame(mac, interface.mac, u32::from(LENGTH));
-        self.send(&frame, port, Side::Lan, interface.address);
+        self.send(&frame, port, Side::LAN, interface.address);
     }
 
     /// The question and the answer that come before the packet; None where nobody answers.

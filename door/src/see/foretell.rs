@@ -17,7 +17,6 @@ use wire::{MacAddr, Timestamp};
 use lab::station;
 
 use super::walk::Facts;
-use lab::station::LAN;
 
 /// Entries of the table beside.
 const ENTRIES: usize = 64;
@@ -159,9 +158,10 @@ impl Oracle<'_> {
         facts: &mut Facts,
     ) -> Option<Handling> {
         let node = station::node(facts.ingress);
-        let preview = self.gateway?.preview_from(node, probe?, self.now);
+        let probe = probe?;
+        let side = probe.side;
+        let preview = self.gateway?.preview_from(node, probe, self.now);
         let mut note = preview.note;
-        let from_bridge = Some(facts.ingress) != self.uplink;
         let (handling, end) = match preview.outcome {
             Fate::Dropped(reason) => (None, Sent::Drop(reason)),
             Fate::Leaves { mac: None, .. } => {
@@ -171,15 +171,15 @@ impl Oracle<'_> {
                 facts.new_dst = Some(mac);
                 (Some(Handling::ToUplink), Sent::Uplink)
             }
-            Fate::Leaves { side: Side::Lan, mac: Some(mac), .. } => {
+            Fate::Leaves { side: Side::Leg(leg), mac: Some(mac), .. } => {
                 facts.new_dst = Some(mac);
-                (Some(Handling::ToBridge(LAN)), Sent::Lan)
+                (Some(Handling::ToBridge(station::leg(leg))), Sent::Leg(leg))
             }
             Fate::Answered => {
                 facts.new_dst = Some(frame.src);
-                match from_bridge {
-                    true => (Some(Handling::ToBridge(LAN)), Sent::Lan),
-                    false => (Some(Handling::ToUplink), Sent::Uplink),
+                match side {
+                    Side::Leg(leg) => (Some(Handling::ToBridge(station::leg(leg))), Sent::Leg(leg)),
+                    Side::Uplink => (Some(Handling::ToUplink), Sent::Uplink),
                 }
             }
         };
@@ -187,20 +187,20 @@ impl Oracle<'_> {
         facts.note = Some(note);
         match handling {
             Some(Handling::ToUplink) => facts.egress.extend(self.uplink),
-            Some(Handling::ToBridge(_)) => self.back(frame, facts),
+            Some(Handling::ToBridge(leg)) => self.back(frame, leg, facts),
             _ => {}
         }
         handling
     }
 
     /// Where a frame of the gateway's would go on the bridge.
-    fn back(&mut self, frame: &Frame, facts: &mut Facts) {
+    fn back(&mut self, frame: &Frame, leg: Leg, facts: &mut Facts) {
         let dst = facts.new_dst.unwrap_or(frame.dst);
         let after = Frame::new(dst, self.mac, None, frame.packet_len);
-        let bridge = self.bridge.knowing(&[dst], By::Leg(LAN), self.now);
-        facts.target = bridge.entry_at(dst, LAN, self.now);
+        let bridge = self.bridge.knowing(&[dst], By::Leg(leg), self.now);
+        facts.target = bridge.entry_at(dst, leg, self.now);
         let mut path = Path::default();
-        bridge.send(&after, LAN, self.now, &mut path);
+        bridge.send(&after, leg, self.now, &mut path);
         facts.egress.extend(path.ports());
     }
 }

@@ -61,14 +61,14 @@ impl World {
             Some(side) if uplink => side.ports = 4000..=4001,
             side => *side = None,
         }
-        let mut gateway = Gateway::new(config, 42);
+        let mut gateway = Gateway::new(config, 42).unwrap();
         gateway.take_notes(true);
         let now = Timestamp::ZERO + Duration::from_secs(1000);
         let mut station = GatewayStation::new(gateway_mac(), gateway);
         for (n, met) in (0..).zip(met) {
             let (side, own, host) = match n {
                 NODES => (Side::Uplink, OUTSIDE, ROUTER),
-                n => (Side::Lan, address::GATEWAY, node(n)),
+                n => (Side::LAN, address::GATEWAY, node(n)),
             };
             if *met {
                 let from = lab::station::node(PortId(n));
@@ -87,7 +87,7 @@ impl World {
                 let mut frame = FrameMut::new(&mut memory, None).unwrap();
                 let out = &mut Collected::default();
                 match side {
-                    Side::Lan => station.gateway().from_node(from, &mut frame, out, now),
+                    Side::Leg(leg) => station.gateway().from_leg(leg, from, &mut frame, out, now),
                     Side::Uplink => station.gateway().from_uplink(&mut frame, out, now),
                 };
             }
@@ -274,7 +274,7 @@ prop_compose! {
             (Protocol::Icmp, false) => (ports.0, 0),
             _ => ports,
         };
-        let side = if ingress == NODES { Side::Uplink } else { Side::Lan };
+        let side = if ingress == NODES { Side::Uplink } else { Side::LAN };
         let dst = match near {
             _ if ingress == NODES => address::mac(OUTSIDE),
             None => gateway_mac(),

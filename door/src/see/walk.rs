@@ -247,14 +247,14 @@ impl Steps<'_> {
                 let text = format!("{reason}:{}", reason.describe());
                 self.add("gateway", Decision::Drop, text);
             }
-            Some(Verdict::Lan | Verdict::Uplink) if facts.is_answer() => {
+            Some(Verdict::Leg(_) | Verdict::Uplink) if facts.is_answer() => {
                 self.add(
                     "gateway",
                     Decision::Answers,
                     "an echo request to itself: turned round in place",
                 );
             }
-            Some(Verdict::Lan | Verdict::Uplink) => {
+            Some(Verdict::Leg(_) | Verdict::Uplink) => {
                 self.add("gateway", Decision::Forwards, "one hop less to live; checksums follow");
             }
             None => {}

@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use gateway::{Collected, Config, Cursor, Gateway, SessionView, Side, Verdict};
+use gateway::{Collected, Config, Cursor, Gateway, SessionView, Side};
 use wire::checksum::{fold, pseudo_header, sum};
 use wire::{Ethernet, FrameMut, Icmp, Ipv4, MacAddr, Timestamp, VnetHeader, icmp, tcp, udp, vnet};
 
@@ -107,10 +107,10 @@ impl World {
             uplink.ports = 5000..=5255;
         }
         change(&mut config);
-        let mut world = Self { gateway: Gateway::new(config, 1), now: NOW };
+        let mut world = Self { gateway: Gateway::new(config, 1).unwrap(), now: NOW };
         for who in 0..4 {
             let (address, mac) = host(who);
-            world.put(Side::Lan, arp(1, (mac, address.octets()), (LAN, [10, 100, 0, 1])));
+            world.put(Side::LAN, arp(1, (mac, address.octets()), (LAN, [10, 100, 0, 1])));
         }
         let router = (ROUTER, [203, 0, 113, 1]);
         world.put(Side::Uplink, arp(1, router, (UPLINK, OUTSIDE.octets())));
@@ -123,15 +123,10 @@ impl World {
         let Some(mut frame) = FrameMut::new(&mut memory, None) else { return Vec::new() };
         let mut out = Collected::default();
         let verdict = match side {
-            Side::Lan => self.gateway.from_lan(&mut frame, &mut out, self.now),
+            Side::Leg(_) => self.gateway.from_lan(&mut frame, &mut out, self.now),
             Side::Uplink => self.gateway.from_uplink(&mut frame, &mut out, self.now),
         };
-        let to = match verdict {
-            Verdict::Lan => Some(Side::Lan),
-            Verdict::Uplink => Some(Side::Uplink),
-            _ => None,
-        };
-        let mut left: Left = to.map(|side| (side, memory)).into_iter().collect();
+        let mut left: Left = verdict.side().map(|side| (side, memory)).into_iter().collect();
         left.extend(
             out.0
                 .into_iter()
@@ -153,7 +148,7 @@ impl World {
         let flags = if protocol == 1 { icmp::ECHO_REQUEST } else { tcp::Flags::SYN };
         let body = transport(protocol, ports, flags, (address, to), b"hello");
         let frame = packet((LAN, mac), (address, to), (protocol, 1, 0x4000, 64), &body);
-        let left = self.put(Side::Lan, frame);
+        let left = self.put(Side::LAN, frame);
         let at = L3 + if protocol == 1 { 24 } else { 20 };
         u16::from_be_bytes([left[0].1[at], left[0].1[at + 1]])
     }
@@ -172,7 +167,7 @@ impl World {
 /// What holds for every frame that leaves.
 pub fn judge(side: Side, frame: &[u8]) {
     let ethernet = Ethernet::parse(frame).expect("a runt left");
-    assert_eq!(ethernet.src(), if side == Side::Lan { LAN } else { UPLINK });
+    assert_eq!(ethernet.src(), if side == Side::LAN { LAN } else { UPLINK });
     if ethernet.ethertype() != 0x0800 {
         return;
     }
@@ -181,7 +176,7 @@ pub fn judge(side: Side, frame: &[u8]) {
     assert!(ip.ttl() > 0);
     match side {
         Side::Uplink => assert_eq!(ip.src(), OUTSIDE, "an inside address left by the uplink"),
-        Side::Lan => assert_eq!(ip.dst().octets()[..2], [10, 100], "a stranger on the LAN"),
+        Side::Leg(_) => assert_eq!(ip.dst().octets()[..2], [10, 100], "a stranger on the LAN"),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is forgotten at once: everything (a flush, a new uplink address), what belongs to a node
-//! that is gone, what others have left under an address.
+//! or to hosts that are gone, what others have left under an address.
 //!
 //! A node's number is the next node's, and so is its address: nothing of the one may meet the other.
-//! Looks at every session of the tables; called when the LAN changes, not for packets.
+//! Looks at every session of the tables; called when a network changes, not for packets.
 
 use std::net::Ipv4Addr;
 
@@ -50,6 +50,17 @@ impl Nat {
             self.unpublish(published.protocol, published.port);
         }
         self.end_all(|session| session.node == node);
+        gone
+    }
+
+    /// Hosts are gone, or have nothing to do with the world any more: the same for them.
+    pub(crate) fn forget_hosts(&mut self, are: impl Fn(Ipv4Addr) -> bool) -> Vec<Published> {
+        let gone = self.published.iter().filter(|published| are(published.inside.address));
+        let gone: Vec<Published> = gone.copied().collect();
+        for published in &gone {
+            self.unpublish(published.protocol, published.port);
+        }
+        self.end_all(|session| are(session.inside().address));
         gone
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Only the first fragment has ports, so what was decided for it is kept for the others; those
 //! that come before it are held. Nothing is reassembled. Bounded three ways: datagrams followed,
-//! bytes held, thirty seconds. One side gets half of each, so that a flood from outside leaves the
-//! inside its own; one source an eighth; a node as much as is left of its side. Who has its share,
+//! bytes held, thirty seconds. All legs together get half of each, so that a flood from outside
+//! leaves the inside its own; one source an eighth; a node as much as is left of its side. Who has its share,
 //! or finds its side full, displaces the oldest datagram of its own source, node or side: first one
 //! nobody has asked for yet (its first fragment has not come, or was dropped), so that forged
 //! fragments displace each other and not those of a datagram that is on its way.
@@ -78,8 +78,14 @@ impl Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Owner {
     Source(Side, Node, Ipv4Addr),
-    Node(Side, Node),
-    Side(Side),
+    Node {
+        inside: bool,
+        node: Node,
+    },
+    /// All legs, or the uplink.
+    Half {
+        inside: bool,
+    },
 }
 
 type Flows = HashMap<Datagram, Flow, Key>;
@@ -198,9 +204,23 @@ impl Fragments {
     pub(crate) fn forget(&mut self, gone: Node) {
         let of_it = |(datagram, flow): &(&Datagram, &Flow)| {
             let to = matches!(flow.action, Some(Action::Forward { node, .. }) if node == gone);
-            to || (datagram.side, datagram.node) == (Side::Lan, gone)
+            to || datagram.side.is_inside() && datagram.node == gone
         };
-        let datagrams: Vec<Datagram> = self.flows.iter().filter(of_it).map(|(d, _)| *d).collect();
+        let datagrams = self.flows.iter().filter(of_it).map(|(d, _)| *d).collect();
+        self.close_all(datagrams);
+    }
+
+    /// A leg is gone or another, and what was on its way from it and to it.
+    pub(crate) fn forget_side(&mut self, gone: Side) {
+        let of_it = |(datagram, flow): &(&Datagram, &Flow)| {
+            let to = matches!(flow.action, Some(Action::Forward { to, .. }) if to == gone);
+            to || datagram.side == gone
+        };
+        let datagrams = self.flows.iter().filter(of_it).map(|(d, _)| *d).collect();
+        self.close_all(datagrams);
+    }
+
+    fn close_all(&mut self, datagrams: Vec<Datagram>) {
         for datagram in datagrams {
             self.close(datagram);
         }
@@ -215,8 +235,8 @@ impl Fragments {
 
     /// Datagrams followed and bytes held.
     pub(crate) fn usage(&self) -> (usize, usize) {
-        let side = |side| self.turns.of(Owner::Side(side)).1;
-        (self.flows.len(), side(Side::Lan) + side(Side::Uplink))
+        let held = |inside| self.turns.of(Owner::Half { inside }).1;
+        (self.flows.len(), held(true) + held(false))
     }
 
     /// Datagrams an owner may have.
@@ -235,11 +255,11 @@ impl Fragments {
         let half = limit.div_ceil(2);
         match owner {
             Owner::Source(..) => limit.div_ceil(8),
-            Owner::Node(_, Node::NOBODY) | Owner::Side(_) => half,
+            Owner::Node { node: Node::NOBODY, .. } | Owner::Half { .. } => half,
             // As much as is left when it has it: half of its side alone, a third each of two.
-            Owner::Node(side, _) => {
-                half.saturating_sub(has(Owner::Side(side)).saturating_sub(has(owner))).div_ceil(2)
-            }
+            Owner::Node { inside, .. } => half
+                .saturating_sub(has(Owner::Half { inside }).saturating_sub(has(owner)))
+                .div_ceil(2),
         }
     }
 
@@ -318,7 +338,8 @@ impl Fragments {
 impl Datagram {
     fn owners(self) -> [Owner; 3] {
         let Self { side, node, src, .. } = self;
-        [Owner::Source(side, node, src), Owner::Node(side, node), Owner::Side(side)]
+        let inside = side.is_inside();
+        [Owner::Source(side, node, src), Owner::Node { inside, node }, Owner::Half { inside }]
     }
 }
 

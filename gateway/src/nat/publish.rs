@@ -62,9 +62,14 @@ pub enum PublishError {
          or share others with --uplink-ports"
     )]
     NotInBlock(u16, u16, u16),
-    /// The inside endpoint is not in the LAN.
+    /// The inside endpoint is in no network.
     #[error("{0} is not in the LAN: publish a port of one of its hosts")]
     NotInside(Ipv4Addr),
+    /// The inside endpoint is in an internal network.
+    #[error(
+        "{0} is in an internal network, which nobody outside reaches: publish a port of another host"
+    )]
+    Internal(Ipv4Addr),
 }
 
 impl Nat {

@@ -29,6 +29,12 @@ impl Neighbours {
         gone.into_iter().map(|address| self.remove(address)).sum()
     }
 
+    /// Forgets the hosts that cannot be there any more; returns how many packets waited for them.
+    pub(crate) fn keep(&mut self, is: impl Fn(Ipv4Addr) -> bool) -> usize {
+        let gone: Vec<_> = self.entries.keys().copied().filter(|address| !is(*address)).collect();
+        gone.into_iter().map(|address| self.remove(address)).sum()
+    }
+
     /// Makes an entry; false where its holder has its share and needs all of it.
     pub(super) fn insert(
         &mut self,

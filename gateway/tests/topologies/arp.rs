@@ -15,7 +15,7 @@ const HOST: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 10);
 const THIEF: MacAddr = MacAddr([6, 6, 6, 6, 6, 6]);
 
 fn lan(world: &mut World, frame: Vec<u8>) -> Out {
-    world.put(Side::Lan, VnetHeader::default(), frame)
+    world.put(Side::LAN, VnetHeader::default(), frame)
 }
 
 fn known(world: &World, address: Ipv4Addr) -> Option<MacAddr> {
@@ -93,7 +93,7 @@ fn an_old_entry_is_used_while_its_owner_is_asked_directly() {
     let to = Pkt::udp("10.100.0.20:1", "10.100.0.10:2", b"x");
     world.jump(Duration::from_secs(61));
     let out = world.lan(&to);
-    assert_eq!((out.on(Side::Lan).to, out.arps.len()), (mac(HOST), 1));
+    assert_eq!((out.on(Side::LAN).to, out.arps.len()), (mac(HOST), 1));
     assert_eq!(out.arps[0].1.target, HOST);
     assert!(world.lan(&to).arps.is_empty(), "once is enough");
     // It has gone: after two more questions it is forgotten, and the next packet waits.
@@ -155,16 +155,16 @@ fn a_claim_to_another_s_address_waits_for_the_owner_to_object() {
         assert_eq!(out.frames.len(), 0);
         lan(&mut world, arp_request(THIEF, HOST, HOST));
         lan(&mut world, arp_reply(LAN_MAC, THIEF, HOST, GATEWAY));
-        assert_eq!(world.uplink(&answer).on(Side::Lan).to, mac(HOST));
+        assert_eq!(world.uplink(&answer).on(Side::LAN).to, mac(HOST));
         world.pass(Duration::from_millis(1500));
         lan(&mut world, arp_reply(LAN_MAC, mac(HOST), HOST, GATEWAY));
         world.pass(Duration::from_secs(1));
-        assert_eq!(world.uplink(&answer).on(Side::Lan).to, mac(HOST));
+        assert_eq!(world.uplink(&answer).on(Side::LAN).to, mac(HOST));
     }
     // Where the owner is silent it has a new card, or has gone.
     lan(&mut world, arp_request(THIEF, HOST, GATEWAY));
     world.pass(Duration::from_millis(2100));
-    assert_eq!(world.uplink(&answer).on(Side::Lan).to, THIEF);
+    assert_eq!(world.uplink(&answer).on(Side::LAN).to, THIEF);
 }
 
 #[test]
@@ -224,14 +224,14 @@ fn a_flood_of_senders_fills_half_the_table_and_keeps_nobody_out() {
         let sender = Ipv4Addr::from(0x0a64_1000 + n);
         lan(&mut world, arp_request(mac(sender), sender, GATEWAY));
     }
-    let learned = world.gateway.neighbours(world.now).iter().filter(|n| n.0 == Side::Lan).count();
+    let learned = world.gateway.neighbours(world.now).iter().filter(|n| n.0 == Side::LAN).count();
     assert_eq!(learned, 32);
     // A host that was not among them is asked for, and answers.
     let host = "10.100.0.99".parse().unwrap();
     let out = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.99:2", b"x"));
     assert_eq!(out.arps.len(), 1);
     let out = lan(&mut world, arp_reply(LAN_MAC, mac(host), host, GATEWAY));
-    assert_eq!(out.on(Side::Lan).to, mac(host));
+    assert_eq!(out.on(Side::LAN).to, mac(host));
     // A scan of hosts that do not exist is bounded as well, in entries and in bytes.
     for n in 0..10_000u32 {
         let to = Ipv4Addr::from(0x0a64_2000 + n).to_string();

@@ -38,10 +38,10 @@ fn friend_out(world: &World, protocol: Protocol) -> String {
 #[track_caller]
 fn friend_is_well(world: &mut World) {
     let out = friend_out(world, Protocol::Tcp);
-    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", &out, ACK, b"data")).on(Side::Lan);
+    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", &out, ACK, b"data")).on(Side::LAN);
     assert_eq!(back.dst, FRIEND);
     let out = friend_out(world, Protocol::Udp);
-    let back = world.uplink(&Pkt::udp("8.8.8.8:53", &out, b"data")).on(Side::Lan);
+    let back = world.uplink(&Pkt::udp("8.8.8.8:53", &out, b"data")).on(Side::LAN);
     assert_eq!(back.dst, FRIEND);
     world.lan(&Pkt::tcp("10.100.0.20:5000", "1.1.1.1:443", SYN, b"")).on(Side::Uplink);
     world.lan(&Pkt::udp("10.100.0.20:5000", "1.1.1.1:443", b"x")).on(Side::Uplink);
@@ -102,7 +102,7 @@ fn a_port_scan_from_outside_lets_nothing_in_and_keeps_nothing() {
                 Pkt::echo("6.6.6.6", OUTSIDE, 0, port, b""),
             ] {
                 let out = world.uplink(&packet);
-                inside += out.frames.iter().filter(|f| f.0 == Side::Lan).count();
+                inside += out.frames.iter().filter(|f| f.0 == Side::LAN).count();
             }
         }
         assert_eq!((inside, world.gateway.nat_usage()), (0, before), "{kind}");
@@ -217,10 +217,10 @@ fn a_published_service_outlives_a_flood_of_syns_its_host_answers() {
     let (door, server) = ("203.0.113.2:80", "10.100.0.10:80");
     let connect = |world: &mut World, n: u32, rest: bool| {
         let from = format!("{}:{}", Ipv4Addr::from(0x0b00_0000 + n), 1024 + n % 60_000);
-        world.uplink(&Pkt::tcp(&from, door, SYN, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(&from, door, SYN, b"")).on(Side::LAN);
         world.lan(&Pkt::tcp(server, &from, SYN | ACK, b"")).on(Side::Uplink);
         if rest {
-            world.uplink(&Pkt::tcp(&from, door, ACK, b"hello")).on(Side::Lan);
+            world.uplink(&Pkt::tcp(&from, door, ACK, b"hello")).on(Side::LAN);
         }
     };
     for n in 0..1000 {

@@ -38,7 +38,7 @@ fn symmetric_gives_two_hosts_and_two_remotes_their_own() {
         let out = world.lan(&Pkt::udp(from, to, b"x")).one();
         assert_eq!(world.lan(&Pkt::udp(from, to, b"y")).one().src_port(), out.src_port());
         let back = Pkt::udp(to, &format!("203.0.113.2:{}", out.src_port()), b"z");
-        assert_eq!(world.uplink(&back).on(Side::Lan).dst, from);
+        assert_eq!(world.uplink(&back).on(Side::LAN).dst, from);
         out.src_port()
     };
     for host in ["10.100.0.10:5000", "10.100.0.20:5000"] {
@@ -81,7 +81,7 @@ fn the_four_types_admit_whom_their_names_say() {
         {
             let out = world.uplink(&Pkt::udp(from, &format!("203.0.113.2:{door}"), b"y"));
             if admitted {
-                assert_eq!(out.on(Side::Lan).dst, "10.100.0.10:500", "{kind} {from}");
+                assert_eq!(out.on(Side::LAN).dst, "10.100.0.10:500", "{kind} {from}");
             } else {
                 let mapped = kind != NatType::Symmetric;
                 let reason = if mapped { DropReason::Filtered } else { DropReason::NoSession };
@@ -170,7 +170,7 @@ fn a_new_uplink_address_forgets_sessions_and_keeps_published_ports() {
     world.put(Side::Uplink, wire::VnetHeader::default(), asked);
     let out = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x")).one();
     assert_eq!(out.src, "203.0.113.77:500");
-    let syn = world.uplink(&Pkt::tcp("8.8.8.8:1", "203.0.113.77:8080", SYN, b"")).on(Side::Lan);
+    let syn = world.uplink(&Pkt::tcp("8.8.8.8:1", "203.0.113.77:8080", SYN, b"")).on(Side::LAN);
     assert_eq!(syn.dst, "10.100.0.20:80");
     assert_eq!(world.gateway.set_uplink_address(None, world.now), 2);
     let out = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x"));

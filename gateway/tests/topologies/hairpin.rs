@@ -13,10 +13,10 @@ fn world(kind: NatType) -> World {
 fn both_ends_see_outside_endpoints() {
     let mut world = world(NatType::FullCone);
     world.lan(&Pkt::udp("10.100.0.20:53", "8.8.8.8:53", b"opens a mapping"));
-    let there = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x")).on(Side::Lan);
+    let there = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:53", b"x")).on(Side::LAN);
     assert_eq!((there.src.as_str(), there.dst.as_str()), ("203.0.113.2:500", "10.100.0.20:53"));
     assert_eq!(there.ttl, 63);
-    let back = world.lan(&Pkt::udp("10.100.0.20:53", "203.0.113.2:500", b"y")).on(Side::Lan);
+    let back = world.lan(&Pkt::udp("10.100.0.20:53", "203.0.113.2:500", b"y")).on(Side::LAN);
     assert_eq!((back.src.as_str(), back.dst.as_str()), ("203.0.113.2:53", "10.100.0.10:500"));
 }
 
@@ -29,9 +29,9 @@ fn filtering_applies_so_both_must_punch() {
     let first = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:600", b"punch"));
     assert_eq!(first.dropped(), DropReason::Filtered);
     let second = world.lan(&Pkt::udp("10.100.0.20:600", "203.0.113.2:500", b"punch"));
-    assert_eq!(second.on(Side::Lan).dst, "10.100.0.10:500");
+    assert_eq!(second.on(Side::LAN).dst, "10.100.0.10:500");
     let third = world.lan(&Pkt::udp("10.100.0.10:500", "203.0.113.2:600", b"through"));
-    assert_eq!(third.on(Side::Lan).src, "203.0.113.2:500");
+    assert_eq!(third.on(Side::LAN).src, "203.0.113.2:500");
 }
 
 #[test]
@@ -44,18 +44,18 @@ fn a_tcp_connection_by_a_published_port_works_from_inside() {
         world.gateway.publish(rule).unwrap();
         let syn = Pkt::tcp("10.100.0.10:500", "203.0.113.2:8080", SYN, b"");
         // Of a symmetric NAT the port is the session's alone.
-        let seen = world.lan(&syn).on(Side::Lan).src;
+        let seen = world.lan(&syn).on(Side::LAN).src;
         for (from, to, flags, seen_from, seen_to) in [
             ("10.100.0.20:80", &*seen, SYN | ACK, "203.0.113.2:8080", "10.100.0.10:500"),
             ("10.100.0.10:500", "203.0.113.2:8080", ACK, &seen, "10.100.0.20:80"),
             ("10.100.0.20:80", &seen, ACK, "203.0.113.2:8080", "10.100.0.10:500"),
         ] {
-            let seen = world.lan(&Pkt::tcp(from, to, flags, b"")).on(Side::Lan);
+            let seen = world.lan(&Pkt::tcp(from, to, flags, b"")).on(Side::LAN);
             assert_eq!((seen.src.as_str(), seen.dst.as_str()), (seen_from, seen_to), "{kind}");
         }
         // A host may even reach itself so.
         let itself = Pkt::tcp("10.100.0.20:999", "203.0.113.2:8080", SYN, b"");
-        assert_eq!(world.lan(&itself).on(Side::Lan).dst, "10.100.0.20:80");
+        assert_eq!(world.lan(&itself).on(Side::LAN).dst, "10.100.0.20:80");
     }
 }
 
@@ -67,7 +67,7 @@ fn errors_about_hairpinned_packets_come_home() {
     let there = world.lan(&packet);
     assert_ne!(there.one().id, 4711);
     let error = Pkt::error("10.100.0.20", OUTSIDE, (3, 3, 0), ip(&there.frames[0].2));
-    let home = world.lan(&error).on(Side::Lan);
+    let home = world.lan(&error).on(Side::LAN);
     assert_eq!((home.src.as_str(), home.dst.as_str()), (OUTSIDE, "10.100.0.10"));
     let quoted = home.quoted();
     assert_eq!((quoted.src.as_str(), quoted.dst.as_str()), ("10.100.0.10:500", "203.0.113.2:53"));

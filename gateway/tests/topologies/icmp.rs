@@ -43,7 +43,7 @@ fn an_error_from_outside_reaches_the_host_whose_packet_it_quotes() {
                 let quoted = ip(&sent.frames[0].2);
                 let quoted = &quoted[..quoted.len().min(length)];
                 let error = Pkt::error("198.51.100.1", OUTSIDE, error, quoted);
-                let got = world.uplink(&error).on(Side::Lan);
+                let got = world.uplink(&error).on(Side::LAN);
                 assert_eq!((got.src.as_str(), got.dst.as_str()), ("198.51.100.1", "10.100.0.10"));
                 assert_eq!((got.icmp.unwrap().0, got.icmp.unwrap().2), {
                     let sent = Seen::packet(&error.ip()).icmp.unwrap();
@@ -86,7 +86,7 @@ fn an_error_quotes_the_identification_its_host_has_chosen() {
                 assert_ne!(seen.id, id);
                 let quoted = &seen.ip[..seen.ip.len().min(length)];
                 let error = Pkt::error("198.51.100.1", OUTSIDE, (11, 0, 0), quoted);
-                let got = world.uplink(&error).on(Side::Lan).quoted();
+                let got = world.uplink(&error).on(Side::LAN).quoted();
                 assert_eq!(got.id, id, "probe {n}");
                 assert!(wire::Ipv4::parse_quoted(&got.ip[..]).unwrap().checksum_ok());
             }
@@ -94,7 +94,7 @@ fn an_error_quotes_the_identification_its_host_has_chosen() {
         // What cannot be cut has kept its own.
         let sent = world.lan(&probe.clone().id(7)).one();
         let error = Pkt::error("198.51.100.1", OUTSIDE, (11, 0, 0), &sent.ip);
-        assert_eq!((sent.id, world.uplink(&error).on(Side::Lan).quoted().id), (7, 7));
+        assert_eq!((sent.id, world.uplink(&error).on(Side::LAN).quoted().id), (7, 7));
     }
 }
 
@@ -103,7 +103,7 @@ fn a_silent_next_hop_is_told_with_the_identification_its_host_has_chosen() {
     let mut world = World::new(config());
     world.lan(&Pkt::udp("10.100.0.10:4000", "203.0.113.9:53", b"x").may_be_cut().id(4711));
     let told = world.pass(Duration::from_secs(5));
-    let error = told.iter().find(|f| f.0 == Side::Lan && f.2[12..14] == [8, 0]).unwrap();
+    let error = told.iter().find(|f| f.0 == Side::LAN && f.2[12..14] == [8, 0]).unwrap();
     assert_eq!(Seen::of(&error.2).quoted().id, 4711);
 }
 
@@ -173,7 +173,7 @@ fn the_gateway_is_a_hop_of_a_traceroute() {
     for probe in probes() {
         let out = world.lan(&probe.clone().ttl(1));
         assert_eq!(out.dropped(), DropReason::TtlExceeded);
-        let error = out.on(Side::Lan);
+        let error = out.on(Side::LAN);
         assert_eq!((error.src.as_str(), error.dst.as_str()), ("10.100.0.1", "10.100.0.10"));
         assert_eq!((error.icmp.unwrap().0, error.quoted().ip), (11, probe.ttl(1).ip()));
         assert_eq!(error.ip[1], 0xc0, "RFC 1812 4.3.2.5: the precedence of internetwork control");
@@ -192,7 +192,7 @@ fn what_cannot_be_reached_is_told() {
     alone.uplink = None;
     let mut world = World::empty(alone);
     let out = world.lan(&probes()[0]);
-    assert_eq!((out.dropped(), out.on(Side::Lan).icmp.unwrap().1), (DropReason::NoRoute, 0));
+    assert_eq!((out.dropped(), out.on(Side::LAN).icmp.unwrap().1), (DropReason::NoRoute, 0));
 
     let mut world = World::new(config());
     let out = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.1:53", b"?"));
@@ -215,11 +215,11 @@ fn what_cannot_be_reached_is_told() {
 fn a_silent_next_hop_is_told_to_the_sender_in_its_own_terms() {
     // The router does not answer.
     let mut world = World::empty(config());
-    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    world.meet(Side::LAN, "10.100.0.10".parse().unwrap());
     let probe = probes()[0].clone();
     world.lan(&probe);
     let sent = world.pass(Duration::from_secs(4));
-    let errors: Vec<_> = sent.iter().filter(|f| f.0 == Side::Lan).collect();
+    let errors: Vec<_> = sent.iter().filter(|f| f.0 == Side::LAN).collect();
     assert_eq!((sent.len(), errors.len()), (3, 1), "asked twice more, then told");
     let error = Seen::of(&errors[0].2);
     assert_eq!((error.dst.as_str(), error.icmp.unwrap().1), ("10.100.0.10", 1));
@@ -228,18 +228,18 @@ fn a_silent_next_hop_is_told_to_the_sender_in_its_own_terms() {
 
     // For a second more it is not asked again.
     let mut world = World::empty(config());
-    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    world.meet(Side::LAN, "10.100.0.10".parse().unwrap());
     world.lan(&probe);
     world.pass(Duration::from_millis(3100));
     let out = world.lan(&probe);
     assert_eq!(out.dropped(), DropReason::HostUnreachable);
-    assert_eq!(out.on(Side::Lan).quoted().src, "10.100.0.10:4000");
+    assert_eq!(out.on(Side::LAN).quoted().src, "10.100.0.10:4000");
 
     // An inside host has gone: the remote is told about the packet it sent.
     let mut world = World::new(config());
     let host = "10.100.0.77".parse().unwrap();
     let ask = arp_request(mac(host), host, "10.100.0.1".parse().unwrap());
-    world.put(Side::Lan, VnetHeader::default(), ask);
+    world.put(Side::LAN, VnetHeader::default(), ask);
     world.lan(&Pkt::udp("10.100.0.77:4000", "8.8.8.8:53", b"x"));
     world.pass(Duration::from_secs(61));
     world.meet(Side::Uplink, ROUTER);

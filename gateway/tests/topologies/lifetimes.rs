@@ -62,8 +62,8 @@ fn tcp_lives_two_hours_and_four_minutes_from_either_side() {
     let data = Pkt::tcp(REMOTE, PUBLIC, ACK, b"data");
     for _ in 0..3 {
         world.pass(secs(7440) - MS);
-        world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
-        assert_eq!(world.uplink(&data).on(Side::Lan).dst, INSIDE);
+        world.meet(Side::LAN, "10.100.0.10".parse().unwrap());
+        assert_eq!(world.uplink(&data).on(Side::LAN).dst, INSIDE);
     }
     world.jump(secs(7440));
     assert_eq!(world.uplink(&data).dropped(), DropReason::Filtered);
@@ -88,7 +88,7 @@ fn tcp_opening_and_closing_live_four_minutes() {
 #[test]
 fn a_reset_ends_a_connection_after_four_minutes_and_a_forged_one_does_not() {
     let mut world = established();
-    assert_eq!(world.uplink(&Pkt::tcp(REMOTE, PUBLIC, RST, b"")).on(Side::Lan).dst, INSIDE);
+    assert_eq!(world.uplink(&Pkt::tcp(REMOTE, PUBLIC, RST, b"")).on(Side::LAN).dst, INSIDE);
     assert_eq!(world.sessions()[0].remaining, secs(240));
     world.pass(secs(100));
     world.uplink(&Pkt::tcp(REMOTE, PUBLIC, RST, b""));

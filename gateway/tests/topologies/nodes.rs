@@ -23,14 +23,14 @@ fn rule(protocol: Protocol, port: u16, inside: (u8, u16)) -> Published {
 fn busy() -> World {
     let mut world = World::new(config());
     world.gateway.publish_for(FIRST, rule(Protocol::Udp, 5000, (10, 5000))).unwrap();
-    world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:5000", b"x")).on(Side::Lan);
+    world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:5000", b"x")).on(Side::LAN);
     world.lan(&Pkt::udp("10.100.0.10:6800", "8.8.8.8:53", b"x")).on(Side::Uplink);
     world.lan(&Pkt::tcp("10.100.0.10:6800", "8.8.8.8:80", SYN, b"")).on(Side::Uplink);
     world.lan(&Pkt::echo("10.100.0.10", "8.8.8.8", 8, 9, b"")).on(Side::Uplink);
     world.lan(&Pkt::udp("10.100.0.20:1", "8.8.8.8:53", b"x")).on(Side::Uplink);
     world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[7; 3000]).cut(1480)[1]);
     let pieces = Pkt::udp("8.8.8.8:53", "203.0.113.2:6800", &[7; 3000]).cut(1480);
-    world.uplink(&pieces[0]).on(Side::Lan);
+    world.uplink(&pieces[0]).on(Side::LAN);
     world
 }
 
@@ -43,7 +43,7 @@ fn heard(world: &mut World) -> usize {
         Pkt::echo("8.8.8.8", "203.0.113.2", 0, 9, b""),
         Pkt::udp("8.8.8.8:53", "203.0.113.2:6800", &[7; 3000]).cut(1480).remove(1),
     ];
-    words.iter().flat_map(|w| world.uplink(w).frames).filter(|f| f.0 == Side::Lan).count()
+    words.iter().flat_map(|w| world.uplink(w).frames).filter(|f| f.0 == Side::LAN).count()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn what_belongs_to_a_node_goes_with_it() {
     world.claim(FIRST, HOST);
     assert_eq!(heard(&mut world), 0);
     world.gateway.publish_for(FIRST, rule(Protocol::Udp, 5000, (10, 5000))).unwrap();
-    world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:5000", b"for the next")).on(Side::Lan);
+    world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:5000", b"for the next")).on(Side::LAN);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn what_waits_for_a_host_is_not_given_to_another_node() {
 
 /// A connection from outside to the published port, closed as given.
 fn served(world: &mut World, from: &str, close: bool) {
-    world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", SYN, b"")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", SYN, b"")).on(Side::LAN);
     world.lan(&Pkt::tcp("10.100.0.10:8000", from, SYN | ACK, b"")).on(Side::Uplink);
-    world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", ACK, b"")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", ACK, b"")).on(Side::LAN);
     if close {
-        world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", FIN, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(from, "203.0.113.2:9000", FIN, b"")).on(Side::LAN);
         world.lan(&Pkt::tcp("10.100.0.10:8000", from, FIN, b"")).on(Side::Uplink);
     }
 }
@@ -130,7 +130,7 @@ fn a_withdrawn_port_can_be_published_again_at_once() {
         world.gateway.publish_for(FIRST, rule(Protocol::Udp, 9000, (10, 8000))).unwrap();
         served(&mut world, "8.8.8.8:1", true);
         served(&mut world, "8.8.8.8:2", false);
-        world.uplink(&Pkt::udp("8.8.8.8:3", "203.0.113.2:9000", b"x")).on(Side::Lan);
+        world.uplink(&Pkt::udp("8.8.8.8:3", "203.0.113.2:9000", b"x")).on(Side::LAN);
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             assert!(world.gateway.unpublish(protocol, 9000));
             world.gateway.publish_for(node, rule(protocol, 9000, (host, 8000))).unwrap();
@@ -140,15 +140,15 @@ fn a_withdrawn_port_can_be_published_again_at_once() {
         let (old, new) = ("10.100.0.10:8000", format!("10.100.0.{host}:8000"));
         // What was established goes on; all else, by the same remote ports too, meets the new one.
         let going_on = Pkt::tcp("8.8.8.8:2", "203.0.113.2:9000", ACK, b"data");
-        assert_eq!(world.uplink(&going_on).on(Side::Lan).dst, old);
+        assert_eq!(world.uplink(&going_on).on(Side::LAN).dst, old);
         let back = world.lan(&Pkt::tcp(old, "8.8.8.8:2", ACK, b"data")).on(Side::Uplink);
         assert_eq!(back.src, "203.0.113.2:9000");
         for from in ["8.8.8.8:1", "8.8.8.8:4"] {
             let syn = Pkt::tcp(from, "203.0.113.2:9000", SYN, b"");
-            assert_eq!(world.uplink(&syn).on(Side::Lan).dst, new, "{from}");
+            assert_eq!(world.uplink(&syn).on(Side::LAN).dst, new, "{from}");
         }
         let udp = Pkt::udp("8.8.8.8:3", "203.0.113.2:9000", b"x");
-        assert_eq!(world.uplink(&udp).on(Side::Lan).dst, new);
+        assert_eq!(world.uplink(&udp).on(Side::LAN).dst, new);
         // In the end nothing is left of either.
         world.gateway.forget_node(FIRST);
         world.gateway.forget_node(node);
@@ -167,25 +167,27 @@ fn a_port_that_a_session_of_its_own_has_is_not_taken_from_it() {
 
 #[test]
 fn published_connections_outlive_a_flush_whoever_speaks_first() {
-    for first in [Side::Lan, Side::Uplink] {
+    for first in [Side::LAN, Side::Uplink] {
         let mut world = World::new(config());
         world.gateway.publish_for(FIRST, rule(Protocol::Tcp, 9000, (10, 8000))).unwrap();
         served(&mut world, "8.8.8.8:1", false);
         assert_eq!(world.gateway.flush_nat(world.now), 1);
         let out = Pkt::tcp("10.100.0.10:8000", "8.8.8.8:1", ACK, b"data");
         let back = Pkt::tcp("8.8.8.8:1", "203.0.113.2:9000", ACK, b"data");
-        for side in [first, Side::Uplink, Side::Lan] {
+        for side in [first, Side::Uplink, Side::LAN] {
             match side {
-                Side::Lan => assert_eq!(world.lan(&out).on(Side::Uplink).src, "203.0.113.2:9000"),
+                Side::Leg(_) => {
+                    assert_eq!(world.lan(&out).on(Side::Uplink).src, "203.0.113.2:9000")
+                }
                 Side::Uplink => {
-                    assert_eq!(world.uplink(&back).on(Side::Lan).dst, "10.100.0.10:8000")
+                    assert_eq!(world.uplink(&back).on(Side::LAN).dst, "10.100.0.10:8000")
                 }
             }
         }
         assert_eq!(world.sessions()[0].state.as_str(), "established");
         // A last segment finds its way too, and the session then soon ends.
         world.gateway.flush_nat(world.now);
-        world.uplink(&Pkt::tcp("8.8.8.8:1", "203.0.113.2:9000", FIN, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp("8.8.8.8:1", "203.0.113.2:9000", FIN, b"")).on(Side::LAN);
         world.lan(&Pkt::tcp("10.100.0.10:8000", "8.8.8.8:1", FIN, b"")).on(Side::Uplink);
         world.pass(Duration::from_secs(242));
         assert!(world.sessions().is_empty());
@@ -200,7 +202,7 @@ fn connections_by_hairpin_outlive_a_flush() {
         let to = |flags| Pkt::tcp("10.100.0.20:500", "203.0.113.2:9000", flags, b"x");
         let from = |flags| Pkt::tcp("10.100.0.10:8000", "203.0.113.2:500", flags, b"y");
         for packet in [to(SYN), from(SYN | ACK), to(ACK)] {
-            world.lan(&packet).on(Side::Lan);
+            world.lan(&packet).on(Side::LAN);
         }
         world.gateway.flush_nat(world.now);
         if inside_first {
@@ -209,7 +211,7 @@ fn connections_by_hairpin_outlive_a_flush() {
             assert!(out.frames.is_empty(), "{}", out.lines());
         }
         for packet in [to(ACK), from(ACK), to(ACK)] {
-            world.lan(&packet).on(Side::Lan);
+            world.lan(&packet).on(Side::LAN);
         }
     }
 }

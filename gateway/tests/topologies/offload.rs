@@ -27,7 +27,7 @@ fn segments_pass_whole_with_their_header_both_ways() {
         let back = Pkt::tcp("8.8.8.8:80", &public, ACK, &vec![1; data]).offloaded(gso_type, size);
         let got = world.uplink(&back);
         assert_eq!(
-            (got.on(Side::Lan).dst.as_str(), got.frames[0].1),
+            (got.on(Side::LAN).dst.as_str(), got.frames[0].1),
             ("10.100.0.10:500", back.vnet)
         );
     }
@@ -60,7 +60,7 @@ fn segments_are_judged_by_their_size_and_not_by_the_frames() {
     assert_eq!(world.lan(&tcp(1360)).frames.len(), 1);
     let out = world.lan(&tcp(1361));
     assert_eq!(out.dropped(), DropReason::TooBig);
-    let error = out.on(Side::Lan).icmp.unwrap();
+    let error = out.on(Side::LAN).icmp.unwrap();
     assert_eq!((error.0, error.1, error.2), (3, 4, 1400));
 }
 
@@ -103,23 +103,23 @@ fn segments_too_large_without_df_are_cut_and_sum_up_again() {
 #[test]
 fn segments_too_large_for_the_lan_are_cut_too() {
     let mut config = config();
-    config.lan.mtu = 1300;
+    config.legs[0].1.mtu = 1300;
     let mut world = World::new(config);
     world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", b"x"));
     let packet = Pkt::udp("8.8.8.8:80", "203.0.113.2:500", &[1; 7000]).offloaded(5, 1400);
     let frames = world.uplink(&packet.may_be_cut()).frames;
-    assert_eq!((frames.len(), frames[0].0), (10, Side::Lan));
+    assert_eq!((frames.len(), frames[0].0), (10, Side::LAN));
 }
 
 #[test]
 fn too_large_with_df_is_told_the_mtu_in_both_directions() {
     let mut world = World::new(narrow(1400));
     let out = world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[1; 1373]));
-    assert_eq!((out.dropped(), out.on(Side::Lan).icmp.unwrap().2), (DropReason::TooBig, 1400));
+    assert_eq!((out.dropped(), out.on(Side::LAN).icmp.unwrap().2), (DropReason::TooBig, 1400));
     assert_eq!(world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", &[1; 1372])).frames.len(), 1);
 
     let mut config = config();
-    config.lan.mtu = 1300;
+    config.legs[0].1.mtu = 1300;
     let mut world = World::new(config);
     world.lan(&Pkt::udp("10.100.0.10:500", "8.8.8.8:80", b"x"));
     let out = world.uplink(&Pkt::udp("8.8.8.8:80", "203.0.113.2:500", &[1; 1300]));
@@ -160,7 +160,7 @@ fn a_udp_checksum_of_zero_stays_zero() {
     assert_eq!(sent.ip[26..28], [0, 0]);
     let mut back = Pkt::udp("8.8.8.8:53", &sent.src, b"x");
     back.body[6..8].copy_from_slice(&[0, 0]);
-    assert_eq!(world.uplink(&back).on(Side::Lan).ip[26..28], [0, 0]);
+    assert_eq!(world.uplink(&back).on(Side::LAN).ip[26..28], [0, 0]);
 }
 
 /// A tunnel over UDP that leaves the inner checksum to the receiver (VXLAN, GENEVE, FOU): its own
@@ -192,7 +192,7 @@ fn a_partial_checksum_inside_a_tunnel_passes_both_ways() {
         assert!(!public.ends_with(":500"), "the port has changed too");
         let back = tunnel("8.8.8.8:4789", &public);
         let (side, vnet_back, frame_back) = world.uplink(&back).frames.remove(0);
-        assert_eq!((side, vnet, vnet_back), (Side::Lan, out.vnet, back.vnet));
+        assert_eq!((side, vnet, vnet_back), (Side::LAN, out.vnet, back.vnet));
         for (mut vnet, mut frame) in [(vnet, frame), (vnet_back, frame_back)] {
             assert_eq!(frame[14 + 20 + 16..], partial[..]);
             assert_eq!(frame[40..42] == [0, 0], zero);
@@ -225,7 +225,7 @@ fn options_odd_lengths_and_padding_pass() {
     let mut frame = Pkt::tcp("10.100.0.10:500", "8.8.8.8:53", SYN, b"")
         .frame(crate::world::LAN_MAC, wire::MacAddr([6; 6]));
     frame.extend([0xee; 6]);
-    let out = world.put(Side::Lan, wire::VnetHeader::default(), frame);
+    let out = world.put(Side::LAN, wire::VnetHeader::default(), frame);
     assert_eq!(out.on(Side::Uplink).ip.len(), 40);
 }
 
@@ -266,7 +266,7 @@ fn a_sum_left_to_the_device_by_another_protocol_is_no_reason_for_silence() {
     assert_eq!((told.dropped(), told.one().icmp.unwrap().0), (DropReason::Protocol, 3));
     assert_eq!(told.one().icmp.unwrap().1, 2);
     // Within the LAN it passes as it is.
-    assert_eq!(world.lan(&sctp([10, 100, 0, 20], vnet)).on(Side::Lan).dst, "10.100.0.20");
+    assert_eq!(world.lan(&sctp([10, 100, 0, 20], vnet)).on(Side::LAN).dst, "10.100.0.20");
     let wild = VnetHeader { csum_offset: 40, ..vnet };
     assert_eq!(world.lan(&sctp([8, 8, 8, 8], wild)).dropped(), DropReason::BadOffload);
 }

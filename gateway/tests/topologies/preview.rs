@@ -49,7 +49,7 @@ fn address() -> impl Strategy<Value = Ipv4Addr> {
 
 prop_compose! {
     fn probes()(
-        side in proptest::sample::select(vec![Side::Lan, Side::Lan, Side::Uplink]),
+        side in proptest::sample::select(vec![Side::LAN, Side::LAN, Side::Uplink]),
         protocol in proptest::sample::select(Protocol::ALL.to_vec()),
         (src, dst) in (address(), address()),
         (sport, dport) in (4000u16..4004, 4000u16..4004),
@@ -93,7 +93,7 @@ proptest! {
             let after = (world.gateway.counters(), world.sessions(), world.gateway.neighbours(world.now));
             prop_assert_eq!(before, after);
             let out = match probe.side {
-                Side::Lan => world.lan(&packet(&probe)),
+                Side::Leg(_) => world.lan(&packet(&probe)),
                 Side::Uplink => world.uplink(&packet(&probe)),
             };
             let noted = *world.gateway.note().unwrap();
@@ -101,10 +101,10 @@ proptest! {
             prop_assert_eq!(Note { end: None, ..noted }, foretold.note, "{:?}", probe);
             match (foretold.outcome, out.verdict) {
                 (Outcome::Dropped(a), Verdict::Drop(b)) => prop_assert_eq!(a, b),
-                (Outcome::Answered, Verdict::Lan | Verdict::Uplink) => {
+                (Outcome::Answered, Verdict::Leg(_) | Verdict::Uplink) => {
                     prop_assert_eq!(Seen::of(&out.frames[0].2).icmp.unwrap().0, 0);
                 }
-                (Outcome::Leaves { side, src, dst, mac: Some(mac), .. }, Verdict::Lan | Verdict::Uplink) => {
+                (Outcome::Leaves { side, src, dst, mac: Some(mac), .. }, Verdict::Leg(_) | Verdict::Uplink) => {
                     let seen = out.on(side);
                     prop_assert_eq!(seen.to, mac);
                     if let Some(icmp) = seen.icmp {
@@ -134,7 +134,7 @@ proptest! {
 fn the_steps_read_as_an_explanation() {
     let world = World::new(config());
     let probe = Probe {
-        side: Side::Lan,
+        side: Side::LAN,
         protocol: Protocol::Udp,
         src: Endpoint::new("10.100.0.10".parse().unwrap(), 5000),
         dst: Endpoint::new("8.8.8.8".parse().unwrap(), 53),

@@ -17,11 +17,11 @@ fn a_published_port_leads_in_and_keeps_the_source() {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         world.gateway.publish(rule(protocol, 8080, "10.100.0.20:80")).unwrap();
     }
-    let syn = world.uplink(&Pkt::tcp("8.8.8.8:999", "203.0.113.2:8080", SYN, b"")).on(Side::Lan);
+    let syn = world.uplink(&Pkt::tcp("8.8.8.8:999", "203.0.113.2:8080", SYN, b"")).on(Side::LAN);
     assert_eq!((syn.src.as_str(), syn.dst.as_str()), ("8.8.8.8:999", "10.100.0.20:80"));
     let answer = world.lan(&Pkt::tcp("10.100.0.20:80", "8.8.8.8:999", SYN | ACK, b""));
     assert_eq!(answer.on(Side::Uplink).src, "203.0.113.2:8080");
-    let udp = world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:8080", b"x")).on(Side::Lan);
+    let udp = world.uplink(&Pkt::udp("8.8.8.8:999", "203.0.113.2:8080", b"x")).on(Side::LAN);
     assert_eq!(udp.dst, "10.100.0.20:80");
     // What the host opens itself from that port appears to come from the published one.
     let own = world.lan(&Pkt::udp("10.100.0.20:80", "1.1.1.1:1", b"x")).on(Side::Uplink);
@@ -43,10 +43,10 @@ fn a_flush_keeps_them_and_withdrawing_keeps_running_sessions() {
     world.gateway.publish(rule(Protocol::Tcp, 8080, "10.100.0.20:80")).unwrap();
     world.gateway.flush_nat(world.now);
     let packet = |flags| Pkt::tcp("8.8.8.8:999", "203.0.113.2:8080", flags, b"");
-    world.uplink(&packet(SYN)).on(Side::Lan);
+    world.uplink(&packet(SYN)).on(Side::LAN);
     assert!(world.gateway.unpublish(Protocol::Tcp, 8080));
     assert!(!world.gateway.unpublish(Protocol::Tcp, 8080));
-    world.uplink(&packet(ACK)).on(Side::Lan);
+    world.uplink(&packet(ACK)).on(Side::LAN);
     let other = Pkt::tcp("9.9.9.9:999", "203.0.113.2:8080", SYN, b"");
     assert_eq!(world.uplink(&other).dropped(), DropReason::UnsolicitedSyn);
 }
@@ -93,7 +93,7 @@ fn a_host_speaks_from_its_published_port_once_its_own_has_ended() {
     world.gateway.publish(rule(Protocol::Udp, 53, "10.100.0.10:5000")).unwrap();
     assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 5000, "the running mapping stays");
     world.jump(std::time::Duration::from_secs(301));
-    world.meet(Side::Lan, "10.100.0.10".parse().unwrap());
+    world.meet(Side::LAN, "10.100.0.10".parse().unwrap());
     world.meet(Side::Uplink, crate::world::ROUTER);
     assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 53);
 }

@@ -1,10 +1,12 @@
 //! Every reason to drop a frame can be produced: a reason nobody can reach is a defect.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gateway::{
-    Config, DropReason, Endpoint, Limits, NatConfig, NatType, Node, Protocol, Published, Side,
+    Config, DropReason, Endpoint, LegConfig, LegId, Limits, NatConfig, NatType, Node, Protocol,
+    Published, Side,
 };
 use wire::{FrameMut, VlanTag, VnetHeader};
 
@@ -43,7 +45,7 @@ impl Reached {
 
     fn raw(&mut self, world: &mut World, frame: Vec<u8>) {
         if let gateway::Verdict::Drop(reason) =
-            world.put(Side::Lan, VnetHeader::default(), frame).verdict
+            world.put(Side::LAN, VnetHeader::default(), frame).verdict
         {
             self.0.insert(reason);
         }
@@ -110,6 +112,19 @@ fn every_drop_reason_is_reachable() {
     for n in ["10.100.0.10", "10.100.0.20", "10.100.0.30"] {
         r.settled(w, &Pkt::udp(&format!("{n}:1"), "8.8.8.8:2", b"x"));
     }
+
+    // Several networks.
+    let mut several = config();
+    for (n, internal) in [(1, false), (2, true)] {
+        let mut leg = LegConfig::new(LAN_MAC, Ipv4Addr::new(10, n, 0, 1), 24);
+        leg.policy.internal = internal;
+        several.legs.push((LegId(n.into()), leg));
+    }
+    let w = &mut World::new(several);
+    r.0.insert(w.leg(1, &Pkt::udp("10.1.0.2:1", "10.100.0.10:2", b"x")).dropped());
+    r.0.insert(w.leg(2, &Pkt::udp("10.2.0.2:1", "8.8.8.8:2", b"x")).dropped());
+    let frame = good.frame(LAN_MAC, mac(host));
+    r.0.insert(w.put(Side::Leg(LegId(9)), VnetHeader::default(), frame).dropped());
 
     // A table of two, and one host that wants both; nothing in it gives way.
     let limits = Limits { sessions: 2, fragment_bytes: 100, ..Limits::default() };

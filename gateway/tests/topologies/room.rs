@@ -45,7 +45,7 @@ fn a_node_that_claims_every_address_takes_nothing_from_the_others() {
     assert_eq!(twenty(&mut world, "10.100.0.20", 4000), 60);
     for seconds in [35, 30] {
         world.pass(Duration::from_secs(seconds));
-        world.meet(Side::Lan, Ipv4Addr::new(10, 100, 0, 20));
+        world.meet(Side::LAN, Ipv4Addr::new(10, 100, 0, 20));
         assert_eq!(twenty(&mut world, "10.100.0.20", 5000 + seconds as u16 * 100), 60);
     }
 }
@@ -66,7 +66,7 @@ fn a_node_that_claims_every_address_fills_neither_neighbours_nor_fragments() {
     }
     // A host nobody has met is still learned, another still asked for, and what waits is whole.
     let learned = Ipv4Addr::new(10, 100, 0, 40);
-    world.meet(Side::Lan, learned);
+    world.meet(Side::LAN, learned);
     let known = |world: &World, address| {
         let all = world.gateway.neighbours(world.now);
         all.iter().any(|(_, n)| n.address == address && n.mac.is_some())
@@ -76,7 +76,7 @@ fn a_node_that_claims_every_address_fills_neither_neighbours_nor_fragments() {
     assert_eq!(pieces.iter().map(|p| world.lan(p).frames.len()).sum::<usize>(), 0);
     let asked = Ipv4Addr::new(10, 100, 0, 50);
     let answer = arp_reply(LAN_MAC, mac(asked), asked, Ipv4Addr::new(10, 100, 0, 1));
-    assert_eq!(world.put(Side::Lan, VnetHeader::default(), answer).frames.len(), 45);
+    assert_eq!(world.put(Side::LAN, VnetHeader::default(), answer).frames.len(), 45);
     // Fragments the wrong way round, and errors.
     let mut pieces = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[5; 3001]).cut(1480);
     pieces.reverse();
@@ -92,17 +92,17 @@ fn forty_five_thousand_short_connections_all_pass() {
     for n in 0..90_000u32 {
         let (from, to) = (format!("10.100.0.10:{}", 10_000 + n % 45_000), remotes[n as usize % 4]);
         let out = world.lan(&Pkt::tcp(&from, to, SYN, b"")).on(Side::Uplink).src;
-        world.uplink(&Pkt::tcp(to, &out, SYN | ACK, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(to, &out, SYN | ACK, b"")).on(Side::LAN);
         world.lan(&Pkt::tcp(&from, to, ACK, b"question")).on(Side::Uplink);
-        world.uplink(&Pkt::tcp(to, &out, ACK, b"answer")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(to, &out, ACK, b"answer")).on(Side::LAN);
         // Closed from either side, or reset.
         match n % 3 {
             0 => {
                 world.lan(&Pkt::tcp(&from, to, FIN, b"")).on(Side::Uplink);
-                world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::Lan);
+                world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::LAN);
             }
             1 => {
-                world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::Lan);
+                world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::LAN);
                 world.lan(&Pkt::tcp(&from, to, FIN, b"")).on(Side::Uplink);
             }
             _ => {
@@ -122,14 +122,14 @@ fn short_connections_and_questions_pass_a_small_block_of_ports() {
     for n in 0..5000u32 {
         let (from, to) = (format!("10.100.0.10:{}", 10_000 + n), "8.8.8.8:80");
         let out = world.lan(&Pkt::tcp(&from, to, SYN, b"")).on(Side::Uplink).src;
-        world.uplink(&Pkt::tcp(to, &out, SYN | ACK, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(to, &out, SYN | ACK, b"")).on(Side::LAN);
         world.lan(&Pkt::tcp(&from, to, FIN, b"")).on(Side::Uplink);
-        world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::Lan);
+        world.uplink(&Pkt::tcp(to, &out, FIN, b"")).on(Side::LAN);
         let asked = world.lan(&Pkt::udp(&from, to, b"?")).on(Side::Uplink).src;
-        assert_eq!(world.uplink(&Pkt::udp(to, &asked, b"!")).on(Side::Lan).dst, from);
+        assert_eq!(world.uplink(&Pkt::udp(to, &asked, b"!")).on(Side::LAN).dst, from);
         let ping = world.lan(&Pkt::echo("10.100.0.10", "8.8.8.8", 8, n as u16, b"")).one();
         let pong = Pkt::echo("8.8.8.8", OUTSIDE, 0, ping.echo_id(), b"");
-        assert_eq!(world.uplink(&pong).on(Side::Lan).echo_id(), n as u16);
+        assert_eq!(world.uplink(&pong).on(Side::LAN).echo_id(), n as u16);
     }
 }
 
@@ -144,7 +144,7 @@ fn what_is_established_or_in_use_stays_when_others_give_way() {
     // Two that ask and are answered: one goes on asking at times, the other was never answered.
     let (asks, waits) = ("10.100.0.10:4001", "10.100.0.10:4002");
     let door = world.lan(&Pkt::udp(asks, to, b"x")).one().src;
-    world.uplink(&Pkt::udp(to, &door, b"y")).on(Side::Lan);
+    world.uplink(&Pkt::udp(to, &door, b"y")).on(Side::LAN);
     world.lan(&Pkt::udp(waits, to, b"x"));
     for n in 0..5000u32 {
         world.lan(&Pkt::udp(&format!("10.100.0.10:{}", 10_000 + n), "9.9.9.9:9", b"x")).one();
@@ -153,8 +153,8 @@ fn what_is_established_or_in_use_stays_when_others_give_way() {
             world.lan(&Pkt::udp(asks, to, b"x")).one();
         }
     }
-    world.uplink(&Pkt::tcp(to, &out, ACK, b"data")).on(Side::Lan);
-    world.uplink(&Pkt::udp(to, &door, b"y")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(to, &out, ACK, b"data")).on(Side::LAN);
+    world.uplink(&Pkt::udp(to, &door, b"y")).on(Side::LAN);
     let inside: Vec<_> = world.sessions().iter().map(|s| s.inside.to_string()).collect();
     assert!(inside.iter().any(|i| i == asks) && inside.iter().all(|i| i != waits));
 }
@@ -167,7 +167,7 @@ fn a_published_service_that_answers_outlives_forged_datagrams() {
     world.gateway.publish_for(Node(10), rule).unwrap();
     let door = format!("{OUTSIDE}:5300");
     let ask = |world: &mut World, from: &str| {
-        world.uplink(&Pkt::udp(from, &door, b"q")).on(Side::Lan);
+        world.uplink(&Pkt::udp(from, &door, b"q")).on(Side::LAN);
         world.lan(&Pkt::udp("10.100.0.10:53", from, b"a")).on(Side::Uplink).src
     };
     assert_eq!(ask(&mut world, "8.8.8.8:1"), door);
@@ -181,7 +181,7 @@ fn a_published_service_that_answers_outlives_forged_datagrams() {
     for n in 0..20 {
         assert_eq!(ask(&mut world, &format!("9.9.9.9:{}", 1000 + n)), door);
     }
-    world.meet(Side::Lan, Ipv4Addr::new(10, 100, 0, 10));
+    world.meet(Side::LAN, Ipv4Addr::new(10, 100, 0, 10));
     world.meet(Side::Uplink, crate::world::ROUTER);
     assert_eq!(twenty(&mut world, "10.100.0.10", 4000), 60);
     assert_eq!(ask(&mut world, "8.8.8.8:1"), door);
@@ -215,7 +215,7 @@ fn forged_fragments_displace_each_other() {
             }
             assert!((0..2).all(|n| answer(&mut world, 100 + second * 2 + n) == 3));
             world.pass(Duration::from_secs(1));
-            world.meet(Side::Lan, Ipv4Addr::new(10, 100, 0, 10));
+            world.meet(Side::LAN, Ipv4Addr::new(10, 100, 0, 10));
             world.meet(Side::Uplink, crate::world::ROUTER);
         }
         world.lan(&Pkt::udp("10.100.0.10:1", "8.8.8.8:2", b"x"));
@@ -224,7 +224,7 @@ fn forged_fragments_displace_each_other() {
             for n in 0..2000 {
                 world.uplink(&forged_fragment(n, first));
             }
-            world.uplink(piece).on(Side::Lan);
+            world.uplink(piece).on(Side::LAN);
         }
     }
 }

@@ -45,11 +45,11 @@ fn the_block_works_as_it_does_on_an_address_of_our_own() {
     let mut world = World::new(shared());
     let sent = world.lan(&Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", SYN, b"")).on(Side::Uplink);
     assert!((20_000..=29_999).contains(&sent.src_port()));
-    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", &sent.src, SYN | ACK, b"")).on(Side::Lan);
+    let back = world.uplink(&Pkt::tcp("8.8.8.8:80", &sent.src, SYN | ACK, b"")).on(Side::LAN);
     assert_eq!(back.dst, "10.100.0.10:500");
     let echo = world.lan(&Pkt::echo("10.100.0.10", "8.8.8.8", 8, 7, b"")).on(Side::Uplink);
     let reply = Pkt::echo("8.8.8.8", OUTSIDE, 0, echo.echo_id(), b"");
-    assert_eq!(world.uplink(&reply).on(Side::Lan).echo_id(), 7);
+    assert_eq!(world.uplink(&reply).on(Side::LAN).echo_id(), 7);
     let stray = world.uplink(&Pkt::tcp("9.9.9.9:1", "203.0.113.2:25000", RST, b""));
     assert_eq!(stray.dropped(), DropReason::NotOurs);
 }
@@ -69,7 +69,7 @@ fn only_ports_of_the_block_are_published() {
     }
     world.gateway.publish(wanted(20_080)).unwrap();
     let syn = Pkt::tcp("8.8.8.8:999", "203.0.113.2:20080", SYN, b"");
-    assert_eq!(world.uplink(&syn).on(Side::Lan).dst, "10.100.0.10:80");
+    assert_eq!(world.uplink(&syn).on(Side::LAN).dst, "10.100.0.10:80");
 }
 
 #[test]

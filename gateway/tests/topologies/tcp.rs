@@ -15,9 +15,9 @@ const PUBLIC: &str = "203.0.113.2:4000";
 fn a_simultaneous_open_succeeds_with_the_inside_first() {
     let mut world = World::new(config());
     world.lan(&Pkt::tcp(INSIDE, REMOTE, SYN, b""));
-    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN, b"")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN, b"")).on(Side::LAN);
     world.lan(&Pkt::tcp(INSIDE, REMOTE, SYN | ACK, b"")).on(Side::Uplink);
-    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN | ACK, b"")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN | ACK, b"")).on(Side::LAN);
     world.lan(&Pkt::tcp(INSIDE, REMOTE, ACK, b"")).on(Side::Uplink);
     assert_eq!(world.sessions()[0].state.as_str(), "established");
 }
@@ -31,7 +31,7 @@ fn a_simultaneous_open_succeeds_with_the_outside_first() {
     world.lan(&Pkt::tcp(INSIDE, REMOTE, SYN, b""));
     // No error follows, which would have ended the attempt.
     assert!(world.pass(Duration::from_secs(20)).is_empty());
-    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN, b"")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, SYN, b"")).on(Side::LAN);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_connection_older_than_the_gateway_goes_on() {
     let out = world.lan(&Pkt::tcp(INSIDE, REMOTE, ACK, b"data")).on(Side::Uplink);
     assert_eq!(out.src, PUBLIC);
     assert_eq!(world.sessions()[0].remaining, Duration::from_secs(240));
-    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, ACK, b"data")).on(Side::Lan);
+    world.uplink(&Pkt::tcp(REMOTE, PUBLIC, ACK, b"data")).on(Side::LAN);
     assert_eq!(world.sessions()[0].remaining, Duration::from_secs(7440));
     // After a flush as well.
     assert_eq!(world.gateway.flush_nat(world.now), 1);

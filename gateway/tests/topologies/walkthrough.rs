@@ -12,14 +12,14 @@ fn arp_is_answered_for_the_gateway_alone() {
     let mut world = World::empty(config());
     let host = "10.100.0.10".parse().unwrap();
     let asked = arp_request(mac(host), host, "10.100.0.1".parse().unwrap());
-    let out = world.put(Side::Lan, VnetHeader::default(), asked);
+    let out = world.put(Side::LAN, VnetHeader::default(), asked);
     assert_eq!(out.verdict, Verdict::Consumed(Consumed::Arp));
     let (side, reply) = out.arps[0];
-    assert_eq!((side, out.arps.len()), (Side::Lan, 1));
+    assert_eq!((side, out.arps.len()), (Side::LAN, 1));
     assert_eq!((reply.sender_mac, reply.target_mac, reply.target), (LAN_MAC, mac(host), host));
     for other in ["10.100.0.20", "203.0.113.2", "8.8.8.8"] {
         let asked = arp_request(mac(host), host, other.parse().unwrap());
-        assert!(world.put(Side::Lan, VnetHeader::default(), asked).arps.is_empty(), "{other}");
+        assert!(world.put(Side::LAN, VnetHeader::default(), asked).arps.is_empty(), "{other}");
     }
 }
 
@@ -27,7 +27,7 @@ fn arp_is_answered_for_the_gateway_alone() {
 fn the_gateway_answers_a_ping_in_place() {
     let mut world = World::new(config());
     for own in ["10.100.0.1", OUTSIDE] {
-        let seen = world.lan(&Pkt::echo("10.100.0.10", own, 8, 77, &[9; 57])).on(Side::Lan);
+        let seen = world.lan(&Pkt::echo("10.100.0.10", own, 8, 77, &[9; 57])).on(Side::LAN);
         assert_eq!((seen.src.as_str(), seen.dst.as_str(), seen.ttl), (own, "10.100.0.10", 64));
         assert_eq!((seen.icmp.unwrap().0, seen.echo_id(), seen.data.len()), (0, 77, 57));
         assert_eq!(seen.to, mac("10.100.0.10".parse().unwrap()));
@@ -44,7 +44,7 @@ fn a_ping_to_the_world_leaves_masqueraded_and_its_reply_comes_home() {
     assert_eq!((out.src.as_str(), out.dst.as_str(), out.ttl), (OUTSIDE, "8.8.8.8", 63));
     assert_eq!(out.to, mac(ROUTER));
     let back = Pkt::echo("8.8.8.8", OUTSIDE, 0, out.echo_id(), &[3; 56]).ttl(57);
-    let seen = world.uplink(&back).on(Side::Lan);
+    let seen = world.uplink(&back).on(Side::LAN);
     assert_eq!((seen.src.as_str(), seen.dst.as_str(), seen.ttl), ("8.8.8.8", "10.100.0.10", 56));
     assert_eq!((seen.echo_id(), seen.to), (77, mac("10.100.0.10".parse().unwrap())));
 }
@@ -67,7 +67,7 @@ fn a_tcp_connection_runs_from_syn_to_last_ack() {
             let seen = world.lan(&Pkt::tcp(inside, remote, flags, b"odd")).on(Side::Uplink);
             assert_eq!((seen.src.as_str(), seen.dst.as_str()), (outside.as_str(), remote));
         } else {
-            let seen = world.uplink(&Pkt::tcp(remote, &outside, flags, b"even")).on(Side::Lan);
+            let seen = world.uplink(&Pkt::tcp(remote, &outside, flags, b"even")).on(Side::LAN);
             assert_eq!((seen.src.as_str(), seen.dst.as_str()), (remote, inside));
         }
         assert_eq!(world.sessions()[0].state.as_str(), state);
@@ -91,7 +91,7 @@ fn the_first_packet_waits_for_arp_and_then_goes() {
 #[test]
 fn two_hosts_of_the_lan_are_routed_without_translation() {
     let mut world = World::new(config());
-    let seen = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.20:2", b"x")).on(Side::Lan);
+    let seen = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.20:2", b"x")).on(Side::LAN);
     assert_eq!(
         (seen.src.as_str(), seen.dst.as_str(), seen.ttl),
         ("10.100.0.10:1", "10.100.0.20:2", 63)

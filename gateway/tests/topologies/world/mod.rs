@@ -9,7 +9,7 @@ pub mod packet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Collected, Config, Gateway, Node, Side, Verdict};
+use gateway::{Collected, Config, Gateway, LegId, Node, Side, Verdict};
 use wire::{Arp, FrameMut, Ipv4, MacAddr, Timestamp, VnetHeader, vnet};
 
 pub use packet::{Pkt, Seen};
@@ -33,6 +33,8 @@ pub struct Out {
     pub frames: Vec<(Side, VnetHeader, Vec<u8>)>,
     /// ARP that left.
     pub arps: Vec<(Side, Arp)>,
+    /// ICMP redirects that left.
+    pub redirects: Vec<(Side, VnetHeader, Vec<u8>)>,
 }
 
 pub fn config() -> Config {
@@ -49,6 +51,7 @@ pub fn mac(address: Ipv4Addr) -> MacAddr {
 fn node(frame: &[u8]) -> Node {
     match frame[6..] {
         [6, 0, 10, 100, high, low, ..] => Node(u16::from_be_bytes([high, low])),
+        [6, 0, 10, network, 0, low, ..] => Node(u16::from_be_bytes([network, low])),
         _ => Node::NOBODY,
     }
 }
@@ -58,7 +61,7 @@ impl World {
     pub fn new(config: Config) -> Self {
         let mut world = Self::empty(config);
         for host in [10, 20, 30] {
-            world.meet(Side::Lan, Ipv4Addr::new(10, 100, 0, host));
+            world.meet(Side::LAN, Ipv4Addr::new(10, 100, 0, host));
         }
         world.meet(Side::Uplink, ROUTER);
         world
@@ -67,20 +70,34 @@ impl World {
     /// A gateway that has met nobody yet.
     pub fn empty(config: Config) -> Self {
         let now = Timestamp::ZERO + Duration::from_secs(1000);
-        Self { gateway: Gateway::new(config, 42), now }
+        Self { gateway: Gateway::new(config, 42).unwrap(), now }
     }
 
     /// A host asks for the gateway, which so learns of it.
     pub fn meet(&mut self, side: Side, host: Ipv4Addr) {
         let own = match side {
-            Side::Lan => Ipv4Addr::new(10, 100, 0, 1),
+            Side::Leg(_) => Ipv4Addr::new(10, 100, 0, 1),
             Side::Uplink => OUTSIDE.parse().unwrap(),
         };
         self.put(side, VnetHeader::default(), packet::arp_request(mac(host), host, own));
     }
 
     pub fn lan(&mut self, packet: &Pkt) -> Out {
-        self.put(Side::Lan, packet.vnet, packet.frame(LAN_MAC, mac(packet.src)))
+        self.put(Side::LAN, packet.vnet, packet.frame(LAN_MAC, mac(packet.src)))
+    }
+
+    /// From a host of a leg, which is a node of its own.
+    pub fn leg(&mut self, leg: u16, packet: &Pkt) -> Out {
+        let own = self.gateway.legs().find(|view| view.id == LegId(leg)).unwrap().config.mac;
+        let frame = packet.frame(own, mac(packet.src));
+        self.put(Side::Leg(LegId(leg)), packet.vnet, frame)
+    }
+
+    /// A host of a leg asks for one of the gateway's addresses.
+    pub fn knock(&mut self, leg: u16, host: &str, own: &str) -> Out {
+        let (host, own): (Ipv4Addr, Ipv4Addr) = (host.parse().unwrap(), own.parse().unwrap());
+        let frame = packet::arp_request(mac(host), host, own);
+        self.put(Side::Leg(LegId(leg)), VnetHeader::default(), frame)
     }
 
     pub fn uplink(&mut self, packet: &Pkt) -> Out {
@@ -90,7 +107,7 @@ impl World {
     /// From a node that claims to be whoever the packet is from.
     pub fn forged(&mut self, node: Node, packet: &Pkt) -> Out {
         let frame = packet.frame(LAN_MAC, mac(packet.src));
-        self.put_from((Side::Lan, node), packet.vnet, frame)
+        self.put_from((Side::LAN, node), packet.vnet, frame)
     }
 
     /// A node asks for the gateway by an address.
@@ -98,11 +115,11 @@ impl World {
         let MacAddr(mut mac) = mac(host);
         mac[1] = node.0 as u8;
         let frame = packet::arp_request(MacAddr(mac), host, Ipv4Addr::new(10, 100, 0, 1));
-        self.put_from((Side::Lan, node), VnetHeader::default(), frame)
+        self.put_from((Side::LAN, node), VnetHeader::default(), frame)
     }
 
     pub fn put(&mut self, side: Side, vnet: VnetHeader, frame: Vec<u8>) -> Out {
-        let node = if side == Side::Lan { node(&frame) } else { Node::NOBODY };
+        let node = if side.is_inside() { node(&frame) } else { Node::NOBODY };
         self.put_from((side, node), vnet, frame)
     }
 
@@ -117,14 +134,10 @@ impl World {
         let mut extra = Collected::default();
         let mut view = FrameMut::new(&mut memory, None).unwrap();
         let verdict = match side {
-            Side::Lan => self.gateway.from_node(node, &mut view, &mut extra, self.now),
+            Side::Leg(leg) => self.gateway.from_leg(leg, node, &mut view, &mut extra, self.now),
             Side::Uplink => self.gateway.from_uplink(&mut view, &mut extra, self.now),
         };
-        let left = match verdict {
-            Verdict::Lan => Some(Side::Lan),
-            Verdict::Uplink => Some(Side::Uplink),
-            _ => None,
-        };
+        let left = verdict.side();
         let vnet = view.vnet();
         let mut frames: Vec<_> =
             left.map(|side| (side, vnet, memory[vnet::LEN..].to_vec())).into_iter().collect();
@@ -133,7 +146,11 @@ impl World {
         let arp = |f: &(Side, VnetHeader, Vec<u8>)| f.2[12..14] == [0x08, 0x06];
         let arps = frames.extract_if(.., |f| arp(f)).collect::<Vec<_>>();
         let arps = arps.into_iter().map(|f| (f.0, Arp::parse(&f.2[14..]).unwrap())).collect();
-        Out { verdict, frames, arps }
+        let redirect = |f: &(Side, VnetHeader, Vec<u8>)| {
+            f.2[14] == 0x45 && f.2[20..22] == [0x40, 0] && f.2[23] == 1 && f.2[34] == 5
+        };
+        let redirects = frames.extract_if(.., |f| redirect(f)).collect();
+        Out { verdict, frames, arps, redirects }
     }
 
     /// Lets time pass, a tick each second at the most.
@@ -158,7 +175,11 @@ impl World {
     fn check(&self, frames: &[(Side, VnetHeader, Vec<u8>)]) {
         for (side, vnet, frame) in frames {
             packet::check_sums(*vnet, frame);
-            let from = if *side == Side::Lan { LAN_MAC } else { UPLINK_MAC };
+            let leg = |leg| self.gateway.legs().find(|view| view.id == leg).unwrap().config.mac;
+            let from = match side {
+                Side::Leg(id) => leg(*id),
+                Side::Uplink => UPLINK_MAC,
+            };
             assert_eq!(frame[6..12], from.0, "frames leave with the gateway's address");
         }
         let counters = self.gateway.counters();
