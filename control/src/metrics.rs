@@ -175,6 +175,8 @@ impl Families {
         self.counter("gateway_icmp_limited", help, one(c.icmp_limited));
         let help = "ICMP errors translated, both ways";
         self.counter("gateway_icmp_translated", help, one(c.icmp_translated));
+        let help = "Hosts told by an ICMP redirect that they took a detour";
+        self.counter("gateway_redirects", help, one(c.redirects));
         self.counter("gateway_echo_replies", "Echo requests answered", one(c.echo_replies));
         self.counter("nat_opened_sessions", "NAT sessions opened", one(c.nat.opened));
         let closed = [

@@ -62,6 +62,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
         icmp_errors: c.icmp_errors,
         icmp_limited: c.icmp_limited,
         icmp_translated: c.icmp_translated,
+        redirects: c.redirects,
         echo_replies: c.echo_replies,
         nat: NatCounters {
             opened: c.nat.opened,

@@ -80,6 +80,8 @@ pub struct GatewayCounters {
     pub icmp_limited: u64,
     /// ICMP errors translated, both ways.
     pub icmp_translated: u64,
+    /// Hosts told by an ICMP redirect that they took a detour.
+    pub redirects: u64,
     /// Echo requests answered.
     pub echo_replies: u64,
     /// The NAT's.

@@ -126,6 +126,7 @@ fn of_gateway(c: &GatewayCounters, paint: Paint) -> Vec<String> {
             ("icmp errors", c.icmp_errors, "sent"),
             ("", c.icmp_limited, "held back, there had been too many"),
             ("", c.icmp_translated, "translated"),
+            ("redirects", c.redirects, "hosts told that they took a detour"),
             ("sessions", c.nat.opened, "opened"),
             ("", c.nat.expired, "expired"),
             ("", c.nat.flushed, "flushed"),
