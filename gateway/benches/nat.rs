@@ -9,7 +9,10 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use gateway::{Collected, Config, Cursor, Gateway, Limits, NatConfig, NatType, Side, Verdict};
+use gateway::{
+    Collected, Config, Cursor, Gateway, LegConfig, LegId, Limits, NatConfig, NatType, Node, Side,
+    Verdict,
+};
 use wire::checksum::{Delta, checksum};
 use wire::{Arp, FrameMut, MacAddr, Timestamp, VnetHeader, arp, vnet};
 
@@ -54,7 +57,9 @@ fn put(gateway: &mut Gateway, side: Side, memory: &mut [u8]) -> Verdict {
     let mut frame = FrameMut::new(memory, None).unwrap();
     let mut out = Collected::default();
     match side {
-        Side::Leg(_) => gateway.from_lan(&mut frame, &mut out, Timestamp::ZERO),
+        Side::Leg(leg) => {
+            gateway.from_leg(leg, Node::NOBODY, &mut frame, &mut out, Timestamp::ZERO)
+        }
         Side::Uplink => gateway.from_uplink(&mut frame, &mut out, Timestamp::ZERO),
     }
 }
@@ -140,6 +145,65 @@ fn all_sessions(gateway: &Gateway) -> Vec<gateway::SessionView> {
     all
 }
 
+/// The same frames of 256 hosts, all in one network or each in its own.
+fn legs(c: &mut Criterion) {
+    let mut group = c.benchmark_group("legs/udp60");
+    group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(2));
+    group.warm_up_time(Duration::from_millis(500)).sample_size(20);
+    for count in [1u16, 256] {
+        let mut config = Config::simulated(LAN, UPLINK);
+        let prefix_len = if count == 1 { 8 } else { 24 };
+        let leg = |n: u16| (LegId(n), LegConfig::new(LAN, own(n), prefix_len));
+        config.legs = (0..count).map(leg).collect();
+        let mut gateway = Gateway::new(config, 7).unwrap();
+        meet(&mut gateway, Side::Uplink, Ipv4Addr::new(203, 0, 113, 1), OUTSIDE);
+        let side = |n: u16| Side::Leg(LegId(n % count));
+        let host = |n: u16| Ipv4Addr::from(u32::from(own(n)) + 1);
+        let mut flows = Vec::new();
+        for n in 0..256 {
+            meet(&mut gateway, side(n), host(n), own(n % count));
+            for port in 0..16 {
+                let flow = (host(n), 1024 + port, Ipv4Addr::new(8, 8, 8, 8), 53);
+                let verdict = put(&mut gateway, side(n), &mut udp(HOST, LAN, flow));
+                assert_eq!(verdict, Verdict::Uplink);
+                flows.push((side(n), udp(HOST, LAN, flow)));
+            }
+        }
+        let size = flows.len() as u32;
+        let scattered: Vec<_> =
+            (0..size).map(|n| flows[scattered(n, size) as usize].clone()).collect();
+        let mut memory = flows[0].1.clone();
+        let mut at = 0;
+        group.bench_function(BenchmarkId::new("out", count), |b| {
+            b.iter(|| {
+                at = (at + 1) % scattered.len();
+                let (side, template) = &scattered[at];
+                memory.copy_from_slice(template);
+                assert_eq!(put(&mut gateway, *side, &mut memory), Verdict::Uplink);
+            });
+        });
+        let all = all_sessions(&gateway);
+        let replies: Vec<_> = (0..size)
+            .map(|n| &all[self::scattered(n, size) as usize])
+            .map(|s| udp(HOST, UPLINK, (s.remote.address, s.remote.port, OUTSIDE, s.outside_port)))
+            .collect();
+        group.bench_function(BenchmarkId::new("in", count), |b| {
+            b.iter(|| {
+                at = (at + 1) % replies.len();
+                memory.copy_from_slice(&replies[at]);
+                let verdict = put(&mut gateway, Side::Uplink, &mut memory);
+                assert!(matches!(verdict, Verdict::Leg(_)));
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The gateway's address in the n-th network.
+fn own(n: u16) -> Ipv4Addr {
+    Ipv4Addr::from(0x0a00_0001 | u32::from(n) << 16)
+}
+
 fn frames(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame/udp60");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(2));
@@ -218,5 +282,5 @@ fn checksums(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, lookups, frames, sessions, checksums);
+criterion_group!(benches, lookups, frames, legs, sessions, checksums);
 criterion_main!(benches);
