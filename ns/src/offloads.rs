@@ -17,13 +17,13 @@ const SEGMENTS: [&str; 4] = [
     "tx-tcp-ecn-segmentation",
 ];
 /// UDP segments, which it can tell since this version.
-const UDP: (&str, (u32, u32)) = ("tx-udp-segmentation", (6, 2));
+const UDP: (&str, (u32, u32)) = ("tx-udp-segmentation", sys::kernel::UDP_SEGMENTS);
 /// The checksums it can tell; `tx-checksum-sctp` and `-fcoe-crc` are other sums.
 const CHECKSUMS: [&str; 3] = ["tx-checksum-ipv4", "tx-checksum-ipv6", "tx-checksum-ip-generic"];
 
 /// Takes from an interface of the calling thread's namespace what the header cannot tell.
 pub(crate) fn restrict(interface: &str) -> io::Result<()> {
-    let kernel = nix::sys::utsname::uname().ok().and_then(|name| version(name.release().to_str()?));
+    let kernel = sys::kernel::version();
     let left = sys::features::turn_off(interface, |feature| !is_told(feature, kernel))?;
     if !left.is_empty() {
         tracing::warn!(
@@ -48,12 +48,6 @@ fn is_told(feature: &str, kernel: Option<(u32, u32)>) -> bool {
         name if checksum => CHECKSUMS.contains(&name),
         _ => true,
     }
-}
-
-/// The first two numbers of a kernel's release.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -100,7 +94,7 @@ mod tests {
 
     #[test]
     fn udp_segments_are_told_since_6_2() {
-        let told = |release| is_told(UDP.0, version(release));
+        let told = |release| is_told(UDP.0, sys::kernel::parse(release));
         assert!(told("6.2.0") && told("6.18.44-fc-v657") && told("7.0-rc1"));
         assert!(!told("6.1.90-generic") && !told("5.15.0") && !told("new"));
     }

@@ -15,6 +15,7 @@
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
 //! | [`iptables`] | the rules of iptables, as bytes |
+//! | [`kernel`] | which kernel runs |
 //! | [`latency`] | how long idle cores may take to wake |
 //! | [`memory`] | memory given back to the system |
 //! | [`netns`] | running a closure inside a network namespace |
@@ -33,6 +34,7 @@ pub mod features;
 pub mod icmp;
 pub mod inherited;
 pub mod iptables;
+pub mod kernel;
 pub mod latency;
 pub mod memory;
 pub mod netns;

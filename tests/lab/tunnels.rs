@@ -13,7 +13,7 @@ use crate::{lab, netns};
 const INSIDE: u64 = 32 << 20;
 const PLAIN: u64 = 128 << 20;
 /// How much slower a tunnel may be here, where others use the machine too: each of its segments is
-/// a frame of its own, where without one a frame stands for a hundred.
+/// a frame of its own as far as the switch, where without one a frame stands for a hundred.
 const SLOWER: f64 = 40.0;
 
 /// A VXLAN's end in a node: where its other end is, and what lies in it.
@@ -59,14 +59,39 @@ fn holds(sandbox: &Sandbox, nodes: [&str; 2]) {
     }
 }
 
+/// Segments of a tunnel leave the switch together: its port counts each, the node's link what came.
+fn come_together(sandbox: &Sandbox, node: &str, number: &str) {
+    let ours = sandbox.uswitch(&["show", "ports", "-j"]).ok().out;
+    let interface = format!("vethpeer{number}");
+    let link = sandbox.tool("ip", &["-n", node, "-s", "-j", "link", "show", &interface]);
+    let [ours, link]: [Value; 2] = [ours, link].map(|text| serde_json::from_str(&text).unwrap());
+    let name = format!("veth{number}");
+    let port = ours.as_array().unwrap().iter().find(|one| one["ifname"] == name.as_str()).unwrap();
+    let sent = port["stats64"]["tx"]["packets"].as_u64().unwrap();
+    let came = link[0]["stats64"]["rx"]["packets"].as_u64().unwrap();
+    println!("{node}: {sent} frames came as {came}");
+    assert!(came * 2 < sent, "{node}: {sent} frames came as {came}");
+}
+
 #[test]
 fn tcp_in_a_tunnel_between_nodes() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         let plain = rate("net2", "10.100.0.20:7700", PLAIN);
-        for options in [&["noudpcsum"], &["udpcsum"]] {
-            vxlan(sandbox, "net1", "10.100.0.20", &["192.168.77.1/24", "fd77::1/64"], options);
-            vxlan(sandbox, "net2", "10.100.0.10", &["192.168.77.2/24", "fd77::2/64"], options);
+        for (node, link, address) in
+            [("net1", "vethpeer1", "fd10::1"), ("net2", "vethpeer2", "fd10::2")]
+        {
+            let address = [address, "/64"].concat();
+            let add = ["-n", node, "addr", "add", &address, "dev", link, "nodad"];
+            sandbox.tool("ip", &add);
+        }
+        for (ends, options) in [
+            (["10.100.0.10", "10.100.0.20"], &["noudpcsum"][..]),
+            (["10.100.0.10", "10.100.0.20"], &["udpcsum"]),
+            (["fd10::1", "fd10::2"], &["udp6zerocsumtx", "udp6zerocsumrx"]),
+        ] {
+            vxlan(sandbox, "net1", ends[1], &["192.168.77.1/24", "fd77::1/64"], options);
+            vxlan(sandbox, "net2", ends[0], &["192.168.77.2/24", "fd77::2/64"], options);
             for at in ["192.168.77.2:7701", "[fd77::2]:7702"] {
                 let tunnel = rate("net2", at, INSIDE);
                 println!("{at} {options:?}: 1 of {:.1} of plain TCP", plain / tunnel);
@@ -74,6 +99,7 @@ fn tcp_in_a_tunnel_between_nodes() {
             }
             gone(sandbox, ["net1", "net2"]);
         }
+        come_together(sandbox, "net2", "2");
         holds(sandbox, ["net1", "net2"]);
     });
 }
@@ -94,6 +120,7 @@ fn tcp_in_a_tunnel_through_the_nat() {
             assert!(tunnel * SLOWER > plain, "{tunnel:.0} bytes a second of {plain:.0}");
             gone(sandbox, ["net1", "inet"]);
         }
+        come_together(sandbox, "inet", "inet");
         holds(sandbox, ["net1", "inet"]);
     });
 }

@@ -12,6 +12,9 @@ pub const NEEDS_CSUM: u8 = 1;
 /// Flag: the checksum was verified (`VIRTIO_NET_HDR_F_DATA_VALID`).
 pub const DATA_VALID: u8 = 2;
 
+/// GSO type: UDP segments, one datagram each (`VIRTIO_NET_HDR_GSO_UDP_L4`, since Linux 6.2).
+pub const GSO_UDP_L4: u8 = 5;
+
 /// What kind of segmentation a frame waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GsoType {
@@ -78,7 +81,7 @@ impl VnetHeader {
             1 => GsoType::TcpV4,
             3 => GsoType::Udp,
             4 => GsoType::TcpV6,
-            5 => GsoType::UdpL4,
+            GSO_UDP_L4 => GsoType::UdpL4,
             other => GsoType::Unknown(other),
         }
     }

@@ -1,6 +1,7 @@
 //! Decisions: what to do with a frame. Pure; time is an argument.
 
 mod bridge;
+mod bundle;
 mod decide;
 mod fair;
 mod fdb;
@@ -18,6 +19,7 @@ mod verdict;
 mod vlan;
 
 pub use bridge::Bridge;
+pub use bundle::{Bundle, Datagram, settle};
 pub use fair::Fair;
 pub use fdb::{Fdb, FdbConfig};
 pub use fdb_entry::{FdbEntry, Learned};

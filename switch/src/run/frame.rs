@@ -169,7 +169,7 @@ impl Worker {
             Handling::ToUplink => match self.ports.uplink() {
                 Some(to) => {
                     self.cells.station_to_uplink.add(1);
-                    self.links.send(&self.ports, place, [None; 2], to);
+                    self.links.send(&self.ports, place, to);
                 }
                 None => self.cells.station_lost.add(1),
             },

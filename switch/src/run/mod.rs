@@ -5,6 +5,7 @@
 //! lost, never waited for.
 
 mod awake;
+mod bundles;
 mod config;
 mod crew;
 mod frame;

@@ -4,6 +4,7 @@
 use sys::packet::{PacketIo, Received, SendFailure, Tags};
 use wire::{VlanTag, VnetHeader};
 
+use super::bundles::Bundles;
 use super::ports::PortMap;
 use crate::core::{Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
@@ -12,6 +13,8 @@ use crate::stats::{PortCells, WorkerCells};
 pub(super) struct Links {
     pub(super) main: PacketIo,
     pub(super) uplink: Option<PacketIo>,
+    /// Of the switch's own namespace.
+    pub(super) bundles: Bundles,
     /// All that was sent: bytes, and [`FRAME`] for each frame.
     pub(super) sent: u64,
 }
@@ -43,30 +46,44 @@ impl Links {
         own: Option<VlanTag>,
         path: &Path,
     ) {
+        let alone = path.exits().len() == 1;
         for Exit { port, tagging } in path.exits() {
-            self.send(ports, place, tagging.tags(own), *port);
+            self.send_to(ports, place, tagging.tags(own), *port, alone);
         }
+    }
+
+    /// Queues the frame in a slot, without a tag, for one port alone.
+    pub(super) fn send(&mut self, ports: &PortMap, place: Place, to: PortId) {
+        self.send_to(ports, place, [None; 2], to, true);
     }
 
     /// Queues the frame in a slot for a port: as it lies there, or as a copy where the port is
     /// reached from another namespace than the slot's.
-    pub(super) fn send(
+    fn send_to(
         &mut self,
         ports: &PortMap,
         place: Place,
         tags: [Option<VlanTag>; 2],
         to: PortId,
+        alone: bool,
     ) {
         let Some(port) = ports.get(to) else { return };
         let tag = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
-        let Self { main, uplink, .. } = self;
+        let Self { main, uplink, bundles, .. } = self;
         let (queued, len) = match (place, port.foreign, uplink) {
-            (Place::Main(ahead), false, _) => queue(main, ahead, port.ifindex, tag),
+            (Place::Main(ahead), false, _) if alone && tag == [None; 2] => {
+                (bundles.queue(main, ahead, port.ifindex), length(main, ahead))
+            }
+            (Place::Main(ahead), false, _) => {
+                bundles.close(port.ifindex);
+                queue(main, ahead, port.ifindex, tag)
+            }
             (Place::Uplink(ahead), true, Some(uplink)) => queue(uplink, ahead, port.ifindex, tag),
             (Place::Main(ahead), true, Some(uplink)) => {
                 carry(main, uplink, ahead, port.ifindex, tag)
             }
             (Place::Uplink(ahead), false, Some(uplink)) => {
+                bundles.close(port.ifindex);
                 carry(uplink, main, ahead, port.ifindex, tag)
             }
             (_, _, None) => (false, 0),
@@ -86,6 +103,7 @@ impl Links {
     ) {
         let tags = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
         let Some(port) = ports.get(to) else { return };
+        self.bundles.close(port.ifindex);
         let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
         let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, tags));
         self.sent += FRAME + frame.len() as u64;
@@ -94,6 +112,7 @@ impl Links {
 
     /// Sends what is queued; what the kernel refuses is moved from sent to errors.
     pub(super) fn flush(&mut self, ports: &PortMap, cells: &WorkerCells) {
+        self.bundles.clear();
         self.main.flush(&mut |failure: SendFailure| {
             let port = ports.by_ifindex(failure.ifindex).and_then(|id| ports.get(id));
             refused(port.map(|port| &*port.cells), cells, failure);
@@ -108,8 +127,11 @@ impl Links {
 }
 
 fn queue(io: &mut PacketIo, ahead: usize, ifindex: u32, tag: Tags) -> (bool, usize) {
-    let len = io.slot(ahead).map_or(0, |(_, data)| data.len().saturating_sub(VNET));
-    (io.queue_slot(ahead, ifindex, tag), len)
+    (io.queue_slot(ahead, ifindex, tag).is_some(), length(io, ahead))
+}
+
+fn length(io: &mut PacketIo, ahead: usize) -> usize {
+    io.slot(ahead).map_or(0, |(_, data)| data.len().saturating_sub(VNET))
 }
 
 fn carry(

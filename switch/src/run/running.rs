@@ -14,6 +14,7 @@ use sys::packet::PacketIo;
 use wire::Timestamp;
 
 use super::awake::Awake;
+use super::bundles::Bundles;
 use super::config::{Config, Error, Event};
 use super::crew::Member;
 use super::keeper::Ask;
@@ -92,7 +93,7 @@ impl Running {
         let fair = Fair::new(io.slots());
         let worker = Worker {
             number,
-            links: Links { main: io, uplink: None, sent: 0 },
+            links: Links { main: io, uplink: None, bundles: Bundles::new(), sent: 0 },
             pulses: [Pulse::default(), Pulse::default()],
             asks: says.asks,
             round: None,

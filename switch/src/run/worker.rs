@@ -196,6 +196,7 @@ impl Worker {
                     // Room for the largest frame, so that watching does not allocate for each.
                     self.before.reserve(if tap.is_some() { 1 << 18 } else { 0 });
                     self.egress.reserve(if tap.is_some() { PortId::MAX } else { 0 });
+                    self.links.bundles.watch(tap.is_some());
                     self.tap = tap;
                 }
                 Command::Round(round) => self.round = Some(round),

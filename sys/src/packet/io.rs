@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use super::VNET_LEN;
 use super::filter::FilterOp;
 use super::ring::{Received, Ring, RingConfig, RingStats};
-use super::sender::{BATCH, SendFailure, Sender, Tags};
+use super::sender::{BATCH, Message, SendFailure, Sender, Tags};
 use super::steer::Steering;
 
 /// Bytes for frames that lie in no slot (answers of a station); a fuller arena is flushed first.
@@ -116,13 +116,21 @@ impl PacketIo {
     }
 
     /// Queues the frame of a slot, as it lies there, for an interface.
-    /// False where the slot holds nothing that can be sent.
-    pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> bool {
+    /// None where the slot holds nothing that can be sent.
+    pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> Option<Message> {
         if self.sender.len() == BATCH {
             self.send_now();
         }
-        let Some((_, data)) = self.ring.slot(ahead) else { return false };
+        let (_, data) = self.ring.slot(ahead)?;
         self.sender.push(data, ifindex, tags)
+    }
+
+    /// Makes a waiting message longer by the frame of a slot without its first `skip` bytes. The
+    /// message is then a frame that stands for both, and whoever asks writes its headers.
+    /// False where it has left, has tags, or has no room: nothing is changed then.
+    pub fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool {
+        let Some((_, data)) = self.ring.slot(ahead) else { return false };
+        self.sender.extend(message, data, skip)
     }
 
     /// Queues a copy of `[vnet header | frame]` for an interface.
@@ -144,7 +152,7 @@ impl PacketIo {
         let start = self.arena.len();
         self.arena.extend_from_slice(&vnet);
         self.arena.extend_from_slice(frame);
-        self.sender.push(&self.arena[start..], ifindex, tags)
+        self.sender.push(&self.arena[start..], ifindex, tags).is_some()
     }
 
     /// Sends what is queued; each refused message is told to `failed`.

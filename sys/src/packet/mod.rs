@@ -18,7 +18,7 @@ mod tests;
 pub use filter::FilterOp;
 pub use io::PacketIo;
 pub use ring::{Received, RingConfig, RingStats};
-pub use sender::{SendFailure, Tags};
+pub use sender::{Message, SendFailure, Tags};
 pub use spare::Spare;
 pub use steer::{RINGS, Steering};
 

@@ -12,6 +12,10 @@ use super::{VNET_LEN, socket};
 pub(super) const BATCH: usize = 512;
 /// Most pieces of a message: vnet header, addresses, tag, rest.
 const PIECES: usize = 4;
+/// Most pieces of a message that was made longer.
+const LINKS: usize = 64;
+/// Messages of a batch that can be made longer.
+const CHAINS: usize = 32;
 /// The send buffer asked for, so that a burst of GSO frames is not refused.
 const SEND_BUFFER: libc::c_int = 8 << 20;
 /// Bytes of the two addresses, which a tag follows.
@@ -22,6 +26,10 @@ const TAG: usize = 4;
 /// The tags (TPID, TCI) to put into a frame on its way out, the outermost first.
 pub type Tags = [Option<(u16, u16)>; 2];
 
+/// A message that waits; it means nothing any more once that has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message(u64);
+
 /// Messages that the kernel would not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendFailure {
@@ -30,9 +38,9 @@ pub struct SendFailure {
     pub ifindex: u32,
     /// The errno: ENOBUFS, ENETDOWN, ENXIO, EMSGSIZE and the like.
     pub errno: i32,
-    /// How many.
+    /// How many frames they held.
     pub count: u64,
-    /// Their bytes, without vnet headers and without the tags put in.
+    /// The frames' bytes, without vnet headers and without the tags put in.
     pub bytes: u64,
 }
 
@@ -44,6 +52,13 @@ pub(super) struct Sender {
     addresses: Vec<libc::sockaddr_ll>,
     /// Rebuilt vnet header and tags of each tagged message.
     prefixes: Vec<[u8; VNET_LEN + 2 * TAG]>,
+    /// Frames of each message, and their bytes.
+    holds: Vec<(u64, u64)>,
+    /// The pieces of messages that were made longer.
+    chains: Vec<[libc::iovec; LINKS]>,
+    chained: usize,
+    /// The number of the first message that waits.
+    first: u64,
     count: usize,
 }
 
@@ -74,6 +89,10 @@ impl Sender {
             pieces: vec![[piece; PIECES]; BATCH],
             addresses: vec![socket::link_address(0); BATCH],
             prefixes: vec![[0; VNET_LEN + 2 * TAG]; BATCH],
+            holds: vec![(0, 0); BATCH],
+            chains: vec![[piece; LINKS]; CHAINS],
+            chained: 0,
+            first: 0,
             count: 0,
         })
     }
@@ -84,14 +103,14 @@ impl Sender {
     }
 
     /// Adds `[vnet header | frame]` for `ifindex`, with the tags put in.
-    /// False, and nothing added, where it is shorter than the headers or the batch is full.
+    /// None, and nothing added, where it is shorter than the headers or the batch is full.
     ///
     /// `data` must stay in place, unfreed, until the next [`flush`](Self::flush).
-    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, tags: Tags) -> bool {
+    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, tags: Tags) -> Option<Message> {
         let i = self.count;
-        let Some((vnet, frame)) = data.split_first_chunk::<VNET_LEN>() else { return false };
+        let (vnet, frame) = data.split_first_chunk::<VNET_LEN>()?;
         if i == BATCH || frame.len() < ADDRESSES {
-            return false;
+            return None;
         }
         let used = if tags == [None; 2] {
             self.pieces[i][0] = piece(data);
@@ -116,13 +135,51 @@ impl Sender {
         header.msg_namelen = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or(0);
         header.msg_iov = self.pieces[i].as_mut_ptr();
         header.msg_iovlen = used;
+        self.holds[i] = (1, frame.len() as u64);
         self.count += 1;
+        Some(Message(self.first + i as u64))
+    }
+
+    /// Makes a message without tags longer by what follows the first `skip` bytes of another frame,
+    /// which is counted with it. False, and nothing changed, where it has left or has tags, or where
+    /// there is no room.
+    ///
+    /// `data` must stay in place like that of [`push`](Self::push).
+    pub(super) fn extend(&mut self, message: Message, data: &[u8], skip: usize) -> bool {
+        let i = message.0.checked_sub(self.first).and_then(|i| usize::try_from(i).ok());
+        let Some(i) = i.filter(|i| *i < self.count) else { return false };
+        let Some(more) = data.get(VNET_LEN + skip..).filter(|more| !more.is_empty()) else {
+            return false;
+        };
+        let header = &mut self.headers[i].msg_hdr;
+        let chain = if header.msg_iov == self.pieces[i].as_mut_ptr() {
+            if header.msg_iovlen > 1 || self.chained == CHAINS {
+                return false;
+            }
+            self.chained += 1;
+            let chain = &mut self.chains[self.chained - 1];
+            chain[0] = self.pieces[i][0];
+            header.msg_iov = chain.as_mut_ptr();
+            chain
+        } else {
+            let at =
+                |chain: &&mut [libc::iovec; LINKS]| chain.as_ptr() == header.msg_iov.cast_const();
+            let Some(chain) = self.chains.iter_mut().rev().find(at) else { return false };
+            chain
+        };
+        let Some(next) = chain.get_mut(header.msg_iovlen) else { return false };
+        *next = piece(more);
+        header.msg_iovlen += 1;
+        self.holds[i].0 += 1;
+        self.holds[i].1 += (data.len() - VNET_LEN) as u64;
         true
     }
 
     /// Sends what waits; each refused message is told to `failed`.
     pub(super) fn flush(&mut self, failed: &mut dyn FnMut(SendFailure)) {
         let total = std::mem::take(&mut self.count);
+        self.first += total as u64;
+        self.chained = 0;
         let mut done = 0;
         while done < total {
             let left = libc::c_uint::try_from(total - done).unwrap_or(0);
@@ -146,22 +203,10 @@ impl Sender {
             }
             // An error always belongs to the first message of the call.
             let ifindex = u32::try_from(self.addresses[done].sll_ifindex).unwrap_or(0);
-            failed(SendFailure { ifindex, errno, count: 1, bytes: self.length(done) });
+            let (count, bytes) = self.holds[done];
+            failed(SendFailure { ifindex, errno, count, bytes });
             done += 1;
         }
-    }
-}
-
-impl Sender {
-    /// The bytes of a message's frame as it was pushed.
-    fn length(&self, message: usize) -> u64 {
-        let length = |piece: usize| self.pieces[message][piece].iov_len;
-        let bytes = match self.headers[message].msg_hdr.msg_iovlen {
-            1 => length(0).saturating_sub(VNET_LEN),
-            // Vnet header and tags are pieces of their own.
-            _ => length(1) + length(3),
-        };
-        bytes as u64
     }
 }
 
