@@ -102,6 +102,12 @@ impl Datagram {
         Some(Self { alike, headers, payload, id })
     }
 
+    /// Addresses and ports.
+    fn flow(&self) -> &[u8] {
+        let from = if self.id.is_some() { V4_ADDRESSES } else { V6_ADDRESSES };
+        self.alike.get(from..self.headers - UDP_LENGTH).unwrap_or_default()
+    }
+
     /// Bytes before those that a bundle takes.
     #[must_use]
     pub fn headers(&self) -> usize {
@@ -125,6 +131,13 @@ impl Bundle {
     #[must_use]
     pub fn new(first: Datagram) -> Self {
         Self { first, payload: first.payload, datagrams: 1, complete: false }
+    }
+
+    /// Whether a datagram is of the same flow: addresses and ports. One that the bundle does not
+    /// take ends it then, for it must not be overtaken.
+    #[must_use]
+    pub fn is_of_flow(&self, next: &Datagram) -> bool {
+        self.first.flow() == next.flow()
     }
 
     /// Whether a datagram can be the next of it.

@@ -195,6 +195,13 @@ fn what_differs_in_more_than_its_length_leaves_alone() {
     assert!(!together(Sent { ecn: 3, ..next.clone() }));
     assert!(!together(Sent { v6: true, ..next.clone() }));
     assert!(!together(Sent { payload: vec![1; 201], ..next.clone() }));
+    let mut memory = one.memory();
+    let bundle = Bundle::new(Datagram::read(&view(&mut memory)).unwrap());
+    let of_flow =
+        |next: Sent| bundle.is_of_flow(&Datagram::read(&view(&mut next.memory())).unwrap());
+    assert!(of_flow(Sent { ecn: 3, id: 9, payload: vec![1; 300], ..one.clone() }));
+    assert!(!of_flow(Sent { port: 2, ..one.clone() }));
+    assert!(!of_flow(Sent { v6: true, ..one.clone() }));
 }
 
 #[test]

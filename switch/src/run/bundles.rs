@@ -1,8 +1,9 @@
-//! The bundles that are open: one at most for a port, and few ports at a time.
+//! The bundles that are open: one at most for a flow and a port, and few at a time.
 //!
-//! Asked by `outbox` for each frame that leaves where it lies. A frame that does not fit its port's
-//! bundle closes it, so that what leaves by a port leaves in the order in which it came. A bundle
-//! ends with the batch; what finds no room leaves as it is.
+//! Asked by `outbox` for each frame that leaves where it lies. A datagram that its flow's bundle does
+//! not take closes that one, any other frame those of its port, so that the frames of a flow leave
+//! in the order in which they came. A bundle ends with the batch; where too many are open the one
+//! opened first takes no more.
 
 use sys::kernel::UDP_SEGMENTS;
 use sys::packet::{Message, PacketIo};
@@ -10,8 +11,8 @@ use wire::FrameMut;
 
 use crate::core::{Bundle, Datagram, settle};
 
-/// Ports that can have one at a time.
-const OPEN: usize = 4;
+/// So many at a time.
+const OPEN: usize = 8;
 
 /// See above.
 pub(super) struct Bundles {
@@ -19,7 +20,8 @@ pub(super) struct Bundles {
     told: bool,
     watched: bool,
     open: [Option<Open>; OPEN],
-    used: usize,
+    /// Opened since the last batch: where the next comes, counted round.
+    next: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +36,7 @@ struct Open {
 impl Bundles {
     pub(super) fn new() -> Self {
         let told = sys::kernel::version().is_some_and(|version| version >= UDP_SEGMENTS);
-        Self { told, watched: false, open: [None; OPEN], used: 0 }
+        Self { told, watched: false, open: [None; OPEN], next: 0 }
     }
 
     /// Not while a tap looks on: it is shown frames as they lie in their slots.
@@ -50,46 +52,29 @@ impl Bundles {
             self.close(ifindex);
             return io.queue_slot(ahead, ifindex, [None; 2]).is_some();
         };
-        if self.join(io, ahead, ifindex, &datagram) {
+        let is_same =
+            |open: &Option<Open>| open.as_ref().is_some_and(|open| open.is_for(ifindex, &datagram));
+        let same = self.open.iter().position(is_same);
+        if let Some(open) = same.and_then(|at| self.open[at].as_mut())
+            && open.join(io, ahead, &datagram)
+        {
             return true;
         }
-        self.close(ifindex);
         let Some(message) = io.queue_slot(ahead, ifindex, [None; 2]) else { return false };
-        if let Some(free) = self.open.iter_mut().find(|open| open.is_none()) {
-            *free = Some(Open { ifindex, head: ahead, message, bundle: Bundle::new(datagram) });
-            self.used += 1;
-        }
-        true
-    }
-
-    fn join(&mut self, io: &mut PacketIo, ahead: usize, ifindex: u32, next: &Datagram) -> bool {
-        let mut all = self.open.iter_mut().flatten();
-        let Some(open) = all.find(|open| open.ifindex == ifindex) else { return false };
-        if !open.bundle.takes(next) {
-            return false;
-        }
-        if let Some(mut frame) = frame(io, ahead) {
-            settle(&mut frame);
-        }
-        if !io.extend(open.message, ahead, next.headers()) {
-            return false;
-        }
-        if let Some(mut head) = frame(io, open.head) {
-            open.bundle.add(next, &mut head);
-        }
+        let new = Open { ifindex, head: ahead, message, bundle: Bundle::new(datagram) };
+        self.open[same.unwrap_or(self.next % OPEN)] = Some(new);
+        self.next += 1;
         true
     }
 
     /// Another frame leaves by this interface.
     #[inline]
     pub(super) fn close(&mut self, ifindex: u32) {
-        if self.used == 0 {
-            return;
-        }
-        for open in &mut self.open {
-            if open.is_some_and(|open| open.ifindex == ifindex) {
-                *open = None;
-                self.used -= 1;
+        if self.next > 0 {
+            for open in &mut self.open {
+                if open.as_ref().is_some_and(|open| open.ifindex == ifindex) {
+                    *open = None;
+                }
             }
         }
     }
@@ -97,9 +82,32 @@ impl Bundles {
     /// The batch leaves.
     #[inline]
     pub(super) fn clear(&mut self) {
-        if self.used > 0 {
-            (self.open, self.used) = ([None; OPEN], 0);
+        if self.next > 0 {
+            (self.open, self.next) = ([None; OPEN], 0);
         }
+    }
+}
+
+impl Open {
+    fn is_for(&self, ifindex: u32, next: &Datagram) -> bool {
+        self.ifindex == ifindex && self.bundle.is_of_flow(next)
+    }
+
+    /// Takes the datagram in a slot; false where it has to leave by itself.
+    fn join(&mut self, io: &mut PacketIo, ahead: usize, next: &Datagram) -> bool {
+        if !self.bundle.takes(next) {
+            return false;
+        }
+        if let Some(mut frame) = frame(io, ahead) {
+            settle(&mut frame);
+        }
+        if !io.extend(self.message, ahead, next.headers()) {
+            return false;
+        }
+        if let Some(mut head) = frame(io, self.head) {
+            self.bundle.add(next, &mut head);
+        }
+        true
     }
 }
 
