@@ -53,6 +53,10 @@ impl Sent {
     }
 }
 
+fn byte(n: usize) -> u8 {
+    u8::try_from(n % 251).unwrap()
+}
+
 fn view(memory: &mut Memory) -> FrameMut<'_> {
     FrameMut::new(memory, None).unwrap()
 }
@@ -142,7 +146,7 @@ fn segment(v6: bool, first_id: u16, count: usize, size: usize, last: usize) -> V
         port: 1,
         id: first_id.wrapping_add(u16::try_from(n).unwrap()),
         ecn: 0,
-        payload: (0..if n + 1 == count { last } else { size }).map(|i| (i * 7 + n) as u8).collect(),
+        payload: (0..if n + 1 == count { last } else { size }).map(|i| byte(i * 7 + n)).collect(),
     };
     (0..count).map(one).collect()
 }
@@ -246,7 +250,7 @@ proptest! {
         let sent: Vec<_> = sent.into_iter().enumerate().map(|(n, (skip, sent))| {
             id = id.wrapping_add(if skip == 0 { 2 } else { 1 });
             let mut payload = sent.payload.clone();
-            payload[17] = n as u8;
+            payload[17] = byte(n);
             Sent { id, payload, ..sent }
         }).collect();
         let out = queue(&sent);
