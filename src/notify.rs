@@ -84,8 +84,9 @@ fn beat(lab: &Lab, watch: Option<&mut Watch>, well: &mut bool) {
 
 fn running(lab: &Lab) -> String {
     let config = lab.config();
-    let s = if config.nodes == 1 { "" } else { "s" };
-    format!("lab {}: {} with {} node{s}", config.name, config.topology, config.nodes)
+    let nodes = config.spec.nodes.len();
+    let s = if nodes == 1 { "" } else { "s" };
+    format!("lab {}: {} with {nodes} node{s}", config.name, config.topology())
 }
 
 /// While this lives, so does the lab.

@@ -2,20 +2,20 @@
 //!
 //! At most 80 columns wide and eight lines high, so that what is told below it stays on a screen.
 
-use lab::address;
-use lab::{LabConfig, Topology, Uplink};
+use lab::{LabConfig, Topology, Uplink, address, station};
+use topology::Spec;
 
 /// Columns of one node, at least: its address with a space on each side.
 const WIDTH: usize = 19;
 /// Nodes drawn; of more, the first ones and the last.
-const DRAWN: u32 = 4;
+const DRAWN: usize = 4;
 
 /// The picture of a lab.
 pub(crate) fn of(config: &LabConfig) -> Vec<String> {
-    match config.topology {
+    match config.topology() {
         Topology::Pair => pair(),
-        Topology::Mesh => mesh(config.nodes),
-        Topology::Switch => switch(config),
+        Topology::Mesh => mesh(config.spec.nodes.len()),
+        Topology::Switch => switch(&config.spec),
     }
 }
 
@@ -26,7 +26,7 @@ fn pair() -> Vec<String> {
     ]
 }
 
-fn mesh(nodes: u32) -> Vec<String> {
+fn mesh(nodes: usize) -> Vec<String> {
     let pairs = nodes * (nodes - 1) / 2;
     let each = nodes - 1;
     vec![
@@ -37,42 +37,54 @@ fn mesh(nodes: u32) -> Vec<String> {
     ]
 }
 
-fn switch(config: &LabConfig) -> Vec<String> {
-    let n = config.nodes;
-    let columns: Vec<Option<u32>> = if n <= DRAWN {
-        (1..=n).map(Some).collect()
+fn switch(spec: &Spec) -> Vec<String> {
+    let n = spec.nodes.len();
+    let columns: Vec<Option<usize>> = if n <= DRAWN {
+        (0..n).map(Some).collect()
     } else {
-        vec![Some(1), Some(2), None, Some(n)]
+        vec![Some(0), Some(1), None, Some(n - 1)]
     };
-    let own = format!("uswitch, gateway {}/{}", address::GATEWAY, address::PREFIX);
+    let own = match station::first_gateway(spec) {
+        Some((gateway, prefix)) => format!("uswitch, gateway {gateway}/{prefix}"),
+        None => "uswitch".to_owned(),
+    };
     // The box is two columns wider than what is in it, and as wide as its text at least.
     let wide = WIDTH.max((own.len() + 2).div_ceil(columns.len()));
     let inner = wide * columns.len();
-    let cells = |cell: &dyn Fn(u32) -> String, gap: &str| -> String {
-        let one = |column: &Option<u32>| match column {
-            Some(number) => format!("{:^wide$}", cell(*number)),
+    let cells = |cell: &dyn Fn(usize) -> String, gap: &str| -> String {
+        let one = |column: &Option<usize>| match column {
+            Some(place) => format!("{:^wide$}", cell(*place)),
             None => format!("{gap:^wide$}"),
         };
         columns.iter().map(one).collect()
     };
-    let above = |cell: &dyn Fn(u32) -> String, gap: &str| {
+    let above = |cell: &dyn Fn(usize) -> String, gap: &str| {
         format!("  {}", cells(cell, gap)).trim_end().to_owned()
     };
-    let address = |number| {
-        let address = address::of_node(number).map(|a| a.to_string()).unwrap_or_default();
-        format!("{address}/{}", address::PREFIX)
+    let first = |place: usize| spec.nodes.get_index(place)?.1.networks.first();
+    let address = |place| {
+        let own = first(place).and_then(|at| Some((at, at.addresses.as_ref()?.first()?)));
+        own.map_or_else(String::new, |(at, address)| {
+            let network = spec.network(&at.network);
+            let mut subnets = network.iter().flat_map(|network| network.all_subnets());
+            let home = subnets.find(|subnet| subnet.contains(address.ip));
+            home.map_or(*address, |subnet| subnet.at(address.ip)).to_string()
+        })
     };
+    let name =
+        |place| spec.nodes.get_index(place).map(|(name, _)| name.clone()).unwrap_or_default();
+    let interface = |place| first(place).and_then(|at| at.interface.clone()).unwrap_or_default();
     let edge = cells(&|_| "┴".into(), "").replace(' ', "─");
-    let ports = cells(&|number| format!("veth{number}"), "…");
+    let ports = cells(&|place| format!("veth{}", place + 1), "…");
     let mut floor = "─".repeat(inner);
-    let below = beyond(&config.uplink);
+    let below = beyond(&spec.uplink());
     if below.is_some() {
         floor = format!("───┬{}", "─".repeat(inner - 4));
     }
     let mut lines = vec![
-        above(&|number| format!("net{number}"), "…"),
+        above(&name, "…"),
         above(&address, ""),
-        above(&|number| format!("vethpeer{number}"), ""),
+        above(&interface, ""),
         format!(" ┌{edge}┐"),
         format!(" │{ports}│"),
         format!(" │{own:^inner$}│"),
@@ -99,12 +111,14 @@ fn beyond(uplink: &Uplink) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
     fn it_fits_a_terminal_and_names_what_there_is() {
         for nodes in [1, 2, 3, 4, 5, 12, 400, 4095] {
-            let lines = of(&LabConfig { nodes, ..LabConfig::default() });
+            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap());
             assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
             assert!(lines.len() <= 8, "{lines:#?}");
             let text = lines.join("\n");
@@ -112,14 +126,16 @@ mod tests {
                 assert!(text.contains(word), "no {word} in\n{text}");
             }
         }
-        let alone = of(&LabConfig { uplink: Uplink::None, ..LabConfig::default() }).join("\n");
+        let mut alone = LabConfig::of(Topology::Switch, 2).unwrap();
+        alone.spec.uplink = Some(Uplink::None);
+        let alone = of(&alone).join("\n");
         assert!(!alone.contains("8.8.8.8"));
     }
 
     #[test]
     fn the_box_is_as_wide_as_what_is_in_it() {
         for nodes in [1, 2, 3, 4, 5, 4095] {
-            let lines = of(&LabConfig { nodes, ..LabConfig::default() });
+            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap());
             let of_box = lines
                 .iter()
                 .filter(|line| line.starts_with([' ']) && line.contains(['│', '┐', '┘']));
@@ -132,12 +148,15 @@ mod tests {
     fn every_other_picture_fits_as_well() {
         for topology in [Topology::Pair, Topology::Mesh] {
             for nodes in [2, 3, 181] {
-                let lines = of(&LabConfig { topology, nodes, ..LabConfig::default() });
+                let Ok(config) = LabConfig::of(topology, nodes) else { continue };
+                let lines = of(&config);
                 assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
             }
         }
         let long = Uplink::Host(Some("enp0s31f6.12345".into()));
-        let lines = of(&LabConfig { uplink: long, ..LabConfig::default() });
+        let mut config = LabConfig::of(Topology::Switch, 2).unwrap();
+        config.spec.uplink = Some(long);
+        let lines = of(&config);
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     }
 }

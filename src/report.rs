@@ -8,8 +8,9 @@ use ::door::Open;
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::called::program;
 use lab::check::Checked;
-use lab::{Lab, LabConfig, Progress, Topology, Uplink};
+use lab::{Lab, LabConfig, Progress, Topology, Uplink, address, station};
 use serde_json::{Value, json};
+use topology::Spec;
 
 use crate::escape::ESCAPE;
 use crate::paint::Paint;
@@ -40,9 +41,9 @@ impl Report {
     /// Building begins.
     fn begun(&mut self, config: &LabConfig) {
         if self.json {
-            let topology = config.topology.to_string();
+            let topology = config.topology().to_string();
             self.object(&json!({"event": "start", "lab": config.name.as_str(),
-                "topology": topology, "nodes": config.nodes}));
+                "topology": topology, "nodes": config.spec.nodes.len()}));
         }
     }
 
@@ -138,7 +139,8 @@ impl Report {
     /// All checks are through.
     pub(crate) fn checked(&mut self, lab: &Lab, open: &Open) {
         self.clear_bar();
-        let (nodes, pairs, checks) = (lab.config().nodes, lab.pairs(), lab.checks().len());
+        let nodes = lab.config().spec.nodes.len();
+        let (pairs, checks) = (lab.pairs(), lab.checks().len());
         if self.json {
             return;
         }
@@ -153,7 +155,7 @@ impl Report {
         if self.answered < checks {
             self.line(&why(lab, open));
         }
-        if lab.config().topology == Topology::Mesh {
+        if lab.config().topology() == Topology::Mesh {
             let each = |count: usize| if count == 1 { "pair" } else { "pairs" };
             self.line(&format!(
                 "a mesh of {nodes} took {pairs} veth {}; the switch would have taken {nodes}",
@@ -169,20 +171,25 @@ impl Report {
                 "pid": std::process::id()}));
         }
         let (program, name) = (program(), door::option(&config.name));
-        let far = match (config.topology, &config.uplink) {
-            (Topology::Switch, Uplink::Sim | Uplink::Host(_)) => "8.8.8.8",
-            (Topology::Switch, _) => "10.100.0.1",
-            _ => "10.100.0.2",
+        let spec = &config.spec;
+        let first = spec.nodes.keys().next().map_or("net1", String::as_str);
+        let far = match spec.uplink() {
+            Uplink::Sim | Uplink::Host(_) => Some(address::SIM_HOSTS[0].to_string()),
+            Uplink::None => station::first_gateway(spec)
+                .map(|(own, _)| own.to_string())
+                .or_else(|| neighbour(spec, first)),
         };
         self.line(if background { "try:" } else { "try, in another terminal:" });
-        self.line(&format!("  {program} ping{name} net1 {far}"));
-        self.line(&format!("  {program} exec{name} net1 -- ip addr"));
-        if config.topology == Topology::Switch {
+        if let Some(far) = far {
+            self.line(&format!("  {program} ping{name} {first} {far}"));
+        }
+        self.line(&format!("  {program} exec{name} {first} -- ip addr"));
+        if spec.is_switched() {
             self.line(&format!("  {program} show{name} fdb"));
         }
         if !rootless {
             let sudo = if program.starts_with("sudo ") { "sudo " } else { "" };
-            self.line(&format!("  {sudo}ip netns exec {}net1 ip a", config.prefix()));
+            self.line(&format!("  {sudo}ip netns exec {}{first} ip a", config.prefix()));
         }
     }
 
@@ -234,7 +241,7 @@ fn why(lab: &Lab, open: &Open) -> String {
     let gateway = counters.gateway.map(|gateway| gateway.drops).unwrap_or_default();
     let told = |(reason, count): (String, u64)| match reason.as_str() {
         "storm" => {
-            let limits = storm::words(&lab.config().storm).unwrap_or_default();
+            let limits = storm::words(&lab.config().spec.storm).unwrap_or_default();
             format!("{count} frames over the limit of --storm {limits}, which ARP needs too")
         }
         _ => format!("{count} {reason}"),
@@ -246,6 +253,16 @@ fn why(lab: &Lab, open: &Open) -> String {
         return "nothing was dropped by the switch: a node did not answer".into();
     }
     format!("dropped meanwhile: {}", dropped.join(", "))
+}
+
+/// The address of another node, which is reached without a router.
+fn neighbour(spec: &Spec, node: &str) -> Option<String> {
+    let mut ends = spec.links.iter().flat_map(|link| {
+        let [a, b] = &link.endpoints;
+        [(a, b), (b, a)]
+    });
+    let (_, far) = ends.find(|(near, _)| near.node == node)?;
+    far.addresses.first().map(|address| address.ip.to_string())
 }
 
 fn bar(total: usize) -> ProgressBar {

@@ -5,9 +5,9 @@
 //! copied from what the workers publish.
 
 use crate::api::{
-    AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FdbEntry, FlushFdb, Flushed,
-    Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Session,
-    SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
+    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FdbEntry, FlushFdb,
+    Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route,
+    Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -74,6 +74,10 @@ pub trait Door: Send + Sync + 'static {
     fn del_fdb(&self, ask: &DelFdb) -> Result<Flushed, DoorError>;
     /// The networks: a few hundred at most.
     fn networks(&self) -> Result<Vec<Network>, DoorError>;
+    /// Makes a network.
+    fn add_network(&self, ask: &AddNetwork) -> Result<Network, DoorError>;
+    /// Ends a network that no node is attached to.
+    fn remove_network(&self, name: &str) -> Result<(), DoorError>;
     /// Changes a network's settings.
     fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, DoorError>;
     /// Frames from now on, as pcapng.

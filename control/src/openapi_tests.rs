@@ -32,6 +32,9 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
             Shape { body: of::<AddVlan>(g), status: "204", ..json(None) }
         }
         ("get", "/v1/networks") => json(of::<Vec<Network>>(g)),
+        ("post", "/v1/networks") => {
+            Shape { body: of::<AddNetwork>(g), status: "201", ..json(of::<Network>(g)) }
+        }
         ("patch", "/v1/networks/{name}") => {
             Shape { body: of::<SetNetwork>(g), ..json(of::<Network>(g)) }
         }
@@ -53,6 +56,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
             "delete",
             "/v1/published/{protocol}/{port}"
             | "/v1/nodes/{name}"
+            | "/v1/networks/{name}"
             | "/v1/flows/{id}"
             | "/v1/ports/{name}/vlans/{first}/{last}",
         ) => Shape { status: "204", ..json(None) },

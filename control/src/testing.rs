@@ -36,8 +36,10 @@ fn node(i: u8) -> Node {
         namespace: format!("net{i}"),
         ifname: format!("vethpeer{i}"),
         port: Some(format!("veth{i}")),
-        address: Ipv4Addr::new(10, 100, 0, i * 10),
+        network: Some("lan".into()),
+        address: Some(Ipv4Addr::new(10, 100, 0, i * 10)),
         prefix_len: 16,
+        addresses: vec![format!("10.100.0.{}/16", i * 10)],
         mac: Some(format!("02:00:00:00:00:{i:02x}")),
         up: true,
         further: Vec::new(),
@@ -97,6 +99,7 @@ impl Door for MemoryLab {
                 tx: TxStats::default(),
             },
             node: Some(node.name.clone()),
+            network: Some("lan".into()),
             role: PortRole::Bridged,
             fdb_entries: 1,
             settings: Some(PortSettings::default()),
@@ -121,6 +124,7 @@ impl Door for MemoryLab {
             ),
             ifname: "veth1".into(),
             node: Some("net1".into()),
+            network: Some("lan".into()),
             vlan: None,
             updated: 1,
             flags: Vec::new(),
@@ -222,6 +226,14 @@ impl Door for MemoryLab {
 
     fn networks(&self) -> Result<Vec<Network>, DoorError> {
         Ok(vec![Network { name: "lan".into(), ..Network::default() }])
+    }
+
+    fn add_network(&self, ask: &AddNetwork) -> Result<Network, DoorError> {
+        Ok(Network { name: ask.name.clone(), ..Network::default() })
+    }
+
+    fn remove_network(&self, _: &str) -> Result<(), DoorError> {
+        Ok(())
     }
 
     fn set_network(&self, name: &str, _: &SetNetwork) -> Result<Network, DoorError> {

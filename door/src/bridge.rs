@@ -1,12 +1,13 @@
 //! Ports and addresses of the switch, for the door: copied from what the workers publish.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use control::DoorError;
 use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, TxStats};
 use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats};
+use wire::MacAddr;
 
-use lab::{Lab, address, port};
+use lab::{Lab, port, station};
 
 use crate::open::{Answer, LabDoor};
 
@@ -24,10 +25,13 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     })?;
     ports.sort_by_key(|(_, info)| place(info));
     let page = Page::cut(ports, page, |(_, info)| place(info));
+    let domains = networks(&lab);
+    let filters = filters(door, &domains)?;
     let rates = door.rates();
-    let filters = filters(door)?;
     let items = page.items.into_iter().map(|(fdb_entries, info)| {
+        let filters = filters.contains(&info.spec.network);
         let mut port = shown(&info, fdb_entries, &master, filters);
+        port.network = named(&domains, &info);
         port.node = nodes.get(&info.id).cloned();
         port.rates = rates.of(info.id);
         port
@@ -37,28 +41,49 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
 
 /// The nodes behind ports.
 fn nodes(lab: &Lab) -> HashMap<PortId, String> {
-    lab.nodes().into_iter().filter_map(|node| Some((node.port?.0, node.name))).collect()
+    let nodes = lab.nodes().into_iter();
+    let ports = |node: lab::Node| {
+        let ids: Vec<PortId> = node.ports().map(|port| port.id).collect();
+        ids.into_iter().map(move |id| (id, node.name.clone()))
+    };
+    nodes.flat_map(ports).collect()
 }
 
 /// One port.
 pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
     let lab = door.lab()?;
-    let filters = filters(door)?;
+    let domains = networks(&lab);
+    let filters = filters(door, &domains)?;
     let found = door.switch(|switch| {
         let info = switch.ports().into_iter().find(|info| info.id == id)?;
         Some((switch.table().port_len(id), info))
     })?;
     let (held, info) = found.ok_or_else(|| DoorError::NotFound("the port is gone".into()))?;
+    let filters = filters.contains(&info.spec.network);
     let mut port = shown(&info, held, lab.config().name.as_str(), filters);
+    port.network = named(&domains, &info);
     port.node = nodes(&lab).remove(&id);
     port.rates = door.rates().of(id);
     Ok(port)
 }
 
-/// Whether VLANs are told apart.
-fn filters(door: &LabDoor) -> Answer<bool> {
-    let network = door.switch(|switch| switch.network(NetworkId::FIRST))?;
-    Ok(network.is_some_and(|network| network.vlans.is_some()))
+/// The names of networks.
+fn networks(lab: &Lab) -> HashMap<NetworkId, String> {
+    lab.networks().into_iter().map(|(name, domain)| (domain.id, name)).collect()
+}
+
+/// The network of a port; None for the uplink.
+fn named(networks: &HashMap<NetworkId, String>, info: &PortInfo) -> Option<String> {
+    let bridged = info.spec.role == switch::PortRole::Bridged;
+    networks.get(&info.spec.network).filter(|_| bridged).cloned()
+}
+
+/// The networks in which VLANs are told apart.
+fn filters(door: &LabDoor, all: &HashMap<NetworkId, String>) -> Answer<HashSet<NetworkId>> {
+    door.switch(|switch| {
+        let filters = |id: &&NetworkId| switch.network(**id).is_some_and(|one| one.vlans.is_some());
+        all.keys().filter(filters).copied().collect()
+    })
 }
 
 /// By interface index; an uplink in another namespace, where the index is another's, comes last.
@@ -81,6 +106,7 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port
         operstate: if info.up { "UP" } else { "DOWN" }.into(),
         stats64: stats(&info.stats),
         node: None,
+        network: None,
         role: if bridged { PortRole::Bridged } else { PortRole::Routed },
         fdb_entries,
         settings: bridged.then(|| port::shown(&info.spec.settings)),
@@ -126,27 +152,44 @@ pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
     let from = page.cursor.unwrap_or(0);
     let mut items = Vec::new();
     let mut page = page.clone();
-    if from == 0 && lab.with_gateway(|_| ()).is_some() {
-        items.push(own(&master));
-        if page.limit() == 1 {
-            return Ok(Page { items, next: Some(FIRST) });
+    // The gateway's own addresses come first, a network each.
+    let gateways = lab.with_spec(|spec| {
+        let own = |name: &String| Some((name.clone(), station::mac_in(spec, name)?));
+        spec.networks.keys().filter_map(own).collect::<Vec<_>>()
+    });
+    let rest = (0..FIRST).zip(gateways).skip_while(|(place, _)| *place < from);
+    for (place, (network, mac)) in rest {
+        if items.len() == page.limit() {
+            return Ok(Page { items, next: Some(place) });
         }
-        page.limit = Some(page.limit() - 1);
+        items.push(own(&master, network, mac));
     }
-    let (mut entries, names) = door.switch(|switch| {
+    if items.len() == page.limit() {
+        return Ok(Page { items, next: Some(FIRST) });
+    }
+    page.limit = Some(page.limit() - items.len());
+    let (entries, names) = door.switch(|switch| {
         let names: HashMap<PortId, String> =
             switch.ports().into_iter().map(|info| (info.id, info.spec.name)).collect();
-        (switch.fdb(), names)
+        let mut fids = HashMap::new();
+        let keyed = |entry: switch::FdbEntry| {
+            let fid = *fids.entry((entry.network, entry.vlan)).or_insert_with(|| {
+                let scope = switch.table().scope(entry.network, entry.vlan);
+                scope.map_or(0, |scope| scope.number())
+            });
+            (key(fid, &entry), entry)
+        };
+        (switch.fdb().into_iter().map(keyed).collect::<Vec<_>>(), names)
     })?;
-    entries.retain(|entry| key(entry) >= from);
+    let mut entries: Vec<_> = entries.into_iter().filter(|(key, _)| *key >= from).collect();
     // No more is sorted than is shown.
     if entries.len() > page.limit() {
-        entries.select_nth_unstable_by_key(page.limit(), key);
+        entries.select_nth_unstable_by_key(page.limit(), |(key, _)| *key);
         entries.truncate(page.limit() + 1);
     }
-    entries.sort_unstable_by_key(key);
-    let page = Page::cut(entries, &page, key);
-    let nodes = nodes(&lab);
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    let page = Page::cut(entries, &page, |(key, _)| *key);
+    let (nodes, domains) = (nodes(&lab), networks(&lab));
     let row = |entry: &switch::FdbEntry| FdbEntry {
         mac: entry.mac.to_string(),
         node: nodes.get(&entry.port).cloned(),
@@ -156,6 +199,7 @@ pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
             None if entry.port == PortId::LOCAL => master.clone(),
             None => format!("port-{}", entry.port.0),
         },
+        network: domains.get(&entry.network).cloned(),
         vlan: Some(entry.vlan.get()).filter(|vlan| *vlan > 0),
         updated: entry.idle.as_secs(),
         flags: match entry.kind {
@@ -166,24 +210,25 @@ pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
         master: Some(master.clone()),
         state: if entry.kind == EntryKind::Learned { "" } else { "static" }.into(),
     };
-    items.extend(page.items.iter().map(row));
+    items.extend(page.items.iter().map(|(_, entry)| row(entry)));
     Ok(Page { items, next: page.next })
 }
 
-/// The first key there is: before it stands the gateway's own address, at 0.
-const FIRST: u64 = 1;
+/// The first key there is: before it stand the gateway's own addresses.
+const FIRST: u64 = NetworkId::MAX as u64;
 
 /// Unique, and stays with its entry.
-fn key(entry: &switch::FdbEntry) -> u64 {
-    FIRST + (u64::from(entry.vlan.get()) << 48 | entry.mac.to_u64())
+fn key(fid: u16, entry: &switch::FdbEntry) -> u64 {
+    (u64::from(fid) << 48 | entry.mac.to_u64()).saturating_add(FIRST)
 }
 
 /// The gateway's address, which is not learned.
-fn own(master: &str) -> FdbEntry {
+fn own(master: &str, network: String, mac: MacAddr) -> FdbEntry {
     FdbEntry {
-        mac: address::mac(address::GATEWAY).to_string(),
+        mac: mac.to_string(),
         ifname: "gateway".into(),
         node: None,
+        network: Some(network),
         vlan: None,
         updated: 0,
         flags: Vec::new(),

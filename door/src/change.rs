@@ -1,5 +1,8 @@
 //! Changes asked for at the door: nodes in and out, ports published, tables flushed.
 
+use std::net::IpAddr;
+
+use ::topology::Attachment;
 use control::DoorError;
 use control::api::{AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published};
 use gateway::{Endpoint, PublishError};
@@ -13,10 +16,40 @@ use crate::topology::node;
 
 pub(crate) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let lab = door.lab()?;
-    let added = lab.add_node(ask).map_err(|e| refusal(&e))?;
-    let up: Vec<PortId> = added.port.iter().map(|(id, _)| *id).collect();
+    let added = lab.add_node(&asked(&lab, ask)?).map_err(|e| refusal(&e))?;
+    let up: Vec<PortId> = added.ports().map(|port| port.id).collect();
     node(&added, &up)
         .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))
+}
+
+/// The node asked for: with its address in its first network, where one is said.
+fn asked(lab: &Lab, ask: &AddNode) -> Answer<lab::change::AddNode> {
+    let place = |text: &String| {
+        text.parse::<Attachment>().map_err(|why| DoorError::Invalid(why.to_string()))
+    };
+    let mut places: Vec<_> = ask.networks.iter().map(place).collect::<Answer<_>>()?;
+    if let Some(address) = ask.address {
+        if places.is_empty() {
+            let first = lab.with_spec(|spec| spec.networks.keys().next().cloned());
+            places.push(Attachment::to(first.as_deref().unwrap_or_default()));
+        }
+        match places.first_mut() {
+            Some(first) if first.addresses.is_none() => {
+                first.addresses = Some(vec![IpAddr::V4(address).into()]);
+            }
+            _ => {
+                return Err(DoorError::Invalid(format!(
+                    "the address {address} and one behind the network's name: say one of them"
+                )));
+            }
+        }
+    }
+    Ok(lab::change::AddNode {
+        name: ask.name.clone(),
+        places,
+        storm: ask.storm,
+        dry_run: ask.dry_run,
+    })
 }
 
 pub(crate) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
@@ -38,7 +71,7 @@ fn tell(door: &LabDoor, protocol: Protocol, port: u16, published: bool) {
 }
 
 fn named(lab: &Lab, name: &str) -> Option<lab::Node> {
-    lab.nodes().into_iter().find(|node| node.name == name || node.file == name)
+    lab.nodes().into_iter().find(|node| node.is(name))
 }
 
 fn no_node(lab: &Lab, name: &str) -> DoorError {
@@ -53,9 +86,9 @@ fn no_node(lab: &Lab, name: &str) -> DoorError {
 pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     let lab = door.lab()?;
     let found = named(&lab, &ask.node).ok_or_else(|| no_node(&lab, &ask.node))?;
-    let inside = found.interfaces.first().map(|interface| interface.address);
-    let inside = inside.ok_or_else(|| no_node(&lab, &ask.node))?;
-    let owner = found.port.map_or(gateway::Node::NOBODY, |(port, _)| station::node(port));
+    let inside = found.ipv4().ok_or_else(|| no_node(&lab, &ask.node))?;
+    let port = found.interface(inside).and_then(|interface| interface.port.as_ref());
+    let owner = port.map_or(gateway::Node::NOBODY, |port| station::node(port.id));
     let wanted = gateway::Published {
         protocol: theirs(ask.protocol),
         address: ask.address,
@@ -65,7 +98,7 @@ pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     if ask.node_port == 0 {
         return Err(DoorError::Invalid(PublishError::NoPort.to_string()));
     }
-    if lab.config().uplink == Uplink::None {
+    if lab.config().spec.uplink() == Uplink::None {
         return Err(DoorError::Unsupported(format!(
             "lab {} has no uplink a port could be published on",
             lab.config().name
@@ -130,8 +163,8 @@ pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
 
 /// A port by its own name or its node's.
 pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
-    if let Some((id, _)) = named(lab, name).and_then(|node| node.port) {
-        return Ok(id);
+    if let Some(port) = named(lab, name).and_then(|node| node.ports().next().cloned()) {
+        return Ok(port.id);
     }
     let ports = door.switch(Switch::ports)?;
     let found = ports.iter().find(|info| info.spec.name == name).map(|info| info.id);

@@ -16,7 +16,8 @@
 //! | `router` | neighbours, sessions, routes, published ports |
 //! | `counters` | all that is counted |
 //! | `change` | nodes in and out, ports published, tables flushed |
-//! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
+//! | `network` | networks: shown, made, changed, ended |
+//! | `settings` | settings of ports, VLANs, addresses set by hand |
 //! | `rates` | how busy ports are, from two samples: pure |
 //! | `tell` | the switch's and the gateway's events in the door's words: pure |
 //! | `pump` | the thread that samples and tells |
@@ -26,6 +27,7 @@ mod bridge;
 mod change;
 mod counters;
 mod error;
+mod network;
 pub mod open;
 mod pump;
 mod rates;

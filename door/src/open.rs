@@ -8,9 +8,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
-    AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk, FdbEntry,
-    FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish,
-    Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
+    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
+    FdbEntry, FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
+    Publish, Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
-use crate::{bridge, change, counters, router, settings, topology};
+use crate::{bridge, change, counters, network, router, settings, topology};
 
 /// The open door; dropping it closes it.
 pub struct Open {
@@ -70,7 +70,7 @@ impl Open {
         let pump = Pump::start(lab, &door)?;
         let path = lab.ground().socket(&lab.config().name);
         let asked: Arc<dyn Door> = Arc::<LabDoor>::clone(&door);
-        for ask in &lab.config().publish {
+        for ask in &lab.config().spec.publish {
             change::publish(&door, ask).map_err(|refusal| Error::Publish(refusal.to_string()))?;
         }
         let server = Server::start(&path, asked, Limits::default())?;
@@ -133,7 +133,7 @@ impl LabDoor {
 }
 
 fn without(lab: &Lab, part: &str) -> DoorError {
-    let (name, topology) = (&lab.config().name, lab.config().topology);
+    let (name, topology) = (&lab.config().name, lab.config().topology());
     DoorError::Unsupported(format!(
         "lab {name} is a {topology} and has no {part}: the topology `switch` has one"
     ))
@@ -149,10 +149,11 @@ pub(crate) fn refusal(error: &lab::Error) -> DoorError {
     }
     match error {
         lab::Error::Usage(_) => DoorError::Invalid(line),
-        lab::Error::NoNode { .. } => DoorError::NotFound(line),
-        lab::Error::NodeExists { .. } | lab::Error::AddressTaken { .. } => {
-            DoorError::Conflict(line)
-        }
+        lab::Error::NoNode { .. } | lab::Error::NoNetwork { .. } => DoorError::NotFound(line),
+        lab::Error::NodeExists { .. }
+        | lab::Error::NetworkExists { .. }
+        | lab::Error::NetworkBusy { .. }
+        | lab::Error::AddressTaken { .. } => DoorError::Conflict(line),
         lab::Error::NoSwitch(_) => DoorError::Unsupported(line),
         _ => DoorError::Failed(line),
     }
@@ -238,11 +239,19 @@ impl Door for LabDoor {
     }
 
     fn networks(&self) -> Answer<Vec<Network>> {
-        settings::networks(self)
+        network::networks(self)
+    }
+
+    fn add_network(&self, ask: &AddNetwork) -> Answer<Network> {
+        network::add_network(self, ask)
+    }
+
+    fn remove_network(&self, name: &str) -> Answer<()> {
+        network::remove_network(self, name)
     }
 
     fn set_network(&self, name: &str, ask: &SetNetwork) -> Answer<Network> {
-        settings::set_network(self, name, ask)
+        network::set_network(self, name, ask)
     }
 
     fn capture(&self, ask: &CaptureAsk) -> Answer<Flow> {

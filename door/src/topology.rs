@@ -1,8 +1,10 @@
 //! What the lab is made of, for the door. Once the lab is ending there is nothing left to name.
 
+use std::net::Ipv4Addr;
+
 use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
 
-use lab::{Lab, address, config};
+use lab::{Lab, address, config, station};
 
 use crate::open::{LabDoor, now};
 
@@ -20,13 +22,13 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
     };
     let Ok(lab) = door.lab() else { return topology };
     topology.lab = lab.config().name.to_string();
-    topology.kind = kind(lab.config().topology);
+    topology.kind = kind(lab.config().topology());
     let up = up(&lab);
     topology.nodes = lab.nodes().iter().filter_map(|held| node(held, &up)).collect();
-    topology.gateway = lab.with_gateway(|_| Host {
-        address: address::GATEWAY,
-        prefix_len: address::PREFIX,
-        mac: address::mac(address::GATEWAY).to_string(),
+    topology.gateway = lab.with_spec(station::first_gateway).map(|(address, prefix_len)| Host {
+        address,
+        prefix_len,
+        mac: address::mac(address).to_string(),
     });
     topology.uplink = uplink(&lab);
     topology.host_changes = lab.host_changes();
@@ -51,37 +53,51 @@ fn up(lab: &Lab) -> Vec<switch::PortId> {
 
 pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
     let (interface, further) = held.interfaces.split_first()?;
-    let further = further.iter().map(|interface| Interface {
-        ifname: interface.name.clone(),
-        address: interface.address,
-        prefix_len: interface.prefix,
-        mac: interface.mac.to_string(),
+    let (address, prefix_len) = ipv4(interface);
+    let further = further.iter().map(|interface| {
+        let (address, prefix_len) = ipv4(interface);
+        Interface {
+            ifname: interface.name.clone(),
+            network: interface.network.clone(),
+            port: interface.port.as_ref().map(|port| port.name.clone()),
+            address,
+            prefix_len,
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+            mac: interface.mac.to_string(),
+        }
     });
     Some(Node {
         name: held.name.clone(),
         namespace: held.file.clone(),
         ifname: interface.name.clone(),
-        port: held.port.as_ref().map(|(_, name)| name.clone()),
-        address: interface.address,
-        prefix_len: interface.prefix,
+        port: interface.port.as_ref().map(|port| port.name.clone()),
+        network: interface.network.clone(),
+        address,
+        prefix_len,
+        addresses: interface.addresses.iter().map(ToString::to_string).collect(),
         mac: Some(interface.mac.to_string()),
-        up: held.port.as_ref().is_none_or(|(id, _)| up.contains(id)),
+        up: held.ports().all(|port| up.contains(&port.id)),
         further: further.collect(),
     })
 }
 
+fn ipv4(interface: &lab::Interface) -> (Option<Ipv4Addr>, u8) {
+    interface.ipv4().map_or((None, 0), |(address, prefix)| (Some(address), prefix))
+}
+
 fn uplink(lab: &Lab) -> Option<Uplink> {
     let own = lab.with_gateway(|gateway| gateway.uplink_address())??;
-    let answers = match lab.config().uplink {
+    let asked = lab.config().spec.uplink();
+    let answers = match asked {
         config::Uplink::Sim => address::SIM_HOSTS.to_vec(),
         _ => Vec::new(),
     };
     Some(Uplink {
-        name: lab.uplink_interface().unwrap_or_else(|| lab.config().uplink.to_string()),
+        name: lab.uplink_interface().unwrap_or_else(|| asked.to_string()),
         address: own.address,
         prefix_len: own.prefix_len,
         next_hop: own.next_hop,
-        nat: lab.config().nat.to_string(),
+        nat: lab.config().spec.nat.to_string(),
         answers,
     })
 }

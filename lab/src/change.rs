@@ -1,79 +1,124 @@
 //! Nodes that come and go while the lab runs and traffic flows. Called through the control socket;
-//! one change at a time, under the state's lock.
+//! one change at a time, under the state's lock. What fails half-way is undone.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 
-use control::api::AddNode;
+use ::topology::{Attachment, Node as Asked, Spec, StormLimits, shape};
 use ns::Plan;
-use switch::{PortId, PortRole};
+use switch::PortId;
 
-use crate::address;
+use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
-use crate::lab::{Held, Lab, Node, known, running};
-use crate::plug::add_port;
+use crate::lab::{Held, Lab, State, known, running};
+use crate::node::Node;
+use crate::plug::bridged;
 use crate::port;
 use crate::progress::Recorder;
 use crate::station::node;
-use crate::topology::{connect, furnish, plug, room};
+
+/// A node to plug in.
+#[derive(Clone, Debug, Default)]
+pub struct AddNode {
+    /// Its name; None for the next free `netN`.
+    pub name: Option<String>,
+    /// Its places in networks; none for one in the first network.
+    pub places: Vec<Attachment>,
+    /// What each of its ports may have flooded; None for as much as the lab's other nodes.
+    pub storm: Option<StormLimits>,
+    /// Only says what it would be.
+    pub dry_run: bool,
+}
 
 impl Lab {
     /// Plugs a new node in: the lowest number that is free, `netN` unless it is given a name, and
-    /// that number's address unless it is given one.
+    /// that number's address in the shapes' network, the next free one in others, unless it is given
+    /// one.
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NodeExists`], [`Error::AddressTaken`], [`Error::Usage`] for a
-    /// name or an address that cannot be or a lab that is full; whatever the kernel refuses, and
-    /// then nothing has changed.
+    /// name, a network or an address that cannot be or a lab that is full; whatever the kernel
+    /// refuses, and then nothing has changed.
     pub fn add_node(&self, ask: &AddNode) -> Result<Node> {
-        let (name, address) = (ask.name.as_deref(), ask.address);
-        let settings = port::plugged(ask.storm.unwrap_or(self.config().storm));
         let lab = self.config().name.to_string();
-        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
+        if self.switch_ns.is_none() {
+            return Err(Error::NoSwitch(lab));
+        }
         let mut guard = self.state();
         let state = &mut *guard;
-        if let Some(address) = address {
-            self.check_address(&state.nodes, address)?;
+        let mut places = ask.places.clone();
+        if places.is_empty() {
+            let (first, _) = state.spec.networks.first().ok_or(Error::NoSwitch(lab.clone()))?;
+            places.push(Attachment::to(first));
         }
-        let mut number = 1;
-        // A number is free with its interfaces' names, and with its address where that counts.
-        while state.nodes.iter().any(|held| {
-            let meets = address.is_none() && has(held, address::of_node(number));
-            let called = name.is_none() && held.node.name == format!("net{number}");
-            held.node.number == number || meets || called
-        }) {
-            number += 1;
+        for (at, place) in places.iter().enumerate() {
+            if state.spec.network(&place.network).is_none() {
+                return Err(self.no_network(state, &place.network));
+            }
+            if places[..at].iter().any(|other| other.network == place.network) {
+                return Err(Error::Usage(format!(
+                    "network {} twice: a node is in a network once, with several addresses perhaps",
+                    place.network
+                )));
+            }
+            self.check_place(state, place)?;
         }
-        if number > MAX_NODES.min(address::LAST) {
+        let ports = state.nodes.iter().map(|held| held.node.ports().count()).sum::<usize>();
+        if ports + places.len() > MAX_NODES as usize {
             return Err(Error::Usage(format!("lab {lab} has all the {MAX_NODES} nodes it can")));
         }
-        let name = name.map_or_else(|| format!("net{number}"), str::to_owned);
+        let number = self.number(state, ask.name.is_none(), &places)?;
+        let name = ask.name.clone().unwrap_or_else(|| shape::name(number));
         check_node_name(&name)?;
         let file = format!("{}{name}", self.config().prefix());
         // Verbs find a node by its name and by its namespace's.
-        let meant = |held: &Held| {
-            let of_it = [&held.node.name, &held.node.file];
-            of_it.contains(&&name) || of_it.contains(&&file)
-        };
+        let meant = |held: &Held| held.node.is(&name) || held.node.is(&file);
         if state.nodes.iter().any(meant) {
             return Err(Error::NodeExists { lab, node: name });
         }
-        let Some(journal) = &mut state.journal else { return Err(Error::NotRunning(lab)) };
+        for (at, place) in places.iter_mut().enumerate() {
+            place.interface.get_or_insert_with(|| interface_name(number, at));
+            if place.addresses.is_none() {
+                place.addresses = Some(addresses(&state.spec, &place.network, number)?);
+            }
+        }
+        state.spec.nodes.insert(name.clone(), Asked::on(places));
+        let added = self.make(state, (number, &name, &file), ask);
+        if added.is_err() || ask.dry_run {
+            state.spec.nodes.shift_remove(&name);
+        }
+        added
+    }
 
+    /// Makes a node that the lab's spec has already.
+    fn make(
+        &self,
+        state: &mut State,
+        (number, name, file): (u32, &str, &str),
+        ask: &AddNode,
+    ) -> Result<Node> {
+        let lab = self.config().name.to_string();
+        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
+        let State { spec, domains, journal, .. } = state;
+        let Some(journal) = journal else { return Err(Error::NotRunning(lab)) };
+        let places = spec.node(name).map(|node| node.networks.as_slice()).unwrap_or_default();
         let mut plan = Plan::new();
         let switch = plan.existing("the switch's namespace", state.next_index);
-        let ns = room(&mut plan, &file);
-        let address = address.or(address::of_node(number)).unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let (node, peer) =
-            plug(&mut plan, (switch, ns), number, (&name, address), self.config().mtu);
-        furnish(&mut plan, &node, peer);
-        connect(&mut plan, switch, &node.port);
+        let ns = room(&mut plan, file);
+        let (interfaces, indices) = (Vec::new(), Vec::new());
+        let mut planned = NodePlan { number, name: name.into(), ns, interfaces, indices };
+        for place in places {
+            plug(&mut plan, switch, &mut planned, (spec, place));
+        }
+        furnish(&mut plan, &planned, spec);
+        let ports: Vec<u32> =
+            running(self.config(), &planned, &[]).ports().map(|p| p.index).collect();
+        let count = u32::try_from(ports.len()).unwrap_or(u32::MAX);
+        connect(&mut plan, switch, ports);
         if ask.dry_run {
-            let mut foreseen = running(self.config(), &node);
-            foreseen.port = node.port.map(|port| (PortId::LOCAL, port.name));
-            return Ok(foreseen);
+            return Ok(running(self.config(), &planned, &[]));
         }
         let mut recorder = Recorder {
             journal,
@@ -82,52 +127,94 @@ impl Lab {
             lines: Vec::new().into_iter(),
         };
         let mut applied = ns::apply(&plan, &self.directory, &[switch_ns.as_fd()], &mut recorder)?;
-        state.next_index += 1;
-        let Some(port) = &node.port else { return Err(Error::NoSwitch(lab)) };
-        let id = self
-            .with_switch(|switch| {
-                let role = PortRole::Bridged;
-                let id = add_port(switch, port, role, self.config().mtu, settings)?;
-                // Before its link is up, every worker knows the port.
-                let mut come_up = || -> Result<()> {
-                    switch.sync()?;
-                    applied.finish(&plan, &self.directory, &mut recorder)?;
-                    Ok(switch.set_link(id, true)?)
-                };
-                come_up().inspect_err(|_| _ = switch.remove_port(id))?;
-                Ok::<_, Error>(id)
-            })
-            .ok_or(Error::NotRunning(lab.clone()))??;
+        state.next_index += count;
+        let settings = port::plugged(ask.storm.unwrap_or(self.config().spec.storm));
+        let plugged = self.with_switch(|switch| {
+            let mut ids = Vec::new();
+            // Before its link is up, every worker knows the port.
+            let mut come_up = || -> Result<()> {
+                for interface in &planned.interfaces {
+                    let of_node = (name, interface);
+                    ids.push(bridged(switch, (spec, domains), of_node, settings)?);
+                }
+                switch.sync()?;
+                applied.finish(&plan, &self.directory, &mut recorder)?;
+                ids.iter().flatten().try_for_each(|id| Ok(switch.set_link(*id, true)?))
+            };
+            match come_up() {
+                Ok(()) => Ok(ids),
+                Err(error) => {
+                    ids.into_iter().flatten().for_each(|id| _ = switch.remove_port(id));
+                    Err(error)
+                }
+            }
+        });
+        let ids = plugged.ok_or(Error::NotRunning(lab.clone()))??;
         let Some(netns) = applied.take(ns) else { return Err(Error::NotRunning(lab)) };
-        let mut node_now = running(self.config(), &node);
-        if let Err(error) = journal.know(known(&node_now)) {
+        let node = running(self.config(), &planned, &ids);
+        if let Err(error) = journal.know(known(&node)) {
             // It works; only `ping NODE` by other processes will not know its address.
             tracing::warn!("{error}");
         }
-        node_now.port = Some((id, port.name.clone()));
-        state.nodes.push(Held { node: node_now.clone(), netns, index: Some(port.index) });
-        Ok(node_now)
+        state.nodes.push(Held { node: node.clone(), netns });
+        Ok(node)
     }
 
-    /// Says why a node cannot have `asked`.
-    fn check_address(&self, nodes: &[Held], asked: Ipv4Addr) -> Result<()> {
+    /// The lowest number that is free with its interfaces' names and, where that counts, its name and
+    /// its address in the shapes' network.
+    fn number(&self, state: &State, named: bool, places: &[Attachment]) -> Result<u32> {
+        let counts = |place: &Attachment| {
+            place.addresses.is_none() && has_shapes_subnet(&state.spec, &place.network)
+        };
+        let by_number = places.iter().any(counts);
+        let free = |number: &u32| {
+            let address = shape::address::of_node(*number).filter(|_| by_number);
+            let name = shape::name(*number);
+            !state.nodes.iter().any(|Held { node, .. }| {
+                let meets = address.is_some_and(|address| node.interface(address).is_some());
+                node.number == *number || meets || named && node.name == name
+            })
+        };
+        (1..=MAX_NODES.min(shape::address::LAST)).find(free).ok_or_else(|| {
+            let lab = &self.config().name;
+            Error::Usage(format!("lab {lab} has all the {MAX_NODES} nodes it can"))
+        })
+    }
+
+    /// Says why a node cannot have this place.
+    fn check_place(&self, state: &State, place: &Attachment) -> Result<()> {
+        for address in place.addresses.iter().flatten() {
+            self.check_address(state, &place.network, address.ip)?;
+        }
+        Ok(())
+    }
+
+    /// Says why a node cannot have `asked` in a network.
+    fn check_address(&self, state: &State, network: &str, asked: IpAddr) -> Result<()> {
         let lab = self.config().name.to_string();
-        if !address::is_host(asked) {
+        let own = state.spec.network(network);
+        let subnets: Vec<_> = own.map(|own| own.all_subnets().collect()).unwrap_or_default();
+        if !subnets.iter().any(|subnet| subnet.is_host(asked)) {
+            let all: Vec<_> = subnets.iter().map(ToString::to_string).collect();
             return Err(Error::Usage(format!(
-                "{asked} is no host's address in {}/{}",
-                address::NETWORK,
-                address::PREFIX
+                "{asked} is no host's address in {}",
+                all.join(", ")
             )));
         }
-        let owner = match nodes.iter().find(|held| has(held, Some(asked))) {
+        let held = state.nodes.iter().find(|held| held.node.interface(asked).is_some());
+        let is_gateway = || {
+            let mut all = state.spec.networks.values().flat_map(::topology::Network::all_gateways);
+            all.any(|gateway| gateway.ip == asked)
+        };
+        let owner = match held {
             Some(held) => held.node.name.clone(),
-            None if asked == address::GATEWAY => "the gateway".into(),
+            None if is_gateway() => "the gateway".into(),
             None => return Ok(()),
         };
         Err(Error::AddressTaken { lab, address: asked, owner })
     }
 
-    /// Takes a node out: its port, its veth pair, its namespace's name, and all that the gateway has
+    /// Takes a node out: its ports, its veth pairs, its namespace's name, and all that the gateway has
     /// for it. The ports that were published for it are [withdrawn](Lab::take_withdrawn).
     ///
     /// # Errors
@@ -136,20 +223,27 @@ impl Lab {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let mut state = self.state();
-        let found = |held: &Held| held.node.name == name || held.node.file == name;
-        let Some(place) = state.nodes.iter().position(found) else {
+        let Some(place) = state.nodes.iter().position(|held| held.node.is(name)) else {
             let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
             return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
         };
         let held = state.nodes.remove(place);
-        let port = held.node.port.as_ref().map(|(port, _)| *port);
-        let unplugged = port.map_or(Ok(()), |port| {
-            self.with_switch(|switch| switch.remove_port(port)).unwrap_or(Ok(()))
-        });
+        state.spec.nodes.shift_remove(&held.node.name);
+        let mut outcomes: Vec<Result<()>> = Vec::new();
+        for port in held.node.ports() {
+            let unplugged = self.with_switch(|switch| switch.remove_port(port.id));
+            outcomes.push(unplugged.unwrap_or(Ok(())).map_err(Error::from));
+        }
         // Before the next node can have its port's number, its address or its name.
-        let address = held.node.interfaces.first().map(|interface| interface.address);
-        state.withdrawn.extend(self.forget(port, address));
-        let deleted = held.index.map_or(Ok(()), |index| ns::link::delete(switch_ns.as_fd(), index));
+        let own = held.node.interfaces.iter().filter_map(|i| i.ipv4());
+        let addresses: Vec<Ipv4Addr> = own.map(|(address, _)| address).collect();
+        let ports: Vec<PortId> = held.node.ports().map(|port| port.id).collect();
+        let withdrawn = self.forget(&ports, &addresses);
+        state.withdrawn.extend(withdrawn);
+        for port in held.node.ports() {
+            let deleted = ns::link::delete(switch_ns.as_fd(), port.index);
+            outcomes.push(deleted.map_err(Error::from));
+        }
         let removed = held.netns.remove();
         if let Some(journal) = &mut state.journal
             && removed.is_ok()
@@ -158,18 +252,18 @@ impl Lab {
             // The node is gone; the next line that can be written says so.
             tracing::warn!("{error}");
         }
-        unplugged?;
-        deleted?;
+        outcomes.into_iter().collect::<Result<()>>()?;
         Ok(removed?)
     }
 
-    /// What was at a port, and had an address, is gone: the gateway forgets it. Returns the ports
-    /// that were published for it.
-    fn forget(&self, port: Option<PortId>, address: Option<Ipv4Addr>) -> Vec<gateway::Published> {
+    /// What was at these ports, and had these addresses, is gone: the gateway forgets it. Returns the
+    /// ports that were published for it.
+    fn forget(&self, ports: &[PortId], addresses: &[Ipv4Addr]) -> Vec<gateway::Published> {
         let forgotten = self.with_gateway(|gateway| {
-            let mut gone = port.map_or_else(Vec::new, |port| gateway.forget_node(node(port)));
+            let mut gone: Vec<_> =
+                ports.iter().flat_map(|port| gateway.forget_node(node(*port))).collect();
             // Published while its port was gone already.
-            let of_it = |one: &&gateway::Published| Some(one.inside.address) == address;
+            let of_it = |one: &&gateway::Published| addresses.contains(&one.inside.address);
             let left: Vec<_> = gateway.published().iter().filter(of_it).copied().collect();
             for one in &left {
                 gateway.unpublish(one.protocol, one.port);
@@ -182,11 +276,31 @@ impl Lab {
 
     /// A port's interface has vanished, and the node behind it: so does all the gateway has for it.
     pub(crate) fn node_vanished(&self, port: PortId) {
-        let withdrawn = self.forget(Some(port), None);
+        let withdrawn = self.forget(&[port], &[]);
         self.state().withdrawn.extend(withdrawn);
     }
 }
 
-fn has(held: &Held, address: Option<Ipv4Addr>) -> bool {
-    held.node.interfaces.iter().any(|interface| Some(interface.address) == address)
+/// Whether a network has the shapes' subnet, in which addresses go by numbers.
+fn has_shapes_subnet(spec: &Spec, network: &str) -> bool {
+    spec.network(network).is_some_and(|network| network.subnets.contains(&shape::subnet()))
+}
+
+/// The addresses of node `number` in a network: one of each family that it has subnets of.
+fn addresses(spec: &Spec, network: &str, number: u32) -> Result<Vec<::topology::Address>> {
+    let subnets = spec.network(network).map(|own| own.subnets.as_slice()).unwrap_or_default();
+    let families = [true, false].map(|v4| subnets.iter().find(|subnet| subnet.is_ipv4() == v4));
+    let mut all = Vec::new();
+    for subnet in families.into_iter().flatten() {
+        let by_number = || shape::address::of_node(number).map(IpAddr::V4);
+        let free = match *subnet == shape::subnet() {
+            true => by_number(),
+            false => spec.next_free(*subnet),
+        };
+        let free = free.ok_or_else(|| {
+            Error::Usage(format!("network {network} has no free address in {subnet}"))
+        })?;
+        all.push(free.into());
+    }
+    Ok(all)
 }

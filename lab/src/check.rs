@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use crate::blueprint::CheckPlan;
 use crate::error::{Doing, Result};
 use crate::lab::{Held, Lab, State};
-use crate::topology::CheckPlan;
 
 /// How long an answer is waited for: a lab on a busy machine is no broken one.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -164,10 +164,9 @@ fn origin(lab: &Lab, place: usize) -> (String, Option<OwnedFd>) {
 /// The nodes at the ends of a check, each with the neighbour it meets there.
 fn ends(lab: &Lab, check: &CheckPlan) -> Vec<(OwnedFd, Ipv4Addr)> {
     let state = lab.state();
-    let has = |held: &&Held, address| held.node.interfaces.iter().any(|i| i.address == address);
     let from = at(&state, check.from);
-    let to = state.nodes.iter().find(|held| has(held, check.to));
-    let own = from.and_then(|held| held.node.interfaces.first()).map(|i| i.address);
+    let to = state.nodes.iter().find(|held| held.node.interface(check.to).is_some());
+    let own = from.and_then(|held| held.node.ipv4());
     let ends = [from.map(|held| (held, check.to)), to.zip(own)];
     let open = |(held, address): (&Held, _)| Some((held.netns.descriptor().ok()?, address));
     ends.into_iter().flatten().filter_map(open).collect()

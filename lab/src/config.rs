@@ -3,14 +3,13 @@
 use std::fmt;
 
 pub use ::topology::{LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name};
-use ::topology::{Publish, StormLimits};
-use gateway::NatType;
+use ::topology::{Publish, Spec, shape};
 use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::error::{Error, Result};
 use crate::names;
-use crate::uplink::PortBlock;
+use crate::network;
 
 /// Most threads of a switch: each has a ring of its own, of 8 MiB.
 pub const MAX_WORKERS: usize = 16;
@@ -44,6 +43,32 @@ impl fmt::Display for Topology {
     }
 }
 
+impl Topology {
+    /// What joins the nodes of a lab.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        match spec.is_switched() {
+            true => Self::Switch,
+            false if spec.links == shape::pair().links => Self::Pair,
+            false => Self::Mesh,
+        }
+    }
+
+    /// The lab of this shape with so many nodes.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a number of nodes that it cannot have.
+    pub fn spec(self, nodes: u32) -> Result<Spec> {
+        match (self, nodes) {
+            (_, 0) => Err(Error::Usage("-n 0: a lab has at least one node".into())),
+            (Self::Pair, 2) => Ok(shape::pair()),
+            (Self::Pair, n) => Err(Error::Usage(format!("-n {n}: a pair has two nodes"))),
+            (Self::Mesh, n) => Ok(shape::mesh(n)?),
+            (Self::Switch, n) => Ok(shape::switch(n)?),
+        }
+    }
+}
+
 /// A lab to be.
 #[derive(Clone, Debug)]
 pub struct LabConfig {
@@ -52,22 +77,8 @@ pub struct LabConfig {
     /// What the names of its namespaces begin with; None is nothing for the lab `uswitch`, and
     /// `NAME-` for others.
     pub prefix: Option<String>,
-    /// What joins the nodes.
-    pub topology: Topology,
-    /// How many.
-    pub nodes: u32,
-    /// What lies behind the gateway.
-    pub uplink: Uplink,
-    /// The ports the NAT has for its own on an interface of the host.
-    pub uplink_ports: PortBlock,
-    /// The largest packet of every link.
-    pub mtu: u32,
-    /// How the NAT maps and filters.
-    pub nat: NatType,
-    /// Ports of the uplink that lead to nodes, from the start.
-    pub publish: Vec<Publish>,
-    /// What each node may have flooded.
-    pub storm: StormLimits,
+    /// What it consists of.
+    pub spec: Spec,
     /// Threads of the switch that forward; None: as many as forward most.
     pub workers: Option<usize>,
     /// Lets idle cores halt while frames flow.
@@ -76,80 +87,62 @@ pub struct LabConfig {
     pub steps: bool,
 }
 
-impl Default for LabConfig {
-    fn default() -> Self {
-        Self {
+impl LabConfig {
+    /// The lab `uswitch` of this shape with so many nodes, all else as by default.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a number of nodes that it cannot have.
+    pub fn of(topology: Topology, nodes: u32) -> Result<Self> {
+        Ok(Self {
             name: LabName::default(),
             prefix: None,
-            topology: Topology::default(),
-            nodes: 2,
-            uplink: Uplink::default(),
-            uplink_ports: PortBlock::default(),
-            mtu: 1500,
-            nat: NatType::default(),
-            publish: Vec::new(),
-            storm: StormLimits::default(),
+            spec: topology.spec(nodes)?,
             workers: None,
             power_save: false,
             steps: false,
-        }
+        })
     }
-}
 
-impl LabConfig {
+    /// What joins the nodes.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        Topology::of(&self.spec)
+    }
+
     /// Says what cannot be.
     ///
     /// # Errors
     /// [`Error::Usage`].
     pub fn validate(&self) -> Result<()> {
         let usage = |text: String| Err(Error::Usage(text));
-        let n = self.nodes;
-        if n == 0 {
-            return usage("-n 0: a lab has at least one node".into());
+        let (spec, topology) = (&self.spec, self.topology());
+        if spec.nodes.is_empty() {
+            return usage("a lab has at least one node".into());
         }
-        match self.topology {
-            Topology::Pair if n != 2 => return usage(format!("-n {n}: a pair has two nodes")),
-            Topology::Mesh if n < 2 => return usage(format!("-n {n}: a mesh has two or more")),
-            Topology::Mesh if n > address::LARGEST_MESH => {
-                return usage(format!(
-                    "-n {n}: a mesh of {n} takes {} subnets of four addresses, and the pool \
-                     10.100.0.0/16 has {}: at most -n {}",
-                    u64::from(n) * u64::from(n - 1) / 2,
-                    address::MESH_SUBNETS,
-                    address::LARGEST_MESH,
-                ));
-            }
-            Topology::Switch if n > MAX_NODES => {
-                return usage(format!("-n {n}: the switch has ports for {MAX_NODES} nodes"));
-            }
-            _ => {}
-        }
-        if let (Uplink::Host(name), Topology::Pair | Topology::Mesh) = (&self.uplink, self.topology)
-        {
+        if let (Uplink::Host(name), false) = (spec.uplink(), spec.is_switched()) {
             return usage(format!(
-                "--uplink {}: a {} has no gateway; only the topology `switch` has one",
+                "--uplink {}: a {topology} has no gateway; only the topology `switch` has one",
                 name.as_deref().unwrap_or("auto"),
-                self.topology
             ));
         }
+        network::check_all(spec)?;
         if let Some(n) = self.workers.filter(|n| !(1..=MAX_WORKERS).contains(n)) {
             return usage(format!("--workers {n}: 1 to {MAX_WORKERS}"));
         }
         let switched = [
-            ("--storm", !self.storm.is_none()),
+            ("--storm", !spec.storm.is_none()),
             ("--workers", self.workers.is_some()),
             ("--power-save", self.power_save),
         ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
-            if self.topology != Topology::Switch {
-                let topology = self.topology;
+            if !spec.is_switched() {
                 return usage(format!("{option} is the switch's, and a {topology} has none"));
             }
         }
-        for (place, ask) in self.publish.iter().enumerate() {
+        for (place, ask) in spec.publish.iter().enumerate() {
             self.validate_publish(ask)?;
             let same = |other: &&Publish| (other.protocol, other.port) == (ask.protocol, ask.port);
-            if let Some(other) = self.publish[..place].iter().find(same) {
+            if let Some(other) = spec.publish[..place].iter().find(same) {
                 return usage(format!(
                     "-p {}/{} twice: it leads to {}:{} already, choose another port for {}:{}",
                     ask.port, ask.protocol, other.node, other.node_port, ask.node, ask.node_port
@@ -166,34 +159,36 @@ impl LabConfig {
         if let Some(why) = names::taken(&format!("{prefix}net1")) {
             return usage(format!("--prefix {prefix:?}: {prefix}net1 cannot be a node, for {why}"));
         }
-        if !(68..=65535).contains(&self.mtu) {
-            return usage(format!("--mtu {}: IPv4 takes 68 to 65535", self.mtu));
+        if !(68..=65535).contains(&spec.mtu) {
+            return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
         }
         Ok(())
     }
 
     fn validate_publish(&self, ask: &Publish) -> Result<()> {
         let Publish { port, node, .. } = ask;
-        if self.topology != Topology::Switch || self.uplink == Uplink::None {
+        let uplink = self.spec.uplink();
+        if !self.spec.is_switched() || uplink == Uplink::None {
             return Err(Error::Usage(format!(
                 "-p {port}: ports are published on the uplink, and this lab would have none"
             )));
         }
         if let Some(address) = ask.address.filter(|address| *address != address::SIM_GATEWAY)
-            && self.uplink == Uplink::Sim
+            && uplink == Uplink::Sim
         {
             return Err(Error::Usage(format!(
                 "-p {address}:{port}: the uplink has {}; leave the address out",
                 address::SIM_GATEWAY
             )));
         }
-        let number = node.strip_prefix("net").and_then(|number| number.parse::<u32>().ok());
-        let is_none =
-            |number| number == 0 || number > self.nodes || *node != format!("net{number}");
-        if number.is_none_or(is_none) {
-            let nodes = self.nodes;
+        if self.spec.node(node).is_none() {
+            let names: Vec<_> = self.spec.nodes.keys().map(String::as_str).collect();
+            let all = match names.as_slice() {
+                [first, .., last] => format!("{first} to {last}"),
+                few => few.join(""),
+            };
             return Err(Error::Usage(format!(
-                "-p {port}: there is no node {node}; the lab will have net1 to net{nodes}"
+                "-p {port}: there is no node {node}; the lab will have {all}"
             )));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What can go wrong with a lab; one line each, with the mend.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::called::program;
@@ -98,13 +98,41 @@ pub enum Error {
         /// Its name.
         node: String,
     },
+    /// No such network; these there are.
+    #[error("lab {lab} has no network {network}; it has {networks}")]
+    NoNetwork {
+        /// The lab.
+        lab: String,
+        /// What was asked for.
+        network: String,
+        /// What there is.
+        networks: String,
+    },
+    /// The network is there already.
+    #[error("lab {lab} has a network {network} already")]
+    NetworkExists {
+        /// The lab.
+        lab: String,
+        /// Its name.
+        network: String,
+    },
+    /// Nodes are attached to the network.
+    #[error("network {network} of lab {lab} has nodes attached: {nodes}; remove them first")]
+    NetworkBusy {
+        /// The lab.
+        lab: String,
+        /// The network.
+        network: String,
+        /// The nodes, the first few of them.
+        nodes: String,
+    },
     /// Another has the address.
     #[error("{address} is {owner}'s in lab {lab}: choose another, or leave it out")]
     AddressTaken {
         /// The lab.
         lab: String,
         /// What was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Whose it is.
         owner: String,
     },

@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::address;
 use crate::called;
-use crate::config::{LabName, Topology};
+use crate::config::LabName;
 use crate::error::{Doing, Error, Result};
 use crate::ground::{Ground, SOCKET};
 use crate::holder::Process;
@@ -136,18 +136,15 @@ pub fn meant(ground: &Ground) -> LabName {
 /// [`Error::NoLab`], [`Error::NoNode`].
 pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
     let record = running(ground, lab)?;
-    let found = record.known.iter().rfind(|known| is(&record, &known.name, node));
+    let found = record.known.iter().find(|known| is(&record, &known.name, node));
     let found = found.map(|known| known.address).or_else(|| of_no_node(&record, node));
     found.ok_or_else(|| no_node(&record, lab, node))
 }
 
 /// The address of what is called by its part in the lab.
 fn of_no_node(record: &Record, name: &str) -> Option<Ipv4Addr> {
-    let topology = record.header.as_ref().map(|header| header.topology);
-    let switched = topology == Some(Topology::Switch);
     let simulated = nodes(record).iter().any(|name| name == names::INET);
     match name {
-        names::GATEWAY if switched => Some(address::GATEWAY),
         names::INTERNET if simulated => Some(address::SIM_HOSTS[0]),
         _ if simulated && is(record, &format!("{}{}", record.prefix(), names::INET), name) => {
             Some(address::SIM_ROUTER)

@@ -80,6 +80,33 @@ pub struct Known {
     pub name: String,
     /// Its address.
     pub address: Ipv4Addr,
+    /// The length of its prefix.
+    #[serde(default)]
+    pub prefix_len: u8,
+    /// The network it has it in; None for a link to another node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+}
+
+/// Where an address is reached: two nodes that have one of these in common reach each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place<'a> {
+    /// A network.
+    Network(&'a str),
+    /// A link with this subnet.
+    Link(u32, u8),
+}
+
+impl Known {
+    pub(crate) fn place(&self) -> Place<'_> {
+        match &self.network {
+            Some(network) => Place::Network(network),
+            None => {
+                let host = u32::MAX.checked_shr(self.prefix_len.into()).unwrap_or(0);
+                Place::Link(self.address.to_bits() & !host, self.prefix_len)
+            }
+        }
+    }
 }
 
 /// The journal of the running lab.
@@ -169,6 +196,16 @@ impl Journal {
     pub fn strike(&mut self, name: &str) -> Result<()> {
         self.names.retain(|identity| identity.name != name);
         self.known.retain(|known| known.name != name);
+        self.stale = true;
+        self.rewrite()
+    }
+
+    /// Strikes out what the gateway was known by in a network that is gone.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old journal then stands until the next line is written.
+    pub fn strike_network(&mut self, name: &str) -> Result<()> {
+        self.known.retain(|known| known.network.as_deref() != Some(name));
         self.stale = true;
         self.rewrite()
     }

@@ -4,52 +4,44 @@
 //! What is built is held from the moment it exists: where [`Lab::start`] fails half-way, dropping
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use ::topology::{Address, Spec};
 use gateway::Gateway;
 use ns::watch::Watcher;
 use ns::{Directory, Namespace};
-use switch::{PortId, SharedStation, Switch};
+use switch::{NetworkId, PortId, SharedStation, Switch};
 
+use crate::blueprint::{CheckPlan, NodePlan, blueprint};
 use crate::clean;
 use crate::config::LabConfig;
+use crate::domain::{self, Domains};
 use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
+use crate::node::{Interface, Node};
 use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
 use crate::station::{self, GatewayStation};
 use crate::steps;
-use crate::topology::{CheckPlan, Interface, NodePlan, blueprint};
-use crate::uplink::{Follow, Host, Prepared};
 
-/// A node of the running lab.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Its number, from 1.
-    pub number: u32,
-    /// Its name, without the lab's prefix.
-    pub name: String,
-    /// Its namespace's name.
-    pub file: String,
-    /// Its interfaces.
-    pub interfaces: Vec<Interface>,
-    /// Its port of the switch, and that interface's name.
-    pub port: Option<(PortId, String)>,
-}
+use crate::uplink::{Follow, Host, Prepared};
 
 pub(crate) struct Held {
     pub(crate) node: Node,
     pub(crate) netns: Namespace,
-    /// Its port's interface in the switch's namespace.
-    pub(crate) index: Option<u32>,
 }
 
 pub(crate) struct State {
+    /// What the lab consists of now.
+    pub(crate) spec: Spec,
+    /// Its networks in the switch and at the gateway.
+    pub(crate) domains: Domains,
     pub(crate) nodes: Vec<Held>,
     inet: Option<Namespace>,
     /// The uplink's port.
@@ -126,7 +118,7 @@ impl Lab {
         let print = blueprint(&config);
         let directory = ground.directory(&config.name)?;
         let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
-        let header = Header::of_this_process(rootless, config.prefix(), config.topology);
+        let header = Header::of_this_process(rootless, config.prefix(), config.topology());
         let missing = || Error::NotRunning(config.name.to_string());
         let folder = ground.folder(&config.name)?.ok_or_else(missing)?;
         let mut journal = Journal::begin(folder, header)?;
@@ -139,9 +131,10 @@ impl Lab {
         let switch_ns = switch_ns.map(|fd| fd.try_clone_to_owned()).transpose();
         let switch_ns = switch_ns.doing(|| "holding the switch's namespace".into())?;
         let (mut switch, mut station) = (None, None);
+        let mut domains = domain::all(&config.spec)?;
         let mut plugged = Plugged { next_index: ns::plan::LOOPBACK + 1, ..Plugged::default() };
         if let Some(netns) = &switch_ns {
-            let begun = station::of(&config, host.as_ref())?;
+            let begun = station::of(&config, &domains, host.as_ref())?;
             let shared: SharedStation = Arc::clone(&begun) as SharedStation;
             let asked = switch::Config {
                 workers: config.workers.unwrap_or(1),
@@ -150,7 +143,16 @@ impl Lab {
                 ..switch::Config::default()
             };
             let started = Switch::start(asked, netns.as_fd(), Some(shared))?;
-            plugged = Plugged::all(&started, &config, &print)?;
+            let mut ids = config.spec.networks.keys();
+            if let Some(first) = ids.next() {
+                let first = domain::of_switch(&config.spec, &domains, first);
+                started.set_network(NetworkId::FIRST, first)?;
+            }
+            for name in ids {
+                let id = started.add_network(domain::of_switch(&config.spec, &domains, name))?;
+                domains.entry(name.clone()).and_modify(|domain| domain.id = id);
+            }
+            plugged = Plugged::all(&started, (&config.spec, &domains), &print)?;
             for line in steps::of_switch(&config, &print) {
                 tell(Progress::Step(line));
             }
@@ -163,16 +165,15 @@ impl Lab {
             plugged.up(switch)?;
         }
         let mut nodes = Vec::with_capacity(print.nodes.len());
-        let ports = plugged.nodes.into_iter().chain(std::iter::repeat(None));
-        for (node, port) in print.nodes.iter().zip(ports) {
+        let ports = plugged.nodes.into_iter().chain(std::iter::repeat(Vec::new()));
+        for (node, ids) in print.nodes.iter().zip(ports) {
             if let Some(netns) = applied.take(node.ns) {
-                let index = node.port.as_ref().map(|port| port.index);
-                let node = Node { port, ..running(&config, node) };
-                nodes.push(Held { node, netns, index });
+                nodes.push(Held { node: running(&config, node, &ids), netns });
             }
         }
         let inet = print.inet.and_then(|ns| applied.take(ns));
-        journal.know(nodes.iter().filter_map(|held| known(&held.node)))?;
+        let gateways = config.spec.networks.keys().flat_map(|name| gateways(&config.spec, name));
+        journal.know(gateways.chain(nodes.iter().flat_map(|held| known(&held.node))))?;
         tell(Progress::Done(print.words()));
         if switch.is_some() {
             for line in steps::of_gateway(&config, &print) {
@@ -194,6 +195,8 @@ impl Lab {
             station,
             switch_ns,
             state: Mutex::new(State {
+                spec: config.spec.clone(),
+                domains,
                 nodes,
                 inet,
                 uplink: plugged.uplink,
@@ -259,6 +262,11 @@ impl Lab {
         &self.config
     }
 
+    /// Looks at what it consists of now: nodes and networks come and go.
+    pub fn with_spec<T>(&self, look: impl FnOnce(&Spec) -> T) -> T {
+        look(&self.state().spec)
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn ground(&self) -> &Ground {
@@ -313,23 +321,46 @@ impl Lab {
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<OwnedFd> {
         let state = self.state();
-        let held = state.nodes.iter().find(|held| held.node.name == name || held.node.file == name);
+        let held = state.nodes.iter().find(|held| held.node.is(name));
         held?.netns.descriptor().ok()
     }
 }
 
-/// A node and the address it is known by: that of its first interface.
-pub(crate) fn known(node: &Node) -> Option<Known> {
-    let address = node.interfaces.first()?.address;
-    Some(Known { name: node.file.clone(), address })
+/// The addresses a node is known by, for other processes: the first of IPv4 of each interface, with
+/// what it is reached by.
+pub(crate) fn known(node: &Node) -> impl Iterator<Item = Known> {
+    node.interfaces.iter().filter_map(|interface| {
+        let (address, prefix_len) = interface.ipv4()?;
+        let network = interface.network.clone();
+        Some(Known { name: node.file.clone(), address, prefix_len, network })
+    })
 }
 
-pub(crate) fn running(config: &LabConfig, node: &NodePlan) -> Node {
+/// The gateway's addresses of IPv4 in a network.
+pub(crate) fn gateways(spec: &Spec, network: &str) -> Vec<Known> {
+    let name = || crate::names::GATEWAY.to_owned();
+    let known = |own: Address| match own.ip {
+        IpAddr::V4(address) => {
+            let (prefix_len, network) = (own.prefix.unwrap_or(32), Some(network.to_owned()));
+            Some(Known { name: name(), address, prefix_len, network })
+        }
+        IpAddr::V6(_) => None,
+    };
+    spec.gateways(network).into_iter().filter_map(known).collect()
+}
+
+/// A node as it runs, its ports plugged in under these numbers.
+pub(crate) fn running(config: &LabConfig, node: &NodePlan, ids: &[Option<PortId>]) -> Node {
+    let mut interfaces: Vec<Interface> = node.interfaces.clone();
+    for (interface, id) in interfaces.iter_mut().zip(ids) {
+        if let (Some(port), Some(id)) = (&mut interface.port, id) {
+            port.id = *id;
+        }
+    }
     Node {
         number: node.number,
         name: node.name.clone(),
         file: format!("{}{}", config.prefix(), node.name),
-        interfaces: node.interfaces.clone(),
-        port: None,
+        interfaces,
     }
 }

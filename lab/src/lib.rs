@@ -2,7 +2,7 @@
 //! changed while it runs, undone.
 //!
 //! ```text
-//!   LabConfig ─► topology::blueprint ─► ns::apply ─► switch + Station(gateway) ─► check (pings)
+//!   LabConfig ─► blueprint ─► ns::apply ─► switch + Station(gateway) ─► check (pings)
 //!                     (pure)               │ journal: each name before it exists
 //!                                          └─► clean: what a crash left, by the journal
 //! ```
@@ -10,7 +10,10 @@
 //! | module | what |
 //! |---|---|
 //! | [`address`] | which node gets which address: pure |
-//! | [`topology`] | pair, mesh, switch as plans: pure |
+//! | [`blueprint`] | a lab to be as a plan: pure |
+//! | [`domain`] | a network as the switch and the gateway hold it |
+//! | [`network`] | networks that come and go while it runs |
+//! | `node` | a node and its interfaces, planned and running |
 //! | [`called`] | how the program was started, for hints |
 //! | [`config`] | what a lab is asked to be |
 //! | [`names`] | what a lab or a node may be called: pure |
@@ -37,11 +40,13 @@
 
 pub mod address;
 mod beacon;
+pub mod blueprint;
 pub mod called;
 pub mod change;
 pub mod check;
 pub mod clean;
 pub mod config;
+pub mod domain;
 mod error;
 mod folder;
 pub mod ground;
@@ -51,6 +56,8 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
+pub mod network;
+mod node;
 mod others;
 mod plug;
 pub mod port;
@@ -59,16 +66,15 @@ pub mod reach;
 mod round;
 pub mod station;
 pub mod steps;
-pub mod topology;
 pub mod uplink;
 mod watch;
 
 pub use ::topology::names;
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
-pub use gateway::NatType;
 pub use ground::Ground;
-pub use lab::{Lab, Node};
+pub use lab::Lab;
+pub use node::{Interface, Node, Plug};
 pub use progress::Progress;
 pub use station::GatewayStation;
 pub use switch::Watch;

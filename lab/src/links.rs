@@ -14,6 +14,7 @@ use switch::PortId;
 
 use crate::error::Result;
 use crate::lab::Lab;
+use crate::node::Interface;
 use crate::watch::{Stop, Watch, Woken};
 
 /// The running watch; dropping it ends the thread.
@@ -68,8 +69,10 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u3
 impl Lab {
     fn port_of(&self, index: u32) -> Option<PortId> {
         let state = self.state();
-        let node = state.nodes.iter().find(|held| held.index == Some(index));
-        node.and_then(|held| held.node.port.as_ref().map(|port| port.0))
+        let mut ports = state.nodes.iter().flat_map(|held| held.node.ports());
+        ports
+            .find(|port| port.index == index)
+            .map(|port| port.id)
             .or_else(|| state.uplink.filter(|uplink| uplink.1 == index).map(|uplink| uplink.0))
     }
 
@@ -90,10 +93,13 @@ impl Lab {
         let Some(port) = self.port_of(index) else { return };
         tracing::warn!("port {}: its interface is gone", port.0);
         let mut state = self.state();
-        if let Some(held) = state.nodes.iter_mut().find(|held| held.index == Some(index)) {
-            (held.index, held.node.port) = (None, None);
-        } else {
-            state.uplink = None;
+        let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
+        let is = |interface: &&mut Interface| {
+            interface.port.as_ref().is_some_and(|port| port.index == index)
+        };
+        match interfaces.find(is) {
+            Some(interface) => interface.port = None,
+            None => state.uplink = None,
         }
         drop(state);
         match self.with_switch(|switch| switch.remove_port(port)) {

@@ -3,18 +3,20 @@
 //! it sends is forwarded and counted like any other. Where one cannot be plugged in, the lab or the
 //! node is not made.
 
+use ::topology::Spec;
 use switch::{PortId, PortRole, PortSettings, PortSpec, Switch};
 
-use crate::config::LabConfig;
+use crate::blueprint::Blueprint;
+use crate::domain::{self, Domains};
 use crate::error::Result;
+use crate::node::{Interface, Plug};
 use crate::port;
-use crate::topology::{Blueprint, PortPlan};
 
 /// The ports of a lab, with their interfaces.
 #[derive(Default)]
 pub(crate) struct Plugged {
-    /// The port of each node, and its interface's name.
-    pub(crate) nodes: Vec<Option<(PortId, String)>>,
+    /// The number of each node's interface's port, node by node.
+    pub(crate) nodes: Vec<Vec<Option<PortId>>>,
     /// That of the simulated uplink, and its interface's index.
     pub(crate) uplink: Option<(PortId, u32)>,
     /// The next interface index in the switch's namespace.
@@ -26,22 +28,26 @@ impl Plugged {
     ///
     /// # Errors
     /// What the switch says.
-    pub(crate) fn all(switch: &Switch, config: &LabConfig, print: &Blueprint) -> Result<Self> {
+    pub(crate) fn all(
+        switch: &Switch,
+        (spec, domains): (&Spec, &Domains),
+        print: &Blueprint,
+    ) -> Result<Self> {
         let mut plugged = Self { next_index: ns::plan::LOOPBACK + 1, ..Self::default() };
         for node in &print.nodes {
-            let settings = port::plugged(config.storm);
-            let mut one = None;
-            if let Some(port) = &node.port {
-                plugged.next_index = plugged.next_index.max(port.index + 1);
-                let id = add_port(switch, port, PortRole::Bridged, config.mtu, settings)?;
-                one = Some((id, port.name.clone()));
+            let mut ids = Vec::with_capacity(node.interfaces.len());
+            for interface in &node.interfaces {
+                if let Some(port) = &interface.port {
+                    plugged.next_index = plugged.next_index.max(port.index + 1);
+                }
+                let settings = port::plugged(spec.storm);
+                ids.push(bridged(switch, (spec, domains), (&node.name, interface), settings)?);
             }
-            plugged.nodes.push(one);
+            plugged.nodes.push(ids);
         }
         if let Some(port) = &print.uplink {
-            let settings = PortSettings::default();
-            let id = add_port(switch, port, PortRole::Routed, config.mtu, settings)?;
-            plugged.uplink = Some((id, port.index));
+            let spec = PortSpec { role: PortRole::Routed, ..down(port, spec.mtu) };
+            plugged.uplink = Some((switch.add_port(spec)?, port.index));
             plugged.next_index = plugged.next_index.max(port.index + 1);
         }
         switch.sync()?;
@@ -53,7 +59,7 @@ impl Plugged {
     /// # Errors
     /// What the switch says.
     pub(crate) fn up(&self, switch: &Switch) -> Result<()> {
-        let nodes = self.nodes.iter().flatten().map(|(port, _)| *port);
+        let nodes = self.nodes.iter().flatten().flatten().copied();
         for port in nodes.chain(self.uplink.map(|(port, _)| port)) {
             switch.set_link(port, true)?;
         }
@@ -61,15 +67,24 @@ impl Plugged {
     }
 }
 
-/// Plugs in one port whose link is still down; workers hear of it a little later ([`Switch::sync`]).
-pub(crate) fn add_port(
+/// Plugs in the port of an interface, whose link is still down; workers hear of it a little later
+/// ([`Switch::sync`]). None for the end of a link to another node.
+pub(crate) fn bridged(
     switch: &Switch,
-    port: &PortPlan,
-    role: PortRole,
-    mtu: u32,
+    (spec, domains): (&Spec, &Domains),
+    (node, interface): (&str, &Interface),
     settings: PortSettings,
-) -> Result<PortId> {
-    let name = port.name.clone();
-    let spec = PortSpec::bridged(name, port.index, mtu);
-    Ok(switch.add_port(PortSpec { role, settings, up: false, ..spec })?)
+) -> Result<Option<PortId>> {
+    let (Some(port), Some(network)) = (&interface.port, &interface.network) else {
+        return Ok(None);
+    };
+    let (settings, vlans) = domain::of_port(spec, node, network, settings)?;
+    let network_id = domains.get(network).map(|domain| domain.id).unwrap_or_default();
+    let of_network = down(port, spec.mtu_of(network));
+    let spec = PortSpec { settings, vlans, network: network_id, ..of_network };
+    Ok(Some(switch.add_port(spec)?))
+}
+
+fn down(port: &Plug, mtu: u32) -> PortSpec {
+    PortSpec { up: false, ..PortSpec::bridged(port.name.clone(), port.index, mtu) }
 }

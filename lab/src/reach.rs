@@ -1,9 +1,9 @@
 //! Who ought to reach whom in a running lab, for other processes: the cells of a matrix.
 //!
-//! Every node to every other; behind the switch also the gateway, and the internet where it is
-//! simulated. Pair and mesh have an address for each pair, which their plans know. What lies behind
-//! a real uplink the running lab knows, not its record: whoever has asked it adds a column.
+//! Every node to every other that it shares a network or a link with; behind the switch also the
+//! gateway, and the internet where it is simulated. What lies behind a real uplink the running lab knows, not its record: whoever has asked it adds a column.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,13 +11,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sched::{CloneFlags, setns};
 
 use crate::address;
-use crate::config::{LabConfig, LabName, Topology};
+use crate::config::LabName;
 use crate::error::{Doing, Result};
 use crate::ground::Ground;
 use crate::join;
-use crate::journal::Record;
+use crate::journal::{Known, Record};
 use crate::names::{self, INET};
-use crate::topology;
 
 /// The matrix of a lab.
 #[derive(Debug)]
@@ -96,39 +95,44 @@ impl Reach {
 }
 
 fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
-    let topology = record.header.as_ref().map_or(Topology::Switch, |header| header.topology);
-    if topology != Topology::Switch {
-        return planned(topology, names);
-    }
-    let known = |name: &str| {
-        let found = record
-            .known
-            .iter()
-            .rfind(|known| known.name.strip_prefix(record.prefix()) == Some(name));
-        found.map(|known| known.address)
+    let known = |name: &str| -> Vec<&Known> {
+        let is = |known: &&Known| {
+            known.name == name || known.name.strip_prefix(record.prefix()) == Some(name)
+        };
+        record.known.iter().filter(is).collect()
     };
-    let mut targets: Vec<(String, Option<Ipv4Addr>)> =
-        names.iter().map(|name| (name.clone(), known(name))).collect();
-    targets.push((names::GATEWAY.into(), Some(address::GATEWAY)));
-    if join::nodes(record).iter().any(|name| name == INET) {
-        targets.push((names::INTERNET.into(), Some(address::SIM_HOSTS[0])));
+    let places: Vec<_> = names.iter().map(|name| known(name)).collect();
+    let switched = places.iter().flatten().any(|place| place.network.is_some());
+    let simulated = join::nodes(record).iter().any(|name| name == INET);
+    let gateway = known(names::GATEWAY);
+    let mut targets = names;
+    let nodes = targets.len();
+    let mut cells = Vec::new();
+    for from in 0..nodes {
+        let own: HashSet<_> = places[from].iter().map(|known| known.place()).collect();
+        // The address that the other has in a network that both are in, or on a link between them.
+        let shared = |to: &[&Known]| {
+            let meets = to.iter().find(|theirs| own.contains(&theirs.place()));
+            meets.map(|known| known.address)
+        };
+        let others = (0..nodes).filter(|to| *to != from);
+        let reached =
+            others.filter_map(|to| Some(Cell { from, to, address: shared(&places[to])? }));
+        cells.extend(reached);
+        if switched {
+            let own = shared(&gateway);
+            cells.extend(own.map(|address| Cell { from, to: nodes, address }));
+        }
+        if simulated {
+            let address = address::SIM_HOSTS[0];
+            cells.push(Cell { from, to: nodes + 1, address });
+        }
     }
-    let all = (0..names.len()).flat_map(|from| {
-        let others = targets.iter().enumerate().filter(move |(to, _)| *to != from);
-        others.filter_map(move |(to, (_, address))| Some(Cell { from, to, address: (*address)? }))
-    });
-    let cells = all.collect();
-    (targets.into_iter().map(|(name, _)| name).collect(), cells)
-}
-
-/// The checks of a pair or a mesh are each node to every other.
-fn planned(topology: Topology, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
-    let nodes = u32::try_from(names.len()).unwrap_or(u32::MAX);
-    let print = topology::blueprint(&LabConfig { topology, nodes, ..LabConfig::default() });
-    let cell = |check: &topology::CheckPlan| {
-        let to = names.iter().position(|name| *name == check.to_name)?;
-        Some(Cell { from: check.from, to, address: check.to })
-    };
-    let cells = print.checks.iter().filter_map(cell).collect();
-    (names, cells)
+    if switched {
+        targets.push(names::GATEWAY.into());
+    }
+    if simulated {
+        targets.push(names::INTERNET.into());
+    }
+    (targets, cells)
 }

@@ -4,15 +4,17 @@
 //! inside through [`GatewayStation::gateway`].
 
 use std::any::Any;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
+use ::topology::{Spec, Uplink};
 use gateway::{Gateway, LegId, Node, Output, Side, Verdict};
 use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
-use crate::config::{LabConfig, Uplink};
+use crate::config::LabConfig;
+use crate::domain::{self, Domains};
 use crate::error::{Error, Result};
 use crate::uplink::Prepared;
 
@@ -104,18 +106,60 @@ pub fn node(port: PortId) -> Node {
     Node(port.0.saturating_add(1))
 }
 
+/// The gateway's hardware address in a network: that of its first address there.
+#[must_use]
+pub fn mac_in(spec: &Spec, network: &str) -> Option<MacAddr> {
+    gateway_in(spec, network).map(|(address, _)| address::mac(address))
+}
+
+/// The gateway's first address of IPv4 in a network, with the prefix length.
+#[must_use]
+pub fn gateway_in(spec: &Spec, network: &str) -> Option<(Ipv4Addr, u8)> {
+    spec.gateways(network).into_iter().find_map(|address| match address.ip {
+        IpAddr::V4(own) => Some((own, address.prefix.unwrap_or(32))),
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// The gateway's first address in the lab, with the prefix length.
+#[must_use]
+pub fn first_gateway(spec: &Spec) -> Option<(Ipv4Addr, u8)> {
+    spec.networks.keys().find_map(|network| gateway_in(spec, network))
+}
+
+/// What a lab has for its own of IPv4: the gateway's addresses, and the subnets where it has none,
+/// with the lengths of their prefixes.
+pub(crate) fn inside(spec: &Spec) -> Vec<(Ipv4Addr, u8)> {
+    let mut all = Vec::new();
+    for (name, network) in &spec.networks {
+        let own = gateway_in(spec, name);
+        all.extend(own);
+        all.extend(network.all_subnets().filter_map(|subnet| match subnet.network() {
+            IpAddr::V4(address) if own.is_none_or(|(own, _)| !subnet.contains(own.into())) => {
+                Some((address, subnet.prefix()))
+            }
+            _ => None,
+        }));
+    }
+    all
+}
+
 /// The gateway of a lab, in its station.
 pub(crate) fn of(
     config: &LabConfig,
+    domains: &Domains,
     host: Option<&Prepared>,
 ) -> Result<Arc<Mutex<GatewayStation>>> {
-    let mac = address::mac(address::GATEWAY);
+    let spec = &config.spec;
+    let first = spec.networks.keys().next().and_then(|first| mac_in(spec, first));
+    let mac = first.unwrap_or(MacAddr::ZERO);
     let outside: MacAddr = address::mac(address::SIM_GATEWAY);
     let mut told = gateway::Config::simulated(mac, outside);
-    let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
-    told.legs.iter_mut().for_each(|(_, leg)| leg.mtu = mtu);
-    told.nat.kind = config.nat;
-    match (&config.uplink, &mut told.uplink) {
+    let mtu = u16::try_from(spec.mtu).unwrap_or(u16::MAX);
+    let legs = domains.keys().flat_map(|name| domain::of_gateway(spec, domains, name));
+    told.legs = legs.collect();
+    told.nat.kind = nat(spec.nat);
+    match (spec.uplink(), &mut told.uplink) {
         (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
         _ => told.uplink = host.map(Prepared::gateway),
     }
@@ -123,20 +167,35 @@ pub(crate) fn of(
     Ok(Arc::new(Mutex::new(GatewayStation::new(mac, gateway))))
 }
 
+/// How the NAT maps and filters, in the gateway's words.
+pub(crate) fn nat(kind: ::topology::NatType) -> gateway::NatType {
+    use ::topology::NatType as Asked;
+    match kind {
+        Asked::FullCone => gateway::NatType::FullCone,
+        Asked::RestrictedCone => gateway::NatType::RestrictedCone,
+        Asked::PortRestrictedCone => gateway::NatType::PortRestrictedCone,
+        Asked::Symmetric => gateway::NatType::Symmetric,
+    }
+}
+
 /// What the switch and the gateway are, in words.
 pub(crate) fn words(config: &LabConfig, host: Option<&Prepared>) -> String {
-    let gateway: Ipv4Addr = address::GATEWAY;
-    match config.uplink {
-        Uplink::Sim => format!(
-            "switch and gateway {gateway}/{}, masquerading behind {}",
-            address::PREFIX,
-            address::SIM_GATEWAY
-        ),
-        Uplink::None => format!("switch and gateway {gateway}/{}, no uplink", address::PREFIX),
-        Uplink::Host(_) => format!(
-            "switch and gateway {gateway}/{}, masquerading behind {}",
-            address::PREFIX,
-            host.map(Prepared::words).unwrap_or_default()
-        ),
-    }
+    let spec = &config.spec;
+    let networks = spec.networks.keys();
+    let gateways: Vec<_> = networks.filter_map(|network| gateway_in(spec, network)).collect();
+    let mut own = match gateways.as_slice() {
+        [] => return "switch, no gateway".into(),
+        [(address, prefix)] => format!("switch and gateway {address}/{prefix}"),
+        [(address, prefix), rest @ ..] => {
+            format!("switch and gateway {address}/{prefix} and in {} more networks", rest.len())
+        }
+    };
+    own.push_str(&match spec.uplink() {
+        Uplink::Sim => format!(", masquerading behind {}", address::SIM_GATEWAY),
+        Uplink::None => ", no uplink".into(),
+        Uplink::Host(_) => {
+            format!(", masquerading behind {}", host.map(Prepared::words).unwrap_or_default())
+        }
+    });
+    own
 }

@@ -5,14 +5,16 @@
 //! router and NAT in their place, so that the whole is a script that leads to the same network. The
 //! switch's namespace has no name in a lab; in the script it is called `switch`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use control::api::Publish;
+use ::topology::{Attachment, Publish, Spec, Uplink};
 use ns::{Plan, script};
 
-use crate::address::{self, PREFIX};
-use crate::config::{LabConfig, Uplink};
-use crate::topology::{Blueprint, UPLINK_PORT, blueprint, connect, furnish, plug, room};
+use crate::address;
+use crate::blueprint::{Blueprint, NodePlan, UPLINK_PORT, blueprint, connect, furnish, plug, room};
+use crate::config::LabConfig;
+use crate::node::Plug;
+use crate::station;
 
 #[cfg(test)]
 mod tests;
@@ -43,8 +45,7 @@ pub(crate) fn of_switch(config: &LabConfig, print: &Blueprint) -> Vec<String> {
     if !config.steps || print.switch.is_none() {
         return Vec::new();
     }
-    let ports = print.nodes.iter().filter_map(|node| Some(node.port.as_ref()?.name.as_str()));
-    switched(config, &ports.collect::<Vec<_>>())
+    switched(config, print)
 }
 
 /// The lines of the gateway and what is published from the start, where they are asked for.
@@ -53,7 +54,7 @@ pub(crate) fn of_gateway(config: &LabConfig, print: &Blueprint) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = routed(config);
-    lines.extend(config.publish.iter().filter_map(|ask| published(config, ask)));
+    lines.extend(config.spec.publish.iter().filter_map(|ask| published(config, ask)));
     lines
 }
 
@@ -62,28 +63,43 @@ pub(crate) fn planned(config: &LabConfig, plan: &Plan) -> Vec<String> {
     script::lines(plan, &switch_of(&config.prefix()))
 }
 
-fn switched(config: &LabConfig, ports: &[&str]) -> Vec<String> {
-    let switch = switch_of(&config.prefix());
-    let mac = address::mac(address::GATEWAY);
-    let mut lines = vec![
-        "# the switch: uswitch forwards by itself; the kernel's bridge in its place".into(),
-        format!("ip -n {switch} link add {BRIDGE} address {mac} type bridge"),
-        format!("ip -n {switch} link set {BRIDGE} mtu {} up", config.mtu),
-    ];
-    lines
-        .extend(ports.iter().map(|port| format!("ip -n {switch} link set {port} master {BRIDGE}")));
+/// The bridge of the network at this place, from 0.
+fn bridge(place: usize) -> String {
+    if place == 0 { BRIDGE.into() } else { format!("br{place:02}") }
+}
+
+fn switched(config: &LabConfig, print: &Blueprint) -> Vec<String> {
+    let (switch, spec) = (switch_of(&config.prefix()), &config.spec);
+    let mut lines =
+        vec!["# the switch: uswitch forwards by itself; the kernel's bridge in its place".into()];
+    for (place, name) in spec.networks.keys().enumerate() {
+        let bridge = bridge(place);
+        let mac = station::mac_in(spec, name).map(|mac| format!(" address {mac}"));
+        let mac = mac.unwrap_or_default();
+        lines.push(format!("ip -n {switch} link add {bridge}{mac} type bridge"));
+        lines.push(format!("ip -n {switch} link set {bridge} mtu {} up", spec.mtu_of(name)));
+        let interfaces = print.nodes.iter().flat_map(|node| &node.interfaces);
+        let here = interfaces.filter(|interface| interface.network.as_ref() == Some(name));
+        let ports = here.filter_map(|interface| interface.port.as_ref());
+        let join = |port: &Plug| format!("ip -n {switch} link set {} master {bridge}", port.name);
+        lines.extend(ports.map(join));
+    }
     lines
 }
 
 fn routed(config: &LabConfig) -> Vec<String> {
-    let switch = switch_of(&config.prefix());
-    let gateway = address::GATEWAY;
+    let (switch, spec) = (switch_of(&config.prefix()), &config.spec);
     let mut lines = vec![
-        "# the gateway: uswitch routes by itself; the kernel's router in its place".into(),
-        format!("ip -n {switch} addr add {gateway}/{PREFIX} brd + dev {BRIDGE}"),
-        format!("ip netns exec {switch} sysctl -qw net.ipv4.conf.all.arp_ignore=0"),
+        "# the gateway: uswitch routes by itself; the kernel's router in its place".to_owned(),
     ];
-    match &config.uplink {
+    for (place, name) in spec.networks.keys().enumerate() {
+        let bridge = bridge(place);
+        let own = spec.gateways(name).into_iter().filter(|address| address.ip.is_ipv4());
+        let add = |own| format!("ip -n {switch} addr add {own} brd + dev {bridge}");
+        lines.extend(own.map(add));
+    }
+    lines.push(format!("ip netns exec {switch} sysctl -qw net.ipv4.conf.all.arp_ignore=0"));
+    match spec.uplink() {
         Uplink::Sim => lines.extend(masquerade(&switch)),
         Uplink::Host(interface) => {
             let name = interface.as_deref().unwrap_or("the default route's interface");
@@ -121,9 +137,14 @@ fn masquerade(switch: &str) -> Vec<String> {
 
 /// The line of a port published from the start.
 fn published(config: &LabConfig, ask: &Publish) -> Option<String> {
-    let number = ask.node.strip_prefix("net")?.parse().ok()?;
-    let inside = address::of_node(number)?;
-    (config.uplink == Uplink::Sim).then(|| publish(&config.prefix(), ask, inside))
+    let places = &config.spec.node(&ask.node)?.networks;
+    let addresses = places.iter().filter_map(|place| place.addresses.as_ref()).flatten();
+    let inside = addresses.filter_map(|address| match address.ip {
+        IpAddr::V4(inside) => Some(inside),
+        IpAddr::V6(_) => None,
+    });
+    let inside = inside.into_iter().next()?;
+    (config.spec.uplink() == Uplink::Sim).then(|| publish(&config.prefix(), ask, inside))
 }
 
 /// The line of a published port, which leads to `inside`.
@@ -146,10 +167,10 @@ pub struct Added<'a> {
     pub name: &'a str,
     /// Its number: that of its interfaces.
     pub number: u32,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// The lab's.
-    pub mtu: u32,
+    /// The lab's networks, and where it is attached.
+    pub spec: &'a Spec,
+    /// Its places in these.
+    pub places: &'a [Attachment],
 }
 
 /// The lines of a node that is plugged in.
@@ -159,15 +180,22 @@ pub fn add(node: &Added<'_>) -> Vec<String> {
     // Names are what the lines tell of the switch's end; its index there the kernel may choose.
     let switch = plan.existing("the switch's namespace", node.number + 1);
     let ns = room(&mut plan, &format!("{}{}", node.prefix, node.name));
-    let (planned, peer) =
-        plug(&mut plan, (switch, ns), node.number, (node.name, node.address), node.mtu);
-    furnish(&mut plan, &planned, peer);
-    connect(&mut plan, switch, &planned.port);
+    let (interfaces, indices) = (Vec::new(), Vec::new());
+    let (number, name) = (node.number, node.name.to_owned());
+    let mut planned = NodePlan { number, name, ns, interfaces, indices };
+    for place in node.places {
+        plug(&mut plan, switch, &mut planned, (node.spec, place));
+    }
+    furnish(&mut plan, &planned, node.spec);
+    let ports: Vec<&Plug> = planned.interfaces.iter().filter_map(|i| i.port.as_ref()).collect();
+    connect(&mut plan, switch, ports.iter().map(|port| port.index).collect());
     let switch = switch_of(node.prefix);
     let mut lines = script::lines(&plan, &switch);
     let links = lines.split_off(plan.first_part());
-    if let Some(port) = &planned.port {
-        lines.push(format!("ip -n {switch} link set {} master {BRIDGE}", port.name));
+    for (interface, port) in planned.interfaces.iter().zip(ports) {
+        let network = interface.network.as_deref().unwrap_or_default();
+        let bridge = bridge(node.spec.networks.get_index_of(network).unwrap_or(0));
+        lines.push(format!("ip -n {switch} link set {} master {bridge}", port.name));
     }
     lines.extend(links);
     lines
@@ -175,9 +203,10 @@ pub fn add(node: &Added<'_>) -> Vec<String> {
 
 /// The lines of a node that is taken out.
 #[must_use]
-pub fn remove(prefix: &str, namespace: &str, port: &str) -> Vec<String> {
-    vec![
-        format!("ip -n {} link del {port}", switch_of(prefix)),
-        format!("ip netns del {namespace}"),
-    ]
+pub fn remove(prefix: &str, namespace: &str, ports: &[&str]) -> Vec<String> {
+    let switch = switch_of(prefix);
+    let mut lines: Vec<_> =
+        ports.iter().map(|port| format!("ip -n {switch} link del {port}")).collect();
+    lines.push(format!("ip netns del {namespace}"));
+    lines
 }

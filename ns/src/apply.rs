@@ -222,7 +222,7 @@ impl<'a> Apply<'a> {
             Step::Address { index, address, prefix, .. } => {
                 message::address(*index, *address, *prefix)
             }
-            Step::DefaultRoute { index, via, .. } => message::default_route(*index, *via),
+            Step::Route { to, via, index, .. } => message::route(*to, *via, *index),
         };
         self.pending.push((request, place));
         Ok(())
@@ -336,8 +336,11 @@ impl<'a> Apply<'a> {
             Step::Address { ns, address, prefix, .. } => {
                 format!("giving {} the address {address}/{prefix}", label(ns))
             }
-            Step::DefaultRoute { ns, via, .. } => {
+            Step::Route { ns, to: None, via, .. } => {
                 format!("setting the default route of {} by {via}", label(ns))
+            }
+            Step::Route { ns, to: Some((to, prefix)), via, .. } => {
+                format!("setting the route of {} to {to}/{prefix} by {via}", label(ns))
             }
         }
     }

@@ -1,19 +1,21 @@
 //! Steps as rtnetlink messages: pure, one function a message.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::RawFd;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
     NetlinkPayload,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -125,34 +127,45 @@ pub(crate) fn get_routes() -> Request {
     Request::change(RouteNetlinkMessage::GetRoute(message))
 }
 
-/// An address on an interface.
-pub(crate) fn address(index: u32, address: Ipv4Addr, prefix: u8) -> Request {
+/// An address on an interface. The kernel does not ask whether another has one of IPv6.
+pub(crate) fn address(index: u32, address: IpAddr, prefix: u8) -> Request {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family(address);
     message.header.index = index;
     message.header.prefix_len = prefix;
     message.header.scope = AddressScope::Universe;
-    message.attributes.push(AddressAttribute::Local(address.into()));
-    message.attributes.push(AddressAttribute::Address(address.into()));
-    if prefix < 31 {
-        let host_bits = u32::MAX >> prefix;
-        let broadcast = Ipv4Addr::from(u32::from(address) | host_bits);
-        message.attributes.push(AddressAttribute::Broadcast(broadcast));
+    message.attributes.push(AddressAttribute::Local(address));
+    message.attributes.push(AddressAttribute::Address(address));
+    match address {
+        IpAddr::V4(address) if prefix < 31 => {
+            let broadcast = Ipv4Addr::from(u32::from(address) | u32::MAX >> prefix);
+            message.attributes.push(AddressAttribute::Broadcast(broadcast));
+        }
+        IpAddr::V4(_) => {}
+        IpAddr::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
     }
     Request::create(RouteNetlinkMessage::NewAddress(message))
 }
 
-/// The default route by `via` out of the interface.
-pub(crate) fn default_route(index: u32, via: Ipv4Addr) -> Request {
+/// A route by `via`, out of the interface where one is named; to everywhere else for None.
+pub(crate) fn route(to: Option<(IpAddr, u8)>, via: IpAddr, index: Option<u32>) -> Request {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(via);
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Static;
     message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
-    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(via)));
-    message.attributes.push(RouteAttribute::Oif(index));
+    if let Some((to, prefix)) = to {
+        message.header.destination_prefix_length = prefix;
+        message.attributes.push(RouteAttribute::Destination(to.into()));
+    }
+    message.attributes.push(RouteAttribute::Gateway(via.into()));
+    message.attributes.extend(index.map(RouteAttribute::Oif));
     Request::create(RouteNetlinkMessage::NewRoute(message))
+}
+
+fn family(of: IpAddr) -> AddressFamily {
+    if of.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
 /// Every IPv4 neighbour of the namespace.

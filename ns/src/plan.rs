@@ -4,7 +4,7 @@
 //! Namespaces are made by the plan and empty, so index 1 is lo and the others are ours to choose.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 #[cfg(test)]
 mod tests;
@@ -70,18 +70,20 @@ pub enum Step {
         /// Which.
         index: u32,
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Its prefix length.
         prefix: u8,
     },
-    /// The default route.
-    DefaultRoute {
+    /// A route.
+    Route {
         /// Where.
         ns: NsId,
-        /// Out of which interface.
-        index: u32,
+        /// Whereto: an address and a prefix length; None for everywhere else.
+        to: Option<(IpAddr, u8)>,
         /// By which router.
-        via: Ipv4Addr,
+        via: IpAddr,
+        /// Out of which interface; None for the one the router is reached by.
+        index: Option<u32>,
     },
 }
 
@@ -94,7 +96,7 @@ impl Step {
             | Self::Sysctl { ns, .. }
             | Self::Up { ns, .. }
             | Self::Address { ns, .. }
-            | Self::DefaultRoute { ns, .. } => *ns,
+            | Self::Route { ns, .. } => *ns,
             Self::Veth { a, .. } => a.ns,
         }
     }
@@ -182,7 +184,8 @@ impl Plan {
     }
 
     /// Gives an interface an address.
-    pub fn address(&mut self, ns: NsId, index: u32, address: Ipv4Addr, prefix: u8) {
+    pub fn address(&mut self, ns: NsId, index: u32, address: impl Into<IpAddr>, prefix: u8) {
+        let address = address.into();
         self.steps.push(Step::Address { ns, index, address, prefix });
     }
 
@@ -199,8 +202,13 @@ impl Plan {
     }
 
     /// The default route.
-    pub fn default_route(&mut self, ns: NsId, index: u32, via: Ipv4Addr) {
-        self.steps.push(Step::DefaultRoute { ns, index, via });
+    pub fn default_route(&mut self, ns: NsId, index: u32, via: impl Into<IpAddr>) {
+        self.steps.push(Step::Route { ns, to: None, via: via.into(), index: Some(index) });
+    }
+
+    /// A route by a router, out of the interface that one is reached by; everywhere else for None.
+    pub fn route(&mut self, ns: NsId, to: Option<(IpAddr, u8)>, via: IpAddr) {
+        self.steps.push(Step::Route { ns, to, via, index: None });
     }
 
     /// The ends of pairs that are brought up before their other end is, by namespace: their carrier

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use crate::plan::{End, LOOPBACK, NsId, Plan, Room, Step};
 
@@ -61,13 +62,19 @@ impl<'a> Script<'a> {
                 format!("ip -n {room} link set {} up", self.link(*ns, *index))
             }
             Step::Address { ns, index, address, prefix } => {
-                let broadcast = if *prefix < 31 { " brd +" } else { "" };
+                let broadcast = match address {
+                    IpAddr::V4(_) if *prefix < 31 => " brd +",
+                    IpAddr::V4(_) => "",
+                    IpAddr::V6(_) => " nodad",
+                };
                 let link = self.link(*ns, *index);
                 format!("ip -n {room} addr add {address}/{prefix}{broadcast} dev {link}")
             }
-            Step::DefaultRoute { ns, index, via } => {
-                let link = self.link(*ns, *index);
-                format!("ip -n {room} route add default via {via} dev {link} proto static")
+            Step::Route { ns, to, via, index } => {
+                let to = to.map_or("default".into(), |(to, prefix)| format!("{to}/{prefix}"));
+                let dev = index.map(|index| format!(" dev {}", self.link(*ns, index)));
+                let dev = dev.unwrap_or_default();
+                format!("ip -n {room} route add {to} via {via}{dev} proto static")
             }
         }
     }

@@ -142,7 +142,7 @@ fn check_filter(args: &Args) {
     let host = |name: &str| {
         let node = nodes.iter().find(|node| node.name == name)?;
         let mac = node.mac.as_ref().and_then(|mac| mac.parse().ok());
-        Some(Host { address: Some(node.address.into()), mac })
+        Some(Host { address: node.address.map(Into::into), mac })
     };
     // Which mask it is makes no difference here.
     let known = Known { host: &host, netmask: Some(Ipv4Addr::BROADCAST) };

@@ -1,17 +1,19 @@
 //! `uswitch network`: the lab's networks and their settings.
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
-use control::api::{Network, SetNetwork};
+use control::api::{AddNetwork, Network, SetNetwork};
+use topology::{Gateway, Subnet, VlanProtocol};
 
 use crate::door::{Which, json};
-use crate::exit::Usage;
+use crate::exit::{self, Usage};
 use crate::onoff::OnOff;
 use crate::paint::Paint;
 use crate::say;
 use crate::table::Table;
 
-/// Show networks, or change their settings
+/// Show networks, make and end them, change their settings
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,6 +21,7 @@ pub(crate) struct Args {
 }
 
 #[derive(clap::Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made, once")]
 enum Verb {
     /// The networks and their settings
     Ls {
@@ -28,30 +31,106 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
+    /// Make a network, isolated from the others
+    Add {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        network: String,
+        /// A subnet of it, of IPv4 or IPv6; repeatable
+        #[arg(long = "subnet", value_name = "CIDR")]
+        subnets: Vec<Subnet>,
+        /// The gateway's address in it, or `none`; one a subnet [default: the first of each subnet
+        /// of IPv4]
+        #[arg(long = "gateway", value_name = "ADDRESS|none", value_parser = gateway)]
+        gateways: Vec<Option<IpAddr>>,
+        /// Give its nodes no way out by the uplink
+        #[arg(long)]
+        internal: bool,
+        /// Let the gateway forward between it and this network; repeatable
+        #[arg(long = "routed", value_name = "NETWORK")]
+        routed: Vec<String>,
+        /// Its largest packet, in bytes [default: the lab's]
+        #[arg(long, value_name = "BYTES")]
+        mtu: Option<u32>,
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// End networks that no node is attached to
+    Remove {
+        /// The networks
+        #[arg(value_name = "NAME", required = true)]
+        networks: Vec<String>,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Change a network's settings; what is not given stays
     Set {
         /// The network: `lan`
         #[arg(value_name = "NAME")]
         network: String,
-        /// Forget a learned address that has not been seen for so long
-        #[arg(long, value_name = "SECONDS")]
-        ageing_time: Option<u64>,
-        /// Let these link-local groups through: bit N stands for 01:80:c2:00:00:0N
-        #[arg(long, value_name = "MASK", value_parser = mask)]
-        group_fwd_mask: Option<u16>,
-        /// Learn at most so many addresses; 0 for as many as the table holds
-        #[arg(long, value_name = "N")]
-        fdb_max_learned: Option<u32>,
-        /// Tell VLANs apart
-        #[arg(long, value_name = "on|off")]
-        vlan_filtering: Option<OnOff>,
-        /// By which tags
-        #[arg(long, value_name = "PROTOCOL", value_parser = ["802.1Q", "802.1ad"],
-              ignore_case = true)]
-        vlan_protocol: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
         #[command(flatten)]
         which: Which,
     },
+}
+
+/// What may be set of a network.
+#[derive(clap::Args)]
+struct Settings {
+    /// Forget a learned address that has not been seen for so long
+    #[arg(long, value_name = "SECONDS")]
+    ageing_time: Option<u64>,
+    /// Let these link-local groups through: bit N stands for 01:80:c2:00:00:0N
+    #[arg(long, value_name = "MASK", value_parser = mask)]
+    group_fwd_mask: Option<u16>,
+    /// Learn at most so many addresses; 0 for as many as the table holds
+    #[arg(long, value_name = "N")]
+    fdb_max_learned: Option<u32>,
+    /// Tell VLANs apart
+    #[arg(long, value_name = "on|off")]
+    vlan_filtering: Option<OnOff>,
+    /// By which tags
+    #[arg(long, value_name = "PROTOCOL", value_parser = ["802.1Q", "802.1ad"],
+          ignore_case = true)]
+    vlan_protocol: Option<String>,
+}
+
+impl Settings {
+    fn asked(self) -> SetNetwork {
+        let Self { ageing_time, group_fwd_mask, fdb_max_learned, vlan_filtering, vlan_protocol } =
+            self;
+        SetNetwork {
+            ageing_time,
+            group_fwd_mask,
+            fdb_max_learned,
+            vlan_filtering: vlan_filtering.map(OnOff::is_on),
+            vlan_protocol,
+        }
+    }
+}
+
+/// Reads the gateway's address, or `none`.
+fn gateway(text: &str) -> Result<Option<IpAddr>, String> {
+    match text {
+        "none" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| format!("{text:?} is no address, and not `none`")),
+    }
+}
+
+/// The gateway's place in a network of these subnets.
+fn place(subnets: &[Subnet], gateways: &[Option<IpAddr>]) -> Gateway {
+    let first = || {
+        let v4 = subnets.iter().filter(|subnet| subnet.is_ipv4());
+        v4.map(|subnet| subnet.first_host()).collect()
+    };
+    let own: Vec<IpAddr> = match gateways {
+        [] => first(),
+        said => said.iter().flatten().copied().collect(),
+    };
+    if own.is_empty() { Gateway::None } else { Gateway::At(own) }
 }
 
 /// Reads a mask, as a number or with `0x`.
@@ -76,22 +155,52 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
                 rows.iter().for_each(|row| say::line(row));
             }
         }
-        Verb::Set {
-            network,
-            ageing_time,
-            group_fwd_mask,
-            fdb_max_learned,
-            vlan_filtering,
-            vlan_protocol,
-            which,
-        } => {
-            let ask = SetNetwork {
-                ageing_time,
-                group_fwd_mask,
-                fdb_max_learned,
-                vlan_filtering: vlan_filtering.map(OnOff::is_on),
-                vlan_protocol,
+        Verb::Add { network, subnets, gateways, internal, routed, mtu, settings, which } => {
+            let asked = settings.asked();
+            let gateway = place(&subnets, &gateways);
+            let vlan_protocol = asked.vlan_protocol.map(|text| text.parse::<VlanProtocol>());
+            let vlan_protocol = vlan_protocol.transpose();
+            let made = topology::Network {
+                subnets,
+                gateway,
+                internal,
+                routed,
+                mtu,
+                ageing_time: asked.ageing_time,
+                group_fwd_mask: asked.group_fwd_mask,
+                fdb_max_learned: asked.fdb_max_learned,
+                vlan_filtering: asked.vlan_filtering,
+                vlan_protocol: vlan_protocol.map_err(|why| Usage(why.to_string()))?,
+                ..topology::Network::default()
             };
+            let ask = AddNetwork { name: network, network: made };
+            let made = which.answer(which.client()?.add_network(&ask))?;
+            let subnets = match made.subnets.as_slice() {
+                [] => "no subnet".to_owned(),
+                some => some.join(", "),
+            };
+            let gateway = match made.gateway {
+                Some(own) => format!("gateway {own}"),
+                None => "no gateway".into(),
+            };
+            say::line(&format!("network {}: {subnets}, {gateway}", made.name));
+        }
+        Verb::Remove { networks, which } => {
+            let client = which.client()?;
+            let mut code = 0;
+            for network in &networks {
+                match which.answer(client.remove_network(network)) {
+                    Ok(()) => say::line(&format!("network {network} is gone")),
+                    Err(error) => {
+                        say::error(&format!("{error:#}"));
+                        code = code.max(exit::code(&error));
+                    }
+                }
+            }
+            return Ok(ExitCode::from(code));
+        }
+        Verb::Set { network, settings, which } => {
+            let ask = settings.asked();
             if ask == SetNetwork::default() {
                 return Err(Usage("say what to set: --help lists the settings".into()).into());
             }
@@ -111,15 +220,22 @@ fn table(networks: &[Network]) -> Table {
             (true, Some(vlan)) => format!("{} (gateway in {vlan})", network.vlan_protocol),
             (true, None) => network.vlan_protocol.clone(),
         };
+        let mut policy = String::new();
+        if network.internal {
+            policy.push_str(" internal");
+        }
+        for other in &network.routed {
+            policy.push_str(&format!(" routed {other}"));
+        }
         table.row([
             network.name.clone(),
-            network.subnets.join(", "),
+            if network.subnets.is_empty() { "-".into() } else { network.subnets.join(", ") },
             network.gateway.clone().unwrap_or_else(|| "-".into()),
             network.ports.to_string(),
             network.fdb_n_learned.to_string(),
             format!(
                 "ageing_time {ageing_time} group_fwd_mask {group_fwd_mask:#06x} fdb_max_learned \
-                 {fdb_max_learned} vlan_filtering {vlans}"
+                 {fdb_max_learned} vlan_filtering {vlans}{policy}"
             ),
         ]);
     }

@@ -54,6 +54,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
 /// What is done to take it out, as commands.
 fn lines(node: &Node) -> Vec<String> {
     let prefix = node.namespace.strip_suffix(node.name.as_str()).unwrap_or_default();
-    let port = node.port.as_deref().unwrap_or_default();
-    steps::remove(prefix, &node.namespace, port)
+    let further = node.further.iter().filter_map(|one| one.port.as_deref());
+    let ports: Vec<&str> = node.port.as_deref().into_iter().chain(further).collect();
+    steps::remove(prefix, &node.namespace, &ports)
 }

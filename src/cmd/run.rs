@@ -10,7 +10,8 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
-use lab::{Lab, LabConfig, LabName, NatType, PortBlock, Topology, Uplink, check};
+use lab::{Lab, LabConfig, LabName, Topology, Uplink, check};
+use topology::{NatType, PortBlock};
 
 use crate::complete;
 use crate::door::ground;
@@ -128,22 +129,25 @@ impl LabArgs {
         Ok(())
     }
 
-    fn config(&self, steps: bool) -> LabConfig {
-        LabConfig {
+    fn config(&self, steps: bool) -> Result<LabConfig, lab::Error> {
+        let mut spec = self.topology.spec(self.nodes)?;
+        // Behind a pair or a mesh there is nothing, unless somebody insists.
+        if spec.is_switched() || matches!(self.uplink, Uplink::Host(_)) {
+            spec.uplink = Some(self.uplink.clone());
+        }
+        spec.uplink_ports = self.uplink_ports.unwrap_or_default();
+        spec.mtu = self.mtu;
+        spec.nat = self.nat;
+        spec.publish.clone_from(&self.publish);
+        spec.storm = self.storm.unwrap_or_default();
+        Ok(LabConfig {
             name: self.name.clone(),
             prefix: self.prefix.clone(),
-            topology: self.topology,
-            nodes: self.nodes,
-            uplink: self.uplink.clone(),
-            uplink_ports: self.uplink_ports.unwrap_or_default(),
-            mtu: self.mtu,
-            nat: self.nat,
-            publish: self.publish.clone(),
-            storm: self.storm.unwrap_or_default(),
+            spec,
             workers: self.workers,
             power_save: self.power_save,
             steps,
-        }
+        })
     }
 }
 
@@ -165,10 +169,9 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
 
 /// Builds the lab, checks it, stays, undoes it.
 pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<ExitCode> {
-    let config = args.config(steps);
-    if let Err(error) = args.makes_sense().and_then(|()| config.validate()) {
-        return Err(error.into());
-    }
+    args.makes_sense()?;
+    let config = args.config(steps)?;
+    config.validate()?;
     if args.dry_run {
         lab::steps::all(&config).iter().for_each(|line| say::line(line));
         return Ok(ExitCode::SUCCESS);

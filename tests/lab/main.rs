@@ -58,6 +58,7 @@ mod nat_clients;
 mod nat_oracle;
 mod nat_room;
 mod nat_types;
+mod networks;
 mod notify;
 mod oracle;
 mod ours;

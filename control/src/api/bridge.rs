@@ -28,6 +28,9 @@ pub struct Port {
     /// The node at the other end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The network it belongs to; absent for the uplink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Bridged, or the routed uplink.
     pub role: PortRole,
     /// Addresses learned at it.
@@ -138,6 +141,9 @@ pub struct FdbEntry {
     /// The node that port leads to; absent where it leads to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The network it is known in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// The VLAN; absent for untagged frames, as on a bridge without VLAN filtering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,

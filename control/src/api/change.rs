@@ -16,6 +16,9 @@ pub struct AddNode {
     /// Its address; without one, the next free by the lab's rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
+    /// The networks it is attached to, as `NAME` or `NAME,ADDRESS`; without any, the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
     /// What it may have flooded; without that, as much as the lab's other nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm: Option<StormLimits>,

@@ -22,7 +22,7 @@ pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, Tx
 pub use change::{AddNode, FlushFdb, Flushed, Problem};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};
-pub use network::{Network, SetNetwork};
+pub use network::{AddNetwork, Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use port::{DelFdb, FdbKind, PortVlan, SetFdb};
 pub use router::{Neighbour, Published, Route, Session};

@@ -14,6 +14,15 @@ pub struct Network {
     /// The gateway's address in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+    /// Its nodes have no way out by the uplink.
+    #[serde(default)]
+    pub internal: bool,
+    /// Networks that the gateway forwards to from here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routed: Vec<String>,
+    /// Its largest packet, in bytes.
+    #[serde(default)]
+    pub mtu: u32,
     /// Its ports.
     pub ports: u32,
     /// A learned address not seen for this long is forgotten, in seconds.
@@ -31,6 +40,18 @@ pub struct Network {
     /// The VLAN the gateway is in, where they are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_vlan: Option<u16>,
+}
+
+/// A network to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AddNetwork {
+    /// Its name.
+    pub name: String,
+    /// What it is to be; as in a topology file.
+    #[serde(default)]
+    pub network: ::topology::Network,
 }
 
 /// What of a network is to change; what is absent stays.

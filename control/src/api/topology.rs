@@ -64,16 +64,24 @@ pub struct Node {
     /// The switch's port; None where there is no switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// Its address.
-    pub address: Ipv4Addr,
+    /// The network it is attached to; None where there is no switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Its address of IPv4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
     /// The length of its prefix.
+    #[serde(default)]
     pub prefix_len: u8,
+    /// All its addresses there, each with the length of its prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// Its hardware address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
     /// Whether its port's link is up.
     pub up: bool,
-    /// Its further interfaces: a node of a mesh has one to each other.
+    /// Its further interfaces: one for each further network, and for each link to another node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<Interface>,
 }
@@ -84,10 +92,21 @@ pub struct Node {
 pub struct Interface {
     /// Its name.
     pub ifname: String,
-    /// Its address.
-    pub address: Ipv4Addr,
+    /// The network it is attached to; None for a link to another node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// The switch's port; None for a link to another node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Its address of IPv4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
     /// The length of its prefix.
+    #[serde(default)]
     pub prefix_len: u8,
+    /// All its addresses, each with the length of its prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// Its hardware address.
     pub mac: String,
 }

@@ -3,8 +3,10 @@
 use hyper::Method;
 use serde::Serialize;
 
-use super::{Client, ClientError};
-use crate::api::{AddVlan, DelFdb, Flushed, Network, Port, SetFdb, SetNetwork, SetPort};
+use super::{Client, ClientError, escape};
+use crate::api::{
+    AddNetwork, AddVlan, DelFdb, Flushed, Network, Port, SetFdb, SetNetwork, SetPort,
+};
 
 impl Client {
     /// Changes a port's settings.
@@ -38,9 +40,19 @@ impl Client {
         self.get("/v1/networks")
     }
 
+    /// Makes a network.
+    pub fn add_network(&self, ask: &AddNetwork) -> Result<Network, ClientError> {
+        self.json(Method::POST, "/v1/networks", ask)
+    }
+
+    /// Ends a network that no node is attached to.
+    pub fn remove_network(&self, name: &str) -> Result<(), ClientError> {
+        self.send(Method::DELETE, &format!("/v1/networks/{}", escape(name)), None).map(drop)
+    }
+
     /// Changes a network's settings.
     pub fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, ClientError> {
-        self.json(Method::PATCH, &format!("/v1/networks/{name}"), ask)
+        self.json(Method::PATCH, &format!("/v1/networks/{}", escape(name)), ask)
     }
 
     /// A change that is answered without words.

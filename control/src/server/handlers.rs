@@ -193,6 +193,20 @@ pub(super) async fn networks(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| door.networks()).await
 }
 
+pub(super) async fn add_network(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    let network = shared.call(move |door| door.add_network(&ask)).await?;
+    Ok((StatusCode::CREATED, Json(network)).into_response())
+}
+
+pub(super) async fn remove_network(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+) -> Answer {
+    shared.call(move |door| door.remove_network(&name)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 pub(super) async fn set_network(
     State(shared): State<Shared>,
     Path(name): Path<String>,

@@ -39,6 +39,8 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/ports/{name}/vlans" add_vlan "Make a port a member of VLANs";
     delete "/v1/ports/{name}/vlans/{first}/{last}" del_vlan "End a port's membership of VLANs";
     get "/v1/networks" networks "The networks";
+    post "/v1/networks" add_network "Make a network";
+    delete "/v1/networks/{name}" remove_network "End a network that no node is attached to";
     patch "/v1/networks/{name}" set_network "Change a network's settings";
     get "/v1/fdb" fdb "The switch's addresses";
     post "/v1/fdb/set" set_fdb "Set an address by hand";

@@ -8,17 +8,18 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use control::DoorError;
-use control::api::{self, Decision, ExplainAsk, Step, Verdict, Walk};
-use gateway::{Endpoint, Probe, Protocol, Side};
+use control::api::{Decision, ExplainAsk, Step, Verdict, Walk};
+use gateway::{Endpoint, LegId, Probe, Protocol, Side};
+use lab::domain::Domain;
+use lab::{Interface, Lab, Node, Uplink, address, station};
 use switch::{Frame, Path, PortId};
+use topology::Subnet;
 use wire::{MacAddr, Timestamp, tcp};
 
+use super::asked::{destination, frame, is_broadcast, missing, multicast, owner, protocol};
 use super::foretell::{Beside, By, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
-use lab::Uplink;
-use lab::address;
-use lab::{Lab, Node};
 
 /// The outside, as the sender of a packet.
 const OUTSIDE: &str = "inet";
@@ -49,17 +50,30 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
             })?
         }
     };
+    let domains = lab.networks();
+    let (sim, gateways, subnets) = lab.with_spec(|spec| {
+        let place = |(network, domain): &(String, Domain)| {
+            let (address, _) = station::gateway_in(spec, network)?;
+            let (_, leg) = domain.legs.first()?;
+            Some(Place { network: network.clone(), address, leg: *leg })
+        };
+        let gateways: Vec<_> = domains.iter().filter_map(place).collect();
+        let subnets = spec.networks.values().flat_map(topology::Network::all_subnets);
+        (spec.uplink() == Uplink::Sim, gateways, subnets.collect::<Vec<_>>())
+    });
     let journey = lab.with_gateway(|gateway| {
         let outside = gateway.uplink_address();
         let uplink = names.uplink.filter(|_| outside.is_some());
-        let mac = address::mac(address::GATEWAY);
+        let mac = gateways.first().map_or(MacAddr::ZERO, |own| address::mac(own.address));
         let oracle = Oracle { bridge, gateway: Some(gateway), mac, uplink, now };
         let mut journey = Journey {
             walk: Walk::default(),
             names: &names,
             nodes: &nodes,
             oracle,
-            sim: lab.config().uplink == Uplink::Sim,
+            sim,
+            gateways,
+            subnets,
             to,
             protocol,
             port: ask.port.unwrap_or(0),
@@ -74,47 +88,11 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     journey.flatten().ok_or_else(|| missing(lab, &nodes, &ask.from))
 }
 
-fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
-    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-    let (lab, names) = (&lab.config().name, names.join(", "));
-    DoorError::NotFound(format!("lab {lab} has no node {name}; it has {names}"))
-}
-
-fn destination(lab: &Lab, nodes: &[Node], text: &str) -> Result<Ipv4Addr, DoorError> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let node = nodes.iter().find(|node| node.name == text || node.file == text);
-    let address = node.and_then(|node| Some(node.interfaces.first()?.address));
-    address.ok_or_else(|| match missing(lab, nodes, text) {
-        DoorError::NotFound(line) => DoorError::NotFound(format!("{line}; no address either")),
-        other => other,
-    })
-}
-
-fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {
-    match (ask.protocol, ask.port) {
-        (None, Some(_)) | (Some(api::Protocol::Tcp), Some(1..)) => Ok(Protocol::Tcp),
-        (Some(api::Protocol::Udp), Some(1..)) => Ok(Protocol::Udp),
-        (None | Some(api::Protocol::Icmp), None) => Ok(Protocol::Icmp),
-        (Some(api::Protocol::Icmp), Some(_)) => {
-            Err(DoorError::Invalid("icmp has no ports: leave the port out".into()))
-        }
-        (Some(protocol), _) => Err(DoorError::Invalid(format!(
-            "{protocol} needs a port from 1 to 65535: DEST:PORT/{protocol}"
-        ))),
-    }
-}
-
-/// The node that has an address.
-fn owner(nodes: &[Node], address: Ipv4Addr) -> Option<&Node> {
-    nodes.iter().find(|node| node.interfaces.iter().any(|i| i.address == address))
-}
-
-/// Whether an address is the broadcast of the network that `own` is in, or of any.
-fn is_broadcast(to: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
-    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-    to.is_broadcast() || (hosts > 1 && u32::from(to) == u32::from(own) | hosts)
+/// The gateway's place in a network.
+struct Place {
+    network: String,
+    address: Ipv4Addr,
+    leg: LegId,
 }
 
 /// A packet on its imagined way.
@@ -124,6 +102,9 @@ struct Journey<'a> {
     nodes: &'a [Node],
     oracle: Oracle<'a>,
     sim: bool,
+    /// The gateway's places in the lab's networks, and these networks' subnets.
+    gateways: Vec<Place>,
+    subnets: Vec<Subnet>,
     to: Ipv4Addr,
     protocol: Protocol,
     port: u16,
@@ -131,23 +112,25 @@ struct Journey<'a> {
 
 impl Journey<'_> {
     fn of_node(&mut self, node: &Node, kernel: &Kernel) {
-        let Some(interface) = node.interfaces.first() else { return };
+        let Some(first) = node.interfaces.first() else { return };
         let name = node.name.as_str();
-        self.walk.port = node.port.as_ref().map_or_else(String::new, |(_, port)| port.clone());
-        self.summarise(interface.address);
-        if self.to == interface.address || self.to.is_loopback() {
+        let hop = kernel.hop(self.to);
+        // The interface that the node's kernel would send it by.
+        let by = |(_, by): (_, &str)| node.interfaces.iter().find(|own| own.name == by);
+        let interface = hop.and_then(by).unwrap_or(first);
+        let (own, prefix) = interface.ipv4().unwrap_or((Ipv4Addr::UNSPECIFIED, 32));
+        self.walk.port = interface.port.as_ref().map_or_else(String::new, |port| port.name.clone());
+        self.summarise(own);
+        if node.interface(self.to).is_some() || self.to.is_loopback() {
             self.step(name, Decision::Local, "its own address: it stays inside the node");
             return self.ends(Verdict::Local, None, Some(true));
         }
-        let Some(hop) = kernel.hop(self.to) else {
-            self.step(
-                name,
-                Decision::Drop,
-                &format!("no-route: {name} has no route to {}", self.to),
-            );
+        let Some((hop, _)) = hop else {
+            let text = format!("no-route: {name} has no route to {}", self.to);
+            self.step(name, Decision::Drop, &text);
             return self.ends(Verdict::Dropped, Some("no-route"), Some(false));
         };
-        let everyone = is_broadcast(self.to, interface.address, interface.prefix);
+        let everyone = is_broadcast(self.to, own, prefix);
         let text = match hop == self.to {
             _ if everyone => format!("{} means every host of its own network", self.to),
             _ if self.to.is_multicast() => {
@@ -157,40 +140,35 @@ impl Journey<'_> {
             false => format!("{} is not on its own network: to its router {hop}", self.to),
         };
         self.step(name, Decision::Route, &text);
-        let Some((port, _)) = node.port else {
+        let Some(port) = interface.port.as_ref().map(|port| port.id) else {
             self.step(name, Decision::Drop, "unplugged: its interface has no port of the switch");
             return self.ends(Verdict::Dropped, Some("unplugged"), Some(false));
         };
         let mac = match kernel.neighbour(hop) {
             _ if everyone => {
                 let mac = MacAddr::BROADCAST;
-                self.step(
-                    name,
-                    Decision::Arp,
-                    &format!("nothing to ask: a broadcast goes to {mac}"),
-                );
+                let text = format!("nothing to ask: a broadcast goes to {mac}");
+                self.step(name, Decision::Arp, &text);
                 mac
             }
             _ if self.to.is_multicast() => {
                 let mac = multicast(self.to);
-                self.step(
-                    name,
-                    Decision::Arp,
-                    &format!("nothing to ask: the group's address is {mac}"),
-                );
+                let text = format!("nothing to ask: the group's address is {mac}");
+                self.step(name, Decision::Arp, &text);
                 mac
             }
             Some(mac) => {
                 self.step(name, Decision::Arp, &format!("{hop} is at {mac}, as it knows already"));
                 mac
             }
-            None => match self.ask(name, hop, (interface.mac, port)) {
+            None => match self.ask(name, hop, (interface, port)) {
                 Some(mac) => mac,
                 None => return,
             },
         };
         let frame = frame(mac, interface.mac, u32::from(LENGTH));
-        self.send(&frame, port, Side::LAN, interface.address);
+        let side = self.gateway(interface).map_or(Side::LAN, |own| Side::Leg(own.leg));
+        self.send(&frame, port, side, own);
     }
 
     /// The question and the answer that come before the packet; None where nobody answers.
@@ -198,8 +176,9 @@ impl Journey<'_> {
         &mut self,
         name: &str,
         hop: Ipv4Addr,
-        (mac, port): (MacAddr, PortId),
+        (interface, port): (&Interface, PortId),
     ) -> Option<MacAddr> {
+        let mac = interface.mac;
         let question = frame(MacAddr::BROADCAST, mac, ARP_LENGTH);
         let facts = self.oracle.ask(&question, port, None);
         if let (verdict @ Verdict::Dropped, reason) = facts.verdict() {
@@ -208,19 +187,17 @@ impl Journey<'_> {
             self.ends(verdict, reason, Some(false));
             return None;
         }
-        if hop == address::GATEWAY {
-            let mac = self.oracle.mac;
-            self.step(
-                name,
-                Decision::Arp,
-                &format!("asks by ARP who has {hop}: the gateway, at {mac}"),
-            );
+        if self.gateway(interface).is_some_and(|own| own.address == hop) {
+            let mac = address::mac(hop);
+            let text = format!("asks by ARP who has {hop}: the gateway, at {mac}");
+            self.step(name, Decision::Arp, &text);
             return Some(mac);
         }
         let owner = owner(self.nodes, hop);
         let heard = owner.and_then(|node| {
-            let (at, _) = node.port.as_ref().filter(|(id, _)| facts.egress.contains(id))?;
-            Some((node, *at, node.interfaces.iter().find(|i| i.address == hop)?.mac))
+            let interface = node.interface(hop)?;
+            let at = interface.port.as_ref().filter(|port| facts.egress.contains(&port.id))?;
+            Some((node, at.id, interface.mac))
         });
         let Some((node, at, found)) = heard else {
             let why = match owner {
@@ -229,11 +206,8 @@ impl Journey<'_> {
                 }
                 None => "nobody here has that address".into(),
             };
-            self.step(
-                name,
-                Decision::Arp,
-                &format!("asks by ARP who has {hop}, and gets no answer: {why}"),
-            );
+            let text = format!("asks by ARP who has {hop}, and gets no answer: {why}");
+            self.step(name, Decision::Arp, &text);
             self.step(
                 name,
                 Decision::Drop,
@@ -276,20 +250,21 @@ impl Journey<'_> {
         self.walk.steps.extend(facts.steps(self.names));
         self.walk.to = facts.egress.iter().map(|id| self.names.port(*id)).collect();
         let (verdict, reason) = facts.verdict();
-        let target = owner(self.nodes, self.to).and_then(|node| node.port.as_ref());
+        let target =
+            owner(self.nodes, self.to).and_then(|node| node.interface(self.to)?.port.as_ref());
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),
             Verdict::Forwarded | Verdict::Flooded => {
-                let reached = target.is_none_or(|(id, _)| facts.egress.contains(id));
+                let reached = target.is_none_or(|port| facts.egress.contains(&port.id));
                 Some(reached && !facts.egress.is_empty())
             }
             Verdict::Uplink => self.outside_answers(),
             Verdict::Waits => match facts.note.and_then(|note| note.hop) {
-                Some((hop, _)) if self.oracle.uplink.is_some() && !lan(hop) => {
+                Some((hop, _)) if self.oracle.uplink.is_some() && !self.is_inside(hop) => {
                     self.outside_answers()
                 }
-                Some((hop, _)) => Some(owner(self.nodes, hop).is_some_and(|node| self.is_up(node))),
+                Some((hop, _)) => Some(self.is_up(hop)),
                 None => None,
             },
             _ => None,
@@ -316,9 +291,21 @@ impl Journey<'_> {
         self.sim.then(|| self.to == address::SIM_ROUTER || address::SIM_HOSTS.contains(&self.to))
     }
 
-    fn is_up(&self, node: &Node) -> bool {
-        let port = node.port.as_ref().and_then(|(id, _)| self.oracle.bridge.port(*id));
-        port.is_some_and(|port| port.up)
+    /// The gateway's place in the network of an interface.
+    fn gateway(&self, interface: &Interface) -> Option<&Place> {
+        let network = interface.network.as_deref()?;
+        self.gateways.iter().find(|own| own.network == network)
+    }
+
+    /// Whether somebody has this address, at a port that is up.
+    fn is_up(&self, hop: Ipv4Addr) -> bool {
+        let owner = owner(self.nodes, hop).and_then(|node| node.interface(hop)?.port.as_ref());
+        owner.and_then(|port| self.oracle.bridge.port(port.id)).is_some_and(|port| port.up)
+    }
+
+    /// Whether an address lies in a network of the lab.
+    fn is_inside(&self, address: Ipv4Addr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(address.into()))
     }
 
     fn probe(&self, side: Side, from: Ipv4Addr) -> Probe {
@@ -360,41 +347,5 @@ impl Journey<'_> {
         self.walk.verdict = verdict;
         self.walk.reason = reason.map(Into::into);
         self.walk.arrives = arrives;
-    }
-}
-
-/// The hardware address of a group (RFC 1112 section 6.4).
-fn multicast(group: Ipv4Addr) -> MacAddr {
-    let [_, b, c, d] = group.octets();
-    MacAddr([1, 0, 0x5e, b & 0x7f, c, d])
-}
-
-fn lan(address: Ipv4Addr) -> bool {
-    address.octets()[..2] == address::NETWORK.octets()[..2]
-}
-
-fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
-    Frame::new(dst, src, None, packet_len)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broadcast_is_everyone_s() {
-        let own = Ipv4Addr::new(10, 100, 0, 10);
-        for (to, prefix, wanted) in [
-            ([255, 255, 255, 255], 16, true),
-            ([10, 100, 255, 255], 16, true),
-            ([10, 100, 0, 255], 16, false),
-            ([10, 100, 0, 255], 24, true),
-            ([10, 101, 255, 255], 16, false),
-            // Of a point-to-point network both addresses are hosts (RFC 3021).
-            ([10, 100, 0, 11], 31, false),
-            ([10, 100, 0, 10], 32, false),
-        ] {
-            assert_eq!(is_broadcast(to.into(), own, prefix), wanted, "{to:?}/{prefix}");
-        }
     }
 }

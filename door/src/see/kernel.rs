@@ -33,10 +33,12 @@ impl Kernel {
         })
     }
 
-    /// The next hop to an address: itself where it is on the node's own network.
-    pub(super) fn hop(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+    /// The next hop to an address, itself where it is on a network of the node's own; and the
+    /// interface it is reached by.
+    pub(super) fn hop(&self, to: Ipv4Addr) -> Option<(Ipv4Addr, &str)> {
         let routes = self.routes.lines().skip(1).filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
+            let mut words = line.split_whitespace();
+            let interface = words.next()?;
             let mut hex = || u32::from_str_radix(words.next()?, 16).ok();
             let (dst, via, flags) = (hex()?, hex()?, hex()?);
             let mut rest = line.split_whitespace().skip(6);
@@ -46,7 +48,7 @@ impl Kernel {
             let within = u32::from_ne_bytes(to.octets()) & mask == dst;
             let hop = if flags & VIA != 0 { Ipv4Addr::from(via.to_ne_bytes()) } else { to };
             let usable = within && flags & UP != 0 && flags & REJECT == 0;
-            usable.then_some((mask.count_ones(), std::cmp::Reverse(metric), hop))
+            usable.then_some((mask.count_ones(), std::cmp::Reverse(metric), (hop, interface)))
         });
         routes.max_by_key(|(length, metric, _)| (*length, *metric)).map(|(.., hop)| hop)
     }
@@ -94,8 +96,11 @@ vethpeer1\t0000640A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
     fn the_longest_route_and_a_neighbour_that_is_known() {
         let kernel = Kernel { routes: ROUTES.into(), neighbours: ARP.into() };
         let gateway = Ipv4Addr::new(10, 100, 0, 1);
-        assert_eq!(kernel.hop(Ipv4Addr::new(10, 100, 3, 4)), Some(Ipv4Addr::new(10, 100, 3, 4)));
-        assert_eq!(kernel.hop(Ipv4Addr::new(1, 1, 1, 1)), Some(gateway));
+        assert_eq!(
+            kernel.hop(Ipv4Addr::new(10, 100, 3, 4)),
+            Some((Ipv4Addr::new(10, 100, 3, 4), "vethpeer1"))
+        );
+        assert_eq!(kernel.hop(Ipv4Addr::new(1, 1, 1, 1)), Some((gateway, "vethpeer1")));
         let known = MacAddr([6, 0, 0x0a, 0x64, 0, 1]);
         assert_eq!(kernel.neighbour(gateway), Some(known));
         assert_eq!(kernel.neighbour(Ipv4Addr::new(10, 100, 0, 99)), None);

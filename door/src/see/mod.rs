@@ -9,6 +9,7 @@
 //! At most [`WATCHERS`] at once, each with at most 28 MiB of buffers. Without one there is no tap, and
 //! the data path does nothing for this folder.
 
+mod asked;
 mod capture;
 mod explain;
 mod foretell;
@@ -32,8 +33,7 @@ use observe::filter::{Filter, Host, Known};
 use switch::{PortId, Tap};
 
 use capture::Capture;
-use lab::Lab;
-use lab::address;
+use lab::{Lab, station};
 use names::Names;
 use recorder::{Fan, Watcher, Watchers, Wish};
 use run::{Sink, Task};
@@ -128,7 +128,7 @@ impl Watch {
             return Err(DoorError::Unsupported(format!(
                 "lab {} is a {} and has no switch to look at: the topology `switch` has one",
                 lab.config().name,
-                lab.config().topology
+                lab.config().topology()
             )));
         }
         Ok(lab)
@@ -224,9 +224,12 @@ fn filter(lab: &Lab, text: &str) -> Result<Filter, DoorError> {
     let host = |name: &str| {
         let node = nodes.iter().find(|node| node.name == name)?;
         let interface = node.interfaces.first()?;
-        Some(Host { address: Some(interface.address.into()), mac: Some(interface.mac) })
+        let address = node.ipv4().map(Into::into);
+        Some(Host { address, mac: Some(interface.mac) })
     };
-    let netmask = Some(Ipv4Addr::from_bits(u32::MAX << (32 - address::PREFIX)));
+    let prefix = lab.with_spec(station::first_gateway).map(|(_, prefix)| prefix);
+    let mask = |prefix: u8| u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    let netmask = prefix.map(|prefix| Ipv4Addr::from_bits(mask(prefix)));
     Filter::parse(text, &Known { host: &host, netmask })
         .map_err(|error| DoorError::Invalid(error.to_string()))
 }

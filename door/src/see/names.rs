@@ -22,7 +22,7 @@ impl Names {
         let mut names = Self::default();
         let nodes = lab.nodes();
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
-            let of = |node: &&lab::Node| node.port.as_ref().is_some_and(|(id, _)| *id == info.id);
+            let of = |node: &&lab::Node| node.at(info.id).is_some();
             let node = nodes.iter().find(of).map(|node| node.name.clone());
             if info.spec.role == PortRole::Routed {
                 names.uplink = Some(info.id);

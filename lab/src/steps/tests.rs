@@ -1,8 +1,17 @@
+#![allow(clippy::unwrap_used)]
+
+use ::topology::shape;
+
 use super::*;
+use crate::Topology;
+
+fn switched() -> LabConfig {
+    LabConfig::of(Topology::Switch, 2).unwrap()
+}
 
 #[test]
 fn a_lab_is_a_script_from_its_first_namespace_to_its_nat() {
-    let lines = all(&LabConfig::default());
+    let lines = all(&switched());
     let place = |what: &str| {
         let found = lines.iter().position(|line| line.contains(what));
         found.unwrap_or_else(|| panic!("no {what} in\n{}", lines.join("\n")))
@@ -24,21 +33,19 @@ fn a_lab_is_a_script_from_its_first_namespace_to_its_nat() {
 
 #[test]
 fn what_a_lab_lacks_has_no_lines() {
-    let pair = LabConfig { topology: crate::Topology::Pair, ..LabConfig::default() };
+    let pair = LabConfig::of(Topology::Pair, 2).unwrap();
     assert!(!all(&pair).iter().any(|line| line.contains("br00") || line.contains("nft")));
-    let alone = LabConfig { uplink: Uplink::None, ..LabConfig::default() };
+    let mut alone = switched();
+    alone.spec.uplink = Some(Uplink::None);
     assert!(!all(&alone).iter().any(|line| line.contains("nft") || line.contains("inet")));
 }
 
 #[test]
 fn a_node_comes_and_goes() {
-    let node = Added {
-        prefix: "two-",
-        name: "web",
-        number: 3,
-        address: [10, 100, 0, 30].into(),
-        mtu: 1500,
-    };
+    let mut spec = switched().spec;
+    let places = shape::plugged(3).networks;
+    spec.nodes.insert("web".into(), ::topology::Node::on(places.clone()));
+    let node = Added { prefix: "two-", name: "web", number: 3, spec: &spec, places: &places };
     let lines = add(&node).join("\n");
     for part in [
         "ip netns add two-web",
@@ -50,5 +57,5 @@ fn a_node_comes_and_goes() {
     }
     assert!(lines.ends_with("ip -n two-switch link set veth3 up"), "{lines}");
     let gone = ["ip -n two-switch link del veth3", "ip netns del two-web"];
-    assert_eq!(remove("two-", "two-web", "veth3"), gone);
+    assert_eq!(remove("two-", "two-web", &["veth3"]), gone);
 }

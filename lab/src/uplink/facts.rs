@@ -8,7 +8,6 @@ use ns::Link;
 use ns::route::{DefaultRoute, Hop, View};
 use wire::MacAddr;
 
-use crate::address;
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -30,7 +29,14 @@ pub(crate) struct Facts {
 
 /// The uplink that was asked for: an interface by name, or None for the one the default route
 /// leads out of; then `last` is the one it was so far, which is kept while there is no route.
-pub(crate) fn choose(view: &View, asked: Option<&str>, last: Option<&str>) -> Result<Facts> {
+///
+/// `inside` is what the lab has for its own: addresses with the lengths of their prefixes.
+pub(crate) fn choose(
+    view: &View,
+    asked: Option<&str>,
+    last: Option<&str>,
+    inside: &[(Ipv4Addr, u8)],
+) -> Result<Facts> {
     let best = || view.defaults.iter().min_by_key(|route| route.metric);
     let refuse = |why: String| Error::Uplink { name: asked.unwrap_or("auto").into(), why };
     let link = match asked {
@@ -42,7 +48,7 @@ pub(crate) fn choose(view: &View, asked: Option<&str>, last: Option<&str>) -> Re
             })?
         }
     };
-    of(view, link).map_err(refuse)
+    of(view, link, inside).map_err(refuse)
 }
 
 fn named<'a>(view: &'a View, name: &str) -> Option<&'a Link> {
@@ -59,7 +65,7 @@ fn unknown(view: &View, name: &str) -> String {
     }
 }
 
-fn of(view: &View, link: &Link) -> std::result::Result<Facts, String> {
+fn of(view: &View, link: &Link, inside: &[(Ipv4Addr, u8)]) -> std::result::Result<Facts, String> {
     let name = &link.name;
     let Some(mac) = link.mac.filter(|_| link.ethernet) else {
         return Err(format!("{name} is no Ethernet interface, and only those can be shared"));
@@ -81,10 +87,11 @@ fn of(view: &View, link: &Link) -> std::result::Result<Facts, String> {
     };
     // A default route without a router: every host is on the link.
     let prefix_len = if matches!(route, Some(r) if r.hop == Hop::Link) { 0 } else { prefix_len };
-    let lan = (address::GATEWAY, address::PREFIX);
-    if prefix_len > 0 && overlap((own, prefix_len), lan)
-        || router.is_some_and(|router| overlap((router, 32), lan))
-    {
+    let meets = |lan: &&(Ipv4Addr, u8)| {
+        prefix_len > 0 && overlap((own, prefix_len), **lan)
+            || router.is_some_and(|router| overlap((router, 32), **lan))
+    };
+    if let Some(lan) = inside.iter().find(meets) {
         return Err(format!(
             "the network of {name}, {own}/{prefix_len}, overlaps the lab's own, {}/{}",
             lan.0, lan.1

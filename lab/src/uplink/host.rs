@@ -5,6 +5,7 @@
 //! value, or with the process; the reserved ports are the journal's to give back.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +25,7 @@ use crate::ground::Ground;
 use crate::journal::Journal;
 use crate::lab::Lab;
 use crate::progress::Progress;
-use crate::station::GatewayStation;
+use crate::station::{self, GatewayStation};
 
 /// A real uplink that can be had.
 pub(crate) struct Prepared {
@@ -39,8 +40,9 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Looks whether the uplink that is asked for can be had; None where it is none of the host's.
     pub(crate) fn look(config: &LabConfig, ground: &Ground) -> Result<Option<Self>> {
-        let Uplink::Host(asked) = &config.uplink else { return Ok(None) };
-        let block = config.uplink_ports;
+        let spec = &config.spec;
+        let Uplink::Host(asked) = &spec.uplink() else { return Ok(None) };
+        let block = spec.uplink_ports;
         let refuse = |why| Error::Uplink { name: asked.clone().unwrap_or("auto".into()), why };
         if ground.privilege() == Privilege::Ordinary {
             return Err(refuse(
@@ -51,7 +53,8 @@ impl Prepared {
         let netns: OwnedFd = File::open("/proc/thread-self/ns/net")
             .doing(|| "holding the host's network namespace".into())?
             .into();
-        let facts = facts::choose(&route::look(netns.as_fd())?, asked.as_deref(), None)?;
+        let view = route::look(netns.as_fd())?;
+        let facts = facts::choose(&view, asked.as_deref(), None, &station::inside(spec))?;
         if !facts.up {
             let name = &facts.name;
             return Err(refuse(format!("{name} is down: set it up, `ip link set {name} up`")));
@@ -70,7 +73,7 @@ impl Prepared {
         if let Some(why) = forwarded::in_block(netns.as_fd(), &facts, block)? {
             return Err(refuse(why));
         }
-        let (asked, kind) = (asked.clone(), config.nat);
+        let (asked, kind) = (asked.clone(), station::nat(spec.nat));
         Ok(Some(Self { asked, block, kind, facts, netns: Arc::new(netns), claim }))
     }
 
@@ -229,13 +232,13 @@ impl Host {
     }
 
     /// Looks at the host again and follows what has changed.
-    pub(crate) fn refresh(&mut self, lab: &Lab) {
+    pub(crate) fn refresh(&mut self, lab: &Lab, inside: &[(Ipv4Addr, u8)]) {
         let view = match route::look(self.netns.as_fd()) {
             Ok(view) => view,
             Err(error) => return tracing::error!("the uplink is not followed: {error}"),
         };
         let last = self.live.as_ref().map(|live| live.facts.name.clone());
-        let now = facts::choose(&view, self.asked.as_deref(), last.as_deref());
+        let now = facts::choose(&view, self.asked.as_deref(), last.as_deref(), inside);
         lab.with_switch(|switch| match now {
             Ok(facts) => self.follow(lab, switch, facts),
             Err(error) => self.lose(lab, switch, &error),

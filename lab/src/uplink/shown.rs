@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Follow, Host};
 use crate::error::Result;
 use crate::lab::Lab;
+use crate::station;
 
 impl Lab {
     /// What is changed on the host and will be undone, a line each; empty without a real uplink.
@@ -43,8 +44,10 @@ impl Lab {
 
     /// Looks at the host again and follows what has changed.
     pub(crate) fn refresh_uplink(&self) {
-        if let Some(host) = &mut self.state().host {
-            host.refresh(self);
+        let mut state = self.state();
+        let inside = station::inside(&state.spec);
+        if let Some(host) = &mut state.host {
+            host.refresh(self, &inside);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A plan chooses indices a namespace at a time and keeps the order it was told.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 
 #[test]

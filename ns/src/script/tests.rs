@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use super::lines;
 use crate::plan::{LOOPBACK, Plan, VethOptions};
 
@@ -9,9 +11,9 @@ fn each_step_is_a_line() {
     let options = VethOptions { mac_b: Some([2, 0, 10, 100, 0, 10]), ..VethOptions::default() };
     let (_, peer) = plan.veth((switch, "veth1"), (net1, "vethpeer1"), options);
     plan.up(net1, LOOPBACK);
-    plan.address(net1, peer, [10, 100, 0, 10].into(), 16);
-    plan.address(net1, LOOPBACK, [8, 8, 8, 8].into(), 32);
-    plan.default_route(net1, peer, [10, 100, 0, 1].into());
+    plan.address(net1, peer, Ipv4Addr::new(10, 100, 0, 10), 16);
+    plan.address(net1, LOOPBACK, Ipv4Addr::new(8, 8, 8, 8), 32);
+    plan.default_route(net1, peer, Ipv4Addr::new(10, 100, 0, 1));
     let wanted = [
         "ip netns add switch",
         "ip netns add net1",

@@ -29,6 +29,10 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
     if limited {
         heads.push("STORM LIMIT");
     }
+    let several = super::several(ports.iter().map(|port| &port.network));
+    if several {
+        heads.insert(2, "NETWORK");
+    }
     let mut table = Table::new(&heads);
     for port in ports {
         let (rx, tx) = (&port.stats64.rx, &port.stats64.tx);
@@ -63,6 +67,9 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
         if limited {
             cells.push(storm::words(&port.storm).unwrap_or_else(|| "-".into()));
         }
+        if several {
+            cells.insert(2, port.network.clone().unwrap_or_else(|| "-".into()));
+        }
         table.row(cells);
     }
     lines(&table, paint)
@@ -79,19 +86,28 @@ fn drops(port: &Port) -> String {
 }
 
 pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
-    let mut table = Table::new(&["MAC", "PORT", "NODE", ">VLAN", ">AGE", "STATE"]);
+    let several = super::several(entries.iter().map(|entry| &entry.network));
+    let mut heads = vec!["MAC", "PORT", "NODE", ">VLAN", ">AGE", "STATE"];
+    if several {
+        heads.insert(3, "NETWORK");
+    }
+    let mut table = Table::new(&heads);
     for entry in entries {
         let state = if entry.state.is_empty() { "learned" } else { &entry.state };
         let words = std::iter::once(state).chain(entry.flags.iter().map(String::as_str));
         let ages = entry.state.is_empty();
-        table.row([
+        let mut cells = vec![
             entry.mac.clone(),
             entry.ifname.clone(),
             entry.node.clone().unwrap_or_else(|| "-".into()),
             entry.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
             if ages { units::span(entry.updated) } else { "-".into() },
             words.collect::<Vec<_>>().join(" "),
-        ]);
+        ];
+        if several {
+            cells.insert(3, entry.network.clone().unwrap_or_else(|| "-".into()));
+        }
+        table.row(cells);
     }
     lines(&table, paint)
 }

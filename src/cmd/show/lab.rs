@@ -19,25 +19,34 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
         format!("lab {}: {}, {nodes}, up {up}, process {}", lab.lab, lab.kind, lab.pid),
         String::new(),
     ];
-    let mut table = Table::new(&["NODE", "ADDRESS", "INTERFACE", "PORT", "STATE", "MAC"]);
+    let further = lab.nodes.iter().flat_map(|node| &node.further);
+    let networks = lab.nodes.iter().map(|node| &node.network);
+    let several = super::several(networks.chain(further.map(|one| &one.network)));
+    let mut heads = vec!["NODE", "ADDRESS", "INTERFACE", "PORT", "STATE", "MAC"];
+    if several {
+        heads.insert(1, "NETWORK");
+    }
+    let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let all = |addresses: &[String]| match addresses {
+        [] => "-".to_owned(),
+        all => all.join(" "),
+    };
+    let mut table = Table::new(&heads);
+    let mut row = |network: Option<String>, mut cells: Vec<String>| {
+        if several {
+            cells.insert(1, or(network));
+        }
+        table.row(cells);
+    };
     for node in lab.nodes {
-        table.row([
-            node.name,
-            format!("{}/{}", node.address, node.prefix_len),
-            node.ifname,
-            node.port.unwrap_or_else(|| "-".into()),
-            if node.up { "up" } else { "down" }.into(),
-            node.mac.unwrap_or_else(|| "-".into()),
-        ]);
-        for interface in node.further {
-            table.row([
-                String::new(),
-                format!("{}/{}", interface.address, interface.prefix_len),
-                interface.ifname,
-                "-".into(),
-                String::new(),
-                interface.mac,
-            ]);
+        let state = if node.up { "up" } else { "down" };
+        let addresses = all(&node.addresses);
+        let rest = [node.ifname, or(node.port), state.into(), or(node.mac)];
+        row(node.network, [node.name, addresses].into_iter().chain(rest).collect());
+        for one in node.further {
+            let addresses = all(&one.addresses);
+            let rest = [one.ifname, or(one.port), String::new(), one.mac];
+            row(one.network, [String::new(), addresses].into_iter().chain(rest).collect());
         }
     }
     text.extend(lines(&table, paint));

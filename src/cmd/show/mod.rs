@@ -161,3 +161,10 @@ fn lines(table: &Table, paint: Paint) -> Vec<String> {
     let (head, rows) = table.lines();
     std::iter::once(paint.head(&head)).chain(rows).collect()
 }
+
+/// Whether rows belong to more than one network, so that it is worth saying which.
+fn several<'a>(networks: impl Iterator<Item = &'a Option<String>>) -> bool {
+    let mut named = networks.flatten();
+    let first = named.next();
+    named.any(|network| Some(network) != first)
+}

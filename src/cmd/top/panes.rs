@@ -142,7 +142,8 @@ impl Pane {
             }
             Self::Nat => {
                 let nodes = sample.topology.nodes.iter();
-                let nodes: Nodes<'_> = nodes.map(|node| (node.address, &*node.name)).collect();
+                let nodes: Nodes<'_> =
+                    nodes.filter_map(|node| Some((node.address?, &*node.name))).collect();
                 let row = |session: &Session| session_row(model, &nodes, session);
                 listed(NAT, sample.sessions.as_ref(), row, sessions(model), "no sessions")
             }

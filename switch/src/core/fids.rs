@@ -24,6 +24,14 @@ pub struct Scope {
     pub(super) ageing: u32,
 }
 
+impl Scope {
+    /// Its filtering identifier.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.fid
+    }
+}
+
 impl Default for Scope {
     /// The first network's.
     fn default() -> Self {

@@ -4,6 +4,8 @@ use ns::route::Address;
 
 use super::*;
 
+const LAN: [(Ipv4Addr, u8); 1] = [(Ipv4Addr::new(10, 100, 0, 1), 16)];
+
 fn link(index: u32, name: &str) -> Link {
     Link {
         index,
@@ -43,22 +45,22 @@ fn host() -> View {
 }
 
 fn refusal(view: &View, asked: Option<&str>) -> String {
-    choose(view, asked, None).unwrap_err().to_string()
+    choose(view, asked, None, &LAN).unwrap_err().to_string()
 }
 
 #[test]
 fn auto_is_where_the_best_default_route_leads() {
-    let facts = choose(&host(), None, None).unwrap();
+    let facts = choose(&host(), None, None, &LAN).unwrap();
     assert_eq!((facts.index, facts.name.as_str()), (2, "eth0"));
     let next_hop = Some([192, 0, 2, 1].into());
     let wanted = UplinkAddress { address: [192, 0, 2, 2].into(), prefix_len: 24, next_hop };
     assert_eq!(facts.address, wanted);
     let mut view = host();
     view.defaults.pop();
-    assert_eq!(choose(&view, None, Some("eth0")).unwrap().name, "wlan0", "it moves");
+    assert_eq!(choose(&view, None, Some("eth0"), &LAN).unwrap().name, "wlan0", "it moves");
     view.defaults.clear();
     assert!(refusal(&view, None).contains("no default route"));
-    let kept = choose(&view, None, Some("eth0")).unwrap();
+    let kept = choose(&view, None, Some("eth0"), &LAN).unwrap();
     assert_eq!((kept.name.as_str(), kept.address.next_hop), ("eth0", None));
 }
 
@@ -88,7 +90,7 @@ fn what_cannot_be_shared_is_told_why() {
 fn the_address_is_the_one_the_kernel_would_send_from() {
     let mut view = host();
     view.addresses.insert(0, address(2, [203, 0, 113, 9], 24));
-    let own = |view: &View| choose(view, Some("eth0"), None).unwrap().address.address;
+    let own = |view: &View| choose(view, Some("eth0"), None, &LAN).unwrap().address.address;
     assert_eq!(own(&view), Ipv4Addr::new(192, 0, 2, 2), "in the router's network");
     view.defaults[1].source = Some([203, 0, 113, 9].into());
     assert_eq!(own(&view), Ipv4Addr::new(203, 0, 113, 9), "the route's own");
@@ -102,12 +104,12 @@ fn the_address_is_the_one_the_kernel_would_send_from() {
 fn a_host_route_to_the_router_and_a_link_without_one() {
     let mut view = host();
     view.addresses[1].prefix_len = 32;
-    let facts = choose(&view, Some("eth0"), None).unwrap();
+    let facts = choose(&view, Some("eth0"), None, &LAN).unwrap();
     assert_eq!(
         (facts.address.prefix_len, facts.address.next_hop),
         (32, Some([192, 0, 2, 1].into()))
     );
     view.defaults[1].hop = Hop::Link;
-    let facts = choose(&view, Some("eth0"), None).unwrap();
+    let facts = choose(&view, Some("eth0"), None, &LAN).unwrap();
     assert_eq!((facts.address.prefix_len, facts.address.next_hop), (0, None));
 }

@@ -20,10 +20,11 @@ impl Names {
     pub(super) fn of(topology: &Topology, ports: &[Port]) -> Self {
         let mut names = Self::default();
         for node in &topology.nodes {
-            names.nodes.insert(node.address, node.name.clone());
-            if let Some(port) = &node.port {
-                names.ports.insert(port.clone(), node.name.clone());
-            }
+            let further = node.further.iter();
+            let addresses = further.clone().map(|one| one.address).chain([node.address]);
+            names.nodes.extend(addresses.flatten().map(|own| (own, node.name.clone())));
+            let ports = further.map(|one| &one.port).chain([&node.port]);
+            names.ports.extend(ports.flatten().map(|port| (port.clone(), node.name.clone())));
         }
         let simulated = topology.uplink.as_ref().is_some_and(|uplink| uplink.name == "sim");
         let outside = if simulated { "inet" } else { OUTSIDE };

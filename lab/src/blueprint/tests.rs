@@ -1,11 +1,14 @@
 //! The walkthrough's names and addresses, and the shape of each topology.
 
+#![allow(clippy::unwrap_used)]
+
 use ns::Step;
 
 use super::*;
+use crate::config::Topology;
 
 fn config(topology: Topology, nodes: u32) -> LabConfig {
-    LabConfig { topology, nodes, ..LabConfig::default() }
+    LabConfig::of(topology, nodes).unwrap()
 }
 
 fn veths(print: &Blueprint) -> Vec<(String, String)> {
@@ -24,9 +27,9 @@ fn the_switch_is_the_walkthroughs_second_half() {
     let seen: Vec<_> = print
         .nodes
         .iter()
-        .map(|n| (n.name.as_str(), n.interfaces[0].address.to_string(), n.interfaces[0].prefix))
+        .map(|n| (n.name.as_str(), n.interfaces[0].addresses[0].to_string()))
         .collect();
-    assert_eq!(seen, [("net1", "10.100.0.10".into(), 16), ("net2", "10.100.0.20".into(), 16)]);
+    assert_eq!(seen, [("net1", "10.100.0.10/16".into()), ("net2", "10.100.0.20/16".into())]);
     let checks: Vec<_> = print.checks.iter().map(|c| (c.from, c.to.to_string())).collect();
     let wanted = [(0, "10.100.0.20"), (1, "10.100.0.10"), (0, "8.8.8.8")];
     assert_eq!(checks, wanted.map(|(from, to)| (from, to.to_owned())));
@@ -38,8 +41,8 @@ fn a_pair_is_the_first_half() {
     let print = blueprint(&config(Topology::Pair, 2));
     assert_eq!(veths(&print), [("veth1".to_owned(), "veth2".to_owned())]);
     let addresses: Vec<_> =
-        print.nodes.iter().map(|n| n.interfaces[0].address.to_string()).collect();
-    assert_eq!(addresses, ["10.100.0.1", "10.100.0.2"]);
+        print.nodes.iter().map(|n| n.interfaces[0].addresses[0].to_string()).collect();
+    assert_eq!(addresses, ["10.100.0.1/16", "10.100.0.2/16"]);
     assert_eq!((print.checks.len(), print.switch), (2, None));
 }
 
@@ -71,23 +74,30 @@ fn every_name_of_an_interface_fits() {
 
 #[test]
 fn without_an_uplink_there_is_no_internet() {
-    let print = blueprint(&LabConfig { uplink: Uplink::None, nodes: 1, ..LabConfig::default() });
+    let mut config = config(Topology::Switch, 1);
+    config.spec.uplink = Some(Uplink::None);
+    let print = blueprint(&config);
     assert_eq!((print.inet, print.uplink.is_none(), print.pairs), (None, true, 1));
     assert_eq!(print.checks[0].to, address::GATEWAY);
 }
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let bad = [
-        config(Topology::Switch, 0),
-        config(Topology::Switch, 100_000),
-        config(Topology::Pair, 3),
-        config(Topology::Mesh, 1),
-        config(Topology::Mesh, 182),
-        LabConfig { prefix: Some("a/b".into()), ..LabConfig::default() },
-        LabConfig { mtu: 67, ..LabConfig::default() },
+    let none = [
+        (Topology::Switch, 0),
+        (Topology::Switch, 100_000),
+        (Topology::Pair, 3),
+        (Topology::Mesh, 1),
+        (Topology::Mesh, 182),
     ];
-    for config in bad {
+    for (topology, nodes) in none {
+        assert!(LabConfig::of(topology, nodes).is_err(), "{topology} of {nodes}");
+    }
+    let good = config(Topology::Switch, 2);
+    assert!(good.validate().is_ok());
+    let mut small = good.clone();
+    small.spec.mtu = 67;
+    for config in [LabConfig { prefix: Some("a/b".into()), ..good }, small] {
         assert!(config.validate().is_err(), "{config:?}");
     }
     for name in ["", "../up", "a/b", ".hidden", &"a".repeat(33), "a b"] {

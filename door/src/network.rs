@@ -1,0 +1,199 @@
+//! Networks at the door: shown, made, changed, ended. Each change is checked before anything happens.
+
+use control::DoorError;
+use control::api::{AddNetwork, Network, SetNetwork};
+use lab::domain::Domain;
+use lab::{port, station};
+use switch::core::VlanFilter;
+use switch::{Leg, NetworkConfig, PortInfo};
+use wire::VlanId;
+
+use crate::change;
+use crate::open::{Answer, LabDoor, refusal};
+use crate::settings::{failed, invalid};
+
+/// The VLAN the gateway is in when they begin to be told apart, as all ports are.
+pub(crate) const FIRST_VLAN: VlanId = VlanId::from_tci(1);
+
+/// A network as the switch has it.
+pub(crate) struct Of {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its numbers.
+    pub(crate) domain: Domain,
+    /// Its settings.
+    pub(crate) config: NetworkConfig,
+}
+
+impl Of {
+    /// By its name; None for the lab's first.
+    pub(crate) fn named(door: &LabDoor, name: Option<&str>) -> Answer<Self> {
+        let (name, domain) = door.lab()?.network(name).map_err(|error| refusal(&error))?;
+        let found = door.switch(|switch| switch.network(domain.id))?;
+        let config = found.ok_or_else(|| DoorError::NotFound(format!("network {name} is gone")))?;
+        Ok(Self { name, domain, config })
+    }
+
+    /// That of a port.
+    pub(crate) fn of(door: &LabDoor, port: &PortInfo) -> Answer<Self> {
+        Self::named(door, door.lab()?.network_name(port.spec.network).as_deref())
+    }
+
+    pub(crate) fn set(&self, door: &LabDoor, config: NetworkConfig) -> Answer<()> {
+        door.switch(|switch| switch.set_network(self.domain.id, config))?.map_err(|e| failed(&e))
+    }
+
+    /// That it tells VLANs apart.
+    pub(crate) fn filtered(&self) -> Answer<()> {
+        let name = &self.name;
+        match self.config.vlans {
+            Some(_) => Ok(()),
+            None => Err(DoorError::Conflict(format!(
+                "network {name} does not tell VLANs apart: say `network set {name} \
+                 --vlan-filtering on` first"
+            ))),
+        }
+    }
+
+    /// The gateway's first leg in it.
+    pub(crate) fn leg(&self) -> Option<Leg> {
+        self.domain.legs.first().map(|(_, leg)| station::leg(*leg))
+    }
+
+    /// The VLAN of a request, checked against what the network tells apart.
+    pub(crate) fn vlan(&self, asked: Option<u16>) -> Answer<Option<VlanId>> {
+        let Some(asked) = asked else { return Ok(None) };
+        self.filtered()?;
+        let _ = port::vlans(asked, asked).map_err(invalid)?;
+        Ok(Some(VlanId::from_tci(asked)))
+    }
+}
+
+pub(crate) fn networks(door: &LabDoor) -> Answer<Vec<Network>> {
+    let names: Vec<_> = door.lab()?.networks().into_iter().map(|(name, _)| name).collect();
+    if names.is_empty() {
+        door.switch(|_| ())?;
+    }
+    names.iter().map(|name| network(door, name)).collect()
+}
+
+/// One network.
+fn network(door: &LabDoor, name: &str) -> Answer<Network> {
+    let Of { name, domain, config } = Of::named(door, Some(name))?;
+    let lab = door.lab()?;
+    let spec = lab.with_spec(|spec| spec.network(&name).cloned()).unwrap_or_default();
+    let (gateway, mtu) =
+        lab.with_spec(|spec| (station::gateway_in(spec, &name), spec.mtu_of(&name)));
+    let (learned, ports) = door.switch(|switch| {
+        let here = |info: &PortInfo| {
+            info.spec.role == switch::PortRole::Bridged && info.spec.network == domain.id
+        };
+        let ports = switch.ports().iter().filter(|info| here(info)).count();
+        (switch.table().network_len(domain.id), ports)
+    })?;
+    let vlan = config.legs.first().map(|(vlan, _)| *vlan);
+    let protocol = config.vlans.unwrap_or_default().protocol;
+    Ok(Network {
+        name,
+        subnets: spec.subnets.iter().map(ToString::to_string).collect(),
+        gateway: config.local.and(gateway).map(|(own, _)| own.to_string()),
+        internal: spec.internal,
+        routed: spec.routed,
+        mtu,
+        ports: u32::try_from(ports).unwrap_or(u32::MAX),
+        ageing_time: config.ageing_time.as_secs(),
+        group_fwd_mask: config.group_fwd_mask,
+        fdb_n_learned: learned,
+        fdb_max_learned: config.fdb_max_learned.unwrap_or(0),
+        vlan_filtering: config.vlans.is_some(),
+        vlan_protocol: if protocol == AD { "802.1ad" } else { "802.1Q" }.into(),
+        gateway_vlan: vlan.map(VlanId::get).filter(|vlan| config.vlans.is_some() && *vlan > 0),
+    })
+}
+
+pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
+    let lab = door.lab()?;
+    check_settings(&SetNetwork {
+        ageing_time: ask.network.ageing_time,
+        group_fwd_mask: ask.network.group_fwd_mask,
+        ..SetNetwork::default()
+    })?;
+    lab.add_network(&ask.name, ask.network.clone()).map_err(|error| refusal(&error))?;
+    network(door, &ask.name)
+}
+
+pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {
+    let lab = door.lab()?;
+    let removed = lab.remove_network(name);
+    change::tell_withdrawn(door, &lab);
+    removed.map_err(|error| refusal(&error))
+}
+
+/// The protocol of a provider's tags.
+const AD: u16 = 0x88a8;
+/// Groups that a bridge keeps to itself whatever it is told: PAUSE frames, and the link's own
+/// (net/bridge/br_private.h, `BR_GROUPFWD_RESTRICTED`).
+const RESTRICTED: u16 = 0x0007;
+/// As long as the kernel's timers reach: about 248 days.
+const LONGEST_AGEING: u64 = 21_474_836;
+
+/// Says which of these settings cannot be.
+fn check_settings(ask: &SetNetwork) -> Answer<()> {
+    if let Some(seconds) = ask.ageing_time.filter(|seconds| *seconds > LONGEST_AGEING) {
+        return Err(invalid(format!("ageing time {seconds} s: at most {LONGEST_AGEING} s")));
+    }
+    if let Some(mask) = ask.group_fwd_mask.filter(|mask| mask & RESTRICTED != 0) {
+        return Err(invalid(format!(
+            "group mask {mask:#06x}: the groups 01:80:c2:00:00:00 to :02 cannot be let through \
+             by it (bits 0 to 2)"
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answer<Network> {
+    let of = Of::named(door, Some(name))?;
+    let mut network = of.config.clone();
+    check_settings(ask)?;
+    if let Some(seconds) = ask.ageing_time {
+        network.ageing_time = std::time::Duration::from_secs(seconds);
+    }
+    if let Some(mask) = ask.group_fwd_mask {
+        network.group_fwd_mask = mask;
+    }
+    if let Some(most) = ask.fdb_max_learned {
+        network.fdb_max_learned = Some(most).filter(|most| *most > 0);
+    }
+    let protocol = match ask.vlan_protocol.as_deref() {
+        None => None,
+        Some("802.1Q" | "802.1q") => Some(VlanFilter::default()),
+        Some("802.1ad" | "802.1AD") => Some(VlanFilter { protocol: AD }),
+        Some(other) => {
+            return Err(invalid(format!("{other:?} is no VLAN protocol: 802.1Q or 802.1ad")));
+        }
+    };
+    match ask.vlan_filtering.unwrap_or(network.vlans.is_some()) {
+        true => {
+            if network.vlans.is_none() {
+                network.legs = of.leg().map(|leg| (FIRST_VLAN, leg)).into_iter().collect();
+            }
+            network.vlans = Some(protocol.or(network.vlans).unwrap_or_default());
+        }
+        false if protocol.is_some() => of.filtered()?,
+        false => {
+            network.legs = of.leg().map(|leg| (VlanId::NONE, leg)).into_iter().collect();
+            network.vlans = None;
+        }
+    }
+    of.set(door, network)?;
+    let asked = ask.clone();
+    door.lab()?.note_network(name, |network| {
+        network.ageing_time = asked.ageing_time.or(network.ageing_time);
+        network.group_fwd_mask = asked.group_fwd_mask.or(network.group_fwd_mask);
+        network.fdb_max_learned = asked.fdb_max_learned.or(network.fdb_max_learned);
+        network.vlan_filtering = asked.vlan_filtering.or(network.vlan_filtering);
+        let protocol = asked.vlan_protocol.and_then(|text| text.parse().ok());
+        network.vlan_protocol = protocol.or(network.vlan_protocol);
+    });
+    self::network(door, name)
+}

@@ -1,0 +1,85 @@
+//! What `explain` is asked about, and the frames it imagines. Pure, but for the names of nodes.
+
+use std::net::Ipv4Addr;
+
+use control::DoorError;
+use control::api::{self, ExplainAsk};
+use gateway::Protocol;
+use lab::{Lab, Node};
+use switch::Frame;
+use wire::MacAddr;
+
+pub(super) fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
+    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let (lab, names) = (&lab.config().name, names.join(", "));
+    DoorError::NotFound(format!("lab {lab} has no node {name}; it has {names}"))
+}
+
+pub(super) fn destination(lab: &Lab, nodes: &[Node], text: &str) -> Result<Ipv4Addr, DoorError> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let node = nodes.iter().find(|node| node.name == text || node.file == text);
+    let address = node.and_then(Node::ipv4);
+    address.ok_or_else(|| match missing(lab, nodes, text) {
+        DoorError::NotFound(line) => DoorError::NotFound(format!("{line}; no address either")),
+        other => other,
+    })
+}
+
+pub(super) fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {
+    match (ask.protocol, ask.port) {
+        (None, Some(_)) | (Some(api::Protocol::Tcp), Some(1..)) => Ok(Protocol::Tcp),
+        (Some(api::Protocol::Udp), Some(1..)) => Ok(Protocol::Udp),
+        (None | Some(api::Protocol::Icmp), None) => Ok(Protocol::Icmp),
+        (Some(api::Protocol::Icmp), Some(_)) => {
+            Err(DoorError::Invalid("icmp has no ports: leave the port out".into()))
+        }
+        (Some(protocol), _) => Err(DoorError::Invalid(format!(
+            "{protocol} needs a port from 1 to 65535: DEST:PORT/{protocol}"
+        ))),
+    }
+}
+
+/// The node that has an address.
+pub(super) fn owner(nodes: &[Node], address: Ipv4Addr) -> Option<&Node> {
+    nodes.iter().find(|node| node.interface(address).is_some())
+}
+
+/// Whether an address is the broadcast of the network that `own` is in, or of any.
+pub(super) fn is_broadcast(to: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
+    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+    to.is_broadcast() || (hosts > 1 && u32::from(to) == u32::from(own) | hosts)
+}
+
+/// The hardware address of a group (RFC 1112 section 6.4).
+pub(super) fn multicast(group: Ipv4Addr) -> MacAddr {
+    let [_, b, c, d] = group.octets();
+    MacAddr([1, 0, 0x5e, b & 0x7f, c, d])
+}
+
+pub(super) fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
+    Frame::new(dst, src, None, packet_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broadcast_is_everyone_s() {
+        let own = Ipv4Addr::new(10, 100, 0, 10);
+        for (to, prefix, wanted) in [
+            ([255, 255, 255, 255], 16, true),
+            ([10, 100, 255, 255], 16, true),
+            ([10, 100, 0, 255], 16, false),
+            ([10, 100, 0, 255], 24, true),
+            ([10, 101, 255, 255], 16, false),
+            // Of a point-to-point network both addresses are hosts (RFC 3021).
+            ([10, 100, 0, 11], 31, false),
+            ([10, 100, 0, 10], 32, false),
+        ] {
+            assert_eq!(is_broadcast(to.into(), own, prefix), wanted, "{to:?}/{prefix}");
+        }
+    }
+}

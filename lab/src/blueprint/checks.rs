@@ -1,0 +1,91 @@
+//! The pings that show a lab works: over each link both ways; around each network, for those of its
+//! nodes that ought to reach each other; then the internet. Pure.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ::topology::{Spec, Uplink};
+
+use super::{NodePlan, gateway_for};
+use crate::address;
+use crate::names;
+
+/// Two addresses that have to reach each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckPlan {
+    /// The node the ping starts from, by its place among the nodes.
+    pub from: usize,
+    /// What the destination is called.
+    pub to_name: String,
+    /// Where it goes.
+    pub to: Ipv4Addr,
+}
+
+/// The walkthrough's: net1 and net2 each way, then the internet. With more nodes each also reaches
+/// the next one around; one that is alone reaches the gateway.
+pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
+    let mut checks = over_links(spec);
+    let mut outside = None;
+    for (name, network) in &spec.networks {
+        // Those that ought to reach each other: untagged frames of one VLAN, not kept apart.
+        let mut groups: BTreeMap<Option<u16>, Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for (place, node) in nodes.iter().enumerate() {
+            let here = node.interfaces.iter().find(|i| i.network.as_deref() == Some(name));
+            let Some((own, _)) = here.and_then(|interface| interface.ipv4()) else { continue };
+            let port = spec.port(&node.name, name);
+            if port.locked == Some(true) {
+                continue;
+            }
+            let gateway = gateway_for(spec, &node.name, name);
+            if outside.is_none() && gateway.is_some() && !network.internal {
+                outside = Some(place);
+            }
+            match port.isolated == Some(true) || port.isolation.is_some() {
+                true => alone.extend(gateway.map(|(gateway, _)| (place, gateway))),
+                false => groups.entry(spec.pvid(&node.name, name)).or_default().push((place, own)),
+            }
+        }
+        for group in groups.into_values() {
+            if let [(place, _)] = group.as_slice() {
+                let gateway = gateway_for(spec, &nodes[*place].name, name);
+                alone.extend(gateway.map(|(gateway, _)| (*place, gateway)));
+                continue;
+            }
+            for (at, (from, _)) in group.iter().enumerate() {
+                let (next, to) = group[(at + 1) % group.len()];
+                let to_name = nodes[next].name.clone();
+                checks.push(CheckPlan { from: *from, to_name, to });
+            }
+        }
+        let to_gateway = |(from, to)| CheckPlan { from, to_name: names::GATEWAY.into(), to };
+        checks.extend(alone.into_iter().map(to_gateway));
+    }
+    if let Some(from) = outside.filter(|_| spec.uplink() == Uplink::Sim) {
+        let (to_name, to) = (names::INTERNET.into(), address::SIM_HOSTS[0]);
+        checks.push(CheckPlan { from, to_name, to });
+    }
+    checks
+}
+
+/// Both ways over each link.
+fn over_links(spec: &Spec) -> Vec<CheckPlan> {
+    let mut checks = Vec::new();
+    for link in &spec.links {
+        let [a, b] = &link.endpoints;
+        for (from, to) in [(a, b), (b, a)] {
+            let own = |end: &::topology::End| {
+                end.addresses.iter().find_map(|address| match address.ip {
+                    std::net::IpAddr::V4(own) => Some(own),
+                    std::net::IpAddr::V6(_) => None,
+                })
+            };
+            if let (Some(from), Some(_), Some(address)) =
+                (spec.nodes.get_index_of(&from.node), own(from), own(to))
+            {
+                checks.push(CheckPlan { from, to_name: to.node.clone(), to: address });
+            }
+        }
+    }
+    checks
+}

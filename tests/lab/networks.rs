@@ -1,0 +1,243 @@
+//! Several networks in one lab: frames never cross, the gateway routes where it was told to, and
+//! networks come and go while traffic flows.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::door::{json, row};
+use crate::support::{Sandbox, Wire, rooted, rootless};
+use crate::{lab, netns};
+
+/// Whether node `from` hears an answer of `to`.
+fn reaches(sandbox: &Sandbox, from: &str, to: &str) -> bool {
+    let words = ["exec", from, "--", "ping", "-q", "-c", "5", "-i", "0.4", "-W", "1", to];
+    sandbox.uswitch(&words).code == Some(0)
+}
+
+fn does(sandbox: &Sandbox, line: &str) {
+    sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+}
+
+/// What a bad line is told.
+fn refused(sandbox: &Sandbox, line: &str, code: i32) -> String {
+    sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).complaint(code).to_owned()
+}
+
+fn apart(sandbox: &Sandbox) {
+    let _lab = lab(sandbox, &["run", "-n", "1"]);
+    does(sandbox, "network add dmz --subnet 10.2.0.0/24");
+    does(sandbox, "network add inner --subnet 10.3.0.0/24 --internal");
+    does(sandbox, "network add far --subnet 10.4.0.0/24 --gateway 10.4.0.254 --routed dmz");
+    does(sandbox, "network add wire --subnet 10.5.0.0/24 --gateway none");
+    does(sandbox, "add a --network dmz");
+    does(sandbox, "add b --network dmz,10.2.0.77");
+    does(sandbox, "add c --network inner");
+    does(sandbox, "add d --network far");
+    does(sandbox, "add e --network lan --network dmz,10.2.0.99");
+    does(sandbox, "add f --network wire");
+    does(sandbox, "add g --network wire");
+    assert!(reaches(sandbox, "a", "10.2.0.77") && reaches(sandbox, "a", "8.8.8.8"));
+    assert!(!reaches(sandbox, "a", "10.100.0.10"), "networks are isolated from each other");
+    assert!(reaches(sandbox, "c", "10.3.0.1") && !reaches(sandbox, "c", "8.8.8.8"), "internal");
+    assert!(reaches(sandbox, "d", "10.2.0.77"), "routed");
+    assert!(!reaches(sandbox, "d", "10.3.0.2"), "routed to one of them alone");
+    // In two networks: each by its own interface.
+    assert!(reaches(sandbox, "e", "10.100.0.10") && reaches(sandbox, "e", "10.2.0.77"));
+    assert!(reaches(sandbox, "f", "10.5.0.2") && !reaches(sandbox, "f", "10.2.0.77"));
+    let why = sandbox.uswitch(&["explain", "e", "10.2.0.77"]).ok().out;
+    assert!(why.contains("(b)"), "{why}");
+    let shown = json(sandbox, &["show", "ports", "-j"]);
+    let of = |node: &str| row(&shown, "node", node)["network"].clone();
+    assert_eq!([of("a"), of("c"), of("d")], ["dmz", "inner", "far"]);
+    let fdb = json(sandbox, &["show", "fdb", "-j"]);
+    assert_eq!(row(&fdb, "mac", "02:00:0a:02:00:4d")["network"], "dmz");
+    let table = sandbox.uswitch(&["show", "topology"]).ok().out;
+    assert!(table.contains("NETWORK") && table.contains("10.2.0.77/24"), "{table}");
+    let networks = json(sandbox, &["network", "ls", "-j"]);
+    let far = row(&networks, "name", "far");
+    assert_eq!((&far["gateway"], &far["routed"][0]), (&"10.4.0.254".into(), &"dmz".into()));
+    assert_eq!(row(&networks, "name", "dmz")["ports"], 3);
+    // A network goes once nobody is in it.
+    let busy = refused(sandbox, "network remove dmz", 1);
+    assert!(busy.contains("a, b, e"), "{busy}");
+    does(sandbox, "remove a b e");
+    does(sandbox, "network remove dmz");
+    assert!(!sandbox.uswitch(&["network", "ls"]).ok().out.contains("dmz"));
+    // Its subnet and its gateway's place are free again.
+    does(sandbox, "network add again --subnet 10.2.0.0/16");
+    does(sandbox, "add a --network again");
+    assert!(reaches(sandbox, "a", "8.8.8.8") && !reaches(sandbox, "d", "10.2.0.2"));
+}
+
+#[test]
+fn networks_are_apart_unless_routed_as_root() {
+    rooted(apart);
+}
+
+#[test]
+fn networks_are_apart_unless_routed_for_an_ordinary_user() {
+    rootless(apart);
+}
+
+#[test]
+fn what_cannot_be_is_one_line_and_changes_nothing() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "2"]);
+        does(sandbox, "network add dmz --subnet 10.2.0.0/24");
+        let before = json(sandbox, &["network", "ls", "-j"]);
+        let nodes = json(sandbox, &["show", "topology", "-j"])["nodes"].clone();
+        for (line, code, word) in [
+            ("network add x --subnet 10.2.0.128/25", 2, "overlaps 10.2.0.0/24 of network dmz"),
+            ("network add x --subnet 10.100.3.0/24", 2, "of network lan"),
+            ("network add x --subnet 10.3.0.0/24 --subnet 10.3.0.0/25", 2, "overlap"),
+            ("network add x --subnet 8.8.0.0/16", 2, "simulated internet"),
+            ("network add x --subnet 10.3.0.0/24 --gateway 10.4.0.1", 2, "10.4.0.1"),
+            ("network add x --subnet 10.3.0.0/24 --gateway 10.3.0.255", 2, "10.3.0.255"),
+            ("network add x --subnet 10.3.0.0/24 --routed nowhere", 2, "no network nowhere"),
+            ("network add x --subnet 10.3.0.1/24", 2, "10.3.0.0/24"),
+            ("network add x --mtu 67", 2, "67"),
+            ("network add dmz", 1, "has a network dmz already"),
+            ("network add icmp", 2, "icmp"),
+            ("network add a/b", 2, "a/b"),
+            ("network remove nowhere", 2, "it has lan, dmz"),
+            ("network remove lan", 1, "net1, net2"),
+            ("add y --network nowhere", 2, "it has lan, dmz"),
+            ("add y --network dmz --network dmz", 2, "twice"),
+            ("add y --network dmz,10.3.0.9", 2, "10.2.0.0/24"),
+            ("add y --network dmz,10.2.0.1", 1, "the gateway's"),
+            ("add y --network lan,10.100.0.10", 1, "net1's"),
+        ] {
+            let said = refused(sandbox, line, code);
+            assert!(said.contains(word), "{line}: {said}");
+        }
+        assert_eq!(json(sandbox, &["network", "ls", "-j"]), before);
+        assert_eq!(json(sandbox, &["show", "topology", "-j"])["nodes"], nodes);
+    });
+}
+
+/// A broadcast of a protocol nobody speaks.
+fn shout(src: [u8; 6], number: u16) -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend(src);
+    frame.extend([0x88, 0xb5]);
+    frame.extend(number.to_be_bytes());
+    frame.resize(60, 0);
+    frame
+}
+
+/// In each of a few labs to be, by a fixed pseudo-random walk: every node shouts at each of its
+/// interfaces, and exactly those hear it that have an interface in the same network.
+#[test]
+fn frames_never_cross_networks() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "1", "--uplink", "none"]);
+        let mut seed = 0x9e37_79b9_u64;
+        let mut random = |below: u64| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for round in 0..3 {
+            let networks = 2 + random(4);
+            for network in 0..networks {
+                does(
+                    sandbox,
+                    &format!("network add w{network} --subnet 10.{}.0.0/24", 10 + network),
+                );
+            }
+            let nodes = networks + random(4);
+            let mut places: Vec<(String, String, u64)> = Vec::new();
+            for node in 0..nodes {
+                let own: BTreeSet<u64> = (0..=random(3)).map(|_| random(networks)).collect();
+                let name = format!("r{round}x{node}");
+                let words = own.iter().map(|network| format!(" --network w{network}"));
+                does(sandbox, &format!("add {name}{}", words.collect::<String>()));
+                let topology = json(sandbox, &["show", "topology", "-j"]);
+                let shown = row(&topology["nodes"], "name", &name).clone();
+                let further = shown["further"].as_array().cloned().unwrap_or_default();
+                for (network, interface) in own.iter().zip([shown].iter().chain(&further)) {
+                    let interface = interface["ifname"].as_str().unwrap().to_owned();
+                    places.push((name.clone(), interface, *network));
+                }
+            }
+            let open =
+                |(node, interface, _): &(String, String, u64)| Wire::open(netns(node), interface);
+            let mut wires: Vec<Wire> = places.iter().map(open).collect();
+            for from in 0..wires.len() {
+                let number = u16::try_from(from).unwrap();
+                let frame = shout(wires[from].mac, number);
+                wires[from].send(&frame);
+                for to in (0..wires.len()).filter(|to| *to != from) {
+                    let same = places[from].2 == places[to].2;
+                    let within =
+                        if same { Duration::from_secs(20) } else { Duration::from_millis(50) };
+                    let heard = wires[to].next(within, |bytes| bytes.get(..16) == frame.get(..16));
+                    assert_eq!(heard.is_some(), same, "{:?} to {:?}", places[from], places[to]);
+                }
+            }
+            drop(wires);
+            let names: BTreeSet<_> = places.into_iter().map(|(name, ..)| name).collect();
+            does(sandbox, &format!("remove {}", names.into_iter().collect::<Vec<_>>().join(" ")));
+            for network in 0..networks {
+                does(sandbox, &format!("network remove w{network}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn networks_come_and_go_while_others_talk() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "2"]);
+        let ping = "exec net1 -- ping -q -c 400 -i 0.01 -W 20 10.100.0.20";
+        let mut command = sandbox.uswitch_command(&ping.split(' ').collect::<Vec<_>>());
+        command.stdout(std::process::Stdio::piped());
+        let talking = command.spawn().unwrap();
+        for round in 0..5 {
+            does(sandbox, "network add dmz --subnet 10.2.0.0/24 --routed lan");
+            does(sandbox, "add a --network dmz");
+            if round == 0 {
+                assert!(reaches(sandbox, "a", "10.100.0.10"));
+            }
+            does(sandbox, "remove a");
+            does(sandbox, "network remove dmz");
+        }
+        let output = talking.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(" 0% packet loss"), "{said}");
+    });
+}
+
+/// As many networks as there can be, two nodes each, in one process: all of it works, and goes.
+#[test]
+fn there_may_be_256_networks() {
+    rooted(|sandbox| {
+        let run = lab(sandbox, &["run", "-n", "1", "--uplink", "none"]);
+        let client = control::Client::new("/run/uswitch/uswitch/control.sock").unwrap();
+        for number in 0..255_u16 {
+            let subnet = format!("172.16.{number}.0/24").parse().unwrap();
+            let network = topology::Network::with_gateway(vec![subnet]);
+            let name = format!("w{number}");
+            client.add_network(&control::api::AddNetwork { name: name.clone(), network }).unwrap();
+            for end in ["a", "b"] {
+                let ask = control::api::AddNode {
+                    name: Some(format!("{end}{number}")),
+                    networks: vec![name.clone()],
+                    ..Default::default()
+                };
+                client.add_node(&ask).unwrap();
+            }
+        }
+        let full = refused(sandbox, "network add onemore", 2);
+        assert!(full.contains("up to 256 networks"), "{full}");
+        for number in [0, 100, 254] {
+            assert!(reaches(sandbox, &format!("a{number}"), &format!("172.16.{number}.3")));
+            assert!(reaches(sandbox, &format!("a{number}"), &format!("172.16.{number}.1")));
+        }
+        assert!(!reaches(sandbox, "a0", "172.16.100.3"));
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        run.ended().ok();
+        assert!(!std::path::Path::new("/run/netns/a0").exists());
+    });
+}
