@@ -103,8 +103,17 @@ impl Families {
     }
 
     fn ports(&mut self, ports: &[Port]) {
+        let mut networks = ports.iter().filter_map(|port| port.network.as_ref());
+        let first = networks.next();
+        // Said where there is more than one.
+        let several = networks.any(|network| Some(network) != first);
         let name = |port: &Port| {
-            vec![("port", port.ifname.clone()), ("node", port.node.clone().unwrap_or_default())]
+            let node = port.node.clone().unwrap_or_default();
+            let mut labels = vec![("port", port.ifname.clone()), ("node", node)];
+            if several {
+                labels.push(("network", port.network.clone().unwrap_or_default()));
+            }
+            labels
         };
         let each = |count: fn(&Port) -> u64| -> Vec<(Labels, u64)> {
             ports.iter().map(|port| (name(port), count(port))).collect()

@@ -8,13 +8,34 @@ use wire::Timestamp;
 
 use crate::open::{Answer, LabDoor, now};
 
+/// The gateway's sides, by what they are called: its legs by their networks' names.
+fn sides(door: &LabDoor) -> Answer<Vec<(Side, String)>> {
+    let mut sides = Vec::new();
+    for (network, domain) in door.lab()?.networks() {
+        sides.extend(domain.legs.iter().map(|(_, leg)| (Side::Leg(*leg), network.clone())));
+    }
+    // In the order of their numbers, for that is the order of pages.
+    sides.sort_by_key(|(side, _)| base(*side));
+    sides.push((Side::Uplink, "uplink".into()));
+    Ok(sides)
+}
+
+/// Where the keys of a side's addresses begin.
+fn base(side: Side) -> u64 {
+    match side {
+        Side::Leg(leg) => u64::from(leg.0) << 32,
+        Side::Uplink => 1 << 48,
+    }
+}
+
 pub(crate) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighbour>> {
     // The cursor: the side, then the address.
     let from = page.cursor.unwrap_or(0);
     let limit = page.limit();
     let now = now();
     let mut found: Vec<(u64, Neighbour)> = Vec::new();
-    for (side, name, base) in [(Side::LAN, "lan", 0), (Side::Uplink, "uplink", 1 << 32)] {
+    for (side, name) in sides(door)? {
+        let base = base(side);
         let Some(first) = from.max(base).checked_sub(base).and_then(|at| u32::try_from(at).ok())
         else {
             continue;
@@ -24,7 +45,7 @@ pub(crate) fn neighbours(door: &LabDoor, page: &PageQuery) -> Answer<Page<Neighb
         let views = door
             .gateway(|gateway| gateway.neighbours_from(side, Ipv4Addr::from(first), wanted, now))?;
         let row =
-            |view: NeighbourView| (base + u64::from(view.address.to_bits()), told(view, name));
+            |view: NeighbourView| (base + u64::from(view.address.to_bits()), told(view, &name));
         found.extend(views.into_iter().map(row));
     }
     let next = found.get(limit).map(|(key, _)| *key);
@@ -124,13 +145,18 @@ pub(crate) fn theirs(protocol: Protocol) -> gateway::Protocol {
 
 pub(crate) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
     let views = door.gateway(|gateway| gateway.routes())?;
+    let sides = sides(door)?;
+    let named = |side: Side| {
+        let found = sides.iter().find(|(of, _)| *of == side);
+        found.map_or_else(|| side.to_string(), |(_, name)| name.clone())
+    };
     let row = |view: RouteView| Route {
         dst: match view.prefix_len {
             0 => "default".into(),
             length => format!("{}/{length}", view.prefix),
         },
         gateway: view.via,
-        dev: view.side.to_string(),
+        dev: named(view.side),
         prefsrc: view.own,
         flags: Vec::new(),
     };
