@@ -161,8 +161,17 @@ pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     Ok(Flushed { flushed })
 }
 
-/// A port by its own name or its node's.
+/// A port by its own name, its node's (then the first), or `NODE:NETWORK`.
 pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
+    if let Some((node, network)) = name.split_once(':')
+        && let Some(node) = named(lab, node)
+    {
+        let mut here = node.interfaces.iter();
+        let found = here.find(|interface| interface.network.as_deref() == Some(network));
+        return found.and_then(|interface| Some(interface.port.as_ref()?.id)).ok_or_else(|| {
+            DoorError::NotFound(format!("node {} has no port in network {network}", node.name))
+        });
+    }
     if let Some(port) = named(lab, name).and_then(|node| node.ports().next().cloned()) {
         return Ok(port.id);
     }

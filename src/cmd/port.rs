@@ -17,7 +17,7 @@ use crate::{say, storm};
 /// field names of `bridge -d -j link show`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A node, or a port of the switch [default: show all]
+    /// A node, its port in one network (NODE:NETWORK), or a port of the switch [default: show all]
     #[arg(value_name = "NODE|PORT")]
     port: Option<String>,
     /// Learn the addresses that frames come from
