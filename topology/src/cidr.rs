@@ -100,13 +100,18 @@ impl Subnet {
         (last - first).saturating_add(1)
     }
 
-    /// The lowest address a host can have of which `taken` does not say that somebody has it.
-    ///
-    /// Looks at no more than 65,536 of them, more than a lab has nodes.
-    pub fn next_free(self, mut taken: impl FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+    /// The addresses hosts can have, ascending; the first 65,536 of them, more than a lab has nodes.
+    pub fn host_addresses(self) -> impl Iterator<Item = IpAddr> + 'static {
         let (first, last) = self.ends();
         let last = last.min(first.saturating_add(u128::from(u16::MAX)));
-        (first..=last).map(|bits| from_bits(self.network, bits)).find(|address| !taken(*address))
+        (first..=last).map(move |bits| from_bits(self.network, bits))
+    }
+
+    /// The lowest address a host can have of which `taken` does not say that somebody has it.
+    ///
+    /// Looks at no more than [`Self::host_addresses`].
+    pub fn next_free(self, mut taken: impl FnMut(IpAddr) -> bool) -> Option<IpAddr> {
+        self.host_addresses().find(|address| !taken(*address))
     }
 
     /// One of its addresses, with its prefix length.

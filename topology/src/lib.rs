@@ -1,14 +1,20 @@
 //! A lab to be, as a value: what a person asks for before anything is made.
 //!
-//! The three shapes (pair, mesh, switch) are functions that return a [`Spec`]; whoever makes a lab
-//! asks it for networks, nodes, links and settings, and knows no shape.
+//! ```text
+//! a shape (pair, mesh, switch) ─┐
+//! a file (YAML, TOML)          ─┼─► Spec ── check ──► Checked ──► lab makes it
+//! the running lab              ─┘     └──► a file again
+//! ```
 //!
 //! Pure: no socket, no clock, no file is opened here. The types are what the API, the command and
 //! files use for the same thing, so that a setting has one name everywhere.
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod checked;
 mod cidr;
+pub mod file;
 pub mod internet;
 mod invalid;
 mod lab_name;
@@ -22,11 +28,14 @@ mod port;
 mod publish;
 mod ranges;
 mod route;
+mod schema;
 pub mod shape;
 mod spec;
 mod uplink;
 mod vlan;
 
+pub use check::{Problem, mac_of};
+pub use checked::{Checked, CheckedInterface, CheckedNode, CheckedRoute, Place};
 pub use cidr::{Address, Subnet};
 pub use invalid::Invalid;
 pub use lab_name::{LabName, MAX_NAME, check_node_name};
@@ -37,6 +46,7 @@ pub use node::{Attachment, Kind, Node};
 pub use port::{PortSettings, SetPort, StormLimits};
 pub use publish::{Protocol, Publish};
 pub use route::{Destination, Route, Via};
+pub use schema::SCHEMA;
 pub use spec::{MAX_INTERFACE_NAME, MAX_NETWORKS, MAX_NODES, Spec};
 pub use uplink::{PortBlock, Uplink};
 pub use vlan::AddVlan;

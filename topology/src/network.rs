@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use indexmap::IndexMap;
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::cidr::{Address, Subnet};
@@ -34,8 +34,8 @@ pub struct Network {
         schemars(with = "one_or_many::OneOrMany<Subnet>", default)
     )]
     pub subnets: Vec<Subnet>,
-    /// The gateway's addresses in it: true for the first of each subnet.
-    #[serde(default, skip_serializing_if = "Gateway::is_none")]
+    /// The gateway's addresses in it, `false` for none; without it the first of each subnet.
+    #[serde(default, skip_serializing_if = "Gateway::is_first")]
     pub gateway: Gateway,
     /// Its nodes have no way out by the uplink.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -90,7 +90,7 @@ pub struct Network {
     #[serde(default, alias = "mcast-membership-interval", skip_serializing_if = "Option::is_none")]
     pub mcast_membership_interval: Option<u64>,
     /// The gateway's further places, one a VLAN.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "by_number", skip_serializing_if = "IndexMap::is_empty")]
     pub vlans: IndexMap<u16, GatewayVlan>,
 }
 
@@ -112,9 +112,19 @@ pub struct GatewayVlan {
         schemars(with = "one_or_many::OneOrMany<Subnet>", default)
     )]
     pub subnets: Vec<Subnet>,
-    /// The gateway's addresses in it: true for the first of each subnet.
-    #[serde(default, skip_serializing_if = "Gateway::is_none")]
+    /// The gateway's addresses in it, `false` for none; without it the first of each subnet.
+    #[serde(default, skip_serializing_if = "Gateway::is_first")]
     pub gateway: Gateway,
+}
+
+/// Reads a map by numbers, which not every language lets be keys.
+fn by_number<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<u16, GatewayVlan>, D::Error> {
+    let by_name = IndexMap::<String, GatewayVlan>::deserialize(from)?;
+    let number = |(key, vlan): (String, GatewayVlan)| match key.parse::<u16>() {
+        Ok(number) if number.to_string() == key => Ok((number, vlan)),
+        _ => Err(D::Error::custom(format!("{key:?} is no VLAN: 1 to 4094"))),
+    };
+    by_name.into_iter().map(number).collect()
 }
 
 impl Network {
@@ -175,19 +185,18 @@ impl Network {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Gateway {
     /// None.
-    #[default]
     None,
     /// The first address of each subnet.
+    #[default]
     First,
     /// These.
     At(Vec<IpAddr>),
 }
 
 impl Gateway {
-    /// Whether the gateway has no place there.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        *self == Self::None
+    /// Whether it is what nobody need say.
+    fn is_first(&self) -> bool {
+        *self == Self::First
     }
 
     /// Its addresses in these subnets, each with the prefix length of the one it lies in.

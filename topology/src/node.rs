@@ -140,6 +140,7 @@ impl FromStr for Attachment {
 /// What stands behind a network's name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), schemars(rename = "Attachment"))]
 #[serde(deny_unknown_fields)]
 struct Long {
     /// Its addresses there; an empty list for none.
@@ -292,6 +293,7 @@ mod schema {
     #[derive(JsonSchema)]
     #[serde(untagged)]
     #[allow(dead_code)]
+    #[schemars(rename = "AttachmentForms")]
     pub(super) enum Value {
         /// The node's address there.
         Address(Address),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use indexmap::IndexMap;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use crate::invalid::Invalid;
 use crate::spec::MAX_NODES;
@@ -70,6 +70,27 @@ fn number(text: &str) -> Result<u32, String> {
     })
 }
 
+/// Reads a pattern, with the names it stands for. What is wrong with it is told where it stands.
+struct Pattern<'a>(&'a dyn Fn(&str) -> bool);
+
+impl<'de> DeserializeSeed<'de> for Pattern<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<String>, D::Error> {
+        let pattern = String::deserialize(deserializer)?;
+        let names = expand(&pattern).map_err(D::Error::custom)?;
+        match names.iter().find(|name| (self.0)(name)) {
+            Some(twice) if *twice == pattern => {
+                Err(D::Error::custom(format!("{twice} stands twice: once is enough")))
+            }
+            Some(twice) => {
+                Err(D::Error::custom(format!("{twice} stands twice: {pattern} has it again")))
+            }
+            None => Ok(names),
+        }
+    }
+}
+
 /// Reads a map whose keys may be ranges. For `deserialize_with`.
 pub(crate) fn map<'de, D, T>(deserializer: D) -> Result<IndexMap<String, T>, D::Error>
 where
@@ -86,24 +107,19 @@ where
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-            let mut all = IndexMap::new();
-            while let Some(pattern) = from.next_key::<String>()? {
-                let names = expand(&pattern).map_err(A::Error::custom)?;
+            let mut all: IndexMap<String, T> = IndexMap::new();
+            while let Some(names) = {
+                let has = |name: &str| all.contains_key(name);
+                from.next_key_seed(Pattern(&has))?
+            } {
                 // `name:` with nothing behind it says nothing more.
-                let value = from.next_value::<Option<T>>()?.unwrap_or_default();
-                for name in names {
-                    if all.len() >= 2 * MAX_NODES as usize {
-                        return Err(A::Error::custom(format!(
-                            "there are more names here than a lab has nodes: {MAX_NODES} at most"
-                        )));
-                    }
-                    if all.contains_key(&name) {
-                        return Err(A::Error::custom(format!(
-                            "{name} stands twice: {pattern:?} is it again"
-                        )));
-                    }
-                    all.insert(name, value.clone());
+                let value: T = from.next_value::<Option<T>>()?.unwrap_or_default();
+                if all.len() + names.len() > 2 * MAX_NODES as usize {
+                    return Err(A::Error::custom(format!(
+                        "there are more names here than a lab has nodes: {MAX_NODES} at most"
+                    )));
                 }
+                all.extend(names.into_iter().map(|name| (name, value.clone())));
             }
             Ok(all)
         }

@@ -1,5 +1,5 @@
 //! A lab to be. What is said here is what was asked for; what nobody chose (addresses, names of
-//! interfaces) is None or empty.
+//! interfaces) is None or empty, and follows when it is checked.
 
 use std::collections::HashSet;
 use std::net::IpAddr;

@@ -34,6 +34,7 @@ pub struct AddVlan {
 /// The long form.
 #[derive(Derive)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), schemars(rename = "Vlan"))]
 #[serde(deny_unknown_fields)]
 struct Long {
     /// The VLAN, 1 to 4094, or the first of several.

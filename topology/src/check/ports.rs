@@ -1,0 +1,73 @@
+//! What ports are set to, and the VLANs they are members of.
+
+use super::{Check, few};
+use crate::port::SetPort;
+
+impl Check<'_> {
+    pub(super) fn ports(&mut self) {
+        let spec = self.spec;
+        for (key, settings) in &spec.ports {
+            let path = ["ports", key.as_str()];
+            let (name, network) = match key.split_once(':') {
+                Some((name, network)) => (name, Some(network)),
+                None => (key.as_str(), None),
+            };
+            let Some(node) = spec.node(name) else {
+                let all = few(spec.nodes.keys());
+                self.problem(path, format!("there is no node {name}: {all}"));
+                continue;
+            };
+            let own: Vec<&str> = node.networks.iter().map(|place| place.network.as_str()).collect();
+            if own.is_empty() || network.is_some_and(|network| !own.contains(&network)) {
+                let where_ = network.unwrap_or("a network");
+                let text =
+                    format!("{name} has no port in {where_}: attach it there, or leave this out");
+                self.problem(path, text);
+                continue;
+            }
+            let meant = own.iter().filter(|own| network.is_none_or(|network| network == **own));
+            let filters = |own: &&str| spec.network(own).is_some_and(|own| own.filters_vlans());
+            let filtered = meant.clone().any(filters);
+            self.settings(&path, settings, (filtered, meant.copied().collect()));
+        }
+    }
+
+    fn settings(
+        &mut self,
+        path: &[&str; 2],
+        settings: &SetPort,
+        (filtered, networks): (bool, Vec<&str>),
+    ) {
+        let [ports, key] = *path;
+        match (settings.isolated, settings.isolation) {
+            (_, Some(0)) => self.problem(
+                [ports, key, "isolation"],
+                "isolation group 0: groups are numbered from 1 to 255",
+            ),
+            (Some(false), Some(group)) => self.problem(
+                [ports, key, "isolation"],
+                format!("not isolated, and in isolation group {group}: say one of them"),
+            ),
+            _ => {}
+        }
+        let Some(vlans) = &settings.vlans else { return };
+        if !filtered {
+            let networks = networks.join(", ");
+            self.problem(
+                [ports, key, "vlans"],
+                format!("VLANs are not told apart in {networks}: say vlan_filtering: true there"),
+            );
+        }
+        let mut pvid = None;
+        for (at, vlan) in vlans.iter().enumerate() {
+            let at = at.to_string();
+            let path = [ports, key, "vlans", &at];
+            if let Err(why) = vlan.check() {
+                self.problem(path, why);
+            } else if vlan.pvid && pvid.replace(vlan.vlan).is_some() {
+                let text = format!("VLAN {}: the port has a PVID already, and has one", vlan.vlan);
+                self.problem(path, text);
+            }
+        }
+    }
+}

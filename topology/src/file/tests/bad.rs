@@ -1,0 +1,96 @@
+//! What is wrong with a file is told in one line, with its place.
+
+use super::*;
+
+/// All that is wrong with a text, a line each.
+fn faults(text: &str, format: Format) -> Vec<String> {
+    let faults = load(text, format).expect_err("it is wrong");
+    let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert!(lines.iter().all(|line| line.lines().count() == 1), "{lines:?}");
+    lines
+}
+
+/// The one thing that is wrong.
+fn fault(text: &str) -> String {
+    let all = faults(text, Format::Yaml);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0].clone()
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_place() {
+    let mut wrong = Vec::new();
+    for (text, said) in [
+        ("nodes: {a: {}}\nnodes: {b: {}}\n", "2:1: duplicate"),
+        ("nodes: {a: {}, a: {}}\n", "1:16: duplicate"),
+        ("nodes: {a: {}}\ncolour: red\n", "2:1: unknown field `colour`"),
+        ("nodes: {a: {netwerk: lan}}\n", "1:13: unknown field `netwerk`"),
+        ("nodes: {a: {}}\nuplink: 5/6\n", "2:9: \"5/6\" is no uplink"),
+        ("nodes: {h[1-3: {}}\n", "1:"),
+        ("nodes: {'h[3-1]': {}}\n", "1:9: \"h[3-1]\": [3-1]: the smaller number"),
+        ("nodes: {'h[1-3]': {}, h2: {}}\n", "1:23: h2 stands twice"),
+        ("nodes: &a {x: *a}\n", "1:"),
+        ("a: &a {nodes: {h: {}}}\n<<: *a\n", "1:1: unknown field"),
+        ("<<: {nodes: {h: {}}}\n", "1:"),
+        ("nodes: {a: {}}\n---\nnodes: {b: {}}\n", "2:1:"),
+        ("nodes: {a: {}}\nmtu: big\n", "2:6: "),
+        ("networks: {lan: {subnet: 10.1.0.5/24}}\n", "1:26: 10.1.0.5/24 has bits beyond"),
+        ("", "has at least one node"),
+        ("[]", "1:1: "),
+        ("nodes: {a: {}}\nlinks: [[a, b, c]]\n", "2:9: a link has two ends"),
+        ("\u{0}", "1:"),
+    ] {
+        let line = fault(text);
+        if !line.contains(said) {
+            wrong.push(format!("{text:?}:\n{line}\nwanted {said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn toml_is_told_with_its_place() {
+    for (text, said) in [
+        ("[nodes]\na = {}\na = {}\n", "3:1: duplicate key"),
+        ("colour = 1\n", "1:1: unknown field `colour`"),
+        (
+            "[nodes]\na = {network = \"lan\"}\n",
+            "2:16: nodes.a.networks.lan: there is no network lan: none",
+        ),
+        ("nodes = [", "1:10: "),
+    ] {
+        let lines = faults(text, Format::Toml);
+        assert!(lines[0].contains(said), "{text:?}:\n{lines:?}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_told_with_its_place() {
+    let two = "networks:\n  a: {subnet: 10.1.0.0/16}\n  b:\n    subnet: 10.1.2.0/24\n    gateway: 10.2.0.1\nnodes:\n  h: {networks: [a, c, a]}\n";
+    let lines = faults(two, Format::Yaml);
+    let wanted = [
+        "5:5: networks.b.gateway: 10.2.0.1 is in no subnet of it (10.1.2.0/24)",
+        "4:13: networks.b.subnets[0]: 10.1.2.0/24 overlaps 10.1.0.0/16 of a: choose subnets that do not",
+        "7:18: nodes.h.networks.c: there is no network c: a, b",
+        "7:18: nodes.h.networks.a: h is in a twice: once is enough",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[test]
+fn no_text_takes_much_to_refuse() {
+    let long = format!("nodes: {{a: {{}}}}\n# {}\n", "x".repeat(10 << 20));
+    assert!(fault(&long).contains("4 MiB at most"));
+    let deep = format!("nodes: {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    fault(&deep);
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let below = format!("*a{}, ", level - 1).repeat(10);
+        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+    }
+    fault(&bomb);
+    let nodes = (0..5000).map(|n| format!("  n{n}x: {{}}\n")).collect::<String>();
+    assert!(fault(&format!("nodes:\n{nodes}")).contains("4095 at most"));
+    let deep = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    faults(&deep, Format::Toml);
+}
