@@ -4,6 +4,7 @@
 //! whomever it speaks to (mapping), and who may answer there (filtering)? Called by the planner.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
@@ -102,7 +103,40 @@ impl Filter {
 /// [`Filter::permit`]. So what the outside alone sends keeps no door open. Bounded by the session
 /// table.
 #[derive(Debug)]
-pub(crate) struct Permits(HashMap<(u16, u32), u32, Key>);
+pub(crate) struct Permits(HashMap<Permit, Count, Key>);
+
+/// An outside port and an address, in six bytes: there are as many of these as sessions, and a map
+/// of integers would align them to twice as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Permit([u8; 6]);
+
+impl Permit {
+    fn new(port: u16, remote: Ipv4Addr) -> Self {
+        let ([p, q], [a, b, c, d]) = (port.to_be_bytes(), remote.octets());
+        Self([p, q, a, b, c, d])
+    }
+}
+
+impl Hash for Permit {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [p, q, a, b, c, d] = self.0;
+        state.write_u64(u64::from_be_bytes([0, 0, p, q, a, b, c, d]));
+    }
+}
+
+/// A number of sessions, aligned to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count([u8; 4]);
+
+impl Count {
+    fn get(self) -> u32 {
+        u32::from_ne_bytes(self.0)
+    }
+
+    fn set(&mut self, count: u32) {
+        self.0 = count.to_ne_bytes();
+    }
+}
 
 impl Permits {
     pub(crate) fn new(key: Key) -> Self {
@@ -110,19 +144,20 @@ impl Permits {
     }
 
     pub(crate) fn contains(&self, port: u16, remote: Ipv4Addr) -> bool {
-        self.0.contains_key(&(port, remote.into()))
+        self.0.contains_key(&Permit::new(port, remote))
     }
 
     pub(crate) fn add(&mut self, port: u16, remote: Ipv4Addr) {
-        *self.0.entry((port, remote.into())).or_insert(0) += 1;
+        let count = self.0.entry(Permit::new(port, remote)).or_default();
+        count.set(count.get() + 1);
     }
 
     pub(crate) fn remove(&mut self, port: u16, remote: Ipv4Addr) {
-        let key = (port, remote.into());
+        let key = Permit::new(port, remote);
         if let Some(count) = self.0.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(&key);
+            match count.get() {
+                0 | 1 => drop(self.0.remove(&key)),
+                more => count.set(more - 1),
             }
         }
     }
@@ -135,7 +170,7 @@ impl Permits {
 
     #[cfg(test)]
     pub(crate) fn total(&self) -> u32 {
-        self.0.values().sum()
+        self.0.values().map(|count| count.get()).sum()
     }
 
     pub(crate) fn clear(&mut self) {
