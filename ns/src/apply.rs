@@ -296,18 +296,17 @@ impl<'a> Apply<'a> {
             let mut netlink = Netlink::open().doing(what)?;
             let mut naps = 0;
             loop {
-                let mut waiting = indices.clone();
+                let mut waiting = false;
                 netlink
                     .dump(&message::get_links(), |item| {
                         if let RouteNetlinkMessage::NewLink(message) = item {
                             let link = Link::from_message(&message);
-                            if link.running {
-                                waiting.remove(&link.index);
-                            }
+                            // One that somebody has taken down meanwhile is nothing to wait for.
+                            waiting |= indices.contains(&link.index) && link.up && !link.running;
                         }
                     })
                     .doing(what)?;
-                if waiting.is_empty() {
+                if !waiting {
                     break;
                 }
                 if naps == NAPS {

@@ -240,16 +240,16 @@ fn fill(pipe: &OwnedFd) {
     fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::empty())).unwrap();
 }
 
-/// Takes net1's link down once net1 is complete.
+/// Takes net1's link down once it is up, which is the last that is done for net1.
 fn cut(sandbox: &Sandbox) {
     let limit = Instant::now() + PATIENCE;
     loop {
-        let mut routes = sandbox.command(As::Root, Path::new("ip"));
-        routes.args(["-n", "net1", "route"]);
-        if Process::start(routes, "ip route").ended().out.contains("default") {
+        let mut link = sandbox.command(As::Root, Path::new("ip"));
+        link.args(["-n", "net1", "link", "show", "vethpeer1"]);
+        if Process::start(link, "ip link").ended().out.contains("state UP") {
             break;
         }
-        assert!(Instant::now() < limit, "net1 never gets its route");
+        assert!(Instant::now() < limit, "net1's link never comes up");
         std::thread::sleep(Duration::from_millis(20));
     }
     sandbox.tool("ip", &["-n", "net1", "link", "set", "vethpeer1", "down"]);
