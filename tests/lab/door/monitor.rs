@@ -41,6 +41,11 @@ fn each_event_follows_its_cause() {
         let _lab = lab(sandbox, &["run"]);
         let monitor = listening(sandbox);
         let mut text = sandbox.start(&["monitor"]);
+        until("it hears of a node as well", || {
+            sandbox.uswitch(&["add", "another"]).ok();
+            sandbox.uswitch(&["remove", "another"]).ok();
+            text.out().contains("taken out").then_some(())
+        });
         let mut wire = Wire::open("/run/netns/net2", "vethpeer2");
 
         wire.send(&frame(BROADCAST, [2, 0, 0, 0, 7, 7]));

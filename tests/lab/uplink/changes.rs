@@ -57,6 +57,9 @@ fn a_new_address_forgets_the_sessions_and_is_kept_silent() {
         run.wait_for_complaint("sessions forgotten");
         sh(sandbox, "ip addr add 192.0.2.7/24 dev eth0; ip route add default via 192.0.2.1");
         run.wait_for_complaint("192.0.2.7");
+        // The route may come a moment after the address.
+        let ping = "ip netns exec net1 ping -n -c 1 -W 1 8.8.8.8";
+        sh(sandbox, &format!("timeout 60 sh -c 'until {ping}; do sleep 0.1; done'"));
         let new = Talk::open(("net1", "server"), "8.8.8.8:7421");
         new.talk();
         assert_eq!(new.seen_as().ip().to_string(), "192.0.2.7");
