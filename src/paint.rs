@@ -1,4 +1,5 @@
-//! Colour where it is wanted: on a terminal, unless `NO_COLOR` is set.
+//! Colour where it is wanted: on a terminal, and where `CLICOLOR_FORCE` asks for it, unless `NO_COLOR`
+//! is set (no-color.org, bixense.com/clicolors).
 
 use std::io::IsTerminal;
 
@@ -11,12 +12,12 @@ pub(crate) struct Paint(bool);
 impl Paint {
     /// As standard output takes it.
     pub(crate) fn of_stdout() -> Self {
-        Self(std::io::stdout().is_terminal() && is_wanted())
+        Self(is_wanted(&std::io::stdout()))
     }
 
     /// As standard error takes it.
     pub(crate) fn of_stderr() -> Self {
-        Self(std::io::stderr().is_terminal() && is_wanted())
+        Self(is_wanted(&std::io::stderr()))
     }
 
     /// Whether there is any.
@@ -49,6 +50,8 @@ impl Paint {
     }
 }
 
-fn is_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+fn is_wanted(stream: &impl IsTerminal) -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let forced = || set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    set("NO_COLOR").is_none() && (stream.is_terminal() || forced())
 }

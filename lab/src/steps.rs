@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ::topology::{Attachment, Publish, Spec, Uplink};
+use ::topology::{Attachment, Protocol, Publish, Spec, Uplink};
 use ns::{Plan, script};
 
 use crate::address;
@@ -157,6 +157,20 @@ pub fn publish(prefix: &str, ask: &Publish, inside: Ipv4Addr) -> String {
         switch_of(prefix)
     )
 }
+
+/// The line that withdraws one: nft deletes a rule by its handle.
+#[must_use]
+pub fn unpublish(prefix: &str, protocol: Protocol, port: u16) -> String {
+    let inside = format!("ip netns exec {}", switch_of(prefix));
+    format!(
+        "{inside} nft delete rule ip nat prerouting handle $({inside} nft -a list chain ip nat \
+         prerouting | sed -n 's/.* {protocol} dport {port} .*# handle //p')"
+    )
+}
+
+/// Instead of a line, where the NAT shares an interface with this host.
+pub const SHARED: &str =
+    "# the NAT shares an interface with this host, which no command of the kernel's tools does";
 
 /// A node of a running lab, as its lines are told.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use control::api::{Protocol, Publish, Published};
+use control::api::{Protocol, Publish, Published, Topology};
 use lab::called::program;
 
 use crate::door::Which;
@@ -35,10 +35,17 @@ pub(crate) struct Withdraw {
 }
 
 /// Runs `publish`.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
     let done = args.which.answer(client.publish(&args.port))?;
-    let uplink = args.which.answer(client.topology())?.uplink;
+    let topology = args.which.answer(client.topology())?;
+    if steps {
+        say::note(&match simulated(&topology) {
+            true => lab::steps::publish(prefix(&topology), &args.port, *done.inside.ip()),
+            false => lab::steps::SHARED.into(),
+        });
+    }
+    let uplink = topology.uplink;
     let address = done.address.or_else(|| Some(uplink.as_ref()?.address));
     let at = address.map_or_else(|| "the uplink".into(), |address| address.to_string());
     say::line(&format!("{at}:{}/{} leads to {}", done.port, done.protocol, done.inside));
@@ -47,6 +54,17 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         say::line(&format!("try, {}", trial(&args.which, address, &done, simulated)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the names of the lab's namespaces begin with.
+fn prefix(topology: &Topology) -> &str {
+    let first = topology.nodes.first();
+    first.and_then(|node| node.namespace.strip_suffix(node.name.as_str())).unwrap_or_default()
+}
+
+/// Whether the uplink is the simulated internet, which the steps' kernel masquerades to.
+fn simulated(topology: &Topology) -> bool {
+    topology.uplink.as_ref().is_some_and(|uplink| !uplink.answers.is_empty())
 }
 
 /// How to see that the port leads inside: from outside, which for a real uplink is another machine.
@@ -64,7 +82,7 @@ fn trial(which: &Which, address: Ipv4Addr, done: &Published, simulated: bool) ->
 }
 
 /// Runs `unpublish`.
-pub(crate) fn withdraw(args: Withdraw) -> anyhow::Result<ExitCode> {
+pub(crate) fn withdraw(args: Withdraw, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
     let Named { protocol, address, port } = args.port;
     if let Some(address) = address {
@@ -79,6 +97,13 @@ pub(crate) fn withdraw(args: Withdraw) -> anyhow::Result<ExitCode> {
         }
     }
     args.which.answer(client.unpublish(protocol, port))?;
+    if steps {
+        let topology = args.which.answer(client.topology())?;
+        say::note(&match simulated(&topology) {
+            true => lab::steps::unpublish(prefix(&topology), protocol, port),
+            false => lab::steps::SHARED.into(),
+        });
+    }
     say::line(&format!("{port}/{protocol} is withdrawn"));
     Ok(ExitCode::SUCCESS)
 }

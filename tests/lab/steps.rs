@@ -90,3 +90,21 @@ fn nodes_come_and_go_by_hand() {
         assert!(!sandbox.tool("ip", &["netns"]).contains("web"));
     });
 }
+
+#[test]
+fn ports_are_published_by_hand() {
+    rooted(|sandbox| {
+        let script = sandbox.uswitch(&["run", "--dry-run"]).ok().out;
+        let run = lab(sandbox, &["run"]);
+        let told = sandbox.uswitch(&["-v", "publish", "8080:net1:80"]).ok().err;
+        let withdrawn = sandbox.uswitch(&["-v", "unpublish", "8080"]).ok().err;
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        run.ended().ok();
+        by_hand(sandbox, &format!("{script}{told}"));
+        let list = ["netns", "exec", "switch", "nft", "list", "chain", "ip", "nat", "prerouting"];
+        let rules = || sandbox.tool("ip", &list);
+        assert!(rules().contains("dport 8080 dnat to 10.100.0.10:80"), "{}", rules());
+        by_hand(sandbox, &withdrawn);
+        assert!(!rules().contains("8080"), "{}", rules());
+    });
+}

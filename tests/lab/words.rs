@@ -64,6 +64,20 @@ fn a_terminal_gets_a_picture_and_colours() {
 }
 
 #[test]
+fn colours_can_be_asked_for() {
+    rooted(|sandbox| {
+        let coloured = |set: &[(&str, &str)]| {
+            let mut command = sandbox.uswitch_command(&["run", "--check"]);
+            command.envs(set.iter().copied());
+            Process::start(command, "run --check").ended().ok().out.contains('\x1b')
+        };
+        assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+        assert!(!coloured(&[("CLICOLOR_FORCE", "0")]));
+        assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    });
+}
+
+#[test]
 fn what_to_try_next_works() {
     rooted(|sandbox| {
         let mut run = sandbox.start(&["run"]);
