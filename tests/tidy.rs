@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "topology", "wire"]),
     ("control", &["topology", "wire"]),
     ("topology", &["observe", "wire"]),
+    ("names", &["wire"]),
     ("observe", &["wire"]),
     ("switch", &["sys", "wire"]),
     ("gateway", &["wire"]),

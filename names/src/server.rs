@@ -1,0 +1,366 @@
+//! The resolver as packets meet it: datagrams and streams in, packets out, and what others are
+//! asked in between.
+//!
+//! Generic over the way back to who asked (`W`), which the gateway knows and nobody here looks
+//! into. At most 128 queries wait for others; where one more comes, whoever has most of them loses
+//! the oldest, which is told SERVFAIL. A datagram that is sent again while its query waits is
+//! not asked again.
+
+use std::collections::HashMap;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use wire::Timestamp;
+use wire::ipv4::protocol;
+
+use crate::datagram::{self, HEADERS};
+use crate::reply::Echo;
+use crate::resolver::{Answer, Forward, Over, Resolver, Said};
+use crate::stream::{Id, Streams};
+use crate::zone::NetworkId;
+
+/// The port names are asked at.
+pub const PORT: u16 = 53;
+/// Queries that wait for others.
+const MOST: usize = 128;
+/// Whoever asks others answers before that, with a failure if need be.
+const LATEST: Duration = Duration::from_secs(15);
+
+/// The way back to who asked.
+pub trait Way: Copy + PartialEq {
+    /// Whose share it takes: where room is short, whoever takes most gives way.
+    fn payer(&self) -> u64;
+}
+
+/// Which query a response belongs to; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A query for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its number.
+    pub ticket: Ticket,
+    /// The message; its identifier is to be chosen.
+    pub query: Vec<u8>,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Its number.
+    pub ticket: Ticket,
+    /// The message; None where nobody answered.
+    pub message: Option<Vec<u8>>,
+}
+
+/// Whoever asks others, somewhere else: neither call waits.
+pub trait Upstream: Send {
+    /// Hands a request over; false where there is no room for it.
+    fn ask(&mut self, request: Request) -> bool;
+    /// Fetches a response that has come.
+    fn take(&mut self) -> Option<Response>;
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was taken: answered, passed on, or a part of something.
+    Taken,
+    /// It was no query, or damaged.
+    Malformed,
+}
+
+/// What has been done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Queries, by datagram and stream.
+    pub queries: u64,
+    /// Of names the lab knows.
+    pub answered: u64,
+    /// Of names that there are not.
+    pub denied: u64,
+    /// Refused, or not understood.
+    pub refused: u64,
+    /// Passed on to others.
+    pub forwarded: u64,
+    /// Of those, without an answer.
+    pub failed: u64,
+    /// Not passed on, for too many were waiting.
+    pub crowded: u64,
+    /// Messages and packets that were no query.
+    pub malformed: u64,
+    /// Connections that were opened.
+    pub streams: u64,
+    /// Connections that gave way to others.
+    pub gave_way: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Datagram { from: SocketAddrV4, to: SocketAddrV4 },
+    Stream(Id),
+}
+
+#[derive(Debug)]
+struct Waiting<W> {
+    way: W,
+    asker: Asker,
+    echo: Echo,
+    query: Vec<u8>,
+    until: Timestamp,
+}
+
+/// The server of a lab.
+pub struct Server<W> {
+    resolver: Resolver,
+    /// By the way and the network.
+    streams: Streams<(W, NetworkId)>,
+    upstream: Option<Box<dyn Upstream>>,
+    waiting: HashMap<Ticket, Waiting<W>>,
+    next: u64,
+    counters: Counters,
+}
+
+impl<W> std::fmt::Debug for Server<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+impl<W: Way> Server<W> {
+    /// A server that answers by `resolver` and asks others by `upstream`. `seed` makes its sequence
+    /// numbers unpredictable to others.
+    #[must_use]
+    pub fn new(resolver: Resolver, upstream: Option<Box<dyn Upstream>>, seed: u64) -> Self {
+        Self {
+            resolver,
+            streams: Streams::new(seed),
+            upstream,
+            waiting: HashMap::new(),
+            next: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The resolver.
+    #[must_use]
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// The resolver, whose names are to be changed.
+    pub fn resolver_mut(&mut self) -> &mut Resolver {
+        &mut self.resolver
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let (streams, gave_way) = (self.streams.opened, self.streams.gave_way);
+        Counters { streams, gave_way, ..self.counters }
+    }
+
+    /// Connections there are, and queries that wait for others.
+    #[must_use]
+    pub fn usage(&self) -> (usize, usize) {
+        (self.streams.len(), self.waiting.len())
+    }
+
+    /// A whole IPv4 packet (its checksums complete) to a gateway's address and [`PORT`], which came
+    /// by `way` from a network whose packets have at most `mtu` bytes.
+    pub fn packet(
+        &mut self,
+        (way, from, mtu): (W, NetworkId, usize),
+        packet: &[u8],
+        send: &mut dyn FnMut(W, &[u8]),
+        now: Timestamp,
+    ) -> Outcome {
+        if packet.get(9) == Some(&protocol::TCP) {
+            let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
+            self.streams.segment((way, from), packet, &mut back, now);
+            self.serve_streams(send, now);
+            return Outcome::Taken;
+        }
+        let Some(datagram) = datagram::read(packet) else {
+            self.counters.malformed += 1;
+            return Outcome::Malformed;
+        };
+        let (client, server) = (datagram.from, datagram.to);
+        let over = Over::Udp(mtu.saturating_sub(HEADERS));
+        match self.resolver.ask(datagram.message, from, over) {
+            Answer::Nothing => {
+                self.counters.malformed += 1;
+                return Outcome::Malformed;
+            }
+            Answer::Reply(message, said) => {
+                self.count(said);
+                post(way, (server, client), &message, send);
+            }
+            Answer::Forward(forward) => {
+                let asker = Asker::Datagram { from: client, to: server };
+                let again = |waiting: &Waiting<W>| {
+                    (waiting.way, waiting.asker) == (way, asker) && waiting.query == forward.query
+                };
+                if let Some(known) = self.waiting.values_mut().find(|waiting| again(waiting)) {
+                    // Its identifier may be another by now: the newest is answered.
+                    known.echo = forward.echo;
+                    return Outcome::Taken;
+                }
+                if let Err(echo) = self.pass_on((way, asker), forward, send, now) {
+                    post(way, (server, client), &echo.failure(), send);
+                }
+            }
+        }
+        Outcome::Taken
+    }
+
+    fn serve_streams(
+        &mut self,
+        send: &mut dyn FnMut(W, &[u8]),
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        while let Some((id, (way, from), query)) = self.streams.query(now) {
+            match self.resolver.ask(&query, from, Over::Tcp) {
+                Answer::Nothing => self.counters.malformed += 1,
+                Answer::Reply(message, said) => {
+                    self.count(said);
+                    self.streams.answer(id, &message, false, now);
+                }
+                Answer::Forward(forward) => {
+                    self.streams.wait(id);
+                    let asker = (way, Asker::Stream(id));
+                    if let Err(echo) = self.pass_on(asker, forward, send, now) {
+                        self.streams.answer(id, &echo.failure(), true, now);
+                    }
+                }
+            }
+        }
+        let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
+        self.streams.run(None, &mut back, now)
+    }
+
+    /// Hands a query to those who ask others; its echo back where that cannot be.
+    fn pass_on(
+        &mut self,
+        (way, asker): (W, Asker),
+        Forward { query, echo }: Forward,
+        send: &mut dyn FnMut(W, &[u8]),
+        now: Timestamp,
+    ) -> Result<(), Echo> {
+        self.counters.queries += 1;
+        if self.waiting.len() >= MOST && !self.make_room(way, send, now) {
+            self.counters.crowded += 1;
+            return Err(echo);
+        }
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        let request = Request { ticket, query: query.clone() };
+        if !self.upstream.as_mut().is_some_and(|upstream| upstream.ask(request)) {
+            self.counters.crowded += 1;
+            return Err(echo);
+        }
+        self.counters.forwarded += 1;
+        self.waiting.insert(ticket, Waiting { way, asker, echo, query, until: now + LATEST });
+        Ok(())
+    }
+
+    /// Fails the oldest query of who has most of them, where that is more than the newcomer would
+    /// have; false where it is not.
+    fn make_room(&mut self, way: W, send: &mut dyn FnMut(W, &[u8]), now: Timestamp) -> bool {
+        let mut shares: HashMap<u64, (usize, Ticket)> = HashMap::new();
+        for (ticket, waiting) in &self.waiting {
+            let (count, oldest) = shares.entry(waiting.way.payer()).or_insert((0, *ticket));
+            *count += 1;
+            *oldest = (*oldest).min(*ticket);
+        }
+        let own = shares.get(&way.payer()).map_or(0, |(count, _)| *count);
+        let Some((most, ticket)) = shares.into_values().max() else { return false };
+        if most <= own + 1 {
+            return false;
+        }
+        if let Some(waiting) = self.waiting.remove(&ticket) {
+            self.counters.crowded += 1;
+            self.deliver(waiting, None, send, now);
+        }
+        true
+    }
+
+    /// Does what is due, and delivers the responses that have come; says when it next wants to be
+    /// called.
+    pub fn tick(&mut self, send: &mut dyn FnMut(W, &[u8]), now: Timestamp) -> Option<Timestamp> {
+        while let Some(Response { ticket, message }) =
+            self.upstream.as_mut().and_then(|upstream| upstream.take())
+        {
+            if let Some(waiting) = self.waiting.remove(&ticket) {
+                self.deliver(waiting, message, send, now);
+            }
+        }
+        let late: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, w)| w.until <= now)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for waiting in
+            late.iter().filter_map(|ticket| self.waiting.remove(ticket)).collect::<Vec<_>>()
+        {
+            self.deliver(waiting, None, send, now);
+        }
+        let streams = self.serve_streams(send, now);
+        let waiting = self.waiting.values().map(|waiting| waiting.until).min();
+        streams.into_iter().chain(waiting).min()
+    }
+
+    fn deliver(
+        &mut self,
+        waiting: Waiting<W>,
+        message: Option<Vec<u8>>,
+        send: &mut dyn FnMut(W, &[u8]),
+        now: Timestamp,
+    ) {
+        self.counters.failed += u64::from(message.is_none());
+        let echo = waiting.echo;
+        let reply = message.map_or_else(|| echo.failure(), |message| echo.fit(message));
+        match waiting.asker {
+            Asker::Datagram { from, to } => post(waiting.way, (to, from), &reply, send),
+            Asker::Stream(id) => self.streams.answer(id, &reply, true, now),
+        }
+    }
+
+    fn count(&mut self, said: Said) {
+        self.counters.queries += 1;
+        *match said {
+            Said::Answered => &mut self.counters.answered,
+            Said::Denied => &mut self.counters.denied,
+            Said::Refused => &mut self.counters.refused,
+        } += 1;
+    }
+}
+
+fn post<W>(
+    way: W,
+    (from, to): (SocketAddrV4, SocketAddrV4),
+    message: &[u8],
+    send: &mut dyn FnMut(W, &[u8]),
+) {
+    if let Some(packet) = datagram::write(from, to, message) {
+        send(way, &packet);
+    }
+}
+
+impl<W: Way> Way for (W, NetworkId) {
+    fn payer(&self) -> u64 {
+        self.0.payer()
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Way for u8 {
+    fn payer(&self) -> u64 {
+        u64::from(*self)
+    }
+}
+
+#[cfg(test)]
+mod tests;
