@@ -35,7 +35,7 @@ impl Of {
     }
 
     /// That of a port.
-    pub(crate) fn of(door: &LabDoor, port: &PortInfo) -> Answer<Self> {
+    pub(crate) fn port(door: &LabDoor, port: &PortInfo) -> Answer<Self> {
         Self::named(door, door.lab()?.network_name(port.spec.network).as_deref())
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port
     let settings = port::changed(&info.spec.settings, ask)
         .map_err(|line| invalid(format!("port {name}: {line}")))?;
     if let Some(asked) = &ask.vlans {
-        Of::of(door, &info)?.filtered()?;
+        Of::port(door, &info)?.filtered()?;
         let vlans = port::memberships(asked);
         let vlans = vlans.map_err(|line| invalid(format!("port {name}: {line}")))?;
         set_vlans(door, info.id, vlans.into())?;
@@ -88,7 +88,7 @@ pub(crate) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> 
         return of.set(door, NetworkConfig { legs, ..of.config.clone() });
     }
     let info = find(door, &lab, name)?;
-    Of::of(door, &info)?.filtered()?;
+    Of::port(door, &info)?.filtered()?;
     let mut own = info.spec.vlans.to_vlans();
     for vlan in vlans {
         own.add(vlan, ask.untagged);
@@ -116,7 +116,7 @@ pub(crate) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Ans
         return if network.legs.len() == before { Err(none()) } else { of.set(door, network) };
     }
     let info = find(door, &lab, name)?;
-    Of::of(door, &info)?.filtered()?;
+    Of::port(door, &info)?.filtered()?;
     let mut own = info.spec.vlans.to_vlans();
     if vlans.filter(|vlan| own.remove(*vlan)).count() == 0 {
         return Err(none());
@@ -149,7 +149,7 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     let address = mac(&ask.mac)?;
     let named = ask.port.as_ref().map(|name| find(door, &lab, name)).transpose()?;
     let of = match &named {
-        Some(info) => Of::of(door, info)?,
+        Some(info) => Of::port(door, info)?,
         None => Of::named(door, None)?,
     };
     if of.config.local == Some(address) {
@@ -193,7 +193,7 @@ pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
     let port = ask.port.as_ref().map(|name| find(door, &lab, name)).transpose()?;
     let asked = match (&port, ask.vlan) {
         (_, None) => None,
-        (Some(info), asked) => Of::of(door, info)?.vlan(asked)?,
+        (Some(info), asked) => Of::port(door, info)?.vlan(asked)?,
         (None, Some(asked)) => Some(known_vlan(door, asked)?),
     };
     let gone = door.switch(|switch| {

@@ -214,7 +214,9 @@ fn networks_come_and_go_while_others_talk() {
 fn there_may_be_256_networks() {
     rooted(|sandbox| {
         let run = lab(sandbox, &["run", "-n", "1", "--uplink", "none"]);
-        let client = control::Client::new("/run/uswitch/uswitch/control.sock").unwrap();
+        let client =
+            control::Client::new(std::path::Path::new("/run/uswitch/uswitch/control.sock"))
+                .unwrap();
         for number in 0..255_u16 {
             let subnet = format!("172.16.{number}.0/24").parse().unwrap();
             let network = topology::Network::with_gateway(vec![subnet]);
