@@ -159,7 +159,7 @@ fn what_cannot_be_set_is_one_line_and_changes_nothing() {
             ("vlan add net1 20-10", 2, "the smaller number comes first"),
             ("vlan add net1 x", 2, "is no VLAN"),
             ("network set lan", 2, "say what to set"),
-            ("network set dc --ageing-time 3", 2, "there is no network dc"),
+            ("network set dc --ageing-time 3", 2, "has no network dc; it has lan"),
             ("network set lan --group-fwd-mask 1", 2, "bits 0 to 2"),
             ("network set lan --group-fwd-mask 0x10000", 2, "mask of 16 bits"),
             ("network set lan --ageing-time 99999999999", 2, "at most"),
