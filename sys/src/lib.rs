@@ -12,6 +12,7 @@
 //! | [`confine`] | what a thread that forwards may ask of the kernel |
 //! | [`cores`] | which cores a thread may run on, and what it has had of them |
 //! | [`features`] | what a network device takes off the stack's hands |
+//! | [`grace`] | the end of what programs in the kernel have at hand |
 //! | [`icmp`] | path MTU discovery of a socket |
 //! | [`inherited`] | descriptors, terminal and ignored signals of the caller |
 //! | [`iptables`] | the rules of iptables, as bytes |
@@ -31,6 +32,7 @@ pub mod clock;
 pub mod confine;
 pub mod cores;
 pub mod features;
+pub mod grace;
 pub mod icmp;
 pub mod inherited;
 pub mod iptables;

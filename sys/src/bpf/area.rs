@@ -29,7 +29,16 @@ impl Area {
     /// EPERM without CAP_BPF; ENOMEM.
     pub fn new(name: &str, words: usize) -> io::Result<Self> {
         let bytes = words * size_of::<u64>();
-        let map = kernel::mapped_array(name, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        Self::of(kernel::mapped_array(name, u32::try_from(bytes).unwrap_or(u32::MAX))?, words)
+    }
+
+    /// So many words from the first value of an array on that may be mapped. Its values lie one
+    /// behind the other where their size is a multiple of eight bytes.
+    ///
+    /// # Errors
+    /// EINVAL for a map of another kind, or a shorter one; EPERM; ENOMEM.
+    pub fn of(map: OwnedFd, words: usize) -> io::Result<Self> {
+        let bytes = words * size_of::<u64>();
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a fresh shared mapping of the map; the result is checked.
         let base = unsafe {

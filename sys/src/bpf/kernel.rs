@@ -119,6 +119,13 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Program(OwnedFd);
 
+impl From<OwnedFd> for Program {
+    /// One that somebody else has loaded.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 impl Program {
     /// Loads a program.
     ///

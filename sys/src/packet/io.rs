@@ -14,7 +14,9 @@ use super::VNET_LEN;
 use super::filter::FilterOp;
 use super::ring::{Received, Ring, RingConfig, RingStats};
 use super::sender::{BATCH, Message, SendFailure, Sender, Tags};
+use super::socket;
 use super::steer::Steering;
+use crate::bpf::Program;
 
 /// Bytes for frames that lie in no slot (answers of a station); a fuller arena is flushed first.
 const ARENA: usize = 512 * 1024;
@@ -63,6 +65,17 @@ impl PacketIo {
             failures: Vec::with_capacity(FAILURES),
             crew: None,
         })
+    }
+
+    /// The same with a program before the ring, from its first frame on.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn tapped(config: RingConfig, tap: &Program) -> io::Result<Self> {
+        let io = Self::open(RingConfig { bound: false, fanout: None, ..config })?;
+        tap.filter(io.ring.as_fd())?;
+        socket::bind(io.ring.as_fd(), config.ifindex)?;
+        Ok(io)
     }
 
     /// The next ring of a crew among which frames are steered; the first gets all until

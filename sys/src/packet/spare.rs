@@ -11,6 +11,7 @@ use super::filter::{self, FilterOp};
 use super::io::PacketIo;
 use super::ring::{Ring, RingConfig, RingStats};
 use super::socket;
+use crate::bpf::Program;
 
 /// `BPF_RET | BPF_K`, and 0 bytes of each frame.
 const NOTHING: [FilterOp; 1] = [FilterOp { code: 6, then: 0, otherwise: 0, value: 0 }];
@@ -31,6 +32,16 @@ impl Spare {
     pub fn open(config: RingConfig, filter: &[FilterOp]) -> io::Result<Self> {
         let closed = RingConfig { bound: false, fanout: None, ..config };
         Ok(Self { ring: Ring::open(closed, filter)?, config, filter: filter.to_vec() })
+    }
+
+    /// The same for a ring behind a program, which is in no fanout group.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn tapped(config: RingConfig, tap: &Program) -> io::Result<Self> {
+        let spare = Self::open(RingConfig { fanout: None, ..config }, &[])?;
+        tap.filter(spare.ring.as_fd())?;
+        Ok(spare)
     }
 }
 
