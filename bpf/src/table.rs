@@ -1,0 +1,357 @@
+//! The flows in shared memory: found, written, taken back, counted. Time is an argument.
+//!
+//! One writer at a time (the switch's book of flows, behind a lock); the kernel's programs read
+//! without one, on every core. So a flow holds only while its generation is the current one, which
+//! is written last and read last; and a place is given to another flow only when no program can
+//! still have the old one at hand, which is its writer's to see to.
+//!
+//! Bounds: [`ENTRIES`] flows in buckets of four, two buckets a key; where both are full the newcomer
+//! has no place, and its frames go to the ring.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use sys::bpf::Area;
+use wire::{MacAddr, Timestamp, VlanTag};
+
+use crate::layout::{
+    ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BUCKET, BUCKETS, CAME, CONTROL, COUNT,
+    ENTRIES, FLOW, GENERATION, GONE, MTU_ACTION, NOW, PUSH, REST, SECRETS, SLACK, TAG_EGRESS,
+    TICKET, UNTIL,
+};
+
+/// Set in the generation while nothing is forwarded by flows.
+const CLOSED: u64 = 1 << 63;
+/// A ticket that has not been drawn: later than any.
+const LATER: u64 = u64::MAX >> 1;
+
+/// What a flow's frames have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The interface they come in by.
+    pub ingress: u32,
+    /// Their destination.
+    pub dst: MacAddr,
+    /// Their source.
+    pub src: MacAddr,
+    /// Their outermost tag, its priority included.
+    pub tag: Option<VlanTag>,
+}
+
+/// What becomes of a frame's outermost tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retag {
+    /// It is taken off.
+    pub pop: bool,
+    /// This one is put on then.
+    pub push: Option<VlanTag>,
+}
+
+/// What is done with a flow's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// The interface they leave by.
+    pub egress: u32,
+    /// They are to the peer's own address: handed over without the peer's looking at it.
+    pub peer: bool,
+    /// What becomes of the tag.
+    pub retag: Retag,
+    /// Largest layer-3 packet that may leave there, in bytes.
+    pub mtu: u32,
+    /// The decision holds until then; [`Timestamp::from_nanos`]`(u64::MAX)` for one without an end.
+    pub until: Timestamp,
+}
+
+/// A flow's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u16);
+
+/// Which decisions hold. A flow of another generation counts as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// Whether flows of it are used at all.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.0 & CLOSED == 0
+    }
+}
+
+/// What the kernel has done by one place's flows, all cores together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Frames.
+    pub frames: u64,
+    /// Their bytes, without tags.
+    pub bytes: u64,
+    /// Those of them that could not be sent.
+    pub failed: u64,
+    /// The last one; zero before the first.
+    pub seen: Timestamp,
+}
+
+enum Words {
+    Shared(Area),
+    Own(Box<[AtomicU64]>),
+}
+
+impl Words {
+    fn get(&self) -> &[AtomicU64] {
+        match self {
+            Self::Shared(area) => area.words(),
+            Self::Own(words) => words,
+        }
+    }
+}
+
+/// The flows.
+pub struct Table {
+    control: Words,
+    flows: Words,
+    counts: Words,
+    cores: usize,
+}
+
+impl Table {
+    /// Over memory that programs see, for so many cores.
+    pub(crate) fn shared(control: Area, flows: Area, counts: Area, cores: usize) -> Self {
+        let [control, flows, counts] = [control, flows, counts].map(Words::Shared);
+        Self { control, flows, counts, cores }.ready()
+    }
+
+    /// Over memory of its own, which no program sees: for tests.
+    #[must_use]
+    pub fn alone(cores: usize) -> Self {
+        let words = |n: usize| Words::Own((0..n).map(|_| AtomicU64::new(0)).collect());
+        let counts = words(ENTRIES * COUNT * cores);
+        Self { control: words(CONTROL), flows: words(ENTRIES * FLOW), counts, cores }.ready()
+    }
+
+    fn ready(self) -> Self {
+        let control = self.control.get();
+        for word in [SECRETS, SECRETS + 1] {
+            control[word].store(secret() | 1, Ordering::Relaxed);
+        }
+        control[SLACK].store(self.cores as u64, Ordering::Relaxed);
+        control[NOW].store(1, Ordering::SeqCst);
+        self
+    }
+
+    /// Which decisions hold now: to be asked before one is made that is to become a flow.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(self.control.get()[NOW].load(Ordering::SeqCst))
+    }
+
+    /// From now on no decision made before holds. A program that has a frame at hand may still go by
+    /// one ([`sys::grace`] waits for it).
+    pub fn advance(&self) {
+        self.control.get()[NOW].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Has flows used, or not; no decision made before holds.
+    pub fn open(&self, open: bool) {
+        let now = &self.control.get()[NOW];
+        let next = |was: u64| Some(((was & !CLOSED) + 1) | if open { 0 } else { CLOSED });
+        // Never refused.
+        let _ = now.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    }
+
+    /// The place of a flow, whatever its generation.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, key: &Key) -> Option<FlowId> {
+        let [addresses, rest] = words_of(key);
+        let is_it = |id: &FlowId| {
+            let flow = self.flow(*id);
+            let load = |word: usize| flow[word].load(Ordering::Relaxed);
+            load(ADDRESSES) == addresses
+                && load(REST) == rest
+                && halves(load(TAG_EGRESS)).0 == tag_word(key.tag)
+                && load(GENERATION) != 0
+        };
+        self.places(key).find(is_it)
+    }
+
+    /// The places a flow may have.
+    pub fn places(&self, key: &Key) -> impl Iterator<Item = FlowId> + use<> {
+        let hash = self.hash(key);
+        let bucket = |bits: u64| usize::try_from(bits & 0xffff_ffff).unwrap_or(0) & (BUCKETS - 1);
+        let [first, second] = [bucket(hash), bucket(hash >> 32)];
+        let of = |bucket: usize| (0..BUCKET).map(move |n| id(bucket * BUCKET + n));
+        of(first).chain(of(second))
+    }
+
+    /// Whether a flow holds.
+    #[must_use]
+    pub fn holds(&self, id: FlowId, now: Timestamp) -> bool {
+        let flow = self.flow(id);
+        flow[GENERATION].load(Ordering::Relaxed) == self.generation().0
+            && flow[UNTIL].load(Ordering::Relaxed) > now.as_nanos()
+    }
+
+    /// Writes a flow decided in a generation; one that is over by now is never used. Its frames go
+    /// on to the ring until those that are there have been sent on.
+    pub fn write(&self, id: FlowId, key: &Key, flow: &Flow, decided: Generation) {
+        let words = self.flow(id);
+        let put = |word: usize, value: u64| words[word].store(value, Ordering::Relaxed);
+        put(GENERATION, 0);
+        fence(Ordering::SeqCst);
+        let [addresses, rest] = words_of(key);
+        let Retag { pop, push } = flow.retag;
+        let flag = |on: bool, bit: u32| if on { bit } else { 0 };
+        let action = flag(pop, ACTION_POP)
+            | flag(push.is_some(), ACTION_PUSH)
+            | flag(flow.peer, ACTION_PEER);
+        put(TICKET, LATER);
+        put(ADDRESSES, addresses);
+        put(REST, rest);
+        put(TAG_EGRESS, pair(tag_word(key.tag), flow.egress));
+        put(UNTIL, flow.until.as_nanos());
+        put(MTU_ACTION, pair(flow.mtu, action));
+        put(PUSH, pair(tag_word(push), 0));
+        fence(Ordering::SeqCst);
+        let decided = if decided.is_open() { decided.0 } else { 0 };
+        words[GENERATION].store(decided, Ordering::SeqCst);
+        // All that went to the ring until now may be of this flow. Where one has drawn a ticket
+        // meanwhile, that is the later one.
+        let came = self.control.get()[CAME].load(Ordering::SeqCst);
+        let _ = words[TICKET].compare_exchange(LATER, came, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Lets a flow's frames pass although earlier ones are in the ring still, which are the ring's
+    /// owner to drop; says up to which ticket. None where nothing had to wait.
+    pub fn cut(&self, id: FlowId) -> Option<u64> {
+        let waited = self.flow(id)[TICKET].swap(0, Ordering::SeqCst) != 0;
+        waited.then(|| self.control.get()[CAME].load(Ordering::SeqCst))
+    }
+
+    /// Takes a flow back.
+    pub fn clear(&self, id: FlowId) {
+        self.flow(id)[GENERATION].store(0, Ordering::SeqCst);
+    }
+
+    /// Does to a place's counts what `forward` does for a frame: for tests over memory of its own.
+    pub fn count(&self, id: FlowId, bytes: u64, now: Timestamp) {
+        let at = usize::from(id.0) % ENTRIES * COUNT;
+        let row = &self.counts.get()[at..at + COUNT];
+        row[0].fetch_add(1, Ordering::Relaxed);
+        row[1].fetch_add(bytes, Ordering::Relaxed);
+        row[3].store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// What `tap` does about order for a frame of a place's flow: true where it may pass.
+    #[must_use]
+    pub fn admits(&self, id: FlowId) -> bool {
+        let [came, gone] = self.progress();
+        let ticket = &self.flow(id)[TICKET];
+        let waits = ticket.load(Ordering::SeqCst);
+        if waits != 0 && gone < waits + self.cores as u64 && gone != came {
+            let drawn = self.control.get()[CAME].fetch_add(1, Ordering::SeqCst) + 1;
+            ticket.store(drawn, Ordering::SeqCst);
+            return false;
+        }
+        ticket.store(0, Ordering::SeqCst);
+        true
+    }
+
+    /// What `tap` does about order for a frame without a flow.
+    pub fn draw(&self) {
+        self.control.get()[CAME].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// All that the kernel has ever done at a place.
+    #[must_use]
+    pub fn totals(&self, id: FlowId) -> Totals {
+        let mut sum = Totals::default();
+        for core in 0..self.cores {
+            let at = (core * ENTRIES + usize::from(id.0)) * COUNT;
+            let row = &self.counts.get()[at..at + COUNT];
+            let [frames, bytes, failed, seen] =
+                [0, 1, 2, 3].map(|word: usize| row[word].load(Ordering::Acquire));
+            sum.frames += frames;
+            sum.bytes += bytes;
+            sum.failed += failed;
+            sum.seen = sum.seen.max(Timestamp::from_nanos(seen));
+        }
+        sum
+    }
+
+    /// So many more frames of the ring have been sent on, or were lost there.
+    pub fn passed(&self, count: u64) {
+        let gone = &self.control.get()[GONE];
+        gone.store(gone.load(Ordering::Relaxed) + count, Ordering::SeqCst);
+    }
+
+    /// Tickets drawn, and frames sent on.
+    #[must_use]
+    pub fn progress(&self) -> [u64; 2] {
+        [CAME, GONE].map(|word| self.control.get()[word].load(Ordering::SeqCst))
+    }
+
+    /// Nothing of what drew a ticket up to `came` is in the ring any more, though not all of it was
+    /// seen there.
+    pub fn settle(&self, came: u64) {
+        self.control.get()[GONE].store(came, Ordering::SeqCst);
+    }
+
+    /// Bytes shared with the kernel.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        [&self.control, &self.flows, &self.counts].map(|words| words.get().len() * 8).iter().sum()
+    }
+
+    fn flow(&self, FlowId(number): FlowId) -> &[AtomicU64] {
+        let at = usize::from(number) % ENTRIES * FLOW;
+        &self.flows.get()[at..at + FLOW]
+    }
+
+    /// The same as `hash` of `c/flows.bpf.c`.
+    fn hash(&self, key: &Key) -> u64 {
+        let [first, second] =
+            [SECRETS, SECRETS + 1].map(|word| self.control.get()[word].load(Ordering::Relaxed));
+        let [addresses, rest] = words_of(key);
+        let mut h = (addresses ^ first).wrapping_mul(second);
+        h ^= h >> 29;
+        h = h.wrapping_add(rest ^ u64::from(tag_word(key.tag)) << 13).wrapping_mul(first | 1);
+        h ^= h >> 31;
+        h = h.wrapping_mul(second);
+        h ^ h >> 32
+    }
+}
+
+fn id(number: usize) -> FlowId {
+    FlowId(u16::try_from(number).unwrap_or(0))
+}
+
+/// The frame's first twelve bytes as the programs load them, and its ingress.
+fn words_of(key: &Key) -> [u64; 2] {
+    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (key.dst.0, key.src.0);
+    let last = u32::from_ne_bytes([i, j, k, l]);
+    let rest = u64::from(key.ingress) << 32 | u64::from(last);
+    [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), rest]
+}
+
+fn tag_word(tag: Option<VlanTag>) -> u32 {
+    tag.map_or(0, |tag| u32::from(tag.tpid) << 16 | u32::from(tag.tci))
+}
+
+/// Two halves side by side in memory.
+fn pair(first: u32, second: u32) -> u64 {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn halves(word: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+    (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]))
+}
+
+/// A number that no other process knows; the standard library's own hash is keyed the same way.
+fn secret() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn mac(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+fn key(n: u8) -> Key {
+    Key { ingress: 2, dst: mac(n), src: mac(200), tag: None }
+}
+
+fn flow(egress: u32) -> Flow {
+    let until = Timestamp::from_nanos(1_000);
+    Flow { egress, peer: true, retag: Retag::default(), mtu: 1500, until }
+}
+
+fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {
+    let id = table.places(key).next().unwrap();
+    table.write(id, key, flow, table.generation());
+    id
+}
+
+#[test]
+fn a_flow_is_found_by_all_of_its_key() {
+    let table = Table::alone(1);
+    let tag = |tci| Some(VlanTag { tpid: 0x8100, tci });
+    let keys = [
+        key(1),
+        Key { ingress: 3, ..key(1) },
+        Key { src: mac(201), ..key(1) },
+        Key { dst: mac(2), ..key(1) },
+        Key { tag: tag(0), ..key(1) },
+        Key { tag: tag(5), ..key(1) },
+        Key { tag: tag(0x2005), ..key(1) },
+        Key { tag: Some(VlanTag { tpid: 0x88a8, tci: 5 }), ..key(1) },
+    ];
+    for known in &keys {
+        let table = Table::alone(1);
+        let id = enter(&table, known, &flow(7));
+        for asked in &keys {
+            assert_eq!(table.find(asked), (asked == known).then_some(id), "{asked:?} {known:?}");
+        }
+        table.clear(id);
+        assert_eq!(table.find(known), None);
+    }
+    assert!(table.places(&key(1)).count() == 2 * BUCKET);
+}
+
+#[test]
+fn a_flow_holds_for_its_generation_and_its_time() {
+    let table = Table::alone(1);
+    let at = Timestamp::from_nanos;
+    let id = enter(&table, &key(1), &flow(7));
+    assert!(table.holds(id, at(999)) && !table.holds(id, at(1_000)));
+    table.advance();
+    assert!(!table.holds(id, at(0)));
+    table.write(id, &key(1), &flow(7), table.generation());
+    assert!(table.holds(id, at(0)));
+    table.open(false);
+    assert!(!table.holds(id, at(0)));
+    let closed = table.generation();
+    assert!(!closed.is_open());
+    table.write(id, &key(1), &flow(7), closed);
+    assert!(!table.holds(id, at(0)), "decided while nothing is to be repeated");
+    table.advance();
+    table.open(true);
+    assert!(table.generation().is_open() && !table.holds(id, at(0)));
+    // Decided before a change, written after it.
+    let before = table.generation();
+    table.advance();
+    table.write(id, &key(1), &flow(7), before);
+    assert!(!table.holds(id, at(0)));
+}
+
+#[test]
+fn no_frame_overtakes_those_of_its_flow_that_are_in_the_ring() {
+    let table = Table::alone(2);
+    table.draw();
+    table.draw();
+    // The worker has taken the first and made a flow of it; the second waits.
+    table.passed(1);
+    let id = enter(&table, &key(1), &flow(7));
+    assert!(!table.admits(id), "the second is before it");
+    table.passed(1);
+    assert!(!table.admits(id), "and now the third");
+    table.passed(2);
+    assert!(table.admits(id) && table.admits(id), "the ring is empty");
+    // Others' frames in the ring do not matter once its own must be through: all that came before,
+    // and as many more as there are cores, of which each may have had one at hand.
+    table.write(id, &key(1), &flow(7), table.generation());
+    (0..10).for_each(|_| table.draw());
+    table.passed(2);
+    assert!(table.admits(id), "none of its own has come since it was written");
+}
+
+#[test]
+fn a_cut_flow_passes_at_once_and_tells_up_to_where_the_ring_is_to_drop() {
+    let table = Table::alone(2);
+    (0..100).for_each(|_| table.draw());
+    let id = enter(&table, &key(1), &flow(7));
+    assert!(!table.admits(id));
+    assert_eq!(table.cut(id), Some(101));
+    assert!(table.admits(id));
+    assert_eq!(table.cut(id), None, "it waits for nothing any more");
+}
+
+#[test]
+fn what_is_counted_on_each_core_is_added_up() {
+    let table = Table::alone(1);
+    let id = enter(&table, &key(1), &flow(7));
+    table.count(id, 60, Timestamp::from_nanos(5));
+    table.count(id, 1514, Timestamp::from_nanos(9));
+    let seen = Timestamp::from_nanos(9);
+    assert_eq!(table.totals(id), Totals { frames: 2, bytes: 1574, failed: 0, seen });
+}
+
+#[test]
+fn its_memory_is_bounded() {
+    // ARCHITECTURE.md says so: 64 bytes a flow, and 32 for each core.
+    assert_eq!(Table::alone(2).memory(), ENTRIES * (64 + 2 * 32) + CONTROL * 8);
+}

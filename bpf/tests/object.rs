@@ -1,0 +1,92 @@
+//! The committed object file is what the C beside it says: its maps have the layout that the library
+//! has, and compiling it again gives the same programs.
+//!
+//! Instructions are compared where the compiler is of the version that made the file
+//! (`flows.clang`), for others choose other registers. Then maps and the programs' names alone are
+//! compared. A change of the C without `bpf/build` is seen by all of them, or by their absence.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
+use uswitch_bpf::layout::{CONTROL, COUNT, ENTRIES, FLOW};
+use uswitch_bpf::load::OBJECT;
+
+/// The sections that make up the programs: code, licence, maps.
+const SECTIONS: [&str; 4] = ["socket", "classifier", "license", ".maps"];
+
+/// A section: its bytes, and where it refers to what by name, for symbols are numbered anew when
+/// the file is stripped.
+type Part = (Vec<u8>, Vec<(u64, String)>);
+
+fn sections(bytes: &[u8]) -> BTreeMap<String, Part> {
+    let file = object::File::parse(bytes).unwrap();
+    let named = file.sections().filter_map(|s| Some((s.name().ok()?.to_owned(), s)));
+    let ours = named.filter(|(name, _)| SECTIONS.contains(&name.as_str()));
+    let name = |relocation: &object::Relocation| match relocation.target() {
+        RelocationTarget::Symbol(index) => {
+            file.symbol_by_index(index).unwrap().name().unwrap().to_owned()
+        }
+        other => format!("{other:?}"),
+    };
+    ours.map(|(of, section)| {
+        let refers = section.relocations().map(|(at, relocation)| (at, name(&relocation)));
+        (of, (section.data().unwrap().to_vec(), refers.collect()))
+    })
+    .collect()
+}
+
+fn version() -> Option<String> {
+    let told = Command::new("clang").arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let number = text.split("version ").nth(1)?;
+    Some(number.split('.').next()?.to_owned())
+}
+
+#[test]
+fn the_object_is_what_the_source_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Some(version) = version() else {
+        let required = std::env::var_os("USWITCH_REQUIRE_ROOT").is_some();
+        assert!(!required, "no clang: the programs cannot be compiled again");
+        return eprintln!("SKIPPED: no clang");
+    };
+    let fresh = std::env::temp_dir().join(format!("uswitch-flows-{}.o", std::process::id()));
+    let made = Command::new("clang")
+        .args("-O2 -g -Wall -Werror -target bpf -mcpu=v3 -fdebug-compilation-dir=.".split(' '))
+        .args(["-c", "c/flows.bpf.c", "-o"])
+        .arg(&fresh)
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let bytes = std::fs::read(&fresh).unwrap();
+    std::fs::remove_file(&fresh).unwrap();
+    let (ours, theirs) = (sections(OBJECT), sections(&bytes));
+    let same_compiler =
+        std::fs::read_to_string(root.join("flows.clang")).unwrap().trim() == version;
+    for name in SECTIONS {
+        assert!(ours.contains_key(name) && theirs.contains_key(name), "no section {name}");
+        if same_compiler || matches!(name, "license" | ".maps") {
+            let equal = ours[name] == theirs[name];
+            assert!(equal, "{name} of flows.o is not what c/flows.bpf.c gives: run bpf/build");
+        }
+    }
+    if !same_compiler {
+        eprintln!("clang {version} is not the one that made flows.o: maps and names compared");
+    }
+}
+
+/// The sizes stand in the C as well; the compiler tells what it made of them.
+#[test]
+fn the_layout_is_the_same_on_both_sides() {
+    let source = include_str!("../c/flows.bpf.c");
+    let says = |text: &str| assert!(source.contains(text), "c/flows.bpf.c does not say {text:?}");
+    says(&format!("#define ENTRIES {ENTRIES}\n"));
+    says(&format!("_Static_assert(sizeof(struct flow) == {}", FLOW * 8));
+    says(&format!("_Static_assert(sizeof(struct count) == {}", COUNT * 8));
+    says(&format!("_Static_assert(sizeof(struct control) == {}", CONTROL * 8));
+}
