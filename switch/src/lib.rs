@@ -17,7 +17,10 @@ pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, Leg, NetworkConfig,
     NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
 };
-pub use run::{Config, Elsewhere, Error, Event, PortInfo, PortRole, PortSpec, Switch, Watch};
+pub use run::{
+    Config, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec, Switch,
+    Watch,
+};
 pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use tap::{Outcome, Tap, TapRecord};

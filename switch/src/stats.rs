@@ -95,7 +95,7 @@ impl PortStats {
 /// local, uplink and drops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Frames taken out of the rings.
+    /// Frames taken out of the rings, and those the kernel forwarded by flows.
     pub received: u64,
     /// To one port.
     pub forwarded: u64,
@@ -117,7 +117,8 @@ pub struct Counters {
     pub station_lost: u64,
     /// Events nobody fetched in time.
     pub events_lost: u64,
-    /// Frames that reached the rings, by the kernel's count, dropped ones included.
+    /// Frames that reached the rings, by the kernel's count, dropped ones included, and those that
+    /// it forwarded by flows.
     pub ring_packets: u64,
     /// Frames the kernel dropped because a ring was full, or had stopped.
     pub ring_drops: u64,

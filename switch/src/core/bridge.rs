@@ -9,6 +9,7 @@ use wire::{MacAddr, Timestamp, VlanId, VlanTag};
 
 use super::fdb::Fdb;
 use super::fdb_entry::FdbEntry;
+use super::fids::Scope;
 use super::network::{Lane, Leg, Network, NetworkConfig, NetworkId};
 use super::port::{PortId, PortState};
 use super::storm::{Storm, Storms};
@@ -168,6 +169,12 @@ impl Bridge {
     #[must_use]
     pub fn vlan(&self, tag: Option<VlanTag>, ingress: PortId) -> VlanId {
         self.lane(tag, ingress).map_or(VlanId::NONE, |lane| lane.vid())
+    }
+
+    /// The part of the table that a frame of `tag` is looked up in, where it comes in by a port.
+    #[must_use]
+    pub fn scope(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Scope> {
+        Some(self.lane(tag, ingress)?.scope)
     }
 
     fn lane(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Lane> {

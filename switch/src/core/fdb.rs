@@ -7,19 +7,20 @@
 //! and each port's share. A full table takes the place of an entry of the port that holds most, so
 //! one port's flood of addresses cannot push out another's; a port at its own limit learns no more.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
+use super::beside::Beside;
 use super::fdb_entry::{FdbEntry, Learned};
 use super::fdb_row::{EntryKind, Value, fid, key, mac};
 use super::fdb_slots::{Slot, Slots, WINDOW};
 use super::fids::{Fids, Owner, Scope};
 use super::network::NetworkId;
 use super::port::PortId;
+use hash::secret;
 
 /// Slots looked at for something to evict.
 const EVICTION_SCAN: usize = 4096;
@@ -48,6 +49,8 @@ pub struct Fdb {
     total: AtomicU32,
     /// Holding it is the right to write keys.
     writer: Mutex<Writer>,
+    /// Who goes by copies of what stands here.
+    beside: OnceLock<Arc<dyn Beside>>,
 }
 
 /// What only those need who write keys.
@@ -70,6 +73,7 @@ impl Fdb {
             share: (0..=PortId::MAX).map(|_| AtomicU32::new(0)).collect(),
             total: AtomicU32::new(0),
             writer: Mutex::default(),
+            beside: OnceLock::new(),
         }
     }
 
@@ -101,12 +105,16 @@ impl Fdb {
         now: Timestamp,
     ) -> Option<(PortId, EntryKind)> {
         let (_, value) = self.find(key(mac, scope.fid))?;
-        (!value.aged(scope.ageing, now)).then_some((value.port(), value.kind()))
+        if value.aged(scope.ageing, now) {
+            return self.lookup_again(mac, scope, now);
+        }
+        Some((value.port(), value.kind()))
     }
 
     /// The living entry of an address, with its age.
     #[must_use]
     pub fn entry(&self, mac: MacAddr, scope: Scope, now: Timestamp) -> Option<FdbEntry> {
+        self.catch_up(now);
         let (_, value) = self.find(key(mac, scope.fid))?;
         let owner = || self.lock().fids.owner(scope.fid);
         (!value.aged(scope.ageing, now)).then(|| FdbEntry::of(mac, owner(), value, now))
@@ -143,7 +151,9 @@ impl Fdb {
         let key = key(mac, scope.fid);
         self.remove(mac, scope);
         let value = Value::new(port, kind, Timestamp::ZERO);
-        !matches!(self.enter(key, value, u32::MAX, Timestamp::ZERO), Learned::Full)
+        let entered = self.enter(key, value, u32::MAX, Timestamp::ZERO);
+        self.settle();
+        !matches!(entered, Learned::Full)
     }
 
     /// Takes an entry out; true where there was one.
@@ -153,6 +163,8 @@ impl Fdb {
             Some((slot, _)) => self.clear(slot, &mut writer),
             None => return false,
         }
+        drop(writer);
+        self.settle();
         true
     }
 
@@ -183,6 +195,7 @@ impl Fdb {
         if self.is_empty() {
             return 0;
         }
+        self.catch_up(now);
         let mut writer = self.lock();
         let mut count = 0;
         for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
@@ -227,6 +240,7 @@ impl Fdb {
     /// A copy of the living entries.
     #[must_use]
     pub fn snapshot(&self, now: Timestamp) -> Vec<FdbEntry> {
+        self.catch_up(now);
         let writer = self.lock();
         let held = self.slots.iter().filter(|slot| !slot.is_free());
         let living = held.filter(|slot| !aged(slot, &writer.fids, now));
@@ -248,6 +262,7 @@ impl Fdb {
     #[cold]
     #[inline(never)]
     fn enter(&self, key: u64, value: Value, limit: u32, now: Timestamp) -> Learned {
+        self.catch_up(now);
         let mut writer = self.lock();
         // Somebody may have entered or moved it before the lock was ours.
         if let Some((slot, old)) = self.find(key) {
@@ -262,6 +277,7 @@ impl Fdb {
                     slot.value.store(value.0, Ordering::Release);
                     self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed);
                     self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
+                    self.changed();
                     if aged { Learned::New } else { Learned::Moved(from) }
                 }
             };
@@ -329,6 +345,8 @@ impl Fdb {
                 count += 1;
             }
         }
+        drop(writer);
+        self.settle();
         count
     }
 
@@ -336,22 +354,12 @@ impl Fdb {
     fn clear(&self, slot: &Slot, writer: &mut Writer) {
         let value = slot.value();
         let key = slot.key.swap(0, Ordering::AcqRel);
+        self.changed();
         self.total.fetch_sub(1, Ordering::Relaxed);
         if value.kind() == EntryKind::Learned {
             self.share[share_index(value.port())].fetch_sub(1, Ordering::Relaxed);
             writer.fids.count(fid(key), false);
         }
-    }
-
-    /// Where a key's window begins. Two multiplications with secrets: nobody outside can
-    /// choose addresses that crowd into one window. (One is not enough: addresses counted up would
-    /// make an arithmetic progression of slots, which bunches for some secrets.)
-    #[inline]
-    fn hash(&self, key: u64) -> u64 {
-        let once = fold(key ^ self.secrets[0], self.secrets[1]);
-        // Of the second the upper half is enough: all bits of the first bear on it.
-        let twice = u128::from(once ^ self.secrets[1]) * u128::from(self.secrets[0]);
-        u64::try_from(twice >> 64).unwrap_or(0)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
@@ -365,21 +373,14 @@ fn aged(slot: &Slot, fids: &Fids, now: Timestamp) -> bool {
     slot.value().aged(u32::try_from(ageing.as_secs()).unwrap_or(u32::MAX), now)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "both halves are kept, folded into one")]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
-}
-
-/// A number that no other process knows; the standard library's own hash is keyed the same way.
-fn secret() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 fn share_index(port: PortId) -> usize {
     port.index().min(PortId::MAX)
 }
 
+#[path = "fdb_copies.rs"]
+mod copies;
+#[path = "fdb_hash.rs"]
+mod hash;
 #[cfg(test)]
 #[path = "fdb_model.rs"]
 mod model;

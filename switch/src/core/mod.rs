@@ -1,5 +1,6 @@
 //! Decisions: what to do with a frame. Pure; time is an argument.
 
+mod beside;
 mod bridge;
 mod bundle;
 mod decide;
@@ -18,6 +19,7 @@ mod storm;
 mod verdict;
 mod vlan;
 
+pub use beside::Beside;
 pub use bridge::Bridge;
 pub use bundle::{Bundle, Datagram, settle};
 pub use fair::Fair;

@@ -34,6 +34,11 @@ impl Awake {
         }
     }
 
+    /// So many frames have gone by without the worker, since it looked last.
+    pub(super) fn gone_by(&mut self, frames: u64, now: Timestamp) {
+        (0..frames.min(FLOW.into())).for_each(|_| self.batch(now));
+    }
+
     /// The worker is about to sleep: until when, at most?
     pub(super) fn until(&self) -> Option<Timestamp> {
         self.request.as_ref().and_then(|_| self.flow.until())

@@ -4,10 +4,12 @@
 //! counted, where nobody fetches them.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{MacAddr, VlanId};
 
+use super::fast::FastPath;
 use crate::core::{FdbConfig, NetworkConfig, NetworkId, PortId};
 
 /// How a switch is made.
@@ -24,6 +26,9 @@ pub struct Config {
     pub spin: Duration,
     /// Keeps idle cores from halting while frames flow, where the kernel lets us (root).
     pub wakeful: bool,
+    /// Has the kernel repeat what is decided; for a switch of one worker in the namespace it was
+    /// loaded for.
+    pub fast: Option<Arc<FastPath>>,
     /// The table.
     pub fdb: FdbConfig,
     /// The first network; where there is a station, `local` is its address.
@@ -38,6 +43,7 @@ impl Default for Config {
             slots: 4096,
             spin: Duration::from_micros(50),
             wakeful: true,
+            fast: None,
             fdb: FdbConfig::default(),
             network: NetworkConfig::default(),
         }
@@ -50,6 +56,9 @@ pub enum Error {
     /// The packet sockets could not be opened.
     #[error("the switch cannot open its packet sockets")]
     Open(#[source] io::Error),
+    /// The kernel would not repeat what is decided about a port.
+    #[error("the fast path cannot have a port")]
+    Attach(#[source] io::Error),
     /// A thread could not be started.
     #[error("the switch cannot start a worker")]
     Thread(#[source] io::Error),

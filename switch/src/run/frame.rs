@@ -6,6 +6,7 @@ use sys::packet::Received;
 use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanTag};
 
 use super::config::Event;
+use super::fast::Forwarded;
 use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
@@ -64,7 +65,10 @@ impl Worker {
             }
         }
         let mut learned = None;
-        let fits = matches!(place, Place::Uplink(_)) || self.fair.admit(ingress);
+        let fits = match place {
+            Place::Main(ahead) => self.fits(ahead, received.ifindex, header.as_ref(), ingress, now),
+            Place::Uplink(_) => true,
+        };
         let outcome = match header {
             _ if received.clipped => Outcome::Dropped(DropReason::Clipped),
             _ if !fits => Outcome::Dropped(DropReason::Overload),
@@ -81,7 +85,14 @@ impl Worker {
             }
         };
         match outcome {
-            Outcome::Forwarded(_) => self.cells.forwarded.add(1),
+            Outcome::Forwarded(_) => {
+                self.cells.forwarded.add(1);
+                if let (Some(frame), Some(learned)) = (&header, learned) {
+                    let (ifindex, exits) = (received.ifindex, self.path.exits());
+                    let of = Forwarded { frame, ingress, ifindex, learned, exits };
+                    self.scribe.forwarded(&of, &self.bridge, now);
+                }
+            }
             Outcome::Flooded => self.cells.flooded.add(1),
             Outcome::Station(_) => self.cells.local.add(1),
             Outcome::Uplink(_) => self.cells.uplink.add(1),
@@ -93,6 +104,26 @@ impl Worker {
             }
         }
         Seen { ingress: Some(ingress), outcome, learned }
+    }
+
+    /// Whether a frame may go on: its port has not had its share of a ring that fills, and its flow
+    /// has not overtaken it.
+    fn fits(
+        &mut self,
+        ahead: usize,
+        ifindex: u32,
+        frame: Option<&Frame>,
+        ingress: PortId,
+        now: Timestamp,
+    ) -> bool {
+        let fits = self.fair.admit(ingress);
+        if let Some(frame) = frame {
+            if !fits {
+                self.scribe.refused(frame, ifindex, now);
+            }
+            return fits && !self.scribe.is_late(frame, ifindex, ahead);
+        }
+        fits
     }
 
     /// Where a frame came in.

@@ -13,8 +13,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{FilterOp, RingConfig, Spare};
 
 use super::config::Error;
+use super::config::Event;
+use super::fast::FastPath;
+use super::outbox::Links;
 use super::running::Teller;
-use super::worker::Command;
+use super::worker::{Command, MAIN, UPLINK, Worker, now};
 
 /// Asks on their way.
 const ASKS: usize = 16;
@@ -31,11 +34,16 @@ pub(super) struct Recipe {
     pub(super) netns: Arc<OwnedFd>,
     pub(super) config: RingConfig,
     pub(super) filter: Arc<[FilterOp]>,
+    /// Whose program stands before it.
+    pub(super) fast: Option<Arc<FastPath>>,
 }
 
 impl Recipe {
     fn open(&self) -> std::io::Result<Spare> {
-        sys::netns::inside(self.netns.as_fd(), || Spare::open(self.config, &self.filter))
+        sys::netns::inside(self.netns.as_fd(), || match &self.fast {
+            Some(fast) => fast.spare(self.config),
+            None => Spare::open(self.config, &self.filter),
+        })
     }
 }
 
@@ -102,6 +110,36 @@ impl Drop for Keeper {
         drop(self.asks.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    /// Puts another ring in the place of one that has stopped.
+    pub(super) fn renew(&mut self, uplink: bool, spare: Option<Box<Spare>>) {
+        let pulse = &mut self.pulses[if uplink { UPLINK } else { MAIN }];
+        let Links { main, uplink: other, .. } = &mut self.links;
+        let (Some(spare), Some(io)) = (spare, if uplink { other.as_mut() } else { Some(main) })
+        else {
+            return pulse.refused();
+        };
+        match io.replace(*spare) {
+            Ok(last) => {
+                self.cells.ring_packets.add(last.packets);
+                self.cells.ring_drops.add(last.drops);
+                if !uplink {
+                    self.scribe.passed(last.drops);
+                }
+                self.cells.rings_renewed.add(1);
+                let lost = pulse.renewed(last.drops, now());
+                if self.events.try_send(Event::Renewed { uplink, lost }).is_err() {
+                    self.cells.events_lost.add(1);
+                }
+            }
+            Err(error) => {
+                tracing::error!("a ring that had stopped was opened anew in vain: {error}");
+                pulse.refused();
+            }
         }
     }
 }

@@ -8,6 +8,8 @@ mod awake;
 mod bundles;
 mod config;
 mod crew;
+mod elsewhere;
+mod fast;
 mod frame;
 mod keeper;
 mod meta;
@@ -24,6 +26,7 @@ mod watched;
 mod worker;
 
 pub use config::{Config, Error, Event};
+pub use fast::{FastPath, FlowInfo};
 pub use ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 pub use round::Watch;
 pub use switch::Switch;

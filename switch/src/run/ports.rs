@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use sys::packet::FilterOp;
+use wire::MacAddr;
 
 use crate::core::{Memberships, NetworkId, PortId, PortSettings, PortState};
 use crate::stats::{PortCells, PortStats};
@@ -35,6 +36,8 @@ pub struct PortSpec {
     pub settings: PortSettings,
     /// Its VLANs, where its network tells them apart.
     pub vlans: Memberships,
+    /// The address of the one host at the other end of its link, where that is known.
+    pub behind: Option<MacAddr>,
     /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
     /// alone, which then has rings of its own.
     pub netns: Option<Elsewhere>,
@@ -55,6 +58,7 @@ impl PortSpec {
             network: NetworkId::FIRST,
             settings: PortSettings::default(),
             vlans: Memberships::default(),
+            behind: None,
             netns: None,
             up: true,
         }

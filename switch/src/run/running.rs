@@ -17,6 +17,7 @@ use super::awake::Awake;
 use super::bundles::Bundles;
 use super::config::{Config, Error, Event};
 use super::crew::Member;
+use super::fast::Scribe;
 use super::keeper::Ask;
 use super::outbox::Links;
 use super::ports::PortMap;
@@ -111,6 +112,7 @@ impl Running {
             spin: config.spin,
             member,
             rhythm: Rhythm::default(),
+            scribe: Scribe::new(config.fast.clone()),
             awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
             stage: Stage::new(),
             scratch: worker::scratch(),

@@ -12,8 +12,9 @@ use wire::Timestamp;
 
 use super::config::{Config, Error, Event};
 use super::crew::{Crew, Member};
+use super::fast::FastPath;
 use super::keeper::{Keeper, Recipe};
-use super::ports::{Elsewhere, Port, PortInfo, PortRole, PortSpec};
+use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{Bridge, Fdb, FdbEntry, NetworkConfig, NetworkId, PortId, PortSettings, Storms};
@@ -34,12 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Switch {
     pub(super) fdb: Arc<Fdb>,
     networks: Mutex<BTreeMap<NetworkId, NetworkConfig>>,
-    slots: usize,
+    pub(super) slots: usize,
     pub(super) crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
-    workers: Vec<Running>,
+    pub(super) workers: Vec<Running>,
+    pub(super) fast: Option<Arc<FastPath>>,
     /// After the workers: it ends when they have.
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     events: (Sender<Event>, Receiver<Event>),
 }
 
@@ -55,6 +57,7 @@ impl Switch {
         station: Option<SharedStation>,
     ) -> Result<Self, Error> {
         let fdb = Arc::new(Fdb::new(config.fdb));
+        let fast = config.fast.clone();
         let mac = |s: &SharedStation| s.lock().unwrap_or_else(PoisonError::into_inner).mac();
         let local = station.as_ref().map(mac).or(config.network.local);
         let first = NetworkConfig { local, ..config.network.clone() };
@@ -64,18 +67,22 @@ impl Switch {
         let group = (count > 1 && crew.is_none()).then_some(1);
         let mut keeper = Keeper::new();
         let home = Arc::new(netns.try_clone_to_owned().map_err(Error::Open)?);
+        if let Some(fast) = &fast {
+            fast.begin(&home, &fdb);
+        }
         let filter = Arc::from([]);
         let open = |number| {
             // Those of the others are short: whoever makes frames for them shares a core with them.
             let slots = if crew.is_some() && number > 0 { OTHERS_SLOTS } else { config.slots };
             let ring = RingConfig { slots, fanout: group, ..RingConfig::default() };
-            let open = || match &crew {
-                Some(crew) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
-                None => PacketIo::open(ring),
+            let open = || match (&crew, &fast) {
+                (Some(crew), _) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
+                (None, Some(fast)) => fast.open(ring),
+                (None, None) => PacketIo::open(ring),
             };
-            let recipe =
-                Recipe { netns: Arc::clone(&home), config: ring, filter: Arc::clone(&filter) };
-            Ok((sys::netns::inside(netns, open).map_err(Error::Open)?, recipe))
+            let (netns, filter) = (Arc::clone(&home), Arc::clone(&filter));
+            let recipe = Recipe { netns, config: ring, filter, fast: fast.clone() };
+            Ok((sys::netns::inside(home.as_fd(), open).map_err(Error::Open)?, recipe))
         };
         let (rings, recipes): (Vec<_>, Vec<_>) =
             (0..count).map(open).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
@@ -103,7 +110,7 @@ impl Switch {
         let slots = config.slots;
         let networks = Mutex::new(BTreeMap::from([(NetworkId::FIRST, first)]));
         let ports = Mutex::default();
-        Ok(Self { fdb, networks, slots, crew, ports, workers, keeper, events })
+        Ok(Self { fdb, networks, slots, crew, ports, workers, fast, keeper, events })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -133,7 +140,8 @@ impl Switch {
         let (ifindex, role) = (spec.ifindex, spec.role);
         let links = self.foreign_links(&spec)?;
         let name = spec.name.as_str().into();
-        let port = Port { up: spec.up, spec, cells };
+        let mut port = Port { up: spec.up, spec, cells };
+        self.plug_beside(id, &mut port).map_err(Error::Attach)?;
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let (state, cells) = (state.clone(), Arc::clone(cells));
@@ -156,6 +164,7 @@ impl Switch {
         // Nobody may learn there any more when its addresses are forgotten.
         self.sync()?;
         self.fdb.forget_port(id);
+        self.unplug_beside(id);
         self.note(Event::Removed { port: id, name: port.spec.name.as_str().into() });
         Ok(())
     }
@@ -202,6 +211,7 @@ impl Switch {
     /// The ports with their counters, by number.
     #[must_use]
     pub fn ports(&self) -> Vec<PortInfo> {
+        self.catch_up();
         let ports = self.lock();
         let row = |(id, port): (&PortId, &Port)| {
             let mut stats = PortStats::default();
@@ -233,6 +243,7 @@ impl Switch {
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();
         self.workers.iter().for_each(|worker| sum.add(&worker.cells));
+        self.add_beside(&mut sum);
         sum
     }
 
@@ -316,33 +327,8 @@ impl Switch {
         let port = ports.get_mut(&id).ok_or(Error::NoPort(id))?;
         change(port);
         let state = port.state();
-        self.all(|| Command::State { id, state: state.clone() })
-    }
-
-    /// Rings of an uplink in another namespace, one a worker; none for a port of ours. Of a crew
-    /// the first worker alone receives there.
-    fn foreign_links(&self, spec: &PortSpec) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
-        let Some(Elsewhere { netns, filter }) = &spec.netns else {
-            return Ok(self.workers.iter().map(|_| None).collect());
-        };
-        // The group's number is the namespace's, so it is made from what is ours alone.
-        let own = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
-        let fanout = (self.workers.len() > 1 && self.crew.is_none()).then_some(own);
-        // There others send too: their queueing is honoured.
-        let (slots, ifindex) = (self.slots, spec.ifindex);
-        let open = |number| {
-            let bound = number == 0 || self.crew.is_none();
-            let slots = if bound { slots } else { 0 };
-            let config = RingConfig { slots, fanout, bound, ifindex, queued: true };
-            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(config, filter))
-                .map_err(Error::Open)?;
-            let recipe = Recipe { netns: Arc::clone(netns), config, filter: Arc::clone(filter) };
-            Ok((Some(Box::new(io)), recipe))
-        };
-        let opened = (0..self.workers.len()).map(open).collect::<Result<Vec<_>, Error>>()?;
-        let (links, recipes) = opened.into_iter().unzip();
-        self.keeper.recipes.lock().unwrap_or_else(PoisonError::into_inner).uplink = recipes;
-        Ok(links)
+        self.all(|| Command::State { id, state: state.clone() })?;
+        if self.fast.is_some() { self.sync() } else { Ok(()) }
     }
 
     /// Waits until every worker has done what it was told so far: the proof that they live.
@@ -356,6 +342,7 @@ impl Switch {
         for _ in &self.workers {
             all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?;
         }
+        self.grace();
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use wire::Timestamp;
 use super::awake::Awake;
 use super::config::Event;
 use super::crew::Member;
+use super::fast::Scribe;
 use super::keeper::Ask;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
@@ -43,8 +44,8 @@ const STATION_SOON: Duration = Duration::from_millis(100);
 const YIELD_AFTER: Duration = Duration::from_micros(15);
 
 /// The places of a worker's two rings.
-const MAIN: usize = 0;
-const UPLINK: usize = 1;
+pub(super) const MAIN: usize = 0;
+pub(super) const UPLINK: usize = 1;
 
 /// What the handle tells a worker.
 pub(super) enum Command {
@@ -113,6 +114,7 @@ pub(super) struct Worker {
     /// Its place among workers of which at times only the first works.
     pub(super) member: Option<Member>,
     pub(super) rhythm: Rhythm,
+    pub(super) scribe: Scribe,
     pub(super) awake: Awake,
     pub(super) stage: Stage,
     pub(super) scratch: Box<[u8; SCRATCH]>,
@@ -207,6 +209,7 @@ impl Worker {
                 }
                 Command::Stop => return false,
             }
+            self.scribe.changed(self.tap.is_some());
         }
         true
     }
@@ -218,6 +221,7 @@ impl Worker {
             self.links.main.settle();
             return 0;
         }
+        self.scribe.begin();
         let main = &self.links.main;
         self.fair.look(|ahead| main.ready(ahead));
         let shared = self.station.clone();
@@ -248,6 +252,7 @@ impl Worker {
             member.batch(taken, self.links.sent);
         }
         self.links.main.release(taken);
+        self.scribe.passed(taken as u64);
         if let Some(uplink) = &mut self.links.uplink {
             uplink.release(came);
         }
@@ -265,6 +270,8 @@ impl Worker {
             self.send_all_staged(now);
             self.links.flush(&self.ports, &self.cells);
         }
+        let gone_by = self.scribe.look(self.bridge.fdb(), now);
+        self.awake.gone_by(gone_by, now);
         if self.next_expiry <= now {
             let aged = self.bridge.fdb().expire(now);
             if aged > 0 && self.events.try_send(Event::Aged(aged)).is_err() {
@@ -310,7 +317,9 @@ impl Worker {
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
         let turn = self.member.as_ref().and_then(Member::until);
         let look = self.pulses.iter().map(|pulse| pulse.next(dozing)).min();
-        let times = [self.next_tick, expiry, watch.map(|w| w.from), self.awake.until(), turn, look];
+        let flows = self.scribe.until(dozing);
+        let watched = watch.map(|w| w.from);
+        let times = [self.next_tick, expiry, watched, self.awake.until(), turn, look, flows];
         let next = times.into_iter().flatten().min();
         // An error here would come again at once: the pause keeps it from becoming a busy loop.
         let Links { main, uplink, .. } = &self.links;
@@ -351,6 +360,9 @@ impl Worker {
             let Ok(stats) = io.stats() else { continue };
             self.cells.ring_packets.add(stats.packets);
             self.cells.ring_drops.add(stats.drops);
+            if place == MAIN {
+                self.scribe.passed(stats.drops);
+            }
             if stats.drops > 0 {
                 io.missed();
             }
@@ -362,31 +374,6 @@ impl Worker {
                 if self.asks.as_ref().is_none_or(|asks| asks.try_send(ask).is_err()) {
                     pulse.refused();
                 }
-            }
-        }
-    }
-
-    /// Puts another ring in the place of one that has stopped.
-    fn renew(&mut self, uplink: bool, spare: Option<Box<Spare>>) {
-        let pulse = &mut self.pulses[if uplink { UPLINK } else { MAIN }];
-        let Links { main, uplink: other, .. } = &mut self.links;
-        let (Some(spare), Some(io)) = (spare, if uplink { other.as_mut() } else { Some(main) })
-        else {
-            return pulse.refused();
-        };
-        match io.replace(*spare) {
-            Ok(last) => {
-                self.cells.ring_packets.add(last.packets);
-                self.cells.ring_drops.add(last.drops);
-                self.cells.rings_renewed.add(1);
-                let lost = pulse.renewed(last.drops, now());
-                if self.events.try_send(Event::Renewed { uplink, lost }).is_err() {
-                    self.cells.events_lost.add(1);
-                }
-            }
-            Err(error) => {
-                tracing::error!("a ring that had stopped was opened anew in vain: {error}");
-                pulse.refused();
             }
         }
     }

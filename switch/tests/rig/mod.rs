@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, unshare};
 use sys::packet::{PacketIo, RingConfig};
 use uswitch_switch::SharedStation;
-use uswitch_switch::{Config, Counters, DropReason, PortId, PortSpec, Switch};
+use uswitch_switch::{Config, Counters, DropReason, FastPath, PortId, PortSpec, Switch};
 use wire::{VlanTag, VnetHeader};
 
 /// How long anything may take that should be immediate; generous, for a loaded machine.
@@ -106,7 +106,17 @@ impl Rig {
     }
 
     /// Starts a switch with every node's veth plugged in; node n is port n.
-    pub(crate) fn switch(&self, config: Config, station: Option<SharedStation>) -> Switch {
+    /// With `USWITCH_TEST_FAST_PATH=on` a switch of one worker has a fast path.
+    pub(crate) fn switch(&self, mut config: Config, station: Option<SharedStation>) -> Switch {
+        let asked = std::env::var_os("USWITCH_TEST_FAST_PATH").is_some_and(|word| word == "on");
+        if asked && config.fast.is_none() && config.workers <= 1 && !config.spread {
+            config.fast = Some(FastPath::load().unwrap());
+        }
+        self.plain_switch(config, station)
+    }
+
+    /// The same without a fast path of its own accord.
+    pub(crate) fn plain_switch(&self, config: Config, station: Option<SharedStation>) -> Switch {
         let switch = Switch::start(config, self.netns.as_fd(), station).unwrap();
         for (n, node) in self.nodes.iter().enumerate() {
             let id = switch.add_port(node.spec(1500)).unwrap();

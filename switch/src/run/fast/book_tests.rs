@@ -1,0 +1,196 @@
+//! The book of flows over memory of its own, in virtual time.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::core::{FdbConfig, NetworkId};
+use wire::VlanId;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(millis * 1_000_000)
+}
+
+fn mac(n: u32) -> MacAddr {
+    let [_, a, b, c] = n.to_be_bytes();
+    MacAddr([2, 0, 0, a, b, c])
+}
+
+/// A book of so many ports, over memory of its own, with a table of addresses.
+struct Desk {
+    book: Book,
+    table: Table,
+    fdb: Fdb,
+    cells: Vec<Arc<PortCells>>,
+}
+
+impl Desk {
+    fn new(ports: u16) -> Self {
+        let mut book = Book::new();
+        let cells: Vec<_> = (0..ports).map(|_| Arc::<PortCells>::default()).collect();
+        for (n, cells) in (0..ports).zip(&cells) {
+            let (ifindex, behind) = (u32::from(n) + 2, Some(mac(n.into())));
+            let plug = Plug { ifindex, behind, cells: Arc::clone(cells), attached: None };
+            book.plug(PortId(n), plug);
+        }
+        Self { book, table: Table::alone(2), fdb: Fdb::new(FdbConfig::default()), cells }
+    }
+
+    fn decided(&self, src: u32, from: u16, dst: u32, to: u16) -> Decided {
+        Decided {
+            dst: mac(dst),
+            src: mac(src),
+            tag: None,
+            ingress: PortId(from),
+            egress: PortId(to),
+            retag: Retag::default(),
+            mtu: 1500,
+            until: Timestamp::from_nanos(u64::MAX),
+            scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
+            generation: self.table.generation(),
+        }
+    }
+
+    fn put(&mut self, of: &Decided, now: Timestamp) -> Option<FlowId> {
+        let put = self.book.put(&self.table, of, now);
+        let key = self.book.key(of)?;
+        put.then(|| self.table.find(&key).unwrap())
+    }
+
+    fn fold(&mut self, now: Timestamp) -> u64 {
+        self.book.fold(&self.table, &self.fdb, now)
+    }
+}
+
+#[test]
+fn what_the_kernel_did_counts_as_if_the_worker_had() {
+    let mut desk = Desk::new(2);
+    let decided = desk.decided(0, 0, 1, 1);
+    let id = desk.put(&decided, at(0)).unwrap();
+    desk.table.count(id, 60, at(1));
+    desk.table.count(id, 1514, at(2));
+    assert_eq!(desk.fold(at(3)), 2);
+    assert_eq!(desk.fold(at(4)), 0, "once");
+    let [from, to] = [&desk.cells[0], &desk.cells[1]];
+    assert_eq!((from.rx_packets.get(), from.rx_bytes.get()), (2, 1574));
+    assert_eq!((to.tx_packets.get(), to.tx_bytes.get()), (2, 1574));
+    assert_eq!((from.tx_packets.get(), to.rx_packets.get()), (0, 0));
+    let cells = &desk.book.cells;
+    assert_eq!((cells.received.get(), cells.forwarded.get()), (2, 2));
+    let shown = desk.book.list(&desk.table, at(10));
+    assert_eq!(shown.len(), 1);
+    assert_eq!((shown[0].frames, shown[0].bytes), (2, 1574));
+    assert_eq!((shown[0].ingress, shown[0].egress), (PortId(0), PortId(1)));
+    assert_eq!(shown[0].idle, Duration::from_millis(8));
+}
+
+#[test]
+fn a_frame_under_way_while_its_flow_ends_counts_for_the_ports_it_went_by() {
+    let mut desk = Desk::new(3);
+    let decided = desk.decided(0, 0, 1, 1);
+    let id = desk.put(&decided, at(0)).unwrap();
+    // The destination has moved; a program had a frame at hand.
+    desk.table.advance();
+    let moved = desk.decided(0, 0, 1, 2);
+    let new = desk.put(&moved, at(1)).unwrap();
+    assert_ne!(new, id, "its place rests");
+    desk.table.count(id, 60, at(1));
+    desk.table.count(new, 60, at(1));
+    desk.fold(at(2));
+    let sent: Vec<_> = desk.cells.iter().map(|cells| cells.tx_packets.get()).collect();
+    assert_eq!(sent, [0, 1, 1]);
+    // A port that goes takes its flows with it.
+    desk.table.count(new, 60, at(3));
+    let Desk { book, table, fdb, cells } = &mut desk;
+    book.unplug(table, fdb, PortId(2), at(4));
+    assert_eq!(cells[2].tx_packets.get(), 2);
+    assert!(book.list(table, at(4)).is_empty());
+    assert_eq!(desk.put(&moved, at(5)), None, "nothing is repeated for a port that is gone");
+}
+
+#[test]
+fn a_place_is_taken_again_a_second_after_it_was_left() {
+    let mut desk = Desk::new(2);
+    let decided = desk.decided(0, 0, 1, 1);
+    let id = desk.put(&decided, at(0)).unwrap();
+    desk.fold(at(2_999));
+    assert!(desk.table.holds(id, at(0)), "not idle for long enough");
+    desk.fold(at(3_000));
+    assert!(!desk.table.holds(id, at(0)));
+    let again = desk.put(&decided, at(3_001)).unwrap();
+    assert_ne!(again, id);
+    // A late count of the old one is still seen.
+    desk.table.count(id, 60, at(3_001));
+    assert_eq!(desk.fold(at(3_999)), 1);
+    desk.fold(at(4_000));
+    assert_eq!(desk.book.places.len(), 1, "its row is gone");
+    assert_eq!(desk.cells[0].rx_packets.get(), 1);
+}
+
+#[test]
+fn the_use_of_a_flow_is_a_use_of_its_source() {
+    let mut desk = Desk::new(2);
+    let scope = desk.fdb.scope(NetworkId::FIRST, VlanId::NONE).unwrap();
+    let second = |n: u64| Timestamp::from_nanos(n * SECOND);
+    desk.fdb.learn(mac(0), scope, PortId(0), 100, second(10));
+    desk.fdb.learn(mac(1), scope, PortId(1), 100, second(10));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)));
+    let decided = desk.decided(0, 0, 1, 1);
+    let id = desk.put(&decided, second(10)).unwrap();
+    desk.table.count(id, 60, second(200));
+    desk.fold(second(201));
+    assert_eq!(desk.fdb.known_until(mac(0), scope), Some(second(500)));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)), "it said nothing");
+    // A port that does not learn leaves ages as they are.
+    let silent = Decided { scope: None, src: mac(1), ingress: PortId(1), ..decided };
+    let silent = Decided { dst: mac(0), egress: PortId(0), ..silent };
+    let id = desk.put(&silent, second(202)).unwrap();
+    desk.table.count(id, 60, second(300));
+    desk.fold(second(301));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)));
+}
+
+/// One port's many addresses fill the table; another port's first flow gets a place all the same.
+#[test]
+fn who_has_most_flows_gives_way() {
+    let mut desk = Desk::new(3);
+    let mut written = 0;
+    for n in 0..60_000 {
+        let decided = desk.decided(1_000 + n, 0, 1, 1);
+        written += u32::from(desk.put(&decided, at(0)).is_some());
+    }
+    assert!(written > u32::try_from(ENTRIES).unwrap() * 8 / 10, "{written}");
+    assert_eq!(desk.book.places.len(), written as usize);
+    // Those that would have the same place come one after the other, a second apart.
+    for millis in [100, 1_150, 2_200] {
+        desk.book.fold(&desk.table, &desk.fdb, at(millis));
+        for n in 0..200 {
+            let decided = desk.decided(900_000 + n, 2, 1, 1);
+            desk.put(&decided, at(millis));
+        }
+    }
+    assert!(desk.book.held[2] >= 198, "{} of 200", desk.book.held[2]);
+    // The port that has most does not push out others by more of its own.
+    let held = desk.book.held[2];
+    for n in 0..60_000 {
+        let decided = desk.decided(2_000_000 + n, 0, 1, 1);
+        desk.put(&decided, at(2_201));
+    }
+    assert_eq!(desk.book.held[2], held);
+}
+
+#[test]
+fn flows_that_hold_no_longer_give_way_first() {
+    let mut desk = Desk::new(2);
+    for n in 0..60_000 {
+        let decided = desk.decided(1_000 + n, 0, 1, 1);
+        desk.put(&decided, at(0));
+    }
+    desk.table.advance();
+    let new = desk.decided(900_000, 0, 1, 1);
+    if desk.put(&new, at(1)).is_none() {
+        desk.fold(at(1_001));
+        assert!(desk.put(&new, at(1_002)).is_some());
+    }
+}

@@ -1,0 +1,217 @@
+//! The worker's part in the fast path: it has what it decided written down, tells the kernel how far
+//! the ring is, and looks from time to time at what has gone by.
+//!
+//! Owned by the one worker of a switch that has a fast path; without one it does nothing. It takes
+//! the book's lock for a new flow and twenty times a second, never for a frame that has one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bpf::{FlowId, Generation, Key, Retag};
+use wire::Timestamp;
+
+use super::{Decided, FastPath};
+use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
+
+/// How often the counts are looked at while there are flows.
+const LOOK: Duration = Duration::from_millis(50);
+/// A decision that hangs on an address's age ends this much earlier than the address: the kernel's
+/// clock goes by ticks.
+const EARLY: Duration = Duration::from_millis(20);
+/// Frames that the ring was given and does not have are given up after this time.
+const LOST: Duration = Duration::from_millis(5);
+/// Flows let past their own frames in the ring at the same time.
+const CUTS: usize = 64;
+
+/// The worker's pen.
+#[derive(Default)]
+pub(in crate::run) struct Scribe {
+    fast: Option<Arc<FastPath>>,
+    /// What held when the batch began.
+    generation: Option<Generation>,
+    /// Frames sent on before the batch.
+    gone: u64,
+    /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
+    cuts: Vec<(FlowId, u64)>,
+    next: Option<Timestamp>,
+    /// What the ring had been given and had sent on, when that differed first.
+    behind: Option<([u64; 2], Timestamp)>,
+}
+
+/// A forwarded frame, as the worker knows it.
+pub(in crate::run) struct Forwarded<'a> {
+    pub(in crate::run) frame: &'a Frame,
+    pub(in crate::run) ingress: PortId,
+    pub(in crate::run) ifindex: u32,
+    pub(in crate::run) learned: Learned,
+    pub(in crate::run) exits: &'a [Exit],
+}
+
+impl Scribe {
+    pub(in crate::run) fn new(fast: Option<Arc<FastPath>>) -> Self {
+        Self { fast, cuts: Vec::with_capacity(CUTS), ..Self::default() }
+    }
+
+    /// A batch begins: what is decided from here on is decided by what holds now.
+    pub(in crate::run) fn begin(&mut self) {
+        let Some(fast) = &self.fast else { return };
+        self.generation = Some(fast.table.generation()).filter(|held| held.is_open());
+        [_, self.gone] = fast.table.progress();
+        let gone = self.gone;
+        self.cuts.retain(|(_, until)| *until > gone);
+    }
+
+    /// So many frames of the ring have been sent on, or were lost there.
+    pub(in crate::run) fn passed(&self, count: u64) {
+        if let Some(fast) = self.fast.as_ref().filter(|_| count > 0) {
+            fast.table.passed(count);
+        }
+    }
+
+    /// The worker has done what it was told: what was decided before holds no more.
+    pub(in crate::run) fn changed(&self, watched: bool) {
+        if let Some(fast) = &self.fast {
+            fast.table.open(!watched);
+        }
+    }
+
+    /// A frame was forwarded to one port.
+    pub(in crate::run) fn forwarded(
+        &mut self,
+        of: &Forwarded<'_>,
+        bridge: &Bridge,
+        now: Timestamp,
+    ) {
+        let (Some(fast), Some(generation)) = (&self.fast, self.generation) else { return };
+        let ([exit], Learned::Known | Learned::New | Learned::Off) = (of.exits, of.learned) else {
+            return;
+        };
+        let known = fast.table.find(&of.key());
+        if known.is_some_and(|id| fast.table.holds(id, now)) || exit.port == of.ingress {
+            return;
+        }
+        let Some(decided) = decide(of, *exit, generation, bridge) else { return };
+        fast.book().put(&fast.table, &decided, now);
+        self.next.get_or_insert(now + LOOK);
+    }
+
+    /// A frame was refused because its port had had its share of a ring that fills: the kernel
+    /// carries its flow from now on, and what of it is in the ring gives way.
+    pub(in crate::run) fn refused(&mut self, frame: &Frame, ifindex: u32, now: Timestamp) {
+        let Some(fast) = &self.fast else { return };
+        if self.cuts.len() == CUTS {
+            return;
+        }
+        let found = fast.table.find(&key(frame, ifindex));
+        if let Some(id) = found.filter(|id| fast.table.holds(*id, now))
+            && let Some(until) = fast.table.cut(id)
+        {
+            self.cuts.push((id, until));
+        }
+    }
+
+    /// Whether a frame, so many from the first of the batch, has been overtaken by its flow.
+    pub(in crate::run) fn is_late(&self, frame: &Frame, ifindex: u32, ahead: usize) -> bool {
+        let Some(fast) = self.fast.as_ref().filter(|_| !self.cuts.is_empty()) else { return false };
+        let Some(id) = fast.table.find(&key(frame, ifindex)) else { return false };
+        let ticket = self.gone + ahead as u64 + 1;
+        self.cuts.iter().any(|(cut, until)| *cut == id && ticket <= *until)
+    }
+
+    /// Brings counters and ages up to date where that is due; how many frames went by.
+    pub(in crate::run) fn look(&mut self, fdb: &Fdb, now: Timestamp) -> u64 {
+        let Some(fast) = self.fast.as_ref().filter(|_| self.next.is_some_and(|at| at <= now))
+        else {
+            return 0;
+        };
+        let mut book = fast.book();
+        let frames = book.fold(&fast.table, fdb, now);
+        self.next = (!book.is_empty()).then(|| now + LOOK);
+        frames
+    }
+
+    /// The worker is about to sleep over an empty ring: until when, at most?
+    pub(in crate::run) fn until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let fast = self.fast.as_ref()?;
+        let [came, gone] = fast.table.progress();
+        match self.behind {
+            _ if came == gone => self.behind = None,
+            Some((seen, at)) if seen == [came, gone] => {
+                if now.since(at) >= LOST {
+                    fast.table.settle(came);
+                    self.behind = None;
+                }
+            }
+            _ => self.behind = Some(([came, gone], now)),
+        }
+        let settles = self.behind.map(|(_, at)| at + LOST);
+        [self.next, settles].into_iter().flatten().min()
+    }
+}
+
+impl Forwarded<'_> {
+    fn key(&self) -> Key {
+        key(self.frame, self.ifindex)
+    }
+}
+
+pub(super) fn key(frame: &Frame, ingress: u32) -> Key {
+    Key { ingress, dst: frame.dst, src: frame.src, tag: frame.tag() }
+}
+
+/// What the kernel is to repeat; None where a port or an address asks for more than that.
+fn decide(
+    of: &Forwarded<'_>,
+    exit: Exit,
+    generation: Generation,
+    bridge: &Bridge,
+) -> Option<Decided> {
+    let (from, to) = (bridge.port(of.ingress)?, bridge.port(exit.port)?);
+    // All of them by name: whoever adds a setting says here whether the kernel may repeat what is
+    // decided by it.
+    let PortSettings {
+        locked,
+        learning: _,
+        flood: _,
+        mcast_flood: _,
+        bcast_flood: _,
+        hairpin: _,
+        isolation: _,
+        learn_limit: _,
+        storm: _,
+    } = from.settings;
+    if locked {
+        return None;
+    }
+    let Frame { dst, src, .. } = *of.frame;
+    let tag = of.frame.tag();
+    let scope = bridge.scope(tag, of.ingress)?;
+    let until = bridge.fdb().known_until(dst, scope)?;
+    let ends = until.as_nanos();
+    let until = match ends {
+        u64::MAX => until,
+        _ => Timestamp::from_nanos(ends.saturating_sub(nanos(EARLY))),
+    };
+    let retag = match exit.tagging {
+        Tagging::Keep => Retag::default(),
+        Tagging::Pop => Retag { pop: true, push: None },
+        Tagging::Set(tag) => Retag { pop: true, push: Some(tag) },
+        Tagging::Push(tag) => Retag { pop: false, push: Some(tag) },
+    };
+    Some(Decided {
+        dst,
+        src,
+        tag,
+        ingress: of.ingress,
+        egress: exit.port,
+        retag,
+        mtu: to.mtu,
+        until,
+        scope: (of.learned != Learned::Off).then_some(scope),
+        generation,
+    })
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
