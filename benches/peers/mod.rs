@@ -60,6 +60,7 @@ pub fn all() -> Vec<Box<dyn Forwarder>> {
     vec![
         Box::new(linux::Linux { big: false }),
         Box::new(uswitch::Uswitch::built()),
+        Box::new(uswitch::Uswitch::fast()),
         Box::new(linux::Linux { big: true }),
         Box::new(ovs::Ovs),
         Box::new(vde::Vde),

@@ -41,7 +41,9 @@ struct bucket {
 };
 
 struct count {
-	u64 frames, bytes, failed, seen;
+	u64 frames, bytes;
+	u64 failed; /* frames above 40 bits of their bytes */
+	u64 seen;
 };
 
 struct control {
@@ -230,7 +232,7 @@ int forward(struct __sk_buff *skb)
 	if (action & PUSH && !failed)
 		failed = bpf_skb_vlan_push(skb, be16(push >> 16), push & 0xffff) != 0;
 	if (failed) {
-		count->failed++;
+		count->failed += (1ull << 40) + skb->len;
 		return TCX_DROP;
 	}
 	if (!(action & PEER))

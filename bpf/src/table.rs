@@ -84,8 +84,10 @@ pub struct Totals {
     pub frames: u64,
     /// Their bytes, without tags.
     pub bytes: u64,
-    /// Those of them that could not be sent.
+    /// Those of them that could not be sent, and their bytes.
     pub failed: u64,
+    /// See there.
+    pub failed_bytes: u64,
     /// The last one; zero before the first.
     pub seen: Timestamp,
 }
@@ -271,7 +273,8 @@ impl Table {
                 [0, 1, 2, 3].map(|word: usize| row[word].load(Ordering::Acquire));
             sum.frames += frames;
             sum.bytes += bytes;
-            sum.failed += failed;
+            sum.failed += failed >> 40;
+            sum.failed_bytes += failed & ((1 << 40) - 1);
             sum.seen = sum.seen.max(Timestamp::from_nanos(seen));
         }
         sum

@@ -18,8 +18,9 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use crate::api::{
-    AddNode, Counters, Event, ExplainAsk, FdbEntry, FlushFdb, Flushed, Neighbour, Node, PAGE_MAX,
-    Page, Port, Problem, Protocol, Publish, Published, Route, Session, Topology, Version, Walk,
+    AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Neighbour, Node,
+    PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Topology, Version,
+    Walk,
 };
 use crate::server::FLOW_ID;
 
@@ -98,6 +99,11 @@ impl Client {
     /// A page of the switch's addresses, from `cursor` on.
     pub fn fdb_page(&self, cursor: u64, limit: usize) -> Result<Page<FdbEntry>, ClientError> {
         self.get(&format!("/v1/fdb?cursor={cursor}&limit={limit}"))
+    }
+
+    /// All flows that the kernel forwards by.
+    pub fn fast_flows(&self) -> Result<Vec<FastFlow>, ClientError> {
+        self.all("/v1/fast-path/flows?")
     }
 
     /// All neighbours of the gateway.

@@ -5,9 +5,9 @@
 //! copied from what the workers publish.
 
 use crate::api::{
-    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FdbEntry, FlushFdb,
-    Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route,
-    Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
+    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
+    FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish,
+    Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -40,6 +40,8 @@ pub trait Door: Send + Sync + 'static {
     fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError>;
     /// The switch's addresses.
     fn fdb(&self, page: &PageQuery) -> Result<Page<FdbEntry>, DoorError>;
+    /// The flows by which the kernel repeats what the switch has decided.
+    fn fast_flows(&self, page: &PageQuery) -> Result<Page<FastFlow>, DoorError>;
     /// The gateway's neighbours.
     fn neighbours(&self, page: &PageQuery) -> Result<Page<Neighbour>, DoorError>;
     /// The NAT's sessions.

@@ -41,6 +41,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("post", "/v1/fdb/set") => Shape { body: of::<SetFdb>(g), status: "204", ..json(None) },
         ("post", "/v1/fdb/del") => Shape { body: of::<DelFdb>(g), ..json(of::<Flushed>(g)) },
         ("get", "/v1/fdb") => json(of::<Page<FdbEntry>>(g)),
+        ("get", "/v1/fast-path/flows") => json(of::<Page<FastFlow>>(g)),
         ("post", "/v1/fdb/flush") => Shape { body: of::<FlushFdb>(g), ..json(of::<Flushed>(g)) },
         ("get", "/v1/neigh") => json(of::<Page<Neighbour>>(g)),
         ("get", "/v1/routes") => json(of::<Vec<Route>>(g)),
@@ -94,7 +95,9 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
             "name": name, "in": "query", "description": description, "schema": { "type": kind }
         }));
     };
-    if method == "get" && ["/v1/ports", "/v1/fdb", "/v1/neigh", "/v1/nat"].contains(&path) {
+    if method == "get"
+        && ["/v1/ports", "/v1/fdb", "/v1/fast-path/flows", "/v1/neigh", "/v1/nat"].contains(&path)
+    {
         query("cursor", "integer", "`next` of the page before");
         query(
             "limit",

@@ -81,6 +81,7 @@ impl Door for MemoryLab {
                 mac: "02:00:00:00:01:00".into(),
             }),
             uplink: None,
+            fast_path: None,
             host_changes: Vec::new(),
         }
     }
@@ -132,6 +133,10 @@ impl Door for MemoryLab {
             state: String::new(),
         };
         Ok(Page { items: (from..to).map(entry).collect(), next: (to < self.fdb).then_some(to) })
+    }
+
+    fn fast_flows(&self, _: &PageQuery) -> Result<Page<FastFlow>, DoorError> {
+        Ok(Page { items: Vec::new(), next: None })
     }
 
     fn neighbours(&self, _: &PageQuery) -> Result<Page<Neighbour>, DoorError> {

@@ -40,7 +40,7 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
 }
 
 /// The nodes behind ports.
-fn nodes(lab: &Lab) -> HashMap<PortId, String> {
+pub(crate) fn nodes(lab: &Lab) -> HashMap<PortId, String> {
     let nodes = lab.nodes().into_iter();
     let ports = |node: lab::Node| {
         let ids: Vec<PortId> = node.ports().map(|port| port.id).collect();

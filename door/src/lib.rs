@@ -14,6 +14,7 @@
 //! | `topology` | nodes, gateway, uplink |
 //! | `bridge` | ports and addresses |
 //! | `router` | neighbours, sessions, routes, published ports |
+//! | `fast` | the flows by which the kernel repeats what the switch has decided |
 //! | `counters` | all that is counted |
 //! | `change` | nodes in and out, ports published, tables flushed |
 //! | `network` | networks: shown, made, changed, ended |
@@ -27,6 +28,7 @@ mod bridge;
 mod change;
 mod counters;
 mod error;
+mod fast;
 mod network;
 pub mod open;
 mod pump;

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FdbEntry, FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
-    Publish, Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
+    FastFlow, FdbEntry, FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port,
+    Protocol, Publish, Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk,
+    Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
-use crate::{bridge, change, counters, network, router, settings, topology};
+use crate::{bridge, change, counters, fast, network, router, settings, topology};
 
 /// The open door; dropping it closes it.
 pub struct Open {
@@ -172,6 +173,10 @@ impl Door for LabDoor {
 
     fn fdb(&self, page: &PageQuery) -> Answer<Page<FdbEntry>> {
         bridge::fdb(self, page)
+    }
+
+    fn fast_flows(&self, page: &PageQuery) -> Answer<Page<FastFlow>> {
+        fast::flows(self, page)
     }
 
     fn neighbours(&self, page: &PageQuery) -> Answer<Page<Neighbour>> {

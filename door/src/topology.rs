@@ -6,6 +6,7 @@ use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
 
 use lab::{Lab, address, config, station};
 
+use crate::fast;
 use crate::open::{LabDoor, now};
 
 pub(crate) fn topology(door: &LabDoor) -> Topology {
@@ -18,6 +19,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         nodes: Vec::new(),
         gateway: None,
         uplink: None,
+        fast_path: None,
         host_changes: Vec::new(),
     };
     let Ok(lab) = door.lab() else { return topology };
@@ -31,6 +33,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         mac: address::mac(address).to_string(),
     });
     topology.uplink = uplink(&lab);
+    topology.fast_path = fast::state(&lab);
     topology.host_changes = lab.host_changes();
     topology
 }

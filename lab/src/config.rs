@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::error::{Error, Result};
+use crate::fast::FastPath;
 use crate::names;
 use crate::network;
 
@@ -79,6 +80,8 @@ pub struct LabConfig {
     pub prefix: Option<String>,
     /// What it consists of.
     pub spec: Spec,
+    /// Whether the kernel repeats what the switch has decided.
+    pub fast_path: FastPath,
     /// Threads of the switch that forward; None: as many as forward most.
     pub workers: Option<usize>,
     /// Lets idle cores halt while frames flow.
@@ -97,6 +100,7 @@ impl LabConfig {
             name: LabName::default(),
             prefix: None,
             spec: topology.spec(nodes)?,
+            fast_path: FastPath::default(),
             workers: None,
             power_save: false,
             steps: false,
@@ -132,12 +136,19 @@ impl LabConfig {
         let switched = [
             ("--storm", !spec.storm.is_none()),
             ("--workers", self.workers.is_some()),
+            ("--fast-path on", self.fast_path == FastPath::On),
             ("--power-save", self.power_save),
         ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
             if !spec.is_switched() {
                 return usage(format!("{option} is the switch's, and a {topology} has none"));
             }
+        }
+        if let Some(n) = self.workers.filter(|n| *n > 1 && self.fast_path == FastPath::On) {
+            return usage(format!(
+                "--workers {n}: with --fast-path on one worker decides and the kernel repeats; \
+                 leave one of the two out"
+            ));
         }
         for (place, ask) in spec.publish.iter().enumerate() {
             self.validate_publish(ask)?;

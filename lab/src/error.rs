@@ -12,6 +12,9 @@ pub enum Error {
     /// The request makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// The kernel does not repeat what the switch decides.
+    #[error("--fast-path on: {0}; `--fast-path auto` does without where it has to")]
+    NoFastPath(String),
     /// Somebody runs a lab of this name.
     #[error(
         "lab {name} is held by {holder}{}: stop it with `{program} down --name {name}`, or choose \

@@ -20,6 +20,7 @@ use crate::clean;
 use crate::config::LabConfig;
 use crate::domain::{self, Domains};
 use crate::error::{Doing, Error, Result};
+use crate::fast::Fast;
 use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
@@ -65,6 +66,7 @@ pub struct Lab {
     ground: Ground,
     pub(crate) directory: Directory,
     pairs: usize,
+    pub(crate) fast: Fast,
     checks: Vec<CheckPlan>,
     switch: RwLock<Option<Switch>>,
     station: Option<Arc<Mutex<GatewayStation>>>,
@@ -117,6 +119,8 @@ impl Lab {
     ) -> Result<Arc<Self>> {
         let print = blueprint(&config);
         let directory = ground.directory(&config.name)?;
+        // Before anything is made: where it was asked for and is not to be had, nothing is.
+        let fast = Fast::ask(&config, ground)?;
         let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
         let header = Header::of_this_process(rootless, config.prefix(), config.topology());
         let missing = || Error::NotRunning(config.name.to_string());
@@ -138,7 +142,8 @@ impl Lab {
             let shared: SharedStation = Arc::clone(&begun) as SharedStation;
             let asked = switch::Config {
                 workers: config.workers.unwrap_or(1),
-                spread: config.workers.is_none(),
+                spread: config.workers.is_none() && fast.path.is_none(),
+                fast: fast.path.clone(),
                 wakeful: !config.power_save,
                 ..switch::Config::default()
             };
@@ -190,6 +195,7 @@ impl Lab {
             ground: ground.clone(),
             directory,
             pairs: print.pairs,
+            fast,
             checks: print.checks,
             switch: RwLock::new(switch),
             station,

@@ -20,6 +20,7 @@
 //! | [`ground`] | the run directory, and with which privilege |
 //! | [`steps`] | set-up as the lines of shell that would do the same: pure |
 //! | [`journal`] | what exists, written before it does |
+//! | [`fast`] | whether the kernel repeats what the switch decides, and why not |
 //! | `folder` | a directory of ours: the only way to what is in it |
 //! | [`lock`] | one lab of a name, and what holds it |
 //! | `beacon` | a witness outside the file system: whose process listens |
@@ -48,6 +49,7 @@ pub mod clean;
 pub mod config;
 pub mod domain;
 mod error;
+pub mod fast;
 mod folder;
 pub mod ground;
 pub mod holder;
@@ -72,6 +74,7 @@ mod watch;
 pub use ::topology::names;
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
+pub use fast::FastPath;
 pub use ground::Ground;
 pub use lab::Lab;
 pub use node::{Interface, Node, Plug};

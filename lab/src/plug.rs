@@ -81,7 +81,13 @@ pub(crate) fn bridged(
     let (settings, vlans) = domain::of_port(spec, node, network, settings)?;
     let network_id = domains.get(network).map(|domain| domain.id).unwrap_or_default();
     let of_network = down(port, spec.mtu_of(network));
-    let spec = PortSpec { settings, vlans, network: network_id, ..of_network };
+    let spec = PortSpec {
+        settings,
+        vlans,
+        network: network_id,
+        behind: Some(interface.mac),
+        ..of_network
+    };
     Ok(Some(switch.add_port(spec)?))
 }
 

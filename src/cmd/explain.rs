@@ -73,6 +73,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         door::json(&walk)?;
     } else {
         look::print("", &walk);
+        match walk.kernel {
+            Some(true) => say::line("the kernel would carry it by a flow, past the switch"),
+            Some(false) => say::line("it would pass the switch"),
+            None => {}
+        }
         say::line(match walk.arrives {
             Some(true) => "it would arrive",
             Some(false) => "it would not arrive",

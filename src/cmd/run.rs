@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
-use lab::{Lab, LabConfig, LabName, Topology, Uplink, check};
+use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
 use topology::{NatType, PortBlock};
 
 use crate::complete;
@@ -83,6 +83,12 @@ pub(crate) struct LabArgs {
     /// in a lab of root's one a core (up to four) while that forwards more
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Whether the kernel repeats what the switch has decided, by BPF programs (root, Linux 6.6):
+    /// `off`, every frame passes the switch; `on`; `auto`, where it can be had, and `show` says so
+    #[arg(long, value_name = "WHEN", default_value_t, hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["on", "off", "auto"])
+              .try_map(|text| text.parse::<FastPath>()))]
+    fast_path: FastPath,
     /// Let idle cores halt while frames flow: less heat, slower round trips. A lab of root's asks
     /// the kernel otherwise (/dev/cpu_dma_latency), while they flow and 0.1 s longer
     #[arg(long)]
@@ -144,6 +150,7 @@ impl LabArgs {
             name: self.name.clone(),
             prefix: self.prefix.clone(),
             spec,
+            fast_path: self.fast_path,
             workers: self.workers,
             power_save: self.power_save,
             steps,

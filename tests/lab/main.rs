@@ -5,6 +5,7 @@
 //! | `harness` | the private machine each test runs in |
 //! | `awake` | idle cores while frames flow |
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
+//! | `fast` | what the switch has decided the kernel repeats, and nothing that can be seen changes |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
@@ -48,6 +49,7 @@ mod check;
 mod crash;
 mod daemon;
 mod door;
+mod fast;
 mod faults;
 mod frames;
 mod harness;

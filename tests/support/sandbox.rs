@@ -180,8 +180,23 @@ impl Sandbox {
         let here = self.dir.join("uswitch");
         let built = built();
         let mut command = self.command(self.whom, if here.exists() { &here } else { &built });
-        command.args(args);
+        command.args(self.with_fast_path(args));
         command
+    }
+
+    /// `USWITCH_TEST_FAST_PATH=on`: the labs of root's that can have a fast path have one.
+    fn with_fast_path<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
+        let asked = std::env::var_os("USWITCH_TEST_FAST_PATH").is_some_and(|word| word == "on");
+        let able = self.real_root && self.whom == As::Root;
+        let others = ["pair", "mesh", "--workers", "--fast-path", "--dry-run", "--help", "-h"];
+        match args {
+            [verb @ ("run" | "up"), rest @ ..]
+                if asked && able && !rest.iter().any(|arg| others.contains(arg)) =>
+            {
+                [&[*verb, "--fast-path", "on"], rest].concat()
+            }
+            _ => args.to_vec(),
+        }
     }
 
     /// Runs `uswitch ARGS` to its end.

@@ -8,6 +8,7 @@ mod bridge;
 mod change;
 mod counters;
 mod event;
+mod fast;
 mod network;
 mod page;
 mod port;
@@ -22,6 +23,7 @@ pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, Tx
 pub use change::{AddNode, FlushFdb, Flushed, Problem};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};
+pub use fast::{FastFlow, FastPath};
 pub use network::{AddNetwork, Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use port::{DelFdb, FdbKind, PortVlan, SetFdb};

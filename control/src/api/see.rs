@@ -125,6 +125,9 @@ pub struct Walk {
     /// Whether an imagined packet would arrive, as far as the lab can know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrives: Option<bool>,
+    /// Whether the kernel would carry an imagined one by itself; None where it repeats nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<bool>,
     /// Nanoseconds it took; None for an imagined one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<Spent>,

@@ -146,6 +146,13 @@ pub(super) async fn fdb(State(shared): State<Shared>, Query(page): Query<PageQue
     shared.answer(move |door| door.fdb(&page)).await
 }
 
+pub(super) async fn fast_flows(
+    State(shared): State<Shared>,
+    Query(page): Query<PageQuery>,
+) -> Answer {
+    shared.answer(move |door| door.fast_flows(&page)).await
+}
+
 pub(super) async fn flush_fdb(State(shared): State<Shared>, body: Body) -> Answer {
     let ask = shared.read(body).await?;
     shared.answer(move |door| door.flush_fdb(&ask)).await

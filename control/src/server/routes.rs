@@ -46,6 +46,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/fdb/set" set_fdb "Set an address by hand";
     post "/v1/fdb/del" del_fdb "Take an address out";
     post "/v1/fdb/flush" flush_fdb "Forget learned addresses";
+    get "/v1/fast-path/flows" fast_flows "The flows that the kernel forwards by";
     get "/v1/neigh" neighbours "The gateway's neighbours";
     get "/v1/routes" routes "The gateway's routes";
     get "/v1/nat" sessions "The NAT's sessions";

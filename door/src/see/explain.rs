@@ -77,15 +77,20 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
             to,
             protocol,
             port: ask.port.unwrap_or(0),
+            sent: None,
         };
         match from {
             Some(node) => journey.of_node(node, &kernel),
             None if ask.from == OUTSIDE && uplink.is_some() => journey.of_outside(),
             None => return None,
         }
-        Some(journey.walk)
+        Some((journey.walk, journey.sent))
     });
-    journey.flatten().ok_or_else(|| missing(lab, &nodes, &ask.from))
+    let gone = || missing(lab, &nodes, &ask.from);
+    let (mut walk, sent) = journey.flatten().ok_or_else(gone)?;
+    let repeats = |(frame, port)| lab.with_switch(|switch| switch.repeats(&frame, port));
+    walk.kernel = sent.and_then(repeats).flatten();
+    Ok(walk)
 }
 
 /// The gateway's place in a network.
@@ -108,6 +113,8 @@ struct Journey<'a> {
     to: Ipv4Addr,
     protocol: Protocol,
     port: u16,
+    /// The frame as it comes to the switch.
+    sent: Option<(Frame, PortId)>,
 }
 
 impl Journey<'_> {
@@ -245,6 +252,7 @@ impl Journey<'_> {
     }
 
     fn send(&mut self, frame: &Frame, port: PortId, side: Side, from: Ipv4Addr) {
+        self.sent = Some((*frame, port));
         let probe = self.probe(side, from);
         let facts = self.oracle.ask(frame, port, Some(&probe));
         self.walk.steps.extend(facts.steps(self.names));

@@ -104,6 +104,7 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
         verdict,
         reason: reason.map(Into::into),
         arrives: None,
+        kernel: None,
         spent,
         echo: echo(before, sighting.note.as_ref()),
     })

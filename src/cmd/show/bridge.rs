@@ -1,6 +1,6 @@
 //! The switch's ports and addresses. Lines of text.
 
-use control::api::{FdbEntry, Network, Port, PortRole, PortVlan};
+use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan};
 
 use super::lines;
 use crate::paint::Paint;
@@ -108,6 +108,32 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
             cells.insert(3, entry.network.clone().unwrap_or_else(|| "-".into()));
         }
         table.row(cells);
+    }
+    lines(&table, paint)
+}
+
+pub(super) fn flows(flows: &[FastFlow], paint: Paint) -> Vec<String> {
+    if flows.is_empty() {
+        return vec!["the kernel has no flows".into()];
+    }
+    let heads =
+        ["PORT", "NODE", ">VLAN", "FROM", "TO", "PORT", "NODE", "TAG", ">FRAMES", ">BYTES", ">AGE"];
+    let mut table = Table::new(&heads);
+    let or_none = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".into());
+    for flow in flows {
+        table.row([
+            flow.ifname.clone(),
+            or_none(&flow.node),
+            flow.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
+            flow.src.clone(),
+            flow.dst.clone(),
+            flow.out.clone(),
+            or_none(&flow.out_node),
+            flow.tag.clone(),
+            flow.packets.to_string(),
+            flow.bytes.to_string(),
+            units::span(flow.age),
+        ]);
     }
     lines(&table, paint)
 }

@@ -19,6 +19,14 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
         format!("lab {}: {}, {nodes}, up {up}, process {}", lab.lab, lab.kind, lab.pid),
         String::new(),
     ];
+    if let Some(fast) = lab.fast_path {
+        let state = match (fast.runs, fast.why_not) {
+            (true, _) => format!("the kernel has forwarded {} frames by itself", fast.packets),
+            (false, Some(why)) => format!("not in use: {why}"),
+            (false, None) => "not in use".into(),
+        };
+        text.insert(1, format!("fast path ({}): {state}", fast.asked));
+    }
     let further = lab.nodes.iter().flat_map(|node| &node.further);
     let networks = lab.nodes.iter().map(|node| &node.network);
     let several = super::several(networks.chain(further.map(|one| &one.network)));

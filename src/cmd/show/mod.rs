@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `lab` | topology, counters |
-//! | `bridge` | ports, fdb |
+//! | `bridge` | ports, fdb, flows |
 //! | `router` | nat, published, neigh, routes |
 
 mod bridge;
@@ -50,6 +50,8 @@ enum What {
     Ports,
     /// The switch's addresses
     Fdb,
+    /// The flows by which the kernel repeats what the switch has decided (`run --fast-path`)
+    Flows,
     /// The ports' VLANs, where they are told apart
     Vlan,
     /// The NAT: published ports and sessions
@@ -88,6 +90,9 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
         What::Topology => shown(args, client.topology(), lab::topology),
         What::Ports => shown(args, client.ports(), |ports, paint| bridge::ports(&ports, paint)),
         What::Fdb => shown(args, client.fdb(), |rows, paint| bridge::fdb(&rows, paint)),
+        What::Flows => {
+            shown(args, client.fast_flows(), |flows, paint| bridge::flows(&flows, paint))
+        }
         What::Vlan => vlans(args, client),
         What::Nat => nat(args, client),
         What::Published => {

@@ -61,6 +61,7 @@ pub(super) fn look_at(second: u64, nodes: u32) -> Sample {
 
 fn topology(nodes: u32, second: u64) -> Topology {
     Topology {
+        fast_path: None,
         lab: "uswitch".into(),
         kind: TopologyKind::Switch,
         pid: 4242,

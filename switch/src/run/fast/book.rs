@@ -250,6 +250,7 @@ impl Book {
         }
         let bytes = total.bytes - row.counted.bytes;
         let failed = total.failed - row.counted.failed;
+        let lost = total.failed_bytes - row.counted.failed_bytes;
         row.counted = total;
         row.used = row.used.max(total.seen);
         let [from, to] = row.ports;
@@ -266,7 +267,7 @@ impl Book {
         }
         if let Some(port) = self.port(to) {
             port.cells.tx_packets.add(frames - failed);
-            port.cells.tx_bytes.add(bytes);
+            port.cells.tx_bytes.add(bytes - lost);
             port.cells.tx_errors.add(failed);
         }
         frames

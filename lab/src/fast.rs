@@ -1,0 +1,103 @@
+//! Whether a lab has a fast path, and why not: asked before anything of the lab is made.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ns::user::Privilege;
+
+use crate::config::LabConfig;
+use crate::error::{Error, Result};
+use crate::ground::Ground;
+use crate::lab::Lab;
+
+/// Whether the kernel is to repeat what the switch has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FastPath {
+    /// Every frame passes the switch.
+    #[default]
+    Off,
+    /// It has to.
+    On,
+    /// Where it can be had.
+    Auto,
+}
+
+impl FromStr for FastPath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "off" => Ok(Self::Off),
+            "on" => Ok(Self::On),
+            "auto" => Ok(Self::Auto),
+            _ => Err(Error::Usage(format!("{text:?}: on, off or auto"))),
+        }
+    }
+}
+
+impl fmt::Display for FastPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Auto => "auto",
+        })
+    }
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) struct Fast {
+    asked: FastPath,
+    pub(crate) path: Option<Arc<switch::FastPath>>,
+    why_not: Option<String>,
+}
+
+impl Fast {
+    /// Gets what was asked for.
+    ///
+    /// # Errors
+    /// [`Error::NoFastPath`] where it has to be had and cannot.
+    pub(crate) fn ask(config: &LabConfig, ground: &Ground) -> Result<Self> {
+        let asked = config.fast_path;
+        if asked == FastPath::Off || !config.spec.is_switched() {
+            return Ok(Self { asked, path: None, why_not: None });
+        }
+        match load(config, ground) {
+            Ok(path) => Ok(Self { asked, path: Some(path), why_not: None }),
+            Err(why) if asked == FastPath::On => Err(Error::NoFastPath(why)),
+            Err(why) => Ok(Self { asked, path: None, why_not: Some(why) }),
+        }
+    }
+}
+
+fn load(config: &LabConfig, ground: &Ground) -> std::result::Result<Arc<switch::FastPath>, String> {
+    if ground.privilege() == Privilege::Ordinary {
+        return Err("BPF programs take root, and this is an ordinary user's lab".into());
+    }
+    if let Some(workers) = config.workers.filter(|workers| *workers > 1) {
+        return Err(format!("--workers {workers} asks for more than the one worker it has"));
+    }
+    switch::FastPath::load().map_err(|error| error.to_string())
+}
+
+/// How a lab forwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FastPathState {
+    /// What was asked for.
+    pub asked: FastPath,
+    /// Whether the kernel repeats what the switch has decided.
+    pub runs: bool,
+    /// Why not, where it was asked for.
+    pub why_not: Option<String>,
+}
+
+impl Lab {
+    /// Whether the kernel repeats what the switch has decided, and why not.
+    #[must_use]
+    pub fn fast_path(&self) -> FastPathState {
+        let Fast { asked, path, why_not } = &self.fast;
+        FastPathState { asked: *asked, runs: path.is_some(), why_not: why_not.clone() }
+    }
+}

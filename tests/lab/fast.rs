@@ -1,0 +1,143 @@
+//! The fast path as a user has it: what the switch has decided the kernel repeats, every frame is
+//! counted and shown as without it, and it goes when the lab goes.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::lab;
+use crate::support::{Process, Sandbox, captured, rootless};
+
+fn shown(sandbox: &Sandbox, what: &str) -> Value {
+    serde_json::from_str(&sandbox.uswitch(&["show", what, "-j"]).ok().out).unwrap()
+}
+
+/// Frames in and out of each port, and the flows' frames.
+fn counted(sandbox: &Sandbox) -> (Vec<(u64, u64)>, u64) {
+    let of = |port: &Value, way: &str| port["stats64"][way]["packets"].as_u64().unwrap();
+    let ports = shown(sandbox, "ports");
+    let ports = ports.as_array().unwrap().iter().map(|port| (of(port, "rx"), of(port, "tx")));
+    let flows = shown(sandbox, "flows");
+    let by_flows = flows.as_array().unwrap().iter().map(|flow| flow["packets"].as_u64().unwrap());
+    (ports.collect(), by_flows.sum())
+}
+
+/// The programs and maps of a process.
+fn held(process: &Process) -> BTreeSet<(String, u32)> {
+    let folder = std::fs::read_dir(format!("/proc/{}/fdinfo", process.pid())).unwrap();
+    let texts = folder.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let ids = |text: &str| {
+        let pair = |line: &str| {
+            let (name, number) = line.split_once(':')?;
+            let wanted = matches!(name, "prog_id" | "map_id" | "link_id");
+            Some((name.to_owned(), number.trim().parse::<u32>().ok().filter(|_| wanted)?))
+        };
+        text.lines().filter_map(pair).collect::<Vec<_>>()
+    };
+    texts.flat_map(|text| ids(&text)).collect()
+}
+
+#[test]
+fn what_the_kernel_carries_is_counted_shown_and_watched_as_ever() {
+    captured(|sandbox| {
+        let run = ["run", "--uplink", "none", "-n", "3", "--fast-path", "on"];
+        let _lab = lab(sandbox, &run);
+        let fast = shown(sandbox, "topology")["fast_path"].clone();
+        assert!(fast["asked"] == "on" && fast["runs"] == true, "{fast}");
+        let ping = |count: &str| {
+            let args = ["ping", "-q", "-c", count, "-i", "0.01", "net1", "10.100.0.20"];
+            sandbox.uswitch(&args).ok();
+        };
+        ping("20");
+        let ((before, _), pings) = (counted(sandbox), 200);
+        ping(&pings.to_string());
+        let (after, by_flows) = counted(sandbox);
+        assert!(by_flows > pings, "the kernel has carried {by_flows} frames of {pings} pings");
+        // A neighbour may have been asked for again meanwhile.
+        for port in [0, 1] {
+            let rx = after[port].0 - before[port].0;
+            let tx = after[port].1 - before[port].1;
+            assert!((pings..pings + 4).contains(&rx) && (pings..pings + 4).contains(&tx));
+        }
+        let explained = || {
+            let text = sandbox.uswitch(&["explain", "net1", "net2", "-j"]).ok().out;
+            serde_json::from_str::<Value>(&text).unwrap()["kernel"].clone()
+        };
+        ping("5");
+        assert_eq!(explained(), Value::Bool(true));
+        // While somebody looks, every frame passes the switch.
+        let mut trace = sandbox.start(&["trace", "-j", "-c", "100", "icmp"]);
+        trace.wait_for_complaint("following frames");
+        let begun = Instant::now();
+        while shown(sandbox, "flows").as_array().is_some_and(|flows| !flows.is_empty()) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "flows while somebody looks");
+        }
+        ping("50");
+        let seen = trace.ended().ok().out;
+        let lines = seen.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let echoes = lines.filter(|line| line["trace"] == "frame").count();
+        assert_eq!(echoes, 100, "of 100 echoes and replies:\n{seen}");
+    });
+}
+
+#[test]
+fn nothing_of_it_outlives_the_process() {
+    captured(|sandbox| {
+        let mut run = lab(sandbox, &["run", "--uplink", "none", "--fast-path", "on"]);
+        sandbox.uswitch(&["ping", "-q", "-c", "5", "-i", "0.01", "net1", "10.100.0.20"]).ok();
+        let ours = held(&run);
+        assert!(ours.iter().any(|(kind, _)| kind == "link_id"), "{ours:?}");
+        run.signal(Signal::SIGKILL);
+        while run.running() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let there = || -> BTreeSet<(String, u32)> {
+            let programs = aya::programs::loaded_programs().flatten();
+            let programs = programs.map(|program| ("prog_id".to_owned(), program.id()));
+            let maps =
+                aya::maps::loaded_maps().flatten().map(|map| ("map_id".to_owned(), map.id()));
+            programs.chain(maps).collect()
+        };
+        let begun = Instant::now();
+        while !there().is_disjoint(&ours) {
+            let left: Vec<_> = there().intersection(&ours).cloned().collect();
+            assert!(begun.elapsed() < Duration::from_secs(20), "left behind: {left:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        sandbox.uswitch(&["down"]).ok();
+    });
+}
+
+#[test]
+fn where_it_cannot_be_had_on_is_one_error_and_auto_says_why() {
+    rootless(|sandbox| {
+        let before = sandbox.state();
+        let refused = sandbox.uswitch(&["run", "--check", "--fast-path", "on"]);
+        let line = refused.complaint(1).to_owned();
+        assert!(line.contains("--fast-path on") && line.contains("root"), "{line}");
+        assert_eq!(sandbox.state(), before, "something was left");
+        let _lab = lab(sandbox, &["run", "--uplink", "none", "--fast-path", "auto"]);
+        let fast = shown(sandbox, "topology")["fast_path"].clone();
+        assert_eq!(fast["runs"], Value::Bool(false));
+        assert!(fast["why_not"].as_str().unwrap().contains("root"), "{fast}");
+        let text = sandbox.uswitch(&["show"]).ok().out;
+        assert!(text.contains("fast path (auto): not in use: "), "{text}");
+        assert_eq!(shown(sandbox, "flows"), Value::Array(Vec::new()));
+    });
+}
+
+#[test]
+fn what_it_does_not_go_with_is_a_usage_error() {
+    rootless(|sandbox| {
+        for args in [
+            &["run", "--fast-path", "on", "--workers", "2"][..],
+            &["run", "pair", "--fast-path", "on"],
+            &["run", "--fast-path", "perhaps"],
+        ] {
+            let ended = sandbox.uswitch(args);
+            assert!(ended.complaint(2).contains("fast-path"), "{args:?}: {}", ended.err);
+        }
+    });
+}
