@@ -113,7 +113,9 @@ fn the_shapes_are_those_of_bridge_and_ip() {
             assert_eq!(keys(ours), keys(theirs), "{way}");
         }
         let own: BTreeSet<String> =
-            ["node", "role", "fdb_entries", "settings", "drops", "rates"].map(str::to_owned).into();
+            ["node", "network", "role", "fdb_entries", "settings", "drops", "rates"]
+                .map(str::to_owned)
+                .into();
         let others: BTreeSet<_> = keys(&ports[0]).difference(&own).cloned().collect();
         assert!(others.is_subset(&keys(&links[0])), "{others:?} beside {}", links[0]);
     });
