@@ -14,14 +14,14 @@ use crate::gateway::Gateway;
 use crate::nat::plan::PlanIn;
 use crate::nat::session::State;
 use crate::nat::tcp;
-use crate::node::Node;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
 use crate::report::Problem;
 use crate::route::Route;
 use crate::verdict::{DropReason, Side};
 
-/// The way a packet takes.
+/// The way a packet takes. Small, for it is handed over in registers: what is easily found again is
+/// not in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Course {
     /// An echo request to the gateway: it is turned round.
@@ -35,8 +35,10 @@ pub(crate) enum Course {
     Out { own: Ipv4Addr, hop: Ipv4Addr },
     /// The same of an ICMP error about a packet that came in.
     OutError { own: Ipv4Addr, hop: Ipv4Addr },
-    /// In from the world, to a node, where the NAT says so.
-    Back { plan: PlanIn, node: Node, inside: Endpoint, to: Side },
+    /// In from the world to a leg, by a running session.
+    Back { session: u32, to: Side },
+    /// The same, by a session that the packet opens.
+    Open { to: Side },
     /// The same of an ICMP error about a packet that went out.
     BackError { to: Side },
     /// Out to the uplink's own address and in again by it.
@@ -245,10 +247,13 @@ impl Gateway {
             Ok(plan) => plan,
             Err(reason) => return Err(self.refusal((protocol, local.port), &a.packet, reason)),
         };
-        let (node, inside) = realm.inside_of(local.port, &plan);
+        let (_, inside) = realm.inside_of(local.port, &plan);
         let to = self.side_of(inside.address)?;
         self.check_forward(&a.packet, bytes, to)?;
-        Ok(Course::Back { plan, node, inside, to })
+        Ok(match plan {
+            PlanIn::Known(session) => Course::Back { session, to },
+            PlanIn::Open { .. } => Course::Open { to },
+        })
     }
 
     /// Why a packet from outside is dropped; a SYN is met with silence for a while.

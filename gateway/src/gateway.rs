@@ -159,17 +159,20 @@ impl Gateway {
         let arrival = Arrival { side, node, from, datagram, packet };
         let mut passage = Passage { frame, arrival, out, now };
         let result = self.packet(&mut passage);
-        if let Err(reason) = result
-            && packet.more_fragments
-            && packet.fragment_offset == 0
-            && reason.needs_the_first()
-        {
-            // What became of the first fragment becomes of the others.
-            let action = Action::Drop(reason);
-            let held = self.fragments.first(datagram, &packet, action, now);
-            self.links.counters.waited_in_vain += held.map_or(0, |h| h.len() as u64);
+        if let Err(reason) = result {
+            self.others_too(&passage.arrival, reason, now);
         }
         result
+    }
+
+    /// What became of the first fragment of a datagram becomes of the others.
+    #[inline(never)]
+    fn others_too(&mut self, a: &Arrival, reason: DropReason, now: Timestamp) {
+        let first = a.packet.more_fragments && a.packet.fragment_offset == 0;
+        if first && reason.needs_the_first() {
+            let held = self.fragments.first(a.datagram, &a.packet, Action::Drop(reason), now);
+            self.links.counters.waited_in_vain += held.map_or(0, |h| h.len() as u64);
+        }
     }
 
     /// Decides about a packet, and does it.

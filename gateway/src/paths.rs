@@ -44,7 +44,8 @@ impl Gateway {
                 rewrite::ends(p.frame.bytes, &mut p.arrival.packet, src);
                 Departure::masqueraded(Side::Uplink, hop)
             }
-            Course::Back { plan, node, inside, to } => self.back(p, plan, (node, inside, to))?,
+            Course::Back { session, to } => self.back(p, PlanIn::Known(session), to)?,
+            Course::Open { to } => self.open_back(p, to)?,
             Course::Straight { to, hop, detour } => {
                 if detour {
                     self.links.redirect(p, hop);
@@ -96,15 +97,25 @@ impl Gateway {
         &mut self,
         p: &mut Passage<'_, '_>,
         plan: PlanIn,
-        (node, inside, to): (Node, Endpoint, Side),
+        to: Side,
     ) -> Result<Departure, DropReason> {
         let (protocol, remote, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
+        let (node, inside) = self.nat.realm(protocol).inside_of(local.port, &plan);
         let session = plan.into();
         self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
         let load = load(p.frame, &p.arrival.packet);
         let inside = self.nat.commit_in(protocol, (local.port, remote), plan, load, p.now)?;
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, Rewrite::dst(inside));
         Ok(Departure::plain(to, inside.address).owned(node))
+    }
+
+    /// The same of a packet that opens a session.
+    #[inline(never)]
+    fn open_back(&mut self, p: &mut Passage<'_, '_>, to: Side) -> Result<Departure, DropReason> {
+        let (protocol, remote, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
+        let load = load(p.frame, &p.arrival.packet);
+        let plan = self.nat.plan_in(protocol, (local.port, remote), load, p.now)?;
+        self.back(p, plan, to)
     }
 
     /// Out to the uplink's own address, and in again by the port there.

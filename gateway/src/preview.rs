@@ -150,9 +150,8 @@ impl Gateway {
                 let outside = self.foresee_out(from, probe, own, note, now)?;
                 onward(Side::Uplink, hop, Node::NOBODY, outside, dst)
             }
-            Course::Back { plan, node, inside, to } => {
-                let session = plan.into();
-                note.back = Some(Translation { protocol, inside, outside: dst, session });
+            Course::Back { to, .. } | Course::Open { to } => {
+                let (node, inside) = self.foresee_in(probe, src, note, now)?;
                 onward(to, inside.address, node, src, inside)
             }
             Course::Hairpin => {
