@@ -28,6 +28,7 @@
 //! | `nat_clients` | traceroute, ping, curl, path MTU discovery, segments and refusals from a node |
 //! | `nat_types` | the four NAT types, as a program finds them out by asking servers |
 //! | `nat_oracle` | one script through Linux's masquerade and through ours |
+//! | `legs_oracle` | one script through Linux as a router of several networks and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
 //! | `privilege` | what a lab's process may still do once it stands |
@@ -54,6 +55,7 @@ mod faults;
 mod frames;
 mod harness;
 mod hints;
+mod legs_oracle;
 mod links;
 mod nat_attack;
 mod nat_clients;

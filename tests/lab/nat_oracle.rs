@@ -5,7 +5,7 @@
 //! meant are listed in `MEANT`, step by step, and in docs/nat.md; any other fails the test.
 
 mod ground;
-mod packet;
+pub(crate) mod packet;
 
 use std::time::Duration;
 

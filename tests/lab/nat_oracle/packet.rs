@@ -178,7 +178,7 @@ impl Names {
     /// A packet as one line; `whole` packets have to sum up.
     pub(crate) fn line(&mut self, p: &Pkt, own: &[Ipv4Addr], whole: bool) -> String {
         let mine = |a: Ipv4Addr| own.contains(&a);
-        let error = p.protocol == 1 && matches!(p.body[0], 3 | 11 | 12);
+        let error = p.protocol == 1 && matches!(p.body[0], 3 | 5 | 11 | 12);
         // What the gateway itself says is as free to be cut as it likes.
         let spoken = p.ttl == 64 && mine(p.src) && p.protocol == 1;
         let df = if spoken { "" } else { [" may be cut", " df"][usize::from(p.df)] };
