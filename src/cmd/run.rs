@@ -11,6 +11,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
 use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
+use sys::autogroup::Outcome;
+use sys::urgent::Helper;
 use topology::{NatType, PortBlock};
 
 use crate::complete;
@@ -186,12 +188,13 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     // A user namespace first, while there is but one thread.
     let ground = ground();
     ground.enter()?;
-    // Given back when the lab is undone; an ordinary user may not ask for it.
-    let _priority = sys::autogroup::raise().ok().flatten();
+    // No thread of ours is to get a signal.
+    let blocked = signals::block()?;
+    let helper = part_of_the_cores();
     // What takes other rights than a lab's comes before they are given up.
     let metrics = args.metrics.map(Exporter::reserve).transpose()?;
     ground.give_up()?;
-    let signals = Signals::catch(signals::block()?)?;
+    let signals = Signals::catch(blocked)?;
     let mut report = Report::new(args.json);
     notify::status("building the lab");
     let told = config.clone();
@@ -204,6 +207,9 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
         }
         other => other.inspect_err(|_| report.clear_bar())?,
     };
+    if let Some(helper) = helper {
+        come_first(&lab, helper);
+    }
     let open = match Open::of(&lab) {
         Ok(open) => open,
         Err(error) => {
@@ -229,6 +235,24 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     let code = outcome?;
     heard()?;
     Ok(if errors.is_empty() { code } else { ExitCode::FAILURE })
+}
+
+/// Sees to the lab's part of the cores: its session's, where it has begun that, else its workers'
+/// own, which the rest of the session has nothing of. For the latter there is somebody to be asked
+/// once there are workers. An ordinary user may ask for neither.
+fn part_of_the_cores() -> Option<Helper> {
+    match sys::autogroup::raise() {
+        Ok(Outcome::NotOurs) if sys::autogroup::is_free() => Helper::start().ok(),
+        _ => None,
+    }
+}
+
+/// Has the workers come before all ordinary threads.
+fn come_first(lab: &Lab, helper: Helper) {
+    let threads = lab.with_switch(|switch| switch.threads()).unwrap_or_default();
+    if let Err(error) = helper.raise(threads) {
+        tracing::debug!("the workers are threads like any other: {error}");
+    }
 }
 
 /// Serves the counters, if asked to.

@@ -4,11 +4,15 @@
 //! A session's part of a core grows with what it has had to do there in the last tenths of a second.
 //! A switch that is woken for each frame and sleeps again has next to nothing to show for itself,
 //! and waits for seconds where other sessions keep all cores busy, whatever its threads' own nice
-//! values. The group's nice value is what counts then; a negative one takes CAP_SYS_NICE.
+//! values. The group's nice value is what counts then; a negative one takes CAP_SYS_NICE. It is
+//! changed in a session that this process has begun, and in no other: it would be raised for all
+//! programs there, and stay so after a SIGKILL. For a switch in another's session there is
+//! [`crate::urgent`].
 
 use std::io;
 
 use nix::errno::Errno;
+use nix::unistd::{getpid, getsid};
 
 const OWN: &str = "/proc/self/autogroup";
 
@@ -16,29 +20,31 @@ const OWN: &str = "/proc/self/autogroup";
 /// waiting, and no more: it sleeps when there is nothing to do.
 const NICE: i32 = -19;
 
-/// The session's raised priority; dropping it puts back what was there.
-#[derive(Debug)]
-pub struct Raised(());
+/// What became of a wish for more of the cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The session is this process' own and has its priority, for as long as there is anybody in it.
+    Raised,
+    /// There are no such groups, or somebody has set this one already: that stands.
+    AsItWas,
+    /// The session is somebody else's.
+    NotOurs,
+}
 
-/// Raises the priority of the session this process is in, where somebody has not set it already.
-/// None where there are no such groups, or it is left as it was set.
+/// Raises the priority of the session, where this process has begun it.
 ///
 /// # Errors
 /// EPERM without CAP_SYS_NICE of the host's.
-pub fn raise() -> io::Result<Option<Raised>> {
-    let Ok(text) = std::fs::read_to_string(OWN) else { return Ok(None) };
+pub fn raise() -> io::Result<Outcome> {
+    let Ok(text) = std::fs::read_to_string(OWN) else { return Ok(Outcome::AsItWas) };
+    if getsid(None)? != getpid() {
+        return Ok(Outcome::NotOurs);
+    }
     if nice(&text) != Some(0) {
-        return Ok(None);
+        return Ok(Outcome::AsItWas);
     }
     std::fs::write(OWN, NICE.to_string())?;
-    Ok(Some(Raised(())))
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        // Giving way again is everybody's right.
-        let _ = std::fs::write(OWN, "0");
-    }
+    Ok(Outcome::Raised)
 }
 
 /// Whether a session of this process' own would not wait behind others: it may raise the priority,

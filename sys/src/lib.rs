@@ -23,6 +23,7 @@
 //! | [`packet`] | one AF_PACKET ring for every interface of a namespace, and a batched sender |
 //! | [`privilege`] | capabilities given up |
 //! | [`stdio`] | which standard streams were closed from the start |
+//! | [`urgent`] | threads that run before all ordinary ones |
 
 #![allow(unsafe_code)] // the one crate that may; each block says why it is sound
 
@@ -43,6 +44,7 @@ pub mod netns;
 pub mod packet;
 pub mod privilege;
 pub mod stdio;
+pub mod urgent;
 
 #[cfg(test)]
 #[path = "../../tests/support/skip.rs"]

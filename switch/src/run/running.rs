@@ -39,6 +39,8 @@ pub(super) struct Running {
     pub(super) cells: Arc<WorkerCells>,
     pub(super) memory: usize,
     pub(super) thread: Option<JoinHandle<()>>,
+    /// The same as the kernel calls it.
+    pub(super) id: Option<sys::urgent::Thread>,
 }
 
 /// The means to have a worker look around.
@@ -123,16 +125,19 @@ impl Running {
             egress: Vec::new(),
             station_time: Duration::ZERO,
         };
+        let (tell, told) = bounded(1);
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || {
+                let _ = tell.send(sys::urgent::Thread::own());
                 if let Err(error) = sys::confine::forwarding() {
                     tracing::warn!("worker {number} may make any system call: {error}");
                 }
                 worker.run();
             })
             .map_err(Error::Thread)?;
-        Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread) })
+        let id = told.recv().ok();
+        Ok(Self { commands: sender, pending, pipe, cells, memory, thread: Some(thread), id })
     }
 
     pub(super) fn teller(&self) -> io::Result<Teller> {

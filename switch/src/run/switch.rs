@@ -284,6 +284,12 @@ impl Switch {
         }
     }
 
+    /// The threads that forward, also those that do not now.
+    #[must_use]
+    pub fn threads(&self) -> Vec<sys::urgent::Thread> {
+        self.workers.iter().filter_map(|worker| worker.id).collect()
+    }
+
     /// How often frames began to be spread over all workers; None where that cannot be.
     #[must_use]
     pub fn spreads(&self) -> Option<u64> {
