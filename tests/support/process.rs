@@ -3,13 +3,17 @@
 //! Two threads collect its output, so that it never blocks on us. A `Process` that goes out of
 //! scope is killed by its own id and waited for.
 
+use std::fs::File;
 use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -23,7 +27,7 @@ pub(crate) struct Process {
     child: Child,
     out: Arc<Mutex<String>>,
     err: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
+    readers: Vec<Reader>,
 }
 
 /// How a program ended.
@@ -65,8 +69,8 @@ impl Process {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{said}: {error}"));
         let (out, err) = (Arc::default(), Arc::default());
         let readers = vec![
-            collect(child.stdout.take().unwrap(), Arc::clone(&out)),
-            collect(child.stderr.take().unwrap(), Arc::clone(&err)),
+            Reader::start(child.stdout.take().unwrap(), Arc::clone(&out)),
+            Reader::start(child.stderr.take().unwrap(), Arc::clone(&err)),
         ];
         Process { said: said.to_owned(), child, out, err, readers }
     }
@@ -147,9 +151,9 @@ impl Process {
             std::thread::sleep(STEP);
         };
         let took = begun.elapsed();
-        // A background child may have inherited the pipes: what it says later is not waited for.
-        let limit = Instant::now() + Duration::from_millis(500);
-        while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < limit {
+        // All that it said is in the pipes. A background child may have inherited them: what that one
+        // says later is not waited for.
+        while !self.readers.iter().all(Reader::has_all) {
             std::thread::sleep(STEP);
         }
         let err = self.err.lock().unwrap().clone();
@@ -166,11 +170,45 @@ impl Drop for Process {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+/// Collects what comes out of a pipe.
+struct Reader {
+    pipe: OwnedFd,
+    into: Arc<Mutex<String>>,
+    thread: JoinHandle<()>,
+}
+
+impl Reader {
+    fn start(from: impl Into<OwnedFd>, into: Arc<Mutex<String>>) -> Self {
+        let pipe = from.into();
+        let mut file = File::from(pipe.try_clone().unwrap());
+        let collected = Arc::clone(&into);
+        let thread = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while has_more(&file, PollTimeout::NONE) {
+                // Held while it is read, so that nothing is between the pipe and the text.
+                let mut text = collected.lock().unwrap();
+                let Ok(count @ 1..) = file.read(&mut buffer) else { return };
+                text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            }
+        });
+        Self { pipe, into, thread }
+    }
+
+    /// Whether all that is in the pipe is in the text.
+    fn has_all(&self) -> bool {
+        let _held = self.into.lock().unwrap();
+        self.thread.is_finished() || !has_more(&self.pipe, PollTimeout::ZERO)
+    }
+}
+
+/// Whether there is something to read, or the end.
+fn has_more(pipe: &impl AsFd, patience: PollTimeout) -> bool {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, patience) {
+            Ok(ready) => return ready > 0,
+            Err(Errno::EINTR) => {}
+            Err(error) => panic!("polling a pipe: {error}"),
         }
-    })
+    }
 }
