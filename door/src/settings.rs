@@ -1,4 +1,5 @@
-//! Settings changed at the door: of ports, of their VLANs, and addresses set by hand. Each is checked before anything changes.
+//! Settings changed at the door: of ports, of their VLANs, and addresses set by hand. Each is checked
+//! before anything changes.
 
 use control::DoorError;
 use control::api::{AddVlan, DelFdb, FdbKind, Flushed, Port, SetFdb, SetPort};
@@ -13,6 +14,7 @@ use crate::{bridge, change};
 
 /// The gateway, where a port is asked for.
 const GATEWAY: &str = "gateway";
+
 pub(crate) fn invalid(line: String) -> DoorError {
     DoorError::Invalid(line)
 }

@@ -27,7 +27,9 @@ impl Lab {
         let state = self.state();
         let first = || state.spec.networks.keys().next().map(String::as_str);
         let lab = || self.config().name.to_string();
-        let name = name.or_else(first).ok_or_else(|| Error::NoSwitch(lab()))?;
+        // Where there is none at all, that is what is wrong, whichever was asked for.
+        let first = first().ok_or_else(|| Error::NoSwitch(lab()))?;
+        let name = name.unwrap_or(first);
         match state.domains.get(name) {
             Some(domain) => Ok((name.into(), domain.clone())),
             None => Err(self.no_network(&state, name)),
