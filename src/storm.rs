@@ -3,13 +3,16 @@
 use control::api::StormLimits;
 
 /// How it is written.
-const SHAPE: &str = "N, or any of broadcast=N,multicast=N,unknown=N";
+const SHAPE: &str = "N, or any of broadcast=N,multicast=N,unknown=N, or off";
 
 /// Reads limits: one for each kind, or those that are named.
 pub(crate) fn limits(text: &str) -> Result<StormLimits, String> {
     let number = |text: &str| {
         text.parse::<u32>().map_err(|_| format!("{text:?} is no number of frames: {SHAPE}"))
     };
+    if text == "off" {
+        return Ok(StormLimits::default());
+    }
     if !text.contains('=') {
         let each = Some(number(text)?);
         return Ok(StormLimits { broadcast: each, multicast: each, unknown: each });
@@ -64,6 +67,7 @@ mod tests {
         }
         assert_eq!(limits("unknown=3,broadcast=1"), Ok(some(Some(1), None, Some(3))));
         assert_eq!(words(&StormLimits::default()), None);
+        assert_eq!(limits("off"), Ok(StormLimits::default()));
     }
 
     #[test]

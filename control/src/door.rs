@@ -6,8 +6,9 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
-    FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish,
-    Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk, Walk,
+    FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
+    Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Topology, TraceAsk,
+    Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -74,6 +75,16 @@ pub trait Door: Send + Sync + 'static {
     fn set_fdb(&self, ask: &SetFdb) -> Result<(), DoorError>;
     /// Takes addresses out.
     fn del_fdb(&self, ask: &DelFdb) -> Result<Flushed, DoorError>;
+    /// Who is a member of which group: bounded by the networks' settings.
+    fn mdb(&self) -> Result<Mdb, DoorError>;
+    /// Sets a membership by hand.
+    fn set_mdb(&self, ask: &SetMdb) -> Result<(), DoorError>;
+    /// Ends a membership.
+    fn del_mdb(&self, ask: &SetMdb) -> Result<(), DoorError>;
+    /// Neighbours that are answered for.
+    fn known(&self) -> Result<Vec<Known>, DoorError>;
+    /// Has a neighbour known, or forgotten.
+    fn set_known(&self, ask: &Known) -> Result<(), DoorError>;
     /// The networks: a few hundred at most.
     fn networks(&self) -> Result<Vec<Network>, DoorError>;
     /// Makes a network.

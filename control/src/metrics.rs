@@ -133,6 +133,9 @@ impl Families {
         self.counter("port_transmit_frames", sent, each(|p| p.stats64.tx.packets));
         let refused = "Frames for the node that the kernel refused";
         self.counter("port_transmit_errors", refused, each(|p| p.stats64.tx.errors));
+        let moved = "Addresses that were at another port before";
+        self.counter("port_moved_addresses", moved, each(|p| p.fdb_n_moved));
+        self.counter("port_loops", "Loops seen at the port", each(|p| p.loops));
         let drops = ports.iter().flat_map(|port| {
             port.drops.iter().map(move |(reason, count)| {
                 let mut labels = name(port);
@@ -148,6 +151,7 @@ impl Families {
         let verdicts = [
             ("forwarded", c.forwarded),
             ("flooded", c.flooded),
+            ("members", c.members),
             ("local", c.local),
             ("uplink", c.uplink),
         ];

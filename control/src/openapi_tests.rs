@@ -43,6 +43,12 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/fdb") => json(of::<Page<FdbEntry>>(g)),
         ("get", "/v1/fast-path/flows") => json(of::<Page<FastFlow>>(g)),
         ("post", "/v1/fdb/flush") => Shape { body: of::<FlushFdb>(g), ..json(of::<Flushed>(g)) },
+        ("get", "/v1/mdb") => json(of::<Mdb>(g)),
+        ("post", "/v1/mdb/set" | "/v1/mdb/del") => {
+            Shape { body: of::<SetMdb>(g), status: "204", ..json(None) }
+        }
+        ("get", "/v1/neigh/known") => json(of::<Vec<Known>>(g)),
+        ("post", "/v1/neigh/set") => Shape { body: of::<Known>(g), status: "204", ..json(None) },
         ("get", "/v1/neigh") => json(of::<Page<Neighbour>>(g)),
         ("get", "/v1/routes") => json(of::<Vec<Route>>(g)),
         ("get", "/v1/nat") => json(of::<Page<Session>>(g)),

@@ -93,6 +93,7 @@ impl Door for MemoryLab {
             ifname: node.port.clone().unwrap(),
             flags: vec!["UP".into()],
             mtu: 1500,
+            address: None,
             master: Some("test".into()),
             operstate: "UP".into(),
             stats64: Stats64 {
@@ -103,6 +104,10 @@ impl Door for MemoryLab {
             network: Some("lan".into()),
             role: PortRole::Bridged,
             fdb_entries: 1,
+            fdb_n_moved: 0,
+            loops: 0,
+            loop_shut: None,
+            mcast_n_groups: 0,
             settings: Some(PortSettings::default()),
             vlans: Vec::new(),
             storm: StormLimits::default(),
@@ -222,6 +227,27 @@ impl Door for MemoryLab {
     }
 
     fn set_fdb(&self, _: &SetFdb) -> Result<(), DoorError> {
+        Ok(())
+    }
+
+    fn mdb(&self) -> Result<Mdb, DoorError> {
+        Ok(Mdb::default())
+    }
+
+    fn set_mdb(&self, ask: &SetMdb) -> Result<(), DoorError> {
+        let missing = || DoorError::NotFound(format!("there is no port {}", ask.port));
+        (ask.port == "veth1").then_some(()).ok_or_else(missing)
+    }
+
+    fn del_mdb(&self, ask: &SetMdb) -> Result<(), DoorError> {
+        self.set_mdb(ask)
+    }
+
+    fn known(&self) -> Result<Vec<Known>, DoorError> {
+        Ok(Vec::new())
+    }
+
+    fn set_known(&self, _: &Known) -> Result<(), DoorError> {
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Ports and addresses of the switch, for the door: copied from what the workers publish.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use control::DoorError;
 use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, TxStats};
-use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats};
+use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats, Switch};
 use wire::MacAddr;
 
 use lab::{Lab, port, station};
@@ -28,15 +29,24 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     let domains = networks(&lab);
     let filters = filters(door, &domains)?;
     let rates = door.rates();
+    let shut = door.switch(Switch::shut_ports)?;
     let items = page.items.into_iter().map(|(fdb_entries, info)| {
         let filters = filters.contains(&info.spec.network);
         let mut port = shown(&info, fdb_entries, &master, filters);
         port.network = named(&domains, &info);
         port.node = nodes.get(&info.id).cloned();
         port.rates = rates.of(info.id);
+        port.loop_shut = shut.get(&info.id).map(Duration::as_secs);
+        port.mcast_n_groups = groups(door, &info);
         port
     });
     Ok(Page { items: items.collect(), next: page.next })
+}
+
+/// How many groups a port is a member of.
+fn groups(door: &LabDoor, info: &PortInfo) -> u32 {
+    let groups = door.switch(|switch| switch.groups(info.spec.network));
+    groups.ok().flatten().map_or(0, |groups| groups.of_port(info.id))
 }
 
 /// The nodes behind ports.
@@ -64,6 +74,8 @@ pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
     port.network = named(&domains, &info);
     port.node = nodes(&lab).remove(&id);
     port.rates = door.rates().of(id);
+    port.loop_shut = door.switch(Switch::shut_ports)?.get(&id).map(Duration::as_secs);
+    port.mcast_n_groups = groups(door, &info);
     Ok(port)
 }
 
@@ -102,6 +114,7 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port
         ifname: info.spec.name.clone(),
         flags,
         mtu: info.spec.mtu,
+        address: info.spec.mac.map(|mac| mac.to_string()),
         master: bridged.then(|| master.to_owned()),
         operstate: if info.up { "UP" } else { "DOWN" }.into(),
         stats64: stats(&info.stats),
@@ -109,6 +122,10 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port
         network: None,
         role: if bridged { PortRole::Bridged } else { PortRole::Routed },
         fdb_entries,
+        fdb_n_moved: info.stats.moved,
+        loops: info.stats.loops,
+        loop_shut: None,
+        mcast_n_groups: 0,
         settings: bridged.then(|| port::shown(&info.spec.settings)),
         vlans: match bridged && filters {
             true => port::vlans_shown(&info.spec.vlans),
@@ -205,10 +222,17 @@ pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
         flags: match entry.kind {
             EntryKind::Sticky => vec!["sticky".into()],
             EntryKind::Blackhole => vec!["blackhole".into()],
-            EntryKind::Learned | EntryKind::Static => Vec::new(),
+            EntryKind::Locked => vec!["locked".into()],
+            EntryKind::Extern => vec!["extern_learn".into()],
+            EntryKind::Learned | EntryKind::Static | EntryKind::Local => Vec::new(),
         },
         master: Some(master.clone()),
-        state: if entry.kind == EntryKind::Learned { "" } else { "static" }.into(),
+        state: match entry.kind {
+            EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => "",
+            EntryKind::Local => "permanent",
+            EntryKind::Static | EntryKind::Sticky | EntryKind::Blackhole => "static",
+        }
+        .into(),
     };
     items.extend(page.items.iter().map(|(_, entry)| row(entry)));
     Ok(Page { items, next: page.next })

@@ -11,12 +11,14 @@ use switch::{PortId, Switch};
 
 use crate::open::{Answer, LabDoor, now, refusal};
 use crate::router::{protocol, shown, theirs};
-use crate::settings;
 use crate::topology::node;
+use crate::{groups, settings};
 
 pub(crate) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let lab = door.lab()?;
     let added = lab.add_node(&asked(&lab, ask)?).map_err(|e| refusal(&e))?;
+    // It works without; questions for it are sent on, as those for anybody unknown.
+    let _ = groups::tell_known(door);
     let up: Vec<PortId> = added.ports().map(|port| port.id).collect();
     node(&added, &up)
         .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))
@@ -56,7 +58,9 @@ pub(crate) fn remove_node(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
     let removed = lab.remove_node(name);
     tell_withdrawn(door, &lab);
-    removed.map_err(|error| refusal(&error))
+    removed.map_err(|error| refusal(&error))?;
+    let _ = groups::tell_known(door);
+    Ok(())
 }
 
 /// What was published for a node that is gone is published no longer.

@@ -19,6 +19,7 @@ fn of_switch(switch: &Switch) -> SwitchCounters {
         received: c.received,
         forwarded: c.forwarded,
         flooded: c.flooded,
+        members: c.members,
         local: c.local,
         uplink: c.uplink,
         drops: by_reason(&c.drops),

@@ -19,6 +19,7 @@
 //! | `change` | nodes in and out, ports published, tables flushed |
 //! | `network` | networks: shown, made, changed, ended |
 //! | `settings` | settings of ports, VLANs, addresses set by hand |
+//! | `groups` | members of groups, snooping, neighbours that are answered for |
 //! | `rates` | how busy ports are, from two samples: pure |
 //! | `tell` | the switch's and the gateway's events in the door's words: pure |
 //! | `pump` | the thread that samples and tells |
@@ -29,6 +30,7 @@ mod change;
 mod counters;
 mod error;
 mod fast;
+mod groups;
 mod network;
 pub mod open;
 mod pump;

@@ -1,16 +1,16 @@
 //! Networks at the door: shown, made, changed, ended. Each change is checked before anything happens.
 
 use control::DoorError;
-use control::api::{AddNetwork, Network, SetNetwork};
+use control::api::{AddNetwork, Network, Seconds, SetNetwork};
 use lab::domain::Domain;
 use lab::{port, station};
 use switch::core::VlanFilter;
 use switch::{Leg, NetworkConfig, PortInfo};
 use wire::VlanId;
 
-use crate::change;
 use crate::open::{Answer, LabDoor, refusal};
 use crate::settings::{failed, invalid};
+use crate::{change, groups};
 
 /// The VLAN the gateway is in when they begin to be told apart, as all ports are.
 pub(crate) const FIRST_VLAN: VlanId = VlanId::from_tci(1);
@@ -84,16 +84,18 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
     let spec = lab.with_spec(|spec| spec.network(&name).cloned()).unwrap_or_default();
     let (gateway, mtu) =
         lab.with_spec(|spec| (station::gateway_in(spec, &name), spec.mtu_of(&name)));
-    let (learned, ports) = door.switch(|switch| {
+    let (learned, moved, ports) = door.switch(|switch| {
         let here = |info: &PortInfo| {
             info.spec.role == switch::PortRole::Bridged && info.spec.network == domain.id
         };
-        let ports = switch.ports().iter().filter(|info| here(info)).count();
-        (switch.table().network_len(domain.id), ports)
+        let mut ports = switch.ports();
+        ports.retain(here);
+        let moved = ports.iter().map(|info| info.stats.moved).sum();
+        (switch.table().network_len(domain.id), moved, ports.len())
     })?;
     let vlan = config.legs.first().map(|(vlan, _)| *vlan);
     let protocol = config.vlans.unwrap_or_default().protocol;
-    Ok(Network {
+    let shown = Network {
         name,
         subnets: spec.subnets.iter().map(ToString::to_string).collect(),
         gateway: config.local.and(gateway).map(|(own, _)| own.to_string()),
@@ -105,10 +107,14 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         group_fwd_mask: config.group_fwd_mask,
         fdb_n_learned: learned,
         fdb_max_learned: config.fdb_max_learned.unwrap_or(0),
+        fdb_n_moved: moved,
+        gateway_guard: config.gateway_guard,
         vlan_filtering: config.vlans.is_some(),
         vlan_protocol: if protocol == AD { "802.1ad" } else { "802.1Q" }.into(),
         gateway_vlan: vlan.map(VlanId::get).filter(|vlan| config.vlans.is_some() && *vlan > 0),
-    })
+        ..Network::default()
+    };
+    groups::shown(door, domain.id, &config.mcast, shown)
 }
 
 pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
@@ -164,6 +170,8 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     if let Some(most) = ask.fdb_max_learned {
         network.fdb_max_learned = Some(most).filter(|most| *most > 0);
     }
+    network.mcast = groups::changed(&network.mcast, ask)?;
+    network.gateway_guard = ask.gateway_guard.unwrap_or(network.gateway_guard);
     let protocol = match ask.vlan_protocol.as_deref() {
         None => None,
         Some("802.1Q" | "802.1q") => Some(VlanFilter::default()),
@@ -192,6 +200,16 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
         network.group_fwd_mask = asked.group_fwd_mask.or(network.group_fwd_mask);
         network.fdb_max_learned = asked.fdb_max_learned.or(network.fdb_max_learned);
         network.vlan_filtering = asked.vlan_filtering.or(network.vlan_filtering);
+        network.mcast_snooping = asked.mcast_snooping.or(network.mcast_snooping);
+        network.mcast_querier = asked.mcast_querier.or(network.mcast_querier);
+        network.mcast_router = asked.mcast_router.or(network.mcast_router);
+        network.mcast_igmp_version = asked.mcast_igmp_version.or(network.mcast_igmp_version);
+        network.mcast_mld_version = asked.mcast_mld_version.or(network.mcast_mld_version);
+        let whole = |span: Option<Seconds>| span.map(|span| span.span().as_secs().max(1));
+        let last = whole(asked.mcast_last_member_interval);
+        network.mcast_last_member_interval = last.or(network.mcast_last_member_interval);
+        let life = whole(asked.mcast_membership_interval);
+        network.mcast_membership_interval = life.or(network.mcast_membership_interval);
         let protocol = asked.vlan_protocol.and_then(|text| text.parse().ok());
         network.vlan_protocol = protocol.or(network.vlan_protocol);
     });

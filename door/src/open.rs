@@ -5,25 +5,27 @@
 //! the lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
 //! worker may wait, is held for a page at most.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FastFlow, FdbEntry, FlushFdb, Flushed, Neighbour, Network, Node, Page, PageQuery, Port,
-    Protocol, Publish, Published, Route, Session, SetFdb, SetNetwork, SetPort, Topology, TraceAsk,
-    Walk,
+    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery,
+    Port, Protocol, Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort,
+    Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
 use lab::Lab;
 use switch::Switch;
-use wire::Timestamp;
+use wire::{MacAddr, Timestamp};
 
 use crate::error::{Error, Result};
 use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
-use crate::{bridge, change, counters, fast, network, router, settings, topology};
+use crate::{bridge, change, counters, fast, groups, network, router, settings, topology};
 
 /// The open door; dropping it closes it.
 pub struct Open {
@@ -41,6 +43,8 @@ pub(crate) struct LabDoor {
     rates: Mutex<Sampler>,
     /// Events of the door's own, told by the pump in their place among the others.
     asides: Mutex<Vec<Event>>,
+    /// Neighbours named by hand.
+    known: Mutex<BTreeMap<IpAddr, MacAddr>>,
     pub(crate) started: Timestamp,
 }
 
@@ -66,6 +70,7 @@ impl Open {
             watch: Watch::new(lab),
             rates: Mutex::default(),
             asides: Mutex::default(),
+            known: Mutex::default(),
             started: now(),
         });
         let pump = Pump::start(lab, &door)?;
@@ -106,6 +111,10 @@ impl LabDoor {
             return self.events.tell(event);
         }
         asides.push(event);
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, BTreeMap<IpAddr, MacAddr>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn asides(&self) -> MutexGuard<'_, Vec<Event>> {
@@ -241,6 +250,26 @@ impl Door for LabDoor {
 
     fn del_fdb(&self, ask: &DelFdb) -> Answer<Flushed> {
         settings::del_fdb(self, ask)
+    }
+
+    fn mdb(&self) -> Answer<Mdb> {
+        groups::mdb(self)
+    }
+
+    fn set_mdb(&self, ask: &SetMdb) -> Answer<()> {
+        groups::set_mdb(self, ask, true)
+    }
+
+    fn del_mdb(&self, ask: &SetMdb) -> Answer<()> {
+        groups::set_mdb(self, ask, false)
+    }
+
+    fn known(&self) -> Answer<Vec<Known>> {
+        groups::known(self)
+    }
+
+    fn set_known(&self, ask: &Known) -> Answer<()> {
+        groups::set_known(self, ask)
     }
 
     fn networks(&self) -> Answer<Vec<Network>> {

@@ -10,7 +10,7 @@ use wire::{MacAddr, VlanId};
 
 use crate::network::{FIRST_VLAN, Of};
 use crate::open::{Answer, LabDoor};
-use crate::{bridge, change};
+use crate::{bridge, change, groups};
 
 /// The gateway, where a port is asked for.
 const GATEWAY: &str = "gateway";
@@ -24,7 +24,7 @@ pub(crate) fn failed(error: &switch::Error) -> DoorError {
 }
 
 /// A bridged port by its own name or its node's.
-fn find(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortInfo> {
+pub(crate) fn find(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortInfo> {
     let id = change::port(door, lab, name)?;
     let ports = door.switch(Switch::ports)?;
     let info = ports.into_iter().find(|info| info.id == id);
@@ -48,6 +48,12 @@ pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port
         let vlans = port::memberships(asked);
         let vlans = vlans.map_err(|line| invalid(format!("port {name}: {line}")))?;
         set_vlans(door, info.id, vlans.into())?;
+    }
+    if ask.loop_protect.is_some() {
+        door.switch(|switch| switch.reopen(info.id))?;
+    }
+    if settings.neigh_suppress {
+        groups::tell_known(door)?;
     }
     door.switch(|switch| switch.set_settings(info.id, settings))?.map_err(|e| failed(&e))?;
     bridge::port(door, info.id)
@@ -126,7 +132,7 @@ pub(crate) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Ans
     set_vlans(door, info.id, own.into())
 }
 
-fn mac(text: &str) -> Answer<MacAddr> {
+pub(crate) fn mac(text: &str) -> Answer<MacAddr> {
     let mac = text.parse::<MacAddr>().map_err(|_| {
         invalid(format!("{text:?} is no hardware address: six bytes as 02:00:00:00:00:01"))
     })?;
@@ -171,6 +177,8 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
         (kind, Some(info)) => {
             let kind = match kind {
                 FdbKind::Sticky => EntryKind::Sticky,
+                FdbKind::Local => EntryKind::Local,
+                FdbKind::Extern => EntryKind::Extern,
                 _ => EntryKind::Static,
             };
             (info.id, kind, info.spec.vlans.to_vlans().pvid)

@@ -29,6 +29,7 @@ impl Names {
             }
             Event::Learned { port, .. } | Event::Link { port, .. } => self.0.contains_key(port),
             Event::Moved { from, to, .. } => self.0.contains_key(from) && self.0.contains_key(to),
+            Event::Loop { ports, .. } => ports.iter().all(|port| self.0.contains_key(port)),
             Event::Aged(_) | Event::Renewed { .. } => true,
         }
     }
@@ -50,6 +51,13 @@ impl Names {
                 vlan: vlan.get(),
                 from: self.of(*from),
                 to: self.of(*to),
+            },
+            Event::Loop { mac, vlan, ports: [one, other], shut } => EventKind::LoopFound {
+                mac: mac.map(|mac| mac.to_string()),
+                vlan: vlan.get(),
+                ifname: self.of(*one),
+                other: self.of(*other),
+                shut: shut.map(|port| self.of(port)),
             },
             Event::Aged(count) => EventKind::Aged { count: *count as u64 },
             Event::Renewed { uplink, lost } => EventKind::RingRenewed {

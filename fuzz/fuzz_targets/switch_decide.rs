@@ -116,6 +116,7 @@ fuzz_target!(|steps: Vec<(u8, u8, u8, u8, u8)>| {
                     assert!(*count <= 3 * limit, "{count} flooded, {limit} allowed of each kind");
                 }
             }
+            Verdict::Members => panic!("nobody snoops here"),
             Verdict::Local => assert_eq!(dst, LOCAL),
             Verdict::Drop(DropReason::Storm) => {
                 let storm = bridge.port(port).expect("a port").settings.storm;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::topology::{Address, Network, Spec, VlanProtocol};
 use gateway::{LegAddress, LegConfig, LegId, Policy};
-use switch::core::{Memberships, PortVlans, VlanFilter};
+use switch::core::{McastConfig, Memberships, PortVlans, VlanFilter};
 use switch::{NetworkConfig, NetworkId, PortSettings};
 use wire::{MacAddr, VlanId};
 
@@ -115,9 +115,29 @@ pub(crate) fn of_switch(spec: &Spec, domains: &Domains, name: &str) -> NetworkCo
         group_fwd_mask: network.group_fwd_mask.unwrap_or(default.group_fwd_mask),
         ageing_time: network.ageing_time.map_or(default.ageing_time, Duration::from_secs),
         fdb_max_learned: network.fdb_max_learned.filter(|most| *most > 0),
+        gateway_guard: default.gateway_guard,
+        mcast: of_groups(network),
         vlans: network.filters_vlans().then(|| VlanFilter {
             protocol: network.vlan_protocol.unwrap_or(VlanProtocol::Dot1Q).tpid(),
         }),
+    }
+}
+
+/// What a network's multicast is set to.
+fn of_groups(network: &Network) -> McastConfig {
+    let is = McastConfig::default();
+    let router = network.mcast_router.and_then(|mode| port::router(mode).ok());
+    let last = network.mcast_last_member_interval.map(Duration::from_secs);
+    let life = network.mcast_membership_interval.map(Duration::from_secs);
+    McastConfig {
+        snooping: network.mcast_snooping.unwrap_or(is.snooping),
+        querier: network.mcast_querier.unwrap_or(is.querier),
+        router: router.unwrap_or(is.router),
+        igmp_version: network.mcast_igmp_version.unwrap_or(is.igmp_version),
+        mld_version: network.mcast_mld_version.unwrap_or(is.mld_version),
+        last_member_interval: last.unwrap_or(is.last_member_interval),
+        membership_interval: life.unwrap_or(is.membership_interval),
+        ..is
     }
 }
 

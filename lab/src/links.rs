@@ -1,5 +1,6 @@
 //! A thread that hears of links in the switch's namespace: a port that goes down or up is told to
-//! the switch, one that vanishes is unplugged. It holds the lab weakly and ends when told.
+//! the switch, as are its address and its MTU; one that vanishes is unplugged. It holds the lab weakly
+//! and ends when told.
 //!
 //! A port is plugged in before its link comes up for the first time, and what is heard of that link
 //! until then is no news: only one that has been up can go down.
@@ -9,8 +10,10 @@ use std::os::fd::AsFd;
 use std::sync::Weak;
 
 use nix::poll::PollTimeout;
+use ns::Link;
 use ns::watch::{Event, Watcher};
 use switch::PortId;
+use wire::MacAddr;
 
 use crate::error::Result;
 use crate::lab::Lab;
@@ -50,7 +53,7 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u3
                         seen.insert(link.index);
                     }
                     if seen.contains(&link.index) {
-                        lab.link_changed(link.index, up);
+                        lab.link_changed(&link);
                     }
                 }
                 Event::Gone(link) => {
@@ -76,11 +79,17 @@ impl Lab {
             .or_else(|| state.uplink.filter(|uplink| uplink.1 == index).map(|uplink| uplink.0))
     }
 
-    fn link_changed(&self, index: u32, up: bool) {
+    fn link_changed(&self, link: &Link) {
+        let (index, up) = (link.index, link.up && link.carrier);
         let Some(port) = self.port_of(index) else { return };
         let told = self.with_switch(|switch| {
-            let known = switch.ports().into_iter().find(|info| info.id == port).map(|info| info.up);
-            if known == Some(up) { Ok(()) } else { switch.set_link(port, up) }
+            let known = switch.ports().into_iter().find(|info| info.id == port);
+            let Some(known) = known else { return Ok(()) };
+            let mac = link.mac.map(MacAddr);
+            if (known.spec.mac, known.spec.mtu) != (mac, link.mtu) {
+                switch.set_interface(port, mac, link.mtu)?;
+            }
+            if known.up == up { Ok(()) } else { switch.set_link(port, up) }
         });
         match told {
             // Unplugged since we looked.
@@ -118,7 +127,7 @@ impl Lab {
             if up {
                 all_up.insert(link.index);
             }
-            self.link_changed(link.index, up);
+            self.link_changed(&link);
         }
         Ok(all_up)
     }

@@ -2,9 +2,13 @@
 //! the one place where the two meet. Pure.
 
 use control::api;
-use switch::core::{Memberships, PortVlans};
+use switch::core::{Memberships, PortVlans, RouterMode};
 use switch::{PortSettings, StormLimits};
 use wire::VlanId;
+
+/// The group of PAUSE frames, which a link keeps to itself whatever a port is told
+/// (net/bridge/br_private.h, `BR_GROUPFWD_MACPAUSE`).
+const PAUSE: u16 = 1 << 1;
 
 /// The settings of a node's port when it is plugged in.
 #[must_use]
@@ -36,6 +40,13 @@ pub fn shown(settings: &PortSettings) -> api::PortSettings {
         isolated: settings.isolation.is_some(),
         isolation: settings.isolation.filter(|group| *group > 0),
         locked: settings.locked,
+        mab: settings.mab,
+        group_fwd_mask: settings.group_fwd_mask,
+        neigh_suppress: settings.neigh_suppress,
+        fastleave: settings.fastleave,
+        mcast_router: router_shown(settings.mcast_router),
+        mcast_max_groups: settings.mcast_max_groups,
+        loop_protect: settings.loop_protect,
         learn_limit: settings.learn_limit,
     }
 }
@@ -56,6 +67,21 @@ pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings
         (Some(false), None) => None,
         (None, None) => before.isolation,
     };
+    let locked = ask.locked.unwrap_or(before.locked);
+    let mab = ask.mab.unwrap_or(before.mab);
+    if mab && !locked {
+        return Err(
+            "MAC authentication bypass takes a locked port: `--locked on` as well, or `--mab \
+                    off` with it"
+                .into(),
+        );
+    }
+    let mask = ask.group_fwd_mask.unwrap_or(before.group_fwd_mask);
+    if mask & PAUSE != 0 {
+        return Err(format!(
+            "group mask {mask:#06x}: the group 01:80:c2:00:00:01 cannot be let through (bit 1)"
+        ));
+    }
     Ok(PortSettings {
         hairpin: ask.hairpin.unwrap_or(before.hairpin),
         learning: ask.learning.unwrap_or(before.learning),
@@ -63,10 +89,40 @@ pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings
         mcast_flood: ask.mcast_flood.unwrap_or(before.mcast_flood),
         bcast_flood: ask.bcast_flood.unwrap_or(before.bcast_flood),
         isolation,
-        locked: ask.locked.unwrap_or(before.locked),
+        locked,
+        mab,
+        group_fwd_mask: mask,
+        neigh_suppress: ask.neigh_suppress.unwrap_or(before.neigh_suppress),
+        fastleave: ask.fastleave.unwrap_or(before.fastleave),
+        mcast_router: ask.mcast_router.map_or(Ok(before.mcast_router), router)?,
+        mcast_max_groups: ask.mcast_max_groups.unwrap_or(before.mcast_max_groups),
+        loop_protect: ask.loop_protect.unwrap_or(before.loop_protect),
         learn_limit: ask.learn_limit.unwrap_or(before.learn_limit),
         storm: ask.storm.map_or(before.storm, limits),
     })
+}
+
+/// Whether a multicast router is somewhere, by the kernel's number.
+///
+/// # Errors
+/// One line for what is no such number.
+pub fn router(mode: u8) -> Result<RouterMode, String> {
+    match mode {
+        0 => Ok(RouterMode::Never),
+        1 => Ok(RouterMode::Learned),
+        2 => Ok(RouterMode::Always),
+        other => Err(format!("multicast router {other}: 0 never, 1 while one is heard, 2 always")),
+    }
+}
+
+/// The number of [`router`].
+#[must_use]
+pub fn router_shown(mode: RouterMode) -> u8 {
+    match mode {
+        RouterMode::Never => 0,
+        RouterMode::Learned => 1,
+        RouterMode::Always => 2,
+    }
 }
 
 /// The VLANs from `first` to `last`.

@@ -34,6 +34,12 @@ enum Verb {
         /// And frames from it are refused at every other port
         #[arg(long, group = "kind")]
         sticky: bool,
+        /// It is the switch's own: frames to it are for nobody
+        #[arg(long, group = "kind")]
+        local: bool,
+        /// It does not age but moves, as what another program has learned
+        #[arg(long = "extern", group = "kind")]
+        is_extern: bool,
         /// Drop frames to it
         #[arg(long, group = "kind")]
         blackhole: bool,
@@ -72,12 +78,15 @@ enum Verb {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
-        Verb::Add { mac, port, is_static: _, sticky, blackhole, vlan, which } => {
-            let kind = match (sticky, blackhole) {
-                (true, _) => FdbKind::Sticky,
-                (_, true) => FdbKind::Blackhole,
-                _ => FdbKind::Static,
-            };
+        Verb::Add { mac, port, is_static: _, sticky, local, is_extern, blackhole, vlan, which } => {
+            let asked = [
+                (sticky, FdbKind::Sticky),
+                (local, FdbKind::Local),
+                (is_extern, FdbKind::Extern),
+                (blackhole, FdbKind::Blackhole),
+            ];
+            let kind = asked.into_iter().find(|(is_asked, _)| *is_asked);
+            let kind = kind.map_or(FdbKind::Static, |(_, kind)| kind);
             which.answer(which.client()?.set_fdb(&SetFdb { mac, port, vlan, kind }))?;
         }
         Verb::Del { mac, port, vlan, which } => {

@@ -51,6 +51,7 @@ pub(crate) fn line(event: &Event, paint: Paint) -> String {
         EventKind::Drops { .. }
         | EventKind::Missed { .. }
         | EventKind::RingRenewed { .. }
+        | EventKind::LoopFound { .. }
         | EventKind::PortDown { .. } => paint.bad(&word),
         EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
         _ => paint.head(&word),
@@ -65,6 +66,14 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         }
         EventKind::Moved { mac, vlan, from, to } => {
             ("moved", format!("{mac}{} from {from} to {to}", tag(*vlan)))
+        }
+        EventKind::LoopFound { mac, vlan, ifname, other, shut } => {
+            let how = match mac {
+                Some(mac) => format!("{mac}{} moves to and fro", tag(*vlan)),
+                None => "a probe came back".into(),
+            };
+            let shut = shut.as_ref().map_or_else(String::new, |port| format!("; {port} is shut"));
+            ("loop", format!("between {ifname} and {other}: {how}{shut}"))
         }
         EventKind::Aged { count } => {
             ("aged", format!("{} not heard of", units::count(*count, "address", "addresses")))

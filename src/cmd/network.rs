@@ -1,5 +1,7 @@
 //! `uswitch network`: the lab's networks and their settings.
 
+mod mcast;
+
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -89,6 +91,9 @@ struct Settings {
     /// Learn at most so many addresses; 0 for as many as the table holds
     #[arg(long, value_name = "N")]
     fdb_max_learned: Option<u32>,
+    /// Refuse frames that claim to come from the gateway's address
+    #[arg(long, value_name = "on|off")]
+    gateway_guard: Option<OnOff>,
     /// Tell VLANs apart
     #[arg(long, value_name = "on|off")]
     vlan_filtering: Option<OnOff>,
@@ -96,19 +101,22 @@ struct Settings {
     #[arg(long, value_name = "PROTOCOL", value_parser = ["802.1Q", "802.1ad"],
           ignore_case = true)]
     vlan_protocol: Option<String>,
+    #[command(flatten)]
+    mcast: Box<mcast::Mcast>,
 }
 
 impl Settings {
     fn asked(self) -> SetNetwork {
-        let Self { ageing_time, group_fwd_mask, fdb_max_learned, vlan_filtering, vlan_protocol } =
-            self;
-        SetNetwork {
+        let Self { ageing_time, group_fwd_mask, fdb_max_learned, .. } = self;
+        self.mcast.put(SetNetwork {
             ageing_time,
             group_fwd_mask,
             fdb_max_learned,
-            vlan_filtering: vlan_filtering.map(OnOff::is_on),
-            vlan_protocol,
-        }
+            gateway_guard: self.gateway_guard.map(OnOff::is_on),
+            vlan_filtering: self.vlan_filtering.map(OnOff::is_on),
+            vlan_protocol: self.vlan_protocol,
+            ..SetNetwork::default()
+        })
     }
 }
 
@@ -134,7 +142,7 @@ fn place(subnets: &[Subnet], gateways: &[Option<IpAddr>]) -> Gateway {
 }
 
 /// Reads a mask, as a number or with `0x`.
-fn mask(text: &str) -> Result<u16, String> {
+pub(crate) fn mask(text: &str) -> Result<u16, String> {
     let read = match text.strip_prefix("0x") {
         Some(digits) => u16::from_str_radix(digits, 16),
         None => text.parse(),
@@ -157,6 +165,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         }
         Verb::Add { network, subnets, gateways, internal, routed, mtu, settings, which } => {
             let asked = settings.asked();
+            let more = asked.clone();
             let gateway = place(&subnets, &gateways);
             let vlan_protocol = asked.vlan_protocol.map(|text| text.parse::<VlanProtocol>());
             let vlan_protocol = vlan_protocol.transpose();
@@ -174,7 +183,12 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
                 ..topology::Network::default()
             };
             let ask = AddNetwork { name: network, network: made };
-            let made = which.answer(which.client()?.add_network(&ask))?;
+            let client = which.client()?;
+            let made = which.answer(client.add_network(&ask))?;
+            if more != SetNetwork::default() {
+                // What a file does not say.
+                which.answer(client.set_network(&made.name, &more))?;
+            }
             let subnets = match made.subnets.as_slice() {
                 [] => "no subnet".to_owned(),
                 some => some.join(", "),
@@ -215,6 +229,7 @@ fn table(networks: &[Network]) -> Table {
         Table::new(&["NETWORK", "SUBNETS", "GATEWAY", ">PORTS", ">LEARNED", "SETTINGS"]);
     for network in networks {
         let Network { ageing_time, group_fwd_mask, fdb_max_learned, .. } = network;
+        let guard = if network.gateway_guard { "on" } else { "off" };
         let vlans = match (network.vlan_filtering, network.gateway_vlan) {
             (false, _) => "off".to_owned(),
             (true, Some(vlan)) => format!("{} (gateway in {vlan})", network.vlan_protocol),
@@ -235,7 +250,8 @@ fn table(networks: &[Network]) -> Table {
             network.fdb_n_learned.to_string(),
             format!(
                 "ageing_time {ageing_time} group_fwd_mask {group_fwd_mask:#06x} fdb_max_learned \
-                 {fdb_max_learned} vlan_filtering {vlans}{policy}"
+                 {fdb_max_learned} gateway_guard {guard} vlan_filtering {vlans}{policy} {}",
+                mcast::words(network)
             ),
         ]);
     }

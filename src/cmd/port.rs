@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use control::api::{Port, PortRole, PortSettings, SetPort, StormLimits};
 
+use super::network::mask;
 use crate::door::{Which, json};
 use crate::exit::Usage;
 use crate::onoff::OnOff;
@@ -45,10 +46,34 @@ pub(crate) struct Args {
     /// Let in only frames from addresses that the table knows at it
     #[arg(long, value_name = "on|off")]
     locked: Option<OnOff>,
-    /// Most addresses learned at it
+    /// Note unknown addresses at the locked port in the table, locked (MAC authentication bypass)
+    #[arg(long, value_name = "on|off")]
+    mab: Option<OnOff>,
+    /// Let these link-local groups in, beside those of the network: bit N stands for
+    /// 01:80:c2:00:00:0N
+    #[arg(long, value_name = "MASK", value_parser = mask)]
+    group_fwd_mask: Option<u16>,
+    /// Answer questions for neighbours behind it (ARP, IPv6), and do not send them there
+    #[arg(long, value_name = "on|off")]
+    neigh_suppress: Option<OnOff>,
+    /// Ask no member that leaves a group again
+    #[arg(long, value_name = "on|off")]
+    fastleave: Option<OnOff>,
+    /// Send it every group: never (0), while a multicast router is heard there (1), always (2)
+    #[arg(long, value_name = "0|1|2", value_parser = clap::value_parser!(u8).range(0..=2))]
+    mcast_router: Option<u8>,
+    /// Most groups it may be a member of; 0 for as many as there is room for
+    #[arg(long, value_name = "N")]
+    mcast_max_groups: Option<u32>,
+    /// Look for loops with probes, and shut it for five minutes where one is seen; said of a port that
+    /// is shut, opens it
+    #[arg(long, value_name = "on|off")]
+    loop_protect: Option<OnOff>,
+    /// Most addresses learned at it [default: 16384]
     #[arg(long, value_name = "N")]
     learn_limit: Option<u32>,
-    /// Most frames a second it may have flooded: N of each kind, or broadcast=N,multicast=N,unknown=N
+    /// Most frames a second it may have flooded: N of each kind, or
+    /// broadcast=N,multicast=N,unknown=N, or off
     #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
     storm: Option<StormLimits>,
     /// JSON, on one line
@@ -70,6 +95,13 @@ impl Args {
             isolated: is(self.isolated),
             isolation: self.isolation,
             locked: is(self.locked),
+            mab: is(self.mab),
+            group_fwd_mask: self.group_fwd_mask,
+            neigh_suppress: is(self.neigh_suppress),
+            fastleave: is(self.fastleave),
+            mcast_router: self.mcast_router,
+            mcast_max_groups: self.mcast_max_groups,
+            loop_protect: is(self.loop_protect),
             learn_limit: self.learn_limit,
             storm: self.storm,
             vlans: None,
@@ -118,6 +150,12 @@ struct Link<'a> {
     settings: Option<&'a PortSettings>,
     node: Option<&'a str>,
     fdb_n_learned: u32,
+    fdb_max_learned: Option<u32>,
+    fdb_n_moved: u64,
+    mcast_n_groups: u32,
+    loops: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loop_shut: Option<u64>,
     #[serde(skip_serializing_if = "StormLimits::is_none")]
     storm: StormLimits,
 }
@@ -129,10 +167,18 @@ fn link(port: &Port) -> Link<'_> {
         flags: &port.flags,
         mtu: port.mtu,
         master: port.master.as_deref(),
-        state: if port.operstate == "UP" { "forwarding" } else { "disabled" },
+        state: match port.operstate == "UP" && port.loop_shut.is_none() {
+            true => "forwarding",
+            false => "disabled",
+        },
         settings: port.settings.as_ref(),
         node: port.node.as_deref(),
         fdb_n_learned: port.fdb_entries,
+        fdb_max_learned: port.settings.as_ref().map(|settings| settings.learn_limit),
+        fdb_n_moved: port.fdb_n_moved,
+        mcast_n_groups: port.mcast_n_groups,
+        loops: port.loops,
+        loop_shut: port.loop_shut,
         storm: port.storm,
     }
 }
@@ -156,15 +202,25 @@ fn words(port: &Port) -> String {
     };
     let mut words = format!(
         "learning {} flood {} mcast_flood {} bcast_flood {} hairpin {} isolated {isolated} \
-         locked {} learn_limit {}",
+         locked {} mab {} group_fwd_mask {:#06x} neigh_suppress {} fastleave {} mcast_router {} loop_protect {} \
+         learn_limit {}",
         is(settings.learning),
         is(settings.flood),
         is(settings.mcast_flood),
         is(settings.bcast_flood),
         is(settings.hairpin),
         is(settings.locked),
+        is(settings.mab),
+        settings.group_fwd_mask,
+        is(settings.neigh_suppress),
+        is(settings.fastleave),
+        settings.mcast_router,
+        is(settings.loop_protect),
         settings.learn_limit,
     );
+    if let Some(seconds) = port.loop_shut {
+        words.push_str(&format!(" shut by a loop for {seconds} s yet"));
+    }
     if let Some(limits) = storm::words(&port.storm) {
         words.push_str(&format!(" storm {limits}"));
     }

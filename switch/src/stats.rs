@@ -32,6 +32,8 @@ pub(crate) struct PortCells {
     pub(crate) tx_packets: Cell,
     pub(crate) tx_bytes: Cell,
     pub(crate) tx_errors: Cell,
+    pub(crate) moved: Cell,
+    pub(crate) loops: Cell,
     pub(crate) drops: [Cell; DropReason::COUNT],
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct WorkerCells {
     pub(crate) received: Cell,
     pub(crate) forwarded: Cell,
     pub(crate) flooded: Cell,
+    pub(crate) members: Cell,
     pub(crate) local: Cell,
     pub(crate) uplink: Cell,
     pub(crate) drops: [Cell; DropReason::COUNT],
@@ -69,6 +72,10 @@ pub struct PortStats {
     pub tx_bytes: u64,
     /// Frames the kernel refused to take for it.
     pub tx_errors: u64,
+    /// Addresses that were at another port before.
+    pub moved: u64,
+    /// Loops seen here.
+    pub loops: u64,
     /// Frames that came in by it and went nowhere, by [`DropReason::index`].
     pub drops: [u64; DropReason::COUNT],
 }
@@ -81,6 +88,8 @@ impl PortStats {
         self.tx_packets += cells.tx_packets.get();
         self.tx_bytes += cells.tx_bytes.get();
         self.tx_errors += cells.tx_errors.get();
+        self.moved += cells.moved.get();
+        self.loops += cells.loops.get();
         add_all(&mut self.drops, &cells.drops);
     }
 
@@ -91,7 +100,7 @@ impl PortStats {
     }
 }
 
-/// The whole switch's counters. Each received frame is in exactly one of forwarded, flooded,
+/// The whole switch's counters. Each received frame is in exactly one of forwarded, flooded, members,
 /// local, uplink and drops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -101,6 +110,8 @@ pub struct Counters {
     pub forwarded: u64,
     /// To several.
     pub flooded: u64,
+    /// To the members of a group.
+    pub members: u64,
     /// To the station.
     pub local: u64,
     /// Came in by the uplink, for the station.
@@ -131,6 +142,7 @@ impl Counters {
         self.received += cells.received.get();
         self.forwarded += cells.forwarded.get();
         self.flooded += cells.flooded.get();
+        self.members += cells.members.get();
         self.local += cells.local.get();
         self.uplink += cells.uplink.get();
         add_all(&mut self.drops, &cells.drops);
@@ -154,7 +166,8 @@ impl Counters {
     /// two frames.
     #[must_use]
     pub fn accounted(&self) -> u64 {
-        self.forwarded + self.flooded + self.local + self.uplink + self.dropped()
+        let sent = self.forwarded + self.flooded + self.members;
+        sent + self.local + self.uplink + self.dropped()
     }
 }
 

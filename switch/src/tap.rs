@@ -33,6 +33,8 @@ pub enum Outcome {
     Forwarded(PortId),
     /// To all that [`TapRecord::egress`] names, and to the station where it is for a group.
     Flooded,
+    /// To the members of its group and to routers, which [`TapRecord::egress`] names.
+    Members,
     /// From the bridge to the station, which did this with it.
     Station(Handling),
     /// From the uplink to the station, which did this with it.

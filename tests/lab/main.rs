@@ -17,6 +17,7 @@
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
 //! | `links` | links that go down, come back or vanish under load |
+//! | `loops` | a loop beside the switch: named, and its port shut |
 //! | `hints` | what a person meets who types what is not there or is meant otherwise |
 //! | `steps` | set-up as commands, which are run by hand and lead to the same |
 //! | `output` | output that nobody takes: an error, never a panic |
@@ -32,6 +33,7 @@
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
 //! | `privilege` | what a lab's process may still do once it stands |
+//! | `selftests` | the scenarios of the kernel's own bridge tests, through its bridge and ours |
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
@@ -57,6 +59,7 @@ mod harness;
 mod hints;
 mod legs_oracle;
 mod links;
+mod loops;
 mod nat_attack;
 mod nat_clients;
 mod nat_oracle;
@@ -73,6 +76,7 @@ mod privilege;
 mod rundir;
 mod scarce;
 mod see;
+mod selftests;
 mod settings;
 mod soak;
 mod steps;

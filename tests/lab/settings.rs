@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use crate::door::{json, row};
-use crate::lab;
-use crate::support::{Sandbox, rooted, rootless};
+use crate::support::{Sandbox, Wire, rooted, rootless};
+use crate::{lab, netns};
 
 /// Whether node `from` hears an answer of `to`.
 fn reaches(sandbox: &Sandbox, from: &str, to: &str) -> bool {
@@ -175,5 +175,77 @@ fn what_cannot_be_set_is_one_line_and_changes_nothing() {
             assert!(complaint.contains(said), "{line}: {complaint}");
         }
         assert_eq!((ports(sandbox), json(sandbox, &["network", "ls", "-j"])), before);
+    });
+}
+
+#[test]
+fn a_newcomer_at_a_locked_port_waits_until_it_is_let_in() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let complaint = refused(sandbox, "port net1 --mab on", 2);
+        assert!(complaint.contains("takes a locked port"), "{complaint}");
+        set(sandbox, "port net1 --locked on --mab on");
+        set(sandbox, "fdb flush net1");
+        assert!(!reaches(sandbox, "net1", "10.100.0.20"));
+        let entry = |sandbox: &Sandbox| {
+            let fdb = json(sandbox, &["show", "fdb", "-j"]);
+            let rows = fdb.as_array().unwrap().clone();
+            rows.into_iter().find(|row| row["mac"] == "02:00:0a:64:00:0a")
+        };
+        let waiting = entry(sandbox).unwrap();
+        assert_eq!(waiting["flags"], serde_json::json!(["locked"]));
+        assert_eq!((&waiting["state"], &waiting["ifname"]), (&"".into(), &"veth1".into()));
+        set(sandbox, "fdb add 02:00:0a:64:00:0a net1");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+        set(sandbox, "fdb del 02:00:0a:64:00:0a");
+        assert!(!reaches(sandbox, "net1", "10.100.0.20"));
+        assert!(entry(sandbox).is_some());
+        // Without the bypass those who wait are forgotten.
+        set(sandbox, "port net1 --mab off");
+        assert!(entry(sandbox).is_none());
+        set(sandbox, "port net1 --locked off");
+        assert!(reaches(sandbox, "net1", "10.100.0.20"));
+    });
+}
+
+#[test]
+fn moves_are_counted_and_what_is_for_the_switch_itself_goes_nowhere() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3"]);
+        let mut wires =
+            ["1", "2"].map(|n| Wire::open(netns(&format!("net{n}")), &format!("vethpeer{n}")));
+        let frame =
+            |dst: [u8; 6]| [&dst[..], &[2, 0, 0, 0, 0, 0x77], &[0x88, 0xb5], &[0; 46]].concat();
+        for number in [0, 1, 0] {
+            wires[number].send(&frame([0xff; 6]));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let shown = ports(sandbox);
+        assert_eq!(row(&shown, "ifname", "veth1")["fdb_n_moved"], 1);
+        assert_eq!(row(&shown, "ifname", "veth2")["fdb_n_moved"], 1);
+        assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["fdb_n_moved"], 2);
+        // A frame to the switch's own end of net2's veth.
+        let own = json(sandbox, &["show", "ports", "-j"]);
+        let own = row(&own, "ifname", "veth2")["address"].as_str().unwrap().to_owned();
+        let own: Vec<u8> = own.split(':').map(|b| u8::from_str_radix(b, 16).unwrap()).collect();
+        wires[0].send(&frame(own.try_into().unwrap()));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let counted = json(sandbox, &["show", "ports", "-j"]);
+        assert_eq!(row(&counted, "ifname", "veth1")["drops"]["own-port"], 1);
+        // Limits of floods come and go while the port is in use.
+        set(sandbox, "port net1 --storm broadcast=5");
+        assert_eq!(row(&ports(sandbox), "ifname", "veth1")["storm"]["broadcast"], 5);
+        set(sandbox, "port net1 --storm off --group-fwd-mask 0x4000");
+        let shown = ports(sandbox);
+        let first = row(&shown, "ifname", "veth1");
+        assert!(first["storm"].is_null());
+        assert_eq!(
+            (&first["group_fwd_mask"], &first["fdb_max_learned"]),
+            (&0x4000.into(), &16384.into())
+        );
+        set(sandbox, "network set lan --gateway-guard off");
+        assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["gateway_guard"], false);
+        let complaint = refused(sandbox, "port net1 --group-fwd-mask 2", 2);
+        assert!(complaint.contains("bit 1"), "{complaint}");
     });
 }

@@ -27,6 +27,27 @@ pub struct PortSettings {
     pub isolation: Option<u8>,
     /// Frames are let in only from addresses that the table knows here.
     pub locked: bool,
+    /// An unknown address at the locked port is noted in the table, locked.
+    #[serde(default)]
+    pub mab: bool,
+    /// Link-local groups let in here beside the network's: bit n stands for 01:80:c2:00:00:0n.
+    #[serde(default)]
+    pub group_fwd_mask: u16,
+    /// Questions for neighbours behind it are answered for them, and not sent here.
+    #[serde(default)]
+    pub neigh_suppress: bool,
+    /// A member that leaves a group is not asked again.
+    #[serde(default)]
+    pub fastleave: bool,
+    /// Whether a multicast router is here: 0 never, 1 while one is heard, 2 always.
+    #[serde(default)]
+    pub mcast_router: u8,
+    /// Most groups it may be a member of; 0 for as many as there is room for.
+    #[serde(default)]
+    pub mcast_max_groups: u32,
+    /// Probes are sent here, and it is shut for five minutes where a loop is seen.
+    #[serde(default)]
+    pub loop_protect: bool,
     /// Most addresses learned here.
     pub learn_limit: u32,
 }
@@ -60,6 +81,29 @@ pub struct SetPort {
     /// Whether frames are let in only from addresses that the table knows here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
+    /// Whether an unknown address at the locked port is noted in the table, locked (MAC
+    /// authentication bypass).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mab: Option<bool>,
+    /// Link-local groups let in here beside the network's: bit n stands for 01:80:c2:00:00:0n.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_fwd_mask: Option<u16>,
+    /// Whether questions for neighbours behind it are answered for them, and not sent here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neigh_suppress: Option<bool>,
+    /// Whether a member that leaves a group is not asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fastleave: Option<bool>,
+    /// Whether a multicast router is here: 0 never, 1 while one is heard, 2 always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_router: Option<u8>,
+    /// Most groups it may be a member of; 0 for as many as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_max_groups: Option<u32>,
+    /// Whether probes are sent here, and it is shut where a loop is seen. Said of a port that is shut,
+    /// it opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_protect: Option<bool>,
     /// Most addresses learned here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learn_limit: Option<u32>,
@@ -85,6 +129,13 @@ impl SetPort {
             isolated: over.isolated.or(self.isolated),
             isolation: over.isolation.or(self.isolation),
             locked: over.locked.or(self.locked),
+            mab: over.mab.or(self.mab),
+            group_fwd_mask: over.group_fwd_mask.or(self.group_fwd_mask),
+            neigh_suppress: over.neigh_suppress.or(self.neigh_suppress),
+            fastleave: over.fastleave.or(self.fastleave),
+            mcast_router: over.mcast_router.or(self.mcast_router),
+            mcast_max_groups: over.mcast_max_groups.or(self.mcast_max_groups),
+            loop_protect: over.loop_protect.or(self.loop_protect),
             learn_limit: over.learn_limit.or(self.learn_limit),
             storm: over.storm.or(self.storm),
             vlans: over.vlans.or(self.vlans),

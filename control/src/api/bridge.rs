@@ -18,6 +18,9 @@ pub struct Port {
     pub flags: Vec<String>,
     /// The largest packet, in bytes, without the Ethernet header.
     pub mtu: u32,
+    /// The address of that interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The bridge it belongs to: the lab's name. None for the uplink, which is not bridged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master: Option<String>,
@@ -35,6 +38,18 @@ pub struct Port {
     pub role: PortRole,
     /// Addresses learned at it.
     pub fdb_entries: u32,
+    /// Addresses that were at another port before, since it was plugged in.
+    #[serde(default)]
+    pub fdb_n_moved: u64,
+    /// Loops seen at it, since it was plugged in.
+    #[serde(default)]
+    pub loops: u64,
+    /// Seconds for which it is shut yet because of one; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_shut: Option<u64>,
+    /// Groups it is a member of.
+    #[serde(default)]
+    pub mcast_n_groups: u32,
     /// What it is set to; absent for the uplink, which is not bridged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<PortSettings>,
@@ -149,7 +164,7 @@ pub struct FdbEntry {
     pub vlan: Option<u16>,
     /// Seconds since a frame last came from it, or it was set.
     pub updated: u64,
-    /// `sticky`, `blackhole`, or none.
+    /// `sticky`, `blackhole`, `locked`, `extern_learn`, or none.
     pub flags: Vec<String>,
     /// The bridge: the lab's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,8 @@ pub struct Counters {
     pub gateway: Option<GatewayCounters>,
 }
 
-/// The switch's. Each received frame is in exactly one of forwarded, flooded, local, uplink, drops.
+/// The switch's. Each received frame is in exactly one of forwarded, flooded, members, local,
+/// uplink, drops.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SwitchCounters {
@@ -26,6 +27,9 @@ pub struct SwitchCounters {
     pub forwarded: u64,
     /// To several.
     pub flooded: u64,
+    /// To the members of a group.
+    #[serde(default)]
+    pub members: u64,
     /// To the gateway.
     pub local: u64,
     /// Came in by the uplink, for the gateway.

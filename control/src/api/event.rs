@@ -51,6 +51,21 @@ pub enum EventKind {
         /// Where it is.
         to: String,
     },
+    /// A loop was seen: an address moves to and fro between two ports, or a probe has come back.
+    LoopFound {
+        /// The address; absent where it was a probe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mac: Option<String>,
+        /// Its VLAN; 0 for untagged.
+        vlan: u16,
+        /// One of the ports that the loop joins.
+        ifname: String,
+        /// The other.
+        other: String,
+        /// The port that was shut because of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shut: Option<String>,
+    },
     /// Addresses were forgotten because nothing was heard of them.
     Aged {
         /// How many.

@@ -9,10 +9,12 @@ mod change;
 mod counters;
 mod event;
 mod fast;
+mod mdb;
 mod network;
 mod page;
 mod port;
 mod router;
+mod seconds;
 mod see;
 mod topology;
 
@@ -24,10 +26,12 @@ pub use change::{AddNode, FlushFdb, Flushed, Problem};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};
 pub use fast::{FastFlow, FastPath};
+pub use mdb::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
 pub use network::{AddNetwork, Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use port::{DelFdb, FdbKind, PortVlan, SetFdb};
 pub use router::{Neighbour, Published, Route, Session};
+pub use seconds::Seconds;
 pub use see::{
     CaptureAsk, Decision, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Verdict,
     Walk,

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Seconds;
+
 /// A network of the lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -33,6 +35,60 @@ pub struct Network {
     pub fdb_n_learned: u32,
     /// Most addresses learned in it; 0 for as many as the table holds.
     pub fdb_max_learned: u32,
+    /// How often an address of it was seen at another port than before.
+    #[serde(default)]
+    pub fdb_n_moved: u64,
+    /// Frames that claim to come from the gateway's address are refused.
+    #[serde(default)]
+    pub gateway_guard: bool,
+    /// Whether groups are sent to those alone who have asked for them.
+    #[serde(default)]
+    pub mcast_snooping: bool,
+    /// Whether the switch asks who wants which groups, where nobody else does.
+    #[serde(default)]
+    pub mcast_querier: bool,
+    /// The gateway gets every group (2), or none it has not asked for (0, 1).
+    #[serde(default)]
+    pub mcast_router: u8,
+    /// 2, or 3 to have sources count.
+    #[serde(default)]
+    pub mcast_igmp_version: u8,
+    /// 1, or 2 to have sources count.
+    #[serde(default)]
+    pub mcast_mld_version: u8,
+    /// How often the last member of a group is asked for.
+    #[serde(default)]
+    pub mcast_last_member_count: u8,
+    /// How long it may take to answer each time, in seconds.
+    #[serde(default)]
+    pub mcast_last_member_interval: Seconds,
+    /// General queries at the start that are closer together.
+    #[serde(default)]
+    pub mcast_startup_query_count: u8,
+    /// How far apart those are, in seconds.
+    #[serde(default)]
+    pub mcast_startup_query_interval: Seconds,
+    /// How far apart the others are, in seconds.
+    #[serde(default)]
+    pub mcast_query_interval: Seconds,
+    /// How long hosts may take to answer one, in seconds.
+    #[serde(default)]
+    pub mcast_query_response_interval: Seconds,
+    /// How long another querier is believed to be there, in seconds.
+    #[serde(default)]
+    pub mcast_querier_interval: Seconds,
+    /// How long a membership lasts that is not reported again, in seconds.
+    #[serde(default)]
+    pub mcast_membership_interval: Seconds,
+    /// Most groups of the network.
+    #[serde(default)]
+    pub mcast_hash_max: u32,
+    /// Groups of it.
+    #[serde(default)]
+    pub mcast_n_groups: u32,
+    /// Reports for which there was no room: then unknown groups are flooded for a while.
+    #[serde(default)]
+    pub mcast_n_refused: u64,
     /// Whether VLANs are told apart.
     pub vlan_filtering: bool,
     /// By which tags: `802.1Q` or `802.1ad`.
@@ -68,6 +124,51 @@ pub struct SetNetwork {
     /// Most addresses learned in it; 0 for as many as the table holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fdb_max_learned: Option<u32>,
+    /// Whether frames that claim to come from the gateway's address are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_guard: Option<bool>,
+    /// Whether groups are sent to those alone who have asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_snooping: Option<bool>,
+    /// Whether the switch asks who wants which groups, where nobody else does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_querier: Option<bool>,
+    /// The gateway gets every group (2), or none it has not asked for (0, 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_router: Option<u8>,
+    /// 2, or 3 to have sources count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_igmp_version: Option<u8>,
+    /// 1, or 2 to have sources count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_mld_version: Option<u8>,
+    /// How often the last member of a group is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_last_member_count: Option<u8>,
+    /// How long it may take to answer each time, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_last_member_interval: Option<Seconds>,
+    /// General queries at the start that are closer together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_startup_query_count: Option<u8>,
+    /// How far apart those are, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_startup_query_interval: Option<Seconds>,
+    /// How far apart the others are, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_query_interval: Option<Seconds>,
+    /// How long hosts may take to answer one, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_query_response_interval: Option<Seconds>,
+    /// How long another querier is believed to be there, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_querier_interval: Option<Seconds>,
+    /// How long a membership lasts that is not reported again, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_membership_interval: Option<Seconds>,
+    /// Most groups of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcast_hash_max: Option<u32>,
     /// Whether VLANs are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan_filtering: Option<bool>,

@@ -45,6 +45,10 @@ pub enum FdbKind {
     Sticky,
     /// Frames to it are dropped.
     Blackhole,
+    /// An address of the switch itself: frames to it are for nobody.
+    Local,
+    /// Set by a program that learns for the switch: it does not age, and moves.
+    Extern,
 }
 
 /// An address to be taken out of the table.

@@ -177,6 +177,8 @@ words! {
         Arp = "arp",
         /// The source was new.
         Learned = "learned",
+        /// The source was noted at a locked port.
+        Locked = "locked",
         /// The source was known there.
         Refreshed = "refreshed",
         /// The source was known elsewhere.
@@ -193,6 +195,8 @@ words! {
         Miss = "miss",
         /// To all.
         Flood = "flood",
+        /// To those who have asked for the group.
+        Members = "members",
         /// Addresses translated.
         Nat = "nat",
         /// The next hop, and whether its hardware address is known.

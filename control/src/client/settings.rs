@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddVlan, DelFdb, Flushed, Network, Port, SetFdb, SetNetwork, SetPort,
+    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, Network, Port, SetFdb, SetMdb, SetNetwork,
+    SetPort,
 };
 
 impl Client {
@@ -33,6 +34,31 @@ impl Client {
     /// Takes addresses out.
     pub fn del_fdb(&self, ask: &DelFdb) -> Result<Flushed, ClientError> {
         self.json(Method::POST, "/v1/fdb/del", ask)
+    }
+
+    /// Who is a member of which group.
+    pub fn mdb(&self) -> Result<Mdb, ClientError> {
+        self.get("/v1/mdb")
+    }
+
+    /// Makes a port a member of a group by hand.
+    pub fn set_mdb(&self, ask: &SetMdb) -> Result<(), ClientError> {
+        self.tell("/v1/mdb/set", ask)
+    }
+
+    /// Ends a port's membership of a group.
+    pub fn del_mdb(&self, ask: &SetMdb) -> Result<(), ClientError> {
+        self.tell("/v1/mdb/del", ask)
+    }
+
+    /// Neighbours that are answered for.
+    pub fn known(&self) -> Result<Vec<Known>, ClientError> {
+        self.get("/v1/neigh/known")
+    }
+
+    /// Has a neighbour known, or forgotten.
+    pub fn set_known(&self, ask: &Known) -> Result<(), ClientError> {
+        self.tell("/v1/neigh/set", ask)
     }
 
     /// The networks.

@@ -50,7 +50,7 @@ impl Shared {
 
     /// Runs `call` beside. Calls that hang fill the places, and later ones are refused instead of
     /// queued.
-    async fn call<T: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Door) -> Result<T, DoorError> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -69,14 +69,14 @@ impl Shared {
         }
     }
 
-    async fn answer<T: Serialize + Send + 'static>(
+    pub(super) async fn answer<T: Serialize + Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Door) -> Result<T, DoorError> + Send + 'static,
     ) -> Answer {
         Ok(Json(self.call(call).await?).into_response())
     }
 
-    async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<T, Refusal> {
+    pub(super) async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<T, Refusal> {
         let invalid = |line: String| Refusal(StatusCode::UNPROCESSABLE_ENTITY, line);
         let bytes = tokio::time::timeout(self.limits.body, axum::body::to_bytes(body, BODY))
             .await
@@ -90,7 +90,7 @@ impl Shared {
 /// A request that is not done, and why.
 pub(super) struct Refusal(StatusCode, String);
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 impl From<DoorError> for Refusal {
     fn from(error: DoorError) -> Self {

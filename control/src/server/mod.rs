@@ -8,6 +8,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod calls;
+mod groups;
 mod guard;
 mod handlers;
 mod routes;

@@ -3,7 +3,13 @@
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
-use super::handlers as h;
+use super::{groups, handlers};
+
+/// What the paths do.
+mod h {
+    pub(super) use super::groups::*;
+    pub(super) use super::handlers::*;
+}
 
 /// One path and method.
 pub(crate) struct RouteSpec {
@@ -47,6 +53,11 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/fdb/del" del_fdb "Take an address out";
     post "/v1/fdb/flush" flush_fdb "Forget learned addresses";
     get "/v1/fast-path/flows" fast_flows "The flows that the kernel forwards by";
+    get "/v1/mdb" mdb "Who is a member of which group";
+    post "/v1/mdb/set" set_mdb "Make a port a member of a group by hand";
+    post "/v1/mdb/del" del_mdb "End a port's membership of a group";
+    get "/v1/neigh/known" known "Neighbours that are answered for";
+    post "/v1/neigh/set" set_known "Have a neighbour known, or forgotten";
     get "/v1/neigh" neighbours "The gateway's neighbours";
     get "/v1/routes" routes "The gateway's routes";
     get "/v1/nat" sessions "The NAT's sessions";

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
 use switch::core::PortState;
 use switch::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path,
-    PortId, Verdict,
+    Bridge, DropReason, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path, PortId,
+    Verdict,
 };
 use wire::{MacAddr, Timestamp};
 
@@ -91,12 +91,8 @@ impl<'a> Beside<'a> {
             let Some(entry) = known else { continue };
             let FdbEntry { mac, network, vlan, port, kind, idle } = entry;
             let Some(scope) = self.bridge.fdb().scope(network, vlan) else { continue };
-            if kind == EntryKind::Learned {
-                let seen = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(idle)));
-                self.bridge.fdb().learn(mac, scope, port, u32::MAX, seen);
-            } else {
-                self.bridge.fdb().set(mac, scope, port, kind);
-            }
+            let seen = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(idle)));
+            self.bridge.fdb().adopt(mac, scope, port, kind, seen);
             self.leave_room(port);
         }
         &mut self.bridge
@@ -110,6 +106,13 @@ impl<'a> Beside<'a> {
 
 fn nanos(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The headers of a packet that is only imagined, as far as a switch reads them.
+fn imagined(frame: &Frame, probe: &Probe) -> Vec<u8> {
+    let header = [0x45, 0, 0, 28, 0, 0, 0, 0, probe.ttl, 17, 0, 0];
+    let (from, to) = (probe.src.address.octets(), probe.dst.address.octets());
+    [&frame.dst.0[..], &frame.src.0, &[8, 0], &header, &from, &to, &[0; 8]].concat()
 }
 
 impl Oracle<'_> {
@@ -136,12 +139,15 @@ impl Oracle<'_> {
             return facts;
         }
         let mut path = Path::default();
-        let decision = self.bridge.knowing(&[], by, now).decide(frame, ingress, now, &mut path);
+        let bytes = probe.map(|probe| imagined(frame, probe)).unwrap_or_default();
+        let bridge = self.bridge.knowing(&[], by, now);
+        let decision = bridge.decide_reading(frame, &bytes, ingress, now, &mut path);
         facts.egress.extend(path.ports());
         facts.learned = Some(decision.learned);
         facts.outcome = match decision.verdict {
             Verdict::Forward(to) => Outcome::Forwarded(to),
             Verdict::Flood => Outcome::Flooded,
+            Verdict::Members => Outcome::Members,
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Local => self
                 .gateway(frame, probe, &mut facts)

@@ -135,6 +135,7 @@ impl World {
             match decision.verdict {
                 Verdict::Forward(to) => Err(Outcome::Forwarded(to)),
                 Verdict::Flood => Err(Outcome::Flooded),
+                Verdict::Members => Err(Outcome::Members),
                 Verdict::Drop(reason) => Err(Outcome::Dropped(reason)),
                 Verdict::Local => {
                     met = true;

@@ -6,7 +6,7 @@
 
 use control::api::{Decision, Step, Verdict as End};
 use gateway::{Consumed, Note, Route, Verdict};
-use switch::{DropReason, EntryKind, FdbEntry, Handling, Learned, Outcome, PortId};
+use switch::{DropReason, FdbEntry, Handling, Learned, Outcome, PortId};
 use wire::{Ethernet, MacAddr};
 
 use super::names::Names;
@@ -46,6 +46,7 @@ impl Facts {
         match self.outcome {
             Outcome::Forwarded(_) => (End::Forwarded, None),
             Outcome::Flooded => (End::Flooded, None),
+            Outcome::Members => (End::Forwarded, None),
             Outcome::Dropped(DropReason::Station) => (
                 End::Dropped,
                 Some(match end {
@@ -82,7 +83,8 @@ impl Facts {
     /// The end and what led to it in one line: what a capture says of a frame.
     pub(crate) fn comment(&self, names: &Names) -> String {
         use Decision as D;
-        const TELLING: [D; 7] = [D::Hit, D::Miss, D::Flood, D::Nat, D::Drop, D::Moved, D::Queued];
+        const TELLING: [D; 8] =
+            [D::Hit, D::Miss, D::Flood, D::Members, D::Nat, D::Drop, D::Moved, D::Queued];
         let (verdict, _) = self.verdict();
         let to = match self.egress.as_slice() {
             [] => String::new(),
@@ -103,6 +105,10 @@ impl Facts {
         match self.outcome {
             Outcome::Forwarded(to) if Some(to) == names.uplink => {}
             Outcome::Forwarded(to) => steps.hit(self.dst, to, self.target),
+            Outcome::Members => {
+                steps.members(self.dst, &self.egress);
+                steps.copy(self);
+            }
             Outcome::Flooded => {
                 steps.flood(self.dst, &self.egress);
                 steps.copy(self);
@@ -147,6 +153,9 @@ impl Steps<'_> {
     /// What the table made of the source.
     fn learned(&mut self, facts: &Facts) {
         let early = match facts.outcome {
+            Outcome::Dropped(DropReason::Locked) => {
+                matches!(facts.learned, Some(Learned::Off | Learned::Known))
+            }
             Outcome::Dropped(reason) => unlearned(reason),
             _ => false,
         };
@@ -170,6 +179,10 @@ impl Steps<'_> {
             Learned::Sticky => {
                 (Decision::Refused, format!("{mac} belongs to another port for good"))
             }
+            Learned::Locked => (
+                Decision::Locked,
+                format!("{mac} is noted at {here}, locked: let in once it is set by hand"),
+            ),
             Learned::Off => (Decision::Off, format!("{mac} is not learned: {here} does not learn")),
         };
         self.add("table", decision, text);
@@ -179,7 +192,7 @@ impl Steps<'_> {
     }
 
     fn hit(&mut self, dst: MacAddr, to: PortId, target: Option<FdbEntry>) {
-        let set = target.is_some_and(|entry| entry.kind != EntryKind::Learned);
+        let set = target.is_some_and(|entry| !entry.kind.is_learned());
         let how = if set { ", set by hand" } else { "" };
         self.add("table", Decision::Hit, format!("{dst} is at {}{how}", self.names.whole(to)));
         if let Some(last) = self.list.last_mut().filter(|_| !set) {
@@ -208,6 +221,12 @@ impl Steps<'_> {
                 format!("{dst} is not known: to every other port: {to}"),
             );
         }
+    }
+
+    fn members(&mut self, dst: MacAddr, egress: &[PortId]) {
+        let to = self.names.list(egress);
+        let text = format!("{dst} is a group: sent to the group's members and to routers: {to}");
+        self.add("table", Decision::Members, text);
     }
 
     /// A flooded frame that the gateway has seen a copy of.
@@ -340,6 +359,7 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::LinkLocal => "to the neighbour on the wire alone: bridges do not forward it",
         DropReason::SamePort => "that is where it came from",
         DropReason::Blackhole => "an entry set by hand says so",
+        DropReason::OwnPort => "that is an address of the switch itself, which takes no frames",
         DropReason::NoPvid => "it names no VLAN, and its port has none for such frames (no PVID)",
         DropReason::VlanIngress => "the port it came by is no member of its VLAN",
         DropReason::VlanEgress => "that port is no member of its VLAN",
@@ -347,6 +367,12 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::Isolated => "the two ports are isolated from each other",
         DropReason::EgressDown => "that port is down or gone",
         DropReason::TooBig => "larger than that port's MTU",
+        DropReason::LoopProtect => "a loop was seen: its port is shut for a while",
+        DropReason::NoMember => "nobody has asked for that group",
+        DropReason::BadMembership => "its IP, IGMP or MLD header is broken",
+        DropReason::NeighSuppress => {
+            "the switch has answered it itself, and no other port needs it"
+        }
         DropReason::NoTarget => "there is no other port that could take it",
         DropReason::Overload => {
             "frames come faster than they can be sent, and its port had its share"

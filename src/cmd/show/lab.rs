@@ -99,6 +99,7 @@ fn of_switch(c: &SwitchCounters, paint: Paint) -> Vec<String> {
             ("received", c.received, "frames taken out of the rings"),
             ("forwarded", c.forwarded, "to one port"),
             ("flooded", c.flooded, "to several"),
+            ("members", c.members, "to the members of a group"),
             ("local", c.local, "to the gateway"),
             ("uplink", c.uplink, "from the uplink, for the gateway"),
         ],

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `lab` | topology, counters |
 //! | `bridge` | ports, fdb, flows |
+//! | `groups` | mdb |
 //! | `router` | nat, published, neigh, routes |
 
 mod bridge;
+mod groups;
 mod lab;
 mod router;
 
@@ -54,6 +56,8 @@ enum What {
     Flows,
     /// The ports' VLANs, where they are told apart
     Vlan,
+    /// Who is a member of which group, where multicast is snooped
+    Mdb,
     /// The NAT: published ports and sessions
     Nat,
     /// The published ports alone
@@ -94,6 +98,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
             shown(args, client.fast_flows(), |flows, paint| bridge::flows(&flows, paint))
         }
         What::Vlan => vlans(args, client),
+        What::Mdb => mdb(args, client),
         What::Nat => nat(args, client),
         What::Published => {
             shown(args, client.published(), |list, paint| router::published(&list, paint))
@@ -137,6 +142,16 @@ fn vlans(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {
         return Ok(vec!["no network tells VLANs apart".into()]);
     }
     Ok(bridge::vlan_lines(&rows, Paint::of_stdout()))
+}
+
+/// In the shape of `bridge -d -s -j mdb show`, which is a list of one.
+fn mdb(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {
+    let mdb = args.which.answer(client.mdb())?;
+    if args.json {
+        json(&[mdb])?;
+        return Ok(Vec::new());
+    }
+    Ok(groups::lines_of(&mdb, Paint::of_stdout()))
 }
 
 fn nat(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {

@@ -15,6 +15,11 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         EventKind::Moved { mac, vlan, from, to } => {
             ("moved", format!("{mac}{} from {from} to {to}", at(*vlan)), Mood::Bad)
         }
+        EventKind::LoopFound { mac, vlan, ifname, other, shut } => {
+            let who = mac.as_ref().map_or_else(String::new, |mac| format!(" {mac}{}", at(*vlan)));
+            let shut = shut.as_ref().map_or_else(String::new, |port| format!(", {port} is shut"));
+            ("loop", format!("between {ifname} and {other}{who}{shut}"), Mood::Bad)
+        }
         EventKind::Aged { count } => {
             ("aged", text::counted(*count, "address", "addresses"), Mood::Dim)
         }

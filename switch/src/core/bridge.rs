@@ -10,36 +10,65 @@ use wire::{MacAddr, Timestamp, VlanId, VlanTag};
 use super::fdb::Fdb;
 use super::fdb_entry::FdbEntry;
 use super::fids::Scope;
+use super::loops::Guards;
+use super::mcast::{RouterMode, Snoops};
 use super::network::{Lane, Leg, Network, NetworkConfig, NetworkId};
-use super::port::{PortId, PortState};
+use super::port::{PortId, PortSettings, PortState};
 use super::storm::{Storm, Storms};
 
 /// The bridge.
 pub struct Bridge {
     fdb: Arc<Fdb>,
     storms: Arc<Storms>,
+    snoops: Arc<Snoops>,
+    pub(super) guards: Arc<Guards>,
+    /// What of the guards' changes has been heeded.
+    heeded: u64,
     networks: Vec<Option<Network>>,
     /// The networks of the station's legs, by their numbers.
     legs: Vec<Option<NetworkId>>,
     ports: Vec<Option<Port>>,
 }
 
+/// What the bridges of all workers have in common, beside the table.
+#[derive(Clone, Default)]
+pub struct Shared {
+    /// What ports have had flooded.
+    pub storms: Arc<Storms>,
+    /// Who is a member of which group.
+    pub snoops: Arc<Snoops>,
+    /// Which ports are shut because of a loop.
+    pub guards: Arc<Guards>,
+}
+
 pub(super) struct Port {
     pub(super) state: PortState,
     pub(super) storm: Arc<Storm>,
+    /// A loop was seen here.
+    pub(super) shut: bool,
+    /// It takes no frames in: it is down, or shut.
+    pub(super) closed: bool,
+}
+
+impl Port {
+    pub(super) fn close(&mut self, shut: bool) {
+        self.shut = shut;
+        self.closed = shut || !(self.state.up || self.state.expected);
+    }
 }
 
 impl Bridge {
     /// A bridge of one network, without ports.
     #[must_use]
     pub fn new(first: NetworkConfig, fdb: Arc<Fdb>) -> Self {
-        Self::counting(first, fdb, Arc::default())
+        Self::counting(first, fdb, Shared::default())
     }
 
-    /// The same for one of several workers that count their ports' floods together.
+    /// The same for one of several workers that count their ports' floods together, and know the
+    /// same groups.
     #[must_use]
-    pub fn counting(first: NetworkConfig, fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
-        let mut bridge = Self::empty(fdb, storms);
+    pub fn counting(first: NetworkConfig, fdb: Arc<Fdb>, shared: Shared) -> Self {
+        let mut bridge = Self::empty(fdb, shared);
         bridge.set_network(NetworkId::FIRST, first);
         bridge
     }
@@ -48,20 +77,36 @@ impl Bridge {
     /// one.
     #[must_use]
     pub fn aside(&self, fdb: Arc<Fdb>) -> Self {
-        let mut aside = Self::empty(fdb, Arc::default());
+        let snoops = Arc::clone(&self.snoops);
+        let guards = Arc::clone(&self.guards);
+        let mut aside = Self::empty(fdb, Shared { snoops, guards, ..Shared::default() });
         for network in self.networks.iter().flatten() {
             aside.set_network(network.id, network.config.clone());
+            aside.set_neighbours(network.id, Arc::clone(&network.neighbours));
         }
         for id in self.plugged() {
             if let Some(state) = self.port(id) {
                 aside.set_port(id, state);
             }
         }
+        for (id, port) in aside.ports_mut() {
+            port.close(self.get(id).is_some_and(|port| port.shut));
+        }
+        aside.heeded = aside.guards.version();
         aside
     }
 
-    fn empty(fdb: Arc<Fdb>, storms: Arc<Storms>) -> Self {
-        Self { fdb, storms, networks: Vec::new(), legs: Vec::new(), ports: Vec::new() }
+    fn empty(fdb: Arc<Fdb>, Shared { storms, snoops, guards }: Shared) -> Self {
+        Self {
+            fdb,
+            storms,
+            snoops,
+            guards,
+            heeded: 0,
+            networks: Vec::new(),
+            legs: Vec::new(),
+            ports: Vec::new(),
+        }
     }
 
     /// The table.
@@ -80,6 +125,10 @@ impl Bridge {
             self.networks.resize_with(id.index() + 1, || None);
         }
         let mut network = Network::new(id, config, &self.fdb);
+        network.snoop = self.snoops.of(id, network.config.mcast);
+        if let Some(before) = self.network(id) {
+            network.neighbours = Arc::clone(&before.neighbours);
+        }
         for (port, held) in (0..).map(PortId).zip(&self.ports) {
             if let Some(held) = held.as_ref().filter(|held| held.state.network == id) {
                 network.plugged.push(port);
@@ -95,6 +144,16 @@ impl Bridge {
             self.legs[at] = Some(id);
         }
         self.networks[id.index()] = Some(network);
+        self.survey(id);
+    }
+
+    /// Has a network look at its ports.
+    fn survey(&mut self, id: NetworkId) {
+        let ports = (0..).map(PortId).zip(&self.ports);
+        let ports = ports.filter_map(|(id, port)| Some((id, &port.as_ref()?.state)));
+        if let Some(network) = network_mut(&mut self.networks, id) {
+            network.survey(ports.filter(|(_, state)| state.network == id));
+        }
     }
 
     /// Ends a network. Its ports are the caller's to unplug, its addresses to forget
@@ -104,6 +163,7 @@ impl Bridge {
         if let Some(network) = self.networks.get_mut(id.index()) {
             *network = None;
         }
+        self.snoops.forget(id);
     }
 
     fn forget_legs(&mut self, of: NetworkId) {
@@ -130,8 +190,30 @@ impl Bridge {
                 network.plugged.insert(place, id);
             }
         }
+        let network = state.network;
+        let whole = |state: &PortState| {
+            let PortSettings { neigh_suppress, mcast_router, loop_protect, .. } = state.settings;
+            (state.mac, neigh_suppress, mcast_router, loop_protect)
+        };
+        let changed = was.as_ref().is_none_or(|was| whole(&was.state) != whole(&state));
+        if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref())
+            && (!state.up || was.as_ref().is_some_and(|was| was.state.vlans != state.vlans))
+        {
+            snoop.forget_port(id, false);
+        }
+        if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref())
+            && state.settings.mcast_router != RouterMode::Learned
+        {
+            snoop.forget_router(id);
+        }
+        let shut = was.as_ref().is_some_and(|was| was.shut);
         let storm = was.map_or_else(|| self.storms.of(id), |was| was.storm);
-        self.ports[id.index()] = Some(Port { state, storm });
+        let mut port = Port { state, storm, shut, closed: false };
+        port.close(shut);
+        self.ports[id.index()] = Some(port);
+        if changed {
+            self.survey(network);
+        }
     }
 
     /// Unplugs a port. Its addresses are the caller's to forget ([`Fdb::forget_port`]): the table
@@ -139,13 +221,18 @@ impl Bridge {
     pub fn remove_port(&mut self, id: PortId) {
         let Some(port) = self.ports.get_mut(id.index()).and_then(Option::take) else { return };
         self.storms.forget(id);
+        self.guards.open(id);
         self.unplug(id, port.state.network);
     }
 
     fn unplug(&mut self, id: PortId, network: NetworkId) {
         if let Some(network) = network_mut(&mut self.networks, network) {
             network.plugged.retain(|port| *port != id);
+            if let Some(snoop) = &network.snoop {
+                snoop.forget_port(id, true);
+            }
         }
+        self.survey(network);
     }
 
     /// The station's address among those a port can reach.
@@ -208,6 +295,37 @@ impl Bridge {
     #[inline]
     pub(super) fn get(&self, id: PortId) -> Option<&Port> {
         self.ports.get(id.index())?.as_ref()
+    }
+
+    pub(super) fn ports_mut(&mut self) -> impl Iterator<Item = (PortId, &mut Port)> {
+        let ports = (0..).map(PortId).zip(&mut self.ports);
+        ports.filter_map(|(id, port)| Some((id, port.as_mut()?)))
+    }
+
+    /// Whether a port has been shut or opened since [`Bridge::heed`].
+    #[must_use]
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.guards.version() != self.heeded
+    }
+
+    /// Shuts and opens ports as the workers have agreed; says when the next one opens by itself.
+    pub fn heed(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let next = self.guards.settle(now);
+        if self.is_behind() {
+            self.heeded = self.guards.version();
+            let shut = self.guards.shut_ports(now);
+            self.ports_mut().for_each(|(id, port)| port.close(shut.contains_key(&id)));
+        }
+        next
+    }
+
+    pub(super) fn all_networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks.iter().flatten()
+    }
+
+    pub(super) fn network_mut(&mut self, id: NetworkId) -> Option<&mut Network> {
+        network_mut(&mut self.networks, id)
     }
 
     #[inline]

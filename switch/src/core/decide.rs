@@ -8,15 +8,16 @@ use wire::{MacAddr, Timestamp};
 use super::bridge::{Bridge, Port};
 use super::fdb_entry::Learned;
 use super::fdb_row::EntryKind;
+use super::fids::Scope;
 use super::frame::Frame;
 use super::network::{Lane, Leg, Network};
 use super::path::{Path, Tagging};
-use super::port::{Flooded, PortId};
+use super::port::{Flooded, PortId, PortSettings};
 use super::verdict::{Decision, DropReason, Verdict};
 
 /// Where a decided frame comes from.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
+pub(super) enum Origin<'a> {
     Port(PortId, &'a Port),
     Station,
 }
@@ -27,6 +28,32 @@ impl Bridge {
     pub fn decide(
         &self,
         frame: &Frame,
+        ingress: PortId,
+        now: Timestamp,
+        path: &mut Path,
+    ) -> Decision {
+        self.decide_all(frame, &[], ingress, now, path)
+    }
+
+    /// The same, where [`Bridge::reads`] asks for the bytes of a group's frame: from its destination
+    /// address on, without the outermost tag.
+    pub fn decide_reading(
+        &self,
+        frame: &Frame,
+        bytes: &[u8],
+        ingress: PortId,
+        now: Timestamp,
+        path: &mut Path,
+    ) -> Decision {
+        self.decide_all(frame, bytes, ingress, now, path)
+    }
+
+    #[expect(clippy::inline_always, reason = "for each frame, and once without bytes")]
+    #[inline(always)]
+    fn decide_all(
+        &self,
+        frame: &Frame,
+        bytes: &[u8],
         ingress: PortId,
         now: Timestamp,
         path: &mut Path,
@@ -46,8 +73,10 @@ impl Bridge {
             Err(reason) => return dropped(reason, Learned::Off),
         };
         let settings = &port.state.settings;
-        if settings.locked && !self.lives_at(frame.src, &lane, ingress, now) {
-            return dropped(DropReason::Locked, Learned::Off);
+        if settings.locked
+            && let Some(learned) = self.keeps_out(frame.src, lane.scope, (ingress, port), now)
+        {
+            return dropped(DropReason::Locked, learned);
         }
         let learned = if settings.learning {
             self.fdb().learn(frame.src, lane.scope, ingress, settings.learn_limit, now)
@@ -57,11 +86,11 @@ impl Bridge {
         if learned == Learned::Sticky {
             return dropped(DropReason::StickyMoved, learned);
         }
-        if stays(frame.dst, network) {
+        if stays(frame.dst, network, port) {
             return dropped(DropReason::LinkLocal, learned);
         }
-        let verdict = match self.lead(frame, Origin::Port(ingress, port), network, &lane, now, path)
-        {
+        let (seen, from) = ((frame, bytes), Origin::Port(ingress, port));
+        let verdict = match self.lead(seen, from, (network, &lane), now, path) {
             Verdict::Flood if storms(Flooded::to(frame.dst), port, now) => {
                 path.clear();
                 Verdict::Drop(DropReason::Storm)
@@ -73,9 +102,24 @@ impl Bridge {
 
     /// Where a frame of the station's own goes, by one of its legs; learns nothing.
     pub fn send(&self, frame: &Frame, leg: Leg, now: Timestamp, path: &mut Path) -> Verdict {
+        self.send_reading(frame, &[], leg, now, path)
+    }
+
+    /// The same with the frame's bytes, which are read where it is a group's.
+    pub fn send_reading(
+        &self,
+        frame: &Frame,
+        bytes: &[u8],
+        leg: Leg,
+        now: Timestamp,
+        path: &mut Path,
+    ) -> Verdict {
         path.clear();
         match self.lane_of(leg) {
-            Some((network, lane)) => self.lead(frame, Origin::Station, network, &lane, now, path),
+            Some((network, lane)) => {
+                let seen = (frame, bytes);
+                self.lead(seen, Origin::Station, (network, &lane), now, path)
+            }
             None => Verdict::Drop(DropReason::UnknownPort),
         }
     }
@@ -84,10 +128,9 @@ impl Bridge {
     #[inline]
     fn lead(
         &self,
-        frame: &Frame,
+        (frame, bytes): (&Frame, &[u8]),
         from: Origin<'_>,
-        network: &Network,
-        lane: &Lane,
+        (network, lane): (&Network, &Lane),
         now: Timestamp,
         path: &mut Path,
     ) -> Verdict {
@@ -103,13 +146,16 @@ impl Bridge {
         if !frame.dst.is_group() {
             match self.fdb().lookup(frame.dst, lane.scope, now) {
                 Some((_, EntryKind::Blackhole)) => return Verdict::Drop(DropReason::Blackhole),
+                Some((_, EntryKind::Local)) => return Verdict::Drop(DropReason::OwnPort),
                 Some((egress, _)) => {
                     return self.forward(frame, from, egress, (network, lane), path);
                 }
                 None => {}
             }
+        } else if network.reads {
+            return self.group((frame, bytes), from, (network, lane), now, path);
         }
-        self.flood(frame, from, network, lane, path)
+        self.flood(frame, from, network, lane, (false, path))
     }
 
     #[inline]
@@ -134,15 +180,16 @@ impl Bridge {
         }
     }
 
-    /// To every port that wants frames of the kind, and to the station for a group. One that
-    /// reaches nobody is a drop, so that the counters tell it apart.
-    fn flood(
+    /// To every port that wants frames of the kind, and to the station for a group; where it is
+    /// `answered`, not to ports that suppress questions. One that reaches nobody is a drop, so that
+    /// the counters tell it apart.
+    pub(super) fn flood(
         &self,
         frame: &Frame,
         from: Origin<'_>,
         network: &Network,
         lane: &Lane,
-        path: &mut Path,
+        (answered, path): (bool, &mut Path),
     ) -> Verdict {
         if frame.dst.is_group()
             && network.config.local.is_some()
@@ -151,6 +198,9 @@ impl Bridge {
             path.reach(network.leg(lane));
         }
         let kind = Flooded::to(frame.dst);
+        if kind == Flooded::Unknown && network.owns(frame.dst) {
+            return Verdict::Drop(DropReason::OwnPort);
+        }
         for id in &network.plugged {
             let Some(port) = self.get(*id) else { continue };
             let settings = &port.state.settings;
@@ -159,6 +209,7 @@ impl Bridge {
                 Flooded::Multicast => settings.mcast_flood,
                 Flooded::Unknown => settings.flood,
             };
+            let wanted = wanted && !(answered && settings.neigh_suppress);
             if wanted && let Ok(tagging) = passes(frame, from, *id, port, lane) {
                 path.add(*id, tagging);
             }
@@ -166,18 +217,36 @@ impl Bridge {
         if path.is_empty() { Verdict::Drop(DropReason::NoTarget) } else { Verdict::Flood }
     }
 
-    /// Whether the table knows an address at this very port.
+    /// What the table made of an address that a locked port keeps out; None where it is let in, for
+    /// the table knows it at this very port.
     #[cold]
-    fn lives_at(&self, mac: MacAddr, lane: &Lane, port: PortId, now: Timestamp) -> bool {
-        self.fdb().lookup(mac, lane.scope, now).is_some_and(|(home, _)| home == port)
+    fn keeps_out(
+        &self,
+        mac: MacAddr,
+        scope: Scope,
+        (id, port): (PortId, &Port),
+        now: Timestamp,
+    ) -> Option<Learned> {
+        let PortSettings { mab, learn_limit, .. } = port.state.settings;
+        match self.fdb().lookup(mac, scope, now) {
+            Some((home, EntryKind::Locked)) if home == id && mab => {
+                Some(self.fdb().learn(mac, scope, id, learn_limit, now))
+            }
+            Some((home, kind)) if home == id => {
+                matches!(kind, EntryKind::Locked | EntryKind::Local).then_some(Learned::Off)
+            }
+            None if mab => Some(self.fdb().learn_locked(mac, scope, id, learn_limit, now)),
+            Some(_) | None => Some(Learned::Off),
+        }
     }
 }
 
 /// What is refused before anything is learned.
 #[inline]
 fn refuse(frame: &Frame, port: &Port, network: &Network) -> Option<DropReason> {
-    if !port.state.up && !port.state.expected {
-        return Some(DropReason::IngressDown);
+    if port.closed {
+        let shut = port.shut.then_some(DropReason::LoopProtect);
+        return shut.or(Some(DropReason::IngressDown));
     }
     if frame.src.is_group() {
         return Some(DropReason::GroupSource);
@@ -185,23 +254,24 @@ fn refuse(frame: &Frame, port: &Port, network: &Network) -> Option<DropReason> {
     if frame.src == MacAddr::ZERO {
         return Some(DropReason::ZeroSource);
     }
-    (network.config.local == Some(frame.src)).then_some(DropReason::OwnSource)
+    (network.guarded == Some(frame.src)).then_some(DropReason::OwnSource)
 }
 
 /// Whether a frame is to a group that bridges keep to themselves. Bridge protocol data units pass,
 /// as nobody here speaks a spanning tree: another switch that does then finds a loop through us.
 #[inline]
-fn stays(dst: MacAddr, network: &Network) -> bool {
+fn stays(dst: MacAddr, network: &Network, port: &Port) -> bool {
     if !(dst.is_group() && dst.is_link_local()) {
         return false;
     }
     let last = dst.0[5] & 0xf;
-    last != 0 && network.config.group_fwd_mask & 1 << last == 0
+    let mask = network.config.group_fwd_mask | port.state.settings.group_fwd_mask;
+    last != 0 && mask & 1 << last == 0
 }
 
 /// Whether a frame may leave by a port, and with which tag.
 #[inline]
-fn passes(
+pub(super) fn passes(
     frame: &Frame,
     from: Origin<'_>,
     egress: PortId,
@@ -220,8 +290,9 @@ fn passes(
             return Err(DropReason::Isolated);
         }
     }
-    if !state.up {
-        return Err(DropReason::EgressDown);
+    if !state.up || port.shut {
+        let shut = port.shut.then_some(DropReason::LoopProtect);
+        return Err(shut.unwrap_or(DropReason::EgressDown));
     }
     if frame.packet_len > state.mtu {
         return Err(DropReason::TooBig);

@@ -4,8 +4,8 @@
 //! cache line; a key lies in the line its hash names or, where that is full, in one of the three
 //! after it, so that a look-up mostly waits for one line. Writers take a lock, but only for a new
 //! address: a known one is refreshed with a store, and only once a second. Bounds: the whole table,
-//! and each port's share. A full table takes the place of an entry of the port that holds most, so
-//! one port's flood of addresses cannot push out another's; a port at its own limit learns no more.
+//! and each port's share. Full, it gives up an entry of the port that holds most, so one port's flood
+//! of addresses cannot push out another's; a port at its own limit learns no more.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -135,7 +135,7 @@ impl Fdb {
             && value.port() == port
         {
             let fresh = value.seen_at(now);
-            if fresh != value && value.kind() == EntryKind::Learned {
+            if fresh != value && value.kind().is_learned() {
                 // Another worker may have moved it meanwhile; then its word stands.
                 let stored = &slot.value;
                 let _ =
@@ -176,7 +176,7 @@ impl Fdb {
     /// Forgets the learned entries that `gone` says; says how many.
     pub fn flush_where(&self, gone: impl Fn(NetworkId, VlanId, PortId) -> bool) -> usize {
         self.clear_where(|(network, vlan), value| {
-            value.kind() == EntryKind::Learned && gone(network, vlan, value.port())
+            value.kind().is_learned() && gone(network, vlan, value.port())
         })
     }
 
@@ -219,7 +219,7 @@ impl Fdb {
         self.total.load(Ordering::Relaxed) as usize
     }
 
-    /// True where nothing is held.
+    /// Nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -270,19 +270,22 @@ impl Fdb {
             return match old.kind() {
                 _ if from == value.port() => Learned::Known,
                 EntryKind::Sticky => Learned::Sticky,
-                EntryKind::Static | EntryKind::Blackhole => Learned::Known,
-                EntryKind::Learned if self.port_len(value.port()) >= limit => Learned::Full,
-                EntryKind::Learned => {
+                EntryKind::Static | EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+                _ if self.port_len(value.port()) >= limit => Learned::Full,
+                EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => {
                     let aged = aged(slot, &writer.fids, now);
                     slot.value.store(value.0, Ordering::Release);
-                    self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed);
+                    match old.kind().is_learned() {
+                        true => _ = self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed),
+                        false => writer.fids.count(fid(key), true),
+                    }
                     self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
                     self.changed();
                     if aged { Learned::New } else { Learned::Moved(from) }
                 }
             };
         }
-        let learned = value.kind() == EntryKind::Learned;
+        let learned = value.kind().is_learned();
         if learned && (self.port_len(value.port()) >= limit || !writer.fids.has_room(fid(key))) {
             return Learned::Full;
         }
@@ -324,7 +327,7 @@ impl Fdb {
             }
             let holds = self.port_len(value.port());
             let own = value.port() == for_port && greedy.is_none();
-            if value.kind() == EntryKind::Learned && (holds > most || own) {
+            if value.kind().is_learned() && (holds > most || own) {
                 most = holds.max(most);
                 greedy = Some(slot);
             }
@@ -336,8 +339,7 @@ impl Fdb {
     }
 
     fn clear_where(&self, gone: impl Fn(Owner, Value) -> bool) -> usize {
-        let mut writer = self.lock();
-        let mut count = 0;
+        let (mut writer, mut count) = (self.lock(), 0);
         for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
             let owner = writer.fids.owner(fid(slot.key.load(Ordering::Relaxed)));
             if gone(owner, slot.value()) {
@@ -356,7 +358,7 @@ impl Fdb {
         let key = slot.key.swap(0, Ordering::AcqRel);
         self.changed();
         self.total.fetch_sub(1, Ordering::Relaxed);
-        if value.kind() == EntryKind::Learned {
+        if value.kind().is_learned() {
             self.share[share_index(value.port())].fetch_sub(1, Ordering::Relaxed);
             writer.fids.count(fid(key), false);
         }
@@ -381,6 +383,8 @@ fn share_index(port: PortId) -> usize {
 mod copies;
 #[path = "fdb_hash.rs"]
 mod hash;
+#[path = "fdb_locked.rs"]
+mod locked;
 #[cfg(test)]
 #[path = "fdb_model.rs"]
 mod model;

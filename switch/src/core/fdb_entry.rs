@@ -44,6 +44,8 @@ pub enum Learned {
     Moved(PortId),
     /// The port or the network is at its limit, or the table is full of entries that may not go.
     Full,
+    /// Entered, locked: its port is, and asks that newcomers be noted.
+    Locked,
     /// Sticky elsewhere.
     Sticky,
     /// The port does not learn.

@@ -46,7 +46,13 @@ fn op() -> impl Strategy<Value = Op> {
     let kind = prop_oneof![
         Just(EntryKind::Static),
         Just(EntryKind::Sticky),
+        Just(EntryKind::Local),
+        Just(EntryKind::Extern),
+        Just(EntryKind::Locked),
         Just(EntryKind::Blackhole),
+        Just(EntryKind::Local),
+        Just(EntryKind::Extern),
+        Just(EntryKind::Locked),
         Just(EntryKind::Learned),
     ];
     prop_oneof![
@@ -78,11 +84,11 @@ struct Row {
 
 impl Model {
     fn aged(&self, row: &Row) -> bool {
-        row.kind == EntryKind::Learned && self.now - row.seen >= AGEING
+        row.kind.is_learned() && self.now - row.seen >= AGEING
     }
 
     fn held_by(&self, port: u16) -> u32 {
-        let learned = |row: &&Row| row.port == port && row.kind == EntryKind::Learned;
+        let learned = |row: &&Row| row.port == port && row.kind.is_learned();
         u32::try_from(self.rows.values().filter(learned).count()).unwrap()
     }
 
@@ -93,17 +99,18 @@ impl Model {
             return over.then_some(Learned::Full);
         };
         let new = Row { port, seen: now, ..old };
+        let moved = Row { kind: EntryKind::Learned, ..new };
         Some(match old.kind {
-            EntryKind::Learned if old.port == port => {
+            kind if kind.is_learned() && old.port == port => {
                 self.rows.insert(key, new);
                 Learned::Known
             }
             _ if old.port == port => Learned::Known,
             EntryKind::Sticky => Learned::Sticky,
-            EntryKind::Static | EntryKind::Blackhole => Learned::Known,
-            EntryKind::Learned if over => Learned::Full,
-            EntryKind::Learned => {
-                self.rows.insert(key, new);
+            EntryKind::Static | EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+            _ if over => Learned::Full,
+            EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => {
+                self.rows.insert(key, moved);
                 if self.aged(&old) { Learned::New } else { Learned::Moved(PortId(old.port)) }
             }
         })
@@ -120,7 +127,7 @@ impl Model {
             let fair =
                 victim.port == row.port || self.held_by(victim.port) > self.held_by(row.port);
             assert!(
-                self.aged(&victim) || (victim.kind == EntryKind::Learned && fair),
+                self.aged(&victim) || (victim.kind.is_learned() && fair),
                 "{victim:?} had to go for {row:?}"
             );
             self.rows.remove(&gone[0]);
@@ -137,7 +144,7 @@ impl Model {
             .into_iter()
             .map(|e| {
                 let seen = match e.kind {
-                    EntryKind::Learned => self.now - e.idle.as_secs(),
+                    kind if kind.is_learned() => self.now - e.idle.as_secs(),
                     _ => living.get(&(e.mac.to_u64() - base, e.vlan.get())).map_or(0, |r| r.seen),
                 };
                 ((e.mac.to_u64() - base, e.vlan.get()), Row { port: e.port.0, kind: e.kind, seen })
@@ -191,9 +198,7 @@ fn apply(op: Op, fdb: &Fdb, model: &mut Model) {
         }
         Op::Flush { port } => {
             let before = model.rows.len();
-            model
-                .rows
-                .retain(|_, r| r.kind != EntryKind::Learned || port.is_some_and(|p| r.port != p));
+            model.rows.retain(|_, r| !r.kind.is_learned() || port.is_some_and(|p| r.port != p));
             assert_eq!(fdb.flush(port.map(PortId)), before - model.rows.len());
         }
         Op::Forget { port } => {

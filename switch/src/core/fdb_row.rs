@@ -12,12 +12,27 @@ use super::port::PortId;
 pub enum EntryKind {
     /// Learned: ages, moves.
     Learned,
+    /// Learned at a locked port (MAC authentication bypass): ages and moves, and its frames are not
+    /// let in there.
+    Locked,
     /// Set: neither ages nor moves.
     Static,
     /// Set: does not age; the address is refused at any other port.
     Sticky,
     /// Set: frames to it are dropped.
     Blackhole,
+    /// Set: an address of the switch itself, which has no stack to take its frames.
+    Local,
+    /// Set by a program that learns for the switch: does not age, moves, and is then learned.
+    Extern,
+}
+
+impl EntryKind {
+    /// Whether it came by a frame: it ages, and counts against its port's limit.
+    #[must_use]
+    pub fn is_learned(self) -> bool {
+        matches!(self, Self::Learned | Self::Locked)
+    }
 }
 
 /// Port (16 bits), kind (8), second last seen (32), from the low end.
@@ -36,8 +51,11 @@ impl Value {
     pub(super) fn kind(self) -> EntryKind {
         match (self.0 >> 16) & 0xff {
             0 => EntryKind::Learned,
-            1 => EntryKind::Static,
-            2 => EntryKind::Sticky,
+            1 => EntryKind::Locked,
+            2 => EntryKind::Static,
+            3 => EntryKind::Sticky,
+            5 => EntryKind::Local,
+            6 => EntryKind::Extern,
             _ => EntryKind::Blackhole,
         }
     }
@@ -49,8 +67,7 @@ impl Value {
     /// Whether a learned entry has not been seen for so many seconds.
     #[inline]
     pub(super) fn aged(self, seconds: u32, now: Timestamp) -> bool {
-        self.kind() == EntryKind::Learned
-            && now.as_secs().saturating_sub(self.seen()) >= u64::from(seconds)
+        self.kind().is_learned() && now.as_secs().saturating_sub(self.seen()) >= u64::from(seconds)
     }
 
     pub(super) fn seen_at(self, now: Timestamp) -> Self {

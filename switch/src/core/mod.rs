@@ -11,16 +11,20 @@ mod fdb_row;
 mod fdb_slots;
 mod fids;
 mod frame;
+mod group;
+mod loops;
+mod mcast;
 mod network;
 mod path;
 mod port;
 mod spread;
 mod storm;
+mod suppress;
 mod verdict;
 mod vlan;
 
 pub use beside::Beside;
-pub use bridge::Bridge;
+pub use bridge::{Bridge, Shared};
 pub use bundle::{Bundle, Datagram, settle};
 pub use fair::Fair;
 pub use fdb::{Fdb, FdbConfig};
@@ -28,10 +32,16 @@ pub use fdb_entry::{FdbEntry, Learned};
 pub use fdb_row::EntryKind;
 pub use fids::Scope;
 pub use frame::Frame;
+pub use loops::{Flaps, Guards, Loop};
+pub use mcast::{
+    Filter, Group, McastConfig, MdbCounts, MdbEntry, QuerierEntry, RouterEntry, RouterMode, Snoop,
+    Snoops,
+};
 pub use network::{Leg, NetworkConfig, NetworkId};
 pub use path::{Exit, Path, Tagging};
 pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};
 pub use spread::{Policy, Window};
 pub use storm::Storms;
+pub use suppress::Neighbours;
 pub use verdict::{Decision, DropReason, Verdict};
 pub use vlan::{Memberships, PortVlans, VlanFilter, VlanSet};

@@ -3,13 +3,16 @@
 //! Owned by [`super::Bridge`]. A frame never leaves the network it came in by: whatever a decision
 //! looks at (ports to flood to, filtering identifiers, the station's legs) lies in one of these.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{MacAddr, VlanId, VlanTag};
 
 use super::fdb::Fdb;
 use super::fids::Scope;
-use super::port::PortId;
+use super::mcast::{McastConfig, RouterMode, Snoop};
+use super::port::{PortId, PortState};
+use super::suppress::Neighbours;
 use super::verdict::DropReason;
 use super::vlan::{self, Carried, Memberships, VlanFilter};
 
@@ -49,6 +52,10 @@ pub struct NetworkConfig {
     pub fdb_max_learned: Option<u32>,
     /// How VLANs are told apart; None where tags mean nothing.
     pub vlans: Option<VlanFilter>,
+    /// Multicast: snooping and its timers.
+    pub mcast: McastConfig,
+    /// Frames that claim to come from the station's own address are refused.
+    pub gateway_guard: bool,
 }
 
 /// As long as 802.1D recommends.
@@ -63,6 +70,8 @@ impl Default for NetworkConfig {
             ageing_time: AGEING_TIME,
             fdb_max_learned: None,
             vlans: None,
+            mcast: McastConfig::default(),
+            gateway_guard: true,
         }
     }
 }
@@ -95,6 +104,22 @@ pub(super) struct Network {
     pub(super) config: NetworkConfig,
     /// Its ports in ascending order: what a flood walks over.
     pub(super) plugged: Vec<PortId>,
+    /// The address nobody outside may have.
+    pub(super) guarded: Option<MacAddr>,
+    /// The ports' own addresses, ascending.
+    own: Vec<MacAddr>,
+    /// Group frames are looked into.
+    pub(super) reads: bool,
+    /// Its groups, where it snoops.
+    pub(super) snoop: Option<Arc<Snoop>>,
+    /// Ports set to lead to a multicast router.
+    pub(super) routers: Vec<PortId>,
+    /// One of its ports suppresses questions.
+    pub(super) suppresses: bool,
+    /// One of its ports looks for loops.
+    pub(super) protects: bool,
+    /// Who is known, to answer for.
+    pub(super) neighbours: Neighbours,
     /// The scope of all frames where tags mean nothing.
     plain: Scope,
     /// The scopes of VLANs that a port is a member of, by number; none without filtering.
@@ -105,7 +130,23 @@ impl Network {
     pub(super) fn new(id: NetworkId, config: NetworkConfig, fdb: &Fdb) -> Self {
         fdb.set_network(id, config.ageing_time, config.fdb_max_learned);
         let plain = fdb.scope(id, VlanId::NONE).unwrap_or_default();
-        let mut network = Self { id, config, plugged: Vec::new(), plain, scopes: Vec::new() };
+        let guarded = config.local.filter(|_| config.gateway_guard);
+        let (plugged, own, scopes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut network = Self {
+            id,
+            config,
+            plugged,
+            guarded,
+            own,
+            reads: false,
+            snoop: None,
+            routers: Vec::new(),
+            suppresses: false,
+            protects: false,
+            neighbours: Neighbours::default(),
+            plain,
+            scopes,
+        };
         let legs: Vec<VlanId> = network.config.legs.iter().map(|(vlan, _)| *vlan).collect();
         legs.into_iter().for_each(|vlan| network.admit(vlan, fdb));
         network
@@ -126,6 +167,48 @@ impl Network {
     /// The VLANs of a port that is plugged in, or has others now.
     pub(super) fn meet(&mut self, members: &Memberships, fdb: &Fdb) {
         members.all().for_each(|vlan| self.admit(vlan, fdb));
+    }
+
+    /// Whether an address is one of its ports' own.
+    pub(super) fn owns(&self, mac: MacAddr) -> bool {
+        self.own.binary_search(&mac).is_ok()
+    }
+
+    /// Notes what of its ports matters to the whole.
+    pub(super) fn survey<'a>(&mut self, ports: impl Iterator<Item = (PortId, &'a PortState)>) {
+        self.own.clear();
+        self.routers.clear();
+        (self.suppresses, self.protects) = (false, false);
+        for (id, state) in ports {
+            self.own.extend(state.mac);
+            self.suppresses |= state.settings.neigh_suppress;
+            self.protects |= state.settings.loop_protect;
+            if state.settings.mcast_router == RouterMode::Always {
+                self.routers.push(id);
+            }
+        }
+        self.own.sort_unstable();
+        self.reads = self.suppresses || self.protects || self.snoop.is_some();
+    }
+
+    /// The hardware address by which the switch itself speaks here: the station's, else one of its
+    /// own (locally administered).
+    pub(super) fn speaks_by(&self) -> MacAddr {
+        let [high, low] = self.id.0.to_be_bytes();
+        self.config.local.unwrap_or(MacAddr([0x02, 0x75, 0x73, 0x77, high, low]))
+    }
+
+    /// The VLANs that a port is a member of; [`VlanId::NONE`] where they are not told apart.
+    pub(super) fn vlans(&self) -> impl Iterator<Item = VlanId> + '_ {
+        let plain = self.config.vlans.is_none().then_some(VlanId::NONE);
+        let known = (0..4095).zip(&self.scopes).filter(|(_, scope)| scope.is_some());
+        plain.into_iter().chain(known.map(|(vlan, _)| VlanId::from_tci(vlan)))
+    }
+
+    /// What a frame of the switch's own in a VLAN belongs to.
+    pub(super) fn lane(&self, vlan: VlanId) -> Option<Lane> {
+        let carried = self.config.vlans.map(|filter| Carried::plain(filter.protocol, vlan));
+        Some(Lane { scope: self.scope(vlan)?, vlan: carried })
     }
 
     /// The table's scope of a VLAN, whoever is a member of it.
@@ -164,8 +247,7 @@ impl Network {
     /// What a frame of the station's own belongs to, by the leg it leaves by.
     pub(super) fn of_leg(&self, leg: Leg) -> Option<Lane> {
         let (vlan, _) = self.config.legs.iter().find(|(_, own)| *own == leg)?;
-        let carried = self.config.vlans.map(|filter| Carried::plain(filter.protocol, *vlan));
-        Some(Lane { scope: self.scope(*vlan)?, vlan: carried })
+        self.lane(*vlan)
     }
 
     /// The station's leg among the frames of a lane.

@@ -5,6 +5,7 @@
 
 use wire::VlanTag;
 
+use super::loops::Loop;
 use super::network::Leg;
 use super::port::PortId;
 
@@ -48,13 +49,15 @@ pub struct Exit {
 pub struct Path {
     exits: Vec<Exit>,
     leg: Option<Leg>,
+    said: Vec<(Vec<u8>, Exit)>,
+    circle: Option<Loop>,
 }
 
 impl Path {
     /// One with room for a flood to every port.
     #[must_use]
     pub fn roomy() -> Self {
-        Self { exits: Vec::with_capacity(PortId::MAX), leg: None }
+        Self { exits: Vec::with_capacity(PortId::MAX), leg: None, said: Vec::new(), circle: None }
     }
 
     /// The ports, in the order in which they are sent to.
@@ -72,6 +75,27 @@ impl Path {
     #[must_use]
     pub fn leg(&self) -> Option<Leg> {
         self.leg
+    }
+
+    /// What the switch says of its own because of the frame, and where; taken, for it is said once.
+    /// Only group frames of networks that read them have any.
+    #[must_use]
+    pub fn take_said(&mut self) -> Vec<(Vec<u8>, Exit)> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// The loop by which the frame came back, if it was a probe of ours; taken, for it is told once.
+    #[must_use]
+    pub fn take_loop(&mut self) -> Option<Loop> {
+        self.circle.take()
+    }
+
+    pub(super) fn came_back(&mut self, circle: Loop) {
+        self.circle = Some(circle);
+    }
+
+    pub(super) fn say(&mut self, bytes: Vec<u8>, exit: Exit) {
+        self.said.push((bytes, exit));
     }
 
     /// Forgets the frame before.

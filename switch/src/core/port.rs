@@ -2,6 +2,7 @@
 
 use wire::MacAddr;
 
+use super::mcast::RouterMode;
 use super::network::NetworkId;
 use super::vlan::Memberships;
 
@@ -39,6 +40,21 @@ pub struct PortSettings {
     pub isolation: Option<u8>,
     /// Frames are let in only from addresses that the table knows at this port.
     pub locked: bool,
+    /// An unknown address at a locked port is noted in the table, locked (MAC authentication bypass).
+    pub mab: bool,
+    /// Link-local groups let in here, beside those of the network: bit n stands for
+    /// 01:80:c2:00:00:0n.
+    pub group_fwd_mask: u16,
+    /// Questions for neighbours behind this port are answered for them, and not sent here.
+    pub neigh_suppress: bool,
+    /// A member that leaves a group is not asked again.
+    pub fastleave: bool,
+    /// Whether a multicast router is here.
+    pub mcast_router: RouterMode,
+    /// Most groups it may be a member of; 0 for as many as there is room for.
+    pub mcast_max_groups: u32,
+    /// Probes are sent here, and it is shut for a while where a loop is seen.
+    pub loop_protect: bool,
     /// Most addresses learned here.
     pub learn_limit: u32,
     /// Flooded frames let in here.
@@ -104,6 +120,13 @@ impl Default for PortSettings {
             hairpin: false,
             isolation: None,
             locked: false,
+            mab: false,
+            group_fwd_mask: 0,
+            neigh_suppress: false,
+            fastleave: false,
+            mcast_router: RouterMode::Learned,
+            mcast_max_groups: 0,
+            loop_protect: false,
             learn_limit: 16_384,
             storm: StormLimits { broadcast: None, multicast: None, unknown: None },
         }
@@ -121,6 +144,8 @@ pub struct PortState {
     pub vlans: Memberships,
     /// Largest layer-3 packet it takes, in bytes.
     pub mtu: u32,
+    /// The address of its own interface, if known: frames to it are for nobody.
+    pub mac: Option<MacAddr>,
     /// Link is up.
     pub up: bool,
     /// It has never been up: a frame from there comes because it is up now.
@@ -132,6 +157,6 @@ impl PortState {
     #[must_use]
     pub fn up(settings: PortSettings, mtu: u32) -> Self {
         let (network, vlans) = (NetworkId::FIRST, Memberships::default());
-        Self { network, settings, vlans, mtu, up: true, expected: false }
+        Self { network, settings, vlans, mtu, mac: None, up: true, expected: false }
     }
 }

@@ -10,6 +10,8 @@ pub enum Verdict {
     Forward(PortId),
     /// To every port that the path names, and to the station's leg where it names one.
     Flood,
+    /// To the members of a group and to routers, which the path names.
+    Members,
     /// To the station alone.
     Local,
     /// Nowhere.
@@ -73,6 +75,8 @@ drop_reasons! {
     SamePort = "same-port",
     /// The destination's entry says so.
     Blackhole = "blackhole",
+    /// To an address of the switch's own interfaces, which have no stack behind them.
+    OwnPort = "own-port",
     /// Without a tag, or with one that names no VLAN, by a port without a PVID.
     NoPvid = "no-pvid",
     /// Of a VLAN that the port it came in by is no member of.
@@ -89,6 +93,14 @@ drop_reasons! {
     TooBig = "too-big",
     /// Nobody else to flood to.
     NoTarget = "no-target",
+    /// For a group that nobody has asked for, of a network that snoops.
+    NoMember = "no-member",
+    /// An IP, IGMP or MLD header that is broken, in a group's frame of a network that snoops.
+    BadMembership = "bad-membership",
+    /// A question for a neighbour that was answered, and that no other port needs.
+    NeighSuppress = "neigh-suppress",
+    /// A probe of the switch's own that came back, or a port that is shut because of a loop.
+    LoopProtect = "loop-protect",
     /// Over the port's limit of flooded frames.
     Storm = "storm",
     /// The ring was filling, and its port had had its share of it.

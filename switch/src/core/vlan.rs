@@ -196,6 +196,11 @@ enum How {
 }
 
 impl Carried {
+    /// A frame of the same VLAN that has no tag.
+    pub(super) fn untagged(&self) -> Self {
+        Self { how: How::Untagged, ..*self }
+    }
+
     /// A frame of the station's own.
     pub(super) fn plain(protocol: u16, vlan: VlanId) -> Self {
         Self { tag: VlanTag { tpid: protocol, tci: vlan.get() }, how: How::Untagged }

@@ -137,6 +137,17 @@ pub enum Event {
         /// Up or down.
         up: bool,
     },
+    /// A loop was seen.
+    Loop {
+        /// The address that moved to and fro; None where a probe came back.
+        mac: Option<MacAddr>,
+        /// Its VLAN.
+        vlan: VlanId,
+        /// The ports it joins.
+        ports: [PortId; 2],
+        /// The one that was shut because of it.
+        shut: Option<PortId>,
+    },
     /// A ring had stopped and was opened anew.
     Renewed {
         /// The ring of an uplink in another namespace; else that of the switch's own ports.

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use sys::packet::Received;
-use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanTag};
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag};
 
 use super::config::Event;
 use super::fast::Forwarded;
@@ -11,7 +11,7 @@ use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
 use super::worker::{Held, Worker, now as clock};
-use crate::core::{DropReason, Frame, Learned, Leg, PortId, Verdict};
+use crate::core::{DropReason, Frame, Learned, Leg, Loop, PortId, Verdict};
 use crate::station::{Arrival, Handling, SharedStation, Station};
 use crate::tap::Outcome;
 
@@ -77,11 +77,22 @@ impl Worker {
                 self.at_station(place, shared, station, &header, Side::Uplink, now)
             }
             Some(header) => {
-                let decision = self.bridge.decide(&header, ingress, now, &mut self.path);
+                let reads = header.dst.is_group() && self.bridge.reads(ingress);
+                let decision = match reads {
+                    false => self.bridge.decide(&header, ingress, now, &mut self.path),
+                    true => self.decide_reading(place, &header, ingress, now),
+                };
                 learned = Some(decision.learned);
-                self.tell(decision.learned, header.src, vlan, ingress);
+                self.tell(decision.learned, header.src, vlan, ingress, now);
                 let verdict = (ingress, decision.verdict);
-                self.bridged((place, vlan), shared, station, &header, verdict, now)
+                let outcome = self.bridged((place, vlan), shared, station, &header, verdict, now);
+                if reads {
+                    self.say();
+                    if let Some(seen) = self.path.take_loop() {
+                        self.loop_seen(seen, VlanId::NONE, now);
+                    }
+                }
+                outcome
             }
         };
         match outcome {
@@ -94,6 +105,7 @@ impl Worker {
                 }
             }
             Outcome::Flooded => self.cells.flooded.add(1),
+            Outcome::Members => self.cells.members.add(1),
             Outcome::Station(_) => self.cells.local.add(1),
             Outcome::Uplink(_) => self.cells.uplink.add(1),
             Outcome::Dropped(reason) => {
@@ -155,14 +167,14 @@ impl Worker {
                 self.links.send_all(&self.ports, place, own, &self.path);
                 Outcome::Forwarded(to)
             }
-            (Verdict::Flood, leg) => {
+            (Verdict::Flood | Verdict::Members, leg) => {
                 if let Some(leg) = leg
                     && let Some(station) = lock(shared, station)
                 {
                     self.show(place, Arrival { port: ingress, leg }, station, now);
                 }
                 self.links.send_all(&self.ports, place, own, &self.path);
-                Outcome::Flooded
+                if verdict == Verdict::Members { Outcome::Members } else { Outcome::Flooded }
             }
         }
     }
@@ -221,7 +233,7 @@ impl Worker {
             return self.cells.station_lost.add(1);
         };
         match self.bridge.send(&after, leg, now, &mut self.path) {
-            Verdict::Forward(_) | Verdict::Flood => {
+            Verdict::Forward(_) | Verdict::Flood | Verdict::Members => {
                 self.links.send_all(&self.ports, place, None, &self.path);
                 self.cells.station_to_bridge.add(1);
             }
@@ -277,13 +289,28 @@ impl Worker {
         Seen { ingress: None, outcome: Outcome::Dropped(reason), learned: None }
     }
 
-    fn tell(&self, learned: Learned, mac: MacAddr, tag: Option<VlanTag>, port: PortId) {
-        if !matches!(learned, Learned::New | Learned::Moved(_)) {
+    fn tell(
+        &mut self,
+        learned: Learned,
+        mac: MacAddr,
+        tag: Option<VlanTag>,
+        port: PortId,
+        now: Timestamp,
+    ) {
+        if !matches!(learned, Learned::New | Learned::Locked | Learned::Moved(_)) {
             return;
         }
         let vlan = self.bridge.vlan(tag, port);
         let event = match learned {
-            Learned::Moved(from) => Event::Moved { mac, vlan, from, to: port },
+            Learned::Moved(from) => {
+                if let Some(port) = self.ports.get(port) {
+                    port.cells.moved.add(1);
+                }
+                if self.flaps.moved(mac, vlan, [from, port], now) {
+                    self.loop_seen(Loop { mac: Some(mac), ports: [from, port] }, vlan, now);
+                }
+                Event::Moved { mac, vlan, from, to: port }
+            }
             _ => Event::Learned { mac, vlan, port },
         };
         if self.events.try_send(event).is_err() {

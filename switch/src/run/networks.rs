@@ -1,16 +1,58 @@
-//! The handle's networks: made, changed and ended while frames pass; and which VLANs of theirs a
-//! port is a member of.
+//! The handle's networks: made, changed and ended while frames pass; what their ports are set to,
+//! and which VLANs a port is a member of.
 //!
 //! What no longer holds is forgotten once every worker knows of the change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{MacAddr, Timestamp};
 
 use super::config::Error;
 use super::ports::Port;
 use super::ports::PortRole;
 use super::switch::Switch;
 use super::worker::Command;
-use crate::core::{Memberships, NetworkConfig, NetworkId, PortId};
+use crate::core::{Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop};
 
 impl Switch {
+    /// Changes a port's settings. Where it no longer notes who knocks at it, those noted are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`Error::NoPort`], [`Error::Dead`].
+    pub fn set_settings(&self, id: PortId, settings: PortSettings) -> Result<(), Error> {
+        let mut before = settings;
+        self.change(id, |port| before = std::mem::replace(&mut port.spec.settings, settings))?;
+        if before.mab && !settings.mab {
+            self.sync()?;
+            self.fdb.flush_locked(id);
+        }
+        Ok(())
+    }
+
+    /// Which ports are shut because of a loop, and for how long yet.
+    #[must_use]
+    pub fn shut_ports(&self) -> BTreeMap<PortId, Duration> {
+        let now = Timestamp::from_nanos(sys::clock::now());
+        let shut = self.guards.shut_ports(now).into_iter();
+        shut.map(|(id, until)| (id, until.since(now))).collect()
+    }
+
+    /// Opens a port that was shut because of a loop; false where it was not.
+    pub fn reopen(&self, id: PortId) -> bool {
+        self.guards.open(id)
+    }
+
+    /// Tells of the address and the MTU of a port's own interface.
+    ///
+    /// # Errors
+    /// [`Error::NoPort`], [`Error::Dead`].
+    pub fn set_interface(&self, id: PortId, mac: Option<MacAddr>, mtu: u32) -> Result<(), Error> {
+        self.change(id, |port| (port.spec.mac, port.spec.mtu) = (mac, mtu))
+    }
+
     /// Changes a port's VLANs. What was learned there of VLANs it has left is forgotten.
     ///
     /// # Errors
@@ -72,6 +114,20 @@ impl Switch {
         self.fdb.forget_network(id);
         networks.remove(&id);
         Ok(())
+    }
+
+    /// The groups of a network that snoops.
+    #[must_use]
+    pub fn groups(&self, id: NetworkId) -> Option<Arc<Snoop>> {
+        self.snoops.get(id)
+    }
+
+    /// Says who is known in a network, to answer for.
+    ///
+    /// # Errors
+    /// [`Error::Dead`].
+    pub fn set_neighbours(&self, id: NetworkId, known: &Neighbours) -> Result<(), Error> {
+        self.all(|| Command::Neighbours { id, known: Arc::clone(known) })
     }
 
     /// A network's settings.

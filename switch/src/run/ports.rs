@@ -30,6 +30,8 @@ pub struct PortSpec {
     pub role: PortRole,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// Its own address, if known: frames to it are for nobody.
+    pub mac: Option<MacAddr>,
     /// The network it belongs to, where it is one of the bridge's.
     pub network: NetworkId,
     /// The bridge's settings for it.
@@ -55,6 +57,7 @@ impl PortSpec {
             ifindex,
             role: PortRole::Bridged,
             mtu,
+            mac: None,
             network: NetworkId::FIRST,
             settings: PortSettings::default(),
             vlans: Memberships::default(),
@@ -97,12 +100,13 @@ pub(super) struct Port {
 impl Port {
     /// As the workers are to see it.
     pub(super) fn state(&self) -> PortState {
-        let PortSpec { network, settings, vlans, mtu, up, .. } = &self.spec;
+        let PortSpec { network, settings, vlans, mtu, mac, up, .. } = &self.spec;
         PortState {
             network: *network,
             settings: *settings,
             vlans: vlans.clone(),
             mtu: *mtu,
+            mac: *mac,
             up: self.up,
             expected: !up,
         }

@@ -25,7 +25,7 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::stage::Stage;
 use super::worker::{self, Command, Wake, Worker};
-use crate::core::{Bridge, Fair, Path};
+use crate::core::{Bridge, Fair, Flaps, Path};
 use crate::station::SharedStation;
 use crate::stats::WorkerCells;
 
@@ -120,6 +120,8 @@ impl Running {
             scratch: worker::scratch(),
             next_expiry: Timestamp::ZERO,
             next_count: Timestamp::ZERO,
+            next_groups: None,
+            flaps: Flaps::default(),
             tap: None,
             before: Vec::new(),
             egress: Vec::new(),

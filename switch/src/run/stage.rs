@@ -111,11 +111,12 @@ impl Out<'_> {
             self.cells.station_lost.add(1);
             return Outcome::Dropped(DropReason::Runt);
         };
-        let verdict = self.bridge.send(&header, leg, now, path);
+        let verdict = self.bridge.send_reading(&header, frame, leg, now, path);
         path.exits().iter().for_each(|exit| self.copy(vnet, frame, *exit));
         let outcome = match verdict {
             Verdict::Forward(to) => Outcome::Forwarded(to),
             Verdict::Flood => Outcome::Flooded,
+            Verdict::Members => Outcome::Members,
             Verdict::Local => Outcome::Dropped(DropReason::SamePort),
             Verdict::Drop(reason) => Outcome::Dropped(reason),
         };

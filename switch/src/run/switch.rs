@@ -17,7 +17,9 @@ use super::keeper::{Keeper, Recipe};
 use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
-use crate::core::{Bridge, Fdb, FdbEntry, NetworkConfig, NetworkId, PortId, PortSettings, Storms};
+use crate::core::{
+    Bridge, Fdb, FdbEntry, Guards, NetworkConfig, NetworkId, PortId, Shared, Snoops,
+};
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
 use crate::tap::Tap;
@@ -34,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A running switch. Dropping it stops the workers.
 pub struct Switch {
     pub(super) fdb: Arc<Fdb>,
+    pub(super) snoops: Arc<Snoops>,
+    pub(super) guards: Arc<Guards>,
     networks: Mutex<BTreeMap<NetworkId, NetworkConfig>>,
     pub(super) slots: usize,
     pub(super) crew: Option<Arc<Crew>>,
@@ -87,11 +91,11 @@ impl Switch {
         let (rings, recipes): (Vec<_>, Vec<_>) =
             (0..count).map(open).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         keeper.recipes.lock().unwrap_or_else(PoisonError::into_inner).main = recipes;
-        let storms = Arc::<Storms>::default();
+        let shared = Shared::default();
         let mut workers: Vec<Running> = Vec::new();
         // The first comes last, for it has to know the others.
         for (number, io) in rings.into_iter().enumerate().rev() {
-            let bridge = Bridge::counting(first.clone(), Arc::clone(&fdb), Arc::clone(&storms));
+            let bridge = Bridge::counting(first.clone(), Arc::clone(&fdb), shared.clone());
             let says = Says { events: events.0.clone(), asks: keeper.asks() };
             let member = match &crew {
                 Some(crew) if number > 0 => Some(Member::other(Arc::clone(crew), number)),
@@ -110,7 +114,20 @@ impl Switch {
         let slots = config.slots;
         let networks = Mutex::new(BTreeMap::from([(NetworkId::FIRST, first)]));
         let ports = Mutex::default();
-        Ok(Self { fdb, networks, slots, crew, ports, workers, fast, keeper, events })
+        let Shared { snoops, guards, .. } = shared;
+        Ok(Self {
+            fdb,
+            snoops,
+            guards,
+            networks,
+            slots,
+            crew,
+            ports,
+            workers,
+            fast,
+            keeper,
+            events,
+        })
     }
 
     /// Plugs in an interface that lies in the switch's namespace.
@@ -192,14 +209,6 @@ impl Switch {
         Ok(())
     }
 
-    /// Changes a port's settings.
-    ///
-    /// # Errors
-    /// [`Error::NoPort`], [`Error::Dead`].
-    pub fn set_settings(&self, id: PortId, settings: PortSettings) -> Result<(), Error> {
-        self.change(id, |port| port.spec.settings = settings)
-    }
-
     /// Tells of a port's MTU, in bytes.
     ///
     /// # Errors
@@ -263,7 +272,9 @@ impl Switch {
     pub fn picture(&self) -> Bridge {
         let networks = self.networks();
         let first = networks.get(&NetworkId::FIRST).cloned().unwrap_or_default();
-        let mut bridge = Bridge::new(first, Arc::clone(&self.fdb));
+        let (snoops, guards) = (Arc::clone(&self.snoops), Arc::clone(&self.guards));
+        let shared = Shared { snoops, guards, ..Shared::default() };
+        let mut bridge = Bridge::counting(first, Arc::clone(&self.fdb), shared);
         for (id, config) in networks.iter() {
             bridge.set_network(*id, config.clone());
         }
@@ -272,6 +283,7 @@ impl Switch {
                 bridge.set_port(*id, port.state());
             }
         }
+        bridge.heed(Timestamp::from_nanos(sys::clock::now()));
         bridge
     }
 

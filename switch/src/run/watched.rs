@@ -103,7 +103,9 @@ impl Worker {
     ) -> bool {
         let Some(header) = came.header else { return false };
         match came.outcome {
-            Outcome::Forwarded(_) | Outcome::Flooded => egress.extend(self.path.ports()),
+            Outcome::Forwarded(_) | Outcome::Flooded | Outcome::Members => {
+                egress.extend(self.path.ports())
+            }
             Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
                 egress.extend(self.ports.uplink());
                 return true;
@@ -132,7 +134,7 @@ fn note<'a>(station: &'a Held<'_>, came: &Came) -> Option<&'a dyn Any> {
     let group = came.header.is_some_and(|header| header.dst.is_group());
     let met = match came.outcome {
         Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(DropReason::Station) => true,
-        Outcome::Flooded => group,
+        Outcome::Flooded | Outcome::Members => group,
         Outcome::Forwarded(_) | Outcome::Dropped(_) => false,
     };
     station.as_ref().filter(|_| met).and_then(|station| station.note())

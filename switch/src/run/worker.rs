@@ -25,7 +25,9 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::round::Round;
 use super::stage::Stage;
-use crate::core::{Bridge, Fair, NetworkConfig, NetworkId, Path, PortId, PortState};
+use crate::core::{
+    Bridge, Fair, Flaps, Neighbours, NetworkConfig, NetworkId, Path, PortId, PortState,
+};
 use crate::station::{SharedStation, Station};
 use crate::stats::{PortCells, WorkerCells};
 use crate::tap::Tap;
@@ -78,6 +80,11 @@ pub(super) enum Command {
         uplink: bool,
         spare: Option<Box<Spare>>,
     },
+    /// Who is known in a network, to answer for.
+    Neighbours {
+        id: NetworkId,
+        known: Neighbours,
+    },
     /// Answer when all before this has been done.
     Sync(Sender<()>),
     Stop,
@@ -121,6 +128,10 @@ pub(super) struct Worker {
     pub(super) next_tick: Option<Timestamp>,
     pub(super) next_expiry: Timestamp,
     pub(super) next_count: Timestamp,
+    /// When groups want to be looked at; the first worker's alone.
+    pub(super) next_groups: Option<Timestamp>,
+    /// Addresses that have moved of late.
+    pub(super) flaps: Flaps,
     pub(super) tap: Option<Arc<dyn Tap>>,
     /// For the tap: a frame's bytes as they came, the ports it went to.
     pub(super) before: Vec<u8>,
@@ -164,6 +175,7 @@ impl Worker {
         // The handle writes the byte right after it sets the flag.
         let _ = self.wake.pipe.read(&mut byte);
         self.wake.pending.store(false, Ordering::Release);
+        self.next_groups = (self.number == 0).then_some(Timestamp::ZERO);
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Set { id, ifindex, role, state, cells, link } => {
@@ -203,6 +215,7 @@ impl Worker {
                 }
                 Command::Round(round) => self.round = Some(round),
                 Command::Ring { uplink, spare } => self.renew(uplink, spare),
+                Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
                 Command::Sync(done) => {
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());
@@ -272,6 +285,12 @@ impl Worker {
         }
         let gone_by = self.scribe.look(self.bridge.fdb(), now);
         self.awake.gone_by(gone_by, now);
+        if self.bridge.is_behind() {
+            self.bridge.heed(now);
+        }
+        if self.next_groups.is_some_and(|at| at <= now) {
+            self.look_at_groups(now);
+        }
         if self.next_expiry <= now {
             let aged = self.bridge.fdb().expire(now);
             if aged > 0 && self.events.try_send(Event::Aged(aged)).is_err() {
@@ -317,9 +336,11 @@ impl Worker {
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
         let turn = self.member.as_ref().and_then(Member::until);
         let look = self.pulses.iter().map(|pulse| pulse.next(dozing)).min();
+        let groups = self.next_groups;
         let flows = self.scribe.until(dozing);
         let watched = watch.map(|w| w.from);
-        let times = [self.next_tick, expiry, watched, self.awake.until(), turn, look, flows];
+        let times =
+            [self.next_tick, expiry, watched, self.awake.until(), turn, look, flows, groups];
         let next = times.into_iter().flatten().min();
         // An error here would come again at once: the pause keeps it from becoming a busy loop.
         let Links { main, uplink, .. } = &self.links;
@@ -351,31 +372,6 @@ impl Worker {
 
     fn ready(&self) -> bool {
         self.links.main.ready(0) || self.links.uplink.as_ref().is_some_and(|io| io.ready(0))
-    }
-
-    fn count_rings(&mut self) {
-        let Links { main, uplink, .. } = &mut self.links;
-        for (place, io) in [Some(main), uplink.as_mut()].into_iter().enumerate() {
-            let Some(io) = io else { continue };
-            let Ok(stats) = io.stats() else { continue };
-            self.cells.ring_packets.add(stats.packets);
-            self.cells.ring_drops.add(stats.drops);
-            if place == MAIN {
-                self.scribe.passed(stats.drops);
-            }
-            if stats.drops > 0 {
-                io.missed();
-            }
-            // Whether later slots hold frames is asked only where it matters.
-            let is_empty = !io.ready(0) && (stats.drops == 0 || io.is_empty());
-            let pulse = &mut self.pulses[place];
-            if pulse.look(stats.drops, is_empty) {
-                let ask = Ask { worker: self.number, uplink: place == UPLINK };
-                if self.asks.as_ref().is_none_or(|asks| asks.try_send(ask).is_err()) {
-                    pulse.refused();
-                }
-            }
-        }
     }
 }
 

@@ -1,0 +1,34 @@
+//! What the paths about groups and known neighbours do.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+
+use super::handlers::{Answer, Shared};
+
+pub(super) async fn mdb(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.mdb()).await
+}
+
+pub(super) async fn set_mdb(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.call(move |door| door.set_mdb(&ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn del_mdb(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.call(move |door| door.del_mdb(&ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn known(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.known()).await
+}
+
+pub(super) async fn set_known(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.call(move |door| door.set_known(&ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,100 @@
+//! Loops: addresses that move to and fro, probes that come back, ports shut and opened.
+
+use super::*;
+use crate::core::{Flaps, Loop};
+
+#[test]
+fn an_address_that_moves_to_and_fro_is_a_loop_and_one_that_moves_is_none() {
+    let ports = [[PortId(1), PortId(2)], [PortId(2), PortId(1)]];
+    let play = |pause: u64| {
+        let mut flaps = Flaps::default();
+        let moves = (0..20u64).map(|n| {
+            let now = at(1) + Duration::from_millis(n * pause);
+            flaps.moved(mac(1), VlanId::NONE, ports[usize::from(n % 2 == 1)], now)
+        });
+        moves.filter(|seen| *seen).count()
+    };
+    assert_eq!(play(10), 1, "told once");
+    assert_eq!(play(2_000), 0, "a host that is moved now and then");
+    let mut flaps = Flaps::default();
+    for n in 0..20u16 {
+        // From port to port, as one that is carried through the house.
+        let way = [PortId(n), PortId(n + 1)];
+        assert!(!flaps.moved(mac(1), VlanId::NONE, way, at(1)));
+    }
+}
+
+#[test]
+fn a_probe_that_comes_back_shuts_a_port_for_a_while() {
+    let mut bridge = bridge(None);
+    for id in [1, 2] {
+        change(&mut bridge, id, |port| port.settings.loop_protect = true);
+    }
+    let mut path = Path::default();
+    assert!(bridge.has_clock() && bridge.tick(at(10), &mut path) == Some(at(15)));
+    let said = path.take_said();
+    let ports: Vec<u16> = said.iter().map(|(_, exit)| exit.port.0).collect();
+    assert_eq!(ports, [1, 2], "ports that are not set send none");
+    bridge.tick(at(14), &mut path);
+    assert!(path.take_said().is_empty());
+    // Port 2 hears what port 1 has sent: one of the two is shut, whoever sees it.
+    let hear = |bridge: &Bridge, port: u16, bytes: &[u8]| {
+        let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().unwrap());
+        let frame = Frame::new(mac(0), mac(6), None, 60);
+        let mut path = Path::default();
+        let said = bridge.decide_reading(&frame, bytes, PortId(port), at(15), &mut path);
+        (said.verdict, path.take_loop())
+    };
+    let (verdict, seen) = hear(&bridge, 2, &said[0].0);
+    assert_eq!(verdict, Verdict::Drop(DropReason::LoopProtect));
+    let seen = seen.unwrap();
+    assert_eq!(seen, Loop { mac: None, ports: [PortId(1), PortId(2)] });
+    assert_eq!(bridge.break_loop(&seen, at(15)), Some(PortId(2)));
+    assert!(bridge.is_behind());
+    bridge.heed(at(15));
+    assert_eq!(
+        verdict_of(&bridge, frame(mac(2), mac(0)), 2, at(16)),
+        Verdict::Drop(DropReason::LoopProtect)
+    );
+    assert_eq!(
+        verdict_of(&bridge, frame(mac(0), mac(2)), 0, at(16)),
+        Verdict::Drop(DropReason::LoopProtect)
+    );
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 3]);
+    // It opens by itself, or by hand.
+    assert_eq!(bridge.heed(at(314)), Some(at(315)));
+    assert!(!bridge.is_behind());
+    bridge.heed(at(315));
+    let passes = Verdict::Forward(PortId(0));
+    assert_eq!(verdict_of(&bridge, frame(mac(2), mac(0)), 2, at(315)), passes);
+    bridge.break_loop(&seen, at(316));
+    bridge.heed(at(316));
+    assert!(bridge.guards.open(PortId(2)));
+    bridge.heed(at(317));
+    assert_eq!(verdict_of(&bridge, frame(mac(2), mac(0)), 2, at(317)), passes);
+}
+
+fn verdict_of(bridge: &Bridge, frame: Frame, ingress: u16, now: Timestamp) -> Verdict {
+    // The table's entries are of second 1, and living.
+    bridge.fdb().learn(mac(0), Scope::default(), PortId(0), 100, now);
+    bridge.fdb().learn(mac(2), Scope::default(), PortId(2), 100, now);
+    decide(bridge, &frame, ingress, now).verdict
+}
+
+#[test]
+fn another_switch_s_probe_is_a_frame_like_any_other() {
+    let (mut ours, mut theirs) = (bridge(None), bridge(None));
+    for bridge in [&mut ours, &mut theirs] {
+        change(bridge, 1, |port| port.settings.loop_protect = true);
+    }
+    let mut path = Path::default();
+    theirs.tick(at(10), &mut path);
+    let (bytes, _) = path.take_said().remove(0);
+    let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().unwrap());
+    let frame = Frame::new(mac(0), mac(6), None, 60);
+    let said = ours.decide_reading(&frame, &bytes, PortId(1), at(11), &mut path);
+    assert_eq!((said.verdict, path.take_loop()), (Verdict::Flood, None));
+    // A loop nobody asked to be broken is told, and no port shut.
+    let seen = Loop { mac: None, ports: [PortId(2), PortId(3)] };
+    assert_eq!(ours.break_loop(&seen, at(11)), None);
+}

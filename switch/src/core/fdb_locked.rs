@@ -1,0 +1,45 @@
+//! Entries that do not come by learning alone: noted at a locked port (MAC authentication bypass), or
+//! taken over from another table.
+
+use wire::{MacAddr, Timestamp};
+
+use super::super::fdb_entry::Learned;
+use super::super::fdb_row::{EntryKind, Value, key};
+use super::super::fids::Scope;
+use super::super::port::PortId;
+use super::Fdb;
+
+impl Fdb {
+    /// Notes an unknown address that knocks at a locked port.
+    pub(in crate::core) fn learn_locked(
+        &self,
+        mac: MacAddr,
+        scope: Scope,
+        port: PortId,
+        limit: u32,
+        now: Timestamp,
+    ) -> Learned {
+        let value = Value::new(port, EntryKind::Locked, now);
+        match self.enter(key(mac, scope.fid), value, limit, now) {
+            Learned::New => Learned::Locked,
+            other => other,
+        }
+    }
+
+    /// Forgets the addresses that were noted at a locked port and not let in.
+    pub fn flush_locked(&self, port: PortId) -> usize {
+        self.clear_where(|_, value| value.kind() == EntryKind::Locked && value.port() == port)
+    }
+
+    /// Enters what another table knew, as last seen at `seen`.
+    pub fn adopt(
+        &self,
+        mac: MacAddr,
+        scope: Scope,
+        port: PortId,
+        kind: EntryKind,
+        seen: Timestamp,
+    ) -> Learned {
+        self.enter(key(mac, scope.fid), Value::new(port, kind, seen), u32::MAX, seen)
+    }
+}

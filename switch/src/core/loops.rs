@@ -1,0 +1,171 @@
+//! Loops seen: an address that moves to and fro between two ports, and a probe of our own that comes
+//! back; and the ports shut because of them (`loop_protect`).
+//!
+//! [`Flaps`] is a worker's own: 256 addresses are watched, a newcomer takes the place of another.
+//! [`Guards`] are common to all workers: which ports are shut, until when. A probe is a group frame,
+//! which other bridges flood, with a number that no other switch has.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::port::PortId;
+
+/// Addresses watched.
+const WATCHED: usize = 256;
+/// So many moves between the same two ports, within [`WINDOW`], are a loop: a host that is moved, or
+/// has two links of which one takes over, makes one or two.
+const MOVES: u8 = 6;
+const WINDOW: Duration = Duration::from_secs(10);
+/// How long a port is shut unless somebody opens it.
+pub(super) const SHUT: Duration = Duration::from_secs(300);
+/// Between probes.
+pub(super) const PROBE: Duration = Duration::from_secs(5);
+/// Local experimental EtherType 2 (IEEE 802).
+const ETHERTYPE: [u8; 2] = [0x88, 0xb6];
+/// Where probes go: a group of local administration.
+const TO: MacAddr = MacAddr([0x03, 0x75, 0x73, 0x77, 0x00, 0x01]);
+const MAGIC: [u8; 12] = *b"uswitch loop";
+
+/// A loop, as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// The address that moved to and fro; None where a probe came back.
+    pub mac: Option<MacAddr>,
+    /// The ports it joins; the same one where what is behind it loops.
+    pub ports: [PortId; 2],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Row {
+    whose: (MacAddr, VlanId),
+    ports: [u16; 2],
+    moves: u8,
+    since: Timestamp,
+}
+
+/// Which addresses have moved of late.
+pub struct Flaps(Box<[Row; WATCHED]>);
+
+impl Default for Flaps {
+    fn default() -> Self {
+        Self(Box::new([Row::default(); WATCHED]))
+    }
+}
+
+impl Flaps {
+    /// An address was at one port and is at another; true where that is once too often. It is told
+    /// once in a window.
+    pub fn moved(
+        &mut self,
+        mac: MacAddr,
+        vlan: VlanId,
+        [from, to]: [PortId; 2],
+        now: Timestamp,
+    ) -> bool {
+        let at = usize::from(mac.0[5]) ^ usize::from(mac.0[4]);
+        let row = &mut self.0[at % WATCHED];
+        let ports = [from.0.min(to.0), from.0.max(to.0)];
+        if row.whose != (mac, vlan) || row.ports != ports || now.since(row.since) >= WINDOW {
+            *row = Row { whose: (mac, vlan), ports, moves: 1, since: now };
+            return false;
+        }
+        row.moves = row.moves.saturating_add(1);
+        row.moves == MOVES
+    }
+}
+
+/// Which ports are shut.
+pub struct Guards {
+    /// By which our probes are known.
+    id: u64,
+    /// Grows with each change.
+    version: AtomicU64,
+    shut: Mutex<BTreeMap<PortId, Timestamp>>,
+    /// When probes are due, in nanoseconds.
+    next_probe: AtomicU64,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        let id = RandomState::new().build_hasher().finish();
+        Self {
+            id,
+            version: AtomicU64::new(1),
+            shut: Mutex::default(),
+            next_probe: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Guards {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PortId, Timestamp>> {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes when a port is shut or opened.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The ports that are shut, and until when.
+    #[must_use]
+    pub fn shut_ports(&self, now: Timestamp) -> BTreeMap<PortId, Timestamp> {
+        self.lock().iter().filter(|(_, until)| **until > now).map(|(id, at)| (*id, *at)).collect()
+    }
+
+    /// Shuts a port.
+    pub(super) fn shut(&self, port: PortId, now: Timestamp) {
+        self.lock().insert(port, now + SHUT);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Opens a port; true where it was shut.
+    pub fn open(&self, port: PortId) -> bool {
+        let was = self.lock().remove(&port).is_some();
+        self.version.fetch_add(1, Ordering::Release);
+        was
+    }
+
+    /// Opens those whose time is over; when the next one's is.
+    pub(super) fn settle(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut shut = self.lock();
+        let before = shut.len();
+        shut.retain(|_, until| *until > now);
+        if shut.len() != before {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        shut.values().min().copied()
+    }
+
+    /// Whether probes are due, and when they are next.
+    pub(super) fn probe_due(&self, now: Timestamp) -> (bool, Timestamp) {
+        let next = Timestamp::from_nanos(self.next_probe.load(Ordering::Relaxed));
+        if next > now {
+            return (false, next);
+        }
+        let next = now + PROBE;
+        self.next_probe.store(next.as_nanos(), Ordering::Relaxed);
+        (true, next)
+    }
+
+    /// The probe that leaves by a port.
+    pub(super) fn probe(&self, by: MacAddr, port: PortId) -> Vec<u8> {
+        let number = self.id.to_be_bytes();
+        let head = [&TO.0[..], &by.0, &ETHERTYPE, &MAGIC, &number, &port.0.to_be_bytes()].concat();
+        [&head[..], &[0; 24]].concat()
+    }
+
+    /// The port that a probe of ours had left by; None for any other frame.
+    pub(super) fn own_probe(&self, frame: &[u8]) -> Option<PortId> {
+        let rest = frame.strip_prefix(&TO.0)?.get(6..)?;
+        let rest = rest.strip_prefix(&ETHERTYPE)?.strip_prefix(&MAGIC)?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let (port, _) = rest.split_first_chunk()?;
+        (u64::from_be_bytes(*number) == self.id).then(|| PortId(u16::from_be_bytes(*port)))
+    }
+}
