@@ -50,6 +50,7 @@ enum Verb {
     Neigh(cmd::neigh::Args),
     Nat(cmd::nat::Nat),
     Metrics(cmd::metrics::Args),
+    Schema(cmd::schema::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
 }
@@ -91,6 +92,7 @@ pub(crate) fn start() -> ExitCode {
         Verb::Neigh(args) => cmd::neigh::main(args),
         Verb::Nat(args) => cmd::nat::nat(args),
         Verb::Metrics(args) => cmd::metrics::main(args),
+        Verb::Schema(args) => cmd::schema::main(args),
         Verb::Completions(args) => cmd::completions::main(args),
         Verb::Man(args) => cmd::man::main(args),
     };

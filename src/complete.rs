@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 
 use clap::CommandFactory;
 use clap_complete::CompleteEnv;
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{
+    ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 use lab::{Ground, LabName, join};
 
 use crate::cli::Cli;
@@ -43,6 +45,22 @@ pub(crate) fn destinations() -> ArgValueCandidates {
             names.extend([lab::names::GATEWAY, lab::names::INTERNET].map(String::from));
         }
         candidates(names)
+    })
+}
+
+/// The shapes, and files of labs; the shell goes on into folders.
+pub(crate) fn topologies() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let text = begun.to_string_lossy();
+        let shapes =
+            ["pair", "mesh", "switch"].into_iter().filter(|shape| shape.starts_with(&*text));
+        let mut found = candidates(shapes.map(String::from));
+        let files = PathCompleter::any().filter(|path| {
+            path.is_dir()
+                || path.to_str().is_some_and(|name| topology::file::Format::of(name).is_some())
+        });
+        found.extend(files.complete(begun));
+        found
     })
 }
 

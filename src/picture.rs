@@ -3,7 +3,7 @@
 //! At most 80 columns wide and eight lines high, so that what is told below it stays on a screen.
 
 use lab::{LabConfig, Topology, Uplink, address, station};
-use topology::Spec;
+use topology::{Spec, shape};
 
 /// Columns of one node, at least: its address with a space on each side.
 const WIDTH: usize = 19;
@@ -14,7 +14,8 @@ const DRAWN: usize = 4;
 pub(crate) fn of(config: &LabConfig) -> Vec<String> {
     match config.topology() {
         Topology::Pair => pair(),
-        Topology::Mesh => mesh(config.spec.nodes.len()),
+        Topology::Mesh if is_mesh(&config.spec) => mesh(config.spec.nodes.len()),
+        Topology::Mesh => wires(&config.spec),
         Topology::Switch => switch(&config.spec),
     }
 }
@@ -24,6 +25,25 @@ fn pair() -> Vec<String> {
         "  net1                                     net2".into(),
         "  veth1 10.100.0.1/16 ─────────────── veth2 10.100.0.2/16".into(),
     ]
+}
+
+/// Whether it is the shape of that name, and not what a file says of its own.
+pub(crate) fn is_mesh(spec: &Spec) -> bool {
+    let nodes = u32::try_from(spec.nodes.len()).ok();
+    let shape = nodes.and_then(|nodes| shape::mesh(nodes).ok());
+    shape.is_some_and(|mesh| mesh.links == spec.links)
+}
+
+/// Nodes that are joined by links alone, as a file has them.
+fn wires(spec: &Spec) -> Vec<String> {
+    let names: Vec<_> = spec.nodes.keys().map(String::as_str).collect();
+    let names = match names.as_slice() {
+        [first, second, .., last] if names.len() > DRAWN => format!("{first}, {second} … {last}"),
+        few => few.join(", "),
+    };
+    let links = spec.links.len();
+    let links = format!("{links} {}", if links == 1 { "link" } else { "links" });
+    vec![format!("  {names}: {links} from node to node, no switch")]
 }
 
 fn mesh(nodes: usize) -> Vec<String> {

@@ -8,7 +8,7 @@ use ::door::Open;
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::called::program;
 use lab::check::Checked;
-use lab::{Lab, LabConfig, Progress, Topology, Uplink, address, station};
+use lab::{Lab, LabConfig, Progress, Uplink, address, station};
 use serde_json::{Value, json};
 use topology::Spec;
 
@@ -155,7 +155,7 @@ impl Report {
         if self.answered < checks {
             self.line(&why(lab, open));
         }
-        if lab.config().topology() == Topology::Mesh {
+        if picture::is_mesh(&lab.config().spec) {
             let each = |count: usize| if count == 1 { "pair" } else { "pairs" };
             self.line(&format!(
                 "a mesh of {nodes} took {pairs} veth {}; the switch would have taken {nodes}",

@@ -19,8 +19,8 @@ use tokio::runtime::Runtime;
 
 use crate::api::{
     AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Neighbour, Node,
-    PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Topology, Version,
-    Walk,
+    PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Spec, Topology,
+    Version, Walk,
 };
 use crate::server::FLOW_ID;
 
@@ -79,6 +79,11 @@ impl Client {
     /// Who answers.
     pub fn version(&self) -> Result<Version, ClientError> {
         self.get("/v1/version")
+    }
+
+    /// The lab as its file says it.
+    pub fn spec(&self) -> Result<Spec, ClientError> {
+        self.get("/v1/spec")
     }
 
     /// What the lab is made of.

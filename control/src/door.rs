@@ -7,8 +7,8 @@
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
     FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
-    Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Topology, TraceAsk,
-    Walk,
+    Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Spec, Topology,
+    TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -37,6 +37,8 @@ pub enum DoorError {
 pub trait Door: Send + Sync + 'static {
     /// What it is made of.
     fn topology(&self) -> Topology;
+    /// The same as a lab's file says it.
+    fn spec(&self) -> Result<Spec, DoorError>;
     /// The switch's ports, by rising ifindex.
     fn ports(&self, page: &PageQuery) -> Result<Page<Port>, DoorError>;
     /// The switch's addresses.

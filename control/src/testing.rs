@@ -255,6 +255,10 @@ impl Door for MemoryLab {
         Ok(Flushed { flushed: 1 })
     }
 
+    fn spec(&self) -> Result<Spec, DoorError> {
+        Ok(Spec::default())
+    }
+
     fn networks(&self) -> Result<Vec<Network>, DoorError> {
         Ok(vec![Network { name: "lan".into(), ..Network::default() }])
     }

@@ -38,6 +38,7 @@ mod rates;
 mod router;
 mod see;
 mod settings;
+mod spec;
 mod tell;
 mod topology;
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
     FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery,
-    Port, Protocol, Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort,
+    Port, Protocol, Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Spec,
     Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
-use crate::{bridge, change, counters, fast, groups, network, router, settings, topology};
+use crate::{bridge, change, counters, fast, groups, network, router, settings, spec, topology};
 
 /// The open door; dropping it closes it.
 pub struct Open {
@@ -174,6 +174,10 @@ pub(crate) type Answer<T> = std::result::Result<T, DoorError>;
 impl Door for LabDoor {
     fn topology(&self) -> Topology {
         topology::topology(self)
+    }
+
+    fn spec(&self) -> Answer<Spec> {
+        spec::spec(self)
     }
 
     fn ports(&self, page: &PageQuery) -> Answer<Page<Port>> {

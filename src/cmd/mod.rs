@@ -21,6 +21,7 @@ pub(crate) mod port;
 pub(crate) mod publish;
 pub(crate) mod remove;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod top;

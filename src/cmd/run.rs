@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,11 +14,15 @@ use control::{Exporter, Reserved};
 use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
 use sys::autogroup::Outcome;
 use sys::urgent::Helper;
-use topology::{NatType, PortBlock};
+use topology::file::Format;
+use topology::{NatType, PortBlock, Spec};
 
 use crate::complete;
 use crate::door::ground;
+use crate::exit::Usage;
+use crate::file::{Asked, Text};
 use crate::forward;
+use crate::inside::Inside;
 use crate::notify;
 use crate::report::Report;
 use crate::say;
@@ -40,40 +45,36 @@ pub(crate) struct Args {
 /// What a lab is asked to be.
 #[derive(clap::Args)]
 pub(crate) struct LabArgs {
-    /// What joins the nodes: `pair`, one veth pair; `mesh`, a pair between every two; `switch`
-    #[arg(value_parser = PossibleValuesParser::new(["pair", "mesh", "switch"]).try_map(topology),
-          default_value = "switch")]
-    topology: Topology,
-    /// How many nodes
-    #[arg(short = 'n', value_name = "N", default_value_t = 2, allow_negative_numbers = true,
+    /// What joins the nodes: `pair`, one veth pair; `mesh`, a pair between every two; `switch`; or a
+    /// file that says what the lab is to be, in YAML or TOML
+    #[arg(value_name = "TOPOLOGY|FILE", value_parser = Asked::read, default_value = "switch",
+          add = complete::topologies())]
+    topology: Asked,
+    /// How many nodes, where no file says it [default: 2]
+    #[arg(short = 'n', value_name = "N", allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(lab::config::MAX_NODES)))]
-    nodes: u32,
+    nodes: Option<u32>,
     /// What lies behind the gateway: `sim`, an internet of our own; `none`; an interface of this
-    /// host, whose address is shared; `auto`, the one with the default route
-    #[arg(long, value_name = "UPLINK", default_value = "sim", add = complete::uplinks())]
-    uplink: Uplink,
+    /// host, whose address is shared; `auto`, the one with the default route [default: sim]
+    #[arg(long, value_name = "UPLINK", add = complete::uplinks())]
+    uplink: Option<Uplink>,
     /// The ports the NAT has for its own on an interface of this host [default: 20000-29999]
     #[arg(long, value_name = "A-B")]
     uplink_ports: Option<PortBlock>,
-    /// The lab's name
-    #[arg(
-        long,
-        value_name = "LAB",
-        env = "USWITCH_LAB",
-        hide_env_values = true,
-        default_value = "uswitch"
-    )]
-    name: LabName,
+    /// The lab's name [default: the file's, or uswitch]
+    #[arg(long, value_name = "LAB", env = "USWITCH_LAB", hide_env_values = true)]
+    name: Option<LabName>,
     /// What the names of namespaces begin with [default: nothing, or NAME- for a lab with --name]
     #[arg(long)]
     prefix: Option<String>,
-    /// The largest packet of every link
-    #[arg(long, default_value_t = 1500)]
-    mtu: u32,
+    /// The largest packet of every link [default: 1500]
+    #[arg(long)]
+    mtu: Option<u32>,
     /// How the NAT maps and filters: full-cone, restricted-cone, port-restricted-cone, symmetric
-    #[arg(long, value_name = "TYPE", default_value_t, hide_possible_values = true,
+    /// [default: port-restricted-cone]
+    #[arg(long, value_name = "TYPE", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(NAT_TYPES).try_map(|text| text.parse::<NatType>()))]
-    nat: NatType,
+    nat: Option<NatType>,
     /// Publish a port of the uplink that leads to a node: [ADDR:]PORT:NODE:PORT[/udp]; repeatable
     #[arg(short = 'p', long, value_name = "PORT:NODE:PORT", value_parser = forward::publish)]
     publish: Vec<Publish>,
@@ -118,38 +119,17 @@ fn metrics(text: &str) -> Result<SocketAddr, String> {
 /// How the NAT may map and filter.
 const NAT_TYPES: [&str; 4] = ["full-cone", "restricted-cone", "port-restricted-cone", "symmetric"];
 
-fn topology(text: String) -> Result<Topology, String> {
-    match text.as_str() {
-        "pair" => Ok(Topology::Pair),
-        "mesh" => Ok(Topology::Mesh),
-        "switch" => Ok(Topology::Switch),
-        _ => Err("pair, mesh or switch".into()),
-    }
-}
-
 impl LabArgs {
-    fn makes_sense(&self) -> Result<(), lab::Error> {
-        if self.uplink_ports.is_some() && !matches!(self.uplink, Uplink::Host(_)) {
-            return Err(lab::Error::Usage(
-                "--uplink-ports goes with --uplink IFACE or --uplink auto".into(),
-            ));
-        }
-        Ok(())
-    }
-
-    fn config(&self, steps: bool) -> Result<LabConfig, lab::Error> {
-        let mut spec = self.topology.spec(self.nodes)?;
-        // Behind a pair or a mesh there is nothing, unless somebody insists.
-        if spec.is_switched() || matches!(self.uplink, Uplink::Host(_)) {
-            spec.uplink = Some(self.uplink.clone());
-        }
-        spec.uplink_ports = self.uplink_ports.unwrap_or_default();
-        spec.mtu = self.mtu;
-        spec.nat = self.nat;
-        spec.publish.clone_from(&self.publish);
-        spec.storm = self.storm.unwrap_or_default();
+    /// What the lab is to be.
+    fn config(&self, steps: bool) -> anyhow::Result<LabConfig> {
+        let mut spec = match &self.topology {
+            Asked::Shape(shape) => self.of_shape(*shape)?,
+            Asked::File(path, format) => self.of_file(path, *format)?,
+        };
+        let name = self.name.clone().or(spec.name.take()).unwrap_or_default();
+        spec.name = Some(name.clone());
         Ok(LabConfig {
-            name: self.name.clone(),
+            name,
             prefix: self.prefix.clone(),
             spec,
             fast_path: self.fast_path,
@@ -157,6 +137,50 @@ impl LabArgs {
             power_save: self.power_save,
             steps,
         })
+    }
+
+    fn of_shape(&self, shape: Topology) -> anyhow::Result<Spec> {
+        let mut spec = shape.spec(self.nodes.unwrap_or(2))?;
+        self.put_over(&mut spec);
+        // Behind a pair or a mesh there is nothing, unless somebody insists.
+        let insists = matches!(self.uplink, Some(Uplink::Host(_)));
+        if !spec.is_switched() && !insists {
+            spec.uplink = Some(Uplink::None);
+        }
+        self.has_own_ports(&spec)?;
+        Ok(spec)
+    }
+
+    fn of_file(&self, path: &Path, format: Format) -> anyhow::Result<Spec> {
+        if self.nodes.is_some() {
+            let path = path.display();
+            return Err(
+                Usage(format!("-n goes with a shape: {path} says which nodes there are")).into()
+            );
+        }
+        let text = Text::read(path, format)?;
+        let mut spec = text.spec()?;
+        self.put_over(&mut spec);
+        self.has_own_ports(&spec)?;
+        text.checked(&spec)
+    }
+
+    /// What the command line says goes before what a shape or a file says.
+    fn put_over(&self, spec: &mut Spec) {
+        spec.uplink = self.uplink.clone().or(spec.uplink.take());
+        spec.uplink_ports = self.uplink_ports.unwrap_or(spec.uplink_ports);
+        spec.mtu = self.mtu.unwrap_or(spec.mtu);
+        spec.nat = self.nat.unwrap_or(spec.nat);
+        spec.publish.extend(self.publish.iter().cloned());
+        spec.storm = self.storm.unwrap_or(spec.storm);
+    }
+
+    fn has_own_ports(&self, spec: &Spec) -> anyhow::Result<()> {
+        if self.uplink_ports.is_some() && !matches!(spec.uplink(), Uplink::Host(_)) {
+            let said = "--uplink-ports goes with --uplink IFACE or --uplink auto";
+            return Err(Usage(said.into()).into());
+        }
+        Ok(())
     }
 }
 
@@ -178,13 +202,14 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
 
 /// Builds the lab, checks it, stays, undoes it.
 pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<ExitCode> {
-    args.makes_sense()?;
     let config = args.config(steps)?;
     config.validate()?;
     if args.dry_run {
         lab::steps::all(&config).iter().for_each(|line| say::line(line));
         return Ok(ExitCode::SUCCESS);
     }
+    // It acts with the rights that this process is about to give up.
+    let mut inside = Inside::prepare(&config.name, &config.spec)?;
     // A user namespace first, while there is but one thread.
     let ground = ground();
     ground.enter()?;
@@ -223,9 +248,11 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     report.built(lab.config());
     let outcome = match exporter(&open, metrics, &mut report) {
         // Served until the door is closed.
-        Ok(_exporter) => inhabit((&lab, &open), &signals, stay, &mut report),
+        Ok(_exporter) => furnished(inside.as_mut(), &signals)
+            .and_then(|()| inhabit((&lab, &open), &signals, stay, &mut report)),
         Err(error) => Err(error),
     };
+    drop(inside);
     drop(open);
     let errors = lab.stop();
     for error in &errors {
@@ -265,6 +292,11 @@ fn exporter(
     let exporter = reserved.serve(open.door())?;
     report.metrics(exporter.address());
     Ok(Some(exporter))
+}
+
+/// What the file has done inside the nodes.
+fn furnished(inside: Option<&mut Inside>, signals: &Signals) -> anyhow::Result<()> {
+    inside.map_or(Ok(()), |inside| inside.go(signals.stop()))
 }
 
 fn inhabit(

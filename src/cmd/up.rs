@@ -26,7 +26,7 @@ use crate::say;
 use crate::signals::{self, Signals};
 
 /// Set for the process in the background: its standard input is the pipe.
-const MARK: &str = "USWITCH_BACKGROUND";
+pub(crate) const MARK: &str = "USWITCH_BACKGROUND";
 
 /// What a service manager says to its own child (sd_notify(3), sd_listen_fds(3)), which is the verb
 /// or whoever started that.

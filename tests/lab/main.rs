@@ -6,6 +6,8 @@
 //! | `awake` | idle cores while frames flow |
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
 //! | `fast` | what the switch has decided the kernel repeats, and nothing that can be seen changes |
+//! | `examples` | the files in `examples/`, each held to what it claims |
+//! | `file` | labs by files: what is wrong with one, the running lab as one |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
@@ -52,8 +54,10 @@ mod check;
 mod crash;
 mod daemon;
 mod door;
+mod examples;
 mod fast;
 mod faults;
+mod file;
 mod frames;
 mod harness;
 mod hints;

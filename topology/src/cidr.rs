@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::invalid::Invalid;
 
 /// A subnet: `10.100.0.0/16`, `fd00:1::/64`. Its host bits are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct Subnet {
     network: IpAddr,

@@ -19,7 +19,7 @@ mod see;
 mod topology;
 
 // What a file says by the same name, the door says by the same type.
-pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, StormLimits};
+pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, Spec, StormLimits};
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
 pub use change::{AddNode, FlushFdb, Flushed, Problem};

@@ -138,6 +138,10 @@ pub(super) async fn topology(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| Ok(door.topology())).await
 }
 
+pub(super) async fn spec(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.spec()).await
+}
+
 pub(super) async fn ports(State(shared): State<Shared>, Query(page): Query<PageQuery>) -> Answer {
     shared.answer(move |door| door.ports(&page)).await
 }

@@ -40,6 +40,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     get "/v1/version" version "Who answers";
     get "/v1/openapi.json" openapi "This document";
     get "/v1/topology" topology "What the lab is made of";
+    get "/v1/spec" spec "The lab as its file says it";
     get "/v1/ports" ports "The switch's ports";
     patch "/v1/ports/{name}" set_port "Change a port's settings";
     post "/v1/ports/{name}/vlans" add_vlan "Make a port a member of VLANs";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ::topology::{Spec, Uplink};
+use ::topology::{Spec, Subnet, Uplink};
 
 use super::{NodePlan, gateway_for};
 use crate::address;
@@ -27,12 +27,13 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
     let mut checks = over_links(spec);
     let mut outside = None;
     for (name, network) in &spec.networks {
-        // Those that ought to reach each other: untagged frames of one VLAN, not kept apart.
-        let mut groups: BTreeMap<Option<u16>, Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
+        // Those that ought to reach each other: in one subnet, by untagged frames of one VLAN, not
+        // kept apart.
+        let mut groups: BTreeMap<(Option<u16>, Subnet), Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
         let mut alone = Vec::new();
         for (place, node) in nodes.iter().enumerate() {
             let here = node.interfaces.iter().find(|i| i.network.as_deref() == Some(name));
-            let Some((own, _)) = here.and_then(|interface| interface.ipv4()) else { continue };
+            let Some((own, prefix)) = here.and_then(|interface| interface.ipv4()) else { continue };
             let port = spec.port(&node.name, name);
             if port.locked == Some(true) {
                 continue;
@@ -43,7 +44,10 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
             }
             match port.isolated == Some(true) || port.isolation.is_some() {
                 true => alone.extend(gateway.map(|(gateway, _)| (place, gateway))),
-                false => groups.entry(spec.pvid(&node.name, name)).or_default().push((place, own)),
+                false => {
+                    let of = (spec.pvid(&node.name, name), Subnet::v4(own, prefix));
+                    groups.entry(of).or_default().push((place, own));
+                }
             }
         }
         for group in groups.into_values() {

@@ -13,6 +13,10 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
             ("uswitch run -n 4 --check", "Four nodes on the switch; ends after the checks."),
             ("uswitch run --dry-run", "Prints the commands that would build the same by hand."),
             ("uswitch run -p 8080:net1:80", "Port 8080 of the uplink leads to port 80 of net1."),
+            (
+                "uswitch run lab.yaml",
+                "The lab that a file says; `uswitch schema` says what it may.",
+            ),
             ("uswitch run --uplink auto", "The nodes share this host's address on its network."),
         ],
         "up" => &[
@@ -34,9 +38,13 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
         "exec" => &[("uswitch exec net1 -- ip addr", "What net1 sees of its interfaces.")],
         "shell" => &[("uswitch shell net1", "A shell in net1.")],
         "show" => &[
+            ("uswitch show topology --file >lab.yaml", "The running lab as a file."),
             ("uswitch show fdb", "The switch's table of addresses."),
             ("uswitch show ports -j", "Its ports as JSON, with the fields of `ip -j -s link`."),
         ],
+        "schema" => {
+            &[("uswitch schema >lab.schema.json", "For editors: what a lab's file may say.")]
+        }
         "top" => &[("uswitch top -b -n 1", "One look, as text.")],
         "capture" => &[
             ("uswitch capture net1 icmp", "A line for each ICMP frame of net1."),

@@ -20,6 +20,7 @@ use control::Client;
 
 use crate::door::{Which, json};
 use crate::escape::ESCAPE;
+use crate::exit::Usage;
 use crate::paint::Paint;
 use crate::say;
 use crate::table::Table;
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// JSON, on one line
     #[arg(short, long)]
     json: bool,
+    /// The topology as a file that `run` takes: YAML, or JSON with -j
+    #[arg(long)]
+    file: bool,
     /// Again every SECS seconds, until Ctrl-C
     #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "1",
           value_parser = clap::value_parser!(u64).range(1..=86400))]
@@ -73,6 +77,9 @@ enum What {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
+    if args.file {
+        return as_file(&args, &client);
+    }
     let Some(seconds) = args.watch else {
         once(&args, &client, "")?;
         return Ok(ExitCode::SUCCESS);
@@ -87,6 +94,19 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         }
         std::thread::sleep(Duration::from_secs(seconds));
     }
+}
+
+/// The lab as a file that `run` takes.
+fn as_file(args: &Args, client: &Client) -> anyhow::Result<ExitCode> {
+    if !matches!(args.what, What::Topology) || args.watch.is_some() {
+        return Err(Usage("--file goes with `show topology` alone".into()).into());
+    }
+    let spec = args.which.answer(client.spec())?;
+    match args.json {
+        true => json(&spec)?,
+        false => say::bytes(topology::file::write(&spec).as_bytes()),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {

@@ -1,0 +1,130 @@
+//! The running lab as its file would say it: what was asked for, with all that was changed since.
+//! What is as it would be without a word is not said.
+
+use std::net::IpAddr;
+
+use lab::{Lab, port};
+use switch::core::Memberships;
+use switch::{NetworkConfig, PortInfo, PortSettings};
+use topology::{AddVlan, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of};
+use wire::VlanId;
+
+use crate::network::Of;
+use crate::open::{Answer, LabDoor};
+use crate::router;
+
+pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
+    let lab = door.lab()?;
+    let mut spec = lab.with_spec(Spec::clone);
+    spec.name = Some(lab.config().name.clone());
+    let names: Vec<String> = spec.networks.keys().cloned().collect();
+    for name in names {
+        let of = Of::named(door, Some(&name))?;
+        if let Some(network) = spec.networks.get_mut(&name) {
+            settings(network, &of.config);
+        }
+    }
+    let ports = lab.with_switch(|switch| switch.ports()).unwrap_or_default();
+    said_of_ports(&lab, &mut spec, &ports);
+    if lab.with_gateway(|_| ()).is_some() {
+        let published = router::published(door)?.into_iter().filter_map(|one| {
+            let node =
+                lab.nodes().into_iter().find(|node| node.interface(*one.inside.ip()).is_some())?;
+            let (protocol, address, port) = (one.protocol, one.address, one.port);
+            Some(Publish { protocol, address, port, node: node.name, node_port: one.inside.port() })
+        });
+        spec.publish = published.collect();
+    }
+    Ok(spec)
+}
+
+/// What a network's bridge is set to, where that is not the default.
+fn settings(network: &mut Network, config: &NetworkConfig) {
+    let default = NetworkConfig::default();
+    network.ageing_time =
+        (config.ageing_time != default.ageing_time).then(|| config.ageing_time.as_secs());
+    network.group_fwd_mask =
+        Some(config.group_fwd_mask).filter(|mask| *mask != default.group_fwd_mask);
+    network.fdb_max_learned = config.fdb_max_learned;
+    network.vlan_filtering = config.vlans.map(|_| true);
+    network.vlan_protocol = config.vlans.and_then(|filter| {
+        let other = filter.protocol != VlanProtocol::default().tpid();
+        other.then_some(VlanProtocol::Dot1Ad)
+    });
+}
+
+/// The nodes' interfaces as they are, and what their ports are set to.
+fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
+    let plain = port::plugged(spec.storm);
+    let mut said = Vec::new();
+    for node in lab.nodes() {
+        let several = node.ports().count() > 1;
+        for interface in &node.interfaces {
+            let Some(network) = &interface.network else { continue };
+            let place = spec
+                .nodes
+                .get_mut(&node.name)
+                .and_then(|own| own.networks.iter_mut().find(|place| place.network == *network));
+            if let Some(place) = place {
+                attached(place, interface);
+            }
+            let own = interface.port.as_ref().map(|plug| plug.id);
+            let Some(info) = ports.iter().find(|info| Some(info.id) == own) else { continue };
+            let mut set = changed(&info.spec.settings, &plain);
+            set.vlans = spec.network(network).and_then(|own| vlans(own, &info.spec.vlans));
+            if set != SetPort::default() {
+                let key =
+                    if several { format!("{}:{network}", node.name) } else { node.name.clone() };
+                said.push((key, set));
+            }
+        }
+    }
+    spec.ports = said.into_iter().collect();
+}
+
+fn attached(place: &mut Attachment, interface: &lab::Interface) {
+    let first = interface.addresses.iter().map(|own| own.ip).find(IpAddr::is_ipv4);
+    place.addresses = Some(interface.addresses.clone());
+    place.mac = Some(interface.mac).filter(|mac| first.and_then(mac_of) != Some(*mac));
+    place.interface = Some(interface.name.clone());
+}
+
+/// What was set of a port.
+fn changed(own: &PortSettings, plain: &PortSettings) -> SetPort {
+    let (is, was) = (port::shown(own), port::shown(plain));
+    let differs = |is: bool, was: bool| (is != was).then_some(is);
+    SetPort {
+        hairpin: differs(is.hairpin, was.hairpin),
+        learning: differs(is.learning, was.learning),
+        flood: differs(is.flood, was.flood),
+        mcast_flood: differs(is.mcast_flood, was.mcast_flood),
+        bcast_flood: differs(is.bcast_flood, was.bcast_flood),
+        isolated: differs(is.isolated, was.isolated),
+        isolation: is.isolation,
+        locked: differs(is.locked, was.locked),
+        learn_limit: (is.learn_limit != was.learn_limit).then_some(is.learn_limit),
+        storm: (own.storm != plain.storm).then(|| port::storm(own)),
+        vlans: None,
+    }
+}
+
+/// The VLANs a port is a member of, where they are told apart and are not those it begins with.
+fn vlans(network: &Network, own: &Memberships) -> Option<Vec<AddVlan>> {
+    let begins = match network.default_pvid() {
+        Some(vlan) => switch::core::PortVlans::access(VlanId::from_tci(vlan)),
+        None => switch::core::PortVlans::none(),
+    };
+    if !network.filters_vlans() || own.to_vlans() == begins {
+        return None;
+    }
+    let rows = port::vlans_shown(own).into_iter().map(|row| {
+        let has = |flag: &str| row.flags.iter().any(|own| own == flag);
+        AddVlan {
+            vlan: row.vlan,
+            vlan_end: row.vlan_end,
+            pvid: has("PVID"),
+            untagged: has("Egress Untagged"),
+        }
+    });
+    Some(rows.collect())
+}

@@ -1,0 +1,131 @@
+//! The files in `examples/`, each built and held to what it claims: who reaches whom, and who does
+//! not.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::{Sandbox, in_netns, rooted};
+use crate::{lab, netns};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Builds an example and looks at it.
+fn example(file: &str, look: impl FnOnce(&Sandbox) + Send) {
+    rooted(|sandbox| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
+        let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
+        look(sandbox);
+    });
+}
+
+/// Whether node `from` hears an answer of `to`.
+fn reaches(sandbox: &Sandbox, from: &str, to: &str) -> bool {
+    let words = ["exec", from, "--", "ping", "-q", "-c", "3", "-i", "0.4", "-W", "1", to];
+    sandbox.uswitch(&words).code == Some(0)
+}
+
+#[test]
+fn pair() {
+    example("pair.yaml", |sandbox| {
+        assert!(reaches(sandbox, "net1", "10.100.0.2") && reaches(sandbox, "net2", "10.100.0.1"));
+    });
+}
+
+#[test]
+fn mesh() {
+    example("mesh.yaml", |sandbox| {
+        for (from, to) in [("a", "10.0.0.2"), ("a", "10.0.0.6"), ("b", "10.0.0.10")] {
+            assert!(reaches(sandbox, from, to), "{from} to {to}");
+        }
+    });
+}
+
+#[test]
+fn star() {
+    example("star.toml", |sandbox| {
+        assert!(reaches(sandbox, "h1", "10.1.0.6") && reaches(sandbox, "h5", "8.8.8.8"));
+    });
+}
+
+#[test]
+fn router() {
+    example("router.yaml", |sandbox| {
+        assert!(reaches(sandbox, "h1", "10.2.0.1"));
+        assert!(!reaches(sandbox, "h2", "10.2.0.1"), "it has no route");
+        assert!(!reaches(sandbox, "h1", "8.8.8.8"), "there is no way out");
+    });
+}
+
+#[test]
+fn vlan_trunk() {
+    example("vlan-trunk.yaml", |sandbox| {
+        assert!(reaches(sandbox, "red", "10.10.0.2") && reaches(sandbox, "blue", "10.20.0.2"));
+        assert!(!reaches(sandbox, "red", "10.10.0.9"), "it is in another VLAN");
+    });
+}
+
+#[test]
+fn isolated() {
+    example("isolated.yaml", |sandbox| {
+        assert!(reaches(sandbox, "guest1", "10.1.0.4") && reaches(sandbox, "guest1", "10.1.0.1"));
+        assert!(!reaches(sandbox, "guest1", "10.1.0.3"));
+    });
+}
+
+#[test]
+fn nat_types() {
+    example("nat-types.yaml", |_| {
+        let socket = |node: &str, at: &str| {
+            let socket = in_netns(netns(node), || UdpSocket::bind(at).unwrap());
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket
+        };
+        let (client, asked, other) =
+            (socket("h1", "0.0.0.0:0"), socket("inet", "8.8.8.8:53"), socket("inet", "1.1.1.1:53"));
+        client.send_to(b"?", "8.8.8.8:53").unwrap();
+        let mut word = [0; 8];
+        let (_, door) = asked.recv_from(&mut word).unwrap();
+        other.send_to(b"!", door).unwrap();
+        let (_, from) = client.recv_from(&mut word).unwrap();
+        assert_eq!(from.to_string(), "1.1.1.1:53", "whoever learns of the mapping may answer");
+    });
+}
+
+#[test]
+fn published() {
+    example("published.yaml", |_| {
+        let ask = |port: u16| {
+            in_netns(netns("inet"), || {
+                let mut stream = TcpStream::connect(("203.0.113.2", port))?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+                let mut said = String::new();
+                stream.read_to_string(&mut said)?;
+                std::io::Result::Ok(said)
+            })
+        };
+        // The server takes a moment to listen.
+        let begun = std::time::Instant::now();
+        let said = loop {
+            match ask(8080) {
+                Ok(said) => break said,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        assert!(said.contains("200 OK"), "{said}");
+        assert!(ask(8081).is_err());
+    });
+}
+
+#[test]
+fn ring() {
+    example("ring.yaml", |sandbox| {
+        for to in ["10.0.0.2", "10.0.0.6", "10.0.0.9", "10.0.0.13"] {
+            assert!(reaches(sandbox, "r1", to), "{to}");
+        }
+        assert!(reaches(sandbox, "r3", "10.0.0.1"));
+    });
+}

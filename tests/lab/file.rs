@@ -1,0 +1,148 @@
+//! Labs by files: what is wrong with one is told in a line with its place, and nothing changes; the
+//! running lab as a file is the same lab again; what `exec` leaves running ends with the lab.
+
+use nix::sys::signal::Signal;
+
+use crate::lab;
+use crate::support::{Sandbox, rooted, rootless};
+
+/// Writes a file in the sandbox.
+fn write(name: &str, text: &str) -> String {
+    let path = std::env::temp_dir().join(format!("uswitch-file-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// What a bad file is told: each line.
+fn refused(sandbox: &Sandbox, name: &str, text: &str) -> Vec<String> {
+    let path = write(name, text);
+    let ended = sandbox.uswitch(&["run", &path, "--name", "other", "--check"]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{text}\n{}", ended.err);
+    ended.err.lines().map(|line| line.replace(&path, name)).collect()
+}
+
+#[test]
+fn a_bad_file_is_told_in_a_line_and_changes_nothing() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let before = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+        let state = sandbox.state();
+        let lan = "networks: {lan: {subnet: 10.1.0.0/24}}\n";
+        let filters = "networks: {lan: {vlan_filtering: true}}\nnodes: {h: {network: lan}}\n";
+        for (text, said) in [
+            (
+                format!("{lan}nodes: {{h: {{network: lan}}}}\nnodes: {{}}\n"),
+                "bad.yaml:3:1: duplicate",
+            ),
+            (
+                format!("{lan}nodes: {{h: {{netwerk: lan}}}}\n"),
+                "bad.yaml:2:13: unknown field `netwerk`",
+            ),
+            (format!("{lan}nodes: {{h: {{network: dc}}}}\n"), "there is no network dc: lan"),
+            (format!("{lan}nodes: {{h: {{networks: [lan, lan]}}}}\n"), "h is in lan twice"),
+            (
+                "networks: {a: {subnet: 10.1.0.0/16}, b: {subnet: 10.1.2.0/24}}\nnodes: {h: }\n"
+                    .into(),
+                "overlaps 10.1.0.0/16 of a",
+            ),
+            (format!("{filters}ports: {{h: {{vlans: [0]}}}}\n"), "0 is no VLAN"),
+            (format!("{filters}ports: {{h: {{vlans: [4095]}}}}\n"), "4095 is no VLAN"),
+            ("nodes: &a {h: *a}\n".into(), "bad.yaml:1:"),
+            ("nodes: {'h[1-5000]': }\n".into(), "longer than a lab has nodes"),
+            (format!("nodes: {{h: }}\n# {}\n", "x".repeat(10 << 20)), "4 MiB at most"),
+        ] {
+            let lines = refused(sandbox, "bad.yaml", &text);
+            let short: String = text.chars().take(200).collect();
+            assert_eq!(lines.len(), 1, "{short}\n{lines:?}");
+            assert!(lines[0].contains(said), "{short}\n{lines:?}");
+        }
+        let lines = refused(sandbox, "bad.toml", "[nodes]\nh = {network = \"a\"}\nh = {}\n");
+        assert!(lines.len() == 1 && lines[0].contains("bad.toml:3:1: duplicate key"), "{lines:?}");
+        let two = "networks: {a: {mtu: 9}}\nnodes: {h: {network: b}}\n";
+        assert_eq!(
+            refused(sandbox, "bad.yaml", two).len(),
+            2,
+            "a line for each thing that is wrong"
+        );
+        sandbox.uswitch(&["run", "nosuch.yaml"]).complaint(2);
+        sandbox.uswitch(&["run", "/", "--check"]).complaint(2);
+        assert_eq!(sandbox.uswitch(&["show", "topology", "--file"]).ok().out, before);
+        assert_eq!(sandbox.state(), state);
+    });
+}
+
+/// The lab that runs, written down, run again, and written down again.
+fn again(sandbox: &Sandbox) {
+    let path = write("again.yaml", include_str!("../../examples/isolated.yaml"));
+    let first = lab(sandbox, &["run", &path]);
+    sandbox.uswitch(&["port", "printer", "--learning", "off", "--storm", "9"]).ok();
+    sandbox.uswitch(&["network", "set", "lan", "--ageing-time", "60"]).ok();
+    sandbox.uswitch(&["publish", "8080:printer:80"]).ok();
+    sandbox.uswitch(&["add", "late", "--network", "lan"]).ok();
+    let said = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+    for word in ["learning: false", "isolated: true", "ageing_time: 60", "8080:printer:80", "late:"]
+    {
+        assert!(said.contains(word), "no {word} in\n{said}");
+    }
+    first.signal(Signal::SIGTERM);
+    first.ended().ok();
+    std::fs::write(&path, &said).unwrap();
+    let _second = lab(sandbox, &["run", &path]);
+    assert_eq!(sandbox.uswitch(&["show", "topology", "--file"]).ok().out, said);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn the_running_lab_as_a_file_is_the_same_lab() {
+    rooted(again);
+}
+
+#[test]
+fn the_running_lab_as_a_file_is_the_same_lab_of_an_ordinary_user() {
+    rootless(again);
+}
+
+#[test]
+fn the_command_line_goes_before_the_file() {
+    rooted(|sandbox| {
+        let path =
+            write("name.yaml", "name: written\nmtu: 1400\nnodes: {a: , b: }\nlinks: [[a, b]]\n");
+        let lab = lab(sandbox, &["run", &path, "--mtu", "1300"]);
+        let said = sandbox.uswitch(&["show", "topology", "--file", "--name", "written"]).ok().out;
+        assert!(said.contains("mtu: 1300"), "{said}");
+        lab.signal(Signal::SIGTERM);
+        lab.ended().ok();
+        assert!(sandbox.uswitch(&["run", &path, "-n", "3"]).complaint(2).contains("-n goes with"));
+        std::fs::remove_file(&path).unwrap();
+    });
+}
+
+#[test]
+fn what_exec_leaves_running_ends_with_the_lab() {
+    rooted(|sandbox| {
+        let text = "nodes:\n  a:\n    exec: [\"echo here >&2\", \"sleep 7654 &\"]\n  b:\nlinks: [[a, b]]\n";
+        let path = write("exec.yaml", text);
+        let mut one = lab(sandbox, &["run", &path]);
+        one.wait_for_complaint("here");
+        let sleeps = || sandbox.shell("pgrep -f 'sleep 7654$'").code == Some(0);
+        assert!(sleeps());
+        one.signal(Signal::SIGTERM);
+        one.ended().ok();
+        assert!(!sleeps());
+        std::fs::write(&path, "nodes: {a: {exec: 'false'}, b: }\nlinks: [[a, b]]\n").unwrap();
+        let failed = sandbox.uswitch(&["run", &path, "--check"]);
+        assert_eq!(failed.code, Some(1), "{}", failed.err);
+        assert!(failed.err.contains("exec of a ended with 1"), "{}", failed.err);
+        std::fs::remove_file(&path).unwrap();
+    });
+}
+
+#[test]
+fn the_schema_is_printed() {
+    rooted(|sandbox| {
+        let schema = sandbox.uswitch(&["schema"]).ok().out;
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    });
+}
