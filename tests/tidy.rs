@@ -15,7 +15,13 @@ const MAX_LINES: usize = 400;
 const ARROWS: &[(&str, &[&str])] = &[
     ("uswitch", &["control", "door", "icmp", "lab", "ns", "observe", "sys", "topology", "wire"]),
     ("door", &["control", "gateway", "lab", "observe", "switch", "sys", "topology", "wire"]),
-    ("lab", &["control", "gateway", "icmp", "ns", "observe", "switch", "sys", "topology", "wire"]),
+    (
+        "lab",
+        &[
+            "control", "gateway", "icmp", "names", "ns", "observe", "switch", "sys", "topology",
+            "wire",
+        ],
+    ),
     ("control", &["topology", "wire"]),
     ("topology", &["observe", "wire"]),
     ("names", &["wire"]),

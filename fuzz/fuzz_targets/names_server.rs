@@ -138,7 +138,8 @@ fuzz_target!(|steps: Vec<Step>| {
         } else if !packet.is_empty() {
             server.packet((way, NetworkId(network.into()), 1500), &packet, &mut |_, _| {}, now);
         }
-        server.tick(&mut send, now);
+        // Of packets that claim anything the answers go anywhere.
+        server.tick(&mut |_, _| {}, now);
         assert!(server.usage().0 <= 32 && server.usage().1 <= 128);
     }
     for _ in 0..4000 {

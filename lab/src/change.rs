@@ -156,6 +156,7 @@ impl Lab {
             // It works; only `ping NODE` by other processes will not know its address.
             tracing::warn!("{error}");
         }
+        state.naming.added(&node);
         state.nodes.push(Held { node: node.clone(), netns });
         Ok(node)
     }
@@ -228,6 +229,7 @@ impl Lab {
             return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
         };
         let held = state.nodes.remove(place);
+        state.naming.removed(&held.node);
         state.spec.nodes.shift_remove(&held.node.name);
         let mut outcomes: Vec<Result<()>> = Vec::new();
         for port in held.node.ports() {

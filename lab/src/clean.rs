@@ -13,6 +13,7 @@ use crate::folder::Folder;
 use crate::ground::Ground;
 use crate::journal::{self, Journal, PORTS, Record};
 use crate::lock::{self, Keeper, Lock};
+use crate::naming;
 use crate::others;
 use crate::uplink::reserve::{self, Reserved};
 
@@ -113,6 +114,7 @@ pub(crate) fn leftovers(ground: &Ground, name: &LabName) -> Result<Left> {
     if !left.outlived {
         left.names = undo(name, &record)?;
     }
+    naming::sweep(&folder, ground)?;
     match torn {
         Some(torn) => {
             seal(&folder).doing(|| format!("writing {}", folder.path().join(UNDONE).display()))?;

@@ -123,6 +123,28 @@ impl Folder {
         }
     }
 
+    /// Opens a file to be read and written; None where there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`].
+    pub(crate) fn change(&self, name: &str) -> Result<Option<File>> {
+        self.open_file(name, OFlags::RDWR)
+    }
+
+    /// Makes a symbolic link with these words, in the place of what has the name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn link(&self, words: &str, name: &str) -> io::Result<()> {
+        self.remove(name)?;
+        Ok(rustix::fs::symlinkat(words, &self.fd, name)?)
+    }
+
+    /// The words of a symbolic link, which is not followed; None where there is none.
+    pub(crate) fn target(&self, name: &str) -> Option<String> {
+        rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok()?.into_string().ok()
+    }
+
     /// Makes a file anew, whatever had the name.
     ///
     /// # Errors

@@ -188,6 +188,7 @@ impl Ground {
             let _ = umount2(&folder.path().join(PRIVATE), flags);
             folder.remove_folder(PRIVATE).doing(|| what(PRIVATE))?;
         }
+        crate::naming::sweep(&folder, self)?;
         use crate::journal::{FILE, FRESH, PORTS};
         for file in [SOCKET, LOG, FRESH, PORTS, crate::clean::UNDONE, FILE] {
             folder.remove(file).doing(|| what(file))?;

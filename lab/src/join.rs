@@ -9,6 +9,7 @@ mod room;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use nix::sched::{CloneFlags, setns};
 
@@ -21,6 +22,7 @@ use crate::holder::Process;
 use crate::journal::{self, Record};
 use crate::lock::{self, Keeper};
 use crate::names;
+use crate::naming;
 use crate::others;
 
 /// The way into a node.
@@ -31,6 +33,8 @@ pub struct Entrance {
     name: String,
     pub(crate) user: Option<File>,
     pub(crate) netns: File,
+    /// The folder with the lab's files for it.
+    files: Option<PathBuf>,
 }
 
 impl Entrance {
@@ -47,11 +51,11 @@ impl Entrance {
         setns(&self.netns, CloneFlags::CLONE_NEWNET).doing(what)
     }
 
-    /// Dresses a process that has entered as `ip netns exec` does: its own /sys, and /etc/netns/NAME.
-    /// Says, for people, what it has to go without.
+    /// Dresses a process that has entered as `ip netns exec` does: its own /sys, /etc/netns/NAME, and
+    /// the lab's own files where that has none. Says, for people, what it has to go without.
     #[must_use]
     pub fn dress(&self) -> Vec<String> {
-        room::dress(&self.name)
+        room::dress(&self.name, self.files.as_deref())
     }
 }
 
@@ -186,5 +190,7 @@ pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
             .filter(|file| file.metadata().is_ok_and(|seen| seen.ino() == found.netns)),
     };
     let netns = netns.ok_or_else(|| Error::NodeGone(node.into()))?;
-    Ok(Entrance { node: node.into(), name: found.name.clone(), user, netns })
+    let name = found.name.clone();
+    let files = ground.folder(lab)?.and_then(|folder| naming::seen_by(&folder, &name));
+    Ok(Entrance { node: node.into(), name, user, netns, files })
 }

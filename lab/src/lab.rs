@@ -25,6 +25,7 @@ use crate::ground::Ground;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
+use crate::naming::Naming;
 use crate::node::{Interface, Node};
 use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
@@ -48,6 +49,7 @@ pub(crate) struct State {
     /// The uplink's port.
     pub(crate) uplink: Option<(PortId, u32)>,
     pub(crate) journal: Option<Journal>,
+    pub(crate) naming: Naming,
     /// The next interface index in the switch's namespace.
     pub(crate) next_index: u32,
     links: Option<Links>,
@@ -179,6 +181,7 @@ impl Lab {
         let inet = print.inet.and_then(|ns| applied.take(ns));
         let gateways = config.spec.networks.keys().flat_map(|name| gateways(&config.spec, name));
         journal.know(gateways.chain(nodes.iter().flat_map(|held| known(&held.node))))?;
+        let naming = Naming::begin(&config, ground, nodes.iter().map(|held| &held.node))?;
         tell(Progress::Done(print.words()));
         if switch.is_some() {
             for line in steps::of_gateway(&config, &print) {
@@ -207,6 +210,7 @@ impl Lab {
                 inet,
                 uplink: plugged.uplink,
                 journal,
+                naming,
                 next_index: plugged.next_index,
                 links: None,
                 withdrawn: Vec::new(),

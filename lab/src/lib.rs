@@ -26,6 +26,7 @@
 //! | `beacon` | a witness outside the file system: whose process listens |
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
+//! | `naming` | the names of its nodes, in the file that nodes see as /etc/hosts |
 //! | `progress` | what is told while it is built |
 //! | [`change`] | nodes that come and go while it runs |
 //! | [`port`] | a port's settings, as asked for and as the switch takes them |
@@ -58,6 +59,7 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
+mod naming;
 pub mod network;
 mod node;
 mod others;

@@ -80,6 +80,7 @@ impl Lab {
             Ok(domain) => {
                 state.domains.insert(name.into(), domain);
                 self.tell_neighbours(state, name);
+                state.naming.networks(&state.spec);
                 let known = gateways(&state.spec, name);
                 if let Some(journal) = &mut state.journal
                     && let Err(error) = journal.know(known)
@@ -185,6 +186,7 @@ impl Lab {
         for network in state.spec.networks.values_mut() {
             network.routed.retain(|other| other != name);
         }
+        state.naming.networks(&state.spec);
         for (_, leg) in &domain.legs {
             let gone = self.with_gateway(|gateway| gateway.remove_leg(*leg));
             if let Some(Ok(withdrawn)) = gone {
@@ -206,8 +208,11 @@ impl Lab {
 
     /// What was set at the switch is what the spec says from now on.
     pub fn note_network(&self, name: &str, change: impl FnOnce(&mut Network)) {
-        if let Some(network) = self.state().spec.networks.get_mut(name) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if let Some(network) = state.spec.networks.get_mut(name) {
             change(network);
+            state.naming.networks(&state.spec);
         }
     }
 }

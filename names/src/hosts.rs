@@ -111,8 +111,9 @@ pub fn lines(zone: &Zone, from: &[NetworkId]) -> Vec<String> {
     let gateway =
         from.iter().filter_map(|id| zone.network(*id)).find_map(|net| net.gateway.first());
     lines.extend(gateway.map(|address| line(zone, *address, GATEWAY, &[])));
+    let from = from.iter().copied().collect();
     for host in zone.hosts() {
-        let seen = zone.seen(host, from);
+        let seen = zone.seen(host, &from);
         lines.extend(seen.into_iter().map(|at| line(zone, at, &host.name, &host.aliases)));
     }
     lines

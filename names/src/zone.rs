@@ -186,15 +186,16 @@ impl Zone {
         if name == GATEWAY {
             return self.networks.get(&from).map_or_else(Vec::new, |net| net.gateway.clone());
         }
+        let from = BTreeSet::from([from]);
         let hosts = self.called.get(name).into_iter().flatten();
-        let seen =
-            hosts.filter_map(|host| self.hosts.get(host)).map(|host| self.seen(host, &[from]));
-        seen.into_iter().find(|addresses| !addresses.is_empty()).unwrap_or_default()
+        let hosts = hosts.filter_map(|host| self.hosts.get(host));
+        let mut seen = hosts.map(|host| self.seen(host, &from));
+        seen.find(|addresses| !addresses.is_empty()).unwrap_or_default()
     }
 
     /// The addresses of a host for one who is in these networks.
     #[must_use]
-    pub fn seen(&self, host: &Host, from: &[NetworkId]) -> Vec<IpAddr> {
+    pub fn seen(&self, host: &Host, from: &BTreeSet<NetworkId>) -> Vec<IpAddr> {
         let shared = |place: &&Place| matches!(place, Place::In(id, _) if from.contains(id));
         let mut places: Vec<_> = host.places.iter().filter(shared).collect();
         if places.is_empty() {
@@ -221,9 +222,10 @@ impl Zone {
         if self.networks.get(&from).is_some_and(|network| network.gateway.contains(&address)) {
             return Reverse::Name(format!("{GATEWAY}.{}", self.domain));
         }
+        let from = BTreeSet::from([from]);
         let names = self.at.get(&address).into_iter().flatten();
         let mut hosts = names.filter_map(|name| self.hosts.get(name));
-        if let Some(host) = hosts.find(|host| self.seen(host, &[from]).contains(&address)) {
+        if let Some(host) = hosts.find(|host| self.seen(host, &from).contains(&address)) {
             return Reverse::Name(format!("{}.{}", host.name, self.domain));
         }
         let subnets = self.networks.values().flat_map(|network| &network.subnets);

@@ -39,6 +39,7 @@
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `names` | nodes by their names, in files that change while programs read them |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
@@ -64,6 +65,7 @@ mod hints;
 mod legs_oracle;
 mod links;
 mod loops;
+mod names;
 mod nat_attack;
 mod nat_clients;
 mod nat_oracle;

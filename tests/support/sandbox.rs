@@ -1,4 +1,4 @@
-//! One test's own machine: a mount and a network namespace, /run empty, loopback up.
+//! One test's own machine: a mount and a network namespace, /run empty, /etc its own, loopback up.
 //!
 //! `rooted` gives the test root in it: by `unshare` on a thread of its own when the caller is
 //! root, else by starting this one test again inside a user namespace. `rootless` runs it as an
@@ -139,6 +139,7 @@ impl Sandbox {
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+        own_etc();
         let dir = PathBuf::from("/run/test");
         std::fs::create_dir(&dir).unwrap();
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -250,9 +251,22 @@ impl Sandbox {
             Path::new(if self.real_root { "/run" } else { self.dir.to_str().unwrap() }),
             &mut files,
         );
+        list(Path::new("/etc/netns"), &mut files);
+        files.retain(|file| !file.starts_with("/run/etc/"));
         files.sort();
         state + &files.join("\n")
     }
+}
+
+/// Lets what is written to /etc stay here, where a lab makes links for `ip netns exec`.
+fn own_etc() {
+    for folder in ["/run/etc", "/run/etc/new", "/run/etc/work"] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let how = Some("lowerdir=/etc,upperdir=/run/etc/new,workdir=/run/etc/work");
+    // Kernels that put no layers above layers, or not for root of a user namespace: there a lab
+    // cannot write to /etc either, or tests share it as they did.
+    let _ = mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), how);
 }
 
 /// Every file below `folder`; empty folders leave no trace in `state` that would matter.

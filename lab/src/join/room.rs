@@ -1,9 +1,10 @@
 //! What a command inside a node sees besides its network, as under `ip netns exec`: a /sys that
 //! shows the node's interfaces, and /etc/netns/NAME/FILE in the place of /etc/FILE (`resolv.conf`,
-//! `hosts`), for the resolver reads files.
+//! `hosts`), for the resolver reads files. The lab's own files are seen where there are none.
 //!
 //! In a mount namespace of the process's own, so nobody else sees it. A file that cannot be put in
-//! its place is told, and the process goes without it. A /sys that cannot be had, as containers
+//! its place is told, and the process goes without it; one of the lab's, which nobody asked for, is
+//! not told. A /sys that cannot be had, as containers
 //! forbid it, stays the host's.
 
 use std::path::{Path, PathBuf};
@@ -13,14 +14,20 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use crate::naming;
+
 /// Where the files of namespaces are.
 const FILES: &str = "/etc/netns";
 
 /// Dresses the calling process, which has entered the namespace called `name`. It must have no
 /// other thread. Says what it has to go without.
-pub(super) fn dress(name: &str) -> Vec<String> {
+pub(super) fn dress(name: &str, of_lab: Option<&Path>) -> Vec<String> {
     let nothing = None::<&str>;
-    let (files, mut missing) = files(&Path::new(FILES).join(name));
+    let asked = Path::new(FILES).join(name);
+    let ours = of_lab.is_some_and(|of_lab| naming::leads_to(&asked, of_lab));
+    let (files, mut missing) = if ours { Default::default() } else { files(&asked) };
+    let mut others = of_lab.map(self::files).unwrap_or_default().0;
+    others.retain(|(_, to)| files.iter().all(|(_, taken)| taken != to));
     let apart = unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| mount(nothing, "/", nothing, MsFlags::MS_SLAVE | MsFlags::MS_REC, nothing));
     if let Err(error) = apart {
@@ -39,6 +46,11 @@ pub(super) fn dress(name: &str) -> Vec<String> {
     for (from, to) in files {
         if let Err(error) = mount(Some(&from), &to, nothing, MsFlags::MS_BIND, nothing) {
             missing.push(lacking(&from, &to, error));
+        }
+    }
+    for (from, to) in others {
+        if let Err(error) = mount(Some(&from), &to, nothing, MsFlags::MS_BIND, nothing) {
+            tracing::debug!("{}", lacking(&from, &to, error));
         }
     }
     missing

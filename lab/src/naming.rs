@@ -1,0 +1,320 @@
+//! The names of a running lab: the file that programs in nodes see as /etc/hosts. Told by the lab of
+//! each node that comes and goes, under the state's lock.
+//!
+//! The files lie in LAB/etc/VIEW: nodes of the same networks see the same names, so they share a
+//! view. LAB/etc/NAMESPACE is a link to its view, and so is /etc/netns/NAMESPACE of root's labs, where
+//! `ip netns exec` looks (`system`). `exec` mounts the files, so each is changed in place and never
+//! replaced. What cannot be written is told in the log; the lab goes on without.
+
+mod system;
+
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use ::topology::Spec;
+use names::hosts::{self, Hosts};
+use names::{Host, Network, NetworkId, Place, Subnet, Zone};
+use ns::user::Privilege;
+
+use crate::address;
+use crate::config::{LabConfig, Uplink};
+use crate::error::{Doing, Error, Result};
+use crate::folder::Folder;
+use crate::ground::Ground;
+use crate::names as words;
+use crate::node::{Interface, Node};
+
+/// The files' folder in a lab's.
+const FOLDER: &str = "etc";
+/// The file of a view.
+pub(crate) const HOSTS: &str = "hosts";
+/// The longest address, and the longest name of a node or a lab.
+const ADDRESS: usize = 39;
+const NAME: usize = crate::config::MAX_NAME;
+
+/// The names of a lab.
+pub(crate) struct Naming {
+    zone: Zone,
+    numbers: BTreeMap<Medium, NetworkId>,
+    next: u32,
+    views: BTreeMap<Vec<NetworkId>, View>,
+    folder: Folder,
+    /// Where `ip netns exec` is to find them as well: the run directory that its links lead to.
+    system: Option<PathBuf>,
+    head: Vec<String>,
+    widest: usize,
+}
+
+/// What nodes of the same networks see.
+struct View {
+    name: String,
+    hosts: Hosts,
+}
+
+/// What joins nodes: each is a network to the names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Medium {
+    /// A network of the lab's, by its name.
+    Network(String),
+    /// A link between two nodes, by its subnet.
+    Link(Subnet),
+}
+
+/// What a lab begins with: its domain, and who lies beyond.
+fn zone(config: &LabConfig) -> Zone {
+    let mut zone = Zone::new(config.name.as_str());
+    if config.spec.uplink() == Uplink::Sim {
+        let inet = format!("{}{}", config.prefix(), words::INET);
+        let aliases = Some(inet).filter(|inet| inet != words::INET).into_iter().collect();
+        let beyond = |address: Ipv4Addr| vec![Place::Beyond(address.into())];
+        let (router, first) = (beyond(address::SIM_ROUTER), beyond(address::SIM_HOSTS[0]));
+        zone.put(Host { name: words::INET.into(), aliases, places: router });
+        zone.put(Host { name: words::INTERNET.into(), aliases: vec![], places: first });
+    }
+    zone
+}
+
+impl Naming {
+    /// Names the nodes there are, and writes the files.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(crate) fn begin<'n>(
+        config: &LabConfig,
+        ground: &Ground,
+        nodes: impl IntoIterator<Item = &'n Node>,
+    ) -> Result<Self> {
+        let missing = || Error::NotRunning(config.name.to_string());
+        let lab = ground.folder(&config.name)?.ok_or_else(missing)?;
+        let folder = lab.make(FOLDER, 0o755)?.ok_or_else(missing)?;
+        let root = ground.privilege() == Privilege::Root;
+        let host =
+            |file: &str| std::fs::read(file).map(|b| String::from_utf8_lossy(&b).into_owned());
+        let mut naming = Self {
+            zone: zone(config),
+            numbers: BTreeMap::new(),
+            next: 0,
+            views: BTreeMap::new(),
+            folder,
+            system: root.then(|| ground.base().to_path_buf()),
+            head: hosts::head(config.name.as_str(), &host("/etc/hosts").unwrap_or_default()),
+            widest: ADDRESS + 4 + 3 * NAME + 1 + config.prefix().len() + NAME,
+        };
+        naming.set_networks(&config.spec);
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        for node in &nodes {
+            naming.put(node);
+        }
+        if let Some(base) = &naming.system {
+            system::tidy(base, naming.folder.path());
+        }
+        for node in nodes {
+            naming
+                .show(node)
+                .doing(|| format!("writing the names that node {} sees", node.name))?;
+        }
+        Ok(naming)
+    }
+
+    /// A node has come.
+    pub(crate) fn added(&mut self, node: &Node) {
+        self.put(node);
+        if let Err(error) = self.show(node).and_then(|()| self.refresh()) {
+            tracing::warn!("node {} may not be known by its name in files: {error}", node.name);
+        }
+    }
+
+    /// A node has gone.
+    pub(crate) fn removed(&mut self, node: &Node) {
+        self.zone.remove(&node.name);
+        if self.system.is_some() {
+            system::unlink(&node.file, self.folder.path());
+        }
+        let gone = self.folder.remove(&node.file).and_then(|()| self.refresh());
+        if let Err(error) = gone {
+            tracing::warn!("node {} may still be known by its name in files: {error}", node.name);
+        }
+    }
+
+    /// Networks have come, gone or changed.
+    pub(crate) fn networks(&mut self, spec: &Spec) {
+        self.set_networks(spec);
+        if let Err(error) = self.refresh() {
+            tracing::warn!("files may not have the names of other networks as they are: {error}");
+        }
+    }
+
+    fn set_networks(&mut self, spec: &Spec) {
+        let gone = |medium: &Medium| match medium {
+            Medium::Network(name) => spec.network(name).is_none(),
+            Medium::Link(_) => false,
+        };
+        let gone: Vec<_> = self.numbers.keys().filter(|medium| gone(medium)).cloned().collect();
+        for id in gone.iter().filter_map(|medium| self.numbers.remove(medium)) {
+            self.zone.remove_network(id);
+        }
+        for name in spec.networks.keys() {
+            self.number(Medium::Network(name.clone()));
+        }
+        for (name, network) in &spec.networks {
+            let id = self.number(Medium::Network(name.clone()));
+            let others = spec.networks.keys().filter(|other| spec.routes_between(name, other));
+            let others = others.map(|other| self.number(Medium::Network(other.clone()))).collect();
+            let subnets = network.all_subnets();
+            let subnets = subnets.map(|s| Subnet { address: s.network(), length: s.prefix() });
+            let leaves = !network.internal && !network.all_gateways().is_empty();
+            let known = Network {
+                gateway: network.gateways().into_iter().map(|address| address.ip).collect(),
+                subnets: subnets.collect(),
+                reaches: others,
+                beyond: leaves && spec.uplink() != Uplink::None,
+            };
+            self.zone.set_network(id, known);
+        }
+    }
+
+    /// The number of what joins nodes; a new one is never one that was used.
+    fn number(&mut self, medium: Medium) -> NetworkId {
+        *self.numbers.entry(medium).or_insert_with(|| {
+            self.next += 1;
+            NetworkId(self.next)
+        })
+    }
+
+    fn put(&mut self, node: &Node) {
+        let mut places = Vec::new();
+        for interface in &node.interfaces {
+            let Some(id) = self.joined(interface) else { continue };
+            places.extend(interface.addresses.iter().map(|address| Place::In(id, address.ip)));
+        }
+        let aliases = Some(&node.file).filter(|file| **file != node.name).cloned();
+        let aliases = aliases.into_iter().collect();
+        self.zone.put(Host { name: node.name.clone(), aliases, places });
+    }
+
+    /// What an interface is joined to.
+    fn joined(&mut self, interface: &Interface) -> Option<NetworkId> {
+        if let Some(name) = &interface.network {
+            return Some(self.number(Medium::Network(name.clone())));
+        }
+        let first = interface.addresses.first()?;
+        let subnet = subnet(first.ip, first.prefix.unwrap_or(u8::MAX));
+        let id = self.number(Medium::Link(subnet));
+        let network = Network { subnets: vec![subnet], ..Network::default() };
+        self.zone.set_network(id, network);
+        Some(id)
+    }
+
+    /// Lets a node see the names.
+    fn show(&mut self, node: &Node) -> io::Result<()> {
+        let mut networks = Vec::new();
+        for interface in &node.interfaces {
+            let Some(id) = self.joined(interface) else { continue };
+            if !networks.contains(&id) {
+                networks.push(id);
+            }
+        }
+        let view = match self.views.get(&networks) {
+            Some(view) => view.name.clone(),
+            None => {
+                let view = self.view(&networks)?;
+                let name = view.name.clone();
+                self.views.insert(networks, view);
+                name
+            }
+        };
+        self.folder.link(&view, &node.file)?;
+        if let Some(base) = &self.system {
+            system::link(&node.file, &self.folder.path().join(&view), base);
+        }
+        Ok(())
+    }
+
+    /// Writes the files of a view.
+    fn view(&self, networks: &[NetworkId]) -> io::Result<View> {
+        // A node's name has a letter, so none is called like a view.
+        let name = self.views.len().to_string();
+        let folder = self.folder.make(&name, 0o755).map_err(io::Error::other)?;
+        let folder = folder.ok_or(io::ErrorKind::NotFound)?;
+        let mut hosts = Hosts::new(&self.head, self.widest);
+        // Nobody looks yet: all at once.
+        hosts.set(hosts::lines(&self.zone, networks));
+        fresh(&folder, HOSTS, &hosts.whole())?;
+        Ok(View { name, hosts })
+    }
+
+    /// Writes down what has changed.
+    fn refresh(&mut self) -> io::Result<()> {
+        for (networks, view) in &mut self.views {
+            let writes = view.hosts.set(hosts::lines(&self.zone, networks));
+            if writes.is_empty() {
+                continue;
+            }
+            let folder = self.folder.enter(&view.name).map_err(io::Error::other)?;
+            let folder = folder.ok_or(io::ErrorKind::NotFound)?;
+            let file = folder.change(HOSTS).map_err(io::Error::other)?;
+            let file = file.ok_or(io::ErrorKind::NotFound)?;
+            for write in writes {
+                file.write_all_at(&write.bytes, write.at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn subnet(address: IpAddr, prefix: u8) -> Subnet {
+    let (address, bits): (IpAddr, u8) = match address {
+        IpAddr::V4(own) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            (Ipv4Addr::from_bits(own.to_bits() & mask).into(), 32)
+        }
+        IpAddr::V6(own) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            (Ipv6Addr::from_bits(own.to_bits() & mask).into(), 128)
+        }
+    };
+    Subnet { address, length: prefix.min(bits) }
+}
+
+/// A file that programs in nodes can read, whoever they are.
+fn fresh(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file: File = folder.fresh(name)?;
+    file.write_all(bytes)?;
+    file.set_permissions(Permissions::from_mode(0o644))
+}
+
+/// The folder with the files that a node sees, in the lab's; None where there is none.
+pub(crate) fn seen_by(lab: &Folder, namespace: &str) -> Option<PathBuf> {
+    let folder = lab.enter(FOLDER).ok().flatten()?;
+    let view = folder.target(namespace)?;
+    let plain = !view.is_empty() && view.bytes().all(|byte| byte.is_ascii_digit());
+    let view = plain.then(|| folder.enter(&view).ok().flatten()).flatten()?;
+    Some(view.path().to_path_buf())
+}
+
+/// Removes the files of a lab, and the links to them.
+pub(crate) fn sweep(lab: &Folder, ground: &Ground) -> Result<()> {
+    let Some(folder) = lab.enter(FOLDER)? else { return Ok(()) };
+    if ground.privilege() == Privilege::Root {
+        system::sweep(ground.base(), folder.path());
+    }
+    let what = |name: &str| format!("removing {}", folder.path().join(name).display());
+    for name in folder.names()? {
+        if folder.target(&name).is_some() {
+            folder.remove(&name).doing(|| what(&name))?;
+        } else if let Some(view) = folder.enter(&name)? {
+            view.remove(HOSTS).doing(|| what(HOSTS))?;
+            folder.remove_folder(&name).doing(|| what(&name))?;
+        }
+    }
+    lab.remove_folder(FOLDER).doing(|| format!("removing {}", folder.path().display()))
+}
+
+/// Whether `link` is one of those that lead `ip netns exec` to `folder`.
+pub(crate) fn leads_to(link: &Path, folder: &Path) -> bool {
+    std::fs::read_link(link).is_ok_and(|target| target == folder)
+}
