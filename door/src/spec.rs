@@ -2,9 +2,10 @@
 //! What is as it would be without a word is not said.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lab::{Lab, port};
-use switch::core::Memberships;
+use switch::core::{McastConfig, Memberships};
 use switch::{NetworkConfig, PortInfo, PortSettings};
 use topology::{AddVlan, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of};
 use wire::VlanId;
@@ -42,15 +43,34 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
 fn settings(network: &mut Network, config: &NetworkConfig) {
     let default = NetworkConfig::default();
     network.ageing_time =
-        (config.ageing_time != default.ageing_time).then(|| config.ageing_time.as_secs());
+        (config.ageing_time != default.ageing_time).then_some(config.ageing_time.as_secs());
     network.group_fwd_mask =
         Some(config.group_fwd_mask).filter(|mask| *mask != default.group_fwd_mask);
     network.fdb_max_learned = config.fdb_max_learned;
+    groups(network, &config.mcast, &default.mcast);
     network.vlan_filtering = config.vlans.map(|_| true);
     network.vlan_protocol = config.vlans.and_then(|filter| {
         let other = filter.protocol != VlanProtocol::default().tpid();
         other.then_some(VlanProtocol::Dot1Ad)
     });
+}
+
+/// What multicast is set to, where that is not the default.
+fn groups(network: &mut Network, is: &McastConfig, default: &McastConfig) {
+    fn differs<T: PartialEq>(is: T, default: T) -> Option<T> {
+        (is != default).then_some(is)
+    }
+    let router = differs(is.router, default.router);
+    let seconds = |is: Duration, default: Duration| differs(is, default).map(|time| time.as_secs());
+    network.mcast_snooping = differs(is.snooping, default.snooping);
+    network.mcast_querier = differs(is.querier, default.querier);
+    network.mcast_router = router.map(port::router_shown);
+    network.mcast_igmp_version = differs(is.igmp_version, default.igmp_version);
+    network.mcast_mld_version = differs(is.mld_version, default.mld_version);
+    network.mcast_last_member_interval =
+        seconds(is.last_member_interval, default.last_member_interval);
+    network.mcast_membership_interval =
+        seconds(is.membership_interval, default.membership_interval);
 }
 
 /// The nodes' interfaces as they are, and what their ports are set to.
@@ -102,6 +122,14 @@ fn changed(own: &PortSettings, plain: &PortSettings) -> SetPort {
         isolated: differs(is.isolated, was.isolated),
         isolation: is.isolation,
         locked: differs(is.locked, was.locked),
+        mab: differs(is.mab, was.mab),
+        group_fwd_mask: (is.group_fwd_mask != was.group_fwd_mask).then_some(is.group_fwd_mask),
+        neigh_suppress: differs(is.neigh_suppress, was.neigh_suppress),
+        fastleave: differs(is.fastleave, was.fastleave),
+        mcast_router: (is.mcast_router != was.mcast_router).then_some(is.mcast_router),
+        mcast_max_groups: (is.mcast_max_groups != was.mcast_max_groups)
+            .then_some(is.mcast_max_groups),
+        loop_protect: differs(is.loop_protect, was.loop_protect),
         learn_limit: (is.learn_limit != was.learn_limit).then_some(is.learn_limit),
         storm: (own.storm != plain.storm).then(|| port::storm(own)),
         vlans: None,

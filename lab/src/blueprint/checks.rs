@@ -29,7 +29,7 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
     for (name, network) in &spec.networks {
         // Those that ought to reach each other: in one subnet, by untagged frames of one VLAN, not
         // kept apart.
-        let mut groups: BTreeMap<(Option<u16>, Subnet), Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
         let mut alone = Vec::new();
         for (place, node) in nodes.iter().enumerate() {
             let here = node.interfaces.iter().find(|i| i.network.as_deref() == Some(name));

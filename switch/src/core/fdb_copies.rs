@@ -21,12 +21,14 @@ impl Fdb {
     pub fn known_until(&self, mac: MacAddr, scope: Scope) -> Option<Timestamp> {
         let (_, value) = self.find(key(mac, scope.fid))?;
         Some(match value.kind() {
-            EntryKind::Learned => {
+            EntryKind::Learned | EntryKind::Locked => {
                 let second = value.seen().saturating_add(scope.ageing.into());
                 Timestamp::from_nanos(second.saturating_mul(1_000_000_000))
             }
-            EntryKind::Static | EntryKind::Sticky => Timestamp::from_nanos(u64::MAX),
-            EntryKind::Blackhole => return None,
+            EntryKind::Static | EntryKind::Sticky | EntryKind::Extern => {
+                Timestamp::from_nanos(u64::MAX)
+            }
+            EntryKind::Blackhole | EntryKind::Local => return None,
         })
     }
 

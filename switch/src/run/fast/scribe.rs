@@ -179,8 +179,16 @@ fn decide(
         isolation: _,
         learn_limit: _,
         storm: _,
+        mab: _,
+        group_fwd_mask: _,
+        neigh_suppress: _,
+        fastleave: _,
+        mcast_router: _,
+        mcast_max_groups: _,
+        loop_protect,
     } = from.settings;
-    if locked {
+    // A port that looks for loops may be shut at any frame.
+    if locked || loop_protect || to.settings.loop_protect {
         return None;
     }
     let Frame { dst, src, .. } = *of.frame;
