@@ -11,6 +11,7 @@ use wire::{MacAddr, Timestamp, VnetHeader, tcp};
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::nat::fragments::Datagram;
+use crate::nat::plan::PlanOut;
 use crate::node::Node;
 use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
@@ -147,7 +148,7 @@ impl Gateway {
             Course::Echo => Ok(None),
             Course::Straight { to, hop, .. } => onward(to, hop, Node::NOBODY, src, dst),
             Course::Out { own, hop } => {
-                let outside = self.foresee_out(from, probe, own, note, now)?;
+                let (outside, _) = self.foresee_out(from, probe, own, note, now)?;
                 onward(Side::Uplink, hop, Node::NOBODY, outside, dst)
             }
             Course::Back { to, .. } | Course::Open { to } => {
@@ -155,7 +156,8 @@ impl Gateway {
                 onward(to, inside.address, node, src, inside)
             }
             Course::Hairpin => {
-                let outside = self.foresee_out(from, probe, dst.address, note, now)?;
+                let (outside, displaced) = self.foresee_out(from, probe, dst.address, note, now)?;
+                let realm = self.nat.realm(protocol);
                 let (node, inside) = match outside == dst {
                     // An endpoint that speaks to its own outside endpoint meets its own session.
                     true => {
@@ -163,6 +165,10 @@ impl Gateway {
                         let back = Translation { protocol, inside: src, outside: dst, session };
                         note.back = Some(back);
                         (Node::NOBODY, src)
+                    }
+                    // It gave way to the very packet that was to meet it.
+                    false if displaced.is_some_and(|id| realm.is_last_of(id, dst.port)) => {
+                        return Err(DropReason::NoSession);
                     }
                     false => self.foresee_in(probe, outside, note, now)?,
                 };
@@ -176,6 +182,7 @@ impl Gateway {
         }
     }
 
+    /// The outside endpoint of what goes out, and the session that gives way for it.
     fn foresee_out(
         &self,
         from: (Side, Node),
@@ -183,13 +190,17 @@ impl Gateway {
         own: Ipv4Addr,
         note: &mut Note,
         now: Timestamp,
-    ) -> Result<Endpoint, DropReason> {
+    ) -> Result<(Endpoint, Option<u32>), DropReason> {
         let Probe { protocol, src: inside, dst, .. } = *probe;
         let ends = (inside, dst);
         let (port, plan) = self.foresee_port(from, protocol, ends, (probe.tcp_flags(), now))?;
         let outside = Endpoint::new(own, port);
+        let displaced = match plan {
+            PlanOut::Open { displaced, .. } => displaced,
+            PlanOut::Known(_) => None,
+        };
         note.out = Some(Translation { protocol, inside, outside, session: plan.into() });
-        Ok(outside)
+        Ok((outside, displaced))
     }
 
     fn foresee_in(

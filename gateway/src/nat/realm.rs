@@ -89,6 +89,12 @@ impl Realm {
         self.mappings.inside(target.port).is_some() || self.known_out(inside, target, now).is_some()
     }
 
+    /// Whether a session's end is the end of the mapping on `port`.
+    pub(crate) fn is_last_of(&self, id: u32, port: u16) -> bool {
+        let session = self.table.get(id);
+        session.outside_port == port && session.flags & MAPPED != 0 && self.mappings.ends_with(port)
+    }
+
     /// Under which address a session with `remote` lets others in.
     pub(crate) fn permit(&self, remote: Endpoint) -> Option<Ipv4Addr> {
         self.kind.filter().permit(remote.address)
