@@ -113,9 +113,10 @@ impl Naming {
             system::tidy(base, naming.folder.path());
         }
         for node in nodes {
-            naming
-                .show(node)
-                .doing(|| format!("writing the names that node {} sees", node.name))?;
+            naming.show(node).doing(|| {
+                let place = naming.folder.path().display();
+                format!("writing the names that node {} sees to {place}", node.name)
+            })?;
         }
         Ok(naming)
     }

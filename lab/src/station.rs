@@ -106,10 +106,13 @@ pub fn node(port: PortId) -> Node {
     Node(port.0.saturating_add(1))
 }
 
-/// The gateway's hardware address in a network: that of its first address there.
+/// The gateway's hardware address in a network: that of its first address there, or in a VLAN of it.
 #[must_use]
 pub fn mac_in(spec: &Spec, network: &str) -> Option<MacAddr> {
-    gateway_in(spec, network).map(|(address, _)| address::mac(address))
+    spec.network(network)?.all_gateways().into_iter().find_map(|address| match address.ip {
+        IpAddr::V4(own) => Some(address::mac(own)),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// The gateway's first address of IPv4 in a network, with the prefix length.

@@ -61,8 +61,15 @@ fn router() {
 #[test]
 fn vlan_trunk() {
     example("vlan-trunk.yaml", |sandbox| {
-        assert!(reaches(sandbox, "red", "10.10.0.2") && reaches(sandbox, "blue", "10.20.0.2"));
-        assert!(!reaches(sandbox, "red", "10.10.0.9"), "it is in another VLAN");
+        assert!(reaches(sandbox, "red", "10.10.0.1") && reaches(sandbox, "blue", "10.20.0.1"));
+        assert!(!reaches(sandbox, "red", "10.20.0.2"), "it is in another VLAN");
+        // Nobody has that address: who has it is asked of all of the VLAN.
+        let line = "ip netns exec server tcpdump -Z root -l -nei eth0 -c 1 vlan 10 and arp";
+        let mut trunk = sandbox.start_shell(line);
+        trunk.wait_for_complaint("listening on");
+        assert!(!reaches(sandbox, "red", "10.10.0.77"));
+        let seen = trunk.ended().ok().out;
+        assert!(seen.contains("vlan 10") && seen.contains("10.10.0.77"), "{seen}");
     });
 }
 

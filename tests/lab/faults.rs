@@ -114,6 +114,8 @@ fn a_full_disk_for_the_record() {
             assert_eq!(sandbox.state(), before, "{filler}");
         }
         std::fs::remove_file(small.join("filler")).unwrap();
+        // Room for the names that the nodes see, too.
+        sandbox.tool("mount", &["-o", "remount,size=64k", path]);
         let mut command = sandbox.uswitch_command(&["run", "-n", "10", "--check"]);
         command.env("USWITCH_RUN_DIR", path);
         Process::start(command, "uswitch run with room").ended().ok();

@@ -2,13 +2,17 @@
 //! running lab as a file is the same lab again; what `exec` leaves running ends with the lab.
 
 use nix::sys::signal::Signal;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::lab;
 use crate::support::{Sandbox, rooted, rootless};
 
 /// Writes a file in the sandbox.
 fn write(name: &str, text: &str) -> String {
-    let path = std::env::temp_dir().join(format!("uswitch-file-{}-{name}", std::process::id()));
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let file = format!("uswitch-file-{}-{number}-{name}", std::process::id());
+    let path = std::env::temp_dir().join(file);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }

@@ -1,7 +1,7 @@
 //! Groups of IPv4: joins, leaves, routers, sources.
 
 use super::packets::{data, igmp, ip, ipv4, join, leave, report};
-use super::{Scenario, Step, play, send, wait};
+use super::{Scenario, Step, play_alone, send, wait};
 
 const G: [u8; 4] = [239, 10, 10, 10];
 const H: [u8; 4] = [239, 10, 10, 11];
@@ -49,7 +49,7 @@ fn members_come_and_go() {
         Step::Set("port net2 --mcast-router 2", &["bridge link set dev veth2 mcast_router 2"]),
         send(1, data(1, G)), // 20: to 2
     ];
-    play(&Scenario {
+    play_alone(&Scenario {
         steps,
         wanted: [
             &[5 + 3, 12, 14, 17],
@@ -84,7 +84,7 @@ fn sources_are_included_and_excluded() {
         send(4, data(4, G)), // 11: to 2
         send(1, data(1, G)), // 12: to 2 and 3
     ];
-    play(&Scenario {
+    play_alone(&Scenario {
         steps,
         wanted: [
             &[0, 3, 6, 8, 10],
@@ -111,5 +111,8 @@ fn another_one_who_asks_is_where_reports_go() {
         send(4, join(4, H)), // 5: to 3
         send(1, data(1, H)), // 6: to 3 and 4
     ];
-    play(&Scenario { steps, wanted: [&[0, 2], &[1, 2, 3], &[0, 1, 3, 4, 5, 6], &[0, 1, 2, 6]] });
+    play_alone(&Scenario {
+        steps,
+        wanted: [&[0, 2], &[1, 2, 3], &[0, 1, 3, 4, 5, 6], &[0, 1, 2, 6]],
+    });
 }
