@@ -3,8 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use crate::support::{Sandbox, in_netns, rooted};
 use crate::{lab, netns};
@@ -15,9 +18,35 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn example(file: &str, look: impl FnOnce(&Sandbox) + Send) {
     rooted(|sandbox| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
-        let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
+        let run = lab(sandbox, &["run", path.to_str().unwrap()]);
+        let started = in_group(run.pid());
         look(sandbox);
+        run.signal(Signal::SIGTERM);
+        run.ended().ok();
+        for process in started {
+            let state = || std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+            // Somebody else waits for it, in their own time.
+            let limit = Instant::now() + Duration::from_secs(30);
+            while !state().is_empty() && !state().contains(") Z ") {
+                assert!(Instant::now() < limit, "what exec left running ends with the lab");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     });
+}
+
+/// What the lab's `exec` has left running: the processes in the groups of its children.
+fn in_group(lab: Pid) -> Vec<PathBuf> {
+    let children = std::fs::read_to_string(format!("/proc/{lab}/task/{lab}/children"));
+    let groups: Vec<String> =
+        children.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let all = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let is_of_it = |process: &PathBuf| {
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        rest.split_whitespace().nth(2).is_some_and(|group| groups.iter().any(|g| g == group))
+    };
+    all.filter(is_of_it).collect()
 }
 
 /// Whether node `from` hears an answer of `to`.
