@@ -11,7 +11,6 @@ use wire::icmp::{self, unreachable};
 use wire::{GsoType, Icmp, Timestamp};
 
 use crate::gateway::Gateway;
-use crate::nat::plan::PlanIn;
 use crate::nat::session::State;
 use crate::nat::tcp;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
@@ -243,6 +242,19 @@ impl Gateway {
     fn plan_back(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
         let (protocol, remote, local) = a.packet.flow().ok_or(DropReason::Truncated)?;
         let realm = self.nat.realm(protocol);
+        let Some(session) = realm.known_in(local.port, remote, now) else {
+            return self.plan_open(a, bytes, now);
+        };
+        let to = self.side_of(realm.table.get(session).inside().address)?;
+        self.check_forward(&a.packet, bytes, to)?;
+        Ok(Course::Back { session, to })
+    }
+
+    /// The same of a packet of no running session.
+    #[inline(never)]
+    fn plan_open(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
+        let (protocol, remote, local) = a.packet.flow().ok_or(DropReason::Truncated)?;
+        let realm = self.nat.realm(protocol);
         let plan = match realm.plan_in(local.port, remote, a.packet.tcp_flags(), now) {
             Ok(plan) => plan,
             Err(reason) => return Err(self.refusal((protocol, local.port), &a.packet, reason)),
@@ -250,10 +262,7 @@ impl Gateway {
         let (_, inside) = realm.inside_of(local.port, &plan);
         let to = self.side_of(inside.address)?;
         self.check_forward(&a.packet, bytes, to)?;
-        Ok(match plan {
-            PlanIn::Known(session) => Course::Back { session, to },
-            PlanIn::Open { .. } => Course::Open { to },
-        })
+        Ok(Course::Open { to })
     }
 
     /// Why a packet from outside is dropped; a SYN is met with silence for a while.

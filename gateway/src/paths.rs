@@ -14,7 +14,6 @@ use crate::course::{Course, quoted};
 use crate::egress::Departure;
 use crate::gateway::Gateway;
 use crate::nat::fragments::Action;
-use crate::nat::plan::PlanIn;
 use crate::nat::realm::Load;
 use crate::node::Node;
 use crate::note::{Opening, Translation};
@@ -44,7 +43,7 @@ impl Gateway {
                 rewrite::ends(p.frame.bytes, &mut p.arrival.packet, src);
                 Departure::masqueraded(Side::Uplink, hop)
             }
-            Course::Back { session, to } => self.back(p, PlanIn::Known(session), to)?,
+            Course::Back { session, to } => self.back(p, session, to)?,
             Course::Open { to } => self.open_back(p, to)?,
             Course::Straight { to, hop, detour } => {
                 if detour {
@@ -91,31 +90,35 @@ impl Gateway {
         }
     }
 
-    /// In to an inside host.
-    #[inline]
+    /// In to an inside host, by a running session.
+    #[inline(always)]
     fn back(
         &mut self,
         p: &mut Passage<'_, '_>,
-        plan: PlanIn,
+        id: u32,
         to: Side,
     ) -> Result<Departure, DropReason> {
-        let (protocol, remote, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
-        let (node, inside) = self.nat.realm(protocol).inside_of(local.port, &plan);
-        let session = plan.into();
-        self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
+        let (protocol, _, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
         let load = load(p.frame, &p.arrival.packet);
-        let inside = self.nat.commit_in(protocol, (local.port, remote), plan, load, p.now)?;
+        let (node, inside) = self.nat.running_in(protocol, id, load, p.now);
+        let session = Opening::Running;
+        self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, Rewrite::dst(inside));
         Ok(Departure::plain(to, inside.address).owned(node))
     }
 
-    /// The same of a packet that opens a session.
+    /// The same, by a session that the packet opens.
     #[inline(never)]
     fn open_back(&mut self, p: &mut Passage<'_, '_>, to: Side) -> Result<Departure, DropReason> {
         let (protocol, remote, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
         let load = load(p.frame, &p.arrival.packet);
         let plan = self.nat.plan_in(protocol, (local.port, remote), load, p.now)?;
-        self.back(p, plan, to)
+        let (node, inside) = self.nat.realm(protocol).inside_of(local.port, &plan);
+        let session = plan.into();
+        self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
+        let inside = self.nat.commit_in(protocol, (local.port, remote), plan, load, p.now)?;
+        rewrite::ends(p.frame.bytes, &mut p.arrival.packet, Rewrite::dst(inside));
+        Ok(Departure::plain(to, inside.address).owned(node))
     }
 
     /// Out to the uplink's own address, and in again by the port there.

@@ -189,6 +189,21 @@ impl Nat {
         Err(DropReason::TableFull)
     }
 
+    /// A packet of a running session comes in: the node and the endpoint it goes to.
+    #[inline]
+    pub(crate) fn running_in(
+        &mut self,
+        protocol: Protocol,
+        id: u32,
+        load: Load,
+        now: Timestamp,
+    ) -> (Node, Endpoint) {
+        let realm = &mut self.realms[protocol as usize];
+        realm.touch_in(id, load, now);
+        let session = realm.table.get(id);
+        (session.node, session.inside())
+    }
+
     /// A packet comes in: what is to be done with it. [`Nat::commit_in`] does it.
     #[inline]
     pub(crate) fn plan_in(
