@@ -1,7 +1,9 @@
 //! Programs in the kernel that repeat what the switch has decided, and the memory they share.
 //!
-//!     a node's veth ─► the ring's filter: `tap` asks the flows ── known ─► the ring never sees it
-//!                   └► tcx ingress: `forward` does what `tap` left word of ─► the other node
+//! ```text
+//! a node's veth ─► the ring's filter: `tap` asks the flows ── known ─► the ring never sees it
+//!               └► tcx ingress: `forward` does what `tap` left word of ─► the other node
+//! ```
 //!
 //! The programs are C (`c/flows.bpf.c`), compiled by `bpf/build` into `flows.o`, which is committed,
 //! so that a build takes no clang; `tests/object.rs` compiles them anew and compares. Nothing here

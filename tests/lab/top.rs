@@ -103,7 +103,9 @@ fn kernel(sandbox: &Sandbox, node: &str, interface: &str) -> (u64, u64) {
 fn live(sandbox: &Sandbox) {
     let run = lab(sandbox, &["run"]);
     let mut top = top(sandbox, &["-d", "0.3"], WIDE);
-    let first = top.wait_for("veth2");
+    top.wait_for("veth2");
+    // The last line of the screen is drawn last.
+    let first = top.wait_for("q quit");
     for words in ["lab uswitch", "2 nodes", "gateway 10.100.0.1", "1 Ports", "5 Events", "q quit"] {
         assert!(first.contains(words), "no {words} in\n{first}");
     }

@@ -1,7 +1,7 @@
 //! Groups of IPv6.
 
 use super::packets::{data6, mld};
-use super::{Scenario, Step, play, send, wait};
+use super::{Scenario, Step, play_alone, send, wait};
 
 #[test]
 fn members_of_ipv6_groups_come_and_go() {
@@ -26,7 +26,7 @@ fn members_of_ipv6_groups_come_and_go() {
         send(2, mld(2, 132, group, routers)), // 7: to everybody
         send(1, data6(1, group)),             // 8: to the router
     ];
-    play(&Scenario {
+    play_alone(&Scenario {
         steps,
         wanted: [&[0, 5, 7], &[0, 3, 4, 6], &[1, 2, 3, 4, 5, 6, 7, 8], &[0, 4, 5, 7]],
     });

@@ -1,8 +1,10 @@
 //! IGMP and MLD snooping (RFC 4541): a group's frames go to those who have asked for it.
 //!
-//!     message ─► domain (one a VLAN): groups ─► member (sources, timers)
-//!                       routers, querier ─► build (queries)
-//!     snoop: the domains of a network, shared by workers
+//! ```text
+//! message ─► domain (one a VLAN): groups ─► member (sources, timers)
+//!                   routers, querier ─► build (queries)
+//! snoop: the domains of a network, shared by workers
+//! ```
 //!
 //! Pure: time is an argument, queries leave as bytes. As the kernel's bridge does it
 //! (net/bridge/br_multicast.c), with its names and its timers.

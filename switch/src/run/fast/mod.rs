@@ -1,8 +1,10 @@
 //! The fast path: what the worker has decided about a pair of addresses, the kernel repeats.
 //!
-//!     worker ── a frame was forwarded ──► scribe ──► book ──► flows in shared memory ──► programs
-//!       ▲                                   │          ▲                                    │
-//!       └── what has no flow: the ring ◄────┘          └── frames, bytes, last use ◄────────┘
+//! ```text
+//! worker ── a frame was forwarded ──► scribe ──► book ──► flows in shared memory ──► programs
+//!   ▲                                   │          ▲                                    │
+//!   └── what has no flow: the ring ◄────┘          └── frames, bytes, last use ◄────────┘
+//! ```
 //!
 //! The switch stays the authority: a flow holds only while nothing has changed that a decision looks
 //! at. Every change, of whatever kind, ends them all ([`bpf::Table::advance`]), and each then costs
