@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use lab::Topology;
+use topology::Spec;
 use topology::file::{self, Fault, Format, LONGEST};
-use topology::{Network, Spec};
 
 use crate::exit::Usage;
 use crate::say;
@@ -61,28 +61,7 @@ impl<'a> Text<'a> {
 
     /// The lab it says.
     pub(crate) fn spec(&self) -> anyhow::Result<Spec> {
-        let spec =
-            file::parse(&self.text, self.format).map_err(|fault| self.refuse(vec![fault]))?;
-        // What this program cannot do is refused, not passed over.
-        let snoops = |network: &Network| {
-            let asked = Network {
-                mcast_snooping: network.mcast_snooping,
-                mcast_querier: network.mcast_querier,
-                mcast_router: network.mcast_router,
-                mcast_igmp_version: network.mcast_igmp_version,
-                mcast_mld_version: network.mcast_mld_version,
-                mcast_last_member_interval: network.mcast_last_member_interval,
-                mcast_membership_interval: network.mcast_membership_interval,
-                ..Network::default()
-            };
-            asked != Network::default()
-        };
-        if let Some((name, _)) = spec.networks.iter().find(|(_, network)| snoops(network)) {
-            let text =
-                format!("networks.{name}: mcast_ settings are not to be had yet: leave them out");
-            return Err(self.refuse(vec![Fault { spot: None, text }]));
-        }
-        Ok(spec)
+        file::parse(&self.text, self.format).map_err(|fault| self.refuse(vec![fault]))
     }
 
     /// The same, perhaps with other words over it: checked, and with nothing left to choose.

@@ -2,7 +2,7 @@
 //! not.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ fn published() {
             })
         };
         // The server takes a moment to listen.
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let said = loop {
             match ask(8080) {
                 Ok(said) => break said,
@@ -163,5 +163,37 @@ fn ring() {
             assert!(reaches(sandbox, "r1", to), "{to}");
         }
         assert!(reaches(sandbox, "r3", "10.0.0.1"));
+    });
+}
+
+#[test]
+fn snooping() {
+    example("snooping.yaml", |sandbox| {
+        let socket =
+            |node: &str| in_netns(netns(node), || UdpSocket::bind("0.0.0.0:5000").unwrap());
+        let (sender, member) = (socket("sender"), socket("member"));
+        member.set_read_timeout(Some(PATIENCE)).unwrap();
+        member
+            .join_multicast_v4(&Ipv4Addr::new(239, 1, 1, 1), &Ipv4Addr::new(10, 1, 0, 3))
+            .unwrap();
+        let begun = Instant::now();
+        while !sandbox.uswitch(&["show", "mdb"]).ok().out.contains("239.1.1.1") {
+            assert!(begun.elapsed() < PATIENCE, "the membership was not noted");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let line = "ip netns exec other tcpdump -Z root -l -ni eth0 -c 1 udp port 5000";
+        let mut other = sandbox.start_shell(line);
+        other.wait_for_complaint("listening on");
+        sender.send_to(b"to the group", "239.1.1.1:5000").unwrap();
+        let mut word = [0; 32];
+        let (length, from) = member.recv_from(&mut word).unwrap();
+        assert_eq!(
+            (&word[..length], from.to_string().as_str()),
+            (&b"to the group"[..], "10.1.0.2:5000")
+        );
+        // The first that the other one hears is what was sent to it alone, later.
+        sender.send_to(b"to you", "10.1.0.4:5000").unwrap();
+        let heard = other.ended().ok().out;
+        assert!(heard.contains("10.1.0.4.5000") && !heard.contains("239.1.1.1"), "{heard}");
     });
 }
