@@ -62,7 +62,16 @@ fn wait(millis: u64) -> Step {
 /// Plays a scenario through ours and through the Linux bridge, and compares.
 fn play(scenario: &Scenario) {
     captured(|sandbox| {
-        let ours = play_ours(sandbox, scenario);
+        let mut run = sandbox.start(&["run", "-n", "4", "--uplink", "none"]);
+        run.wait_for(READY);
+        let ours = heard_by_all(sandbox, "uswitch", scenario, |line, _| {
+            sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+        });
+        run.signal(Signal::SIGTERM);
+        assert_eq!(run.ended().code, Some(0));
+        for (port, (ours, wanted)) in PORTS.iter().zip(ours.iter().zip(scenario.wanted)) {
+            assert_eq!(numbers(ours), wanted, "port {port}: not what was wanted");
+        }
         linux_bridge(sandbox);
         let theirs = heard_by_all(sandbox, "bridge", scenario, |_, lines| {
             for line in lines {
@@ -76,25 +85,6 @@ fn play(scenario: &Scenario) {
             assert_eq!(ours, theirs, "port {port}: other bytes than the bridge's");
         }
     });
-}
-
-/// Plays a scenario through ours alone: where the Linux bridge of some kernels does otherwise.
-fn play_alone(scenario: &Scenario) {
-    captured(|sandbox| _ = play_ours(sandbox, scenario));
-}
-
-fn play_ours(sandbox: &Sandbox, scenario: &Scenario) -> Vec<Vec<Numbered>> {
-    let mut run = sandbox.start(&["run", "-n", "4", "--uplink", "none"]);
-    run.wait_for(READY);
-    let ours = heard_by_all(sandbox, "uswitch", scenario, |line, _| {
-        sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
-    });
-    run.signal(Signal::SIGTERM);
-    assert_eq!(run.ended().code, Some(0));
-    for (port, (ours, wanted)) in PORTS.iter().zip(ours.iter().zip(scenario.wanted)) {
-        assert_eq!(numbers(ours), wanted, "port {port}: not what was wanted");
-    }
-    ours
 }
 
 /// What each port heard of a scenario.
