@@ -160,7 +160,8 @@ impl Families {
         self.counter("switch_verdict_frames", help, by("verdict", verdicts));
         let help = "Frames the switch dropped, by reason";
         self.counter("switch_dropped_frames", help, map("reason", &c.drops));
-        self.counter("switch_send_errors", "Frames the kernel refused to take", one(c.send_errors));
+        let help = "Frames the kernel refused to take, by reason";
+        self.counter("switch_send_errors", help, map("reason", &c.refused));
         let help = "Frames that reached the rings, dropped ones included";
         self.counter("switch_ring_frames", help, one(c.ring_packets));
         let help = "Frames the kernel dropped because a ring was full, or had stopped";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use control::api::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 use gateway::Gateway;
-use switch::{FdbConfig, Switch};
+use switch::{FdbConfig, Refusal, Switch};
 
 use crate::bridge::by_reason;
 use crate::open::LabDoor;
@@ -23,7 +23,8 @@ fn of_switch(switch: &Switch) -> SwitchCounters {
         local: c.local,
         uplink: c.uplink,
         drops: by_reason(&c.drops),
-        send_errors: c.send_errors,
+        send_errors: c.send_errors(),
+        refused: refused(&c.refused),
         station_to_bridge: c.station_to_bridge,
         station_to_uplink: c.station_to_uplink,
         station_lost: c.station_lost,
@@ -35,6 +36,11 @@ fn of_switch(switch: &Switch) -> SwitchCounters {
         fdb_limit: FdbConfig::default().max_entries as u64,
         workers: switch.workers() as u64,
     }
+}
+
+fn refused(counts: &[u64; Refusal::COUNT]) -> BTreeMap<String, u64> {
+    let named = Refusal::ALL.iter().zip(counts).filter(|(_, count)| **count > 0);
+    named.map(|(why, count)| (why.name().to_owned(), *count)).collect()
 }
 
 fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {

@@ -104,7 +104,7 @@ pub(crate) fn drops(
         let named = reasons.filter(|(reason, _)| **reason != DropReason::Station);
         all.extend(named.map(|(reason, count)| (("switch", reason.name()), count)));
         all.insert(("switch", "ring-full"), c.ring_drops);
-        all.insert(("switch", "send-error"), c.send_errors);
+        all.insert(("switch", "send-error"), c.send_errors());
     }
     if let Some(c) = gateway {
         all.extend(c.drops_by_reason().map(|(why, count)| (("gateway", why.as_str()), count)));

@@ -23,4 +23,5 @@ pub use run::{
 };
 pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
+pub use sys::packet::Refusal;
 pub use tap::{Outcome, Tap, TapRecord};

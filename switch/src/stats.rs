@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sys::packet::Refusal;
+
 use crate::core::DropReason;
 
 /// A counter with one writer.
@@ -47,7 +49,7 @@ pub(crate) struct WorkerCells {
     pub(crate) local: Cell,
     pub(crate) uplink: Cell,
     pub(crate) drops: [Cell; DropReason::COUNT],
-    pub(crate) send_errors: Cell,
+    pub(crate) refused: [Cell; Refusal::COUNT],
     pub(crate) station_to_bridge: Cell,
     pub(crate) station_to_uplink: Cell,
     pub(crate) station_lost: Cell,
@@ -118,8 +120,8 @@ pub struct Counters {
     pub uplink: u64,
     /// Nowhere, by [`DropReason::index`].
     pub drops: [u64; DropReason::COUNT],
-    /// Messages the kernel refused.
-    pub send_errors: u64,
+    /// Frames the kernel refused to take, by [`Refusal::index`].
+    pub refused: [u64; Refusal::COUNT],
     /// Frames the station sent to the bridge.
     pub station_to_bridge: u64,
     /// Frames the station sent to the uplink.
@@ -146,7 +148,7 @@ impl Counters {
         self.local += cells.local.get();
         self.uplink += cells.uplink.get();
         add_all(&mut self.drops, &cells.drops);
-        self.send_errors += cells.send_errors.get();
+        add_all(&mut self.refused, &cells.refused);
         self.station_to_bridge += cells.station_to_bridge.get();
         self.station_to_uplink += cells.station_to_uplink.get();
         self.station_lost += cells.station_lost.get();
@@ -160,6 +162,12 @@ impl Counters {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.drops.iter().sum()
+    }
+
+    /// Frames the kernel refused to take.
+    #[must_use]
+    pub fn send_errors(&self) -> u64 {
+        self.refused.iter().sum()
     }
 
     /// Frames that ended in a counted verdict: equal to `received` whenever a worker is between

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rig::frames::{mac, number, plain};
 use rig::{dropped, eventually, ip, on_a_rig, sent, settled};
 use uswitch_switch::{
-    Config, DropReason, Event, NetworkConfig, PortId, PortRole, PortSpec, Switch,
+    Config, DropReason, Event, NetworkConfig, PortId, PortRole, PortSpec, Refusal, Switch,
 };
 use wire::{MacAddr, VnetHeader};
 
@@ -159,7 +159,8 @@ fn a_refused_message_is_counted_and_the_next_goes_on() {
             assert_eq!(number(&rig.nodes[2].receive().bytes), n, "the other target gets its copy");
         }
         let counters = settled(&switch, 21);
-        assert_eq!((counters.forwarded, counters.flooded, counters.send_errors), (10, 11, 20));
+        let down = counters.refused[Refusal::LinkDown.index()];
+        assert_eq!((counters.forwarded, counters.flooded, down), (10, 11, 20));
         assert_eq!(sent(&switch, PortId(1)), (0, 20));
         assert_eq!(switch.ports()[1].stats.tx_bytes, 0, "bytes of refused frames were not sent");
         ip("link set v1 up\n");
@@ -172,7 +173,9 @@ fn a_refused_message_is_counted_and_the_next_goes_on() {
         rig.nodes[1].count(SILENCE);
         rig.nodes[0].send(&plain(1, mac(2), 0, 1000));
         rig.nodes[1].hears_nothing();
-        assert_eq!(sent(&switch, PortId(1)).1, switch.counters().send_errors);
+        let counters = switch.counters();
+        assert_eq!(counters.refused[Refusal::TooLong.index()], 1, "{counters:?}");
+        assert_eq!(sent(&switch, PortId(1)).1, counters.send_errors());
         still_forwards(rig);
     });
 }
@@ -196,7 +199,7 @@ fn ports_of_different_mtu_get_what_they_can_take() {
         assert_eq!(rig.nodes[0].receive().bytes.len(), 1514);
         let counters = settled(&switch, 4);
         assert_eq!(dropped(&counters, DropReason::TooBig), 1);
-        assert_eq!(counters.send_errors, 0);
+        assert_eq!(counters.send_errors(), 0);
     });
 }
 
@@ -281,7 +284,7 @@ fn an_interface_vanishes_under_load() {
         });
         let counters = settled(&switch, offered + 1);
         let (_, refused) = sent(&switch, PortId(1));
-        assert!(refused > 0 && refused == counters.send_errors, "{counters:?}");
+        assert!(refused > 0 && refused == counters.send_errors(), "{counters:?}");
         switch.remove_port(PortId(1)).unwrap();
         rig.nodes[0].send(&plain(1, mac(2), 0, 60));
         let counters = settled(&switch, offered + 2);

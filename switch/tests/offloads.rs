@@ -245,7 +245,7 @@ fn tcp_and_udp_of_real_stacks_arrive_unchanged() {
         let bytes: u64 = switch.ports().iter().map(|port| port.stats.rx_bytes).sum();
         let frames = counters.received;
         assert!(bytes / frames > 4000, "{frames} frames for {bytes} bytes: GSO was lost");
-        assert_eq!((counters.dropped(), counters.send_errors), (0, 0), "{counters:?}");
+        assert_eq!((counters.dropped(), counters.send_errors()), (0, 0), "{counters:?}");
     });
 }
 

@@ -14,7 +14,7 @@ use uswitch_switch::core::Scope;
 use uswitch_switch::{Arrival, Leg, Path};
 use uswitch_switch::{
     Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, Outcome, Outlet, PortId,
-    PortRole, PortSpec, SharedStation, Station, Switch, Tap, TapRecord,
+    PortRole, PortSpec, Refusal, SharedStation, Station, Switch, Tap, TapRecord,
 };
 use wire::{FrameMut, MacAddr, Timestamp, VlanTag, VnetHeader};
 
@@ -167,7 +167,8 @@ fn an_uplink_in_another_namespace_has_rings_of_its_own() {
         rig.nodes[0].send(&order(STATION, ANSWER));
         assert_eq!(rig.nodes[0].receive().bytes[14], 42);
         rig.nodes[0].send(&order(STATION, UP));
-        rig::eventually("refused by a link that is down", || switch.counters().send_errors == 1);
+        rig::eventually("refused by a link that is down", || switch.counters().send_errors() == 1);
+        assert_eq!(switch.counters().refused[Refusal::LinkDown.index()], 1);
         switch.remove_port(PortId(1)).unwrap();
         rig.nodes[0].send(&order(STATION, ANSWER));
         assert_eq!(rig.nodes[0].receive().bytes[14], 42);

@@ -44,7 +44,10 @@ fn rate(server: &str, at: &str, bytes: u64) -> f64 {
 fn holds(sandbox: &Sandbox, nodes: [&str; 2]) {
     let said = sandbox.uswitch(&["show", "counters", "-j"]).ok().out;
     let counters: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(counters["switch"]["send_errors"], 0, "{counters:#}");
+    // A receiver that gets no time loses frames behind a bridge of the kernel too.
+    let mut refused = counters["switch"]["refused"].as_object().unwrap().clone();
+    refused.remove("queue-full");
+    assert!(refused.is_empty(), "{counters:#}");
     assert_eq!(counters["switch"]["rings_renewed"], 0, "{counters:#}");
     assert_eq!(counters["gateway"]["drops"].get("bad-offload"), None, "{counters:#}");
     for node in nodes {

@@ -38,6 +38,9 @@ pub struct SwitchCounters {
     pub drops: BTreeMap<String, u64>,
     /// Frames the kernel refused to take.
     pub send_errors: u64,
+    /// The same by reason: queue-full, link-down, too-long, offload, other.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
     /// Frames the gateway sent to the bridge.
     pub station_to_bridge: u64,
     /// Frames the gateway sent to the uplink.

@@ -112,6 +112,12 @@ fn of_switch(c: &SwitchCounters, paint: Paint) -> Vec<String> {
             ("", c.station_to_uplink, "to the uplink"),
             ("", c.station_lost, "with nowhere to go"),
             ("send errors", c.send_errors, "frames the kernel refused"),
+        ],
+    );
+    reasons(&mut table, "", &c.refused);
+    figures(
+        &mut table,
+        &[
             ("ring drops", c.ring_drops, "frames that found the ring full, or stopped"),
             ("rings renewed", c.rings_renewed, "had stopped and were opened anew"),
             ("addresses", c.fdb_entries, "known now"),

@@ -159,7 +159,7 @@ fn count(cells: &PortCells, queued: bool, len: usize) {
 }
 
 fn refused(port: Option<&PortCells>, cells: &WorkerCells, failure: SendFailure) {
-    cells.send_errors.add(failure.count);
+    cells.refused[failure.why().index()].add(failure.count);
     if let Some(port) = port {
         port.tx_packets.take_back(failure.count);
         port.tx_bytes.take_back(failure.bytes);

@@ -289,7 +289,7 @@ impl PacketIo {
     }
 }
 
-/// Adds to an entry of the same kind, else makes one, else to the entry for all the rest.
+/// Adds to an entry of the same kind, else makes one, else to the entry for all the rest of its errno.
 fn remember(failures: &mut Vec<SendFailure>, new: SendFailure) {
     let same = |f: &&mut SendFailure| f.ifindex == new.ifindex && f.errno == new.errno;
     if let Some(old) = failures.iter_mut().find(same) {
@@ -297,7 +297,8 @@ fn remember(failures: &mut Vec<SendFailure>, new: SendFailure) {
         old.bytes += new.bytes;
     } else if failures.len() + 1 < FAILURES {
         failures.push(new);
-    } else if let Some(rest) = failures.iter_mut().find(|f| f.ifindex == 0) {
+    } else if let Some(rest) = failures.iter_mut().find(|f| f.ifindex == 0 && f.errno == new.errno)
+    {
         rest.count += new.count;
         rest.bytes += new.bytes;
     } else {

@@ -7,6 +7,7 @@
 mod filter;
 mod io;
 mod long;
+mod refusal;
 mod ring;
 mod sender;
 mod socket;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use filter::FilterOp;
 pub use io::PacketIo;
+pub use refusal::Refusal;
 pub use ring::{Received, RingConfig, RingStats};
 pub use sender::{Message, SendFailure, Tags};
 pub use spare::Spare;

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::{VNET_LEN, socket};
+use super::{Refusal, VNET_LEN, socket};
 
 /// Messages of one batch; a fuller outbox is flushed first.
 pub(super) const BATCH: usize = 512;
@@ -42,6 +42,14 @@ pub struct SendFailure {
     pub count: u64,
     /// The frames' bytes, without vnet headers and without the tags put in.
     pub bytes: u64,
+}
+
+impl SendFailure {
+    /// What the errno says.
+    #[must_use]
+    pub fn why(&self) -> Refusal {
+        Refusal::of(self.errno)
+    }
 }
 
 /// The sending socket and the batch under way.

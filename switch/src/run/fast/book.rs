@@ -13,6 +13,7 @@ use std::time::Duration;
 use bpf::layout::ENTRIES;
 use bpf::{Flow, FlowId, Generation, Key, Retag, Table, Totals};
 use sys::bpf::Attached;
+use sys::packet::Refusal;
 use wire::{MacAddr, Timestamp};
 
 use crate::core::{Fdb, PortId, Scope};
@@ -260,7 +261,7 @@ impl Book {
         self.cells.ring_packets.add(frames);
         self.cells.received.add(frames);
         self.cells.forwarded.add(frames);
-        self.cells.send_errors.add(failed);
+        self.cells.refused[Refusal::Other.index()].add(failed);
         if let Some(port) = self.port(from) {
             port.cells.rx_packets.add(frames);
             port.cells.rx_bytes.add(bytes);
