@@ -10,6 +10,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`address`] | which node gets which address: pure |
+//! | [`allows`] | what this machine allows, by trying it |
 //! | [`blueprint`] | a lab to be as a plan: pure |
 //! | [`domain`] | a network as the switch and the gateway hold it |
 //! | [`network`] | networks that come and go while it runs |
@@ -41,6 +42,7 @@
 //! | `round` | the veth pair by which the switch shows that frames pass |
 
 pub mod address;
+pub mod allows;
 mod beacon;
 pub mod blueprint;
 pub mod called;

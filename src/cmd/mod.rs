@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(crate) mod capture;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod exec;
 pub(crate) mod explain;

@@ -54,6 +54,7 @@ mod awake;
 mod check;
 mod crash;
 mod daemon;
+mod doctor;
 mod door;
 mod examples;
 mod fast;
