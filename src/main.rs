@@ -11,6 +11,7 @@ mod escape;
 mod exit;
 mod file;
 mod forward;
+mod graph;
 mod hint;
 mod inside;
 mod look;

@@ -9,6 +9,7 @@ pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod extcap;
 pub(crate) mod fdb;
+pub(crate) mod graph;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod mdb;

@@ -61,6 +61,7 @@ mod fast;
 mod faults;
 mod file;
 mod frames;
+mod graph;
 mod harness;
 mod hints;
 mod legs_oracle;
