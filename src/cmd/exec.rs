@@ -4,10 +4,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use anyhow::Context;
 use lab::called::program;
 use lab::{LabName, join};
 
@@ -20,15 +21,18 @@ use crate::say;
 ///
 /// As under `ip netns exec` it sees the node's own /sys, and /etc/netns/NAMESPACE/FILE in the place
 /// of /etc/FILE; where there is no such file, a hosts file with the names of the lab's nodes. Exit
-/// code: the command's; 126 when it cannot be run, 127 when
-/// there is no such command, 2 when there is no such node.
+/// code: the command's; 126 when it cannot be run, 127 when there is no such command, 2 when there is
+/// no such node; with --all the first that is not 0.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
+    /// In every node, one after another
+    #[arg(long)]
+    all: bool,
     /// The node
-    #[arg(value_name = "NODE", add = complete::nodes())]
-    node: String,
+    #[arg(value_name = "NODE", required_unless_present = "all", add = complete::nodes())]
+    node: Option<OsString>,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, add = complete::commands())]
     command: Vec<OsString>,
@@ -36,15 +40,48 @@ pub(crate) struct Args {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    if args.command.is_empty() {
-        let (program, name, node) = (program(), args.which.option(), &args.node);
+    let Args { which, all, node, mut command } = args;
+    if all {
+        command.splice(0..0, node);
+        return everywhere(&which, &command);
+    }
+    let node = node.unwrap_or_default();
+    let node = node.to_string_lossy();
+    if command.is_empty() {
+        let (program, name) = (program(), which.option());
         let said = format!(
             "a command is missing: `{program} exec{name} {node} -- ip addr`, or \
              `{program} shell{name} {node}` for a shell"
         );
         return Err(Usage(said).into());
     }
-    become_one(&args.which.name, &args.node, &args.command, &[])
+    become_one(&which.name, &node, &command, &[])
+}
+
+/// In each node by a process of its own, whose output stands below the node's name.
+fn everywhere(which: &Which, command: &[OsString]) -> anyhow::Result<ExitCode> {
+    if command.is_empty() {
+        let (program, name) = (program(), which.option());
+        return Err(Usage(format!(
+            "a command is missing: `{program} exec{name} --all -- ip addr`"
+        ))
+        .into());
+    }
+    let nodes = which.answer(which.client()?.topology())?.nodes;
+    let mut code = 0;
+    for (number, node) in nodes.iter().enumerate() {
+        let gap = if number == 0 { "" } else { "\n" };
+        say::part(&format!("{gap}==> {} <==\n", node.name));
+        let mut one = Command::new("/proc/self/exe");
+        one.args(["exec", "--name", which.name.as_str(), &node.name, "--"]).args(command);
+        let ended =
+            one.status().with_context(|| format!("starting a process for {}", node.name))?;
+        let of_it = ended.code().unwrap_or_else(|| 128 + ended.signal().unwrap_or(0));
+        if code == 0 {
+            code = u8::try_from(of_it).unwrap_or(1);
+        }
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// Moves into the node and becomes the command.

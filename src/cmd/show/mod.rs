@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `lab` | topology, counters |
 //! | `bridge` | ports, fdb, flows |
+//! | `brctl` | ports, fdb, in brctl's shape |
 //! | `groups` | mdb |
 //! | `router` | nat, published, neigh, routes |
 
+mod brctl;
 mod bridge;
 mod groups;
 mod lab;
@@ -40,6 +42,9 @@ pub(crate) struct Args {
     /// The topology as a file that `run` takes: YAML, or JSON with -j
     #[arg(long)]
     file: bool,
+    /// Ports and fdb as `brctl show` and `brctl showmacs` would have them
+    #[arg(long, conflicts_with_all = ["json", "file"])]
+    brctl: bool,
     /// Again every SECS seconds, until Ctrl-C
     #[arg(long, value_name = "SECS", num_args = 0..=1, default_missing_value = "1",
           value_parser = clap::value_parser!(u64).range(1..=86400))]
@@ -111,6 +116,10 @@ fn as_file(args: &Args, client: &Client) -> anyhow::Result<ExitCode> {
 
 fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
     let text = match args.what {
+        What::Ports | What::Fdb if args.brctl => as_brctl(args, client),
+        _ if args.brctl => {
+            Err(Usage("--brctl goes with `show ports` and `show fdb`".into()).into())
+        }
         What::Topology => shown(args, client.topology(), lab::topology),
         What::Ports => shown(args, client.ports(), |ports, paint| bridge::ports(&ports, paint)),
         What::Fdb => shown(args, client.fdb(), |rows, paint| bridge::fdb(&rows, paint)),
@@ -147,6 +156,15 @@ fn shown<T: serde::Serialize>(
         return Ok(Vec::new());
     }
     Ok(lines(answer, Paint::of_stdout()))
+}
+
+fn as_brctl(args: &Args, client: &Client) -> anyhow::Result<Vec<String>> {
+    let ports = args.which.answer(client.ports())?;
+    let entries = args.which.answer(client.fdb())?;
+    Ok(match args.what {
+        What::Fdb => brctl::showmacs(&entries, &ports),
+        _ => brctl::show(&ports, &entries),
+    })
 }
 
 /// The ports' VLANs, and the gateway's: in the shape of `bridge -j vlan show`.

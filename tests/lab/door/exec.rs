@@ -26,6 +26,32 @@ fn behaves_as_a_shell_would(sandbox: &Sandbox) {
     assert_eq!(sandbox.uswitch(&["exec", "net1"]).code, Some(2), "a command is missing");
 }
 
+fn in_every_node(sandbox: &Sandbox) {
+    let _lab = lab(sandbox, &["run", "-n", "3"]);
+    let script = "ip -o -4 addr | grep -o '10.100.0.[0-9]*/'";
+    let said = sandbox.uswitch(&["exec", "--all", "--", "sh", "-c", script]).ok().out;
+    let wanted = "==> net1 <==\n10.100.0.10/\n\n==> net2 <==\n10.100.0.20/\n\n\
+                  ==> net3 <==\n10.100.0.30/\n";
+    assert_eq!(said, wanted);
+    // One that fails does not keep the others from it, and its code is the answer.
+    let script = "ip -o -4 addr | grep -q '10.100.0.20/' && exit 5; echo done";
+    let ended = sandbox.uswitch(&["exec", "--all", "--", "sh", "-c", script]);
+    assert_eq!((ended.code, ended.out.matches("done").count()), (Some(5), 2), "{}", ended.out);
+    let refused = sandbox.uswitch(&["exec", "--all"]);
+    let line = refused.complaint(2);
+    assert!(line.contains("a command is missing"), "{line}");
+}
+
+#[test]
+fn in_every_node_as_root() {
+    rooted(in_every_node);
+}
+
+#[test]
+fn in_every_node_as_an_ordinary_user() {
+    rootless(in_every_node);
+}
+
 #[test]
 fn as_root() {
     rooted(behaves_as_a_shell_would);

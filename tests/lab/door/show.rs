@@ -176,6 +176,23 @@ fn each_table_is_there_for_people_too() {
 }
 
 #[test]
+fn ports_and_addresses_in_the_shape_of_brctl() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let said = sandbox.uswitch(&["show", "ports", "--brctl"]).ok().out;
+        let wanted = "bridge name\tbridge id\t\tSTP enabled\tinterfaces\n\
+                      lan\t\t8000.02000a640001\tno\t\tveth1\n\t\t\t\t\t\t\tveth2\n";
+        assert_eq!(said, wanted);
+        let said = sandbox.uswitch(&["show", "fdb", "--brctl"]).ok().out;
+        assert!(said.starts_with("port no\tmac addr\t\tis local?\tageing timer\n"), "{said}");
+        assert!(said.contains("\t02:00:0a:64:00:01\tyes\t\t   0.00"), "{said}");
+        let refused = sandbox.uswitch(&["show", "nat", "--brctl"]);
+        let line = refused.complaint(2);
+        assert!(line.contains("--brctl goes with"), "{line}");
+    });
+}
+
+#[test]
 fn rates_are_told_while_something_flows() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
