@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use wire::{MacAddr, Timestamp};
 
-use crate::config::UplinkAddress;
+use crate::config::{Routing, UplinkAddress};
 use crate::gateway::Gateway;
 use crate::leg::{LegConfig, LegError, LegId};
 use crate::nat::ours::Ours;
@@ -13,6 +13,11 @@ use crate::nat::publish::{PublishError, Published};
 use crate::node::Node;
 use crate::packet::Protocol;
 use crate::verdict::Side;
+
+/// Without a NAT a gateway cannot be behind an address that a kernel has too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the uplink's address is the host's too: without the NAT no answer would find a node")]
+pub struct SharedUplink;
 
 impl Gateway {
     /// Puts a leg into a network.
@@ -64,6 +69,25 @@ impl Gateway {
     fn forget_strangers(&mut self) -> Vec<Published> {
         let links = &self.links;
         self.nat.forget_hosts(|inside: Ipv4Addr| !links.is_open(inside))
+    }
+
+    /// Whether it forwards, and whether it translates.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        self.links.routing
+    }
+
+    /// Switches forwarding and the NAT off or on. Sessions stay: while the NAT is off nothing asks
+    /// for them.
+    ///
+    /// # Errors
+    /// [`SharedUplink`] where the NAT is to be off on an address that a kernel has too.
+    pub fn set_routing(&mut self, routing: Routing) -> Result<(), SharedUplink> {
+        if !routing.nat && self.links.is_shared(Side::Uplink) {
+            return Err(SharedUplink);
+        }
+        self.links.routing = routing;
+        Ok(())
     }
 
     /// Forgets every session; published ports stay. Returns how many there were.

@@ -53,6 +53,23 @@ pub struct UplinkAddress {
     pub next_hop: Option<Ipv4Addr>,
 }
 
+/// What a host has to be told before it is a router, as Linux has it: `ip_forward`, and a rule of
+/// netfilter that masquerades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// Packets that are not for the gateway itself go on (`net.ipv4.ip_forward`).
+    pub forwarding: bool,
+    /// What leaves by the uplink has the uplink's address. Without it packets leave with the sender's
+    /// own, and nothing outside knows the way back to that.
+    pub nat: bool,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { forwarding: true, nat: true }
+    }
+}
+
 /// Address translation.
 #[derive(Clone, Debug, Default)]
 pub struct NatConfig {

@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use wire::icmp::{self, unreachable};
 use wire::{GsoType, Icmp, Timestamp};
 
+use crate::config::Routing;
 use crate::gateway::Gateway;
 use crate::nat::session::State;
 use crate::nat::tcp;
@@ -115,10 +116,16 @@ impl Gateway {
             return Err(DropReason::Martian.into());
         }
         match links.routes.to(packet.dst) {
+            // Before all else, and without a word, as Linux does.
+            Route::Via(..) if !links.routing.forwarding => Err(DropReason::ForwardingOff.into()),
             Route::Via(Side::Uplink, hop) => {
                 if links.is_internal(leg) {
                     self.check_forward(packet, bytes, Side::Uplink)?;
                     return Err(Refusal::told(DropReason::Internal, unreachable::PROHIBITED));
+                }
+                if !links.routing.nat {
+                    self.check_forward(packet, bytes, Side::Uplink)?;
+                    return Ok(Course::Straight { to: Side::Uplink, hop, detour: false });
                 }
                 self.plan_out(a, bytes, hop)
             }
@@ -168,6 +175,9 @@ impl Gateway {
 
     /// To the uplink's own address: back in where a mapping has the port, else to the gateway.
     fn plan_hairpin(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
+        if self.links.routing != Routing::default() {
+            return plan_local(a, bytes);
+        }
         if a.packet.transport == Transport::IcmpError {
             self.check_forward(&a.packet, bytes, a.side)?;
             return Ok(Course::HairpinError);
@@ -205,6 +215,9 @@ impl Gateway {
     #[inline(always)]
     fn plan_outside(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
         let Packet { src, dst, .. } = a.packet;
+        if self.links.routing != Routing::default() {
+            return self.plan_outside_unmasked(a, bytes);
+        }
         self.check_arrival(src, dst)?;
         match a.packet.transport {
             Transport::Fragment => Ok(Course::Later),
@@ -221,6 +234,44 @@ impl Gateway {
             Transport::IcmpOther => Err(DropReason::IcmpType.into()),
             Transport::Short => Err(a.short().into()),
             Transport::Other => Err(Refusal::told(DropReason::Protocol, unreachable::PROTOCOL)),
+        }
+    }
+
+    /// The same where the gateway does not forward, or does not translate: what is for its own address
+    /// meets nobody but itself, and inside hosts are reached by their own.
+    #[inline(never)]
+    fn plan_outside_unmasked(&self, a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
+        let (packet, links) = (&a.packet, &self.links);
+        if links.routing.nat {
+            self.check_arrival(packet.src, packet.dst)?;
+            let answers = matches!(
+                packet.transport,
+                Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpReply(_)
+            );
+            let known = packet.flow().filter(|_| answers).is_some_and(|(protocol, _, local)| {
+                self.nat.realm(protocol).mappings.inside(local.port).is_some()
+            });
+            return match packet.transport {
+                _ if known => Err(DropReason::ForwardingOff.into()),
+                _ if links.is_shared(Side::Uplink) => Err(DropReason::NotOurs.into()),
+                _ => plan_local(a, bytes),
+            };
+        }
+        match links.routes.to(packet.dst) {
+            Route::Via(to @ Side::Leg(leg), hop) if !links.is_internal(leg) => {
+                if !links.routes.is_uplink_source(packet.src) {
+                    return Err(DropReason::Martian.into());
+                }
+                if !links.routing.forwarding {
+                    return Err(DropReason::ForwardingOff.into());
+                }
+                self.check_forward(packet, bytes, to)?;
+                Ok(Course::Straight { to, hop, detour: false })
+            }
+            _ => {
+                self.check_arrival(packet.src, packet.dst)?;
+                plan_local(a, bytes)
+            }
         }
     }
 

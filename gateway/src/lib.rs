@@ -42,7 +42,8 @@ mod split;
 mod turns;
 mod verdict;
 
-pub use config::{Config, Lifetimes, Limits, NatConfig, Uplink, UplinkAddress};
+pub use change::SharedUplink;
+pub use config::{Config, Lifetimes, Limits, NatConfig, Routing, Uplink, UplinkAddress};
 pub use counters::Counters;
 pub use gateway::Gateway;
 pub use leg::{LegAddress, LegConfig, LegCounters, LegError, LegId, LegView, Policy};

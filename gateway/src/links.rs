@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use wire::{MacAddr, VnetHeader};
 
-use crate::config::{Config, Limits, UplinkAddress};
+use crate::config::{Config, Limits, Routing, UplinkAddress};
 use crate::counters::Counters;
 use crate::leg::{LegConfig, LegCounters, LegError, LegId, LegView};
 use crate::limit::Limiter;
@@ -50,6 +50,7 @@ pub(crate) struct Links {
     pub(crate) routes: Routes,
     /// A kernel has the uplink's address too.
     shared: bool,
+    pub(crate) routing: Routing,
     pub(crate) redirects: Redirects,
     pub(crate) counters: Counters,
     /// Where additional frames are put together.
@@ -87,6 +88,7 @@ impl Links {
             legs: Vec::new(),
             routes: Routes::new(uplink.and_then(|uplink| uplink.address)),
             shared: uplink.is_some_and(|uplink| uplink.shared),
+            routing: Routing::default(),
             redirects: Redirects::new(seed),
             counters: Counters::default(),
             scratch: Vec::with_capacity(2048),

@@ -156,6 +156,8 @@ reasons! {
     Multicast = "multicast",
     /// To a network that the sender's is not routed to; answered with "prohibited".
     Isolated = "isolated",
+    /// Not for the gateway itself, and it does not forward.
+    ForwardingOff = "forwarding-off",
     /// To the uplink from an internal network; answered with "prohibited".
     Internal = "internal",
     /// The time to live ran out; answered with "time exceeded".

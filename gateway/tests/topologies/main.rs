@@ -19,6 +19,7 @@ mod publish;
 mod reasons;
 mod redirect;
 mod room;
+mod routing;
 mod shared;
 mod tcp;
 mod walkthrough;

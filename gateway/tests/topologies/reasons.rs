@@ -148,6 +148,10 @@ fn every_drop_reason_is_reachable() {
     }
     r.uplink(w, &Pkt::tcp("8.8.8.8:10", "203.0.113.2:80", ACK, b""));
 
+    let w = &mut World::new(config());
+    w.gateway.set_routing(gateway::Routing { forwarding: false, nat: true }).unwrap();
+    r.lan(w, &good);
+
     let missing: Vec<_> = DropReason::ALL.iter().filter(|d| !r.0.contains(d)).collect();
     assert!(missing.is_empty(), "never produced: {missing:?}");
 }
