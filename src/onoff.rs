@@ -9,7 +9,18 @@ pub(crate) enum OnOff {
     Off,
 }
 
+impl std::fmt::Display for OnOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_on() { "on" } else { "off" })
+    }
+}
+
 impl OnOff {
+    /// The word for it.
+    pub(crate) fn of(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+
     /// Whether it is `on`.
     pub(crate) fn is_on(self) -> bool {
         self == Self::On

@@ -7,8 +7,8 @@
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
     FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
-    Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Spec, Topology,
-    TraceAsk, Walk,
+    Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork,
+    SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -63,6 +63,10 @@ pub trait Door: Send + Sync + 'static {
     fn add_node(&self, ask: &AddNode) -> Result<Node, DoorError>;
     /// Takes a node out.
     fn remove_node(&self, name: &str) -> Result<(), DoorError>;
+    /// Pulls a node's cables, or plugs them in.
+    fn set_link(&self, node: &str, ask: &SetLink) -> Result<(), DoorError>;
+    /// Switches forwarding and the NAT off or on.
+    fn set_gateway(&self, ask: &SetGateway) -> Result<Routing, DoorError>;
     /// Forgets the NAT's sessions.
     fn flush_nat(&self) -> Result<Flushed, DoorError>;
     /// Forgets learned addresses.

@@ -50,6 +50,10 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         }
         ("get", "/v1/neigh/known") => json(of::<Vec<Known>>(g)),
         ("post", "/v1/neigh/set") => Shape { body: of::<Known>(g), status: "204", ..json(None) },
+        ("patch", "/v1/gateway") => Shape { body: of::<SetGateway>(g), ..json(of::<Routing>(g)) },
+        ("patch", "/v1/nodes/{name}/link") => {
+            Shape { body: of::<SetLink>(g), status: "204", ..json(None) }
+        }
         ("get", "/v1/neigh") => json(of::<Page<Neighbour>>(g)),
         ("get", "/v1/routes") => json(of::<Vec<Route>>(g)),
         ("get", "/v1/nat") => json(of::<Page<Session>>(g)),

@@ -76,6 +76,7 @@ impl Door for MemoryLab {
             uptime: 7,
             nodes: self.nodes.lock().unwrap().clone(),
             gateway: Some(Host {
+                forwarding: true,
                 address: Ipv4Addr::new(10, 100, 0, 1),
                 prefix_len: 16,
                 mac: "02:00:00:00:01:00".into(),
@@ -200,6 +201,18 @@ impl Door for MemoryLab {
         let place = place.ok_or_else(|| DoorError::NotFound(format!("there is no node {name}")))?;
         nodes.remove(place);
         Ok(())
+    }
+
+    fn set_link(&self, node: &str, _: &SetLink) -> Result<(), DoorError> {
+        match node {
+            "net1" => Ok(()),
+            _ => Err(DoorError::NotFound(format!("no node {node}"))),
+        }
+    }
+
+    fn set_gateway(&self, ask: &SetGateway) -> Result<Routing, DoorError> {
+        let nat = ask.nat.clone().unwrap_or_else(|| "port-restricted-cone".into());
+        Ok(Routing { forwarding: ask.forwarding.unwrap_or(true), nat })
     }
 
     fn flush_nat(&self) -> Result<Flushed, DoorError> {

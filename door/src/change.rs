@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use ::topology::Attachment;
 use control::DoorError;
-use control::api::{AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published};
+use control::api::{
+    AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published, Routing, SetGateway,
+};
 use gateway::{Endpoint, PublishError};
 use lab::{Error, Lab, Uplink, station};
 use switch::{PortId, Switch};
@@ -138,6 +140,34 @@ pub(crate) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer
     tell(door, protocol, port, false);
     Ok(())
 }
+
+pub(crate) fn set_gateway(door: &LabDoor, ask: &SetGateway) -> Answer<Routing> {
+    let own = door.lab()?.config().spec.nat.to_string();
+    let nat = match ask.nat.as_deref() {
+        None => None,
+        Some(NO_NAT) => Some(false),
+        Some(kind) if kind == own => Some(true),
+        Some(other) => {
+            return Err(DoorError::Invalid(format!(
+                "the NAT of this lab is {own} as long as it runs, not {other}: `--nat none` \
+                 switches it off, `--nat {own}` on again"
+            )));
+        }
+    };
+    let outcome = door.gateway(|gateway| {
+        let mut routing = gateway.routing();
+        routing.forwarding = ask.forwarding.unwrap_or(routing.forwarding);
+        routing.nat = nat.unwrap_or(routing.nat);
+        gateway.set_routing(routing).map(|()| routing)
+    })?;
+    let routing = outcome.map_err(|error| DoorError::Invalid(error.to_string()))?;
+    let nat = if routing.nat { own } else { NO_NAT.to_owned() };
+    door.tell(EventKind::GatewaySet { forwarding: routing.forwarding, nat: nat.clone() });
+    Ok(Routing { forwarding: routing.forwarding, nat })
+}
+
+/// How a NAT that is switched off is called.
+pub(crate) const NO_NAT: &str = "none";
 
 pub(crate) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
     let flushed = door.gateway(|gateway| gateway.flush_nat(now()))?;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
     FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery,
-    Port, Protocol, Publish, Published, Route, Session, SetFdb, SetMdb, SetNetwork, SetPort, Spec,
-    Topology, TraceAsk, Walk,
+    Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink,
+    SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -226,6 +226,14 @@ impl Door for LabDoor {
 
     fn remove_node(&self, name: &str) -> Answer<()> {
         change::remove_node(self, name)
+    }
+
+    fn set_link(&self, node: &str, ask: &SetLink) -> Answer<()> {
+        self.lab()?.set_link(node, ask.network.as_deref(), ask.up).map_err(|error| refusal(&error))
+    }
+
+    fn set_gateway(&self, ask: &SetGateway) -> Answer<Routing> {
+        change::set_gateway(self, ask)
     }
 
     fn flush_nat(&self) -> Answer<Flushed> {

@@ -6,6 +6,7 @@ use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
 
 use lab::{Lab, address, config, station};
 
+use crate::change::NO_NAT;
 use crate::fast;
 use crate::open::{LabDoor, now};
 
@@ -31,6 +32,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         address,
         prefix_len,
         mac: address::mac(address).to_string(),
+        forwarding: lab.with_gateway(|gateway| gateway.routing().forwarding).unwrap_or(true),
     });
     topology.uplink = uplink(&lab);
     topology.fast_path = fast::state(&lab);
@@ -89,7 +91,9 @@ fn ipv4(interface: &lab::Interface) -> (Option<Ipv4Addr>, u8) {
 }
 
 fn uplink(lab: &Lab) -> Option<Uplink> {
-    let own = lab.with_gateway(|gateway| gateway.uplink_address())??;
+    let (own, routing) =
+        lab.with_gateway(|gateway| (gateway.uplink_address(), gateway.routing()))?;
+    let (own, translates) = (own?, routing.nat);
     let asked = lab.config().spec.uplink();
     let answers = match asked {
         config::Uplink::Sim => address::SIM_HOSTS.to_vec(),
@@ -100,7 +104,7 @@ fn uplink(lab: &Lab) -> Option<Uplink> {
         address: own.address,
         prefix_len: own.prefix_len,
         next_hop: own.next_hop,
-        nat: lab.config().spec.nat.to_string(),
+        nat: if translates { lab.config().spec.nat.to_string() } else { NO_NAT.into() },
         answers,
     })
 }

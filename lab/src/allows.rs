@@ -3,17 +3,17 @@
 //!
 //! Tried in namespaces made for it, which end with the thread that made them. Nothing stays.
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use ns::nft;
 use ns::plan::VethOptions;
 use ns::user::Privilege;
-use ns::{Directory, Identity, Observer, Plan};
+use ns::{Directory, Plan};
 use serde::Serialize;
 
 use crate::ground::Ground;
+use crate::progress::Quiet;
 
 /// How a thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -214,7 +214,7 @@ fn inside() -> Vec<Finding> {
     let room = plan.anonymous();
     let (end, _) = plan.veth((room, "a"), (room, "b"), VethOptions::default());
     plan.up(room, end);
-    let made = ns::apply(&plan, &Directory::at("/nowhere"), &[], &mut Nobody);
+    let made = ns::apply(&plan, &Directory::at("/nowhere"), &[], &mut Quiet);
     let applied = match made {
         Ok(applied) => applied,
         Err(error) => {
@@ -225,19 +225,6 @@ fn inside() -> Vec<Finding> {
     let links = Finding::yes("links", "veth pairs", "nodes can be plugged in");
     let Some(room) = applied.fd(room) else { return vec![links] };
     vec![links, packets(room), nftables(room)]
-}
-
-/// Nothing of it is written down or told: it has no names.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn recording(&mut self, _: &Identity) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: usize, _: usize) -> bool {
-        true
-    }
 }
 
 fn packets(room: BorrowedFd<'_>) -> Finding {

@@ -14,7 +14,7 @@ use wire::MacAddr;
 
 use crate::address;
 use crate::config::LabConfig;
-use crate::node::{Interface, Plug};
+use crate::node::{Interface, Node, Plug};
 
 mod checks;
 #[cfg(test)]
@@ -304,13 +304,37 @@ pub(crate) fn furnish(plan: &mut Plan, node: &NodePlan, spec: &Spec) {
         plan.default_route(node.ns, node.indices[place], via);
     }
     for route in &asked.routes {
-        let to = match route.to {
-            Destination::Default => None,
-            Destination::Subnet(subnet) => Some((subnet.network(), subnet.prefix())),
-        };
         if let Some(via) = by(spec, node, &route.via) {
-            plan.route(node.ns, to, via);
+            plan.route(node.ns, destination(route.to), via);
         }
+    }
+}
+
+/// Puts into `plan` the routes of a running node that lead out by one of its interfaces.
+pub(crate) fn routes_by(plan: &mut Plan, ns: NsId, (node, name): (&Node, &str), spec: &Spec) {
+    let planned = NodePlan {
+        number: node.number,
+        name: node.name.clone(),
+        ns,
+        interfaces: node.interfaces.clone(),
+        indices: Vec::new(),
+    };
+    let own = node.interfaces.iter().find(|interface| interface.name == name);
+    let own: Vec<_> = own.into_iter().flat_map(|interface| &interface.addresses).collect();
+    for route in spec.node(&node.name).into_iter().flat_map(|asked| &asked.routes) {
+        let via = by(spec, &planned, &route.via);
+        if let Some(via) = via.filter(|via| {
+            own.iter().any(|address| address.subnet().is_some_and(|s| s.contains(*via)))
+        }) {
+            plan.route(ns, destination(route.to), via);
+        }
+    }
+}
+
+fn destination(to: Destination) -> Option<(IpAddr, u8)> {
+    match to {
+        Destination::Default => None,
+        Destination::Subnet(subnet) => Some((subnet.network(), subnet.prefix())),
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`domain`] | a network as the switch and the gateway hold it |
 //! | [`network`] | networks that come and go while it runs |
 //! | `node` | a node and its interfaces, planned and running |
+//! | [`cable`] | a node's cables, pulled and plugged in again |
 //! | [`called`] | how the program was started, for hints |
 //! | [`config`] | what a lab is asked to be |
 //! | [`names`] | what a lab or a node may be called: pure |
@@ -45,6 +46,7 @@ pub mod address;
 pub mod allows;
 mod beacon;
 pub mod blueprint;
+pub mod cable;
 pub mod called;
 pub mod change;
 pub mod check;

@@ -52,3 +52,16 @@ impl Observer for Recorder<'_> {
         !self.stop.load(Ordering::Relaxed)
     }
 }
+
+/// Of a plan that makes no names, and that nobody waits for: nothing is written down or told.
+pub(crate) struct Quiet;
+
+impl Observer for Quiet {
+    fn recording(&mut self, _: &Identity) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: usize, _: usize) -> bool {
+        true
+    }
+}

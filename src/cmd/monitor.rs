@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use control::api::{Event, EventKind, Session};
 
 use crate::door::{Which, json};
+use crate::onoff::OnOff;
 use crate::paint::Paint;
 use crate::{clock, say, units};
 
@@ -98,6 +99,9 @@ fn words(kind: &EventKind) -> (&'static str, String) {
             ("flushed", format!("{count}{at}"))
         }
         EventKind::NatFlushed { count } => ("flushed", units::count(*count, "session", "sessions")),
+        EventKind::GatewaySet { forwarding, nat } => {
+            ("gateway", format!("forwarding {}, NAT {nat}", OnOff::of(*forwarding)))
+        }
         EventKind::Published { protocol, port, published: true } => {
             ("published", format!("{port}/{protocol}"))
         }

@@ -8,7 +8,7 @@ use crate::lab;
 use crate::support::{Sandbox, rooted, rootless};
 
 /// Writes a file in the sandbox.
-fn write(name: &str, text: &str) -> String {
+pub(crate) fn write(name: &str, text: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let file = format!("uswitch-file-{}-{number}-{name}", std::process::id());

@@ -81,6 +81,7 @@ mod output;
 mod overload;
 mod ping;
 mod privilege;
+mod routing;
 mod rundir;
 mod scarce;
 mod see;

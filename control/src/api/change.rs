@@ -27,6 +27,39 @@ pub struct AddNode {
     pub dry_run: bool,
 }
 
+/// A node's cables, pulled or plugged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SetLink {
+    /// Whether they are plugged in.
+    pub up: bool,
+    /// The one in this network alone; without that, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+}
+
+/// What makes the gateway a router: what is not said stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SetGateway {
+    /// Whether it forwards what is not for itself (`net.ipv4.ip_forward`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<bool>,
+    /// `none` for no address translation, or the lab's type of NAT for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<String>,
+}
+
+/// How the gateway routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Routing {
+    /// Whether it forwards what is not for itself.
+    pub forwarding: bool,
+    /// The type of its NAT, or `none`.
+    pub nat: String,
+}
+
 /// Which addresses to forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

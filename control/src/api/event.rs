@@ -138,6 +138,13 @@ pub enum EventKind {
         /// How many.
         count: u64,
     },
+    /// The gateway routes in another way from now on.
+    GatewaySet {
+        /// Whether it forwards what is not for itself.
+        forwarding: bool,
+        /// The type of its NAT, or `none`.
+        nat: String,
+    },
     /// A port was published or withdrawn.
     Published {
         /// TCP or UDP.

@@ -22,7 +22,7 @@ mod topology;
 pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, Spec, StormLimits};
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
-pub use change::{AddNode, FlushFdb, Flushed, Problem};
+pub use change::{AddNode, FlushFdb, Flushed, Problem, Routing, SetGateway, SetLink};
 pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
 pub use event::{Event, EventKind};
 pub use fast::{FastFlow, FastPath};

@@ -126,6 +126,13 @@ pub struct Host {
     pub prefix_len: u8,
     /// Its hardware address.
     pub mac: String,
+    /// Whether it forwards what is not for itself.
+    #[serde(default = "yes")]
+    pub forwarding: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The way out.
@@ -142,7 +149,7 @@ pub struct Uplink {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<Ipv4Addr>,
     /// How the NAT maps and filters: `full-cone`, `restricted-cone`, `port-restricted-cone` or
-    /// `symmetric`.
+    /// `symmetric`; `none` while it is switched off.
     pub nat: String,
     /// Addresses that answer behind it, where the uplink is the simulated one.
     pub answers: Vec<Ipv4Addr>,

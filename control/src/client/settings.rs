@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, Network, Port, SetFdb, SetMdb, SetNetwork,
-    SetPort,
+    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, Network, Port, Routing, SetFdb, SetGateway,
+    SetLink, SetMdb, SetNetwork, SetPort,
 };
 
 impl Client {
@@ -79,6 +79,17 @@ impl Client {
     /// Changes a network's settings.
     pub fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, ClientError> {
         self.json(Method::PATCH, &format!("/v1/networks/{}", escape(name)), ask)
+    }
+
+    /// Pulls a node's cables, or plugs them in.
+    pub fn set_link(&self, node: &str, ask: &SetLink) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(ask).map_err(|error| self.broken(&error))?;
+        self.send(Method::PATCH, &format!("/v1/nodes/{}/link", escape(node)), Some(body)).map(drop)
+    }
+
+    /// Switches forwarding and the NAT off or on.
+    pub fn set_gateway(&self, ask: &SetGateway) -> Result<Routing, ClientError> {
+        self.json(Method::PATCH, "/v1/gateway", ask)
     }
 
     /// A change that is answered without words.

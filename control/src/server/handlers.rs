@@ -245,6 +245,20 @@ pub(super) async fn sessions(
     shared.answer(move |door| door.sessions(&page)).await
 }
 
+pub(super) async fn set_gateway(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.set_gateway(&ask)).await
+}
+
+pub(super) async fn set_link(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.set_link(&name, &ask)).await
+}
+
 pub(super) async fn flush_nat(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| door.flush_nat()).await
 }

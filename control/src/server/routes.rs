@@ -61,6 +61,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/neigh/set" set_known "Have a neighbour known, or forgotten";
     get "/v1/neigh" neighbours "The gateway's neighbours";
     get "/v1/routes" routes "The gateway's routes";
+    patch "/v1/gateway" set_gateway "Switch forwarding and the NAT off or on";
     get "/v1/nat" sessions "The NAT's sessions";
     post "/v1/nat/flush" flush_nat "Forget the NAT's sessions";
     get "/v1/counters" counters "All that is counted";
@@ -69,6 +70,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     delete "/v1/published/{protocol}/{port}" unpublish "Withdraw a published port";
     post "/v1/nodes" add_node "Plug a node in";
     delete "/v1/nodes/{name}" remove_node "Take a node out";
+    patch "/v1/nodes/{name}/link" set_link "Pull a node's cables, or plug them in";
     get "/v1/events" events "What happens, as it happens: one JSON object a line";
     post "/v1/capture" capture "Frames as they pass: a pcapng stream, until ended";
     post "/v1/trace" trace "The walks of frames as they pass: one JSON object a line, until ended";

@@ -60,14 +60,17 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
     text.extend(lines(&table, paint));
     if let Some(gateway) = lab.gateway {
         text.push(String::new());
-        text.push(format!("gateway  {}/{}  {}", gateway.address, gateway.prefix_len, gateway.mac));
+        let off = if gateway.forwarding { "" } else { "  (forwarding off)" };
+        let (address, prefix, mac) = (gateway.address, gateway.prefix_len, gateway.mac);
+        text.push(format!("gateway  {address}/{prefix}  {mac}{off}"));
     }
     if let Some(uplink) = lab.uplink {
         let hop = uplink.next_hop.map_or_else(String::new, |hop| format!(" via {hop}"));
-        text.push(format!(
-            "uplink   {}: masquerade behind {}/{}{hop}, {}",
-            uplink.name, uplink.address, uplink.prefix_len, uplink.nat
-        ));
+        let (name, address, prefix) = (uplink.name, uplink.address, uplink.prefix_len);
+        text.push(match uplink.nat.as_str() {
+            "none" => format!("uplink   {name}: {address}/{prefix}{hop}, no NAT"),
+            nat => format!("uplink   {name}: masquerade behind {address}/{prefix}{hop}, {nat}"),
+        });
         if !uplink.answers.is_empty() {
             let answers: Vec<_> = uplink.answers.iter().map(ToString::to_string).collect();
             text.push(format!("         {} answer", answers.join(" ")));

@@ -4,6 +4,7 @@ use control::api::{EventKind, Session};
 
 use super::table::Mood;
 use super::text;
+use crate::onoff::OnOff;
 
 /// An event's name, the rest of it, and whether it is good news.
 pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
@@ -49,6 +50,10 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         }
         EventKind::NatFlushed { count } => {
             ("flushed", text::counted(*count, "NAT session", "NAT sessions"), Mood::Plain)
+        }
+        EventKind::GatewaySet { forwarding, nat } => {
+            let on = OnOff::of(*forwarding);
+            ("gateway", format!("forwarding {on}, NAT {nat}"), Mood::Plain)
         }
         EventKind::Published { protocol, port, published } => {
             let what = format!("{protocol} port {port}");

@@ -68,6 +68,7 @@ fn topology(nodes: u32, second: u64) -> Topology {
         uptime: 3725 + second,
         nodes: (1..=nodes).map(node).collect(),
         gateway: Some(Host {
+            forwarding: true,
             address: [10, 100, 0, 1].into(),
             prefix_len: 16,
             mac: "02:00:0a:64:00:01".into(),

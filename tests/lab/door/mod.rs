@@ -15,7 +15,7 @@ mod exec;
 mod hostile;
 mod metrics;
 mod monitor;
-mod show;
+pub(crate) mod show;
 mod words;
 
 use std::time::{Duration, Instant};

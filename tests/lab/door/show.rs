@@ -11,7 +11,7 @@ use crate::support::{As, Process, Sandbox, both_ways, rooted};
 
 /// Frames and bytes, both ways, as counted at one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counted([u64; 4]);
+pub(crate) struct Counted(pub(crate) [u64; 4]);
 
 impl Counted {
     fn of(stats: &Value, out: &str, back: &str) -> Self {
@@ -24,7 +24,7 @@ impl Counted {
         ])
     }
 
-    fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         let mut figures = self.0;
         figures.iter_mut().zip(before.0).for_each(|(now, then)| *now -= then);
         Self(figures)
@@ -33,7 +33,7 @@ impl Counted {
 
 /// What the node sent and got, by the kernel's count and by ours, at a moment when both stood
 /// still.
-fn both(sandbox: &Sandbox, number: u32) -> (Counted, Counted) {
+pub(crate) fn both(sandbox: &Sandbox, number: u32) -> (Counted, Counted) {
     let (node, peer) = (format!("net{number}"), format!("vethpeer{number}"));
     let kernel = || {
         let args = ["-n", &node, "-j", "-s", "link", "show", "dev", &peer];

@@ -1,0 +1,66 @@
+//! A node's cables, pulled and plugged in again while the lab runs.
+//!
+//! One to the switch is pulled at the switch: the node loses its carrier and keeps its routes, as a
+//! host does whose cable is pulled. A link to another node has no such end: the node's own goes down,
+//! and the routes that the kernel forgets with it are put back when it comes up.
+
+use std::os::fd::AsFd;
+
+use ns::Plan;
+
+use crate::blueprint;
+use crate::error::{Error, Result};
+use crate::lab::{Held, Lab, State};
+use crate::progress::Quiet;
+
+impl Lab {
+    /// Pulls a node's cables, or plugs them in: all of them, or the one in a network.
+    ///
+    /// # Errors
+    /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network; what the kernel says.
+    pub fn set_link(&self, name: &str, network: Option<&str>, up: bool) -> Result<()> {
+        let lab = self.config().name.to_string();
+        let state = self.state();
+        let Some(held) = state.nodes.iter().find(|held| held.node.is(name)) else {
+            let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
+            return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
+        };
+        let meant = |of: Option<&str>| network.is_none() || of == network;
+        let interfaces = &held.node.interfaces;
+        if !interfaces.iter().any(|interface| meant(interface.network.as_deref())) {
+            let name = network.unwrap_or_default();
+            return Err(Error::Usage(format!("node {} is not in network {name}", held.node.name)));
+        }
+        for interface in interfaces.iter().filter(|i| meant(i.network.as_deref())) {
+            match (&interface.port, &self.switch_ns) {
+                (Some(port), Some(netns)) => ns::link::set_up(netns.as_fd(), port.index, up)?,
+                _ if interface.network.is_none() => {
+                    self.set_wire(&state, held, &interface.name, up)?
+                }
+                // Its port is gone with the other end.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn set_wire(&self, state: &State, held: &Held, name: &str, up: bool) -> Result<()> {
+        let netns = held.netns.as_fd();
+        let links = ns::link::list(netns)?;
+        let Some(link) = links.iter().find(|link| link.name == name) else {
+            let node = &held.node.name;
+            return Err(Error::Usage(format!("node {node} has lost its interface {name}")));
+        };
+        if !up {
+            return Ok(ns::link::set_up(netns, link.index, false)?);
+        }
+        let mut plan = Plan::new();
+        let room = plan.existing(held.node.file.clone(), 0);
+        plan.up(room, link.index);
+        if !link.up {
+            blueprint::routes_by(&mut plan, room, (&held.node, name), &state.spec);
+        }
+        ns::apply(&plan, &self.directory, &[netns], &mut Quiet)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! `uswitch link`: a node's cables, pulled and plugged in again.
+
+use std::process::ExitCode;
+
+use control::api::SetLink;
+
+use crate::door::Which;
+use crate::{complete, say};
+
+/// Pull a node's cables, or plug them in again
+///
+/// As when a cable is pulled at the switch: the node has no carrier, keeps its addresses and routes,
+/// and is reached again as soon as it is plugged in. Of a link from node to node the node's own end
+/// goes down; its routes are put back.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The node
+    #[arg(value_name = "NODE", add = complete::nodes())]
+    node: String,
+    /// Plugged in, or pulled
+    #[arg(value_enum)]
+    state: State,
+    /// The one in this network alone
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum State {
+    /// Plugged in
+    Up,
+    /// Pulled
+    Down,
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let up = args.state == State::Up;
+    let ask = SetLink { up, network: args.network.clone() };
+    args.which.answer(args.which.client()?.set_link(&args.node, &ask))?;
+    let state = if up { "up" } else { "down" };
+    let of = args.network.map_or_else(String::new, |network| format!(" in {network}"));
+    say::line(&format!("the link of {}{of} is {state}", args.node));
+    Ok(ExitCode::SUCCESS)
+}
