@@ -237,47 +237,9 @@ impl Gateway {
         }
     }
 
-    /// The same where the gateway does not forward, or does not translate: what is for its own address
-    /// meets nobody but itself, and inside hosts are reached by their own.
-    #[inline(never)]
-    fn plan_outside_unmasked(&self, a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
-        let (packet, links) = (&a.packet, &self.links);
-        if links.routing.nat {
-            self.check_arrival(packet.src, packet.dst)?;
-            let answers = matches!(
-                packet.transport,
-                Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpReply(_)
-            );
-            let known = packet.flow().filter(|_| answers).is_some_and(|(protocol, _, local)| {
-                self.nat.realm(protocol).mappings.inside(local.port).is_some()
-            });
-            return match packet.transport {
-                _ if known => Err(DropReason::ForwardingOff.into()),
-                _ if links.is_shared(Side::Uplink) => Err(DropReason::NotOurs.into()),
-                _ => plan_local(a, bytes),
-            };
-        }
-        match links.routes.to(packet.dst) {
-            Route::Via(to @ Side::Leg(leg), hop) if !links.is_internal(leg) => {
-                if !links.routes.is_uplink_source(packet.src) {
-                    return Err(DropReason::Martian.into());
-                }
-                if !links.routing.forwarding {
-                    return Err(DropReason::ForwardingOff.into());
-                }
-                self.check_forward(packet, bytes, to)?;
-                Ok(Course::Straight { to, hop, detour: false })
-            }
-            _ => {
-                self.check_arrival(packet.src, packet.dst)?;
-                plan_local(a, bytes)
-            }
-        }
-    }
-
     /// Refuses what cannot come from outside, or not to us.
     #[inline]
-    fn check_arrival(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
+    pub(crate) fn check_arrival(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
         match self.links.routes.to(dst) {
             Route::Own(Side::Uplink) if self.links.routes.is_uplink_source(src) => Ok(()),
             Route::Own(Side::Uplink) => Err(DropReason::Martian),
@@ -397,7 +359,7 @@ impl Gateway {
 
 /// A packet to one of the gateway's own addresses: echo requests are answered, all else is refused.
 /// It never answers on another host's behalf: a ping that comes back has been there.
-fn plan_local(a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
+pub(crate) fn plan_local(a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
     match a.packet.transport {
         Transport::Fragment => Ok(Course::Later),
         Transport::IcmpRequest(_) => match bytes.get(a.packet.l4()) {

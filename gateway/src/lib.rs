@@ -40,6 +40,7 @@ mod route;
 mod segment;
 mod split;
 mod turns;
+mod unmasked;
 mod verdict;
 
 pub use change::SharedUplink;
