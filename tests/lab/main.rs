@@ -96,6 +96,7 @@ mod traffic;
 mod tunnels;
 mod unit;
 mod uplink;
+mod walkthrough;
 mod words;
 
 /// What `run` says last, once the lab stands and its checks are through.
