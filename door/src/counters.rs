@@ -52,6 +52,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
         (gateway::Consumed::Queued, c.queued),
         (gateway::Consumed::Held, c.held),
         (gateway::Consumed::Fragmented, c.fragmented),
+        (gateway::Consumed::Dns, c.dns),
     ];
     let usage = usage.into_iter().map(|(protocol, sessions, mappings)| {
         let usage = NatUsage { sessions: sessions.into(), mappings: mappings as u64 };

@@ -26,6 +26,8 @@ pub struct Counters {
     pub held: u64,
     /// Frames that were cut into fragments.
     pub fragmented: u64,
+    /// Packets given to the resolver of names.
+    pub dns: u64,
     /// Frames discarded, by [`DropReason::index`].
     pub dropped: [u64; DropReason::ALL.len()],
     /// Frames sent beside those that entered: ARP, ICMP errors, fragments, what had waited.
@@ -57,6 +59,7 @@ impl Default for Counters {
             queued: 0,
             held: 0,
             fragmented: 0,
+            dns: 0,
             dropped: [0; DropReason::ALL.len()],
             extra: 0,
             icmp_errors: 0,
@@ -86,7 +89,7 @@ impl Counters {
     /// Frames that ended in one verdict or another.
     #[must_use]
     pub fn accounted(&self) -> u64 {
-        let consumed = self.arp + self.queued + self.held + self.fragmented;
+        let consumed = self.arp + self.queued + self.held + self.fragmented + self.dns;
         self.to_lan + self.to_uplink + consumed + self.dropped.iter().sum::<u64>()
     }
 
@@ -97,6 +100,7 @@ impl Counters {
             Consumed::Queued => &mut self.queued,
             Consumed::Held => &mut self.held,
             Consumed::Fragmented => &mut self.fragmented,
+            Consumed::Dns => &mut self.dns,
         } += 1;
     }
 }

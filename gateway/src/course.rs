@@ -20,12 +20,17 @@ use crate::report::Problem;
 use crate::route::Route;
 use crate::verdict::{DropReason, Side};
 
+/// The port names are asked at.
+const NAMES: u16 = 53;
+
 /// The way a packet takes. Small, for it is handed over in registers: what is easily found again is
 /// not in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Course {
     /// An echo request to the gateway: it is turned round.
     Echo,
+    /// To the resolver of names.
+    Ask,
     /// A later fragment: it follows the first of its datagram.
     Later,
     /// To another host of a leg, untouched but for its time to live. On a detour, its sender is told
@@ -138,7 +143,10 @@ impl Gateway {
                 let detour = other == leg && links.routes.is_detour(packet.src, packet.dst);
                 Ok(Course::Straight { to, hop, detour })
             }
-            Route::Own(Side::Leg(own)) if links.reaches(leg, own) => plan_local(a, bytes),
+            Route::Own(Side::Leg(own)) if links.reaches(leg, own) => match self.asks(packet) {
+                true => Ok(Course::Ask),
+                false => plan_local(a, bytes),
+            },
             Route::Own(Side::Leg(_)) => {
                 Err(Refusal::told(DropReason::Isolated, unreachable::PROHIBITED))
             }
@@ -149,6 +157,16 @@ impl Gateway {
             Route::Multicast => Err(DropReason::Multicast.into()),
             Route::None => Err(Refusal::told(DropReason::NoRoute, unreachable::NET)),
         }
+    }
+
+    /// Whether a packet to the gateway itself asks for a name. One in fragments does not: a
+    /// question is short.
+    pub(crate) fn asks(&self, packet: &Packet) -> bool {
+        let port = match packet.transport {
+            Transport::Tcp(_, to, _) | Transport::Udp(_, to) => to,
+            _ => return false,
+        };
+        self.names && port == NAMES && !packet.is_fragment()
     }
 
     /// Out to the world, behind the uplink's address.

@@ -41,6 +41,8 @@ pub struct Gateway {
     pub(crate) notes: Notes,
     /// What the NAT's ports of a shared address are: those alone can be published.
     pub(crate) block: Option<std::ops::RangeInclusive<u16>>,
+    /// Whether there is a resolver of names behind the output.
+    pub(crate) names: bool,
 }
 
 impl Gateway {
@@ -61,6 +63,7 @@ impl Gateway {
             unsolicited: Unsolicited::new(limits.pending_syns),
             notes: Notes::default(),
             block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
+            names: false,
         };
         for (id, leg) in config.legs {
             gateway.add_leg(id, leg)?;

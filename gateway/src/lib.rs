@@ -58,7 +58,7 @@ pub use nat::table::Table;
 pub use neighbour::NeighbourView;
 pub use node::Node;
 pub use note::{Hop, Note, Opening, Step, Translation};
-pub use output::{Collected, Output};
+pub use output::{Asker, Collected, Output};
 pub use packet::{Endpoint, Protocol};
 pub use preview::{Outcome, Preview, Probe};
 pub use route::{Route, RouteView};

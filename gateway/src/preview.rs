@@ -68,6 +68,8 @@ pub enum Outcome {
     },
     /// The gateway would answer it: an echo request.
     Answered,
+    /// The resolver of names would get it.
+    Asked,
     /// It would be dropped.
     Dropped(DropReason),
 }
@@ -108,6 +110,7 @@ impl Gateway {
                     false => Outcome::Dropped(DropReason::Foreign),
                 }
             }
+            Ok(None) if self.asks(&probe.arrival(node).packet) => Outcome::Asked,
             Ok(None) => Outcome::Answered,
             Err(reason) => Outcome::Dropped(reason),
         };
@@ -118,6 +121,9 @@ impl Gateway {
             Outcome::Answered => {
                 steps.push("local: the gateway answers the echo request itself".to_owned());
             }
+            Outcome::Asked => {
+                steps.push("local: the resolver of names takes it".to_owned());
+            }
             Outcome::Dropped(reason) => {
                 steps.push(format!("dropped: {reason}:{}", reason.describe()));
             }
@@ -125,7 +131,7 @@ impl Gateway {
         Preview { steps, note, outcome }
     }
 
-    /// The way of a packet, planned and not gone; None where it is answered.
+    /// The way of a packet, planned and not gone; None where the gateway itself takes it.
     fn foresee(
         &self,
         node: Node,
@@ -145,7 +151,7 @@ impl Gateway {
         let from = (side, node);
         let onward = |to, hop, node, src, dst| Ok(Some(Onward { to, hop, node, src, dst }));
         match course {
-            Course::Echo => Ok(None),
+            Course::Echo | Course::Ask => Ok(None),
             Course::Straight { to, hop, .. } => onward(to, hop, Node::NOBODY, src, dst),
             Course::Out { own, hop } => {
                 let (outside, _) = self.foresee_out(from, probe, own, note, now)?;

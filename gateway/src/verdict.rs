@@ -85,6 +85,8 @@ pub enum Consumed {
     Held,
     /// Cut into fragments, which left one by one.
     Fragmented,
+    /// Given to the resolver of names.
+    Dns,
 }
 
 impl Consumed {
@@ -96,6 +98,7 @@ impl Consumed {
             Self::Queued => "queued",
             Self::Held => "fragment-held",
             Self::Fragmented => "fragmented",
+            Self::Dns => "dns",
         }
     }
 }

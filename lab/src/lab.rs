@@ -17,7 +17,7 @@ use switch::{NetworkId, PortId, SharedStation, Switch};
 
 use crate::blueprint::{CheckPlan, NodePlan, blueprint};
 use crate::clean;
-use crate::config::LabConfig;
+use crate::config::{LabConfig, Uplink};
 use crate::domain::{self, Domains};
 use crate::error::{Doing, Error, Result};
 use crate::fast::Fast;
@@ -33,6 +33,7 @@ use crate::station::{self, GatewayStation};
 use crate::steps;
 
 use crate::uplink::{Follow, Host, Prepared};
+use crate::upstream;
 
 pub(crate) struct Held {
     pub(crate) node: Node,
@@ -181,7 +182,18 @@ impl Lab {
         let inet = print.inet.and_then(|ns| applied.take(ns));
         let gateways = config.spec.networks.keys().flat_map(|name| gateways(&config.spec, name));
         journal.know(gateways.chain(nodes.iter().flat_map(|held| known(&held.node))))?;
-        let naming = Naming::begin(&config, ground, nodes.iter().map(|held| &held.node))?;
+        let there = nodes.iter().map(|held| &held.node);
+        let naming = Naming::begin(&config, ground, there, (&domains, station.clone()))?;
+        if let (Some(switch), Some(station), Uplink::Host(_)) =
+            (&switch, &station, config.spec.uplink())
+        {
+            let what = || "asking the host's resolvers".into();
+            let upstream = upstream::start(switch.waker().doing(what)?).doing(what)?;
+            let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(names) = station.names() {
+                names.set_upstream(upstream);
+            }
+        }
         tell(Progress::Done(print.words()));
         if switch.is_some() {
             for line in steps::of_gateway(&config, &print) {

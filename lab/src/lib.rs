@@ -28,7 +28,8 @@
 //! | `beacon` | a witness outside the file system: whose process listens |
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
-//! | `naming` | the names of its nodes, in the file that nodes see as /etc/hosts |
+//! | `naming` | the names of its nodes, for the resolver and in the files that nodes see |
+//! | `upstream` | asking the host's resolvers for the names of others |
 //! | `progress` | what is told while it is built |
 //! | [`change`] | nodes that come and go while it runs |
 //! | [`port`] | a port's settings, as asked for and as the switch takes them |
@@ -75,6 +76,7 @@ mod round;
 pub mod station;
 pub mod steps;
 pub mod uplink;
+mod upstream;
 mod watch;
 
 pub use ::topology::names;

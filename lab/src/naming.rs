@@ -1,5 +1,6 @@
-//! The names of a running lab: the file that programs in nodes see as /etc/hosts. Told by the lab of
-//! each node that comes and goes, under the state's lock.
+//! The names of a running lab: what its resolver answers, and the files that programs in nodes see as
+//! /etc/hosts and /etc/resolv.conf. Told by the lab of each node and network that comes and goes,
+//! under the state's lock.
 //!
 //! The files lie in LAB/etc/VIEW: nodes of the same networks see the same names, so they share a
 //! view. LAB/etc/NAMESPACE is a link to its view, and so is /etc/netns/NAMESPACE of root's labs, where
@@ -14,24 +15,29 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::topology::Spec;
 use names::hosts::{self, Hosts};
+use names::resolv::{self, Resolv};
 use names::{Host, Network, NetworkId, Place, Subnet, Zone};
 use ns::user::Privilege;
 
 use crate::address;
 use crate::config::{LabConfig, Uplink};
+use crate::domain::Domains;
 use crate::error::{Doing, Error, Result};
 use crate::folder::Folder;
 use crate::ground::Ground;
 use crate::names as words;
 use crate::node::{Interface, Node};
+use crate::station::GatewayStation;
 
 /// The files' folder in a lab's.
 const FOLDER: &str = "etc";
-/// The file of a view.
+/// The files of a view.
 pub(crate) const HOSTS: &str = "hosts";
+const RESOLV: &str = "resolv.conf";
 /// The longest address, and the longest name of a node or a lab.
 const ADDRESS: usize = 39;
 const NAME: usize = crate::config::MAX_NAME;
@@ -47,6 +53,9 @@ pub(crate) struct Naming {
     system: Option<PathBuf>,
     head: Vec<String>,
     widest: usize,
+    search: Vec<String>,
+    /// Where the resolver is.
+    station: Option<Arc<Mutex<GatewayStation>>>,
 }
 
 /// What nodes of the same networks see.
@@ -65,7 +74,7 @@ enum Medium {
 }
 
 /// What a lab begins with: its domain, and who lies beyond.
-fn zone(config: &LabConfig) -> Zone {
+pub(crate) fn zone(config: &LabConfig) -> Zone {
     let mut zone = Zone::new(config.name.as_str());
     if config.spec.uplink() == Uplink::Sim {
         let inet = format!("{}{}", config.prefix(), words::INET);
@@ -87,6 +96,7 @@ impl Naming {
         config: &LabConfig,
         ground: &Ground,
         nodes: impl IntoIterator<Item = &'n Node>,
+        (domains, station): (&Domains, Option<Arc<Mutex<GatewayStation>>>),
     ) -> Result<Self> {
         let missing = || Error::NotRunning(config.name.to_string());
         let lab = ground.folder(&config.name)?.ok_or_else(missing)?;
@@ -94,6 +104,11 @@ impl Naming {
         let root = ground.privilege() == Privilege::Root;
         let host =
             |file: &str| std::fs::read(file).map(|b| String::from_utf8_lossy(&b).into_owned());
+        // What the host searches is of use where its resolvers are asked.
+        let search = match config.spec.uplink() {
+            Uplink::Host(_) => Resolv::parse(&host("/etc/resolv.conf").unwrap_or_default()).search,
+            _ => Vec::new(),
+        };
         let mut naming = Self {
             zone: zone(config),
             numbers: BTreeMap::new(),
@@ -103,8 +118,10 @@ impl Naming {
             system: root.then(|| ground.base().to_path_buf()),
             head: hosts::head(config.name.as_str(), &host("/etc/hosts").unwrap_or_default()),
             widest: ADDRESS + 4 + 3 * NAME + 1 + config.prefix().len() + NAME,
+            search,
+            station,
         };
-        naming.set_networks(&config.spec);
+        naming.set_networks(&config.spec, domains);
         let nodes: Vec<_> = nodes.into_iter().collect();
         for node in &nodes {
             naming.put(node);
@@ -131,7 +148,7 @@ impl Naming {
 
     /// A node has gone.
     pub(crate) fn removed(&mut self, node: &Node) {
-        self.zone.remove(&node.name);
+        self.change(|zone| zone.remove(&node.name));
         if self.system.is_some() {
             system::unlink(&node.file, self.folder.path());
         }
@@ -142,21 +159,23 @@ impl Naming {
     }
 
     /// Networks have come, gone or changed.
-    pub(crate) fn networks(&mut self, spec: &Spec) {
-        self.set_networks(spec);
+    pub(crate) fn networks(&mut self, spec: &Spec, domains: &Domains) {
+        self.set_networks(spec, domains);
         if let Err(error) = self.refresh() {
             tracing::warn!("files may not have the names of other networks as they are: {error}");
         }
     }
 
-    fn set_networks(&mut self, spec: &Spec) {
+    fn set_networks(&mut self, spec: &Spec, domains: &Domains) {
         let gone = |medium: &Medium| match medium {
             Medium::Network(name) => spec.network(name).is_none(),
             Medium::Link(_) => false,
         };
         let gone: Vec<_> = self.numbers.keys().filter(|medium| gone(medium)).cloned().collect();
-        for id in gone.iter().filter_map(|medium| self.numbers.remove(medium)) {
-            self.zone.remove_network(id);
+        for medium in gone {
+            if let Some(id) = self.numbers.remove(&medium) {
+                self.change(|zone| zone.remove_network(id));
+            }
         }
         for name in spec.networks.keys() {
             self.number(Medium::Network(name.clone()));
@@ -174,7 +193,15 @@ impl Naming {
                 reaches: others,
                 beyond: leaves && spec.uplink() != Uplink::None,
             };
-            self.zone.set_network(id, known);
+            self.change(|zone| zone.set_network(id, known.clone()));
+        }
+        let legs = domains.iter().flat_map(|(name, domain)| {
+            let id = self.numbers.get(&Medium::Network(name.clone())).copied();
+            domain.legs.iter().filter_map(move |(_, leg)| Some((*leg, id?)))
+        });
+        let legs = legs.collect();
+        if let Some(station) = &self.station {
+            station.lock().unwrap_or_else(PoisonError::into_inner).set_networks(legs);
         }
     }
 
@@ -186,6 +213,17 @@ impl Naming {
         })
     }
 
+    /// Changes what is known here and what the resolver answers by.
+    fn change(&mut self, change: impl Fn(&mut Zone)) {
+        change(&mut self.zone);
+        if let Some(station) = &self.station {
+            let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(names) = station.names() {
+                change(names.resolver_mut().zone_mut());
+            }
+        }
+    }
+
     fn put(&mut self, node: &Node) {
         let mut places = Vec::new();
         for interface in &node.interfaces {
@@ -194,7 +232,8 @@ impl Naming {
         }
         let aliases = Some(&node.file).filter(|file| **file != node.name).cloned();
         let aliases = aliases.into_iter().collect();
-        self.zone.put(Host { name: node.name.clone(), aliases, places });
+        let host = Host { name: node.name.clone(), aliases, places };
+        self.change(|zone| zone.put(host.clone()));
     }
 
     /// What an interface is joined to.
@@ -206,7 +245,7 @@ impl Naming {
         let subnet = subnet(first.ip, first.prefix.unwrap_or(u8::MAX));
         let id = self.number(Medium::Link(subnet));
         let network = Network { subnets: vec![subnet], ..Network::default() };
-        self.zone.set_network(id, network);
+        self.change(|zone| zone.set_network(id, network.clone()));
         Some(id)
     }
 
@@ -245,6 +284,12 @@ impl Naming {
         // Nobody looks yet: all at once.
         hosts.set(hosts::lines(&self.zone, networks));
         fresh(&folder, HOSTS, &hosts.whole())?;
+        // Where the host has none there is nothing to put it over.
+        let seen = Path::new("/etc/resolv.conf").exists();
+        if let Some(gateway) = gateway(&self.zone, networks).filter(|_| seen) {
+            let text = resolv::write(gateway, self.zone.domain(), &self.search);
+            fresh(&folder, RESOLV, text.as_bytes())?;
+        }
         Ok(View { name, hosts })
     }
 
@@ -265,6 +310,12 @@ impl Naming {
         }
         Ok(())
     }
+}
+
+/// Where those in these networks ask: the resolver is at addresses of IPv4.
+fn gateway(zone: &Zone, networks: &[NetworkId]) -> Option<IpAddr> {
+    let networks = networks.iter().filter_map(|id| zone.network(*id));
+    networks.flat_map(|network| &network.gateway).copied().find(IpAddr::is_ipv4)
 }
 
 fn subnet(address: IpAddr, prefix: u8) -> Subnet {
@@ -308,7 +359,9 @@ pub(crate) fn sweep(lab: &Folder, ground: &Ground) -> Result<()> {
         if folder.target(&name).is_some() {
             folder.remove(&name).doing(|| what(&name))?;
         } else if let Some(view) = folder.enter(&name)? {
-            view.remove(HOSTS).doing(|| what(HOSTS))?;
+            for file in [HOSTS, RESOLV] {
+                view.remove(file).doing(|| what(file))?;
+            }
             folder.remove_folder(&name).doing(|| what(&name))?;
         }
     }

@@ -80,7 +80,7 @@ impl Lab {
             Ok(domain) => {
                 state.domains.insert(name.into(), domain);
                 self.tell_neighbours(state, name);
-                state.naming.networks(&state.spec);
+                state.naming.networks(&state.spec, &state.domains);
                 let known = gateways(&state.spec, name);
                 if let Some(journal) = &mut state.journal
                     && let Err(error) = journal.know(known)
@@ -186,7 +186,7 @@ impl Lab {
         for network in state.spec.networks.values_mut() {
             network.routed.retain(|other| other != name);
         }
-        state.naming.networks(&state.spec);
+        state.naming.networks(&state.spec, &state.domains);
         for (_, leg) in &domain.legs {
             let gone = self.with_gateway(|gateway| gateway.remove_leg(*leg));
             if let Some(Ok(withdrawn)) = gone {
@@ -212,7 +212,7 @@ impl Lab {
         let state = &mut *guard;
         if let Some(network) = state.spec.networks.get_mut(name) {
             change(network);
-            state.naming.networks(&state.spec);
+            state.naming.networks(&state.spec, &state.domains);
         }
     }
 }

@@ -4,18 +4,21 @@
 //! inside through [`GatewayStation::gateway`].
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use ::topology::{Spec, Uplink};
-use gateway::{Gateway, LegId, Node, Output, Side, Verdict};
+use gateway::{Asker, Gateway, LegId, Node, Output, Side, Verdict};
+use names::{NetworkId, Resolver, Server};
 use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
-use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
+use wire::{FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
 
 use crate::address;
 use crate::config::LabConfig;
 use crate::domain::{self, Domains};
 use crate::error::{Error, Result};
+use crate::naming;
 use crate::uplink::Prepared;
 
 /// The gateway's one leg among the nodes.
@@ -25,13 +28,48 @@ pub const LAN: Leg = Leg(LegId::FIRST.0);
 pub struct GatewayStation {
     mac: MacAddr,
     gateway: Gateway,
+    names: Option<Names>,
+}
+
+/// Who answers at port 53 of the gateway's addresses, and which network a leg is in.
+struct Names {
+    server: Server<Back>,
+    networks: BTreeMap<LegId, NetworkId>,
+}
+
+/// The way back to who asks for a name.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Back(Asker);
+
+impl names::Way for Back {
+    fn payer(&self) -> u64 {
+        u64::from(self.0.node.0)
+    }
 }
 
 impl GatewayStation {
     /// A station around `gateway`, whose address on the LAN is `mac`.
     #[must_use]
     pub fn new(mac: MacAddr, gateway: Gateway) -> Self {
-        Self { mac, gateway }
+        Self { mac, gateway, names: None }
+    }
+
+    /// The same, with a resolver of names at its addresses.
+    fn naming(mut self, server: Server<Back>) -> Self {
+        self.gateway.serve_names();
+        Self { names: Some(Names { server, networks: BTreeMap::new() }), ..self }
+    }
+
+    /// The resolver of names.
+    pub(crate) fn names(&mut self) -> Option<&mut Server<Back>> {
+        self.names.as_mut().map(|names| &mut names.server)
+    }
+
+    /// Tells the resolver which network each leg is in.
+    pub(crate) fn set_networks(&mut self, networks: BTreeMap<LegId, NetworkId>) {
+        if let Some(names) = &mut self.names {
+            names.networks = networks;
+        }
     }
 
     /// The gateway.
@@ -40,7 +78,7 @@ impl GatewayStation {
     }
 }
 
-struct Out<'a>(&'a mut dyn Outlet);
+struct Out<'a>(&'a mut dyn Outlet, Option<&'a mut Names>);
 
 impl Output for Out<'_> {
     fn send(&mut self, side: Side, vnet: VnetHeader, frame: &[u8]) {
@@ -49,6 +87,25 @@ impl Output for Out<'_> {
             Side::Uplink => self.0.to_uplink(vnet, frame),
         }
     }
+
+    fn ask(&mut self, from: Asker, packet: &[u8], now: Timestamp) {
+        let Self(outlet, names) = self;
+        let Some(Names { server, networks }) = names else { return };
+        // A leg that is not known yet is nobody's: it may see nothing.
+        let Some(network) = networks.get(&from.leg) else { return };
+        let way = (Back(from), *network, from.mtu);
+        server.packet(way, packet, &mut |back, packet| reply(*outlet, back, packet), now);
+    }
+}
+
+/// Sends a packet back to who has asked.
+fn reply(outlet: &mut dyn Outlet, Back(to): Back, packet: &[u8]) {
+    let mut frame = Vec::with_capacity(14 + packet.len());
+    frame.extend(to.station.0);
+    frame.extend(to.own.0);
+    frame.extend(ethertype::IPV4.to_be_bytes());
+    frame.extend(packet);
+    outlet.to_bridge(leg(to.leg), VnetHeader::default(), &frame);
 }
 
 fn handling(verdict: Verdict) -> Handling {
@@ -73,7 +130,8 @@ impl Station for GatewayStation {
         now: Timestamp,
     ) -> Handling {
         let Arrival { port, leg: Leg(leg) } = from;
-        handling(self.gateway.from_leg(LegId(leg), node(port), frame, &mut Out(out), now))
+        let out = &mut Out(out, self.names.as_mut());
+        handling(self.gateway.from_leg(LegId(leg), node(port), frame, out, now))
     }
 
     fn on_uplink(
@@ -82,7 +140,7 @@ impl Station for GatewayStation {
         out: &mut dyn Outlet,
         now: Timestamp,
     ) -> Handling {
-        handling(self.gateway.from_uplink(frame, &mut Out(out), now))
+        handling(self.gateway.from_uplink(frame, &mut Out(out, None), now))
     }
 
     fn note(&self) -> Option<&dyn Any> {
@@ -90,7 +148,12 @@ impl Station for GatewayStation {
     }
 
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp> {
-        self.gateway.tick(&mut Out(out), now)
+        let names = self
+            .names
+            .as_mut()
+            .and_then(|names| names.server.tick(&mut |back, packet| reply(out, back, packet), now));
+        let gateway = self.gateway.tick(&mut Out(out, None), now);
+        gateway.into_iter().chain(names).min()
     }
 }
 
@@ -167,7 +230,10 @@ pub(crate) fn of(
         _ => told.uplink = host.map(Prepared::gateway),
     }
     let gateway = Gateway::new(told, rand::random()).map_err(|no| Error::Usage(no.to_string()))?;
-    Ok(Arc::new(Mutex::new(GatewayStation::new(mac, gateway))))
+    // With a real uplink there are others to be asked, once the switch runs.
+    let further = matches!(spec.uplink(), Uplink::Host(_));
+    let names = Server::new(Resolver::new(naming::zone(config), further), None, rand::random());
+    Ok(Arc::new(Mutex::new(GatewayStation::new(mac, gateway).naming(names))))
 }
 
 /// How the NAT maps and filters, in the gateway's words.

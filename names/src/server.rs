@@ -154,6 +154,11 @@ impl<W: Way> Server<W> {
         &mut self.resolver
     }
 
+    /// From now on `upstream` asks others.
+    pub fn set_upstream(&mut self, upstream: Box<dyn Upstream>) {
+        self.upstream = Some(upstream);
+    }
+
     /// What it has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {

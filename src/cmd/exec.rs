@@ -20,9 +20,9 @@ use crate::say;
 /// Run a command in a node's network namespace
 ///
 /// As under `ip netns exec` it sees the node's own /sys, and /etc/netns/NAMESPACE/FILE in the place
-/// of /etc/FILE; where there is no such file, a hosts file with the names of the lab's nodes. Exit
-/// code: the command's; 126 when it cannot be run, 127 when there is no such command, 2 when there is
-/// no such node; with --all the first that is not 0.
+/// of /etc/FILE; where there is no such file, the lab's own hosts and resolv.conf, so that nodes are
+/// found by their names. Exit code: the command's; 126 when it cannot be run, 127 when there is no
+/// such command, 2 when there is no such node; with --all the first that is not 0.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

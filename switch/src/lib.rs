@@ -19,7 +19,7 @@ pub use crate::core::{
 };
 pub use run::{
     Config, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec, Switch,
-    Watch,
+    Waker, Watch,
 };
 pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};

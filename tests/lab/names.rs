@@ -1,6 +1,9 @@
-//! Names inside nodes: by the files that `exec` and `ip netns exec` show, while nodes come and go.
+//! Names inside nodes: by the files that `exec` and `ip netns exec` show, and by the resolver at the
+//! gateway's address, while nodes come and go.
 
 mod files;
+mod resolver;
+mod upstream;
 
 use crate::support::{Ended, Sandbox};
 

@@ -3,7 +3,7 @@
 mod changes;
 mod crash;
 mod forwarded;
-mod host;
+pub(super) mod host;
 mod masquerade;
 mod refused;
 mod table;

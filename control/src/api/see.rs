@@ -207,6 +207,8 @@ words! {
         Held = "held",
         /// It goes on in fragments.
         Fragmented = "fragmented",
+        /// The resolver of names takes it.
+        Asks = "asks",
         /// An echo request to the gateway was turned round.
         Answers = "answers",
         /// The gateway sends it on.

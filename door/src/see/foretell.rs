@@ -181,6 +181,7 @@ impl Oracle<'_> {
                 facts.new_dst = Some(mac);
                 (Some(Handling::ToBridge(station::leg(leg))), Sent::Leg(leg))
             }
+            Fate::Asked => (Some(Handling::Consumed), Sent::Consumed(Consumed::Dns)),
             Fate::Answered => {
                 facts.new_dst = Some(frame.src);
                 match side {

@@ -255,6 +255,9 @@ impl Steps<'_> {
                     Consumed::Held => {
                         (Decision::Held, "the fragment waits for the first of its datagram")
                     }
+                    Consumed::Dns => {
+                        (Decision::Asks, "to port 53 of the gateway: the lab's resolver takes it")
+                    }
                     Consumed::Fragmented => (
                         Decision::Fragmented,
                         "too large for the next link: it goes on in fragments",

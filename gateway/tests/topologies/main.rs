@@ -11,6 +11,7 @@ mod hairpin;
 mod icmp;
 mod legs;
 mod lifetimes;
+mod names;
 mod nodes;
 mod offload;
 mod policy;

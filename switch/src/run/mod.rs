@@ -24,6 +24,7 @@ mod round;
 mod running;
 mod stage;
 mod switch;
+mod waker;
 mod watched;
 mod worker;
 
@@ -32,3 +33,4 @@ pub use fast::{FastPath, FlowInfo};
 pub use ports::{Elsewhere, PortInfo, PortRole, PortSpec};
 pub use round::Watch;
 pub use switch::Switch;
+pub use waker::Waker;

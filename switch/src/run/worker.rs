@@ -85,6 +85,8 @@ pub(super) enum Command {
         id: NetworkId,
         known: Neighbours,
     },
+    /// Tell the station that time has passed.
+    Tick,
     /// Answer when all before this has been done.
     Sync(Sender<()>),
     Stop,
@@ -216,6 +218,7 @@ impl Worker {
                 Command::Round(round) => self.round = Some(round),
                 Command::Ring { uplink, spare } => self.renew(uplink, spare),
                 Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
+                Command::Tick => self.next_tick = self.station.as_ref().map(|_| Timestamp::ZERO),
                 Command::Sync(done) => {
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());

@@ -45,7 +45,7 @@ ip -n server route add default via 198.51.100.5 src 8.8.8.8
 ";
 
 /// Runs `test` on a host with an uplink.
-pub(super) fn on_a_host(test: impl FnOnce(&Sandbox) + Send) {
+pub(crate) fn on_a_host(test: impl FnOnce(&Sandbox) + Send) {
     rooted(|sandbox| {
         sh(sandbox, MAKE);
         test(sandbox);
