@@ -38,9 +38,10 @@ fn zone() -> Zone {
         let network = Network {
             gateway: vec![IpAddr::from([10, n, 0, 1])],
             subnets: vec![Subnet { address: IpAddr::from([10, n, 0, 0]), length: 16 }],
-            beyond: true,
             ..Network::default()
         };
+        // One of the two is internal.
+        let network = Network { beyond: n == 0, ..network };
         zone.set_network(NetworkId(n.into()), network);
         let places = (0..40).map(|k| Place::In(NetworkId(n.into()), IpAddr::from([10, n, 1, k])));
         zone.put(Host {
@@ -75,6 +76,7 @@ fuzz_target!(|steps: Vec<Step>| {
         ids = ids.wrapping_add(1);
         ids
     };
+    server.keep_questions(true);
     let mut now = Timestamp::from_nanos(1);
     for (way, how, port, flags, mut rest, later) in steps {
         rest.truncate(2000);
@@ -141,6 +143,8 @@ fuzz_target!(|steps: Vec<Step>| {
         // Of packets that claim anything the answers go anywhere.
         server.tick(&mut |_, _| {}, now);
         assert!(server.usage().0 <= 32 && server.usage().1 <= 128);
+        let told = |text: &str| text.is_ascii() && !text.bytes().any(|b| b.is_ascii_control());
+        assert!(server.questions().all(|asked| told(&asked.name) && told(&asked.kind)));
     }
     for _ in 0..4000 {
         let next = [exchange.tick(&mut draw, now), server.tick(&mut |_, _| {}, now)];
@@ -149,4 +153,6 @@ fuzz_target!(|steps: Vec<Step>| {
         now = next.max(now + Duration::from_micros(1));
     }
     assert_eq!(server.usage(), (0, 0), "something never ends");
+    let counters = server.counters();
+    assert!(counters.failed <= counters.forwarded, "{counters:?}");
 });

@@ -20,11 +20,6 @@ use crate::verdict::Side;
 pub struct SharedUplink;
 
 impl Gateway {
-    /// From now on packets to port 53 of the legs' addresses are given to [`crate::Output::ask`].
-    pub fn serve_names(&mut self) {
-        self.names = true;
-    }
-
     /// Puts a leg into a network.
     ///
     /// # Errors

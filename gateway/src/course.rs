@@ -20,9 +20,6 @@ use crate::report::Problem;
 use crate::route::Route;
 use crate::verdict::{DropReason, Side};
 
-/// The port names are asked at.
-const NAMES: u16 = 53;
-
 /// The way a packet takes. Small, for it is handed over in registers: what is easily found again is
 /// not in it.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +141,7 @@ impl Gateway {
                 Ok(Course::Straight { to, hop, detour })
             }
             Route::Own(Side::Leg(own)) if links.reaches(leg, own) => match self.asks(packet) {
-                true => Ok(Course::Ask),
+                true => self.plan_ask(a, now),
                 false => plan_local(a, bytes),
             },
             Route::Own(Side::Leg(_)) => {
@@ -157,16 +154,6 @@ impl Gateway {
             Route::Multicast => Err(DropReason::Multicast.into()),
             Route::None => Err(Refusal::told(DropReason::NoRoute, unreachable::NET)),
         }
-    }
-
-    /// Whether a packet to the gateway itself asks for a name. One in fragments does not: a
-    /// question is short.
-    pub(crate) fn asks(&self, packet: &Packet) -> bool {
-        let port = match packet.transport {
-            Transport::Tcp(_, to, _) | Transport::Udp(_, to) => to,
-            _ => return false,
-        };
-        self.names && port == NAMES && !packet.is_fragment()
     }
 
     /// Out to the world, behind the uplink's address.

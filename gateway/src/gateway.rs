@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::course::{Answer, Refusal};
 use crate::ipid::Identification;
 use crate::leg::{LegError, LegId, LegView};
+use crate::limit::Queries;
 use crate::links::Links;
 use crate::nat::Nat;
 use crate::nat::fragments::{Action, Datagram, Fragments};
@@ -43,6 +44,7 @@ pub struct Gateway {
     pub(crate) block: Option<std::ops::RangeInclusive<u16>>,
     /// Whether there is a resolver of names behind the output.
     pub(crate) names: bool,
+    pub(crate) queries: Queries,
 }
 
 impl Gateway {
@@ -64,6 +66,7 @@ impl Gateway {
             notes: Notes::default(),
             block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
             names: false,
+            queries: Queries::new(),
         };
         for (id, leg) in config.legs {
             gateway.add_leg(id, leg)?;

@@ -6,12 +6,13 @@
 //!                ├─► course (what is  ─┼──► echo  ├─► egress ──► Verdict::{Leg, Uplink, …}
 //!   from_uplink ─┘   to become of it)  └──────────┘      │
 //!                        │                               └────► Output: ARP, ICMP errors, fragments
-//!                        └── preview asks the same
+//!                        └── preview asks the same      (and queries for names: `asking`)
 //! ```
 //! [`Gateway`] is given frames, in place, and the time; it knows no socket, clock or thread. The
 //! lab makes it a station of the switch. `nat` lists the files of the translator.
 
 mod arp;
+mod asking;
 mod change;
 mod config;
 mod counters;
@@ -43,6 +44,7 @@ mod turns;
 mod unmasked;
 mod verdict;
 
+pub use asking::{Asked, Asker};
 pub use change::SharedUplink;
 pub use config::{Config, Lifetimes, Limits, NatConfig, Routing, Uplink, UplinkAddress};
 pub use counters::Counters;
@@ -58,7 +60,7 @@ pub use nat::table::Table;
 pub use neighbour::NeighbourView;
 pub use node::Node;
 pub use note::{Hop, Note, Opening, Step, Translation};
-pub use output::{Asker, Collected, Output};
+pub use output::{Collected, Output};
 pub use packet::{Endpoint, Protocol};
 pub use preview::{Outcome, Preview, Probe};
 pub use route::{Route, RouteView};

@@ -4,7 +4,7 @@
 //! Receivers share 256 buckets by hash, and so do nodes: what one of them provokes, by whichever
 //! addresses, leaves the others their errors. The burst of one is enough for a traceroute with three
 //! probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not fit is
-//! counted and not sent.
+//! counted and not sent. [`Queries`] bounds in the same way what a node may ask for names.
 
 use std::net::Ipv4Addr;
 
@@ -73,6 +73,35 @@ impl Limiter {
     }
 }
 
+/// A query costs some microseconds: with this many a node takes a few hundredths of a core, and more
+/// than any program has use for.
+const QUERY_RATE: u64 = 10_000;
+const QUERY_BURST: u64 = 2000;
+
+/// How many packets each node may send to the resolver of names.
+#[derive(Debug)]
+pub(crate) struct Queries(Vec<Bucket>);
+
+impl Queries {
+    pub(crate) fn new() -> Self {
+        Self(vec![Bucket::full(QUERY_BURST); BUCKETS])
+    }
+
+    /// Whether one more of this node may pass.
+    pub(crate) fn has_room(&self, node: Node, now: Timestamp) -> bool {
+        let mut bucket = self.0[node.index() % BUCKETS];
+        bucket.fill(QUERY_RATE, QUERY_BURST, now);
+        bucket.tokens >= WHOLE
+    }
+
+    /// One has passed.
+    pub(crate) fn take(&mut self, node: Node, now: Timestamp) {
+        let bucket = &mut self.0[node.index() % BUCKETS];
+        bucket.fill(QUERY_RATE, QUERY_BURST, now);
+        bucket.tokens = bucket.tokens.saturating_sub(WHOLE);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -100,5 +129,20 @@ mod tests {
                 .count()
         };
         assert_eq!((at(0), at(10), at(60), at(10_000)), (100, 10, 50, 100));
+    }
+
+    #[test]
+    fn a_node_has_its_share_of_queries_whatever_others_ask() {
+        let mut queries = Queries::new();
+        let mut at = |node: u16, millis: u64| {
+            let (node, now) = (Node(node), Timestamp::ZERO + Duration::from_millis(millis));
+            let mut passed = 0;
+            while queries.has_room(node, now) {
+                queries.take(node, now);
+                passed += 1;
+            }
+            passed
+        };
+        assert_eq!((at(1, 10), at(1, 11), at(2, 11), at(1, 12)), (2000, 10, 2000, 10));
     }
 }

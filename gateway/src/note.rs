@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 
 use wire::MacAddr;
 
+use crate::asking::Asked;
 use crate::nat::plan::{PlanIn, PlanOut, Use};
 use crate::packet::{Endpoint, Protocol};
 use crate::route::Route;
@@ -24,6 +25,8 @@ pub struct Note {
     pub back: Option<Translation>,
     /// The next hop, and what is known of it.
     pub hop: Option<(Ipv4Addr, Hop)>,
+    /// What the resolver of names has made of it.
+    pub asked: Option<Asked>,
     /// The end of it.
     pub end: Option<Verdict>,
 }
@@ -218,6 +221,13 @@ impl Notes {
     pub(crate) fn hop(&mut self, hop: Ipv4Addr, known: Hop) {
         if self.on {
             self.note.hop = Some((hop, known));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn asked(&mut self, asked: Asked) {
+        if self.on {
+            self.note.asked = Some(asked);
         }
     }
 

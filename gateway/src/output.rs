@@ -4,10 +4,9 @@
 //! The caller copies the bytes before it returns. The lab's adapter hands them to the switch;
 //! tests collect them.
 
-use wire::{MacAddr, Timestamp, VnetHeader};
+use wire::{Timestamp, VnetHeader};
 
-use crate::leg::LegId;
-use crate::node::Node;
+use crate::asking::{Asked, Asker};
 use crate::verdict::Side;
 
 /// Takes additional frames.
@@ -16,23 +15,11 @@ pub trait Output {
     fn send(&mut self, side: Side, vnet: VnetHeader, frame: &[u8]);
 
     /// A whole IPv4 packet, its checksums complete, to the resolver of names: TCP or UDP to port 53
-    /// of one of the gateway's addresses. Only where [`crate::Gateway::serve_names`] says so.
-    fn ask(&mut self, _from: Asker, _packet: &[u8], _now: Timestamp) {}
-}
-
-/// Who asks for a name, and how frames go back there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
-    /// The leg the packet came by.
-    pub leg: LegId,
-    /// The node it came from.
-    pub node: Node,
-    /// The station that sent it.
-    pub station: MacAddr,
-    /// The gateway's own hardware address there.
-    pub own: MacAddr,
-    /// Largest IP packet there, in bytes.
-    pub mtu: usize,
+    /// of one of the gateway's addresses; what the resolver has made of it. Only where
+    /// [`crate::Gateway::serve_names`] says so.
+    fn ask(&mut self, _from: Asker, _packet: &[u8], _now: Timestamp) -> Asked {
+        Asked::Unread
+    }
 }
 
 /// Keeps every frame; for tests and for `explain`.

@@ -7,7 +7,6 @@
 use std::net::Ipv4Addr;
 
 use wire::icmp::{self, unreachable};
-use wire::offload::{self, Completion};
 use wire::tcp::End;
 use wire::{FrameMut, Icmp};
 
@@ -18,12 +17,11 @@ use crate::nat::fragments::Action;
 use crate::nat::realm::Load;
 use crate::node::Node;
 use crate::note::{Opening, Translation};
-use crate::output::Asker;
 use crate::packet::{Endpoint, L3, Packet, Protocol, Transport};
 use crate::passage::{Arrival, Passage};
 use crate::report::Problem;
 use crate::rewrite::{self, Rewrite};
-use crate::verdict::{Consumed, DropReason, Side, Verdict};
+use crate::verdict::{DropReason, Side, Verdict};
 
 /// Time to live of what the gateway itself sends.
 pub(crate) const TTL: u8 = 64;
@@ -140,19 +138,6 @@ impl Gateway {
         let rewrite = Rewrite { src: Some(from), dst: Some(other) };
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, rewrite);
         Ok(Departure::masqueraded(to, other.address).owned(node))
-    }
-
-    /// Gives a packet to the resolver of names, which looks at whole checksums.
-    fn ask(&mut self, p: &mut Passage<'_, '_>) -> Result<Verdict, DropReason> {
-        let Arrival { side, node, from: station, packet, .. } = p.arrival;
-        let Side::Leg(leg) = side else { return Err(DropReason::NoService) };
-        let (mut vnet, end) = (packet.vnet, packet.end());
-        if offload::complete_checksum(&mut vnet, p.frame.bytes, end) == Completion::OutOfBounds {
-            return Err(DropReason::BadOffload);
-        }
-        let (own, mtu) = (self.links.mac(side), self.links.mtu(side));
-        p.out.ask(Asker { leg, node, station, own, mtu }, &p.frame.bytes[L3..end], p.now);
-        Ok(Verdict::Consumed(Consumed::Dns))
     }
 
     /// Answers an echo request in place. A fragmented one is answered fragment by fragment, since a

@@ -176,6 +176,10 @@ reasons! {
     NeighbourQueueFull = "neighbour-queue-full",
     /// Addressed to the gateway, where nothing listens; answered with "port unreachable".
     NoService = "no-service",
+    /// To the resolver of names, and no query that could be read.
+    NoQuery = "no-query",
+    /// To the resolver of names, from a node that has asked its share already.
+    DnsLimit = "dns-limit",
     /// A protocol the NAT does not carry; answered with "protocol unreachable".
     Protocol = "protocol",
     /// An ICMP message of a kind a NAT does not pass.

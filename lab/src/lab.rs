@@ -33,7 +33,6 @@ use crate::station::{self, GatewayStation};
 use crate::steps;
 
 use crate::uplink::{Follow, Host, Prepared};
-use crate::upstream;
 
 pub(crate) struct Held {
     pub(crate) node: Node,
@@ -187,12 +186,8 @@ impl Lab {
         if let (Some(switch), Some(station), Uplink::Host(_)) =
             (&switch, &station, config.spec.uplink())
         {
-            let what = || "asking the host's resolvers".into();
-            let upstream = upstream::start(switch.waker().doing(what)?).doing(what)?;
             let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(names) = station.names() {
-                names.set_upstream(upstream);
-            }
+            station.ask_the_host(switch).doing(|| "asking the host's resolvers".into())?;
         }
         tell(Progress::Done(print.words()));
         if switch.is_some() {
@@ -327,10 +322,13 @@ impl Lab {
         self.switch.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
     }
 
+    pub(crate) fn station(&self) -> Option<&Mutex<GatewayStation>> {
+        self.station.as_deref()
+    }
+
     /// Looks at the gateway, or asks it for something. Workers wait meanwhile: be short.
     pub fn with_gateway<T>(&self, look: impl FnOnce(&mut Gateway) -> T) -> Option<T> {
-        let station = self.station.as_ref()?;
-        Some(look(station.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
+        Some(look(self.station()?.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
     }
 
     /// The ports that were published for nodes which have gone since the last call.

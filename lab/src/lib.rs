@@ -29,6 +29,7 @@
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
 //! | `naming` | the names of its nodes, for the resolver and in the files that nodes see |
+//! | [`resolver`] | who answers at port 53 of the gateway, in its station |
 //! | `upstream` | asking the host's resolvers for the names of others |
 //! | `progress` | what is told while it is built |
 //! | [`change`] | nodes that come and go while it runs |
@@ -72,6 +73,7 @@ mod plug;
 pub mod port;
 mod progress;
 pub mod reach;
+pub mod resolver;
 mod round;
 pub mod station;
 pub mod steps;
@@ -85,6 +87,7 @@ pub use error::{Error, Result};
 pub use fast::FastPath;
 pub use ground::Ground;
 pub use lab::Lab;
+pub use naming::listed::{Named, Whose};
 pub use node::{Interface, Node, Plug};
 pub use progress::Progress;
 pub use station::GatewayStation;

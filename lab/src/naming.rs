@@ -7,6 +7,7 @@
 //! `ip netns exec` looks (`system`). `exec` mounts the files, so each is changed in place and never
 //! replaced. What cannot be written is told in the log; the lab goes on without.
 
+pub(crate) mod listed;
 mod system;
 
 use std::collections::BTreeMap;

@@ -9,16 +9,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use ::topology::{Spec, Uplink};
-use gateway::{Asker, Gateway, LegId, Node, Output, Side, Verdict};
+use gateway::{Asked, Asker, Gateway, LegId, Node, Output, Side, Verdict};
 use names::{NetworkId, Resolver, Server};
 use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
-use wire::{FrameMut, MacAddr, Timestamp, VnetHeader, ethertype};
+use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
 use crate::config::LabConfig;
 use crate::domain::{self, Domains};
 use crate::error::{Error, Result};
 use crate::naming;
+use crate::resolver::{Back, Names};
 use crate::uplink::Prepared;
 
 /// The gateway's one leg among the nodes.
@@ -31,22 +32,6 @@ pub struct GatewayStation {
     names: Option<Names>,
 }
 
-/// Who answers at port 53 of the gateway's addresses, and which network a leg is in.
-struct Names {
-    server: Server<Back>,
-    networks: BTreeMap<LegId, NetworkId>,
-}
-
-/// The way back to who asks for a name.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) struct Back(Asker);
-
-impl names::Way for Back {
-    fn payer(&self) -> u64 {
-        u64::from(self.0.node.0)
-    }
-}
-
 impl GatewayStation {
     /// A station around `gateway`, whose address on the LAN is `mac`.
     #[must_use]
@@ -57,7 +42,7 @@ impl GatewayStation {
     /// The same, with a resolver of names at its addresses.
     fn naming(mut self, server: Server<Back>) -> Self {
         self.gateway.serve_names();
-        Self { names: Some(Names { server, networks: BTreeMap::new() }), ..self }
+        Self { names: Some(Names::new(server)), ..self }
     }
 
     /// The resolver of names.
@@ -88,24 +73,10 @@ impl Output for Out<'_> {
         }
     }
 
-    fn ask(&mut self, from: Asker, packet: &[u8], now: Timestamp) {
+    fn ask(&mut self, from: Asker, packet: &[u8], now: Timestamp) -> Asked {
         let Self(outlet, names) = self;
-        let Some(Names { server, networks }) = names else { return };
-        // A leg that is not known yet is nobody's: it may see nothing.
-        let Some(network) = networks.get(&from.leg) else { return };
-        let way = (Back(from), *network, from.mtu);
-        server.packet(way, packet, &mut |back, packet| reply(*outlet, back, packet), now);
+        names.as_mut().map_or(Asked::Unread, |names| names.ask(*outlet, from, packet, now))
     }
-}
-
-/// Sends a packet back to who has asked.
-fn reply(outlet: &mut dyn Outlet, Back(to): Back, packet: &[u8]) {
-    let mut frame = Vec::with_capacity(14 + packet.len());
-    frame.extend(to.station.0);
-    frame.extend(to.own.0);
-    frame.extend(ethertype::IPV4.to_be_bytes());
-    frame.extend(packet);
-    outlet.to_bridge(leg(to.leg), VnetHeader::default(), &frame);
 }
 
 fn handling(verdict: Verdict) -> Handling {
@@ -148,10 +119,7 @@ impl Station for GatewayStation {
     }
 
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp> {
-        let names = self
-            .names
-            .as_mut()
-            .and_then(|names| names.server.tick(&mut |back, packet| reply(out, back, packet), now));
+        let names = self.names.as_mut().and_then(|names| names.tick(out, now));
         let gateway = self.gateway.tick(&mut Out(out, None), now);
         gateway.into_iter().chain(names).min()
     }
@@ -167,6 +135,12 @@ pub fn leg(LegId(id): LegId) -> Leg {
 #[must_use]
 pub fn node(port: PortId) -> Node {
     Node(port.0.saturating_add(1))
+}
+
+/// The other way around.
+#[must_use]
+pub(crate) fn port(Node(node): Node) -> PortId {
+    PortId(node.saturating_sub(1))
 }
 
 /// The gateway's hardware address in a network: that of its first address there, or in a VLAN of it.

@@ -34,8 +34,14 @@ struct Handle {
 
 impl Upstream for Handle {
     fn ask(&mut self, request: Request) -> bool {
-        // As many bytes as requests fit into any pipe, so this never waits.
-        self.requests.try_send(request).is_ok() && self.pipe.write_all(&[1]).is_ok()
+        if self.requests.try_send(request).is_err() {
+            return false;
+        }
+        match self.pipe.write_all(&[1]) {
+            Ok(()) => true,
+            // What is in it already wakes the thread.
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        }
     }
 
     fn take(&mut self) -> Option<Response> {
@@ -51,6 +57,8 @@ pub(crate) fn start(waker: Waker) -> io::Result<Box<dyn Upstream>> {
     let (requests, asked) = bounded(ROOM);
     let (answered, responses) = bounded(ROOM);
     let (reader, pipe) = io::pipe()?;
+    // The worker never waits.
+    rustix::io::ioctl_fionbio(&pipe, true)?;
     let thread = Thread {
         requests: asked,
         responses: answered,

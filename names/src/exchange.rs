@@ -124,7 +124,10 @@ impl Exchange {
         let (server, stream) = (of.server, of.stream);
         let (truncated, code) = (message[2] & 2 != 0, message[3] & 0xf);
         if truncated && !stream {
-            self.send(ticket, server, true, draw);
+            // Once, however often it says so.
+            if !asked.tries.iter().any(|of| of.stream && of.server == server) {
+                self.send(ticket, server, true, draw);
+            }
             return;
         }
         // NOERROR and NXDOMAIN are answers; all else may be that server's alone.

@@ -8,6 +8,7 @@
 //!   zone ─► hosts: the lines of a file, and what is to be written where
 //! ```
 
+mod books;
 mod datagram;
 mod exchange;
 pub mod hosts;
@@ -19,9 +20,10 @@ mod stream;
 mod subnet;
 mod zone;
 
+pub use books::{Counters, Outcome, Question};
 pub use exchange::{Action, Exchange, Finished, Socket};
 pub use reply::{Echo, LARGEST, question};
 pub use resolver::{Answer, Forward, Over, Resolver, Said, asked};
-pub use server::{Counters, Outcome, PORT, Request, Response, Server, Ticket, Upstream, Way};
+pub use server::{PORT, Request, Response, Server, Ticket, Upstream, Way};
 pub use subnet::{Subnet, of_reverse_name, reverse_name};
 pub use zone::{Found, GATEWAY, Host, Network, NetworkId, Place, Reverse, Zone};

@@ -116,7 +116,7 @@ impl Resolver {
             return match self.zone.reverse(address, from) {
                 Reverse::Name(owner) => self.pointer(&echo, question, address, &owner),
                 Reverse::NotHere(subnet) => self.deny(&echo, &subnet.domain()),
-                Reverse::Elsewhere => self.elsewhere(message, question, echo),
+                Reverse::Elsewhere => self.elsewhere(message, question, echo, from),
             };
         }
         match self.zone.find(name, from) {
@@ -140,7 +140,7 @@ impl Resolver {
                 let soa = self.soa(name);
                 Answer::Reply(echo.records(Vec::new(), &soa), Said::Answered)
             }
-            Found::Elsewhere => self.elsewhere(message, question, echo),
+            Found::Elsewhere => self.elsewhere(message, question, echo, from),
         }
     }
 
@@ -155,9 +155,17 @@ impl Resolver {
         Answer::Reply(echo.records(records, &self.soa(&domain)), Said::Answered)
     }
 
-    /// What the lab does not know.
-    fn elsewhere(&self, message: &Message, question: &Query, echo: Echo) -> Answer {
-        match (self.further, message.metadata.recursion_desired) {
+    /// What the lab does not know. A node that may not reach what lies beyond the gateway gets no
+    /// question there either: names carry data both ways.
+    fn elsewhere(
+        &self,
+        message: &Message,
+        question: &Query,
+        echo: Echo,
+        from: NetworkId,
+    ) -> Answer {
+        let beyond = self.zone.network(from).is_some_and(|network| network.beyond);
+        match (self.further && beyond, message.metadata.recursion_desired) {
             (true, true) => {
                 let query = reply::onward(message, question);
                 match query {

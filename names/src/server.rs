@@ -13,9 +13,10 @@ use std::time::Duration;
 use wire::Timestamp;
 use wire::ipv4::protocol;
 
+use crate::books::{Books, Counters, Outcome, Question};
 use crate::datagram::{self, HEADERS};
 use crate::reply::Echo;
-use crate::resolver::{Answer, Forward, Over, Resolver, Said};
+use crate::resolver::{Answer, Forward, Over, Resolver};
 use crate::stream::{Id, Streams};
 use crate::zone::NetworkId;
 
@@ -62,40 +63,6 @@ pub trait Upstream: Send {
     fn take(&mut self) -> Option<Response>;
 }
 
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was taken: answered, passed on, or a part of something.
-    Taken,
-    /// It was no query, or damaged.
-    Malformed,
-}
-
-/// What has been done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Queries, by datagram and stream.
-    pub queries: u64,
-    /// Of names the lab knows.
-    pub answered: u64,
-    /// Of names that there are not.
-    pub denied: u64,
-    /// Refused, or not understood.
-    pub refused: u64,
-    /// Passed on to others.
-    pub forwarded: u64,
-    /// Of those, without an answer.
-    pub failed: u64,
-    /// Not passed on, for too many were waiting.
-    pub crowded: u64,
-    /// Messages and packets that were no query.
-    pub malformed: u64,
-    /// Connections that were opened.
-    pub streams: u64,
-    /// Connections that gave way to others.
-    pub gave_way: u64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
     Datagram { from: SocketAddrV4, to: SocketAddrV4 },
@@ -119,12 +86,12 @@ pub struct Server<W> {
     upstream: Option<Box<dyn Upstream>>,
     waiting: HashMap<Ticket, Waiting<W>>,
     next: u64,
-    counters: Counters,
+    books: Books<W>,
 }
 
 impl<W> std::fmt::Debug for Server<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("counters", &self.counters).finish_non_exhaustive()
+        f.debug_struct("Server").field("counters", &self.books.counters).finish_non_exhaustive()
     }
 }
 
@@ -139,7 +106,7 @@ impl<W: Way> Server<W> {
             upstream,
             waiting: HashMap::new(),
             next: 0,
-            counters: Counters::default(),
+            books: Books::new(),
         }
     }
 
@@ -163,7 +130,17 @@ impl<W: Way> Server<W> {
     #[must_use]
     pub fn counters(&self) -> Counters {
         let (streams, gave_way) = (self.streams.opened, self.streams.gave_way);
-        Counters { streams, gave_way, ..self.counters }
+        Counters { streams, gave_way, ..self.books.counters }
+    }
+
+    /// From now on queries are kept for [`Server::questions`], or are not.
+    pub fn keep_questions(&mut self, keep: bool) {
+        self.books.keep(keep);
+    }
+
+    /// The queries since the last call, while they are kept.
+    pub fn questions(&mut self) -> impl Iterator<Item = Question<W>> + '_ {
+        self.books.take()
     }
 
     /// Connections there are, and queries that wait for others.
@@ -185,22 +162,19 @@ impl<W: Way> Server<W> {
             let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
             self.streams.segment((way, from), packet, &mut back, now);
             self.serve_streams(send, now);
-            return Outcome::Taken;
+            return Outcome::Segment;
         }
         let Some(datagram) = datagram::read(packet) else {
-            self.counters.malformed += 1;
+            self.books.enter(way, &[], Outcome::Malformed);
             return Outcome::Malformed;
         };
         let (client, server) = (datagram.from, datagram.to);
         let over = Over::Udp(mtu.saturating_sub(HEADERS));
-        match self.resolver.ask(datagram.message, from, over) {
-            Answer::Nothing => {
-                self.counters.malformed += 1;
-                return Outcome::Malformed;
-            }
+        let outcome = match self.resolver.ask(datagram.message, from, over) {
+            Answer::Nothing => Outcome::Malformed,
             Answer::Reply(message, said) => {
-                self.count(said);
                 post(way, (server, client), &message, send);
+                said.into()
             }
             Answer::Forward(forward) => {
                 let asker = Asker::Datagram { from: client, to: server };
@@ -210,14 +184,17 @@ impl<W: Way> Server<W> {
                 if let Some(known) = self.waiting.values_mut().find(|waiting| again(waiting)) {
                     // Its identifier may be another by now: the newest is answered.
                     known.echo = forward.echo;
-                    return Outcome::Taken;
-                }
-                if let Err(echo) = self.pass_on((way, asker), forward, send, now) {
+                    Outcome::Repeated
+                } else if let Err(echo) = self.pass_on((way, asker), forward, send, now) {
                     post(way, (server, client), &echo.failure(), send);
+                    Outcome::Crowded
+                } else {
+                    Outcome::Forwarded
                 }
             }
-        }
-        Outcome::Taken
+        };
+        self.books.enter(way, datagram.message, outcome);
+        outcome
     }
 
     fn serve_streams(
@@ -226,20 +203,25 @@ impl<W: Way> Server<W> {
         now: Timestamp,
     ) -> Option<Timestamp> {
         while let Some((id, (way, from), query)) = self.streams.query(now) {
-            match self.resolver.ask(&query, from, Over::Tcp) {
-                Answer::Nothing => self.counters.malformed += 1,
+            let outcome = match self.resolver.ask(&query, from, Over::Tcp) {
+                Answer::Nothing => Outcome::Malformed,
                 Answer::Reply(message, said) => {
-                    self.count(said);
                     self.streams.answer(id, &message, false, now);
+                    said.into()
                 }
                 Answer::Forward(forward) => {
                     self.streams.wait(id);
                     let asker = (way, Asker::Stream(id));
-                    if let Err(echo) = self.pass_on(asker, forward, send, now) {
-                        self.streams.answer(id, &echo.failure(), true, now);
+                    match self.pass_on(asker, forward, send, now) {
+                        Ok(()) => Outcome::Forwarded,
+                        Err(echo) => {
+                            self.streams.answer(id, &echo.failure(), true, now);
+                            Outcome::Crowded
+                        }
                     }
                 }
-            }
+            };
+            self.books.enter(way, &query, outcome);
         }
         let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
         self.streams.run(None, &mut back, now)
@@ -253,19 +235,15 @@ impl<W: Way> Server<W> {
         send: &mut dyn FnMut(W, &[u8]),
         now: Timestamp,
     ) -> Result<(), Echo> {
-        self.counters.queries += 1;
         if self.waiting.len() >= MOST && !self.make_room(way, send, now) {
-            self.counters.crowded += 1;
             return Err(echo);
         }
         let ticket = Ticket(self.next);
         self.next += 1;
         let request = Request { ticket, query: query.clone() };
         if !self.upstream.as_mut().is_some_and(|upstream| upstream.ask(request)) {
-            self.counters.crowded += 1;
             return Err(echo);
         }
-        self.counters.forwarded += 1;
         self.waiting.insert(ticket, Waiting { way, asker, echo, query, until: now + LATEST });
         Ok(())
     }
@@ -285,7 +263,6 @@ impl<W: Way> Server<W> {
             return false;
         }
         if let Some(waiting) = self.waiting.remove(&ticket) {
-            self.counters.crowded += 1;
             self.deliver(waiting, None, send, now);
         }
         true
@@ -324,22 +301,15 @@ impl<W: Way> Server<W> {
         send: &mut dyn FnMut(W, &[u8]),
         now: Timestamp,
     ) {
-        self.counters.failed += u64::from(message.is_none());
+        if message.is_none() {
+            self.books.enter(waiting.way, &waiting.query, Outcome::Failed);
+        }
         let echo = waiting.echo;
         let reply = message.map_or_else(|| echo.failure(), |message| echo.fit(message));
         match waiting.asker {
             Asker::Datagram { from, to } => post(waiting.way, (to, from), &reply, send),
             Asker::Stream(id) => self.streams.answer(id, &reply, true, now),
         }
-    }
-
-    fn count(&mut self, said: Said) {
-        self.counters.queries += 1;
-        *match said {
-            Said::Answered => &mut self.counters.answered,
-            Said::Denied => &mut self.counters.denied,
-            Said::Refused => &mut self.counters.refused,
-        } += 1;
     }
 }
 

@@ -256,7 +256,8 @@ impl Steps<'_> {
                         (Decision::Held, "the fragment waits for the first of its datagram")
                     }
                     Consumed::Dns => {
-                        (Decision::Asks, "to port 53 of the gateway: the lab's resolver takes it")
+                        let takes = "to port 53 of the gateway: the lab's resolver takes it";
+                        (Decision::Asks, note.asked.map_or(takes, gateway::Asked::describe))
                     }
                     Consumed::Fragmented => (
                         Decision::Fragmented,

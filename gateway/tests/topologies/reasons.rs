@@ -126,6 +126,13 @@ fn every_drop_reason_is_reachable() {
     let frame = good.frame(LAN_MAC, mac(host));
     r.0.insert(w.put(Side::Leg(LegId(9)), VnetHeader::default(), frame).dropped());
 
+    // Where nobody listens behind the resolver's port, and whoever asks too much.
+    let w = &mut World::new(config());
+    w.gateway.serve_names();
+    for _ in 0..=2000 {
+        r.lan(w, &Pkt::udp("10.100.0.10:1", "10.100.0.1:53", b"x"));
+    }
+
     // A table of two, and one host that wants both; nothing in it gives way.
     let limits = Limits { sessions: 2, fragment_bytes: 100, ..Limits::default() };
     let w = &mut World::new(Config { limits, ..config() });

@@ -126,6 +126,18 @@ fn only_a_response_to_what_was_asked_counts() {
 }
 
 #[test]
+fn a_server_that_says_again_that_it_is_cut_gets_one_stream() {
+    let mut world = World::new(1);
+    let (socket, _, id, _) = world.sent();
+    world.received(socket, response(id, 2, 0), 1);
+    assert!(world.sent().3, "by TCP");
+    for _ in 0..9 {
+        world.received(socket, response(id, 2, 0), 2);
+    }
+    assert_eq!(world.exchange.actions, []);
+}
+
+#[test]
 fn a_cut_response_is_asked_for_by_tcp() {
     let mut world = World::new(2);
     let (socket, _, id, _) = world.sent();

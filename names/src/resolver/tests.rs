@@ -306,6 +306,18 @@ fn anothers_response_becomes_the_reply() {
 }
 
 #[test]
+fn from_an_internal_network_no_question_goes_out() {
+    let resolver = resolver(true);
+    let asked = query("secret.example.org", RecordType::A);
+    let bytes = asked.to_vec().unwrap();
+    assert!(matches!(resolver.ask(&bytes, LAN, Over::Tcp), Answer::Forward(_)));
+    for from in [BIG, NetworkId(99)] {
+        let reply = ask_from(&resolver, &asked, from, Over::Tcp);
+        assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
+    }
+}
+
+#[test]
 fn a_lab_whose_name_makes_no_domain_still_answers() {
     for domain in ["a..b", "x.", &"y".repeat(70)] {
         let mut zone = Zone::new(domain);
