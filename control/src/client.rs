@@ -18,9 +18,9 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use crate::api::{
-    AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Neighbour, Node,
-    PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Spec, Topology,
-    Version, Walk,
+    AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Name, Neighbour,
+    Node, PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Spec,
+    Topology, Version, Walk,
 };
 use crate::server::FLOW_ID;
 
@@ -124,6 +124,11 @@ impl Client {
     /// The gateway's routes.
     pub fn routes(&self) -> Result<Vec<Route>, ClientError> {
         self.get("/v1/routes")
+    }
+
+    /// All names.
+    pub fn names(&self) -> Result<Vec<Name>, ClientError> {
+        self.all("/v1/names?")
     }
 
     /// All that is counted.

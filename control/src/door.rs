@@ -6,9 +6,7 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
-    FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
-    Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork,
-    SetPort, Spec, Topology, TraceAsk, Walk,
+    FlushFdb, Flushed, Known, Mdb, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -51,6 +49,8 @@ pub trait Door: Send + Sync + 'static {
     fn sessions(&self, page: &PageQuery) -> Result<Page<Session>, DoorError>;
     /// The gateway's routes: a handful.
     fn routes(&self) -> Result<Vec<Route>, DoorError>;
+    /// The names of nodes, and of the gateway.
+    fn names(&self, page: &PageQuery) -> Result<Page<Name>, DoorError>;
     /// All that is counted.
     fn counters(&self) -> Counters;
     /// The ports published on the uplink: bounded by the gateway.

@@ -16,7 +16,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Door;
-use crate::api::{Counters, GatewayCounters, PAGE_MAX, PageQuery, Port, SwitchCounters, Topology};
+use crate::api::{
+    Counters, GatewayCounters, NamesCounters, PAGE_MAX, PageQuery, Port, SwitchCounters, Topology,
+};
 
 /// What the text is called in HTTP.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -205,6 +207,30 @@ impl Families {
         };
         self.gauge("nat_sessions", "NAT sessions now", usage(|u| u.sessions));
         self.gauge("nat_mappings", "Outside ports in use now", usage(|u| u.mappings));
+        self.names(&c.names);
+    }
+
+    fn names(&mut self, c: &NamesCounters) {
+        let outcomes = [
+            ("answered", c.answered),
+            ("denied", c.denied),
+            ("refused", c.refused),
+            ("forwarded", c.forwarded),
+            ("repeated", c.repeated),
+            ("crowded", c.crowded),
+        ];
+        let help = "Queries for names, by what became of them";
+        self.counter("names_queries", help, by("outcome", outcomes));
+        let help = "Forwarded queries that nobody answered";
+        self.counter("names_failed_queries", help, one(c.failed));
+        let help = "Messages to the resolver that were no query";
+        self.counter("names_malformed_messages", help, one(c.malformed));
+        self.counter("names_opened_connections", "TCP connections opened", one(c.streams));
+        let help = "TCP connections that gave way to others";
+        self.counter("names_displaced_connections", help, one(c.displaced));
+        self.gauge("names_connections", "TCP connections now", one(c.connections));
+        let help = "Queries that wait for the host's resolvers now";
+        self.gauge("names_waiting_queries", help, one(c.waiting));
     }
 }
 

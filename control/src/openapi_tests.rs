@@ -58,6 +58,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/routes") => json(of::<Vec<Route>>(g)),
         ("get", "/v1/nat") => json(of::<Page<Session>>(g)),
         ("post", "/v1/nat/flush") => json(of::<Flushed>(g)),
+        ("get", "/v1/names") => json(of::<Page<Name>>(g)),
         ("get", "/v1/counters") => json(of::<Counters>(g)),
         ("get", "/v1/published") => json(of::<Vec<Published>>(g)),
         ("post", "/v1/published") => Shape { body: of::<Publish>(g), ..json(of::<Published>(g)) },
@@ -107,7 +108,10 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
         }));
     };
     if method == "get"
-        && ["/v1/ports", "/v1/fdb", "/v1/fast-path/flows", "/v1/neigh", "/v1/nat"].contains(&path)
+        && matches!(
+            path,
+            "/v1/ports" | "/v1/fdb" | "/v1/fast-path/flows" | "/v1/neigh" | "/v1/nat" | "/v1/names"
+        )
     {
         query("cursor", "integer", "`next` of the page before");
         query(

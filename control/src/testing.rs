@@ -165,6 +165,18 @@ impl Door for MemoryLab {
         Err(DoorError::Unsupported("this lab has no gateway".into()))
     }
 
+    fn names(&self, _: &PageQuery) -> Result<Page<Name>, DoorError> {
+        let name = Name {
+            name: "net1".into(),
+            fqdn: "net1.test".into(),
+            aliases: Vec::new(),
+            whose: NameOf::Node,
+            network: Some("lan".into()),
+            addresses: vec![Ipv4Addr::new(10, 100, 0, 10).into()],
+        };
+        Ok(Page { items: vec![name], next: None })
+    }
+
     fn counters(&self) -> Counters {
         std::thread::sleep(self.slow);
         let drops = BTreeMap::from([("runt".into(), 3)]);

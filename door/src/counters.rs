@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use control::api::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
+use control::api::{
+    Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, SwitchCounters,
+};
 use gateway::Gateway;
 use switch::{FdbConfig, Refusal, Switch};
 
@@ -47,6 +49,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
     // Copied under the lock, named outside it.
     let look = |gateway: &mut Gateway| (gateway.counters(), gateway.nat_usage());
     let (c, usage) = door.gateway(look).ok()?;
+    let names = door.lab().ok()?.with_resolver(|names| (names.counters(), names.usage()));
     let consumed = [
         (gateway::Consumed::Arp, c.arp),
         (gateway::Consumed::Queued, c.queued),
@@ -80,5 +83,26 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
             events_lost: c.nat.events_lost,
             usage: usage.collect(),
         },
+        names: names.map(of_names).unwrap_or_default(),
     })
+}
+
+fn of_names(
+    (c, (connections, waiting)): (lab::resolver::Counters, (usize, usize)),
+) -> NamesCounters {
+    NamesCounters {
+        answered: c.answered,
+        denied: c.denied,
+        refused: c.refused,
+        forwarded: c.forwarded,
+        repeated: c.repeated,
+        crowded: c.crowded,
+        failed: c.failed,
+        malformed: c.malformed,
+        streams: c.streams,
+        displaced: c.gave_way,
+        events_lost: c.events_lost,
+        connections: connections as u64,
+        waiting: waiting as u64,
+    }
 }

@@ -16,6 +16,7 @@
 //! | `router` | neighbours, sessions, routes, published ports |
 //! | `fast` | the flows by which the kernel repeats what the switch has decided |
 //! | `counters` | all that is counted |
+//! | `names` | the names of nodes, and what is asked for |
 //! | `change` | nodes in and out, ports published, tables flushed |
 //! | `network` | networks: shown, made, changed, ended |
 //! | `settings` | settings of ports, VLANs, addresses set by hand |
@@ -31,6 +32,7 @@ mod counters;
 mod error;
 mod fast;
 mod groups;
+mod names;
 mod network;
 pub mod open;
 mod pump;

@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Neighbour, Network, Node, Page, PageQuery,
-    Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink,
-    SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -25,7 +23,9 @@ use crate::error::{Error, Result};
 use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
-use crate::{bridge, change, counters, fast, groups, network, router, settings, spec, topology};
+use crate::{
+    bridge, change, counters, fast, groups, names, network, router, settings, spec, topology,
+};
 
 /// The open door; dropping it closes it.
 pub struct Open {
@@ -202,6 +202,10 @@ impl Door for LabDoor {
 
     fn routes(&self) -> Answer<Vec<Route>> {
         router::routes(self)
+    }
+
+    fn names(&self, page: &PageQuery) -> Answer<Page<Name>> {
+        names::names(self, page)
     }
 
     fn counters(&self) -> Counters {

@@ -19,6 +19,7 @@ use wire::Timestamp;
 
 use crate::change;
 use crate::error::{Error, Result};
+use crate::names;
 use crate::open::{LabDoor, now};
 use crate::tell::{self, Drops, Names};
 
@@ -89,6 +90,9 @@ impl Drop for Pump {
 /// that a listener who comes meanwhile is not forgotten.
 fn keep(door: &LabDoor) {
     let _ = door.gateway(|gateway| gateway.keep_events(door.events().heard()));
+    if let Ok(lab) = door.lab() {
+        lab.with_resolver(|names| names.keep_questions(door.events().heard()));
+    }
 }
 
 /// What the first listener has come too late for.
@@ -157,6 +161,15 @@ impl Teller {
         change::tell_withdrawn(door, lab);
         door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());
+        self.tell_questions(lab, door);
+    }
+
+    fn tell_questions(&mut self, lab: &Lab, door: &LabDoor) {
+        let fetched = lab.with_resolver(|names| names.questions().collect::<Vec<_>>());
+        for question in fetched.unwrap_or_default() {
+            let kind = names::asked(question.clone(), self.names.of(question.way.port()));
+            door.events().tell(Event::now(kind));
+        }
     }
 
     fn tell_switch(&mut self, lab: &Lab, door: &LabDoor, before: bool) {
@@ -216,5 +229,6 @@ fn tell_sessions(lab: &Lab, door: &LabDoor, now: Timestamp) {
 
 fn lost(lab: &Lab) -> u64 {
     let switch = lab.with_switch(|switch| switch.counters().events_lost).unwrap_or(0);
-    switch + lab.with_gateway(|gateway| gateway.counters().nat.events_lost).unwrap_or(0)
+    let sessions = lab.with_gateway(|gateway| gateway.counters().nat.events_lost).unwrap_or(0);
+    switch + sessions + lab.with_resolver(|names| names.counters().events_lost).unwrap_or(0)
 }

@@ -34,7 +34,7 @@ impl Names {
         }
     }
 
-    fn of(&self, port: PortId) -> String {
+    pub(crate) fn of(&self, port: PortId) -> String {
         self.0.get(&port).cloned().unwrap_or_else(|| format!("port-{}", port.0))
     }
 

@@ -11,8 +11,8 @@ use crate::{clock, say, units};
 
 /// Tell what happens in a running lab, as it happens
 ///
-/// Addresses learned, moved and aged, ports and links, NAT sessions, published ports, drops summed
-/// up each second. Where too much happens at once it says how many events are missing. Ends with
+/// Addresses learned, moved and aged, ports and links, NAT sessions, published ports, names asked
+/// for, drops summed up each second. Where too much happens at once it says how many events are missing. Ends with
 /// the lab, or with Ctrl-C.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -85,6 +85,9 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         EventKind::PortDown { ifname } => ("down", ifname.clone()),
         EventKind::SessionOpened { session } => ("open", tuple(session)),
         EventKind::SessionClosed { session, reason } => ("close", closed(session, reason)),
+        EventKind::Asked { name, record, ifname, outcome } => {
+            ("name", format!("{name} {record} at {ifname}: {outcome}"))
+        }
         EventKind::Drops { by, reason, count } => ("dropped", format!("{count} by {by}: {reason}")),
         EventKind::RingRenewed { ring, count } => (
             "ring",

@@ -93,6 +93,42 @@ pub struct GatewayCounters {
     pub echo_replies: u64,
     /// The NAT's.
     pub nat: NatCounters,
+    /// The resolver's of names.
+    #[serde(default)]
+    pub names: NamesCounters,
+}
+
+/// The resolver's of names. Each query is in exactly one of answered, denied, refused, forwarded,
+/// repeated, crowded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NamesCounters {
+    /// Queries for names the lab knows.
+    pub answered: u64,
+    /// For names that there are not (NXDOMAIN).
+    pub denied: u64,
+    /// Refused, or not understood.
+    pub refused: u64,
+    /// Passed on to the host's resolvers.
+    pub forwarded: u64,
+    /// Sent again while the host's resolvers are asked.
+    pub repeated: u64,
+    /// Not passed on, for too many were waiting (SERVFAIL).
+    pub crowded: u64,
+    /// Of those passed on, without an answer (SERVFAIL).
+    pub failed: u64,
+    /// Messages and datagrams that were no query.
+    pub malformed: u64,
+    /// TCP connections that were opened.
+    pub streams: u64,
+    /// TCP connections that gave way to others.
+    pub displaced: u64,
+    /// Queries that listeners were not told of.
+    pub events_lost: u64,
+    /// TCP connections now.
+    pub connections: u64,
+    /// Queries that wait for the host's resolvers now.
+    pub waiting: u64,
 }
 
 /// The NAT's.

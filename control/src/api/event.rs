@@ -103,6 +103,18 @@ pub enum EventKind {
         /// Why: `expired`, `flushed`, or `displaced` by another that needed its place.
         reason: String,
     },
+    /// The resolver was asked for a name, or has waited for others in vain.
+    Asked {
+        /// The name, in lower case.
+        name: String,
+        /// The type of record: `A`, `PTR`, …
+        record: String,
+        /// The port of who asks.
+        ifname: String,
+        /// What became of it: `answered`, `denied`, `refused`, `forwarded`, `repeated`, `crowded`,
+        /// `failed`.
+        outcome: String,
+    },
     /// Frames were dropped during the last second.
     Drops {
         /// Who dropped them: `switch` or `gateway`.

@@ -10,6 +10,7 @@ mod counters;
 mod event;
 mod fast;
 mod mdb;
+mod names;
 mod network;
 mod page;
 mod port;
@@ -23,10 +24,13 @@ pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, Spec, St
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
 pub use change::{AddNode, FlushFdb, Flushed, Problem, Routing, SetGateway, SetLink};
-pub use counters::{Counters, GatewayCounters, NatCounters, NatUsage, SwitchCounters};
+pub use counters::{
+    Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, SwitchCounters,
+};
 pub use event::{Event, EventKind};
 pub use fast::{FastFlow, FastPath};
 pub use mdb::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
+pub use names::{Name, NameOf};
 pub use network::{AddNetwork, Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
 pub use port::{DelFdb, FdbKind, PortVlan, SetFdb};

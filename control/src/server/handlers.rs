@@ -263,6 +263,10 @@ pub(super) async fn flush_nat(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| door.flush_nat()).await
 }
 
+pub(super) async fn names(State(shared): State<Shared>, Query(page): Query<PageQuery>) -> Answer {
+    shared.answer(move |door| door.names(&page)).await
+}
+
 pub(super) async fn counters(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| Ok(door.counters())).await
 }

@@ -64,6 +64,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     patch "/v1/gateway" set_gateway "Switch forwarding and the NAT off or on";
     get "/v1/nat" sessions "The NAT's sessions";
     post "/v1/nat/flush" flush_nat "Forget the NAT's sessions";
+    get "/v1/names" names "The names of nodes, and of the gateway";
     get "/v1/counters" counters "All that is counted";
     get "/v1/published" published "The published ports";
     post "/v1/published" publish "Publish a port";

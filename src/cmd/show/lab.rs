@@ -161,6 +161,20 @@ fn of_gateway(c: &GatewayCounters, paint: Paint) -> Vec<String> {
             ("lost events", c.nat.events_lost, "nobody fetched them in time"),
         ],
     );
+    let names = &c.names;
+    figures(
+        &mut table,
+        &[
+            ("names", names.answered, "queries answered"),
+            ("", names.denied, "for names that there are not"),
+            ("", names.refused, "refused, or not understood"),
+            ("", names.forwarded, "passed on to the host's resolvers"),
+            ("", names.repeated, "sent again meanwhile"),
+            ("", names.crowded, "not passed on, too many were waiting"),
+            ("", names.failed, "passed on, and nobody answered"),
+            ("", names.malformed, "messages that were no query"),
+        ],
+    );
     for (protocol, usage) in &c.nat.usage {
         table.row([protocol.clone(), usage.sessions.to_string(), "sessions now".into()]);
         table.row([String::new(), usage.mappings.to_string(), "outside ports".into()]);

@@ -6,12 +6,14 @@
 //! | `bridge` | ports, fdb, flows |
 //! | `brctl` | ports, fdb, in brctl's shape |
 //! | `groups` | mdb |
+//! | `names` | names |
 //! | `router` | nat, published, neigh, routes |
 
 mod brctl;
 mod bridge;
 mod groups;
 mod lab;
+mod names;
 mod router;
 
 use std::io::IsTerminal;
@@ -75,6 +77,8 @@ enum What {
     Neigh,
     /// The gateway's routes
     Routes,
+    /// The names of nodes and of the gateway, and what they stand for
+    Names,
     /// All that is counted
     Counters,
 }
@@ -136,6 +140,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
             shown(args, client.neighbours(), |list, paint| router::neighbours(&list, paint))
         }
         What::Routes => shown(args, client.routes(), |list, paint| router::routes(&list, paint)),
+        What::Names => shown(args, client.names(), |list, paint| names::names(&list, paint)),
         What::Counters => shown(args, client.counters(), lab::counters),
     }?;
     if !text.is_empty() {

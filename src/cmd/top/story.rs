@@ -32,6 +32,9 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         EventKind::SessionClosed { session, reason } => {
             ("session", format!("{} {reason}", opened(session)), Mood::Dim)
         }
+        EventKind::Asked { name, record, ifname, outcome } => {
+            ("name", format!("{name} {record} at {ifname}: {outcome}"), Mood::Plain)
+        }
         EventKind::Drops { by, reason, count } => {
             let frames = text::counted(*count, "frame", "frames");
             ("dropped", format!("{frames} by the {by}: {reason}"), Mood::Bad)

@@ -74,6 +74,7 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.ports().unwrap().len(), 2);
     assert_eq!(client.neighbours().unwrap()[0].state, ["REACHABLE"]);
     assert_eq!(client.sessions(0, 10).unwrap().items[0].remote.port(), 443);
+    assert_eq!(client.names().unwrap()[0].fqdn, "net1.test");
     assert_eq!(client.counters().unwrap(), fixture.lab.counters());
     assert_eq!(client.published().unwrap()[0].port, 8080);
     assert_eq!(client.fdb().unwrap()[0].updated, 1);
