@@ -3,6 +3,7 @@
 
 mod files;
 mod resolver;
+mod told;
 mod upstream;
 
 use crate::support::{Ended, Sandbox};

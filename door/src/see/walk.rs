@@ -83,8 +83,8 @@ impl Facts {
     /// The end and what led to it in one line: what a capture says of a frame.
     pub(crate) fn comment(&self, names: &Names) -> String {
         use Decision as D;
-        const TELLING: [D; 8] =
-            [D::Hit, D::Miss, D::Flood, D::Members, D::Nat, D::Drop, D::Moved, D::Queued];
+        const TELLING: [D; 9] =
+            [D::Hit, D::Miss, D::Flood, D::Members, D::Nat, D::Drop, D::Moved, D::Queued, D::Asks];
         let (verdict, _) = self.verdict();
         let to = match self.egress.as_slice() {
             [] => String::new(),

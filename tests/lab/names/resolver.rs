@@ -10,11 +10,11 @@ use super::{address, exec};
 use crate::support::{Process, Sandbox, in_netns, rooted, rootless};
 use crate::{lab, netns};
 
-const GATEWAY: (&str, u16) = ("10.100.0.1", 53);
+pub(super) const GATEWAY: (&str, u16) = ("10.100.0.1", 53);
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-const A: u8 = 1;
-const AAAA: u8 = 28;
-const PTR: u8 = 12;
+pub(super) const A: u8 = 1;
+pub(super) const AAAA: u8 = 28;
+pub(super) const PTR: u8 = 12;
 
 /// A question of this type under an identifier.
 pub(super) fn query(id: u16, name: &str, kind: u8) -> Vec<u8> {
@@ -30,8 +30,13 @@ pub(super) fn query(id: u16, name: &str, kind: u8) -> Vec<u8> {
 
 /// Asks by datagram from where the calling thread is.
 pub(super) fn by_datagram(message: &[u8]) -> Vec<u8> {
+    at(GATEWAY.0, message)
+}
+
+/// The same at another of the gateway's addresses.
+pub(super) fn at(gateway: &str, message: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect(GATEWAY).unwrap();
+    socket.connect((gateway, GATEWAY.1)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.send(message).unwrap();
     let mut reply = vec![0; 65_535];
@@ -59,7 +64,7 @@ pub(super) fn by_stream(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 /// The code of a reply, how many answers it has, and its last four bytes.
-fn sum(reply: &[u8]) -> (u8, u8, [u8; 4]) {
+pub(super) fn sum(reply: &[u8]) -> (u8, u8, [u8; 4]) {
     (reply[3] & 0xf, reply[7], reply[reply.len() - 4..].try_into().unwrap())
 }
 
@@ -93,8 +98,17 @@ fn what_it_says_by_datagram_and_stream() {
         let run = lab(sandbox, &["run", "-n", "3"]);
         speaks(sandbox);
         if sandbox.real_root {
-            let args = ["netns", "exec", "net3", "getent", "ahostsv4", "net2.uswitch"];
-            assert!(sandbox.tool("ip", &args).starts_with("10.100.0.20 "));
+            // As iproute2 enters a namespace; with the hosts file out of the way, by both protocols.
+            for options in ["ndots:1", "use-vc"] {
+                let line = format!(
+                    "mount --bind /dev/null /etc/hosts && \
+                     RES_OPTIONS={options} getent ahostsv4 net2.uswitch && getent hosts 10.100.0.10"
+                );
+                let args = ["netns", "exec", "net3", "sh", "-c", &line];
+                let found = sandbox.tool("ip", &args);
+                assert!(found.starts_with("10.100.0.20 "), "{options}: {found}");
+                assert!(found.contains("net1.uswitch"), "{options}: {found}");
+            }
         }
         in_netns(netns("net1"), || {
             let ask = |name: &str, kind| {

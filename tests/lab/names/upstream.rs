@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::resolver::{PATIENCE, by_datagram, by_stream, query};
 use super::{address, exec};
+use crate::door::json;
 use crate::support::in_netns;
 use crate::uplink::host::on_a_host;
 use crate::{lab, netns};
@@ -92,6 +93,14 @@ fn the_hosts_resolvers_are_asked() {
                 assert!(reply.ends_with(&[198, 18, 0, 1]));
             }
         });
+        // From an internal network nothing goes out, whichever of the gateway's addresses is asked.
+        sandbox.uswitch(&["network", "add", "inner", "--subnet", "10.3.0.0/24", "--internal"]).ok();
+        sandbox.uswitch(&["add", "shy", "--network", "inner"]).ok();
+        assert_eq!(address(sandbox, "shy", "www.example.org"), None);
+        assert_eq!(address(sandbox, "shy", "shy.uswitch").as_deref(), Some("10.3.0.2"));
+        let counted = json(sandbox, &["show", "counters", "-j"])["gateway"]["names"].clone();
+        assert!(counted["forwarded"].as_u64() >= Some(43), "{counted}");
+        assert_eq!((&counted["failed"], &counted["crowded"]), (&0.into(), &0.into()), "{counted}");
         // The host asks nobody any more: told, not left waiting.
         std::fs::write("/etc/resolv.conf", "nameserver 127.0.0.1\n").unwrap();
         in_netns(netns("net2"), || {
