@@ -6,9 +6,7 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
-    FlushFdb, Flushed, Known, Mdb, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol,
-    Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork,
-    SetPort, Spec, Topology, TraceAsk, Walk,
+    FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -75,6 +73,8 @@ pub trait Door: Send + Sync + 'static {
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError>;
     /// Changes a port's settings; it is named by itself or by its node.
     fn set_port(&self, port: &str, ask: &SetPort) -> Result<Port, DoorError>;
+    /// Moves a port to another network, or out of all.
+    fn move_port(&self, port: &str, ask: &MovePort) -> Result<Port, DoorError>;
     /// Makes a port, or the `gateway`, a member of VLANs.
     fn add_vlan(&self, port: &str, ask: &AddVlan) -> Result<(), DoorError>;
     /// Ends a port's or the gateway's membership of the VLANs from `vlan` to `last`.

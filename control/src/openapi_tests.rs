@@ -29,6 +29,9 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/spec") => json(of::<Spec>(g)),
         ("get", "/v1/ports") => json(of::<Page<Port>>(g)),
         ("patch", "/v1/ports/{name}") => Shape { body: of::<SetPort>(g), ..json(of::<Port>(g)) },
+        ("post", "/v1/ports/{name}/network") => {
+            Shape { body: of::<MovePort>(g), ..json(of::<Port>(g)) }
+        }
         ("post", "/v1/ports/{name}/vlans") => {
             Shape { body: of::<AddVlan>(g), status: "204", ..json(None) }
         }

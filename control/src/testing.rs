@@ -242,6 +242,11 @@ impl Door for MemoryLab {
         ports.into_iter().find(named).ok_or_else(missing)
     }
 
+    fn move_port(&self, port: &str, ask: &MovePort) -> Result<Port, DoorError> {
+        let port = self.set_port(port, &ask.settings)?;
+        Ok(Port { network: ask.network.clone(), ..port })
+    }
+
     fn add_vlan(&self, _: &str, ask: &AddVlan) -> Result<(), DoorError> {
         let refused = || DoorError::Invalid(format!("{} is no VLAN: 1 to 4094", ask.vlan));
         (1..4095).contains(&ask.vlan).then_some(()).ok_or_else(refused)

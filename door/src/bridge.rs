@@ -34,6 +34,7 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
         let filters = filters.contains(&info.spec.network);
         let mut port = shown(&info, fdb_entries, &master, filters);
         port.network = named(&domains, &info);
+        port.master = port.master.filter(|_| port.network.is_some());
         port.node = nodes.get(&info.id).cloned();
         port.rates = rates.of(info.id);
         port.loop_shut = shut.get(&info.id).map(Duration::as_secs);
@@ -72,6 +73,7 @@ pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
     let filters = filters.contains(&info.spec.network);
     let mut port = shown(&info, held, lab.config().name.as_str(), filters);
     port.network = named(&domains, &info);
+    port.master = port.master.filter(|_| port.network.is_some());
     port.node = nodes(&lab).remove(&id);
     port.rates = door.rates().of(id);
     port.loop_shut = door.switch(Switch::shut_ports)?.get(&id).map(Duration::as_secs);

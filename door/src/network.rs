@@ -36,7 +36,13 @@ impl Of {
 
     /// That of a port.
     pub(crate) fn port(door: &LabDoor, port: &PortInfo) -> Answer<Self> {
-        Self::named(door, door.lab()?.network_name(port.spec.network).as_deref())
+        let name = door.lab()?.network_name(port.spec.network).ok_or_else(|| {
+            let port = &port.spec.name;
+            DoorError::Conflict(format!(
+                "port {port} is in no network: say `port {port} --network NAME` first"
+            ))
+        })?;
+        Self::named(door, Some(&name))
     }
 
     pub(crate) fn set(&self, door: &LabDoor, config: NetworkConfig) -> Answer<()> {

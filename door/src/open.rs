@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, Name, Neighbour, Network, Node, Page,
-    PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway,
-    SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -252,6 +250,10 @@ impl Door for LabDoor {
 
     fn set_port(&self, port: &str, ask: &SetPort) -> Answer<Port> {
         settings::set_port(self, port, ask)
+    }
+
+    fn move_port(&self, port: &str, ask: &MovePort) -> Answer<Port> {
+        settings::move_port(self, port, ask)
     }
 
     fn add_vlan(&self, port: &str, ask: &AddVlan) -> Answer<()> {

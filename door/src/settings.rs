@@ -2,14 +2,16 @@
 //! before anything changes.
 
 use control::DoorError;
-use control::api::{AddVlan, DelFdb, FdbKind, Flushed, Port, SetFdb, SetPort};
+use control::api::{
+    AddVlan, DelFdb, EventKind, FdbKind, Flushed, MovePort, Port, SetFdb, SetPort,
+};
 use lab::{Lab, port};
 use switch::core::Memberships;
 use switch::{EntryKind, NetworkConfig, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
 use crate::network::{FIRST_VLAN, Of};
-use crate::open::{Answer, LabDoor};
+use crate::open::{Answer, LabDoor, refusal};
 use crate::{bridge, change, groups};
 
 /// The gateway, where a port is asked for.
@@ -57,6 +59,32 @@ pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port
     }
     door.switch(|switch| switch.set_settings(info.id, settings))?.map_err(|e| failed(&e))?;
     bridge::port(door, info.id)
+}
+
+pub(crate) fn move_port(door: &LabDoor, name: &str, ask: &MovePort) -> Answer<Port> {
+    let lab = door.lab()?;
+    let info = find(door, &lab, name)?;
+    let invalid = |line: String| invalid(format!("port {name}: {line}"));
+    // What is refused of its settings leaves it where it is.
+    port::changed(&info.spec.settings, &ask.settings).map_err(invalid)?;
+    if let Some(asked) = &ask.settings.vlans {
+        Of::named(door, ask.network.as_deref())?.filtered()?;
+        port::memberships(asked).map_err(invalid)?;
+    }
+    let to = ask.network.as_deref();
+    let is_news = lab.network_name(info.spec.network).as_deref() != to;
+    let moved = lab.move_port(info.id, to);
+    change::tell_withdrawn(door, &lab);
+    moved.map_err(|error| refusal(&error))?;
+    if is_news {
+        let (ifname, network) = (info.spec.name.clone(), ask.network.clone());
+        door.tell(EventKind::PortMoved { ifname, network });
+        groups::tell_known(door)?;
+    }
+    match ask.settings == SetPort::default() {
+        true => bridge::port(door, info.id),
+        false => set_port(door, &info.spec.name, &ask.settings),
+    }
 }
 
 /// The network of the gateway's leg that is meant: `gateway`, or `gateway:NETWORK`; None for a port.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lab::{Lab, port};
 use switch::core::{McastConfig, Memberships};
 use switch::{NetworkConfig, PortInfo, PortSettings};
-use topology::{AddVlan, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of};
+use topology::{AddVlan, Address, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of};
 use wire::VlanId;
 
 use crate::network::Of;
@@ -76,6 +76,7 @@ fn groups(network: &mut Network, is: &McastConfig, default: &McastConfig) {
 /// The nodes' interfaces as they are, and what their ports are set to.
 fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
     let plain = port::plugged(spec.storm);
+    let networks = spec.networks.clone();
     let mut said = Vec::new();
     for node in lab.nodes() {
         let several = node.ports().count() > 1;
@@ -86,7 +87,7 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
                 .get_mut(&node.name)
                 .and_then(|own| own.networks.iter_mut().find(|place| place.network == *network));
             if let Some(place) = place {
-                attached(place, interface);
+                attached(place, interface, networks.get(network));
             }
             let own = interface.port.as_ref().map(|plug| plug.id);
             let Some(info) = ports.iter().find(|info| Some(info.id) == own) else { continue };
@@ -102,9 +103,14 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
     spec.ports = said.into_iter().collect();
 }
 
-fn attached(place: &mut Attachment, interface: &lab::Interface) {
+/// An interface as it is. An address that its network has no subnet for, as after a move, is the node's
+/// own affair: no file can say it.
+fn attached(place: &mut Attachment, interface: &lab::Interface, network: Option<&Network>) {
     let first = interface.addresses.iter().map(|own| own.ip).find(IpAddr::is_ipv4);
-    place.addresses = Some(interface.addresses.clone());
+    let fits = |own: &&Address| {
+        network.is_some_and(|network| network.all_subnets().any(|subnet| subnet.is_host(own.ip)))
+    };
+    place.addresses = Some(interface.addresses.iter().filter(fits).copied().collect());
     place.mac = Some(interface.mac).filter(|mac| first.and_then(mac_of) != Some(*mac));
     place.interface = Some(interface.name.clone());
 }

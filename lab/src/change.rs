@@ -260,7 +260,7 @@ impl Lab {
 
     /// What was at these ports, and had these addresses, is gone: the gateway forgets it. Returns the
     /// ports that were published for it.
-    fn forget(&self, ports: &[PortId], addresses: &[Ipv4Addr]) -> Vec<gateway::Published> {
+    pub(crate) fn forget(&self, ports: &[PortId], addresses: &[Ipv4Addr]) -> Vec<gateway::Published> {
         let forgotten = self.with_gateway(|gateway| {
             let mut gone: Vec<_> =
                 ports.iter().flat_map(|port| gateway.forget_node(node(*port))).collect();

@@ -188,6 +188,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes down the addresses of a node that has others than before.
+    ///
+    /// # Errors
+    /// When they cannot be written; the old journal then stands until the next line is written.
+    pub fn know_anew(&mut self, name: &str, now: impl IntoIterator<Item = Known>) -> Result<()> {
+        self.known.retain(|known| known.name != name);
+        self.known.extend(now);
+        self.stale = true;
+        self.rewrite()
+    }
+
     /// Strikes out a name that is gone, and those that were never made.
     ///
     /// # Errors

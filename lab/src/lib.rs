@@ -14,6 +14,8 @@
 //! | [`blueprint`] | a lab to be as a plan: pure |
 //! | [`domain`] | a network as the switch and the gateway hold it |
 //! | [`network`] | networks that come and go while it runs |
+//! | `mtu` | a network's MTU, changed while it runs |
+//! | `relocate` | ports moved from network to network |
 //! | `node` | a node and its interfaces, planned and running |
 //! | [`cable`] | a node's cables, pulled and plugged in again |
 //! | [`called`] | how the program was started, for hints |
@@ -65,6 +67,7 @@ pub mod journal;
 pub mod lab;
 mod links;
 pub mod lock;
+mod mtu;
 mod naming;
 pub mod network;
 mod node;
@@ -73,6 +76,7 @@ mod plug;
 pub mod port;
 mod progress;
 pub mod reach;
+mod relocate;
 pub mod resolver;
 mod round;
 pub mod station;

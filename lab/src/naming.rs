@@ -242,6 +242,10 @@ impl Naming {
         if let Some(name) = &interface.network {
             return Some(self.number(Medium::Network(name.clone())));
         }
+        if interface.port.is_some() {
+            // A port in no network leads to nobody.
+            return None;
+        }
         let first = interface.addresses.first()?;
         let subnet = subnet(first.ip, first.prefix.unwrap_or(u8::MAX));
         let id = self.number(Medium::Link(subnet));

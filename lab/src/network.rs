@@ -275,7 +275,7 @@ fn check_place(
 }
 
 /// Says what of one network beside the others cannot be.
-fn check(spec: &Spec, name: &str) -> Result<()> {
+pub(crate) fn check(spec: &Spec, name: &str) -> Result<()> {
     let usage = |text: String| Err(Error::Usage(format!("network {name}: {text}")));
     if spec.networks.len() > MAX_NETWORKS {
         return usage(format!("a lab has up to {MAX_NETWORKS} networks"));

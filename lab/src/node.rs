@@ -11,7 +11,8 @@ use wire::MacAddr;
 pub struct Interface {
     /// Its name in the node.
     pub name: String,
-    /// The network it is attached to; None for the end of a link to another node.
+    /// The network it is attached to; None for the end of a link to another node, and where its port
+    /// is in no network.
     pub network: Option<String>,
     /// Its addresses, each with its prefix length.
     pub addresses: Vec<Address>,

@@ -99,6 +99,14 @@ pub fn set_up(netns: BorrowedFd<'_>, index: u32, up: bool) -> Result<()> {
     one(netns, message::set_up(index, up), || format!("setting link {index} {word}"))
 }
 
+/// Sets the MTU of the link of this name, in bytes.
+///
+/// # Errors
+/// When there is no such link or the kernel refuses: each kind of link has bounds of its own.
+pub fn set_mtu(netns: BorrowedFd<'_>, name: &str, mtu: u32) -> Result<()> {
+    one(netns, message::set_mtu(name, mtu), || format!("setting the MTU of {name} to {mtu}"))
+}
+
 fn one(netns: BorrowedFd<'_>, request: Request, what: impl FnOnce() -> String) -> Result<()> {
     inside(netns, move || Netlink::open()?.run(&[request]).map_err(|refused| refused.error))
         .doing(what)

@@ -101,6 +101,14 @@ pub(crate) fn set_up(index: u32, up: bool) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(link))
 }
 
+/// The MTU of the interface of this name: without an index the kernel looks for the name.
+pub(crate) fn set_mtu(name: &str, mtu: u32) -> Request {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName(name.into()));
+    link.attributes.push(LinkAttribute::Mtu(mtu));
+    Request::change(RouteNetlinkMessage::SetLink(link))
+}
+
 /// An interface away; of a veth pair both ends go.
 pub(crate) fn delete_link(index: u32) -> Request {
     let mut link = LinkMessage::default();

@@ -81,6 +81,12 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         }
         EventKind::PortAdded { ifname } => ("port", format!("{ifname} plugged in")),
         EventKind::PortRemoved { ifname } => ("port", format!("{ifname} taken out")),
+        EventKind::PortMoved { ifname, network: Some(network) } => {
+            ("port", format!("{ifname} moved to network {network}"))
+        }
+        EventKind::PortMoved { ifname, network: None } => {
+            ("port", format!("{ifname} taken out of all networks"))
+        }
         EventKind::PortUp { ifname } => ("up", ifname.clone()),
         EventKind::PortDown { ifname } => ("down", ifname.clone()),
         EventKind::SessionOpened { session } => ("open", tuple(session)),

@@ -2,15 +2,19 @@
 
 use std::process::ExitCode;
 
-use control::api::{Port, PortRole, PortSettings, SetPort, StormLimits};
+use control::api::{MovePort, Port, PortRole, PortSettings, SetPort, StormLimits};
 
 use super::network::mask;
+use super::show;
 use crate::door::{Which, json};
 use crate::exit::Usage;
 use crate::onoff::OnOff;
 use crate::paint::Paint;
 use crate::table::Table;
 use crate::{say, storm};
+
+/// What is said in the place of a network's name.
+const NONE: &str = "none";
 
 /// Show what ports are set to, or set it
 ///
@@ -76,6 +80,10 @@ pub(crate) struct Args {
     /// broadcast=N,multicast=N,unknown=N, or off
     #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
     storm: Option<StormLimits>,
+    /// Move it to this network, or out of all: what was learned at it is forgotten, and its VLANs are
+    /// those a port of that network begins with; its node keeps its addresses
+    #[arg(long, value_name = "NAME|none")]
+    network: Option<String>,
     /// JSON, on one line
     #[arg(short, long)]
     json: bool,
@@ -112,14 +120,23 @@ impl Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let asked = args.asked();
-    let changes = asked != SetPort::default();
+    let changes = asked != SetPort::default() || args.network.is_some();
     if changes && args.port.is_none() {
         let line = "say which port: `uswitch port NODE --learning off`, for one";
         return Err(Usage(line.into()).into());
     }
     let client = args.which.client()?;
     let ports = match &args.port {
-        Some(port) if changes => vec![args.which.answer(client.set_port(port, &asked))?],
+        Some(port) if changes => {
+            let changed = match &args.network {
+                Some(network) => {
+                    let network = Some(network.clone()).filter(|name| name != NONE);
+                    client.move_port(port, &MovePort { network, settings: asked })
+                }
+                None => client.set_port(port, &asked),
+            };
+            vec![args.which.answer(changed)?]
+        }
         Some(name) => {
             // Asking for no change tells what there is, or that there is no such port.
             vec![args.which.answer(client.set_port(name, &SetPort::default()))?]
@@ -149,6 +166,7 @@ struct Link<'a> {
     #[serde(flatten)]
     settings: Option<&'a PortSettings>,
     node: Option<&'a str>,
+    network: Option<&'a str>,
     fdb_n_learned: u32,
     fdb_max_learned: Option<u32>,
     fdb_n_moved: u64,
@@ -167,12 +185,13 @@ fn link(port: &Port) -> Link<'_> {
         flags: &port.flags,
         mtu: port.mtu,
         master: port.master.as_deref(),
-        state: match port.operstate == "UP" && port.loop_shut.is_none() {
+        state: match port.operstate == "UP" && port.loop_shut.is_none() && port.network.is_some() {
             true => "forwarding",
             false => "disabled",
         },
         settings: port.settings.as_ref(),
         node: port.node.as_deref(),
+        network: port.network.as_deref(),
         fdb_n_learned: port.fdb_entries,
         fdb_max_learned: port.settings.as_ref().map(|settings| settings.learn_limit),
         fdb_n_moved: port.fdb_n_moved,
@@ -184,10 +203,19 @@ fn link(port: &Port) -> Link<'_> {
 }
 
 fn table(ports: &[&Port]) -> Table {
-    let mut table = Table::new(&["PORT", "NODE", "SETTINGS"]);
+    let several = show::several_networks(ports.iter().copied());
+    let mut heads = vec!["PORT", "NODE", "SETTINGS"];
+    if several {
+        heads.insert(2, "NETWORK");
+    }
+    let mut table = Table::new(&heads);
     for port in ports {
-        let node = port.node.clone().unwrap_or_else(|| "-".into());
-        table.row([port.ifname.clone(), node, words(port)]);
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+        let mut cells = vec![port.ifname.clone(), or_none(&port.node), words(port)];
+        if several {
+            cells.insert(2, or_none(&port.network));
+        }
+        table.row(cells);
     }
     table
 }

@@ -81,6 +81,14 @@ pub enum EventKind {
         /// Its name.
         ifname: String,
     },
+    /// A port was moved to another network.
+    PortMoved {
+        /// Its name.
+        ifname: String,
+        /// The network; absent where it is in none now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
+    },
     /// A link came up.
     PortUp {
         /// The port.

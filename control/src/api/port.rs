@@ -1,6 +1,7 @@
 //! VLANs of a port as they are shown, and addresses set by hand: in the names of `bridge -j vlan show`
 //! and `bridge -j fdb show`. What a port is set to is the topology's.
 
+use ::topology::SetPort;
 use serde::{Deserialize, Serialize};
 
 /// VLANs of a port, in the shape of `bridge -j vlan show`.
@@ -15,6 +16,19 @@ pub struct PortVlan {
     /// `PVID`, `Egress Untagged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+}
+
+/// A port to be moved to another network, and what else of it is to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MovePort {
+    /// The network; without one the port is in no network from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// What it is set to there; what is absent stays.
+    #[serde(default)]
+    pub settings: SetPort,
 }
 
 /// An address to be set by hand.

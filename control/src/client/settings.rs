@@ -5,14 +5,18 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, Network, Port, Routing, SetFdb, SetGateway,
-    SetLink, SetMdb, SetNetwork, SetPort,
+    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort,
 };
 
 impl Client {
     /// Changes a port's settings.
     pub fn set_port(&self, port: &str, ask: &SetPort) -> Result<Port, ClientError> {
         self.json(Method::PATCH, &format!("/v1/ports/{port}"), ask)
+    }
+
+    /// Moves a port to another network, or out of all.
+    pub fn move_port(&self, port: &str, ask: &MovePort) -> Result<Port, ClientError> {
+        self.json(Method::POST, &format!("/v1/ports/{port}/network"), ask)
     }
 
     /// Makes a port a member of VLANs.

@@ -182,6 +182,15 @@ pub(super) async fn set_port(
     shared.answer(move |door| door.set_port(&name, &ask)).await
 }
 
+pub(super) async fn move_port(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.move_port(&name, &ask)).await
+}
+
 pub(super) async fn add_vlan(
     State(shared): State<Shared>,
     Path(name): Path<String>,

@@ -43,6 +43,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     get "/v1/spec" spec "The lab as its file says it";
     get "/v1/ports" ports "The switch's ports";
     patch "/v1/ports/{name}" set_port "Change a port's settings";
+    post "/v1/ports/{name}/network" move_port "Move a port to another network, or out of all";
     post "/v1/ports/{name}/vlans" add_vlan "Make a port a member of VLANs";
     delete "/v1/ports/{name}/vlans/{first}/{last}" del_vlan "End a port's membership of VLANs";
     get "/v1/networks" networks "The networks";

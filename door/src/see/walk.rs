@@ -339,6 +339,7 @@ fn unlearned(reason: DropReason) -> bool {
         D::Runt
             | D::Clipped
             | D::UnknownPort
+            | D::NoNetwork
             | D::IngressDown
             | D::GroupSource
             | D::ZeroSource
@@ -356,6 +357,7 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::Runt => "shorter than an Ethernet header",
         DropReason::Clipped => "longer than a slot of the ring: its end is lost",
         DropReason::UnknownPort => "it came by an interface that is no port",
+        DropReason::NoNetwork => "the port it came by is in no network",
         DropReason::IngressDown => "the port it came by is down",
         DropReason::GroupSource => "a group address cannot be a source",
         DropReason::ZeroSource => "its source address is all zeros",

@@ -29,7 +29,7 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
     if limited {
         heads.push("STORM LIMIT");
     }
-    let several = super::several(ports.iter().map(|port| &port.network));
+    let several = super::several_networks(ports.iter());
     if several {
         heads.insert(2, "NETWORK");
     }

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use control::Client;
+use control::api::{Port, PortRole};
 
 use crate::door::{Which, json};
 use crate::escape::ESCAPE;
@@ -223,6 +224,12 @@ fn all_sessions(client: &Client) -> Result<Vec<control::api::Session>, control::
 fn lines(table: &Table, paint: Paint) -> Vec<String> {
     let (head, rows) = table.lines();
     std::iter::once(paint.head(&head)).chain(rows).collect()
+}
+
+/// Whether ports belong to more than one network, or one to none.
+pub(crate) fn several_networks<'a>(ports: impl Iterator<Item = &'a Port> + Clone) -> bool {
+    let alone = |port: &Port| port.role == PortRole::Bridged && port.network.is_none();
+    ports.clone().any(alone) || several(ports.map(|port| &port.network))
 }
 
 /// Whether rows belong to more than one network, so that it is worth saying which.

@@ -26,6 +26,10 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         }
         EventKind::PortAdded { ifname } => ("port added", ifname.clone(), Mood::Good),
         EventKind::PortRemoved { ifname } => ("port removed", ifname.clone(), Mood::Bad),
+        EventKind::PortMoved { ifname, network } => {
+            let to = network.as_ref().map_or("no network", String::as_str);
+            ("port moved", format!("{ifname} to {to}"), Mood::Plain)
+        }
         EventKind::PortUp { ifname } => ("port up", ifname.clone(), Mood::Good),
         EventKind::PortDown { ifname } => ("port down", ifname.clone(), Mood::Bad),
         EventKind::SessionOpened { session } => ("session", opened(session), Mood::Plain),

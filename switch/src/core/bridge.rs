@@ -193,7 +193,7 @@ impl Bridge {
         let network = state.network;
         let whole = |state: &PortState| {
             let PortSettings { neigh_suppress, mcast_router, loop_protect, .. } = state.settings;
-            (state.mac, neigh_suppress, mcast_router, loop_protect)
+            (state.network, state.mac, neigh_suppress, mcast_router, loop_protect)
         };
         let changed = was.as_ref().is_none_or(|was| whole(&was.state) != whole(&state));
         if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref())

@@ -20,6 +20,10 @@ type Scene = fn(&mut Bridge) -> (Frame, u16);
 /// before they have a header: `switch/tests` produces those.
 const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::UnknownPort, |_| (frame(mac(0), mac(1)), 77)),
+    (DropReason::NoNetwork, |b| {
+        change(b, 0, |port| port.network = NetworkId::NONE);
+        (frame(mac(0), mac(1)), 0)
+    }),
     (DropReason::IngressDown, |b| {
         change(b, 0, |port| port.up = false);
         (frame(mac(0), mac(1)), 0)

@@ -63,7 +63,7 @@ impl Bridge {
             return dropped(DropReason::UnknownPort, Learned::Off);
         };
         let Some(network) = self.network(port.state.network) else {
-            return dropped(DropReason::UnknownPort, Learned::Off);
+            return dropped(DropReason::NoNetwork, Learned::Off);
         };
         if let Some(reason) = refuse(frame, port, network) {
             return dropped(reason, Learned::Off);

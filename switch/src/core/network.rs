@@ -23,6 +23,8 @@ pub struct NetworkId(pub u16);
 impl NetworkId {
     /// The one that is there from the start.
     pub const FIRST: Self = Self(0);
+    /// None: that of a port which is in no network.
+    pub const NONE: Self = Self(u16::MAX);
     /// Most networks of a switch.
     pub const MAX: usize = 256;
 

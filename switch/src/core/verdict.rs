@@ -61,6 +61,8 @@ drop_reasons! {
     Clipped = "clipped",
     /// Came in by an interface that is no port (just removed, for instance).
     UnknownPort = "unknown-port",
+    /// The port it came in by is in no network.
+    NoNetwork = "no-network",
     /// The port it came in by is down.
     IngressDown = "ingress-down",
     /// A group address as source (IEEE 802.3: never legal).

@@ -64,6 +64,34 @@ impl Switch {
         Ok(())
     }
 
+    /// Moves a port to another network, where it is a member of these VLANs, or out of all
+    /// ([`NetworkId::NONE`]). What the network it leaves knew of it is forgotten: addresses, those set
+    /// by hand too, groups, that it was shut.
+    ///
+    /// # Errors
+    /// [`Error::NoPort`], [`Error::NoNetwork`], [`Error::Dead`].
+    pub fn move_port(
+        &self,
+        id: PortId,
+        network: NetworkId,
+        vlans: &Memberships,
+    ) -> Result<(), Error> {
+        // Held to the end: the network does not go meanwhile.
+        let networks = self.networks();
+        if network != NetworkId::NONE && !networks.contains_key(&network) {
+            return Err(Error::NoNetwork(network));
+        }
+        self.change(id, |port| {
+            port.spec.network = network;
+            port.spec.vlans = vlans.clone();
+        })?;
+        // Nobody may learn for the old network any more when its addresses are forgotten.
+        self.sync()?;
+        self.fdb.forget_port(id);
+        self.guards.open(id);
+        Ok(())
+    }
+
     /// Makes one more network.
     ///
     /// # Errors
