@@ -25,6 +25,42 @@ fn an_address_that_moves_to_and_fro_is_a_loop_and_one_that_moves_is_none() {
 }
 
 #[test]
+fn a_probe_leaves_as_frames_of_its_port_do() {
+    let mut bridge = bridge(None);
+    let config = NetworkConfig { vlans: Some(VlanFilter::default()), ..NetworkConfig::default() };
+    bridge.set_network(NetworkId::FIRST, config);
+    let trunk = |vlans: &[u16]| {
+        let mut port = PortVlans::none();
+        vlans.iter().for_each(|vlan| port.add(VlanId::from_tci(*vlan), false));
+        port
+    };
+    let native = PortVlans { pvid: Some(VlanId::from_tci(30)), ..trunk(&[20, 30]) };
+    for (id, vlans) in (0..).zip([PortVlans::default(), trunk(&[30, 20]), native, trunk(&[])]) {
+        change(&mut bridge, id, |port| {
+            port.settings.loop_protect = true;
+            port.vlans = vlans.clone().into();
+        });
+    }
+    let mut path = Path::default();
+    bridge.tick(at(10), &mut path);
+    let said = path.take_said();
+    let tag = |tci| crate::core::Tagging::Push(VlanTag { tpid: 0x8100, tci });
+    let exits: Vec<_> = said.iter().map(|(_, exit)| (exit.port.0, exit.tagging)).collect();
+    let wanted = [(0, crate::core::Tagging::Keep), (1, tag(20)), (2, tag(30))];
+    assert_eq!(exits, wanted, "none by a port of no VLAN");
+    // What the trunk has sent is known where it comes back by the other trunk.
+    let tagged = Frame::new(
+        MacAddr([3, 0x75, 0x73, 0x77, 0, 1]),
+        mac(70),
+        Some(VlanTag { tpid: 0x8100, tci: 20 }),
+        46,
+    );
+    let back = bridge.decide_reading(&tagged, &said[1].0, PortId(2), at(11), &mut path);
+    assert_eq!(back.verdict, Verdict::Drop(DropReason::LoopProtect));
+    assert_eq!(path.take_loop().map(|seen| seen.ports), Some([PortId(1), PortId(2)]));
+}
+
+#[test]
 fn a_probe_that_comes_back_shuts_a_port_for_a_while() {
     let mut bridge = bridge(None);
     for id in [1, 2] {

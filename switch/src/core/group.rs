@@ -3,6 +3,8 @@
 //!
 //! Called by the decision for group frames alone, and only where the network has one of the two.
 
+use std::net::IpAddr;
+
 use wire::{MacAddr, Timestamp, VlanId};
 
 use super::bridge::Bridge;
@@ -222,10 +224,18 @@ impl Bridge {
     fn probe(&self, network: &Network, path: &mut Path) {
         for id in &network.plugged {
             let Some(port) = self.get(*id) else { continue };
-            if port.state.settings.loop_protect && port.state.up && !port.shut {
-                let by = port.state.mac.unwrap_or_else(|| network.speaks_by());
-                let exit = Exit { port: *id, tagging: Tagging::Keep };
-                path.say(self.guards.probe(by, *id), exit);
+            let state = &port.state;
+            if !(state.settings.loop_protect && state.up && !port.shut) {
+                continue;
+            }
+            // As the nodes' frames do, or the other side would drop it where a loop lets those pass.
+            let tagging = match &network.config.vlans {
+                None => Some(Tagging::Keep),
+                Some(filter) => state.vlans.of_own(filter.protocol),
+            };
+            let by = state.mac.unwrap_or_else(|| network.speaks_by());
+            if let Some(tagging) = tagging {
+                path.say(self.guards.probe(by, *id), Exit { port: *id, tagging });
             }
         }
     }
@@ -262,6 +272,12 @@ impl Bridge {
     #[must_use]
     pub fn has_clock(&self) -> bool {
         self.all_networks().any(|network| network.snoop.is_some() || network.protects)
+    }
+
+    /// By which address a neighbour is known in the network of a port.
+    #[must_use]
+    pub fn neighbour(&self, ip: IpAddr, ingress: PortId) -> Option<MacAddr> {
+        self.network(self.get(ingress)?.state.network)?.neighbours.get(&ip).copied()
     }
 
     /// Says which neighbours of a network are known, to answer for them.

@@ -161,6 +161,14 @@ impl Memberships {
         self.0.as_ref().is_none_or(|vlans| vlans.ingress_filter)
     }
 
+    /// The tag of a frame of the switch's own that has no VLAN of itself: it is sent in the port's PVID,
+    /// else in the first of its VLANs. None at a port of no VLAN, where nothing passes.
+    pub(super) fn of_own(&self, protocol: u16) -> Option<Tagging> {
+        let pvid = self.pvid().filter(|vlan| self.has(*vlan));
+        let vlan = pvid.or_else(|| self.all().next())?;
+        self.egress(&Carried::plain(protocol, vlan))
+    }
+
     /// What becomes of a frame's tag where it leaves; None where it may not.
     #[inline]
     pub(super) fn egress(&self, carried: &Carried) -> Option<Tagging> {
