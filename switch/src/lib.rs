@@ -12,6 +12,7 @@ pub mod run;
 pub mod station;
 pub mod stats;
 pub mod tap;
+mod vlan_cells;
 
 pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, Leg, NetworkConfig,
@@ -25,3 +26,4 @@ pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
 pub use stats::{Counters, PortStats};
 pub use sys::packet::Refusal;
 pub use tap::{Outcome, Tap, TapRecord};
+pub use vlan_cells::VlanStats;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sys::packet::Refusal;
 
 use crate::core::DropReason;
+use crate::vlan_cells::VlanCells;
 
 /// A counter with one writer.
 #[derive(Default)]
@@ -37,6 +38,7 @@ pub(crate) struct PortCells {
     pub(crate) moved: Cell,
     pub(crate) loops: Cell,
     pub(crate) drops: [Cell; DropReason::COUNT],
+    pub(crate) vlans: VlanCells,
 }
 
 /// What one worker counts for all its ports.

@@ -38,6 +38,8 @@ enum Step {
     Blackhole(u8),
     Forget(u8),
     Vlans(u8, u8),
+    /// To the second network, or back.
+    Network(u8, bool),
     Again(u8),
 }
 
@@ -55,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => n.clone().prop_map(Step::Blackhole),
         1 => n.clone().prop_map(Step::Forget),
         1 => (n.clone(), 0..3u8).prop_map(|(a, b)| Step::Vlans(a, b)),
+        1 => (n.clone(), any::<bool>()).prop_map(|(a, b)| Step::Network(a, b)),
         1 => n.prop_map(Step::Again),
     ]
 }
@@ -97,7 +100,9 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
     let vlan = filtering.then_some(VlanFilter { protocol: 0x8100 });
     let network = NetworkConfig { vlans: vlan, ..NetworkConfig::default() };
     let fast = fast.then(|| FastPath::load().unwrap());
+    let second = network.clone();
     let switch = rig.switch(Config { network, fast, ..Config::default() }, None);
+    let second = switch.add_network(second).unwrap();
     let mut seen = Seen { got: vec![Vec::new(); rig.nodes.len()], counted: Vec::new() };
     let mut tags: Vec<Option<VlanTag>> = vec![None; rig.nodes.len()];
     let (mut sent, mut base) = (0u32, vec![0; rig.nodes.len()]);
@@ -145,6 +150,11 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
                 tags[usize::from(at)] = tag;
             }
             Step::Vlans(..) => {}
+            Step::Network(at, moves) => {
+                let network = if moves { second } else { NetworkId::FIRST };
+                switch.move_port(PortId(at.into()), network, &Memberships::default()).unwrap();
+                tags[usize::from(at)] = None;
+            }
             Step::Again(at) => {
                 let id = PortId(at.into());
                 take(rig, &switch, &mut base, &mut seen);
@@ -160,7 +170,9 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
         let mut rows: Vec<_> =
             switch.fdb().iter().map(|row| (row.mac.0, row.port, row.kind as u8)).collect();
         rows.sort_unstable();
-        seen.counted.push(format!("{step:?} {:?} {ports:?} {rows:?}", switch.counters()));
+        let vlans: Vec<_> = (0..NODES).map(|n| switch.vlan_stats(PortId(n.into()))).collect();
+        let all = switch.counters();
+        seen.counted.push(format!("{step:?} {all:?} {ports:?} {rows:?} {vlans:?}"));
     }
     let by_kernel = switch.repeated().unwrap_or(0);
     rig.nodes.iter_mut().for_each(Node::hears_nothing);

@@ -10,7 +10,9 @@ use std::time::Duration;
 use rig::frames::{mac, plain};
 use rig::{on_a_rig, settled};
 use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
-use uswitch_switch::{Config, Error, NetworkConfig, NetworkId, PortSpec};
+use uswitch_switch::{
+    Config, DropReason, EntryKind, Error, NetworkConfig, NetworkId, PortSpec, VlanStats,
+};
 use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
 
 const Q: u16 = 0x8100;
@@ -69,6 +71,51 @@ fn a_frame_of_one_network_is_heard_in_no_other() {
 }
 
 #[test]
+fn a_port_that_moves_is_reached_by_its_new_network_alone() {
+    on_a_rig(3, |rig| {
+        let switch = rig.switch(Config { slots: 64, ..Config::default() }, None);
+        let dc = switch.add_network(NetworkConfig::default()).unwrap();
+        let ids: Vec<_> = switch.ports().iter().map(|info| info.id).collect();
+        let shout = |rig: &mut rig::Rig, n: usize, number| {
+            rig.nodes[n].send(&plain(n as u8, MacAddr::BROADCAST, number, 60));
+        };
+        // It is known, and an address was set at it.
+        shout(rig, 1, 0);
+        assert!(
+            rig.nodes[0].receive().bytes.len() == 60 && rig.nodes[2].receive().bytes.len() == 60
+        );
+        let scope = switch.table().scope(NetworkId::FIRST, VlanId::NONE).unwrap();
+        assert!(switch.table().set(mac(9), scope, ids[1], EntryKind::Static));
+        switch.move_port(ids[1], dc, &Memberships::default()).unwrap();
+        assert!(switch.fdb().iter().all(|row| row.port != ids[1]));
+        // From one network to the other nothing is heard, in both directions.
+        rig.nodes[0].send(&plain(0, mac(1), 1, 60));
+        assert_eq!(rig.nodes[2].receive().bytes, plain(0, mac(1), 1, 60));
+        shout(rig, 1, 2);
+        settled(&switch, 3);
+        rig.nodes.iter_mut().for_each(rig::Node::hears_nothing);
+        // A second port there is found by the flood, and its own address goes where it is.
+        switch.move_port(ids[2], dc, &Memberships::default()).unwrap();
+        shout(rig, 1, 3);
+        assert_eq!(rig.nodes[2].receive().bytes, plain(1, MacAddr::BROADCAST, 3, 60));
+        // Out of all networks what it says goes nowhere, and is counted so.
+        switch.move_port(ids[2], NetworkId::NONE, &Memberships::default()).unwrap();
+        shout(rig, 2, 4);
+        settled(&switch, 5);
+        rig.nodes.iter_mut().for_each(rig::Node::hears_nothing);
+        let drops = switch.ports()[2].stats.drops[DropReason::NoNetwork.index()];
+        assert_eq!(drops, 1);
+        assert!(matches!(
+            switch.move_port(ids[2], NetworkId(9), &Memberships::default()),
+            Err(Error::NoNetwork(_))
+        ));
+        assert!(matches!(switch.remove_network(dc), Err(Error::Busy(_))));
+        switch.move_port(ids[1], NetworkId::FIRST, &Memberships::default()).unwrap();
+        switch.remove_network(dc).unwrap();
+    });
+}
+
+#[test]
 fn tags_come_and_go_as_the_ports_vlans_say() {
     on_a_rig(3, |rig| {
         let network = filtering(Q);
@@ -92,8 +139,23 @@ fn tags_come_and_go_as_the_ports_vlans_say() {
         rig.nodes[1].send_with(VnetHeader::default(), tag(Q, 20), &back);
         let got = rig.nodes[2].receive();
         assert_eq!((got.vlan, &got.bytes), (None, &back));
-        settled(&switch, 3);
+        // What no port of the VLAN takes counts as let in, and what no VLAN takes does not count.
+        rig.nodes[1].send_with(VnetHeader::default(), tag(Q, 30), &back);
+        rig.nodes[1].send(&back);
+        settled(&switch, 5);
         rig.nodes.iter_mut().for_each(rig::Node::hears_nothing);
+        // Each way by the bytes behind the Ethernet header and the tag, as the kernel's bridge has it.
+        let (none, one) = ((0, 0), (1, 86));
+        let counted = |n: usize| {
+            let of = |stats: VlanStats| {
+                ((stats.rx_packets, stats.rx_bytes), (stats.tx_packets, stats.tx_bytes))
+            };
+            let all = switch.vlan_stats(ids[n]).into_iter();
+            all.map(|(vlan, stats)| (vlan.get(), of(stats))).collect::<Vec<_>>()
+        };
+        assert_eq!(counted(0), [(10, (one, one))]);
+        assert_eq!(counted(1), [(10, (one, one)), (20, (one, none))]);
+        assert_eq!(counted(2), [(20, (none, one))]);
     });
 }
 

@@ -72,6 +72,9 @@ impl Bridge {
             Ok(lane) => lane,
             Err(reason) => return dropped(reason, Learned::Off),
         };
+        if lane.vlan.is_some() {
+            path.let_into(Some(lane.vid()));
+        }
         let settings = &port.state.settings;
         if settings.locked
             && let Some(learned) = self.keeps_out(frame.src, lane.scope, (ingress, port), now)
@@ -87,12 +90,14 @@ impl Bridge {
             return dropped(DropReason::StickyMoved, learned);
         }
         if stays(frame.dst, network, port) {
+            // The kernel's bridge does not count those as its VLAN's either.
+            path.let_into(None);
             return dropped(DropReason::LinkLocal, learned);
         }
         let (seen, from) = ((frame, bytes), Origin::Port(ingress, port));
         let verdict = match self.lead(seen, from, (network, &lane), now, path) {
             Verdict::Flood if storms(Flooded::to(frame.dst), port, now) => {
-                path.clear();
+                path.close();
                 Verdict::Drop(DropReason::Storm)
             }
             verdict => verdict,
@@ -117,6 +122,7 @@ impl Bridge {
         path.clear();
         match self.lane_of(leg) {
             Some((network, lane)) => {
+                path.let_into(lane.vlan.map(|_| lane.vid()));
                 let seen = (frame, bytes);
                 self.lead(seen, Origin::Station, (network, &lane), now, path)
             }

@@ -3,7 +3,7 @@
 //! [`super::Bridge`] fills it, whoever sends, shows or foretells the frame reads it. A worker keeps
 //! one for all of its frames, so that a decision allocates nothing.
 
-use wire::VlanTag;
+use wire::{VlanId, VlanTag};
 
 use super::loops::Loop;
 use super::network::Leg;
@@ -49,6 +49,7 @@ pub struct Exit {
 pub struct Path {
     exits: Vec<Exit>,
     leg: Option<Leg>,
+    vlan: Option<VlanId>,
     said: Vec<(Vec<u8>, Exit)>,
     circle: Option<Loop>,
 }
@@ -57,7 +58,7 @@ impl Path {
     /// One with room for a flood to every port.
     #[must_use]
     pub fn roomy() -> Self {
-        Self { exits: Vec::with_capacity(PortId::MAX), leg: None, said: Vec::new(), circle: None }
+        Self { exits: Vec::with_capacity(PortId::MAX), ..Self::default() }
     }
 
     /// The ports, in the order in which they are sent to.
@@ -75,6 +76,24 @@ impl Path {
     #[must_use]
     pub fn leg(&self) -> Option<Leg> {
         self.leg
+    }
+
+    /// The VLAN that the frame was let into, where they are told apart.
+    #[must_use]
+    #[inline]
+    pub fn vlan(&self) -> Option<VlanId> {
+        self.vlan
+    }
+
+    #[inline]
+    pub(super) fn let_into(&mut self, vlan: Option<VlanId>) {
+        self.vlan = vlan;
+    }
+
+    /// Nobody gets the frame.
+    pub(super) fn close(&mut self) {
+        self.exits.clear();
+        self.leg = None;
     }
 
     /// What the switch says of its own because of the frame, and where; taken, for it is said once.
@@ -102,7 +121,7 @@ impl Path {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.exits.clear();
-        self.leg = None;
+        (self.leg, self.vlan) = (None, None);
     }
 
     #[inline]

@@ -82,6 +82,9 @@ impl Worker {
                     false => self.bridge.decide(&header, ingress, now, &mut self.path),
                     true => self.decide_reading(place, &header, ingress, now),
                 };
+                if let (Some(vlan), Some(port)) = (self.path.vlan(), self.ports.get(ingress)) {
+                    port.cells.vlans.came(vlan, 1, len as u64);
+                }
                 learned = Some(decision.learned);
                 self.tell(decision.learned, header.src, vlan, ingress, now);
                 let verdict = (ingress, decision.verdict);

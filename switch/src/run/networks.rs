@@ -4,16 +4,17 @@
 //! What no longer holds is forgotten once every worker knows of the change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use wire::{MacAddr, Timestamp};
+use wire::{MacAddr, Timestamp, VlanId};
 
 use super::config::Error;
 use super::ports::Port;
 use super::ports::PortRole;
 use super::switch::Switch;
 use super::worker::Command;
+use crate::VlanStats;
 use crate::core::{Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop};
 
 impl Switch {
@@ -58,7 +59,12 @@ impl Switch {
     /// # Errors
     /// [`Error::NoPort`], [`Error::Dead`].
     pub fn set_vlans(&self, id: PortId, vlans: Memberships) -> Result<(), Error> {
-        self.change(id, |port| port.spec.vlans = vlans.clone())?;
+        let networks = self.networks();
+        self.change(id, |port| {
+            port.spec.vlans = vlans.clone();
+            port.make_room(&networks);
+        })?;
+        drop(networks);
         self.sync()?;
         self.fdb.flush_where(|_, vlan, port| port == id && !vlans.has(vlan));
         Ok(())
@@ -84,12 +90,25 @@ impl Switch {
         self.change(id, |port| {
             port.spec.network = network;
             port.spec.vlans = vlans.clone();
+            port.make_room(&networks);
         })?;
         // Nobody may learn for the old network any more when its addresses are forgotten.
         self.sync()?;
         self.fdb.forget_port(id);
         self.guards.open(id);
         Ok(())
+    }
+
+    /// What has been counted of a port by VLAN, where they are told apart; those without a frame are
+    /// left out. Since it was plugged in.
+    #[must_use]
+    pub fn vlan_stats(&self, id: PortId) -> BTreeMap<VlanId, VlanStats> {
+        self.catch_up();
+        let mut sums = BTreeMap::new();
+        if let Some(port) = self.lock().get(&id) {
+            port.cells.iter().for_each(|cells| cells.vlans.add_to(&mut sums));
+        }
+        sums
     }
 
     /// Makes one more network.
@@ -115,8 +134,11 @@ impl Switch {
         let mut networks = self.networks();
         let was = networks.get(&id).ok_or(Error::NoNetwork(id))?.vlans;
         let changed = was != config.vlans;
+        networks.insert(id, config.clone());
+        if changed {
+            self.lock().values().for_each(|port| port.make_room(&networks));
+        }
         self.all(|| Command::Network { id, config: Some(config.clone()) })?;
-        networks.insert(id, config);
         if changed {
             self.sync()?;
             self.fdb.flush_where(|network, _, _| network == id);
@@ -140,6 +162,7 @@ impl Switch {
         self.all(|| Command::Network { id, config: None })?;
         self.sync()?;
         self.fdb.forget_network(id);
+        self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         networks.remove(&id);
         Ok(())
     }
@@ -155,7 +178,16 @@ impl Switch {
     /// # Errors
     /// [`Error::Dead`].
     pub fn set_neighbours(&self, id: NetworkId, known: &Neighbours) -> Result<(), Error> {
+        let mut held = self.neighbours.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(id, Arc::clone(known));
         self.all(|| Command::Neighbours { id, known: Arc::clone(known) })
+    }
+
+    /// Who is known in a network, to answer for.
+    #[must_use]
+    pub fn neighbours(&self, id: NetworkId) -> Neighbours {
+        let held = self.neighbours.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&id).cloned().unwrap_or_default()
     }
 
     /// A network's settings.

@@ -2,7 +2,7 @@
 //! where the kernel refuses them.
 
 use sys::packet::{PacketIo, Received, SendFailure, Tags};
-use wire::{VlanTag, VnetHeader};
+use wire::{VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
 use super::ports::PortMap;
@@ -49,6 +49,10 @@ impl Links {
         let alone = path.exits().len() == 1;
         for Exit { port, tagging } in path.exits() {
             self.send_to(ports, place, tagging.tags(own), *port, alone);
+        }
+        if let Some(vlan) = path.vlan() {
+            let len = self.slot(place).map_or(0, |(_, data)| data.len().saturating_sub(VNET));
+            went(ports, path, vlan, len);
         }
     }
 
@@ -123,6 +127,13 @@ impl Links {
                 refused(port.map(|port| &*port.cells), cells, failure);
             });
         }
+    }
+}
+
+/// Counts a frame that has left along its path as its VLAN's.
+pub(super) fn went(ports: &PortMap, path: &Path, vlan: VlanId, len: usize) {
+    for port in path.ports().filter_map(|id| ports.get(id)) {
+        port.cells.vlans.went(vlan, 1, len as u64);
     }
 }
 

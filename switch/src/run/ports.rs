@@ -1,13 +1,13 @@
 //! Ports as the world names them, and a worker's copy of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use sys::packet::FilterOp;
 use wire::MacAddr;
 
-use crate::core::{Memberships, NetworkId, PortId, PortSettings, PortState};
+use crate::core::{Memberships, NetworkConfig, NetworkId, PortId, PortSettings, PortState};
 use crate::stats::{PortCells, PortStats};
 
 /// What a port is for.
@@ -109,6 +109,16 @@ impl Port {
             mac: *mac,
             up: self.up,
             expected: !up,
+        }
+    }
+}
+
+impl Port {
+    /// Has room to count its VLANs, where its network tells them apart.
+    pub(super) fn make_room(&self, networks: &BTreeMap<NetworkId, NetworkConfig>) {
+        if networks.get(&self.spec.network).is_some_and(|network| network.vlans.is_some()) {
+            let cells = || self.cells.iter();
+            self.spec.vlans.all().for_each(|vlan| cells().for_each(|c| c.vlans.admit(vlan)));
         }
     }
 }

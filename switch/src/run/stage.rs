@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::{Timestamp, VnetHeader};
 
 use super::meta;
-use super::outbox::Links;
+use super::outbox::{Links, went};
 use super::ports::PortMap;
 use crate::core::{Bridge, DropReason, Exit, Leg, Path, PortId, Tagging, Verdict};
 use crate::station::Outlet;
@@ -113,6 +113,9 @@ impl Out<'_> {
         };
         let verdict = self.bridge.send_reading(&header, frame, leg, now, path);
         path.exits().iter().for_each(|exit| self.copy(vnet, frame, *exit));
+        if let Some(vlan) = path.vlan() {
+            went(self.ports, path, vlan, frame.len());
+        }
         let outcome = match verdict {
             Verdict::Forward(to) => Outcome::Forwarded(to),
             Verdict::Flood => Outcome::Flooded,

@@ -18,7 +18,7 @@ use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{
-    Bridge, Fdb, FdbEntry, Guards, NetworkConfig, NetworkId, PortId, Shared, Snoops,
+    Bridge, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId, Shared, Snoops,
 };
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
@@ -39,6 +39,7 @@ pub struct Switch {
     pub(super) snoops: Arc<Snoops>,
     pub(super) guards: Arc<Guards>,
     networks: Mutex<BTreeMap<NetworkId, NetworkConfig>>,
+    pub(super) neighbours: Mutex<BTreeMap<NetworkId, Neighbours>>,
     pub(super) slots: usize,
     pub(super) crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
@@ -120,6 +121,7 @@ impl Switch {
             snoops,
             guards,
             networks,
+            neighbours: Mutex::default(),
             slots,
             crew,
             ports,
@@ -159,6 +161,7 @@ impl Switch {
         let name = spec.name.as_str().into();
         let mut port = Port { up: spec.up, spec, cells };
         self.plug_beside(id, &mut port).map_err(Error::Attach)?;
+        port.make_room(&networks);
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
             let (state, cells) = (state.clone(), Arc::clone(cells));
@@ -277,6 +280,7 @@ impl Switch {
         let mut bridge = Bridge::counting(first, Arc::clone(&self.fdb), shared);
         for (id, config) in networks.iter() {
             bridge.set_network(*id, config.clone());
+            bridge.set_neighbours(*id, self.neighbours(*id));
         }
         for (id, port) in self.lock().iter() {
             if port.spec.role == PortRole::Bridged {

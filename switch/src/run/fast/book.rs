@@ -14,7 +14,7 @@ use bpf::layout::ENTRIES;
 use bpf::{Flow, FlowId, Generation, Key, Retag, Table, Totals};
 use sys::bpf::Attached;
 use sys::packet::Refusal;
-use wire::{MacAddr, Timestamp};
+use wire::{MacAddr, Timestamp, VlanId};
 
 use crate::core::{Fdb, PortId, Scope};
 use crate::stats::{PortCells, WorkerCells};
@@ -50,6 +50,8 @@ pub(super) struct Decided {
     pub(super) until: Timestamp,
     /// Where the source is learned, if it is.
     pub(super) scope: Option<Scope>,
+    /// Their VLAN, where they are told apart.
+    pub(super) vlan: Option<VlanId>,
     /// What held when it was made.
     pub(super) generation: Generation,
 }
@@ -86,6 +88,7 @@ struct Row {
     ports: [PortId; 2],
     retag: Retag,
     scope: Option<Scope>,
+    vlan: Option<VlanId>,
     since: Timestamp,
     /// What had been done at its place before it, and what of its own has been counted.
     base: Totals,
@@ -169,7 +172,7 @@ impl Book {
             && let Some(id) = known
         {
             if row.ports == ports {
-                (row.retag, row.scope) = (retag, of.scope);
+                (row.retag, row.scope, row.vlan) = (retag, of.scope, of.vlan);
                 table.write(id, &key, &flow, of.generation);
                 return true;
             }
@@ -179,8 +182,8 @@ impl Book {
         let Some(id) = self.place(table, &key, of.ingress, now) else { return false };
         let base = table.totals(id);
         let (since, used, left) = (now, now, None);
-        let row =
-            Row { key, ports, retag, scope: of.scope, since, base, counted: base, used, left };
+        let (scope, vlan) = (of.scope, of.vlan);
+        let row = Row { key, ports, retag, scope, vlan, since, base, counted: base, used, left };
         self.rows[usize::from(id.0)] = Some(row);
         self.places.push(id);
         if let Some(held) = self.held.get_mut(of.ingress.index()) {
@@ -254,7 +257,7 @@ impl Book {
         let lost = total.failed_bytes - row.counted.failed_bytes;
         row.counted = total;
         row.used = row.used.max(total.seen);
-        let [from, to] = row.ports;
+        let ([from, to], vlan) = (row.ports, row.vlan);
         if let Some(scope) = row.scope {
             fdb.touch(row.key.src, scope, from, total.seen);
         }
@@ -265,11 +268,17 @@ impl Book {
         if let Some(port) = self.port(from) {
             port.cells.rx_packets.add(frames);
             port.cells.rx_bytes.add(bytes);
+            if let Some(vlan) = vlan {
+                port.cells.vlans.came(vlan, frames, bytes);
+            }
         }
         if let Some(port) = self.port(to) {
             port.cells.tx_packets.add(frames - failed);
             port.cells.tx_bytes.add(bytes - lost);
             port.cells.tx_errors.add(failed);
+            if let Some(vlan) = vlan {
+                port.cells.vlans.went(vlan, frames, bytes);
+            }
         }
         frames
     }

@@ -48,6 +48,7 @@ impl Desk {
             mtu: 1500,
             until: Timestamp::from_nanos(u64::MAX),
             scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
+            vlan: None,
             generation: self.table.generation(),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bpf::{FlowId, Generation, Key, Retag};
-use wire::Timestamp;
+use wire::{Timestamp, VlanId};
 
 use super::{Decided, FastPath};
 use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
@@ -216,6 +216,7 @@ fn decide(
         mtu: to.mtu,
         until,
         scope: (of.learned != Learned::Off).then_some(scope),
+        vlan: Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE),
         generation,
     })
 }
