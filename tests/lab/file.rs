@@ -52,6 +52,20 @@ fn a_bad_file_is_told_in_a_line_and_changes_nothing() {
             ),
             (format!("{filters}ports: {{h: {{vlans: [0]}}}}\n"), "0 is no VLAN"),
             (format!("{filters}ports: {{h: {{vlans: [4095]}}}}\n"), "4095 is no VLAN"),
+            (
+                format!("{lan}nodes: {{h: {{network: lan}}}}\nports:\n  h:\n    mab: true\n"),
+                "ports.h.mab: MAC authentication bypass takes a locked port",
+            ),
+            (
+                format!("{lan}nodes: {{h: {{network: lan}}}}\nports: {{h: {{mcast_router: 7}}}}\n"),
+                "ports.h.mcast_router: 7",
+            ),
+            (
+                format!(
+                    "{lan}nodes: {{h: {{network: lan}}}}\nports: {{h: {{group_fwd_mask: 2}}}}\n"
+                ),
+                "ports.h.group_fwd_mask: 0x0002",
+            ),
             ("nodes: &a {h: *a}\n".into(), "bad.yaml:1:"),
             ("nodes: {'h[1-5000]': }\n".into(), "longer than a lab has nodes"),
             (format!("nodes: {{h: }}\n# {}\n", "x".repeat(10 << 20)), "4 MiB at most"),
@@ -60,6 +74,11 @@ fn a_bad_file_is_told_in_a_line_and_changes_nothing() {
             let short: String = text.chars().take(200).collect();
             assert_eq!(lines.len(), 1, "{short}\n{lines:?}");
             assert!(lines[0].contains(said), "{short}\n{lines:?}");
+            if said.starts_with("ports.") {
+                let place = lines[0].split_once(": ports.").unwrap().0;
+                let mut spot = place.rsplitn(3, ':').take(2).map(|part| part.parse::<u64>());
+                assert!(spot.all(|part| part.is_ok()), "{lines:?}");
+            }
         }
         let lines = refused(sandbox, "bad.toml", "[nodes]\nh = {network = \"a\"}\nh = {}\n");
         assert!(lines.len() == 1 && lines[0].contains("bad.toml:3:1: duplicate key"), "{lines:?}");

@@ -3,6 +3,10 @@
 use super::{Check, few};
 use crate::port::SetPort;
 
+/// The group of PAUSE frames, which a link keeps to itself (net/bridge/br_private.h,
+/// `BR_GROUPFWD_MACPAUSE`).
+const PAUSE: u16 = 1 << 1;
+
 impl Check<'_> {
     pub(super) fn ports(&mut self) {
         let spec = self.spec;
@@ -28,6 +32,12 @@ impl Check<'_> {
             let meant = own.iter().filter(|own| network.is_none_or(|network| network == **own));
             let filters = |own: &&str| spec.network(own).is_some_and(|own| own.filters_vlans());
             let filtered = meant.clone().any(filters);
+            let open = |own: &&str| spec.port(name, own).locked != Some(true);
+            if settings.mab == Some(true) && meant.clone().any(|own| open(&own)) {
+                let text =
+                    "MAC authentication bypass takes a locked port: say locked: true as well";
+                self.problem(["ports", key, "mab"], text);
+            }
             self.settings(&path, settings, (filtered, meant.copied().collect()));
         }
     }
@@ -49,6 +59,18 @@ impl Check<'_> {
                 format!("not isolated, and in isolation group {group}: say one of them"),
             ),
             _ => {}
+        }
+        if let Some(mask) = settings.group_fwd_mask.filter(|mask| mask & PAUSE != 0) {
+            self.problem(
+                [ports, key, "group_fwd_mask"],
+                format!("{mask:#06x}: the group 01:80:c2:00:00:01 cannot be let through (bit 1)"),
+            );
+        }
+        if let Some(mode) = settings.mcast_router.filter(|mode| *mode > 2) {
+            self.problem(
+                [ports, key, "mcast_router"],
+                format!("{mode}: 0 never, 1 while one is heard, 2 always"),
+            );
         }
         let Some(vlans) = &settings.vlans else { return };
         if !filtered {

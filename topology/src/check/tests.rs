@@ -98,6 +98,22 @@ fn each_contradiction_is_told_in_one_line() {
             "say one of them",
         ),
         (
+            r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"mab": true}}"#,
+            "ports.h.mab: MAC authentication bypass takes a locked port",
+        ),
+        (
+            r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"locked": true, "mab": true}, "h:a": {"locked": false}}"#,
+            "ports.h.mab: ",
+        ),
+        (
+            r#""nodes": {"h": {"network": "a"}}, "ports": {"h:a": {"group_fwd_mask": 2}}"#,
+            "ports.h:a.group_fwd_mask: 0x0002",
+        ),
+        (
+            r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"mcast_router": 3}}"#,
+            "ports.h.mcast_router: 3",
+        ),
+        (
             r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"vlans": [10]}}"#,
             "VLANs are not told apart in a",
         ),
