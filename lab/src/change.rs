@@ -1,6 +1,7 @@
 //! Nodes that come and go while the lab runs and traffic flows. Called through the control socket;
 //! one change at a time, under the state's lock. What fails half-way is undone.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
@@ -168,13 +169,16 @@ impl Lab {
             place.addresses.is_none() && has_shapes_subnet(&state.spec, &place.network)
         };
         let by_number = places.iter().any(counts);
+        let nodes = || state.nodes.iter().map(|held| &held.node);
+        let numbers: HashSet<u32> = nodes().map(|node| node.number).collect();
+        let names: HashSet<&str> = nodes().map(|node| node.name.as_str()).collect();
+        let own = nodes().flat_map(|node| &node.interfaces).flat_map(|own| &own.addresses);
+        let addresses: HashSet<IpAddr> = own.map(|address| address.ip).collect();
         let free = |number: &u32| {
             let address = shape::address::of_node(*number).filter(|_| by_number);
-            let name = shape::name(*number);
-            !state.nodes.iter().any(|Held { node, .. }| {
-                let meets = address.is_some_and(|address| node.interface(address).is_some());
-                node.number == *number || meets || named && node.name == name
-            })
+            let meets = address.is_some_and(|address| addresses.contains(&address.into()));
+            let is_called = || names.contains(shape::name(*number).as_str());
+            !(numbers.contains(number) || meets || named && is_called())
         };
         (1..=MAX_NODES.min(shape::address::LAST)).find(free).ok_or_else(|| {
             let lab = &self.config().name;
@@ -260,7 +264,11 @@ impl Lab {
 
     /// What was at these ports, and had these addresses, is gone: the gateway forgets it. Returns the
     /// ports that were published for it.
-    pub(crate) fn forget(&self, ports: &[PortId], addresses: &[Ipv4Addr]) -> Vec<gateway::Published> {
+    pub(crate) fn forget(
+        &self,
+        ports: &[PortId],
+        addresses: &[Ipv4Addr],
+    ) -> Vec<gateway::Published> {
         let forgotten = self.with_gateway(|gateway| {
             let mut gone: Vec<_> =
                 ports.iter().flat_map(|port| gateway.forget_node(node(*port))).collect();
