@@ -85,7 +85,8 @@ pub(crate) fn print(heading: &str, walk: &Walk) {
 
 /// A walk as text: its steps in columns, what changed below the step that changed it, its end.
 pub(crate) fn text(heading: &str, walk: &Walk) -> String {
-    let mut text = format!("{heading}{}\n", walk.summary);
+    let network = walk.network.as_ref().map_or_else(String::new, |own| format!("  [{own}]"));
+    let mut text = format!("{heading}{}{network}\n", walk.summary);
     let wide = |of: fn(&control::api::Step) -> &str| {
         walk.steps.iter().map(|step| of(step).chars().count()).max().unwrap_or(0)
     };

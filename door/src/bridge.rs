@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use control::DoorError;
-use control::api::{FdbEntry, Page, PageQuery, Port, PortRole, RxStats, Stats64, TxStats};
+use control::api::{
+    FdbEntry, Page, PageQuery, Port, PortRole, PortVlan, RxStats, Stats64, TxStats,
+};
 use switch::{DropReason, EntryKind, NetworkId, PortId, PortInfo, PortStats, Switch};
 use wire::MacAddr;
 
@@ -31,14 +33,16 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
     let rates = door.rates();
     let shut = door.switch(Switch::shut_ports)?;
     let items = page.items.into_iter().map(|(fdb_entries, info)| {
-        let filters = filters.contains(&info.spec.network);
-        let mut port = shown(&info, fdb_entries, &master, filters);
+        let mut port = shown(&info, fdb_entries, &master);
         port.network = named(&domains, &info);
         port.master = port.master.filter(|_| port.network.is_some());
         port.node = nodes.get(&info.id).cloned();
         port.rates = rates.of(info.id);
         port.loop_shut = shut.get(&info.id).map(Duration::as_secs);
         port.mcast_n_groups = groups(door, &info);
+        if filters.contains(&info.spec.network) {
+            port.vlans = vlans(door, &info);
+        }
         port
     });
     Ok(Page { items: items.collect(), next: page.next })
@@ -70,24 +74,35 @@ pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
         Some((switch.table().port_len(id), info))
     })?;
     let (held, info) = found.ok_or_else(|| DoorError::NotFound("the port is gone".into()))?;
-    let filters = filters.contains(&info.spec.network);
-    let mut port = shown(&info, held, lab.config().name.as_str(), filters);
+    let mut port = shown(&info, held, lab.config().name.as_str());
     port.network = named(&domains, &info);
     port.master = port.master.filter(|_| port.network.is_some());
     port.node = nodes(&lab).remove(&id);
     port.rates = door.rates().of(id);
     port.loop_shut = door.switch(Switch::shut_ports)?.get(&id).map(Duration::as_secs);
     port.mcast_n_groups = groups(door, &info);
+    if filters.contains(&info.spec.network) {
+        port.vlans = vlans(door, &info);
+    }
     Ok(port)
 }
 
+/// A bridged port's VLANs, with what was counted of each.
+fn vlans(door: &LabDoor, info: &PortInfo) -> Vec<PortVlan> {
+    if info.spec.role != switch::PortRole::Bridged {
+        return Vec::new();
+    }
+    let counted = door.switch(|switch| switch.vlan_stats(info.id)).unwrap_or_default();
+    port::vlans_shown(&info.spec.vlans, &counted)
+}
+
 /// The names of networks.
-fn networks(lab: &Lab) -> HashMap<NetworkId, String> {
+pub(crate) fn networks(lab: &Lab) -> HashMap<NetworkId, String> {
     lab.networks().into_iter().map(|(name, domain)| (domain.id, name)).collect()
 }
 
 /// The network of a port; None for the uplink.
-fn named(networks: &HashMap<NetworkId, String>, info: &PortInfo) -> Option<String> {
+pub(crate) fn named(networks: &HashMap<NetworkId, String>, info: &PortInfo) -> Option<String> {
     let bridged = info.spec.role == switch::PortRole::Bridged;
     networks.get(&info.spec.network).filter(|_| bridged).cloned()
 }
@@ -105,7 +120,7 @@ fn place(info: &PortInfo) -> u64 {
     u64::from(info.spec.netns.is_some()) << 32 | u64::from(info.spec.ifindex)
 }
 
-fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port {
+fn shown(info: &PortInfo, fdb_entries: u32, master: &str) -> Port {
     let bridged = info.spec.role == switch::PortRole::Bridged;
     let mut flags = vec!["BROADCAST".to_owned(), "MULTICAST".to_owned()];
     if info.up {
@@ -129,10 +144,7 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str, filters: bool) -> Port
         loop_shut: None,
         mcast_n_groups: 0,
         settings: bridged.then(|| port::shown(&info.spec.settings)),
-        vlans: match bridged && filters {
-            true => port::vlans_shown(&info.spec.vlans),
-            false => Vec::new(),
-        },
+        vlans: Vec::new(),
         storm: port::storm(&info.spec.settings),
         drops: by_reason(&info.stats.drops),
         rates: None,

@@ -11,6 +11,7 @@ use gateway::{Endpoint, PublishError};
 use lab::{Error, Lab, Uplink, station};
 use switch::{PortId, Switch};
 
+use crate::network::Of;
 use crate::open::{Answer, LabDoor, now, refusal};
 use crate::router::{protocol, shown, theirs};
 use crate::topology::node;
@@ -178,15 +179,19 @@ pub(crate) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
 pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     let lab = door.lab()?;
     let port = ask.port.as_deref().map(|name| port(door, &lab, name)).transpose()?;
-    let vlan = ask.vlan.map(|vlan| settings::known_vlan(door, vlan)).transpose()?;
+    let named = ask.network.as_deref();
+    let vlan = ask.vlan.map(|vlan| settings::known_vlan(door, vlan, named)).transpose()?;
+    let network = Of::id(door, named)?;
     // The port's own name, whichever was asked by.
     let name = |switch: &Switch| {
         let info = switch.ports().into_iter().find(|info| Some(info.id) == port)?;
         Some(info.spec.name)
     };
     let (flushed, ifname) = door.switch(|switch| {
-        let gone = switch.table().flush_where(|_, of, at| {
-            port.is_none_or(|port| at == port) && vlan.is_none_or(|vlan| of == vlan)
+        let gone = switch.table().flush_where(|whose, of, at| {
+            port.is_none_or(|port| at == port)
+                && vlan.is_none_or(|vlan| of == vlan)
+                && network.is_none_or(|network| whose == network)
         });
         (gone, name(switch))
     })?;

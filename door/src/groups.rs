@@ -10,7 +10,7 @@ use control::DoorError;
 use control::api::{
     Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, Network, Seconds, SetMdb, SetNetwork,
 };
-use lab::{Interface, port, station};
+use lab::{Lab, port, station};
 use switch::core::{Filter, Group, McastConfig, MdbEntry as Entry, RouterMode};
 use switch::{NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
@@ -281,25 +281,24 @@ pub(crate) fn set_mdb(door: &LabDoor, ask: &SetMdb, is_there: bool) -> Answer<()
     groups.end(vlan, group, info.id).then_some(()).ok_or_else(none)
 }
 
-/// What the lab knows of a network by itself: its nodes, with the link-local addresses that theirs
-/// make, and the gateway.
-fn own(door: &LabDoor, name: &str) -> Answer<BTreeMap<IpAddr, MacAddr>> {
-    let lab = door.lab()?;
-    let mut known = BTreeMap::new();
-    for node in lab.nodes() {
-        let here = |interface: &&Interface| interface.network.as_deref() == Some(name);
-        for interface in node.interfaces.iter().filter(here) {
-            known.insert(link_local(interface.mac).into(), interface.mac);
-            let addresses = interface.addresses.iter();
-            known.extend(addresses.map(|address| (address.ip, interface.mac)));
+/// What the lab knows by itself, by network: its nodes, with the link-local addresses that theirs make,
+/// and the gateway.
+fn own(lab: &Lab) -> HashMap<String, BTreeMap<IpAddr, MacAddr>> {
+    let mut all: HashMap<String, BTreeMap<IpAddr, MacAddr>> = HashMap::new();
+    for interface in lab.nodes().iter().flat_map(|node| &node.interfaces) {
+        let Some(network) = &interface.network else { continue };
+        let known = all.entry(network.clone()).or_default();
+        known.insert(link_local(interface.mac).into(), interface.mac);
+        known.extend(interface.addresses.iter().map(|address| (address.ip, interface.mac)));
+    }
+    lab.with_spec(|spec| {
+        for name in spec.networks.keys() {
+            let gateway = station::gateway_in(spec, name).zip(station::mac_in(spec, name));
+            let known = all.entry(name.clone()).or_default();
+            known.extend(gateway.map(|((address, _), mac)| (IpAddr::V4(address), mac)));
         }
-    }
-    let gateway =
-        lab.with_spec(|spec| station::gateway_in(spec, name).zip(station::mac_in(spec, name)));
-    if let Some(((address, _), mac)) = gateway {
-        known.insert(address.into(), mac);
-    }
-    Ok(known)
+    });
+    all
 }
 
 /// RFC 4291, appendix A.
@@ -309,13 +308,18 @@ fn link_local(mac: MacAddr) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
 }
 
-/// Tells the switch of everybody who is known: after a node has come or gone, or was named.
+/// Tells the switch of everybody who is known: after a node has come or gone, or was named. Networks
+/// in which nothing has changed are not told.
 pub(crate) fn tell_known(door: &LabDoor) -> Answer<()> {
-    for (name, of) in door.lab()?.networks() {
-        let mut known = own(door, &name)?;
+    let lab = door.lab()?;
+    let mut all = own(&lab);
+    for (name, of) in lab.networks() {
+        let mut known = all.remove(&name).unwrap_or_default();
         known.extend(door.known().iter().map(|(ip, mac)| (*ip, *mac)));
-        let known = Arc::new(known);
-        let told = door.switch(|switch: &Switch| switch.set_neighbours(of.id, &known))?;
+        let told = door.switch(|switch: &Switch| match *switch.neighbours(of.id) == known {
+            true => Ok(()),
+            false => switch.set_neighbours(of.id, &Arc::new(known)),
+        })?;
         told.map_err(|error| DoorError::Failed(error.to_string()))?;
     }
     Ok(())
@@ -329,8 +333,11 @@ pub(crate) fn known(door: &LabDoor) -> Answer<Vec<Known>> {
     };
     let set = door.known().clone();
     let mut all: Vec<_> = set.iter().map(|(ip, mac)| row(*ip, *mac, false)).collect();
-    for (name, _) in door.lab()?.networks() {
-        let own = own(door, &name)?.into_iter().filter(|(ip, _)| !set.contains_key(ip));
+    let lab = door.lab()?;
+    let mut known = own(&lab);
+    for (name, _) in lab.networks() {
+        let own = known.remove(&name).unwrap_or_default().into_iter();
+        let own = own.filter(|(ip, _)| !set.contains_key(ip));
         all.extend(own.map(|(ip, mac)| row(ip, mac, true)));
     }
     Ok(all)

@@ -1,12 +1,15 @@
 //! Networks at the door: shown, made, changed, ended. Each change is checked before anything happens.
 
+use std::sync::atomic::Ordering;
+
 use control::DoorError;
 use control::api::{AddNetwork, Network, Seconds, SetNetwork};
+use gateway::LegId;
 use lab::domain::Domain;
 use lab::{port, station};
 use switch::core::VlanFilter;
-use switch::{Leg, NetworkConfig, PortInfo};
-use wire::VlanId;
+use switch::{Leg, NetworkConfig, NetworkId, PortInfo};
+use wire::{MacAddr, VlanId};
 
 use crate::open::{Answer, LabDoor, refusal};
 use crate::settings::{failed, invalid};
@@ -32,6 +35,24 @@ impl Of {
         let found = door.switch(|switch| switch.network(domain.id))?;
         let config = found.ok_or_else(|| DoorError::NotFound(format!("network {name} is gone")))?;
         Ok(Self { name, domain, config })
+    }
+
+    /// By its name; None for the only one there is, `of` an address that would be in any.
+    pub(crate) fn only(door: &LabDoor, name: Option<&str>, of: &MacAddr) -> Answer<Self> {
+        let all = door.lab()?.networks();
+        if name.is_none() && all.len() > 1 {
+            let all: Vec<_> = all.into_iter().map(|(name, _)| name).collect();
+            return Err(invalid(format!(
+                "{of}: say in which network, by `--network NAME`: there are {}",
+                all.join(", ")
+            )));
+        }
+        Self::named(door, name)
+    }
+
+    /// A network's number in the switch; None where none is named.
+    pub(crate) fn id(door: &LabDoor, name: Option<&str>) -> Answer<Option<NetworkId>> {
+        name.map(|name| Ok(Self::named(door, Some(name))?.domain.id)).transpose()
     }
 
     /// That of a port.
@@ -64,6 +85,42 @@ impl Of {
     /// The gateway's first leg in it.
     pub(crate) fn leg(&self) -> Option<Leg> {
         self.domain.legs.first().map(|(_, leg)| station::leg(*leg))
+    }
+
+    /// The gateway's legs by VLAN, where one is to be in `vlan` too: that VLAN's own, where it has
+    /// subnets, else the one that has the network's, which leaves the VLAN it was in.
+    pub(crate) fn legs_with(&self, door: &LabDoor, vlan: VlanId) -> Answer<Vec<(VlanId, Leg)>> {
+        let mut legs = self.config.legs.clone();
+        let of_vlans = door.lab()?.with_spec(|spec| {
+            let network = spec.network(&self.name);
+            network.map(|own| own.vlans.keys().copied().collect::<Vec<_>>()).unwrap_or_default()
+        });
+        let of_vlan = |(of, _): &&(VlanId, LegId)| of_vlans.contains(&of.get());
+        let own = self.domain.legs.iter().find(|leg| leg.0 == vlan && of_vlan(leg));
+        let whole = self.domain.legs.iter().find(|leg| !of_vlan(leg));
+        let Some(leg) = own.or(whole).map(|(_, leg)| station::leg(*leg)) else {
+            return Err(DoorError::Conflict(format!(
+                "the gateway has no address for VLAN {} of network {}: its legs there belong to \
+                 other VLANs",
+                vlan.get(),
+                self.name
+            )));
+        };
+        let taken = legs.iter().any(|(of, other)| *of == vlan && *other != leg);
+        if taken {
+            return Err(DoorError::Conflict(format!(
+                "the gateway has another leg in VLAN {} of network {}: say `vlan del \
+                 gateway:{} {}` first",
+                vlan.get(),
+                self.name,
+                self.name,
+                vlan.get()
+            )));
+        }
+        legs.retain(|(_, other)| *other != leg);
+        legs.push((vlan, leg));
+        legs.sort_unstable();
+        Ok(legs)
     }
 
     /// The VLAN of a request, checked against what the network tells apart.
@@ -99,7 +156,8 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         let moved = ports.iter().map(|info| info.stats.moved).sum();
         (switch.table().network_len(domain.id), moved, ports.len())
     })?;
-    let vlan = config.legs.first().map(|(vlan, _)| *vlan);
+    let own = config.legs.iter().map(|(vlan, _)| vlan.get());
+    let own: Vec<u16> = own.filter(|vlan| config.vlans.is_some() && *vlan > 0).collect();
     let protocol = config.vlans.unwrap_or_default().protocol;
     let shown = Network {
         name,
@@ -117,7 +175,8 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         gateway_guard: config.gateway_guard,
         vlan_filtering: config.vlans.is_some(),
         vlan_protocol: if protocol == AD { "802.1ad" } else { "802.1Q" }.into(),
-        gateway_vlan: vlan.map(VlanId::get).filter(|vlan| config.vlans.is_some() && *vlan > 0),
+        gateway_vlan: own.first().copied(),
+        gateway_vlans: own,
         ..Network::default()
     };
     groups::shown(door, domain.id, &config.mcast, shown)
@@ -131,12 +190,14 @@ pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
         ..SetNetwork::default()
     })?;
     lab.add_network(&ask.name, ask.network.clone()).map_err(|error| refusal(&error))?;
+    door.renamed.store(true, Ordering::Relaxed);
     network(door, &ask.name)
 }
 
 pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
     let removed = lab.remove_network(name);
+    door.renamed.store(true, Ordering::Relaxed);
     change::tell_withdrawn(door, &lab);
     removed.map_err(|error| refusal(&error))
 }
@@ -198,6 +259,10 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
             network.legs = of.leg().map(|leg| (VlanId::NONE, leg)).into_iter().collect();
             network.vlans = None;
         }
+    }
+    // Nothing but this may be refused any more.
+    if let Some(mtu) = ask.mtu {
+        door.lab()?.set_network_mtu(name, mtu).map_err(|error| refusal(&error))?;
     }
     of.set(door, network)?;
     let asked = ask.clone();

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
@@ -43,6 +44,9 @@ pub(crate) struct LabDoor {
     rates: Mutex<Sampler>,
     /// Events of the door's own, told by the pump in their place among the others.
     asides: Mutex<Vec<Event>>,
+    /// A port has been moved to another network, or networks have come or gone: whoever tells of ports
+    /// looks again.
+    pub(crate) renamed: AtomicBool,
     /// Neighbours named by hand.
     known: Mutex<BTreeMap<IpAddr, MacAddr>>,
     pub(crate) started: Timestamp,
@@ -70,9 +74,12 @@ impl Open {
             watch: Watch::new(lab),
             rates: Mutex::default(),
             asides: Mutex::default(),
+            renamed: AtomicBool::new(false),
             known: Mutex::default(),
             started: now(),
         });
+        // What a file sets to be answered for is answered from the start.
+        let _ = groups::tell_known(&door);
         let pump = Pump::start(lab, &door)?;
         let path = lab.ground().socket(&lab.config().name);
         let asked: Arc<dyn Door> = Arc::<LabDoor>::clone(&door);

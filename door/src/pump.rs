@@ -7,6 +7,7 @@
 //! session costs nothing otherwise. The thread ends with the lab, which it holds weakly.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,11 +18,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use lab::Lab;
 use wire::Timestamp;
 
-use crate::change;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::open::{LabDoor, now};
 use crate::tell::{self, Drops, Names};
+use crate::{bridge, change};
 
 /// How often events are fetched while somebody listens.
 const BEAT: Duration = Duration::from_millis(50);
@@ -176,7 +177,7 @@ impl Teller {
         let Some(events) = self.switch.clone() else { return };
         // Names are looked up once a beat at most: a flood of strange events must not cost more.
         let mut looked = false;
-        if !before {
+        if !before || door.renamed.swap(false, Ordering::Relaxed) {
             self.look(lab);
         }
         for event in events.try_iter().take(BURST) {
@@ -194,7 +195,7 @@ impl Teller {
 
     fn look(&mut self, lab: &Lab) {
         if let Some(ports) = lab.with_switch(switch::Switch::ports) {
-            self.names.learn(&ports);
+            self.names.learn(&ports, &bridge::networks(lab));
         }
     }
 

@@ -1,10 +1,10 @@
 //! Settings changed at the door: of ports, of their VLANs, and addresses set by hand. Each is checked
 //! before anything changes.
 
+use std::sync::atomic::Ordering;
+
 use control::DoorError;
-use control::api::{
-    AddVlan, DelFdb, EventKind, FdbKind, Flushed, MovePort, Port, SetFdb, SetPort,
-};
+use control::api::{AddVlan, DelFdb, EventKind, FdbKind, Flushed, MovePort, Port, SetFdb, SetPort};
 use lab::{Lab, port};
 use switch::core::Memberships;
 use switch::{EntryKind, NetworkConfig, PortId, PortInfo, Switch};
@@ -77,6 +77,7 @@ pub(crate) fn move_port(door: &LabDoor, name: &str, ask: &MovePort) -> Answer<Po
     change::tell_withdrawn(door, &lab);
     moved.map_err(|error| refusal(&error))?;
     if is_news {
+        door.renamed.store(true, Ordering::Relaxed);
         let (ifname, network) = (info.spec.name.clone(), ask.network.clone());
         door.tell(EventKind::PortMoved { ifname, network });
         groups::tell_known(door)?;
@@ -119,8 +120,7 @@ pub(crate) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> 
         if last != ask.vlan {
             return Err(invalid(format!("VLANs {}-{last}: the gateway is in one VLAN", ask.vlan)));
         }
-        let leg = of.leg().map(|leg| (VlanId::from_tci(ask.vlan), leg));
-        let legs = leg.into_iter().collect();
+        let legs = of.legs_with(door, VlanId::from_tci(ask.vlan))?;
         return of.set(door, NetworkConfig { legs, ..of.config.clone() });
     }
     let info = find(door, &lab, name)?;
@@ -170,9 +170,13 @@ pub(crate) fn mac(text: &str) -> Answer<MacAddr> {
     Ok(mac)
 }
 
-/// A VLAN that may be asked about.
-pub(crate) fn known_vlan(door: &LabDoor, asked: u16) -> Answer<VlanId> {
+/// A VLAN that may be asked about, of a network where one is named.
+pub(crate) fn known_vlan(door: &LabDoor, asked: u16, network: Option<&str>) -> Answer<VlanId> {
     let lab = door.lab()?;
+    if network.is_some() {
+        let of = Of::named(door, network)?;
+        return Ok(of.vlan(Some(asked))?.unwrap_or(VlanId::NONE));
+    }
     let mut all = lab.networks().into_iter().map(|(name, _)| Of::named(door, Some(&name)));
     // One that tells them apart; the first, which does not, says what to do about it.
     let filters = |of: &Answer<Of>| of.as_ref().is_ok_and(|of| of.config.vlans.is_some());
@@ -186,8 +190,14 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     let named = ask.port.as_ref().map(|name| find(door, &lab, name)).transpose()?;
     let of = match &named {
         Some(info) => Of::port(door, info)?,
-        None => Of::named(door, None)?,
+        None => Of::only(door, ask.network.as_deref(), &address)?,
     };
+    if let (Some(info), Some(network)) = (&named, &ask.network)
+        && *network != of.name
+    {
+        let port = &info.spec.name;
+        return Err(invalid(format!("port {port} is in network {}, not in {network}", of.name)));
+    }
     if of.config.local == Some(address) {
         return Err(DoorError::Conflict(format!("{address} is the gateway's own address")));
     }
@@ -232,12 +242,14 @@ pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
     let asked = match (&port, ask.vlan) {
         (_, None) => None,
         (Some(info), asked) => Of::port(door, info)?.vlan(asked)?,
-        (None, Some(asked)) => Some(known_vlan(door, asked)?),
+        (None, Some(asked)) => Some(known_vlan(door, asked, ask.network.as_deref())?),
     };
+    let network = Of::id(door, ask.network.as_deref())?;
     let gone = door.switch(|switch| {
         let meant = |row: &switch::FdbEntry| {
             row.mac == address
                 && asked.is_none_or(|vlan| row.vlan == vlan)
+                && network.is_none_or(|network| row.network == network)
                 && port.as_ref().is_none_or(|info| row.port == info.id)
         };
         let rows = switch.fdb().into_iter().filter(meant);

@@ -1,13 +1,16 @@
 //! The running lab as its file would say it: what was asked for, with all that was changed since.
 //! What is as it would be without a word is not said.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use lab::{Lab, port};
 use switch::core::{McastConfig, Memberships};
 use switch::{NetworkConfig, PortInfo, PortSettings};
-use topology::{AddVlan, Address, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of};
+use topology::{
+    AddVlan, Address, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of,
+};
 use wire::VlanId;
 
 use crate::network::Of;
@@ -151,7 +154,7 @@ fn vlans(network: &Network, own: &Memberships) -> Option<Vec<AddVlan>> {
     if !network.filters_vlans() || own.to_vlans() == begins {
         return None;
     }
-    let rows = port::vlans_shown(own).into_iter().map(|row| {
+    let rows = port::vlans_shown(own, &BTreeMap::new()).into_iter().map(|row| {
         let has = |flag: &str| row.flags.iter().any(|own| own == flag);
         AddVlan {
             vlan: row.vlan,

@@ -5,27 +5,42 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use control::api::EventKind;
-use switch::{DropReason, Event, PortId, PortInfo};
+use switch::{DropReason, Event, NetworkId, PortId, PortInfo, PortRole};
 use wire::Timestamp;
 
 use crate::router::session_of;
 
-/// Port numbers as names. A port that is gone keeps its name until its number is reused.
+/// Port numbers as names, and their networks where there are several. A port that is gone keeps its name
+/// until its number is reused.
 #[derive(Default)]
-pub(crate) struct Names(HashMap<PortId, String>);
+pub(crate) struct Names(HashMap<PortId, Named>);
+
+#[derive(Clone, Default)]
+struct Named {
+    name: String,
+    network: Option<String>,
+}
 
 impl Names {
     /// Learns the names there are.
-    pub(crate) fn learn(&mut self, ports: &[PortInfo]) {
-        self.0.extend(ports.iter().map(|info| (info.id, info.spec.name.clone())));
+    pub(crate) fn learn(&mut self, ports: &[PortInfo], networks: &HashMap<NetworkId, String>) {
+        let named = |info: &PortInfo| {
+            let bridged = info.spec.role == PortRole::Bridged && networks.len() > 1;
+            let network = networks.get(&info.spec.network).filter(|_| bridged).cloned();
+            (info.id, Named { name: info.spec.name.clone(), network })
+        };
+        self.0.extend(ports.iter().map(named));
     }
 
     /// Whether every port of `event` has a name, and still that one.
     pub(crate) fn cover(&mut self, event: &Event) -> bool {
         match event {
             Event::Added { port, name } | Event::Removed { port, name } => {
-                self.0.insert(*port, name.to_string());
-                true
+                let known = self.0.get(port).is_some_and(|named| *named.name == **name);
+                if !known {
+                    self.0.insert(*port, Named { name: name.to_string(), network: None });
+                }
+                known
             }
             Event::Learned { port, .. } | Event::Link { port, .. } => self.0.contains_key(port),
             Event::Moved { from, to, .. } => self.0.contains_key(from) && self.0.contains_key(to),
@@ -35,24 +50,32 @@ impl Names {
     }
 
     pub(crate) fn of(&self, port: PortId) -> String {
-        self.0.get(&port).cloned().unwrap_or_else(|| format!("port-{}", port.0))
+        let named = self.0.get(&port).map(|named| named.name.clone());
+        named.unwrap_or_else(|| format!("port-{}", port.0))
+    }
+
+    fn network(&self, port: PortId) -> Option<String> {
+        self.0.get(&port)?.network.clone()
     }
 
     /// An event of the switch.
     pub(crate) fn tell(&self, event: &Event) -> EventKind {
         match event {
             Event::Learned { mac, vlan, port } => EventKind::Learned {
+                network: self.network(*port),
                 mac: mac.to_string(),
                 vlan: vlan.get(),
                 ifname: self.of(*port),
             },
             Event::Moved { mac, vlan, from, to } => EventKind::Moved {
+                network: self.network(*to),
                 mac: mac.to_string(),
                 vlan: vlan.get(),
                 from: self.of(*from),
                 to: self.of(*to),
             },
             Event::Loop { mac, vlan, ports: [one, other], shut } => EventKind::LoopFound {
+                network: self.network(*one),
                 mac: mac.map(|mac| mac.to_string()),
                 vlan: vlan.get(),
                 ifname: self.of(*one),
@@ -64,10 +87,19 @@ impl Names {
                 ring: if *uplink { "uplink" } else { "nodes" }.into(),
                 count: *lost,
             },
-            Event::Added { name, .. } => EventKind::PortAdded { ifname: name.to_string() },
-            Event::Removed { name, .. } => EventKind::PortRemoved { ifname: name.to_string() },
-            Event::Link { port, up: true } => EventKind::PortUp { ifname: self.of(*port) },
-            Event::Link { port, up: false } => EventKind::PortDown { ifname: self.of(*port) },
+            Event::Added { port, name } => {
+                EventKind::PortAdded { network: self.network(*port), ifname: name.to_string() }
+            }
+            Event::Removed { port, name } => {
+                EventKind::PortRemoved { network: self.network(*port), ifname: name.to_string() }
+            }
+            Event::Link { port, up } => {
+                let (network, ifname) = (self.network(*port), self.of(*port));
+                match up {
+                    true => EventKind::PortUp { network, ifname },
+                    false => EventKind::PortDown { network, ifname },
+                }
+            }
         }
     }
 }
@@ -139,21 +171,24 @@ mod tests {
         let mac = MacAddr([2, 0, 0, 0, 0, 1]);
         let learned = Event::Learned { mac, vlan: VlanId::NONE, port: PortId(3) };
         assert!(!names.cover(&learned));
-        names.0.insert(PortId(3), "veth3".into());
+        names.0.insert(PortId(3), Named { name: "veth3".into(), network: Some("dmz".into()) });
         assert!(names.cover(&learned));
+        assert_eq!(names.tell(&learned).network(), Some("dmz"));
         // The number is another port's, which is gone again before anybody looks.
         let (added, removed) = (
             Event::Added { port: PortId(3), name: "veth9".into() },
             Event::Removed { port: PortId(3), name: "veth9".into() },
         );
-        assert!(names.cover(&added));
-        assert_eq!(names.tell(&added), EventKind::PortAdded { ifname: "veth9".into() });
+        assert!(!names.cover(&added), "its network is not known");
+        let told = EventKind::PortAdded { network: None, ifname: "veth9".into() };
+        assert_eq!(names.tell(&added), told);
         let EventKind::Learned { ifname, .. } = names.tell(&learned) else { panic!() };
         assert_eq!(ifname, "veth9");
         assert!(names.cover(&removed));
-        assert_eq!(names.tell(&removed), EventKind::PortRemoved { ifname: "veth9".into() });
+        let told = EventKind::PortRemoved { network: None, ifname: "veth9".into() };
+        assert_eq!(names.tell(&removed), told);
         let unknown = names.tell(&Event::Link { port: PortId(4), up: false });
-        assert_eq!(unknown, EventKind::PortDown { ifname: "port-4".into() });
+        assert_eq!(unknown, EventKind::PortDown { network: None, ifname: "port-4".into() });
     }
 
     #[test]

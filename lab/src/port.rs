@@ -1,9 +1,11 @@
 //! A port's settings as they are asked for and shown at the door, and as the switch takes them:
 //! the one place where the two meet. Pure.
 
+use std::collections::BTreeMap;
+
 use control::api;
 use switch::core::{Memberships, PortVlans, RouterMode};
-use switch::{PortSettings, StormLimits};
+use switch::{PortSettings, StormLimits, VlanStats};
 use wire::VlanId;
 
 /// The group of PAUSE frames, which a link keeps to itself whatever a port is told
@@ -157,10 +159,13 @@ pub fn memberships(asked: &[api::AddVlan]) -> Result<PortVlans, String> {
     Ok(port)
 }
 
-/// A port's VLANs in the shape of `bridge -j vlan show`: those that follow one another and are
-/// alike as one row.
+/// A port's VLANs in the shape of `bridge -s -j vlan show`, with what was counted of each: those that
+/// follow one another and are alike as one row.
 #[must_use]
-pub fn vlans_shown(vlans: &Memberships) -> Vec<api::PortVlan> {
+pub fn vlans_shown(
+    vlans: &Memberships,
+    counted: &BTreeMap<VlanId, VlanStats>,
+) -> Vec<api::PortVlan> {
     let PortVlans { members, untagged, pvid, .. } = vlans.to_vlans();
     let mut rows: Vec<api::PortVlan> = Vec::new();
     for vlan in members.iter() {
@@ -172,15 +177,19 @@ pub fn vlans_shown(vlans: &Memberships) -> Vec<api::PortVlan> {
         if untagged.has(vlan) {
             flags.push("Egress Untagged".to_owned());
         }
+        let stats = counted.get(&vlan).copied().unwrap_or_default();
+        let VlanStats { rx_bytes, rx_packets, tx_bytes, tx_packets } = stats;
+        let stats = Some(api::VlanStats { rx_bytes, rx_packets, tx_bytes, tx_packets });
         match rows.last_mut() {
             Some(row)
                 if row.vlan_end.unwrap_or(row.vlan) + 1 == number
                     && row.flags == flags
+                    && row.stats == stats
                     && pvid != Some(vlan) =>
             {
                 row.vlan_end = Some(number);
             }
-            _ => rows.push(api::PortVlan { vlan: number, vlan_end: None, flags }),
+            _ => rows.push(api::PortVlan { vlan: number, vlan_end: None, flags, stats }),
         }
     }
     rows
@@ -219,15 +228,18 @@ mod tests {
         for vlan in [11, 12, 13, 20] {
             port.add(VlanId::from_tci(vlan), false);
         }
-        let rows = vlans_shown(&port.into());
+        let seen = VlanStats { rx_packets: 1, ..VlanStats::default() };
+        let rows = vlans_shown(&port.into(), &BTreeMap::from([(VlanId::from_tci(13), seen)]));
         let row = |vlan, vlan_end, flags: &[&str]| api::PortVlan {
             vlan,
             vlan_end,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            stats: Some(api::VlanStats { rx_packets: (vlan == 13).into(), ..Default::default() }),
         };
         let wanted = [
             row(10, None, &["PVID", "Egress Untagged"]),
-            row(11, Some(13), &[]),
+            row(11, Some(12), &[]),
+            row(13, None, &[]),
             row(20, None, &[]),
         ];
         assert_eq!(rows, wanted);

@@ -30,9 +30,11 @@ impl Lab {
             return Err(self.no_network(state, name));
         }
         let is = |own: &Interface| own.port.as_ref().is_some_and(|plug| plug.id == port);
-        let place = state.nodes.iter().enumerate().find_map(|(place, held)| {
-            Some((place, held.node.interfaces.iter().position(is)?))
-        });
+        let place = state
+            .nodes
+            .iter()
+            .enumerate()
+            .find_map(|(place, held)| Some((place, held.node.interfaces.iter().position(is)?)));
         let (place, at) = place.ok_or(switch::Error::NoPort(port))?;
         let before = state.nodes[place].node.clone();
         let interface = &before.interfaces[at];

@@ -46,6 +46,9 @@ enum Verb {
         /// Its VLAN, where they are told apart [default: that of the port's frames without a tag]
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
+        /// The network of a blackhole; a port is in its own [default: the lab's only one]
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
         #[command(flatten)]
         which: Which,
     },
@@ -59,6 +62,9 @@ enum Verb {
         /// Only in this VLAN
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
+        /// Only in this network
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
         #[command(flatten)]
         which: Which,
     },
@@ -70,6 +76,9 @@ enum Verb {
         /// Only in this VLAN
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
+        /// Only in this network
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
         #[command(flatten)]
         which: Which,
     },
@@ -78,7 +87,18 @@ enum Verb {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
-        Verb::Add { mac, port, is_static: _, sticky, local, is_extern, blackhole, vlan, which } => {
+        Verb::Add {
+            mac,
+            port,
+            is_static: _,
+            sticky,
+            local,
+            is_extern,
+            blackhole,
+            vlan,
+            network,
+            which,
+        } => {
             let asked = [
                 (sticky, FdbKind::Sticky),
                 (local, FdbKind::Local),
@@ -87,13 +107,14 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             ];
             let kind = asked.into_iter().find(|(is_asked, _)| *is_asked);
             let kind = kind.map_or(FdbKind::Static, |(_, kind)| kind);
-            which.answer(which.client()?.set_fdb(&SetFdb { mac, port, vlan, kind }))?;
+            let ask = SetFdb { mac, port, vlan, network, kind };
+            which.answer(which.client()?.set_fdb(&ask))?;
         }
-        Verb::Del { mac, port, vlan, which } => {
-            which.answer(which.client()?.del_fdb(&DelFdb { mac, port, vlan }))?;
+        Verb::Del { mac, port, vlan, network, which } => {
+            which.answer(which.client()?.del_fdb(&DelFdb { mac, port, vlan, network }))?;
         }
-        Verb::Flush { port, vlan, which } => {
-            let ask = FlushFdb { port, vlan };
+        Verb::Flush { port, vlan, network, which } => {
+            let ask = FlushFdb { port, vlan, network };
             let Flushed { flushed } = which.answer(which.client()?.flush_fdb(&ask))?;
             say::line(&format!("{} forgotten", units::count(flushed, "address", "addresses")));
         }

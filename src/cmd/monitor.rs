@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use control::api::{Event, EventKind, Session};
 
+use super::network;
 use crate::door::{Which, json};
 use crate::onoff::OnOff;
 use crate::paint::Paint;
@@ -19,6 +20,9 @@ pub(crate) struct Args {
     /// JSON, one object a line; times are nanoseconds since 1970, UTC
     #[arg(short, long)]
     json: bool,
+    /// Only what happens in this network, where the lab has several
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     #[command(flatten)]
     which: Which,
 }
@@ -26,6 +30,7 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
+    let only = network::only(&args.which, &client, args.network.as_deref())?;
     let events = args.which.answer(client.events())?;
     let paint = Paint::of_stdout();
     if !args.json {
@@ -34,6 +39,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     }
     for event in events {
         let event = event?;
+        if !only.as_deref().is_none_or(|network| is_of(&event.kind, network)) {
+            continue;
+        }
         if args.json {
             json(&event)?;
         } else {
@@ -42,6 +50,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     }
     say::error(&format!("lab {} has ended", args.which.name));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an event is of a network, or says that others are missing.
+pub(crate) fn is_of(kind: &EventKind, network: &str) -> bool {
+    matches!(kind, EventKind::Missed { .. }) || kind.network() == Some(network)
 }
 
 /// An event as a line: the time of day, a word, what it is about.
@@ -57,18 +70,22 @@ pub(crate) fn line(event: &Event, paint: Paint) -> String {
         EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
         _ => paint.head(&word),
     };
-    format!("{} {word} {what}", paint.dim(&clock::millis(event.time)))
+    // Of a port that moves the network is what is told.
+    let network = event.kind.network();
+    let network = network.filter(|_| !matches!(event.kind, EventKind::PortMoved { .. }));
+    let of = network.map_or_else(String::new, |network| paint.dim(&format!("  [{network}]")));
+    format!("{} {word} {what}{of}", paint.dim(&clock::millis(event.time)))
 }
 
 fn words(kind: &EventKind) -> (&'static str, String) {
     match kind {
-        EventKind::Learned { mac, vlan, ifname } => {
+        EventKind::Learned { mac, vlan, ifname, .. } => {
             ("learned", format!("{mac}{} at {ifname}", tag(*vlan)))
         }
-        EventKind::Moved { mac, vlan, from, to } => {
+        EventKind::Moved { mac, vlan, from, to, .. } => {
             ("moved", format!("{mac}{} from {from} to {to}", tag(*vlan)))
         }
-        EventKind::LoopFound { mac, vlan, ifname, other, shut } => {
+        EventKind::LoopFound { mac, vlan, ifname, other, shut, .. } => {
             let how = match mac {
                 Some(mac) => format!("{mac}{} moves to and fro", tag(*vlan)),
                 None => "a probe came back".into(),
@@ -79,16 +96,16 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         EventKind::Aged { count } => {
             ("aged", format!("{} not heard of", units::count(*count, "address", "addresses")))
         }
-        EventKind::PortAdded { ifname } => ("port", format!("{ifname} plugged in")),
-        EventKind::PortRemoved { ifname } => ("port", format!("{ifname} taken out")),
+        EventKind::PortAdded { ifname, .. } => ("port", format!("{ifname} plugged in")),
+        EventKind::PortRemoved { ifname, .. } => ("port", format!("{ifname} taken out")),
         EventKind::PortMoved { ifname, network: Some(network) } => {
             ("port", format!("{ifname} moved to network {network}"))
         }
         EventKind::PortMoved { ifname, network: None } => {
             ("port", format!("{ifname} taken out of all networks"))
         }
-        EventKind::PortUp { ifname } => ("up", ifname.clone()),
-        EventKind::PortDown { ifname } => ("down", ifname.clone()),
+        EventKind::PortUp { ifname, .. } => ("up", ifname.clone()),
+        EventKind::PortDown { ifname, .. } => ("down", ifname.clone()),
         EventKind::SessionOpened { session } => ("open", tuple(session)),
         EventKind::SessionClosed { session, reason } => ("close", closed(session, reason)),
         EventKind::Asked { name, record, ifname, outcome } => {

@@ -72,6 +72,9 @@ enum Verb {
         /// The network: `lan`
         #[arg(value_name = "NAME")]
         network: String,
+        /// Its largest packet, in bytes: its nodes' interfaces, its ports and the gateway follow
+        #[arg(long, value_name = "BYTES")]
+        mtu: Option<u32>,
         #[command(flatten)]
         settings: Settings,
         #[command(flatten)]
@@ -213,8 +216,8 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::from(code));
         }
-        Verb::Set { network, settings, which } => {
-            let ask = settings.asked();
+        Verb::Set { network, mtu, settings, which } => {
+            let ask = SetNetwork { mtu, ..settings.asked() };
             if ask == SetNetwork::default() {
                 return Err(Usage("say what to set: --help lists the settings".into()).into());
             }
@@ -224,16 +227,37 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The network that is to be looked at alone; None for all there are.
+///
+/// # Errors
+/// Where there is none of that name.
+pub(crate) fn only(
+    which: &Which,
+    client: &control::Client,
+    asked: Option<&str>,
+) -> anyhow::Result<Option<String>> {
+    let Some(asked) = asked else { return Ok(None) };
+    let all = which.answer(client.networks())?;
+    if !all.iter().any(|network| network.name == asked) {
+        let all: Vec<_> = all.into_iter().map(|network| network.name).collect();
+        let line = format!("lab {} has no network {asked}; it has {}", which.name, all.join(", "));
+        return Err(Usage(line).into());
+    }
+    // Where there is one alone, nothing names it: all is of it.
+    Ok(Some(asked.to_owned()).filter(|_| all.len() > 1))
+}
+
 fn table(networks: &[Network]) -> Table {
     let mut table =
         Table::new(&["NETWORK", "SUBNETS", "GATEWAY", ">PORTS", ">LEARNED", "SETTINGS"]);
     for network in networks {
-        let Network { ageing_time, group_fwd_mask, fdb_max_learned, .. } = network;
+        let Network { mtu, ageing_time, group_fwd_mask, fdb_max_learned, .. } = network;
         let guard = if network.gateway_guard { "on" } else { "off" };
-        let vlans = match (network.vlan_filtering, network.gateway_vlan) {
+        let own: Vec<_> = network.gateway_vlans.iter().map(u16::to_string).collect();
+        let vlans = match (network.vlan_filtering, own.as_slice()) {
             (false, _) => "off".to_owned(),
-            (true, Some(vlan)) => format!("{} (gateway in {vlan})", network.vlan_protocol),
-            (true, None) => network.vlan_protocol.clone(),
+            (true, []) => network.vlan_protocol.clone(),
+            (true, own) => format!("{} (gateway in {})", network.vlan_protocol, own.join(", ")),
         };
         let mut policy = String::new();
         if network.internal {
@@ -249,7 +273,7 @@ fn table(networks: &[Network]) -> Table {
             network.ports.to_string(),
             network.fdb_n_learned.to_string(),
             format!(
-                "ageing_time {ageing_time} group_fwd_mask {group_fwd_mask:#06x} fdb_max_learned \
+                "mtu {mtu} ageing_time {ageing_time} group_fwd_mask {group_fwd_mask:#06x} fdb_max_learned \
                  {fdb_max_learned} gateway_guard {guard} vlan_filtering {vlans}{policy} {}",
                 mcast::words(network)
             ),

@@ -23,11 +23,14 @@ mod text;
 mod ui;
 mod view;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use control::api::TopologyKind;
+use lab::LabName;
 
+use super::network;
 use crate::door::{Which, ground};
 use crate::exit::Usage;
 
@@ -48,6 +51,17 @@ pub(crate) struct Args {
     /// End after COUNT looks
     #[arg(short = 'n', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// Only this network: its ports, addresses, events, and the sessions of its nodes
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+}
+
+/// What is watched.
+struct Watched<'a> {
+    name: &'a LabName,
+    socket: PathBuf,
+    /// One of several networks.
+    network: Option<String>,
 }
 
 /// Runs the verb.
@@ -56,13 +70,15 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage(why.to_string()).into());
     }
     let Which { name } = &args.which;
-    let kind = args.which.answer(args.which.client()?.topology())?.kind;
+    let client = args.which.client()?;
+    let kind = args.which.answer(client.topology())?.kind;
     let socket = ground().socket(name);
     if kind != TopologyKind::Switch {
         anyhow::bail!("lab {} is a {kind}, without a switch to watch", name);
     }
+    let network = network::only(&args.which, &client, args.network.as_deref())?;
     let show = if args.batch { batch::print } else { live::watch };
-    show(name, &socket, args.delay, args.count)
+    show(&Watched { name, socket, network }, args.delay, args.count)
 }
 
 /// The run loops' clock.

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Stop after COUNT frames
     #[arg(short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// Only frames of this network: that come in or leave by its ports
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
     /// JSON, one object a line; times are nanoseconds since 1970, UTC
     #[arg(short, long)]
     json: bool,
@@ -40,7 +43,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(signals::block()?)?;
     let client = args.which.client()?;
     let (ports, filter) = look::split(&args.which, &args.words)?;
-    let ask = TraceAsk { ports, filter, count: args.count };
+    let ask = TraceAsk { ports, network: args.network.clone(), filter, count: args.count };
     let lines = args.which.answer(client.trace(&ask))?;
     look::end_on(signals, args.which.clone(), lines.id())?;
     let zone =

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use control::api::AddVlan;
 
 use crate::door::Which;
+use crate::exit::Usage;
 
 /// Change which VLANs a port is a member of
 ///
@@ -41,12 +42,29 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct Place {
-    /// A node, a port of the switch, or `gateway`
+    /// A node, its port in one network (NODE:NETWORK), a port of the switch, or `gateway`
     #[arg(value_name = "PORT|gateway")]
     port: String,
     /// The VLAN, 1 to 4094, or the first and the last of several
     #[arg(value_name = "VID[-VID]", value_parser = range)]
     vlans: (u16, u16),
+    /// The network of the gateway's leg, or of the node's port, where there are several [default: the
+    /// first]
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+}
+
+impl Place {
+    /// The port as the lab is asked for it.
+    fn port(&self) -> Result<String, Usage> {
+        match &self.network {
+            None => Ok(self.port.clone()),
+            Some(_) if self.port.contains(':') => {
+                Err(Usage(format!("{} names its network already: leave --network out", self.port)))
+            }
+            Some(network) => Ok(format!("{}:{network}", self.port)),
+        }
+    }
 }
 
 /// Reads `VID` or `VID-VID`.
@@ -74,12 +92,14 @@ pub(crate) fn one(text: &str) -> Result<u16, String> {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
-        Verb::Add { place: Place { port, vlans: (vlan, last) }, pvid, untagged, which } => {
+        Verb::Add { place, pvid, untagged, which } => {
+            let (vlan, last) = place.vlans;
             let ask = AddVlan { vlan, vlan_end: Some(last), pvid, untagged };
-            which.answer(which.client()?.add_vlan(&port, &ask))?;
+            which.answer(which.client()?.add_vlan(&place.port()?, &ask))?;
         }
-        Verb::Del { place: Place { port, vlans: (first, last) }, which } => {
-            which.answer(which.client()?.del_vlan(&port, first, last))?;
+        Verb::Del { place, which } => {
+            let (first, last) = place.vlans;
+            which.answer(which.client()?.del_vlan(&place.port()?, first, last))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -70,6 +70,9 @@ pub struct FlushFdb {
     /// Only those of this VLAN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// Only those of this network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 /// How many entries were forgotten.

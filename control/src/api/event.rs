@@ -33,6 +33,9 @@ impl Event {
 pub enum EventKind {
     /// An address was seen for the first time.
     Learned {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// The address.
         mac: String,
         /// Its VLAN; 0 for untagged.
@@ -42,6 +45,9 @@ pub enum EventKind {
     },
     /// An address was seen behind another port.
     Moved {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// The address.
         mac: String,
         /// Its VLAN; 0 for untagged.
@@ -53,6 +59,9 @@ pub enum EventKind {
     },
     /// A loop was seen: an address moves to and fro between two ports, or a probe has come back.
     LoopFound {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// The address; absent where it was a probe.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mac: Option<String>,
@@ -73,11 +82,17 @@ pub enum EventKind {
     },
     /// A port was plugged in.
     PortAdded {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// Its name.
         ifname: String,
     },
     /// A port was taken out.
     PortRemoved {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// Its name.
         ifname: String,
     },
@@ -91,11 +106,17 @@ pub enum EventKind {
     },
     /// A link came up.
     PortUp {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// The port.
         ifname: String,
     },
     /// A link went down.
     PortDown {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
         /// The port.
         ifname: String,
     },
@@ -174,4 +195,30 @@ pub enum EventKind {
         /// Whether it is published now.
         published: bool,
     },
+}
+
+impl EventKind {
+    /// The network it is about; None where it is about none, and in a lab of one network.
+    #[must_use]
+    pub fn network(&self) -> Option<&str> {
+        match self {
+            Self::Learned { network, .. }
+            | Self::Moved { network, .. }
+            | Self::LoopFound { network, .. }
+            | Self::PortAdded { network, .. }
+            | Self::PortRemoved { network, .. }
+            | Self::PortMoved { network, .. }
+            | Self::PortUp { network, .. }
+            | Self::PortDown { network, .. } => network.as_deref(),
+            Self::Aged { .. }
+            | Self::SessionOpened { .. }
+            | Self::SessionClosed { .. }
+            | Self::Drops { .. }
+            | Self::RingRenewed { .. }
+            | Self::Missed { .. }
+            | Self::FdbFlushed { .. }
+            | Self::NatFlushed { .. }
+            | Self::Published { .. } => None,
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub use mdb::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
 pub use names::{Name, NameOf};
 pub use network::{AddNetwork, Network, SetNetwork};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
-pub use port::{DelFdb, FdbKind, MovePort, PortVlan, SetFdb};
+pub use port::{DelFdb, FdbKind, MovePort, PortVlan, SetFdb, VlanStats};
 pub use router::{Neighbour, Published, Route, Session};
 pub use seconds::Seconds;
 pub use see::{

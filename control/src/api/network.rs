@@ -93,9 +93,12 @@ pub struct Network {
     pub vlan_filtering: bool,
     /// By which tags: `802.1Q` or `802.1ad`.
     pub vlan_protocol: String,
-    /// The VLAN the gateway is in, where they are told apart.
+    /// The first VLAN the gateway is in, where they are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_vlan: Option<u16>,
+    /// All VLANs the gateway is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateway_vlans: Vec<u16>,
 }
 
 /// A network to be.
@@ -115,6 +118,9 @@ pub struct AddNetwork {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetNetwork {
+    /// The largest packet of its nodes' links, of its ports and of the gateway's legs, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
     /// After how many seconds an address not seen is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ageing_time: Option<u64>,

@@ -16,6 +16,24 @@ pub struct PortVlan {
     /// `PVID`, `Egress Untagged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// What has passed by it, for each of the VLANs alike; absent for the gateway's.
+    #[serde(flatten)]
+    pub stats: Option<VlanStats>,
+}
+
+/// Frames of a VLAN at a port, in the names of `bridge -s -j vlan show`. Bytes are those behind the
+/// Ethernet header and the outermost tag, as the kernel's bridge counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct VlanStats {
+    /// Bytes that came in.
+    pub rx_bytes: u64,
+    /// Frames that were let in; a GSO frame is one.
+    pub rx_packets: u64,
+    /// Bytes that went out.
+    pub tx_bytes: u64,
+    /// Frames that were let out.
+    pub tx_packets: u64,
 }
 
 /// A port to be moved to another network, and what else of it is to change.
@@ -44,6 +62,9 @@ pub struct SetFdb {
     /// The VLAN, where they are told apart; without one, that of the port's frames without a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// The network, where a lab has several and no port is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// How it behaves.
     pub kind: FdbKind,
 }
@@ -78,4 +99,7 @@ pub struct DelFdb {
     /// The VLAN, where they are told apart; without one, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// Only in this network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }

@@ -58,6 +58,9 @@ pub struct CaptureAsk {
 pub struct TraceAsk {
     /// Ports or nodes where the frame enters or leaves; none means all.
     pub ports: Vec<String>,
+    /// Only ports of this network; none means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// A filter; it sees the frame as it came and as it left.
     pub filter: String,
     /// End after so many frames.
@@ -111,6 +114,9 @@ pub struct Walk {
     pub summary: String,
     /// The port it came in by; `gateway` for the gateway's own.
     pub port: String,
+    /// The network of that port, in a lab of several; of the gateway's own frames that where they leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// The decisions, in their order.
     pub steps: Vec<Step>,
     /// The header fields that the gateway changed.

@@ -17,7 +17,7 @@ use topology::Subnet;
 use wire::{MacAddr, Timestamp, tcp};
 
 use super::asked::{destination, frame, is_broadcast, missing, multicast, owner, protocol};
-use super::foretell::{Beside, By, Oracle};
+use super::foretell::{Beside, By, Inside, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
 
@@ -127,6 +127,8 @@ impl Journey<'_> {
         let interface = hop.and_then(by).unwrap_or(first);
         let (own, prefix) = interface.ipv4().unwrap_or((Ipv4Addr::UNSPECIFIED, 32));
         self.walk.port = interface.port.as_ref().map_or_else(String::new, |port| port.name.clone());
+        let network = interface.port.as_ref().and_then(|port| self.names.network(port.id));
+        self.walk.network = network.map(Into::into);
         self.summarise(own);
         if node.interface(self.to).is_some() || self.to.is_loopback() {
             self.step(name, Decision::Local, "its own address: it stays inside the node");
@@ -187,7 +189,17 @@ impl Journey<'_> {
     ) -> Option<MacAddr> {
         let mac = interface.mac;
         let question = frame(MacAddr::BROADCAST, mac, ARP_LENGTH);
-        let facts = self.oracle.ask(&question, port, None);
+        let ends = [interface.ipv4().map_or(Ipv4Addr::UNSPECIFIED, |(own, _)| own), hop];
+        let facts = self.oracle.ask(&question, port, Inside::Question(ends));
+        if let Some(found) = facts.answer {
+            let whose = owner(self.nodes, hop).map_or("it", |node| node.name.as_str());
+            let text = format!(
+                "asks by ARP who has {hop}: the switch answers for {whose}, at {found} \
+                 (neigh_suppress)"
+            );
+            self.step(name, Decision::Arp, &text);
+            return Some(found);
+        }
         if let (verdict @ Verdict::Dropped, reason) = facts.verdict() {
             self.step(name, Decision::Arp, &format!("asks by ARP who has {hop}"));
             self.walk.steps.extend(facts.steps(self.names));
@@ -254,15 +266,24 @@ impl Journey<'_> {
     fn send(&mut self, frame: &Frame, port: PortId, side: Side, from: Ipv4Addr) {
         self.sent = Some((*frame, port));
         let probe = self.probe(side, from);
-        let facts = self.oracle.ask(frame, port, Some(&probe));
+        let facts = self.oracle.ask(frame, port, Inside::Packet(&probe));
         self.walk.steps.extend(facts.steps(self.names));
         self.walk.to = facts.egress.iter().map(|id| self.names.port(*id)).collect();
         let (verdict, reason) = facts.verdict();
         let target =
             owner(self.nodes, self.to).and_then(|node| node.interface(self.to)?.port.as_ref());
+        // A node that is to forward it.
+        let hops = self.nodes.iter().flat_map(|node| &node.interfaces);
+        let router = hops.filter(|hop| hop.mac == frame.dst && !hop.has(self.to));
+        let router = router.filter_map(|hop| hop.port.as_ref()).next();
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),
+            Verdict::Forwarded | Verdict::Flooded if router.is_some() => {
+                // What that node's kernel makes of it is not asked.
+                let reached = router.is_some_and(|port| facts.egress.contains(&port.id));
+                (!reached).then_some(false)
+            }
             Verdict::Forwarded | Verdict::Flooded => {
                 let reached = target.is_none_or(|port| facts.egress.contains(&port.id));
                 Some(reached && !facts.egress.is_empty())

@@ -4,6 +4,7 @@
 //! Pure. The switch decides by a copy of its ports over a small table of its own, into which an
 //! entry is copied when it is first asked about; so learning happens there, and is told.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
@@ -12,7 +13,7 @@ use switch::{
     Bridge, DropReason, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path, PortId,
     Verdict,
 };
-use wire::{MacAddr, Timestamp};
+use wire::{Arp, MacAddr, Timestamp, arp, ethertype};
 
 use lab::station;
 
@@ -108,6 +109,27 @@ fn nanos(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// What is in an imagined frame.
+#[derive(Clone, Copy)]
+pub(crate) enum Inside<'a> {
+    /// A packet.
+    Packet(&'a Probe),
+    /// A question by ARP: who has the second address, the first asks.
+    Question([Ipv4Addr; 2]),
+}
+
+/// A question by ARP as a frame.
+fn question(frame: &Frame, [sender, target]: [Ipv4Addr; 2]) -> Vec<u8> {
+    let arp = Arp {
+        operation: arp::Operation::Request,
+        sender_mac: frame.src,
+        sender,
+        target_mac: MacAddr::ZERO,
+        target,
+    };
+    [&frame.dst.0[..], &frame.src.0, &ethertype::ARP.to_be_bytes(), &arp.to_bytes()].concat()
+}
+
 /// The headers of a packet that is only imagined, as far as a switch reads them.
 fn imagined(frame: &Frame, probe: &Probe) -> Vec<u8> {
     let header = [0x45, 0, 0, 28, 0, 0, 0, 0, probe.ttl, 17, 0, 0];
@@ -116,8 +138,12 @@ fn imagined(frame: &Frame, probe: &Probe) -> Vec<u8> {
 }
 
 impl Oracle<'_> {
-    /// The facts of a frame that would come in at a port; `probe` is the packet in it.
-    pub(crate) fn ask(&mut self, frame: &Frame, ingress: PortId, probe: Option<&Probe>) -> Facts {
+    /// The facts of a frame that would come in at a port.
+    pub(crate) fn ask(&mut self, frame: &Frame, ingress: PortId, inside: Inside<'_>) -> Facts {
+        let probe = match inside {
+            Inside::Packet(probe) => Some(probe),
+            Inside::Question(_) => None,
+        };
         let now = self.now;
         let by = By::Port(ingress);
         let bridge = self.bridge.knowing(&[frame.src, frame.dst], by, now);
@@ -132,6 +158,7 @@ impl Oracle<'_> {
             egress: Vec::new(),
             note: None,
             new_dst: None,
+            answer: None,
         };
         if Some(ingress) == self.uplink {
             let handling = self.gateway(frame, probe, &mut facts);
@@ -139,9 +166,16 @@ impl Oracle<'_> {
             return facts;
         }
         let mut path = Path::default();
-        let bytes = probe.map(|probe| imagined(frame, probe)).unwrap_or_default();
-        let bridge = self.bridge.knowing(&[], by, now);
+        let (bytes, asked) = match inside {
+            Inside::Packet(probe) => (imagined(frame, probe), None),
+            Inside::Question(ends) => {
+                (question(frame, ends), self.bridge.original.neighbour(ends[1].into(), ingress))
+            }
+        };
+        // Whether the switch answers depends on where it knows who is asked for.
+        let bridge = self.bridge.knowing(asked.as_slice(), by, now);
         let decision = bridge.decide_reading(frame, &bytes, ingress, now, &mut path);
+        facts.answer = asked.filter(|_| !path.take_said().is_empty());
         facts.egress.extend(path.ports());
         facts.learned = Some(decision.learned);
         facts.outcome = match decision.verdict {

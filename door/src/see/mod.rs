@@ -32,6 +32,7 @@ use control::{DoorError, Flow, flow};
 use observe::filter::{Filter, Host, Known};
 use switch::{PortId, Tap};
 
+use crate::open::refusal;
 use capture::Capture;
 use lab::{Lab, station};
 use names::Names;
@@ -82,6 +83,7 @@ impl Watch {
         let lab = self.lab_now()?;
         let names = Names::of(&lab);
         let ports = ports(&lab, &names, &ask.ports)?;
+        let ports = within(&lab, &names, ports, ask.network.as_deref())?;
         let filter = filter(&lab, &ask.filter)?;
         let wish = Wish { filter, ports, snap: SNAP };
         self.start(wish, Trace::default(), names, ask.count.unwrap_or(u64::MAX))
@@ -216,6 +218,25 @@ fn ports(lab: &Lab, names: &Names, words: &[String]) -> Result<Option<Vec<PortId
         })
     };
     words.iter().map(find).collect::<Result<_, _>>().map(Some)
+}
+
+/// Those of the ports that are in a network, where one is named.
+fn within(
+    lab: &Lab,
+    names: &Names,
+    ports: Option<Vec<PortId>>,
+    network: Option<&str>,
+) -> Result<Option<Vec<PortId>>, DoorError> {
+    let Some(network) = network else { return Ok(ports) };
+    lab.network(Some(network)).map_err(|error| refusal(&error))?;
+    let mut here = names.of_network(network);
+    if let Some(asked) = ports {
+        here.retain(|id| asked.contains(id));
+        if here.is_empty() {
+            return Err(DoorError::Invalid(format!("none of these ports is in network {network}")));
+        }
+    }
+    Ok(Some(here))
 }
 
 /// A filter in which nodes' names stand for their addresses.

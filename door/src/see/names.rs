@@ -6,6 +6,8 @@ use switch::{PortId, PortRole};
 
 use lab::Lab;
 
+use crate::bridge;
+
 /// How many ports of a flood are named.
 const NAMED: usize = 4;
 
@@ -13,6 +15,10 @@ const NAMED: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     ports: BTreeMap<PortId, (String, Option<String>)>,
+    /// The networks of bridged ports.
+    networks: BTreeMap<PortId, String>,
+    /// Whether the lab has more than one.
+    several: bool,
     pub(crate) uplink: Option<PortId>,
 }
 
@@ -21,11 +27,16 @@ impl Names {
     pub(crate) fn of(lab: &Lab) -> Self {
         let mut names = Self::default();
         let nodes = lab.nodes();
+        let networks = bridge::networks(lab);
+        names.several = networks.len() > 1;
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
             let of = |node: &&lab::Node| node.at(info.id).is_some();
             let node = nodes.iter().find(of).map(|node| node.name.clone());
             if info.spec.role == PortRole::Routed {
                 names.uplink = Some(info.id);
+            }
+            if let Some(network) = bridge::named(&networks, &info) {
+                names.networks.insert(info.id, network);
             }
             names.ports.insert(info.id, (info.spec.name, node));
         }
@@ -36,7 +47,8 @@ impl Names {
     #[cfg(test)]
     pub(crate) fn invented(ports: u16, uplink: PortId) -> Self {
         let row = |n: u16| (PortId(n), (format!("veth{n}"), Some(format!("net{n}"))));
-        let mut names = Self { ports: (0..ports).map(row).collect(), uplink: Some(uplink) };
+        let mut names =
+            Self { ports: (0..ports).map(row).collect(), uplink: Some(uplink), ..Self::default() };
         names.ports.insert(uplink, ("uplink".into(), None));
         names
     }
@@ -53,6 +65,17 @@ impl Names {
             Some((name, _)) => name.clone(),
             None => format!("port number {}", id.0),
         }
+    }
+
+    /// The network of a port, where there are several.
+    pub(crate) fn network(&self, id: PortId) -> Option<&str> {
+        self.networks.get(&id).filter(|_| self.several).map(String::as_str)
+    }
+
+    /// The ports of a network.
+    pub(crate) fn of_network(&self, network: &str) -> Vec<PortId> {
+        let here = self.networks.iter().filter(|(_, own)| *own == network);
+        here.map(|(id, _)| *id).collect()
     }
 
     /// The node behind a port.
@@ -82,8 +105,12 @@ impl Names {
         self.ports.iter().map(|(id, (name, node))| (*id, name.as_str(), node.as_deref()))
     }
 
-    /// A port by its name or its node's.
+    /// A port by its name, its node's, or `NODE:NETWORK`.
     pub(crate) fn find(&self, word: &str) -> Option<PortId> {
+        if let Some((node, network)) = word.split_once(':') {
+            let mut here = self.of_network(network).into_iter();
+            return here.find(|id| self.node(*id) == Some(node));
+        }
         let is =
             |(_, name, node): &(PortId, &str, Option<&str>)| *name == word || *node == Some(word);
         self.all().find(is).map(|(id, ..)| id)

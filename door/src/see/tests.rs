@@ -16,7 +16,7 @@ use switch::{
 };
 use wire::{Arp, FrameMut, MacAddr, Timestamp, VnetHeader, arp, ipv4, tcp, udp};
 
-use super::foretell::{Beside, Oracle};
+use super::foretell::{Beside, Inside, Oracle};
 use super::names::Names;
 use super::walk::Facts;
 use lab::address;
@@ -108,7 +108,11 @@ impl World {
         let bridge = Beside::of(&self.bridge);
         let (uplink, now) = (self.uplink(), self.now);
         let gateway = Some(&*self.station.gateway());
-        Oracle { bridge, gateway, mac: gateway_mac(), uplink, now }.ask(frame, ingress, Some(probe))
+        Oracle { bridge, gateway, mac: gateway_mac(), uplink, now }.ask(
+            frame,
+            ingress,
+            Inside::Packet(probe),
+        )
     }
 
     /// The way a worker goes, and what it tells the tap.
@@ -173,7 +177,19 @@ impl World {
         let note =
             self.station.note().filter(|_| met).and_then(|note| note.downcast_ref().copied());
         let (src, dst) = (frame.src, frame.dst);
-        Facts { ingress, src, dst, learned, source, target, outcome, egress, note, new_dst }
+        Facts {
+            ingress,
+            src,
+            dst,
+            learned,
+            source,
+            target,
+            outcome,
+            egress,
+            note,
+            new_dst,
+            answer: None,
+        }
     }
 
     /// So long that what was asked for by ARP has been given up, and can be asked for anew.

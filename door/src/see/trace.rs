@@ -75,6 +75,7 @@ pub(crate) fn facts(sighting: &Sighting) -> Option<Facts> {
         egress: sighting.egress.clone(),
         note: sighting.note,
         new_dst,
+        answer: None,
     })
 }
 
@@ -82,6 +83,9 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
     let facts = facts(sighting)?;
     let before = sighting.before();
     let (verdict, reason) = facts.verdict();
+    let at =
+        if facts.ingress == PortId::LOCAL { facts.egress.first() } else { Some(&facts.ingress) };
+    let network = at.and_then(|id| names.network(*id));
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let switch = nanos(sighting.spent);
     let spent = (facts.ingress != PortId::LOCAL).then(|| Spent {
@@ -93,6 +97,7 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
         time: sighting.taken,
         summary: Summary::new(before).with(sighting.vnet, sighting.vlan).to_string(),
         port: names.port(facts.ingress),
+        network: network.map(Into::into),
         steps: facts.steps(names),
         changes: sighting.after().map_or_else(Vec::new, |after| {
             let changes = changes(before, after).into_iter();

@@ -27,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) note: Option<Note>,
     /// The destination it left with, where the gateway rewrote it.
     pub(crate) new_dst: Option<MacAddr>,
+    /// The address by which the switch has answered an imagined question itself.
+    pub(crate) answer: Option<MacAddr>,
 }
 
 impl Facts {

@@ -1,6 +1,6 @@
 //! The switch's ports and addresses. Lines of text.
 
-use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan};
+use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan, VlanStats};
 
 use super::lines;
 use crate::paint::Paint;
@@ -153,24 +153,42 @@ pub(super) fn vlans(ports: &[Port], networks: &[Network]) -> Vec<VlanRow> {
         vlans: port.vlans.clone(),
         node: port.node.clone(),
     };
+    let several = networks.len() > 1;
     let of_gateway = |network: &Network| {
         let flags = vec!["PVID".to_owned(), "Egress Untagged".to_owned()];
-        let vlan = PortVlan { vlan: network.gateway_vlan?, vlan_end: None, flags };
-        Some(VlanRow { ifname: "gateway".into(), vlans: vec![vlan], node: None })
+        let vlan = |vlan: &u16| PortVlan {
+            vlan: *vlan,
+            vlan_end: None,
+            flags: flags.clone(),
+            stats: None,
+        };
+        // By the name that `vlan add` takes.
+        let ifname = match several {
+            true => format!("gateway:{}", network.name),
+            false => "gateway".into(),
+        };
+        VlanRow { ifname, vlans: network.gateway_vlans.iter().map(vlan).collect(), node: None }
     };
-    let members = ports.iter().filter(|port| !port.vlans.is_empty()).map(of_port);
-    members.chain(networks.iter().filter_map(of_gateway)).collect()
+    let all = ports.iter().map(of_port).chain(networks.iter().map(of_gateway));
+    all.filter(|row| !row.vlans.is_empty()).collect()
 }
 
 pub(super) fn vlan_lines(rows: &[VlanRow], paint: Paint) -> Vec<String> {
-    let mut table = Table::new(&["PORT", "NODE", "VLAN", "FLAGS"]);
+    let heads = ["PORT", "NODE", "VLAN", ">RX FRAMES", ">BYTES", ">TX FRAMES", ">BYTES", "FLAGS"];
+    let mut table = Table::new(&heads);
     for row in rows {
         for vlan in &row.vlans {
+            let counted =
+                |of: fn(&VlanStats) -> String| vlan.stats.as_ref().map_or_else(|| "-".into(), of);
             let last = vlan.vlan_end.map_or_else(String::new, |last| format!("-{last}"));
             table.row([
                 row.ifname.clone(),
                 row.node.clone().unwrap_or_else(|| "-".into()),
                 format!("{}{last}", vlan.vlan),
+                counted(|stats| stats.rx_packets.to_string()),
+                counted(|stats| units::bytes(stats.rx_bytes)),
+                counted(|stats| stats.tx_packets.to_string()),
+                counted(|stats| units::bytes(stats.tx_bytes)),
                 vlan.flags.join(", "),
             ]);
         }

@@ -1,13 +1,11 @@
 //! `top -b`: every look as plain text, all panes one below the other, nothing cut off. For files
 //! and other programs.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use lab::LabName;
-
+use super::Watched;
 use super::feed::{Feed, Message, Patience, queue};
 use super::header;
 use super::model::Model;
@@ -25,14 +23,15 @@ const WANT: Want = Want { fdb: true, sessions: true };
 /// # Errors
 /// When the lab is not there, or ends.
 pub(super) fn print(
-    name: &LabName,
-    socket: &Path,
+    watched: &Watched<'_>,
     delay: Duration,
     count: Option<u64>,
 ) -> anyhow::Result<ExitCode> {
-    let mut model = Model::new(Sample::fetch(&control::Client::new(socket)?, WANT)?);
+    let Watched { name, socket, network } = watched;
+    let client = control::Client::new(socket)?;
+    let mut model = Model::new(Sample::fetch(&client, WANT, network.as_deref())?);
     let (tell, told) = queue::<()>();
-    let feed = Feed::start(socket, &tell)?;
+    let feed = Feed::start(watched, &tell)?;
     let ui = Ui::new(delay);
     let (mut printed, mut trust) = (0, Patience::default());
     loop {

@@ -12,7 +12,9 @@ use anyhow::Context;
 use control::api::Event;
 use control::{Client, ClientError};
 
+use super::Watched;
 use super::sample::{Sample, Want};
+use crate::cmd::monitor;
 
 /// Messages that wait to be handled.
 const QUEUE: usize = 1024;
@@ -77,21 +79,22 @@ impl Feed {
     /// # Errors
     /// When the system has no threads left.
     pub(super) fn start<Other: Send + 'static>(
-        socket: &Path,
+        watched: &Watched<'_>,
         tell: &SyncSender<Message<Other>>,
     ) -> anyhow::Result<Self> {
         let (asks, asked) = sync_channel(1);
-        let client = Client::new(socket)?;
+        let client = Client::new(&watched.socket)?;
+        let network = watched.network.clone();
         spawn("looks", tell, move |tell| {
             for want in asked {
-                let look = Sample::fetch(&client, want).map(Box::new);
+                let look = Sample::fetch(&client, want, network.as_deref()).map(Box::new);
                 if tell.send(Message::Look(look)).is_err() {
                     return;
                 }
             }
         })?;
-        let socket = socket.to_path_buf();
-        spawn("events", tell, move |tell| events(&socket, tell))?;
+        let (socket, network) = (watched.socket.clone(), watched.network.clone());
+        spawn("events", tell, move |tell| events(&socket, network.as_deref(), tell))?;
         Ok(Self { asks })
     }
 
@@ -122,14 +125,15 @@ pub(super) fn spawn<Other: Send + 'static>(
 }
 
 /// Tells events until the lab is gone.
-fn events<Other>(socket: &Path, tell: &SyncSender<Message<Other>>) {
+fn events<Other>(socket: &Path, network: Option<&str>, tell: &SyncSender<Message<Other>>) {
+    let wanted = |event: &Event| network.is_none_or(|network| monitor::is_of(&event.kind, network));
     let mut failures = 0;
     while failures < FAILURES {
         let Ok(client) = Client::new(socket) else { return };
         match client.events() {
             Ok(stream) => {
                 failures = 0;
-                for event in stream.map_while(Result::ok) {
+                for event in stream.map_while(Result::ok).filter(wanted) {
                     if tell.send(Message::Event(event)).is_err() {
                         return;
                     }

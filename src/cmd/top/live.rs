@@ -2,24 +2,22 @@
 //! after each; for events alone at most ten times a second. Looks are asked for by the clock, one
 //! at a time.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::ClientError;
-use lab::LabName;
 use nix::sys::signal::Signal;
 use ratatui::crossterm::event::{Event as Input, KeyEventKind, read};
 
-use super::clock;
 use super::feed::{Feed, Message, Patience, queue, spawn};
 use super::model::Model;
 use super::sample::Sample;
 use super::screen::Screen;
 use super::ui::{Action, Ui};
 use super::view::{self, Theme};
+use super::{Watched, clock};
 use crate::signals::{self, Signals};
 
 /// Messages handled between two drawings.
@@ -49,14 +47,14 @@ enum End {
 /// # Errors
 /// When the lab is not there, or the terminal cannot be used.
 pub(super) fn watch(
-    name: &LabName,
-    socket: &Path,
+    watched: &Watched<'_>,
     delay: Duration,
     count: Option<u64>,
 ) -> anyhow::Result<ExitCode> {
     let set = signals::block()?;
     let mut ui = Ui::new(delay);
-    let first = Sample::fetch(&control::Client::new(socket)?, ui.want())?;
+    let Watched { name, socket, network } = watched;
+    let first = Sample::fetch(&control::Client::new(socket)?, ui.want(), network.as_deref())?;
     let (tell, told) = queue();
     let signals = Signals::catch(set)?;
     spawn("ending", &tell, move |tell| {
@@ -64,7 +62,7 @@ pub(super) fn watch(
             let _ = tell.send(Message::Other(Hand::Signal(signal)));
         }
     })?;
-    let feed = Feed::start(socket, &tell)?;
+    let feed = Feed::start(watched, &tell)?;
     let mut screen = Screen::take().context("setting up the terminal")?;
     spawn("keys", &tell, move |tell| {
         while let Ok(input) = read() {

@@ -10,6 +10,7 @@ use super::sample::Listing;
 use super::story;
 use super::table::{Cell, Column, Kind, Mood, Row, Sort, Table};
 use super::text;
+use crate::cmd::show;
 
 /// A pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,17 @@ const fn column(title: &'static str, kind: Kind, rank: u8, least: usize) -> Colu
     Column { title, kind, rank, least }
 }
 
+/// The network behind all others, so that these keep their places.
+const fn with_network<const N: usize>(of: &[Column]) -> [Column; N] {
+    let mut all = [column("NETWORK", Kind::Left, 2, 7); N];
+    let mut at = 0;
+    while at < of.len() {
+        all[at] = of[at];
+        at += 1;
+    }
+    all
+}
+
 const PORTS: &[Column] = &[
     column("PORT", Kind::Left, 0, 6),
     column("NODE", Kind::Left, 3, 6),
@@ -44,6 +56,8 @@ const PORTS: &[Column] = &[
     column("MACS", Kind::Right, 6, 4),
     column("WHY DROPPED", Kind::Stretch, 7, 11),
 ];
+/// The same in a lab of several networks.
+const PORTS_OF: &[Column] = &with_network::<15>(PORTS);
 /// The place of the bars among the ports' columns: sorted by, both ways together.
 const TRAFFIC: usize = 9;
 const PORT_DROPS: usize = 8;
@@ -57,6 +71,7 @@ const MACS: &[Column] = &[
     column("STATE", Kind::Left, 5, 9),
     column("FLAGS", Kind::Stretch, 6, 6),
 ];
+const MACS_OF: &[Column] = &with_network::<8>(MACS);
 const SEEN: usize = 2;
 
 const NAT: &[Column] = &[
@@ -131,11 +146,25 @@ impl Pane {
         let sample = model.now();
         match self {
             Self::Ports => {
-                whole(PORTS, sample.ports.iter().map(|port| port_row(model, port)), "no ports")
+                let columns = if several(model) { PORTS_OF } else { PORTS };
+                let rows = sample.ports.iter().map(|port| {
+                    let mut row = port_row(model, port);
+                    row.cells.push(network(&port.network));
+                    row.cells.truncate(columns.len());
+                    row
+                });
+                whole(columns, rows, "no ports")
             }
             Self::Macs => {
+                let columns = if several(model) { MACS_OF } else { MACS };
                 let full = sample.counters.switch.as_ref().map_or(0, |switch| switch.fdb_entries);
-                listed(MACS, sample.fdb.as_ref(), mac_row, full, "no address is known yet")
+                let row = |entry: &FdbEntry| {
+                    let mut row = mac_row(entry);
+                    row.cells.push(network(&entry.network));
+                    row.cells.truncate(columns.len());
+                    row
+                };
+                listed(columns, sample.fdb.as_ref(), row, full, "no address is known yet")
             }
             Self::Nat if sample.topology.gateway.is_none() => {
                 whole(NAT, [].into_iter(), "this lab has no gateway")
@@ -150,6 +179,18 @@ impl Pane {
             Self::Drops => whole(DROPS, drop_rows(model), "nothing has been dropped"),
             Self::Events => whole(EVENTS, event_rows(model), "nothing has happened yet"),
         }
+    }
+}
+
+/// Whether there is more than one network, so that it is worth saying which.
+fn several(model: &Model) -> bool {
+    show::several_networks(model.now().ports.iter())
+}
+
+fn network(of: &Option<String>) -> Cell {
+    match of {
+        Some(network) => Cell::words(network),
+        None => Cell::words("-").in_mood(Mood::Dim),
     }
 }
 

@@ -1,6 +1,8 @@
 //! One look at a lab, over its control socket: the only IO of `top` beside the terminal. Called
 //! from a thread of its own. Lists are cut at [`MOST`] entries: nobody reads more.
 
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use control::api::{Counters, FdbEntry, PAGE_MAX, Page, Port, Session, Topology};
@@ -41,11 +43,15 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Looks.
+    /// Looks, at one network alone where it is named.
     ///
     /// # Errors
     /// When the lab is gone or refuses.
-    pub(super) fn fetch(client: &Client, want: Want) -> Result<Self, ClientError> {
+    pub(super) fn fetch(
+        client: &Client,
+        want: Want,
+        network: Option<&str>,
+    ) -> Result<Self, ClientError> {
         let topology = client.topology()?;
         let ports = client.ports()?;
         let counters = client.counters()?;
@@ -56,7 +62,27 @@ impl Sample {
         let sessions = (want.sessions && topology.gateway.is_some())
             .then(|| listing(|cursor| client.sessions(cursor, PAGE_MAX)));
         let (fdb, sessions) = (fdb.transpose()?, sessions.transpose()?);
-        Ok(Self { at, wall, topology, ports, counters, fdb, sessions })
+        let mut sample = Self { at, wall, topology, ports, counters, fdb, sessions };
+        if let Some(network) = network {
+            sample.keep(network);
+        }
+        Ok(sample)
+    }
+
+    /// Leaves out what is of other networks. Counters are the whole switch's.
+    pub(super) fn keep(&mut self, network: &str) {
+        let here = |own: &Option<String>| own.as_deref() == Some(network);
+        self.ports.retain(|port| here(&port.network));
+        let fdb = self.fdb.iter_mut();
+        fdb.for_each(|listing| listing.items.retain(|entry| here(&entry.network)));
+        let places = self.topology.nodes.iter().flat_map(|node| {
+            let further = node.further.iter().map(|own| (&own.network, own.address));
+            std::iter::once((&node.network, node.address)).chain(further)
+        });
+        let own: HashSet<Ipv4Addr> =
+            places.filter(|(of, _)| here(of)).filter_map(|(_, address)| address).collect();
+        let sessions = self.sessions.iter_mut();
+        sessions.for_each(|list| list.items.retain(|one| own.contains(one.inside.ip())));
     }
 }
 

@@ -10,13 +10,13 @@ use crate::onoff::OnOff;
 pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
     let at = |vlan: u16| if vlan == 0 { String::new() } else { format!(" vlan {vlan}") };
     match event {
-        EventKind::Learned { mac, vlan, ifname } => {
+        EventKind::Learned { mac, vlan, ifname, .. } => {
             ("learned", format!("{mac}{} at {ifname}", at(*vlan)), Mood::Plain)
         }
-        EventKind::Moved { mac, vlan, from, to } => {
+        EventKind::Moved { mac, vlan, from, to, .. } => {
             ("moved", format!("{mac}{} from {from} to {to}", at(*vlan)), Mood::Bad)
         }
-        EventKind::LoopFound { mac, vlan, ifname, other, shut } => {
+        EventKind::LoopFound { mac, vlan, ifname, other, shut, .. } => {
             let who = mac.as_ref().map_or_else(String::new, |mac| format!(" {mac}{}", at(*vlan)));
             let shut = shut.as_ref().map_or_else(String::new, |port| format!(", {port} is shut"));
             ("loop", format!("between {ifname} and {other}{who}{shut}"), Mood::Bad)
@@ -24,14 +24,14 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         EventKind::Aged { count } => {
             ("aged", text::counted(*count, "address", "addresses"), Mood::Dim)
         }
-        EventKind::PortAdded { ifname } => ("port added", ifname.clone(), Mood::Good),
-        EventKind::PortRemoved { ifname } => ("port removed", ifname.clone(), Mood::Bad),
+        EventKind::PortAdded { ifname, .. } => ("port added", ifname.clone(), Mood::Good),
+        EventKind::PortRemoved { ifname, .. } => ("port removed", ifname.clone(), Mood::Bad),
         EventKind::PortMoved { ifname, network } => {
             let to = network.as_ref().map_or("no network", String::as_str);
             ("port moved", format!("{ifname} to {to}"), Mood::Plain)
         }
-        EventKind::PortUp { ifname } => ("port up", ifname.clone(), Mood::Good),
-        EventKind::PortDown { ifname } => ("port down", ifname.clone(), Mood::Bad),
+        EventKind::PortUp { ifname, .. } => ("port up", ifname.clone(), Mood::Good),
+        EventKind::PortDown { ifname, .. } => ("port down", ifname.clone(), Mood::Bad),
         EventKind::SessionOpened { session } => ("session", opened(session), Mood::Plain),
         EventKind::SessionClosed { session, reason } => {
             ("session", format!("{} {reason}", opened(session)), Mood::Dim)

@@ -96,7 +96,7 @@ pub(super) enum Kind {
 }
 
 /// A column.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) title: &'static str,
     pub(super) kind: Kind,

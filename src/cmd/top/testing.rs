@@ -174,10 +174,11 @@ pub(super) fn event(second: u64, kind: EventKind) -> Event {
 pub(super) fn seen() -> Model {
     let mut model = Model::new(look(0));
     let mac = "02:00:0a:64:00:0a".to_owned();
-    model.tell(event(0, EventKind::Learned { mac, vlan: 0, ifname: "veth1".into() }));
+    model
+        .tell(event(0, EventKind::Learned { network: None, mac, vlan: 0, ifname: "veth1".into() }));
     model.tell(event(1, EventKind::SessionOpened { session: Box::new(session(0)) }));
     model.take(look(1));
-    model.tell(event(2, EventKind::PortDown { ifname: "veth3".into() }));
+    model.tell(event(2, EventKind::PortDown { network: None, ifname: "veth3".into() }));
     model.take(look(2));
     model
 }

@@ -81,7 +81,10 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.flush_nat().unwrap().flushed, 1);
     assert_eq!(client.flush_fdb(&FlushFdb::default()).unwrap().flushed, 3);
     assert_eq!(
-        client.flush_fdb(&FlushFdb { port: Some("veth1".into()), vlan: None }).unwrap().flushed,
+        client
+            .flush_fdb(&FlushFdb { port: Some("veth1".into()), ..FlushFdb::default() })
+            .unwrap()
+            .flushed,
         1
     );
     assert_eq!(client.metrics().unwrap(), crate::openmetrics(&*fixture.lab));
