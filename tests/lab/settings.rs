@@ -70,6 +70,12 @@ fn apart(sandbox: &Sandbox) {
     assert!(!reaches(sandbox, "net1", "10.100.0.30") && !reaches(sandbox, "net1", "10.100.0.1"));
     assert!(reaches(sandbox, "net3", "10.100.0.1"));
     let shown = json(sandbox, &["show", "vlan", "-j"]);
+    // What has passed, by VLAN, in the names of `bridge -s -j vlan show`.
+    let counted = &row(&shown, "ifname", "veth1")["vlans"][0];
+    for name in ["rx_packets", "rx_bytes", "tx_packets", "tx_bytes"] {
+        assert!(counted[name].as_u64().is_some_and(|count| count > 0), "{name}: {counted}");
+    }
+    assert!(row(&shown, "ifname", "gateway")["vlans"][0]["rx_packets"].is_null());
     let flags = serde_json::json!(["PVID", "Egress Untagged"]);
     assert_eq!(row(&shown, "ifname", "veth1")["vlans"][0]["vlan"], 10);
     assert_eq!(row(&shown, "ifname", "veth1")["vlans"][0]["flags"], flags);

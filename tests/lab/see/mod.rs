@@ -13,6 +13,7 @@ mod trace;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::door::json;
 use crate::lab;
 use crate::support::{As, Process, Sandbox, rooted};
 
@@ -53,6 +54,40 @@ fn fields(sandbox: &Sandbox, file: &str, names: &[&str]) -> Vec<Vec<String>> {
 fn ping(sandbox: &Sandbox, from: &str, to: &str, count: &str) {
     let inside = ["netns", "exec", from, "ping", "-n", "-i", "0.02", "-W", "5", "-c", count, to];
     sandbox.tool("ip", &inside);
+}
+
+/// A question that the switch answers itself is foretold so, in a lab made by a file too.
+#[test]
+fn who_answers_for_a_neighbour_is_foretold() {
+    rooted(|sandbox| {
+        let path = sandbox.dir.join("suppressed.yaml");
+        let file = "networks: {lan: {subnet: 10.1.0.0/24}}\n\
+                    nodes: {'h[1-3]': {network: lan}}\n\
+                    ports: {h2: {neigh_suppress: true}}\n";
+        std::fs::write(&path, file).unwrap();
+        let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
+        let nodes = json(sandbox, &["show", "topology", "-j"])["nodes"].clone();
+        let [from, to] = [0, 1].map(|n| nodes[n]["address"].as_str().unwrap().to_owned());
+        let to = to.as_str();
+        // Both are known to the switch now, and h1 forgets the other.
+        ping(sandbox, "h1", to, "2");
+        sandbox.tool("ip", &["-n", "h1", "neigh", "flush", "all"]);
+        let said = sandbox.uswitch(&["explain", "h1", to]).ok().out;
+        assert!(said.contains("the switch answers for h2"), "{said}");
+        // And so it happens: the question does not reach h2.
+        let filter = format!("ether broadcast and arp and src host {from}");
+        let (mut heard, _) = tcpdump(sandbox, ("h2", "eth0"), 1, &filter);
+        let (asked, _) = tcpdump(sandbox, ("h1", "eth0"), 1, &filter);
+        ping(sandbox, "h1", to, "2");
+        asked.ended().ok();
+        assert!(heard.running());
+        sandbox.uswitch(&["port", "h2", "--neigh-suppress", "off"]).ok();
+        sandbox.tool("ip", &["-n", "h1", "neigh", "flush", "all"]);
+        let said = sandbox.uswitch(&["explain", "h1", to]).ok().out;
+        assert!(!said.contains("the switch answers"), "{said}");
+        ping(sandbox, "h1", to, "2");
+        heard.ended().ok();
+    });
 }
 
 #[test]
