@@ -29,9 +29,12 @@ pub(crate) struct VlanCell {
     tx_packets: Cell,
 }
 
+/// Room for the VLANs of a block, once one of them is needed.
+type Room = OnceLock<Box<[VlanCell; BLOCK]>>;
+
 /// All VLANs of a port.
 #[derive(Default)]
-pub(crate) struct VlanCells(OnceLock<Box<[OnceLock<Box<[VlanCell; BLOCK]>>; 4096 / BLOCK]>>);
+pub(crate) struct VlanCells(OnceLock<Box<[Room; 4096 / BLOCK]>>);
 
 /// Frames of a VLAN at a port, in the names of `bridge -s -j vlan show`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -76,8 +76,8 @@ fn a_port_that_moves_is_reached_by_its_new_network_alone() {
         let switch = rig.switch(Config { slots: 64, ..Config::default() }, None);
         let dc = switch.add_network(NetworkConfig::default()).unwrap();
         let ids: Vec<_> = switch.ports().iter().map(|info| info.id).collect();
-        let shout = |rig: &mut rig::Rig, n: usize, number| {
-            rig.nodes[n].send(&plain(n as u8, MacAddr::BROADCAST, number, 60));
+        let shout = |rig: &mut rig::Rig, n: u8, number| {
+            rig.nodes[usize::from(n)].send(&plain(n, MacAddr::BROADCAST, number, 60));
         };
         // It is known, and an address was set at it.
         shout(rig, 1, 0);

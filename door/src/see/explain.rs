@@ -274,8 +274,8 @@ impl Journey<'_> {
             owner(self.nodes, self.to).and_then(|node| node.interface(self.to)?.port.as_ref());
         // A node that is to forward it.
         let hops = self.nodes.iter().flat_map(|node| &node.interfaces);
-        let router = hops.filter(|hop| hop.mac == frame.dst && !hop.has(self.to));
-        let router = router.filter_map(|hop| hop.port.as_ref()).next();
+        let mut routers = hops.filter(|hop| hop.mac == frame.dst && !hop.has(self.to));
+        let router = routers.find_map(|hop| hop.port.as_ref());
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use control::api::{EventKind, Rate};
 
+use super::super::panes::Pane;
 use super::super::testing::{event, look, seen};
 use super::*;
 
@@ -115,4 +116,25 @@ fn history_and_events_are_bounded() {
     assert_eq!(model.events().count(), EVENTS);
     let newest = model.events().next().unwrap();
     assert_eq!(newest, (HISTORY as u64 + 10, &EventKind::Aged { count: EVENTS as u64 + 9 }));
+}
+
+#[test]
+fn a_look_at_one_network_has_what_is_of_it_alone() {
+    let mut sample = look(1);
+    sample.ports[1].network = Some("dmz".into());
+    sample.topology.nodes[1].network = Some("dmz".into());
+    let count = |network: &str| {
+        let mut sample = sample.clone();
+        sample.keep(network);
+        let sessions = sample.sessions.unwrap().items.len();
+        (sample.ports.len(), sample.fdb.unwrap().items.len(), sessions)
+    };
+    assert_eq!((count("lan"), count("dmz"), count("other")), ((2, 2, 1), (1, 0, 1), (0, 0, 0)));
+    // Where there are several, each row says which; where there is one, none does.
+    let columns = |sample: Sample| {
+        let table = Pane::Ports.table(&Model::new(sample));
+        assert!(table.rows.iter().all(|row| row.cells.len() == table.columns.len()));
+        table.columns.len()
+    };
+    assert_eq!(columns(sample.clone()), columns(look(1)) + 1);
 }
