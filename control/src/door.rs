@@ -6,7 +6,9 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
-    FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port,
+    Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb,
+    SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node,
+    Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb,
+    SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;

@@ -218,6 +218,8 @@ impl EventKind {
             | Self::Missed { .. }
             | Self::FdbFlushed { .. }
             | Self::NatFlushed { .. }
+            | Self::Asked { .. }
+            | Self::GatewaySet { .. }
             | Self::Published { .. } => None,
         }
     }

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort,
+    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing, SetFdb,
+    SetGateway, SetLink, SetMdb, SetNetwork, SetPort,
 };
 
 impl Client {

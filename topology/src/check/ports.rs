@@ -33,7 +33,7 @@ impl Check<'_> {
             let filters = |own: &&str| spec.network(own).is_some_and(|own| own.filters_vlans());
             let filtered = meant.clone().any(filters);
             let open = |own: &&str| spec.port(name, own).locked != Some(true);
-            if settings.mab == Some(true) && meant.clone().any(|own| open(&own)) {
+            if settings.mab == Some(true) && meant.clone().any(open) {
                 let text =
                     "MAC authentication bypass takes a locked port: say locked: true as well";
                 self.problem(["ports", key, "mab"], text);
