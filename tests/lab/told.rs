@@ -37,7 +37,6 @@ fn what_is_told_says_of_which_network_it_is() {
             let said = sandbox.uswitch(&words).complaint(2).to_owned();
             assert!(said.contains("it has lan, dmz"), "{line}: {said}");
         }
-        does(sandbox, "fdb flush");
         let mut all = sandbox.start(&["monitor", "-j"]);
         let mut one = sandbox.start(&["monitor", "-j", "--network", "dmz"]);
         let mut walks = sandbox.start(&["trace", "-j", "--network", "dmz", "icmp"]);
@@ -47,6 +46,8 @@ fn what_is_told_says_of_which_network_it_is() {
             [&all, &one].iter().all(|process| process.out().contains("port_moved")).then_some(())
         });
         walks.wait_for_complaint("following frames");
+        // From here on whoever speaks is new.
+        does(sandbox, "fdb flush");
         ping(sandbox, "net1", "10.100.0.20");
         ping(sandbox, "a", "10.2.0.11");
         let of = |lines: &[Value]| {
