@@ -6,9 +6,10 @@
 //! opened first takes no more.
 
 use sys::kernel::UDP_SEGMENTS;
-use sys::packet::{Message, PacketIo};
+use sys::packet::Message;
 use wire::FrameMut;
 
+use super::link::Link;
 use crate::core::{Bundle, Datagram, settle};
 
 /// So many at a time.
@@ -45,7 +46,7 @@ impl Bundles {
     }
 
     /// Queues the frame of a slot, which leaves by this interface alone and without a tag.
-    pub(super) fn queue(&mut self, io: &mut PacketIo, ahead: usize, ifindex: u32) -> bool {
+    pub(super) fn queue(&mut self, io: &mut impl Link, ahead: usize, ifindex: u32) -> bool {
         let bundles = self.told && !self.watched;
         let frame = if bundles { frame(io, ahead) } else { None };
         let Some(datagram) = frame.and_then(|frame| Datagram::read(&frame)) else {
@@ -94,7 +95,7 @@ impl Open {
     }
 
     /// Takes the datagram in a slot; false where it has to leave by itself.
-    fn join(&mut self, io: &mut PacketIo, ahead: usize, next: &Datagram) -> bool {
+    fn join(&mut self, io: &mut impl Link, ahead: usize, next: &Datagram) -> bool {
         if !self.bundle.takes(next) {
             return false;
         }
@@ -111,6 +112,6 @@ impl Open {
     }
 }
 
-fn frame(io: &mut PacketIo, ahead: usize) -> Option<FrameMut<'_>> {
+fn frame(io: &mut impl Link, ahead: usize) -> Option<FrameMut<'_>> {
     FrameMut::new(io.slot(ahead)?.1, None)
 }

@@ -7,6 +7,7 @@ use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VlanId, VlanTag};
 
 use super::config::Event;
 use super::fast::Forwarded;
+use super::link::Link;
 use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
@@ -15,7 +16,7 @@ use crate::core::{DropReason, Frame, Learned, Leg, Loop, PortId, Verdict};
 use crate::station::{Arrival, Handling, SharedStation, Station};
 use crate::tap::Outcome;
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Handles the frame at `place`; shows it to the tap, if there is one.
     pub(super) fn frame<'s>(
         &mut self,

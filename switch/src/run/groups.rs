@@ -8,6 +8,7 @@ use std::time::Duration;
 use wire::{Timestamp, VlanId, VnetHeader};
 
 use super::config::Event;
+use super::link::Link;
 use super::outbox::Place;
 use super::worker::Worker;
 use crate::core::{Decision, Exit, Frame, Loop, PortId};
@@ -15,7 +16,7 @@ use crate::core::{Decision, Exit, Frame, Loop, PortId};
 /// How soon memberships are looked at again: what another worker has heard may be due.
 const LOOK: Duration = Duration::from_secs(1);
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Decides a group frame by all it says.
     #[cold]
     pub(super) fn decide_reading(

@@ -15,6 +15,7 @@ use sys::packet::{FilterOp, RingConfig, Spare};
 use super::config::Error;
 use super::config::Event;
 use super::fast::FastPath;
+use super::link::Link;
 use super::outbox::Links;
 use super::running::Teller;
 use super::worker::{Command, MAIN, UPLINK, Worker, now};
@@ -114,9 +115,9 @@ impl Drop for Keeper {
     }
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Puts another ring in the place of one that has stopped.
-    pub(super) fn renew(&mut self, uplink: bool, spare: Option<Box<Spare>>) {
+    pub(super) fn renew(&mut self, uplink: bool, spare: Option<Box<L::Spare>>) {
         let pulse = &mut self.pulses[if uplink { UPLINK } else { MAIN }];
         let Links { main, uplink: other, .. } = &mut self.links;
         let (Some(spare), Some(io)) = (spare, if uplink { other.as_mut() } else { Some(main) })

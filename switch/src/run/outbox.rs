@@ -5,14 +5,15 @@ use sys::packet::{PacketIo, Received, SendFailure, Tags};
 use wire::{VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
+use super::link::Link;
 use super::ports::PortMap;
 use crate::core::{Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
 /// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.
-pub(super) struct Links {
-    pub(super) main: PacketIo,
-    pub(super) uplink: Option<PacketIo>,
+pub(super) struct Links<L: Link = PacketIo> {
+    pub(super) main: L,
+    pub(super) uplink: Option<L>,
     /// Of the switch's own namespace.
     pub(super) bundles: Bundles,
     /// All that was sent: bytes, and [`FRAME`] for each frame.
@@ -29,7 +30,7 @@ pub(super) enum Place {
     Uplink(usize),
 }
 
-impl Links {
+impl<L: Link> Links<L> {
     /// The slot, if it holds a frame.
     pub(super) fn slot(&mut self, place: Place) -> Option<(Received, &mut [u8])> {
         match place {
@@ -137,17 +138,17 @@ pub(super) fn went(ports: &PortMap, path: &Path, vlan: VlanId, len: usize) {
     }
 }
 
-fn queue(io: &mut PacketIo, ahead: usize, ifindex: u32, tag: Tags) -> (bool, usize) {
+fn queue(io: &mut impl Link, ahead: usize, ifindex: u32, tag: Tags) -> (bool, usize) {
     (io.queue_slot(ahead, ifindex, tag).is_some(), length(io, ahead))
 }
 
-fn length(io: &mut PacketIo, ahead: usize) -> usize {
+fn length(io: &mut impl Link, ahead: usize) -> usize {
     io.slot(ahead).map_or(0, |(_, data)| data.len().saturating_sub(VNET))
 }
 
 fn carry(
-    from: &mut PacketIo,
-    to: &mut PacketIo,
+    from: &mut impl Link,
+    to: &mut impl Link,
     ahead: usize,
     ifindex: u32,
     tag: Tags,

@@ -3,10 +3,11 @@
 //! Looked at ten times a second by a worker that is busy, and before one sleeps.
 
 use super::keeper::Ask;
+use super::link::Link;
 use super::outbox::Links;
 use super::worker::{MAIN, UPLINK, Worker};
 
-impl Worker {
+impl<L: Link> Worker<L> {
     pub(super) fn count_rings(&mut self) {
         let Links { main, uplink, .. } = &mut self.links;
         for (place, io) in [Some(main), uplink.as_mut()].into_iter().enumerate() {

@@ -15,6 +15,7 @@ use wire::Timestamp;
 
 use super::config::Error;
 use super::crew::Crew;
+use super::link::Link;
 use super::outbox::Place;
 use super::switch::Switch;
 use super::worker::{Command, Worker, now};
@@ -119,7 +120,7 @@ impl Watch {
     }
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Sends a frame of a round on, or marks it as back; false for any other frame.
     pub(super) fn goes_round(&mut self, place: Place) -> bool {
         let (Place::Main(ahead), Some(round)) = (place, &self.round) else { return false };

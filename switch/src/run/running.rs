@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::latency::CpuLatency;
 use sys::packet::PacketIo;
 use wire::Timestamp;
@@ -19,6 +19,7 @@ use super::config::{Config, Error, Event};
 use super::crew::Member;
 use super::fast::Scribe;
 use super::keeper::Ask;
+use super::link::Link;
 use super::outbox::Links;
 use super::ports::PortMap;
 use super::pulse::Pulse;
@@ -78,6 +79,59 @@ impl Teller {
     }
 }
 
+/// What a worker is made of.
+pub(super) struct Parts<L: Link> {
+    pub(super) number: usize,
+    pub(super) link: L,
+    /// Of the link.
+    pub(super) slots: usize,
+    pub(super) bridge: Bridge,
+    pub(super) station: Option<SharedStation>,
+    pub(super) says: Says,
+    pub(super) member: Option<Member>,
+    pub(super) commands: Receiver<Command<L>>,
+    pub(super) wake: Wake,
+    pub(super) cells: Arc<WorkerCells>,
+}
+
+/// A worker that has taken nothing yet.
+pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
+    let Parts { number, link, slots, bridge, station, says, member, commands, wake, cells } = parts;
+    Worker {
+        number,
+        links: Links { main: link, uplink: None, bundles: Bundles::new(), sent: 0 },
+        pulses: [Pulse::default(), Pulse::default()],
+        asks: says.asks,
+        round: None,
+        bridge,
+        path: Path::roomy(),
+        fair: Fair::new(slots),
+        ports: PortMap::default(),
+        cells,
+        // The first worker alone keeps the station's clock.
+        next_tick: (number == 0 && station.is_some()).then_some(Timestamp::ZERO),
+        station,
+        commands,
+        events: says.events,
+        wake,
+        spin: config.spin,
+        member,
+        rhythm: Rhythm::default(),
+        scribe: Scribe::new(config.fast.clone()),
+        awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
+        stage: Stage::new(),
+        scratch: worker::scratch(),
+        next_expiry: Timestamp::ZERO,
+        next_count: Timestamp::ZERO,
+        next_groups: None,
+        flaps: Flaps::default(),
+        tap: None,
+        before: Vec::new(),
+        egress: Vec::new(),
+        station_time: Duration::ZERO,
+    }
+}
+
 impl Running {
     pub(super) fn start(
         number: usize,
@@ -93,40 +147,21 @@ impl Running {
         let cells = Arc::<WorkerCells>::default();
         let (sender, commands) = bounded(COMMANDS);
         let memory = io.ring_memory();
-        let fair = Fair::new(io.slots());
-        let worker = Worker {
-            number,
-            links: Links { main: io, uplink: None, bundles: Bundles::new(), sent: 0 },
-            pulses: [Pulse::default(), Pulse::default()],
-            asks: says.asks,
-            round: None,
-            bridge,
-            path: Path::roomy(),
-            fair,
-            ports: PortMap::default(),
-            cells: Arc::clone(&cells),
-            // The first worker alone keeps the station's clock.
-            next_tick: (number == 0 && station.is_some()).then_some(Timestamp::ZERO),
-            station,
-            commands,
-            events: says.events,
-            wake: Wake { pending: Arc::clone(&pending), pipe: reader },
-            spin: config.spin,
-            member,
-            rhythm: Rhythm::default(),
-            scribe: Scribe::new(config.fast.clone()),
-            awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
-            stage: Stage::new(),
-            scratch: worker::scratch(),
-            next_expiry: Timestamp::ZERO,
-            next_count: Timestamp::ZERO,
-            next_groups: None,
-            flaps: Flaps::default(),
-            tap: None,
-            before: Vec::new(),
-            egress: Vec::new(),
-            station_time: Duration::ZERO,
-        };
+        let worker = worker(
+            Parts {
+                number,
+                slots: io.slots(),
+                link: io,
+                bridge,
+                station,
+                says,
+                member,
+                commands,
+                wake: Wake { pending: Arc::clone(&pending), pipe: reader },
+                cells: Arc::clone(&cells),
+            },
+            config,
+        );
         let (tell, told) = bounded(1);
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wire::{Timestamp, VnetHeader};
 
+use super::link::Link;
 use super::meta;
 use super::outbox::{Links, went};
 use super::ports::PortMap;
@@ -54,7 +55,7 @@ impl Stage {
     }
 
     /// Queues what was kept.
-    pub(super) fn send(&mut self, out: &mut Out<'_>, now: Timestamp) {
+    pub(super) fn send(&mut self, out: &mut Out<'_, impl Link>, now: Timestamp) {
         out.cells.station_lost.add(std::mem::take(&mut self.lost));
         let mut rest = self.bytes.as_slice();
         for (to, vnet, len) in self.frames.drain(..) {
@@ -81,8 +82,8 @@ impl Outlet for Stage {
 }
 
 /// Where the station's frames go out.
-pub(super) struct Out<'a> {
-    pub(super) links: &'a mut Links,
+pub(super) struct Out<'a, L: Link> {
+    pub(super) links: &'a mut Links<L>,
     pub(super) bridge: &'a Bridge,
     pub(super) ports: &'a PortMap,
     pub(super) cells: &'a WorkerCells,
@@ -91,7 +92,7 @@ pub(super) struct Out<'a> {
     pub(super) egress: &'a mut Vec<PortId>,
 }
 
-impl Out<'_> {
+impl<L: Link> Out<'_, L> {
     fn copy(&mut self, vnet: VnetHeader, frame: &[u8], Exit { port, tagging }: Exit) {
         self.links.copy(self.ports, vnet, frame, tagging.tags(None), port);
         if self.tap.is_some() {

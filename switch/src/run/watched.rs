@@ -10,6 +10,7 @@ use std::time::Duration;
 use wire::{Ethernet, MacAddr, Timestamp};
 
 use super::frame::Seen;
+use super::link::Link;
 use super::meta;
 use super::outbox::Place;
 use super::worker::{Held, Worker, now};
@@ -17,7 +18,7 @@ use crate::core::{DropReason, FdbEntry, Frame, PortId};
 use crate::station::{Handling, SharedStation};
 use crate::tap::{Outcome, Tap, TapRecord};
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// The same as `process`, told to the tap with the bytes before and after.
     pub(super) fn watched<'s>(
         &mut self,

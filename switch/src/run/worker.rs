@@ -11,7 +11,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use sys::packet::{PacketIo, Spare};
+use sys::packet::PacketIo;
 use wire::Timestamp;
 
 use super::awake::Awake;
@@ -19,6 +19,7 @@ use super::config::Event;
 use super::crew::Member;
 use super::fast::Scribe;
 use super::keeper::Ask;
+use super::link::Link;
 use super::outbox::{Links, Place};
 use super::ports::{Plugged, PortMap, PortRole};
 use super::pulse::Pulse;
@@ -50,7 +51,7 @@ pub(super) const MAIN: usize = 0;
 pub(super) const UPLINK: usize = 1;
 
 /// What the handle tells a worker.
-pub(super) enum Command {
+pub(super) enum Command<L: Link = PacketIo> {
     Set {
         id: PortId,
         ifindex: u32,
@@ -58,7 +59,7 @@ pub(super) enum Command {
         state: PortState,
         cells: Arc<PortCells>,
         /// The rings of an uplink in another namespace.
-        link: Option<Box<PacketIo>>,
+        link: Option<Box<L>>,
     },
     State {
         id: PortId,
@@ -78,7 +79,7 @@ pub(super) enum Command {
     /// Another ring in the place of one that has stopped; none where none could be had.
     Ring {
         uplink: bool,
-        spare: Option<Box<Spare>>,
+        spare: Option<Box<L::Spare>>,
     },
     /// Who is known in a network, to answer for.
     Neighbours {
@@ -102,9 +103,9 @@ pub(super) struct Wake {
 pub(super) type Held<'s> = Option<MutexGuard<'s, dyn Station + 'static>>;
 
 /// All a worker owns.
-pub(super) struct Worker {
+pub(super) struct Worker<L: Link = PacketIo> {
     pub(super) number: usize,
-    pub(super) links: Links,
+    pub(super) links: Links<L>,
     /// Of its ring, and of the uplink's.
     pub(super) pulses: [Pulse; 2],
     pub(super) asks: Option<Sender<Ask>>,
@@ -116,7 +117,7 @@ pub(super) struct Worker {
     pub(super) ports: PortMap,
     pub(super) cells: Arc<WorkerCells>,
     pub(super) station: Option<SharedStation>,
-    pub(super) commands: Receiver<Command>,
+    pub(super) commands: Receiver<Command<L>>,
     pub(super) events: Sender<Event>,
     pub(super) wake: Wake,
     pub(super) spin: Duration,
@@ -146,7 +147,7 @@ pub(super) fn scratch() -> Box<[u8; SCRATCH]> {
     Box::new([0; SCRATCH])
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Runs until told to stop.
     pub(super) fn run(mut self) {
         if let Some(member) = &self.member {
@@ -157,18 +158,26 @@ impl Worker {
                 return;
             }
             let now = now();
-            let taken = self.batch(now);
-            if taken > 0 {
-                self.awake.batch(now);
-            }
-            self.timers(now);
-            if let Some(member) = &mut self.member {
-                member.turn(&mut self.links.main, now);
-            }
+            let taken = self.turn(now);
             if taken == 0 && !(self.spins() && self.look_out(now + self.spin)) {
                 self.sleep();
             }
         }
+    }
+
+    /// Takes a batch, and does what is due; says how many frames it took.
+    fn turn(&mut self, now: Timestamp) -> usize {
+        let taken = self.batch(now);
+        if taken > 0 {
+            self.awake.batch(now);
+        }
+        self.timers(now);
+        if let Some(member) = &mut self.member
+            && let Some(ring) = self.links.main.ring()
+        {
+            member.turn(ring, now);
+        }
+        taken
     }
 
     /// Does what the handle asked; false when that was to stop.
@@ -381,3 +390,7 @@ impl Worker {
 pub(super) fn now() -> Timestamp {
     Timestamp::from_nanos(sys::clock::now())
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -27,7 +27,7 @@ const TAG: usize = 4;
 pub type Tags = [Option<(u16, u16)>; 2];
 
 /// A message that waits; it means nothing any more once that has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Message(u64);
 
 /// Messages that the kernel would not take.
