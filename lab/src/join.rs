@@ -8,6 +8,7 @@ mod room;
 
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -49,6 +50,12 @@ impl Entrance {
             setns(user, CloneFlags::CLONE_NEWUSER).doing(what)?;
         }
         setns(&self.netns, CloneFlags::CLONE_NEWNET).doing(what)
+    }
+
+    /// The node's network namespace. Where the lab has a user namespace that has to be entered first.
+    #[must_use]
+    pub fn netns(&self) -> BorrowedFd<'_> {
+        self.netns.as_fd()
     }
 
     /// Dresses a process that has entered as `ip netns exec` does: its own /sys, /etc/netns/NAME, and

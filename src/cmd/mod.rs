@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod extcap;
 pub(crate) mod fdb;
 pub(crate) mod graph;
+pub(crate) mod iperf;
 pub(crate) mod learn;
 pub(crate) mod link;
 pub(crate) mod ls;

@@ -64,6 +64,7 @@ mod frames;
 mod graph;
 mod harness;
 mod hints;
+mod iperf;
 mod legs_oracle;
 mod links;
 mod loops;

@@ -1,0 +1,51 @@
+//! `iperf`: what it says has passed has passed.
+
+use serde_json::Value;
+
+use crate::lab;
+use crate::support::{Sandbox, rooted, rootless};
+
+/// Bytes the node has received, by its kernel.
+fn received(sandbox: &Sandbox, node: &str) -> u64 {
+    let args = ["exec", node, "--", "cat", "/proc/net/dev"];
+    let text = sandbox.uswitch(&args).ok().out;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("vethpeer2:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn measured(sandbox: &Sandbox) {
+    let _lab = lab(sandbox, &["run"]);
+    let before = received(sandbox, "net2");
+    let said = sandbox.uswitch(&["iperf", "net1", "net2", "-t", "2", "-P", "2", "-j"]).ok().out;
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let bytes = said["sum"]["bytes"].as_u64().unwrap();
+    let came = received(sandbox, "net2") - before;
+    // What was on its way at the end is not counted, headers are not its bytes.
+    assert!(bytes > 1 << 20 && bytes <= came, "{bytes} of {came}: {said}");
+    let intervals = said["intervals"].as_array().unwrap();
+    let sum: u64 = intervals.iter().map(|one| one["bytes"].as_u64().unwrap()).sum();
+    assert_eq!((intervals.len(), sum), (2, bytes), "{said}");
+    assert_eq!((&said["address"], &said["streams"]), (&"10.100.0.20".into(), &2.into()));
+    // Through the NAT, and as text.
+    let text = sandbox.uswitch(&["iperf", "net2", "inet", "-t", "1"]).ok().out;
+    let last = text.lines().last().unwrap();
+    assert!(text.lines().count() == 2 && last.ends_with("net2 to inet, 1 stream"), "{text}");
+    for (args, code, says) in [
+        (&["iperf", "net1", "net9"][..], 2, "net9"),
+        (&["iperf", "net1", "net1"], 2, "knows no address"),
+        (&["iperf", "net1", "net2", "-t", "0"], 2, "0"),
+    ] {
+        let ended = sandbox.uswitch(args);
+        assert!(ended.complaint(code).contains(says), "{args:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn what_has_passed_is_told_as_root() {
+    rooted(measured);
+}
+
+#[test]
+fn what_has_passed_is_told_as_an_ordinary_user() {
+    rootless(measured);
+}
