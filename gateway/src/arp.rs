@@ -1,7 +1,7 @@
 //! ARP at the gateway: answering for its own addresses, and learning from others with care.
 //!
-//! It answers for no address but its own on that link (and on a shared uplink for none, as the
-//! kernel does). It learns from questions put to it and from answers it asked for; an answer
+//! It answers for no address but its own on that link (and for none where a kernel
+//! has them too, which answers). It learns from questions put to it and from answers it asked for; an answer
 //! nobody asked for changes nothing, a claim to a gateway address is dropped and counted, and one
 //! to another host's address waits until that host has had two seconds to object.
 
@@ -66,7 +66,7 @@ impl Links {
                 Claim::Refused => return Err(DropReason::ArpSpoof),
             }
         }
-        if asked && !self.is_shared(side) {
+        if asked && !self.is_shared(side) && !self.is_hosted(side) {
             let reply = Arp {
                 operation: Operation::Reply,
                 sender_mac: own,

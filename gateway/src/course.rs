@@ -12,6 +12,7 @@ use wire::{GsoType, Icmp, Timestamp};
 
 use crate::config::Routing;
 use crate::gateway::Gateway;
+use crate::leg::LegId;
 use crate::nat::session::State;
 use crate::nat::tcp;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
@@ -28,6 +29,8 @@ pub(crate) enum Course {
     Echo,
     /// To the resolver of names.
     Ask,
+    /// To the kernel that has the leg's addresses too.
+    Host(LegId),
     /// A later fragment: it follows the first of its datagram.
     Later,
     /// To another host of a leg, untouched but for its time to live. On a detour, its sender is told
@@ -116,6 +119,9 @@ impl Gateway {
         let Side::Leg(leg) = a.side else { return Err(DropReason::NotForMe.into()) };
         if !links.routes.is_source(leg, packet.src) {
             return Err(DropReason::Martian.into());
+        }
+        if links.is_for_host(a.side, packet.dst) {
+            return Ok(Course::Host(leg));
         }
         match links.routes.to(packet.dst) {
             // Before all else, and without a word, as Linux does.

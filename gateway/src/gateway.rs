@@ -151,8 +151,12 @@ impl Gateway {
             return Err(DropReason::Tagged);
         }
         match ethernet.ethertype() {
-            ethertype::ARP => return self.links.arp((side, node), &ethernet, out, now),
+            ethertype::ARP => {
+                let taken = self.links.arp((side, node), &ethernet, out, now);
+                return taken.map(|own| self.links.host_of(side, &ethernet).unwrap_or(own));
+            }
             ethertype::IPV4 => {}
+            ethertype::IPV6 => return self.links.ipv6(side, &ethernet),
             ethertype::VLAN | ethertype::QINQ => return Err(DropReason::Tagged),
             _ => return Err(DropReason::NotIpv4),
         }

@@ -20,6 +20,7 @@ mod course;
 mod egress;
 mod gateway;
 mod hash;
+mod host;
 mod ipid;
 mod leg;
 mod limit;

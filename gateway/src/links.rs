@@ -5,7 +5,7 @@
 //! `report` and `egress`; nothing here knows of the NAT. A leg that was removed leaves an empty place,
 //! which nothing leads to. A full table or queue refuses what is new and counts it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use wire::{MacAddr, VnetHeader};
 
@@ -38,6 +38,8 @@ pub(crate) struct Link {
     /// Legs that packets are exchanged with, itself among them: a bit each.
     reached: [u64; LegId::MAX / 64],
     internal: bool,
+    /// A kernel has the leg's addresses too.
+    pub(crate) hosted: bool,
     pub(crate) counters: LegCounters,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct Links {
     shared: bool,
     pub(crate) routing: Routing,
     pub(crate) redirects: Redirects,
+    /// Addresses of the kernel beside us, in order.
+    pub(crate) hosts: Vec<IpAddr>,
     pub(crate) counters: Counters,
     /// Where additional frames are put together.
     pub(crate) scratch: Vec<u8>,
@@ -71,6 +75,7 @@ impl Link {
             leg: None,
             reached: [0; LegId::MAX / 64],
             internal: false,
+            hosted: false,
             counters: LegCounters::default(),
         }
     }
@@ -90,6 +95,7 @@ impl Links {
             shared: uplink.is_some_and(|uplink| uplink.shared),
             routing: Routing::default(),
             redirects: Redirects::new(seed),
+            hosts: Vec::new(),
             counters: Counters::default(),
             scratch: Vec::with_capacity(2048),
             segment: Vec::with_capacity(2048),
@@ -298,7 +304,9 @@ impl Links {
     #[inline]
     pub(crate) fn count(&mut self, from: Side, verdict: Verdict) {
         match verdict {
-            Verdict::Leg(leg) => self.link_mut(Side::Leg(leg)).counters.left += 1,
+            Verdict::Leg(leg) | Verdict::Host(leg) => {
+                self.link_mut(Side::Leg(leg)).counters.left += 1
+            }
             Verdict::Uplink => self.link_mut(Side::Uplink).counters.left += 1,
             Verdict::Consumed(how) => self.counters.consumed(how),
             Verdict::Drop(reason) => {

@@ -53,6 +53,7 @@ impl Gateway {
             }
             Course::Echo => return self.echo(p),
             Course::Ask => return self.ask(p),
+            Course::Host(leg) => return Ok(Verdict::Host(leg)),
             Course::Later => return self.later_fragment(p),
             Course::OutError { .. }
             | Course::BackError { .. }

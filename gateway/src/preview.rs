@@ -10,6 +10,7 @@ use wire::{MacAddr, Timestamp, VnetHeader, tcp};
 
 use crate::course::Course;
 use crate::gateway::Gateway;
+use crate::leg::LegId;
 use crate::nat::fragments::Datagram;
 use crate::nat::plan::PlanOut;
 use crate::node::Node;
@@ -70,6 +71,8 @@ pub enum Outcome {
     Answered,
     /// The resolver of names would get it.
     Asked,
+    /// It would be handed, untouched, to the kernel that has the leg's addresses too.
+    Host(LegId),
     /// It would be dropped.
     Dropped(DropReason),
 }
@@ -82,6 +85,13 @@ struct Onward {
     node: Node,
     src: Endpoint,
     dst: Endpoint,
+}
+
+/// What is planned for a packet.
+enum Ahead {
+    Answered,
+    Host(LegId),
+    On(Onward),
 }
 
 impl Gateway {
@@ -101,7 +111,8 @@ impl Gateway {
     pub fn preview_from(&self, node: Node, probe: &Probe, now: Timestamp) -> Preview {
         let mut note = Note::default();
         let outcome = match self.foresee(node, probe, &mut note, now) {
-            Ok(Some(Onward { to, hop, node, src, dst })) => {
+            Ok(Ahead::Host(leg)) => Outcome::Host(leg),
+            Ok(Ahead::On(Onward { to, hop, node, src, dst })) => {
                 let neighbours = &self.links.link(to).neighbours;
                 let mac = neighbours.peek(hop);
                 note.hop = Some((hop, mac.map_or(Hop::Asked, Hop::Known)));
@@ -110,14 +121,17 @@ impl Gateway {
                     false => Outcome::Dropped(DropReason::Foreign),
                 }
             }
-            Ok(None) if self.asks(&probe.arrival(node).packet) => Outcome::Asked,
-            Ok(None) => Outcome::Answered,
+            Ok(Ahead::Answered) if self.asks(&probe.arrival(node).packet) => Outcome::Asked,
+            Ok(Ahead::Answered) => Outcome::Answered,
             Err(reason) => Outcome::Dropped(reason),
         };
         let mut steps: Vec<_> =
             note.steps().into_iter().map(|(word, text)| format!("{word}: {text}")).collect();
         match outcome {
             Outcome::Leaves { .. } => {}
+            Outcome::Host(_) => {
+                steps.push("local: the host has the address, and takes it".to_owned());
+            }
             Outcome::Answered => {
                 steps.push("local: the gateway answers the echo request itself".to_owned());
             }
@@ -131,14 +145,14 @@ impl Gateway {
         Preview { steps, note, outcome }
     }
 
-    /// The way of a packet, planned and not gone; None where the gateway itself takes it.
+    /// The way of a packet, planned and not gone.
     fn foresee(
         &self,
         node: Node,
         probe: &Probe,
         note: &mut Note,
         now: Timestamp,
-    ) -> Result<Option<Onward>, DropReason> {
+    ) -> Result<Ahead, DropReason> {
         if let Side::Leg(leg) = probe.side
             && !self.links.has(leg)
         {
@@ -149,9 +163,10 @@ impl Gateway {
         let course = self.plan(&arrival, &[], now).map_err(|refusal| refusal.reason)?;
         let Probe { src, dst, protocol, side, .. } = *probe;
         let from = (side, node);
-        let onward = |to, hop, node, src, dst| Ok(Some(Onward { to, hop, node, src, dst }));
+        let onward = |to, hop, node, src, dst| Ok(Ahead::On(Onward { to, hop, node, src, dst }));
         match course {
-            Course::Echo | Course::Ask => Ok(None),
+            Course::Echo | Course::Ask => Ok(Ahead::Answered),
+            Course::Host(leg) => Ok(Ahead::Host(leg)),
             Course::Straight { to, hop, .. } => onward(to, hop, Node::NOBODY, src, dst),
             Course::Out { own, hop } => {
                 let (outside, _) = self.foresee_out(from, probe, own, note, now)?;

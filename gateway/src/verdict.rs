@@ -44,6 +44,8 @@ pub enum Verdict {
     Leg(LegId),
     /// The same bytes, rewritten, leave to the uplink.
     Uplink,
+    /// The same bytes, untouched, are for the kernel that has the leg's addresses too.
+    Host(LegId),
     /// It ended here, as it should.
     Consumed(Consumed),
     /// It was discarded.
@@ -60,7 +62,7 @@ impl Verdict {
         match self {
             Self::Leg(leg) => Some(Side::Leg(leg)),
             Self::Uplink => Some(Side::Uplink),
-            Self::Consumed(_) | Self::Drop(_) => None,
+            Self::Host(_) | Self::Consumed(_) | Self::Drop(_) => None,
         }
     }
 }

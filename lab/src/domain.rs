@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::topology::{Address, Network, Spec, VlanProtocol};
 use gateway::{LegAddress, LegConfig, LegId, Policy};
 use switch::core::{McastConfig, Memberships, PortVlans, VlanFilter};
-use switch::{NetworkConfig, NetworkId, PortSettings};
+use switch::{NetworkConfig, NetworkId, PortId, PortSettings};
 use wire::{MacAddr, VlanId};
 
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub struct Domain {
     pub id: NetworkId,
     /// The gateway's legs in it, by VLAN; [`VlanId::NONE`] where VLANs are not told apart.
     pub legs: Vec<(VlanId, LegId)>,
+    /// The port of the host, where it has the gateway's addresses too.
+    pub host: Option<PortId>,
 }
 
 /// The networks of a lab, by name.
@@ -61,7 +63,7 @@ pub(crate) fn all(spec: &Spec) -> Result<Domains> {
     let mut domains = Domains::new();
     for (number, (name, network)) in (0..).zip(&spec.networks) {
         let legs = legs(&domains, network)?;
-        domains.insert(name.clone(), Domain { id: NetworkId(number), legs });
+        domains.insert(name.clone(), Domain { id: NetworkId(number), legs, host: None });
     }
     Ok(domains)
 }
@@ -116,6 +118,7 @@ pub(crate) fn of_switch(spec: &Spec, domains: &Domains, name: &str) -> NetworkCo
         ageing_time: network.ageing_time.map_or(default.ageing_time, Duration::from_secs),
         fdb_max_learned: network.fdb_max_learned.filter(|most| *most > 0),
         gateway_guard: default.gateway_guard,
+        host: domains.get(name).and_then(|domain| domain.host),
         mcast: of_groups(network),
         vlans: network.filters_vlans().then(|| VlanFilter {
             protocol: network.vlan_protocol.unwrap_or(VlanProtocol::Dot1Q).tpid(),

@@ -83,6 +83,7 @@ fn handling(verdict: Verdict) -> Handling {
     match verdict {
         Verdict::Leg(id) => Handling::ToBridge(leg(id)),
         Verdict::Uplink => Handling::ToUplink,
+        Verdict::Host(id) => Handling::ToHost(leg(id)),
         Verdict::Consumed(_) => Handling::Consumed,
         Verdict::Drop(reason) => Handling::Drop(reason.as_str()),
     }

@@ -23,6 +23,8 @@ pub enum Handling {
     ToBridge(Leg),
     /// The frame, as it now lies there, leaves by the uplink.
     ToUplink,
+    /// The frame, as it came, goes to the host that has the station's address too, in a leg's network.
+    ToHost(Leg),
     /// Kept, or answered through the outlet.
     Consumed,
     /// Refused, for the reason named.

@@ -216,6 +216,7 @@ impl Oracle<'_> {
                 (Some(Handling::ToBridge(station::leg(leg))), Sent::Leg(leg))
             }
             Fate::Asked => (Some(Handling::Consumed), Sent::Consumed(Consumed::Dns)),
+            Fate::Host(leg) => (Some(Handling::ToHost(station::leg(leg))), Sent::Host(leg)),
             Fate::Answered => {
                 facts.new_dst = Some(frame.src);
                 match side {
@@ -229,6 +230,13 @@ impl Oracle<'_> {
         match handling {
             Some(Handling::ToUplink) => facts.egress.extend(self.uplink),
             Some(Handling::ToBridge(leg)) => self.back(frame, leg, facts),
+            Some(Handling::ToHost(leg)) => {
+                let mut path = Path::default();
+                self.bridge
+                    .knowing(&[], By::Leg(leg), self.now)
+                    .send_to_host(frame, leg, &mut path);
+                facts.egress.extend(path.ports());
+            }
             _ => {}
         }
         handling

@@ -166,7 +166,7 @@ impl World {
                         self.bridge.send(&after, leg, now, &mut path);
                         egress.extend(path.ports());
                     }
-                    Handling::Consumed | Handling::Drop(_) => {}
+                    Handling::ToHost(_) | Handling::Consumed | Handling::Drop(_) => {}
                 }
                 match Some(ingress) == self.uplink() {
                     true => Outcome::Uplink(handling),

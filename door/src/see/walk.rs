@@ -63,6 +63,8 @@ impl Facts {
                     (End::Waits, None)
                 }
                 Handling::Consumed => (End::Consumed, None),
+                Handling::ToHost(_) if self.egress.is_empty() => (End::Dropped, Some("no-target")),
+                Handling::ToHost(_) => (End::Forwarded, None),
                 Handling::ToUplink | Handling::ToBridge(_) if self.is_answer() => {
                     (End::Answered, None)
                 }
@@ -271,6 +273,10 @@ impl Steps<'_> {
             Some(Verdict::Drop(reason)) => {
                 let text = format!("{reason}:{}", reason.describe());
                 self.add("gateway", Decision::Drop, text);
+            }
+            Some(Verdict::Host(_)) => {
+                let text = "an address of the host, which takes the frame as it is";
+                self.add("gateway", Decision::Local, text);
             }
             Some(Verdict::Leg(_) | Verdict::Uplink) if facts.is_answer() => {
                 self.add(

@@ -8,6 +8,7 @@ mod attack;
 mod behaviour;
 mod fragments;
 mod hairpin;
+mod host;
 mod icmp;
 mod legs;
 mod lifetimes;

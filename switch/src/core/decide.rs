@@ -65,7 +65,7 @@ impl Bridge {
         let Some(network) = self.network(port.state.network) else {
             return dropped(DropReason::NoNetwork, Learned::Off);
         };
-        if let Some(reason) = refuse(frame, port, network) {
+        if let Some(reason) = refuse(frame, (ingress, port), network) {
             return dropped(reason, Learned::Off);
         }
         let lane = match network.classify(frame.tag(), &port.state.vlans) {
@@ -127,6 +127,18 @@ impl Bridge {
                 self.lead(seen, Origin::Station, (network, &lane), now, path)
             }
             None => Verdict::Drop(DropReason::UnknownPort),
+        }
+    }
+
+    /// Where a frame goes that the station gives, as it is, to the host that has its address too.
+    pub fn send_to_host(&self, frame: &Frame, leg: Leg, path: &mut Path) -> Verdict {
+        path.clear();
+        let lane = self.lane_of(leg);
+        match lane.and_then(|(network, lane)| Some((network.config.host?, network, lane))) {
+            Some((host, network, lane)) => {
+                self.forward(frame, Origin::Station, host, (network, &lane), path)
+            }
+            None => Verdict::Drop(DropReason::NoTarget),
         }
     }
 
@@ -215,7 +227,9 @@ impl Bridge {
                 Flooded::Multicast => settings.mcast_flood,
                 Flooded::Unknown => settings.flood,
             };
-            let wanted = wanted && !(answered && settings.neigh_suppress);
+            // What the station says of its own it says for the host as well.
+            let itself = matches!(from, Origin::Station) && network.config.host == Some(*id);
+            let wanted = wanted && !itself && !(answered && settings.neigh_suppress);
             if wanted && let Ok(tagging) = passes(frame, from, *id, port, lane) {
                 path.add(*id, tagging);
             }
@@ -249,7 +263,11 @@ impl Bridge {
 
 /// What is refused before anything is learned.
 #[inline]
-fn refuse(frame: &Frame, port: &Port, network: &Network) -> Option<DropReason> {
+fn refuse(
+    frame: &Frame,
+    (ingress, port): (PortId, &Port),
+    network: &Network,
+) -> Option<DropReason> {
     if port.closed {
         let shut = port.shut.then_some(DropReason::LoopProtect);
         return shut.or(Some(DropReason::IngressDown));
@@ -260,7 +278,8 @@ fn refuse(frame: &Frame, port: &Port, network: &Network) -> Option<DropReason> {
     if frame.src == MacAddr::ZERO {
         return Some(DropReason::ZeroSource);
     }
-    (network.guarded == Some(frame.src)).then_some(DropReason::OwnSource)
+    let forged = network.guarded == Some(frame.src) && network.config.host != Some(ingress);
+    forged.then_some(DropReason::OwnSource)
 }
 
 /// Whether a frame is to a group that bridges keep to themselves. Bridge protocol data units pass,

@@ -58,6 +58,8 @@ pub struct NetworkConfig {
     pub mcast: McastConfig,
     /// Frames that claim to come from the station's own address are refused.
     pub gateway_guard: bool,
+    /// The port of a host that has the station's address too, and alone may come from it.
+    pub host: Option<PortId>,
 }
 
 /// As long as 802.1D recommends.
@@ -74,6 +76,7 @@ impl Default for NetworkConfig {
             vlans: None,
             mcast: McastConfig::default(),
             gateway_guard: true,
+            host: None,
         }
     }
 }

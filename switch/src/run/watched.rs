@@ -118,6 +118,7 @@ impl<L: Link> Worker<L> {
                 egress.extend(self.path.ports());
                 return true;
             }
+            Outcome::Station(Handling::ToHost(_)) => egress.extend(self.path.ports()),
             Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
         }
         false

@@ -1,0 +1,120 @@
+//! A kernel that has the gateway's addresses too: what it is handed, and what is routed all the same.
+
+use std::net::Ipv4Addr;
+
+use gateway::{DropReason, Endpoint, LegConfig, LegId, Outcome, Probe, Protocol, Side, Verdict};
+use wire::{MacAddr, VnetHeader, tcp};
+
+use crate::world::packet::arp_request;
+use crate::world::{LAN_MAC, Pkt, World, config, mac};
+
+const HOST: Verdict = Verdict::Host(LegId::FIRST);
+/// The host's address on some other interface.
+const ELSEWHERE: &str = "192.168.7.7";
+
+/// Two networks; a kernel has the addresses of the first and of an interface elsewhere.
+fn hosted() -> World {
+    let mut config = config();
+    let other = MacAddr([2, 0, 0, 1, 0, 1]);
+    config.legs.push((LegId(1), LegConfig::new(other, Ipv4Addr::new(10, 1, 0, 1), 24)));
+    let mut world = World::new(config);
+    world.gateway.set_hosted(LegId::FIRST, true).unwrap();
+    let addresses = ["127.0.0.1", ELSEWHERE, "10.100.0.1", "fd00::1"];
+    world.gateway.set_host_addresses(addresses.map(|text| text.parse().unwrap()).to_vec());
+    world
+}
+
+#[test]
+fn the_kernel_is_handed_what_is_its_own_untouched() {
+    let mut world = hosted();
+    for to in ["10.100.0.1", ELSEWHERE] {
+        for packet in [
+            Pkt::udp("10.100.0.10:7", &format!("{to}:53"), b"name"),
+            Pkt::echo("10.100.0.10", to, 8, 1, b""),
+            Pkt { ttl: 1, ..Pkt::echo("10.100.0.10", to, 8, 1, b"") },
+        ] {
+            let out = world.lan(&packet);
+            assert_eq!(out.verdict, HOST, "{to}");
+            assert!(out.frames.is_empty() && out.arps.is_empty(), "{}", out.lines());
+        }
+    }
+    let left = world.gateway.legs().next().unwrap().counters.left;
+    assert_eq!(left, 6);
+}
+
+#[test]
+fn all_else_is_routed_as_ever() {
+    let mut world = hosted();
+    let out = world.lan(&Pkt::udp("10.100.0.10:7", "8.8.8.8:53", b"name"));
+    assert_eq!(out.verdict, Verdict::Uplink);
+    // The kernel might forward to the other network: it never sees this.
+    let out = world.lan(&Pkt::udp("10.100.0.10:7", "10.1.0.2:53", b"name"));
+    assert_eq!(out.dropped(), DropReason::Isolated);
+    // By a network whose addresses the kernel does not have, nothing is its own.
+    let out = world.leg(1, &Pkt::echo("10.1.0.2", "10.1.0.1", 8, 1, b""));
+    assert_ne!(out.verdict, Verdict::Host(LegId(1)));
+    let forged = Pkt::udp("10.1.0.2:7", "10.100.0.1:53", b"name");
+    assert_eq!(world.lan(&forged).dropped(), DropReason::Martian);
+}
+
+#[test]
+fn the_kernel_answers_arp_and_both_learn() {
+    let mut world = hosted();
+    let out = world.knock(0, "10.100.0.40", "10.100.0.1");
+    assert!(out.arps.is_empty(), "the kernel answers");
+    let learned = |world: &World| {
+        let all = world.gateway.neighbours(world.now);
+        all.iter().any(|(_, view)| view.address == Ipv4Addr::new(10, 100, 0, 40))
+    };
+    assert!(learned(&world));
+    // An answer, to the address that both have.
+    let mut frame = arp_request(
+        mac(Ipv4Addr::new(10, 100, 0, 41)),
+        Ipv4Addr::new(10, 100, 0, 41),
+        Ipv4Addr::new(10, 100, 0, 1),
+    );
+    frame[..6].copy_from_slice(&LAN_MAC.0);
+    assert_eq!(world.put(Side::LAN, VnetHeader::default(), frame).verdict, HOST);
+    world.gateway.set_hosted(LegId::FIRST, false).unwrap();
+    assert_eq!(world.knock(0, "10.100.0.40", "10.100.0.1").arps.len(), 1);
+    assert!(world.gateway.set_hosted(LegId(9), true).is_err());
+}
+
+/// A frame of IPv6 to the gateway's hardware address.
+fn ipv6(to: &str) -> Vec<u8> {
+    let to: std::net::Ipv6Addr = to.parse().unwrap();
+    let header = [&[0x60, 0, 0, 0, 0, 0, 59, 64][..], &[0; 16], &to.octets()].concat();
+    [&LAN_MAC.0[..], &[6, 0, 10, 100, 0, 10], &[0x86, 0xdd], &header].concat()
+}
+
+#[test]
+fn of_ipv6_the_kernel_gets_what_goes_no_further() {
+    let mut world = hosted();
+    let mut put = |frame| world.put(Side::LAN, VnetHeader::default(), frame).verdict;
+    for own in ["fd00::1", "fe80::1", "ff02::1"] {
+        assert_eq!(put(ipv6(own)), HOST, "{own}");
+    }
+    let not = Verdict::Drop(DropReason::NotIpv4);
+    assert_eq!(put(ipv6("2001:db8::1")), not, "the kernel might send it on");
+    assert_eq!(put(ipv6("fd00::1")[..40].to_vec()), Verdict::Drop(DropReason::BadHeader));
+    world.gateway.set_hosted(LegId::FIRST, false).unwrap();
+    assert_eq!(world.put(Side::LAN, VnetHeader::default(), ipv6("fd00::1")).verdict, not);
+}
+
+#[test]
+fn it_is_foretold() {
+    let world = hosted();
+    let probe = Probe {
+        side: Side::LAN,
+        protocol: Protocol::Udp,
+        src: Endpoint::new(Ipv4Addr::new(10, 100, 0, 10), 7),
+        dst: Endpoint::new(ELSEWHERE.parse().unwrap(), 53),
+        flags: tcp::Flags(0),
+        length: 32,
+        ttl: 64,
+        dont_fragment: true,
+    };
+    let preview = world.gateway.preview(&probe, world.now);
+    assert_eq!(preview.outcome, Outcome::Host(LegId::FIRST));
+    assert!(preview.steps.iter().any(|step| step.contains("host")), "{:?}", preview.steps);
+}
