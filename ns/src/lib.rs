@@ -11,6 +11,9 @@
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
+//! | [`own`] | all addresses of a namespace, and when they change |
+//! | [`pair`] | a veth pair whose far end is somebody else's |
+//! | [`pin`] | a namespace that outlives its process |
 //! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
 //! | [`forward`] | ports that a namespace forwards to somebody else |
 //! | [`nft`] | a table that drops at an interface's ingress what it is told, and goes with its owner |
@@ -30,6 +33,9 @@ pub mod neighbour;
 mod netlink;
 pub mod nft;
 mod offloads;
+pub mod own;
+pub mod pair;
+pub mod pin;
 pub mod plan;
 pub mod route;
 pub mod script;

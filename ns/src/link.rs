@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, State};
+use nix::errno::Errno;
 use sys::netns::inside;
 
 use crate::error::{Doing, Result};
@@ -80,6 +81,19 @@ pub fn list(netns: BorrowedFd<'_>) -> Result<Vec<Link>> {
         Ok(links)
     })
     .doing(|| "listing the links of a namespace".into())
+}
+
+/// The index of the link of this name; None where there is none.
+///
+/// # Errors
+/// When the namespace cannot be entered.
+pub fn find(netns: BorrowedFd<'_>, name: &str) -> Result<Option<u32>> {
+    inside(netns, || match nix::net::if_::if_nametoindex(name) {
+        Ok(index) => Ok(Some(index)),
+        Err(Errno::ENODEV) => Ok(None),
+        Err(error) => Err(error.into()),
+    })
+    .doing(|| format!("looking for link {name}"))
 }
 
 /// Deletes a link; of a veth pair both ends go.

@@ -128,6 +128,11 @@ pub(crate) fn get_addresses() -> Request {
     Request::change(RouteNetlinkMessage::GetAddress(message))
 }
 
+/// Every address of the namespace, of both families.
+pub(crate) fn get_all_addresses() -> Request {
+    Request::change(RouteNetlinkMessage::GetAddress(AddressMessage::default()))
+}
+
 /// Every IPv4 route of the namespace.
 pub(crate) fn get_routes() -> Request {
     let mut message = RouteMessage::default();
