@@ -83,13 +83,17 @@ impl Blueprint {
     }
 }
 
-/// The blueprint of a lab.
+/// The blueprint of a lab. `pinned` is the next free interface index of a switch's namespace that is
+/// there already.
 #[must_use]
-pub fn blueprint(config: &LabConfig) -> Blueprint {
+pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
     let spec = &config.spec;
     let mut print = Blueprint::default();
-    let switch = spec.is_switched().then(|| {
-        let switch = print.plan.anonymous();
+    let switch = config.is_switched().then(|| {
+        let switch = match pinned {
+            None => print.plan.anonymous(),
+            Some(next) => print.plan.existing("the switch's namespace", next),
+        };
         quiet(&mut print.plan, switch);
         switch
     });

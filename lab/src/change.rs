@@ -13,6 +13,7 @@ use switch::PortId;
 use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
+use crate::home::Home;
 use crate::lab::{Held, Lab, State, known, running};
 use crate::node::Node;
 use crate::plug::bridged;
@@ -158,7 +159,7 @@ impl Lab {
             tracing::warn!("{error}");
         }
         state.naming.added(&node);
-        state.nodes.push(Held { node: node.clone(), netns });
+        state.nodes.push(Held { node: node.clone(), home: Home::Own(netns) });
         Ok(node)
     }
 
@@ -232,6 +233,12 @@ impl Lab {
             let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
             return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
         };
+        if matches!(state.nodes[place].home, Home::Theirs(_)) {
+            return Err(Error::Usage(format!(
+                "{name} is no node of the lab's own: its engine takes it out, `docker network \
+                 disconnect` for one"
+            )));
+        }
         let held = state.nodes.remove(place);
         state.naming.removed(&held.node);
         state.spec.nodes.shift_remove(&held.node.name);
@@ -250,7 +257,7 @@ impl Lab {
             let deleted = ns::link::delete(switch_ns.as_fd(), port.index);
             outcomes.push(deleted.map_err(Error::from));
         }
-        let removed = held.netns.remove();
+        let removed = held.home.remove();
         if let Some(journal) = &mut state.journal
             && removed.is_ok()
             && let Err(error) = journal.strike(&held.node.file)
@@ -259,7 +266,7 @@ impl Lab {
             tracing::warn!("{error}");
         }
         outcomes.into_iter().collect::<Result<()>>()?;
-        Ok(removed?)
+        removed
     }
 
     /// What was at these ports, and had these addresses, is gone: the gateway forgets it. Returns the

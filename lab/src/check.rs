@@ -157,7 +157,7 @@ fn forget(lab: &Lab, check: &CheckPlan) {
 fn origin(lab: &Lab, place: usize) -> (String, Option<OwnedFd>) {
     let state = lab.state();
     at(&state, place).map_or((format!("net{}", place + 1), None), |held| {
-        (held.node.name.clone(), held.netns.descriptor().ok())
+        (held.node.name.clone(), held.home.descriptor().ok())
     })
 }
 
@@ -168,7 +168,7 @@ fn ends(lab: &Lab, check: &CheckPlan) -> Vec<(OwnedFd, Ipv4Addr)> {
     let to = state.nodes.iter().find(|held| held.node.interface(check.to).is_some());
     let own = from.and_then(|held| held.node.ipv4());
     let ends = [from.map(|held| (held, check.to)), to.zip(own)];
-    let open = |(held, address): (&Held, _)| Some((held.netns.descriptor().ok()?, address));
+    let open = |(held, address): (&Held, _)| Some((held.home.descriptor().ok()?, address));
     ends.into_iter().flatten().filter_map(open).collect()
 }
 

@@ -15,6 +15,7 @@ use crate::journal::{self, Journal, PORTS, Record};
 use crate::lock::{self, Keeper, Lock};
 use crate::naming;
 use crate::others;
+use crate::served;
 use crate::uplink::reserve::{self, Reserved};
 
 /// How long a lab may take to undo itself before it is killed.
@@ -67,9 +68,12 @@ pub fn down(ground: &Ground, name: &LabName) -> Result<Downed> {
     }
     let lock = Lock::take(ground, name)?;
     let left = leftovers(ground, name)?;
+    // What outlives the process of a lab that serves engines.
+    let pinned = served::unpin(ground, name)?;
     drop(lock);
     Ok(match (stopped, left) {
         (true, _) => Downed::Stopped,
+        (false, _) if pinned => Downed::Stopped,
         (false, Left { outlived: true, .. }) => Downed::Outlived,
         (false, left) => Downed::Leftovers(left.names),
     })

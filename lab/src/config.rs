@@ -88,6 +88,9 @@ pub struct LabConfig {
     pub power_save: bool,
     /// Tells each step as the line of shell that would do the same.
     pub steps: bool,
+    /// Its networks and nodes come while it runs, from container engines; the switch's namespace
+    /// outlives the process.
+    pub served: bool,
 }
 
 impl LabConfig {
@@ -104,13 +107,20 @@ impl LabConfig {
             workers: None,
             power_save: false,
             steps: false,
+            served: false,
         })
     }
 
     /// What joins the nodes.
     #[must_use]
     pub fn topology(&self) -> Topology {
-        Topology::of(&self.spec)
+        if self.served { Topology::Switch } else { Topology::of(&self.spec) }
+    }
+
+    /// Whether it has a switch.
+    #[must_use]
+    pub fn is_switched(&self) -> bool {
+        self.served || self.spec.is_switched()
     }
 
     /// Says what cannot be.
@@ -120,10 +130,10 @@ impl LabConfig {
     pub fn validate(&self) -> Result<()> {
         let usage = |text: String| Err(Error::Usage(text));
         let (spec, topology) = (&self.spec, self.topology());
-        if spec.nodes.is_empty() {
+        if spec.nodes.is_empty() && !self.served {
             return usage("a lab has at least one node".into());
         }
-        if let (Uplink::Host(name), false) = (spec.uplink(), spec.is_switched()) {
+        if let (Uplink::Host(name), false) = (spec.uplink(), self.is_switched()) {
             return usage(format!(
                 "--uplink {}: a {topology} has no gateway; only the topology `switch` has one",
                 name.as_deref().unwrap_or("auto"),
@@ -140,7 +150,7 @@ impl LabConfig {
             ("--power-save", self.power_save),
         ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
-            if !spec.is_switched() {
+            if !self.is_switched() {
                 return usage(format!("{option} is the switch's, and a {topology} has none"));
             }
         }

@@ -61,7 +61,7 @@ impl Fast {
     /// [`Error::NoFastPath`] where it has to be had and cannot.
     pub(crate) fn ask(config: &LabConfig, ground: &Ground) -> Result<Self> {
         let asked = config.fast_path;
-        if asked == FastPath::Off || !config.spec.is_switched() {
+        if asked == FastPath::Off || !config.is_switched() {
             return Ok(Self { asked, path: None, why_not: None });
         }
         match load(config, ground) {

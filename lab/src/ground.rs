@@ -90,6 +90,18 @@ impl Ground {
             .doing(|| "giving up capabilities".into())
     }
 
+    /// The same of a lab that serves engines, whose published ports may lie below 1024.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn give_up_for_engines(&self) -> Result<()> {
+        use sys::privilege::Kind::{
+            CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_ADMIN,
+        };
+        sys::privilege::keep(&[CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE])
+            .doing(|| "giving up capabilities".into())
+    }
+
     /// By what right labs are made here.
     #[must_use]
     pub fn privilege(&self) -> Privilege {

@@ -22,6 +22,7 @@ use crate::domain::{self, Domains};
 use crate::error::{Doing, Error, Result};
 use crate::fast::Fast;
 use crate::ground::Ground;
+use crate::home::Home;
 use crate::journal::{Header, Journal, Known};
 use crate::links::Links;
 use crate::lock::Lock;
@@ -29,14 +30,16 @@ use crate::naming::Naming;
 use crate::node::{Interface, Node};
 use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
+use crate::served;
 use crate::station::{self, GatewayStation};
 use crate::steps;
 
 use crate::uplink::{Follow, Host, Prepared};
+use crate::watch::Watch;
 
 pub(crate) struct Held {
     pub(crate) node: Node,
-    pub(crate) netns: Namespace,
+    pub(crate) home: Home,
 }
 
 pub(crate) struct State {
@@ -59,6 +62,8 @@ pub(crate) struct State {
     /// An interface of the host.
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
+    /// Follows the host's addresses, where containers are served.
+    pub(crate) host_watch: Option<Watch>,
     lock: Option<Lock>,
 }
 
@@ -73,6 +78,8 @@ pub struct Lab {
     switch: RwLock<Option<Switch>>,
     station: Option<Arc<Mutex<GatewayStation>>>,
     pub(crate) switch_ns: Option<OwnedFd>,
+    /// The host's, where containers are served.
+    pub(crate) host_ns: Option<OwnedFd>,
     state: Mutex<State>,
 }
 
@@ -119,7 +126,8 @@ impl Lab {
         stop: &AtomicBool,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Arc<Self>> {
-        let print = blueprint(&config);
+        let grounds = config.served.then(|| served::grounds(ground, &config.name)).transpose()?;
+        let print = blueprint(&config, grounds.as_ref().map(|grounds| grounds.next_index));
         let directory = ground.directory(&config.name)?;
         // Before anything is made: where it was asked for and is not to be had, nothing is.
         let fast = Fast::ask(&config, ground)?;
@@ -131,7 +139,8 @@ impl Lab {
         let lines = config.steps.then(|| steps::planned(&config, &print.plan));
         let lines = lines.unwrap_or_default().into_iter();
         let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
-        let mut applied = ns::apply(&print.plan, &directory, &[], &mut recorder)?;
+        let existing: Vec<_> = grounds.iter().map(|grounds| grounds.switch.as_fd()).collect();
+        let mut applied = ns::apply(&print.plan, &directory, &existing, &mut recorder)?;
         let lines = recorder.lines;
         let switch_ns = print.switch.and_then(|ns| applied.fd(ns));
         let switch_ns = switch_ns.map(|fd| fd.try_clone_to_owned()).transpose();
@@ -160,6 +169,8 @@ impl Lab {
                 domains.entry(name.clone()).and_modify(|domain| domain.id = id);
             }
             plugged = Plugged::all(&started, (&config.spec, &domains), &print)?;
+            plugged.next_index =
+                grounds.as_ref().map_or(plugged.next_index, |grounds| grounds.next_index);
             for line in steps::of_switch(&config, &print) {
                 tell(Progress::Step(line));
             }
@@ -175,7 +186,8 @@ impl Lab {
         let ports = plugged.nodes.into_iter().chain(std::iter::repeat(Vec::new()));
         for (node, ids) in print.nodes.iter().zip(ports) {
             if let Some(netns) = applied.take(node.ns) {
-                nodes.push(Held { node: running(&config, node, &ids), netns });
+                let home = Home::Own(netns);
+                nodes.push(Held { node: running(&config, node, &ids), home });
             }
         }
         let inet = print.inet.and_then(|ns| applied.take(ns));
@@ -210,6 +222,7 @@ impl Lab {
             switch: RwLock::new(switch),
             station,
             switch_ns,
+            host_ns: grounds.map(|grounds| grounds.host),
             state: Mutex::new(State {
                 spec: config.spec.clone(),
                 domains,
@@ -223,6 +236,7 @@ impl Lab {
                 withdrawn: Vec::new(),
                 host,
                 follow: None,
+                host_watch: None,
                 lock: None,
             }),
             config,
@@ -233,6 +247,7 @@ impl Lab {
             lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab), up)?);
         }
         lab.follow_uplink()?;
+        lab.follow_host()?;
         Ok(lab)
     }
 
@@ -242,7 +257,7 @@ impl Lab {
         // Without the state's lock, for which those who end may wait.
         let watches = {
             let mut state = self.state();
-            (state.links.take(), state.follow.take())
+            (state.links.take(), state.follow.take(), state.host_watch.take())
         };
         drop(watches);
         let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -251,11 +266,11 @@ impl Lab {
         }
         let mut state = self.state();
         drop(state.host.take());
-        let nodes = state.nodes.drain(..).map(|held| held.netns).collect::<Vec<_>>();
+        let nodes = state.nodes.drain(..).map(|held| held.home).collect::<Vec<_>>();
         let mut clean = true;
-        for namespace in nodes.into_iter().chain(state.inet.take()) {
-            if let Err(error) = namespace.remove() {
-                errors.push(error.into());
+        for home in nodes.into_iter().chain(state.inet.take().map(Home::Own)) {
+            if let Err(error) = home.remove() {
+                errors.push(error);
                 clean = false;
             }
         }
@@ -342,7 +357,7 @@ impl Lab {
     pub fn namespace(&self, name: &str) -> Option<OwnedFd> {
         let state = self.state();
         let held = state.nodes.iter().find(|held| held.node.is(name));
-        held?.netns.descriptor().ok()
+        held?.home.descriptor().ok()
     }
 }
 

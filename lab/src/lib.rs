@@ -39,6 +39,10 @@
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
 //! | [`uplink`] | a real interface of the host, shared with it |
+//! | [`guest`] | containers of an engine, in networks of the lab |
+//! | [`host_port`] | the host's own place in a network |
+//! | [`served`] | what a lab that serves engines has beside others |
+//! | `home` | the namespace of a node: ours or somebody else's |
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
@@ -61,7 +65,10 @@ mod error;
 pub mod fast;
 mod folder;
 pub mod ground;
+pub mod guest;
 pub mod holder;
+mod home;
+pub mod host_port;
 pub mod join;
 pub mod journal;
 pub mod lab;
@@ -79,6 +86,7 @@ pub mod reach;
 mod relocate;
 pub mod resolver;
 mod round;
+pub mod served;
 pub mod station;
 pub mod steps;
 pub mod uplink;

@@ -100,15 +100,16 @@ impl Lab {
 
     fn link_gone(&self, index: u32) {
         let Some(port) = self.port_of(index) else { return };
-        tracing::warn!("port {}: its interface is gone", port.0);
         let mut state = self.state();
-        let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
-        let is = |interface: &&mut Interface| {
-            interface.port.as_ref().is_some_and(|port| port.index == index)
-        };
-        match interfaces.find(is) {
-            Some(interface) => interface.port = None,
-            None => state.uplink = None,
+        if !self.guest_vanished(&mut state, index) {
+            let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
+            let is = |interface: &&mut Interface| {
+                interface.port.as_ref().is_some_and(|port| port.index == index)
+            };
+            match interfaces.find(is) {
+                Some(interface) => interface.port = None,
+                None => state.uplink = None,
+            }
         }
         drop(state);
         match self.with_switch(|switch| switch.remove_port(port)) {

@@ -31,7 +31,7 @@ fn switch_of(prefix: &str) -> String {
 #[must_use]
 pub fn all(config: &LabConfig) -> Vec<String> {
     let config = LabConfig { steps: true, ..config.clone() };
-    let print = blueprint(&config);
+    let print = blueprint(&config, None);
     let mut lines = planned(&config, &print.plan);
     let links = lines.split_off(print.plan.first_part());
     lines.extend(of_switch(&config, &print));

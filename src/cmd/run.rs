@@ -109,7 +109,7 @@ pub(crate) struct LabArgs {
 }
 
 /// A bare port is one of the loopback address.
-fn metrics(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn metrics(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<u16>() {
         Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
         Err(_) => text.parse().map_err(|_| "a port, or ADDRESS:PORT".into()),
@@ -136,6 +136,7 @@ impl LabArgs {
             workers: self.workers,
             power_save: self.power_save,
             steps,
+            served: false,
         })
     }
 
@@ -267,7 +268,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
 /// Sees to the lab's part of the cores: its session's, where it has begun that, else its workers'
 /// own, which the rest of the session has nothing of. For the latter there is somebody to be asked
 /// once there are workers. An ordinary user may ask for neither.
-fn part_of_the_cores() -> Option<Helper> {
+pub(super) fn part_of_the_cores() -> Option<Helper> {
     match sys::autogroup::raise() {
         Ok(Outcome::NotOurs) if sys::autogroup::is_free() => Helper::start().ok(),
         _ => None,
@@ -275,7 +276,7 @@ fn part_of_the_cores() -> Option<Helper> {
 }
 
 /// Has the workers come before all ordinary threads.
-fn come_first(lab: &Lab, helper: Helper) {
+pub(super) fn come_first(lab: &Lab, helper: Helper) {
     let threads = lab.with_switch(|switch| switch.threads()).unwrap_or_default();
     if let Err(error) = helper.raise(threads) {
         tracing::debug!("the workers are threads like any other: {error}");
@@ -347,7 +348,7 @@ fn heard() -> anyhow::Result<()> {
     }
 }
 
-fn describe(error: &lab::Error) -> String {
+pub(super) fn describe(error: &lab::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

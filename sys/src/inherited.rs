@@ -2,11 +2,25 @@
 //! terminal; and which signals it was told to ignore.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::raw::c_int;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+
+/// A listening socket that whoever started us has opened under this number. The socket is held by
+/// another descriptor; that one stays.
+///
+/// # Errors
+/// Where there is no such descriptor.
+pub fn listener(fd: c_int) -> io::Result<std::os::unix::net::UnixListener> {
+    // SAFETY: the copy is a descriptor that nobody else knows of.
+    let copy = unsafe {
+        let copy = Errno::result(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3))?;
+        std::os::fd::OwnedFd::from_raw_fd(copy)
+    };
+    Ok(copy.into())
+}
 
 /// Has every descriptor but standard input, output and error closed in programs that this process
 /// starts from now on.
@@ -67,7 +81,6 @@ fn what_is_ignored_is_known() {
 #[cfg(test)]
 #[test]
 fn descriptors_are_kept_from_programs_that_are_started() {
-    use std::os::fd::FromRawFd;
     for close in [keep_descriptors, one_by_one] {
         let file = std::fs::File::open("/proc/self/status").unwrap();
         // SAFETY: the copy is this test's, and is open.

@@ -27,12 +27,16 @@ use crate::lab::Lab;
 use crate::progress::Progress;
 use crate::station::{self, GatewayStation};
 
+/// Of an uplink that is not there yet.
+const MTU: u16 = 1500;
+
 /// A real uplink that can be had.
 pub(crate) struct Prepared {
     asked: Option<String>,
     block: PortBlock,
     kind: NatType,
-    facts: Facts,
+    /// None while the host has no default route.
+    facts: Option<Facts>,
     netns: Arc<OwnedFd>,
     claim: Claim,
 }
@@ -54,9 +58,15 @@ impl Prepared {
             .doing(|| "holding the host's network namespace".into())?
             .into();
         let view = route::look(netns.as_fd())?;
-        let facts = facts::choose(&view, asked.as_deref(), None, &station::inside(spec))?;
-        if !facts.up {
-            let name = &facts.name;
+        let facts = match facts::choose(&view, asked.as_deref(), None, &station::inside(spec)) {
+            Err(why) if config.served => {
+                tracing::warn!("{why}; until then there is no way out");
+                None
+            }
+            chosen => Some(chosen?),
+        };
+        if let Some(Facts { name, .. }) = facts.as_ref().filter(|facts| !facts.up && !config.served)
+        {
             return Err(refuse(format!("{name} is down: set it up, `ip link set {name} up`")));
         }
         let claim = occupied::claim(block, config.name.as_str())?.map_err(refuse)?;
@@ -67,11 +77,13 @@ impl Prepared {
                 crate::called::program()
             )));
         }
-        if let Some(taken) = occupied::socket(facts.address.address, &block.range(), None)? {
-            return Err(refuse(taken.in_block(block)));
-        }
-        if let Some(why) = forwarded::in_block(netns.as_fd(), &facts, block)? {
-            return Err(refuse(why));
+        if let Some(facts) = &facts {
+            if let Some(taken) = occupied::socket(facts.address.address, &block.range(), None)? {
+                return Err(refuse(taken.in_block(block)));
+            }
+            if let Some(why) = forwarded::in_block(netns.as_fd(), facts, block)? {
+                return Err(refuse(why));
+            }
         }
         let (asked, kind) = (asked.clone(), station::nat(spec.nat));
         Ok(Some(Self { asked, block, kind, facts, netns: Arc::new(netns), claim }))
@@ -79,19 +91,18 @@ impl Prepared {
 
     /// The gateway's side of it.
     pub(crate) fn gateway(&self) -> gateway::Uplink {
-        let Facts { mac, mtu, address, .. } = self.facts;
-        gateway::Uplink {
-            mac,
-            address: Some(address),
-            mtu,
-            ports: self.block.range(),
-            shared: true,
-        }
+        let (mac, mtu, address) = match &self.facts {
+            Some(Facts { mac, mtu, address, .. }) => (*mac, *mtu, Some(*address)),
+            None => (wire::MacAddr::ZERO, MTU, None),
+        };
+        gateway::Uplink { mac, address, mtu, ports: self.block.range(), shared: true }
     }
 
     /// In words, for `run`.
     pub(crate) fn words(&self) -> String {
-        let Facts { name, address, .. } = &self.facts;
+        let Some(Facts { name, address, .. }) = &self.facts else {
+            return "whatever interface gets a default route".into();
+        };
         match address.next_hop {
             Some(router) => format!("{} of {name}, by {router}", address.address),
             None => format!("{} of {name}, which has no default route", address.address),
@@ -107,7 +118,8 @@ impl Prepared {
     ) -> Result<Host> {
         let Self { asked, block, kind, facts, netns, claim } = self;
         let means = Means::of(kind);
-        for change in changes(&facts, block, &means) {
+        let none = || vec![reserved(block)];
+        for change in facts.as_ref().map_or_else(none, |facts| changes(facts, block, &means)) {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
@@ -119,7 +131,7 @@ impl Prepared {
             station.gateway().tell_ours(means.hears());
         }
         let mut host = Host { asked, block, netns, means, live: None, forgotten: 0, _claim: claim };
-        host.live = Some(host.attach(switch, facts)?);
+        host.live = facts.map(|facts| host.attach(switch, facts)).transpose()?;
         Ok(host)
     }
 }

@@ -1,0 +1,320 @@
+//! Containers of an engine: nodes whose namespaces are the engine's. The lab gives each a link into a
+//! network, whose far end waits in the host's namespace until the engine fetches it.
+//!
+//! Called by `serve` while frames pass; one change at a time, under the state's lock. What fails
+//! half-way is undone. A link whose namespace has died is gone, and the place in the network with it.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use ::topology::{Address, Attachment, Node as Asked, SetPort};
+use ns::pair::{self, Pair};
+use switch::{PortId, PortSpec, Switch};
+use wire::MacAddr;
+
+use crate::domain;
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::lab::{Held, Lab, State};
+use crate::node::{Interface, Node, Plug};
+use crate::port;
+
+/// A container's place in a network.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// The node it is a place of; made where there is none of this name.
+    pub node: String,
+    /// The container's namespace, where it is known.
+    pub sandbox: Option<PathBuf>,
+    /// The network.
+    pub network: String,
+    /// What the port is called, in the switch's namespace.
+    pub port: String,
+    /// What the far end is called until somebody fetches it.
+    pub peer: String,
+    /// What it is called then.
+    pub interface: String,
+    /// Its hardware address.
+    pub mac: MacAddr,
+    /// Its addresses, each with its prefix length.
+    pub addresses: Vec<Address>,
+    /// What its port is set to.
+    pub settings: SetPort,
+}
+
+/// What became of a guest that asked for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// It has a new link.
+    Made,
+    /// Its link was there, and is used on.
+    Found,
+}
+
+impl Lab {
+    /// Gives a container a place in a network, by the link that it has already where there is one.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`], [`Error::Usage`] in a lab that serves no engine; whatever the kernel or the
+    /// switch refuses, and then nothing has changed.
+    pub fn attach(&self, guest: &Guest) -> Result<Attached> {
+        let (near, host) = self.grounds()?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if state.spec.network(&guest.network).is_none() {
+            return Err(self.no_network(state, &guest.network));
+        }
+        if self.at(state, &guest.port).is_some() {
+            return Ok(Attached::Found);
+        }
+        let mtu = state.spec.mtu_of(&guest.network);
+        let found = ns::link::find(near, &guest.port)?;
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let index = state.next_index;
+                state.next_index += 1;
+                let far = (host, guest.peer.as_str());
+                let near = (near, guest.port.as_str(), index);
+                pair::make(&Pair { near, far, mac: guest.mac.0, mtu })?;
+                index
+            }
+        };
+        let undo = |error| {
+            if found.is_none() {
+                let _ = ns::link::delete(near, index);
+            }
+            error
+        };
+        enter(state, guest);
+        let plugged = self.plug(state, guest, (index, mtu));
+        let come_up = plugged.and_then(|id| {
+            ns::link::set_up(near, index, true)?;
+            Ok(id)
+        });
+        let id = match come_up {
+            Ok(id) => id,
+            Err(error) => {
+                leave(state, &guest.node, &guest.network);
+                return Err(undo(error));
+            }
+        };
+        let plug = Plug { id, name: guest.port.clone(), index };
+        let interface = Interface {
+            name: guest.interface.clone(),
+            network: Some(guest.network.clone()),
+            addresses: guest.addresses.clone(),
+            mac: guest.mac,
+            port: Some(plug),
+        };
+        settle(state, &guest.node, guest.sandbox.clone(), interface);
+        drop(guard);
+        if found.is_some() {
+            // Its carrier came long ago, and is not told again.
+            self.list_links()?;
+        }
+        Ok(if found.is_some() { Attached::Found } else { Attached::Made })
+    }
+
+    /// The namespaces of the switch and of the host, where this lab serves engines.
+    pub(crate) fn grounds(
+        &self,
+    ) -> Result<(std::os::fd::BorrowedFd<'_>, std::os::fd::BorrowedFd<'_>)> {
+        let both = self.switch_ns.as_ref().zip(self.host_ns.as_ref());
+        let (near, host) = both.ok_or_else(|| {
+            Error::Usage(format!("lab {} serves no engine's containers", self.config().name))
+        })?;
+        Ok((near.as_fd(), host.as_fd()))
+    }
+
+    fn plug(&self, state: &State, guest: &Guest, (index, mtu): (u32, u32)) -> Result<PortId> {
+        let State { spec, domains, .. } = state;
+        let settings = port::plugged(self.config().spec.storm);
+        let (settings, vlans) = domain::of_port(spec, &guest.node, &guest.network, settings)?;
+        let network = domains.get(&guest.network).map(|domain| domain.id).unwrap_or_default();
+        let asked = PortSpec {
+            settings,
+            vlans,
+            network,
+            behind: Some(guest.mac),
+            up: false,
+            ..PortSpec::bridged(guest.port.clone(), index, mtu)
+        };
+        self.plug_in(asked)
+    }
+
+    /// Plugs a port in; when this returns every worker knows it.
+    pub(crate) fn plug_in(&self, asked: PortSpec) -> Result<PortId> {
+        let plugged = self.with_switch(|switch: &Switch| {
+            let id = switch.add_port(asked)?;
+            switch.sync()?;
+            Ok(id)
+        });
+        plugged.ok_or_else(|| Error::NotRunning(self.config().name.to_string()))?
+    }
+
+    /// Where the port of this name is, among the nodes.
+    fn at(&self, state: &State, port: &str) -> Option<(String, Interface)> {
+        state.nodes.iter().find_map(|held| {
+            let mut interfaces = held.node.interfaces.iter();
+            let is = |one: &&Interface| one.port.as_ref().is_some_and(|plug| plug.name == port);
+            Some((held.node.name.clone(), interfaces.find(is)?.clone()))
+        })
+    }
+
+    /// Takes a container's place away, and with it all that the gateway has for it. Its link stays
+    /// until [`Lab::forget_link`]; a place that is not there is no error.
+    ///
+    /// # Errors
+    /// What the switch refuses.
+    pub fn detach(&self, port: &str) -> Result<()> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some((node, interface)) = self.at(state, port) else { return Ok(()) };
+        depart(state, &node, |one| one.port == interface.port);
+        let Some(plug) = interface.port else { return Ok(()) };
+        let unplugged = self.with_switch(|switch| switch.remove_port(plug.id)).unwrap_or(Ok(()));
+        drop(guard);
+        self.node_vanished(plug.id);
+        match unplugged {
+            Err(switch::Error::NoPort(_)) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Deletes the link of this name, with both its ends; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn forget_link(&self, port: &str) -> Result<()> {
+        let (near, _) = self.grounds()?;
+        match ns::link::find(near, port)? {
+            Some(index) => Ok(ns::link::delete(near, index)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The names of all links in the switch's namespace, loopback apart.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn links(&self) -> Result<Vec<String>> {
+        let (near, _) = self.grounds()?;
+        let links = ns::link::list(near)?.into_iter();
+        Ok(links.filter(|link| link.ethernet).map(|link| link.name).collect())
+    }
+
+    /// The name of the node that has the place of this port.
+    #[must_use]
+    pub fn node_at(&self, port: &str) -> Option<String> {
+        self.at(&self.state(), port).map(|(node, _)| node)
+    }
+
+    /// How many interfaces a node has; none where there is no such node.
+    #[must_use]
+    pub fn interfaces_of(&self, node: &str) -> usize {
+        let state = self.state();
+        let held = state.nodes.iter().find(|held| held.node.name == node);
+        held.map_or(0, |held| held.node.interfaces.len())
+    }
+
+    /// The node that has a container's place is called so from now on, where no other node is.
+    /// Returns whether it is.
+    pub fn name_guest(&self, port: &str, name: &str) -> bool {
+        if crate::config::check_node_name(name).is_err() {
+            return false;
+        }
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some((before, _)) = self.at(state, port) else { return false };
+        if before == name {
+            return true;
+        }
+        if state.nodes.iter().any(|held| held.node.is(name)) {
+            return false;
+        }
+        for held in state.nodes.iter_mut().filter(|held| held.node.name == before) {
+            (held.node.name, held.node.file) = (name.into(), name.into());
+        }
+        if let Some(node) = state.spec.nodes.shift_remove(&before) {
+            for place in &node.networks {
+                let key = |node: &str| format!("{node}:{}", place.network);
+                if let Some(settings) = state.spec.ports.shift_remove(&key(&before)) {
+                    state.spec.ports.insert(key(name), settings);
+                }
+            }
+            state.spec.nodes.insert(name.into(), node);
+        }
+        true
+    }
+
+    /// A port's interface has vanished with its container's namespace: so has the place. False where
+    /// the node is the lab's own.
+    pub(crate) fn guest_vanished(&self, state: &mut State, index: u32) -> bool {
+        let has = |held: &&Held| held.node.ports().any(|port| port.index == index);
+        let Some(held) = state.nodes.iter().find(has) else { return false };
+        if matches!(held.home, Home::Own(_)) {
+            return false;
+        }
+        let name = held.node.name.clone();
+        depart(state, &name, |one| one.port.as_ref().is_some_and(|port| port.index == index));
+        true
+    }
+}
+
+/// The spec has the place from now on.
+fn enter(state: &mut State, guest: &Guest) {
+    let place = Attachment {
+        addresses: Some(guest.addresses.clone()),
+        mac: Some(guest.mac),
+        interface: Some(guest.interface.clone()),
+        ..Attachment::to(&guest.network)
+    };
+    let node = state.spec.nodes.entry(guest.node.clone()).or_insert_with(Asked::default);
+    node.networks.push(place);
+    if guest.settings != SetPort::default() {
+        let key = format!("{}:{}", guest.node, guest.network);
+        state.spec.ports.insert(key, guest.settings.clone());
+    }
+}
+
+fn leave(state: &mut State, node: &str, network: &str) {
+    state.spec.ports.shift_remove(&format!("{node}:{network}"));
+    let Some(asked) = state.spec.nodes.get_mut(node) else { return };
+    asked.networks.retain(|place| place.network != network);
+    if asked.networks.is_empty() {
+        state.spec.nodes.shift_remove(node);
+    }
+}
+
+/// The node has one more interface; it is made where there is none.
+pub(crate) fn settle(
+    state: &mut State,
+    name: &str,
+    sandbox: Option<PathBuf>,
+    interface: Interface,
+) {
+    match state.nodes.iter_mut().find(|held| held.node.name == name) {
+        Some(held) => held.node.interfaces.push(interface),
+        None => {
+            let taken: Vec<u32> = state.nodes.iter().map(|held| held.node.number).collect();
+            let number = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
+            let interfaces = vec![interface];
+            let node = Node { number, name: name.into(), file: name.into(), interfaces };
+            state.nodes.push(Held { node, home: Home::Theirs(sandbox) });
+        }
+    }
+}
+
+/// Interfaces of a node go, and the node with the last of them.
+pub(crate) fn depart(state: &mut State, name: &str, gone: impl Fn(&Interface) -> bool) {
+    let Some(held) = state.nodes.iter_mut().find(|held| held.node.name == name) else { return };
+    let left: Vec<_> = held.node.interfaces.extract_if(.., |one| gone(one)).collect();
+    let empty = held.node.interfaces.is_empty();
+    for network in left.iter().filter_map(|interface| interface.network.as_deref()) {
+        leave(state, name, network);
+    }
+    if empty {
+        state.nodes.retain(|held| held.node.name != name);
+    }
+}

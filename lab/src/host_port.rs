@@ -1,0 +1,187 @@
+//! The host's place in a network: an interface of the host with the gateway's addresses and its
+//! hardware address, as the kernel's bridges have theirs. So the host reaches containers, and they
+//! reach the host's services, with not one address rewritten.
+//!
+//! The gateway leaves to the host what is sent to one of its addresses, which a thread here follows;
+//! it forwards everything else itself. In `show` the host is a node among the others.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use nix::poll::PollTimeout;
+use ns::own::{self, Changes};
+use ns::pair::{self, Pair};
+use switch::{PortId, PortSpec};
+
+use crate::domain;
+use crate::error::{Error, Result};
+use crate::guest::{depart, settle};
+use crate::lab::{Lab, State};
+use crate::node::{Interface, Plug};
+use crate::station;
+use crate::watch::{Stop, Watch, Woken};
+
+/// What the host is called among the nodes.
+pub const HOST: &str = "the-host";
+
+/// A network's interface of the host.
+#[derive(Clone, Debug)]
+pub struct HostPort {
+    /// The network, where the gateway has a place.
+    pub network: String,
+    /// What the port is called, in the switch's namespace.
+    pub port: String,
+    /// What the interface is called.
+    pub interface: String,
+}
+
+impl Lab {
+    /// Gives the host a place in a network, by the interface that is there already where there is one.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`], [`Error::Usage`] where the gateway has no place there; whatever the kernel
+    /// or the switch refuses, and then nothing has changed.
+    pub fn attach_host(&self, asked: &HostPort) -> Result<()> {
+        let (near, host) = self.grounds()?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let HostPort { network, port, interface } = asked;
+        if state.spec.network(network).is_none() {
+            return Err(self.no_network(state, network));
+        }
+        let Some(mac) = station::mac_in(&state.spec, network) else {
+            return Err(Error::Usage(format!(
+                "network {network}: the gateway has no address of IPv4 there for the host to have"
+            )));
+        };
+        let addresses = state.spec.gateways(network);
+        let mtu = state.spec.mtu_of(network);
+        let found = ns::link::find(near, port)?;
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let index = state.next_index;
+                state.next_index += 1;
+                let near = (near, port.as_str(), index);
+                pair::make(&Pair { near, far: (host, interface), mac: mac.0, mtu })?;
+                index
+            }
+        };
+        let whole = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
+        let own: Vec<_> =
+            addresses.iter().map(|own| (own.ip, own.prefix.unwrap_or(whole(own.ip)))).collect();
+        let id = state.domains.get(network).map(|domain| domain.id).unwrap_or_default();
+        let bridged = PortSpec::bridged(port.clone(), index, mtu);
+        let plugged = self.plug_in(PortSpec { network: id, up: false, ..bridged });
+        let come_up = plugged.and_then(|id| {
+            self.tell_of_host(state, network, Some(id))?;
+            ns::link::set_up(near, index, true)?;
+            pair::furnish(host, interface, &own)?;
+            Ok(id)
+        });
+        let id = match come_up {
+            Ok(id) => id,
+            Err(error) => {
+                let _ = ns::link::delete(near, index);
+                let _ = self.tell_of_host(state, network, None);
+                return Err(error);
+            }
+        };
+        let place = Interface {
+            name: interface.clone(),
+            network: Some(network.clone()),
+            addresses,
+            mac,
+            port: Some(Plug { id, name: port.clone(), index }),
+        };
+        let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
+        settle(state, HOST, Some(own), place);
+        drop(guard);
+        self.refresh_host();
+        self.list_links()?;
+        Ok(())
+    }
+
+    /// The switch and the gateway hear whether the host has a place in a network, and where.
+    fn tell_of_host(&self, state: &mut State, network: &str, host: Option<PortId>) -> Result<()> {
+        let Some(domain) = state.domains.get_mut(network) else { return Ok(()) };
+        domain.host = host;
+        let (id, legs) = (domain.id, domain.legs.clone());
+        let config = domain::of_switch(&state.spec, &state.domains, network);
+        let told = self.with_switch(|switch| {
+            switch.set_network(id, config)?;
+            switch.sync()
+        });
+        told.unwrap_or(Ok(()))?;
+        for (_, leg) in legs {
+            let told = self.with_gateway(|gateway| gateway.set_hosted(leg, host.is_some()));
+            told.unwrap_or(Ok(())).map_err(|error| Error::Usage(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the host's place in a network away, and its interface; one that is not there is no error.
+    ///
+    /// # Errors
+    /// What the switch or the kernel refuses.
+    pub fn detach_host(&self, network: &str) -> Result<()> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let here = |one: &Interface| one.network.as_deref() == Some(network);
+        let held = state.nodes.iter().find(|held| held.node.name == HOST);
+        let place = held.and_then(|held| held.node.interfaces.iter().find(|one| here(one)));
+        let Some(plug) = place.and_then(|place| place.port.clone()) else { return Ok(()) };
+        self.tell_of_host(state, network, None)?;
+        depart(state, HOST, here);
+        let unplugged = self.with_switch(|switch| switch.remove_port(plug.id));
+        match unplugged.unwrap_or(Ok(())) {
+            Ok(()) | Err(switch::Error::NoPort(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(guard);
+        self.forget_link(&plug.name)?;
+        self.refresh_host();
+        Ok(())
+    }
+
+    /// Tells the gateway which addresses the host has now.
+    fn refresh_host(&self) {
+        let Some(host) = &self.host_ns else { return };
+        match own::addresses(host.as_fd()) {
+            Ok(addresses) => {
+                self.with_gateway(|gateway| gateway.set_host_addresses(addresses));
+            }
+            Err(error) => tracing::error!("the host's addresses are not followed: {error}"),
+        }
+    }
+
+    /// Follows the host's addresses from now on, where this lab serves engines.
+    pub(crate) fn follow_host(self: &Arc<Self>) -> Result<()> {
+        let Some(host) = &self.host_ns else { return Ok(()) };
+        let changes = Changes::new(host.as_fd())?;
+        let lab = Arc::downgrade(self);
+        let watch = Watch::start("host", move |stop| {
+            if let Err(error) = follow(changes, &stop, &lab) {
+                tracing::error!("the host's addresses are no longer followed: {error}");
+            }
+        })?;
+        self.refresh_host();
+        self.state().host_watch = Some(watch);
+        Ok(())
+    }
+}
+
+fn follow(
+    mut changes: Changes,
+    stop: &Stop,
+    lab: &Weak<Lab>,
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    while stop.wait(changes.as_fd(), PollTimeout::NONE)? != Woken::Stop {
+        changes.take()?;
+        let Some(lab) = lab.upgrade() else { break };
+        lab.refresh_host();
+    }
+    Ok(())
+}
