@@ -13,7 +13,12 @@ const MAX_LINES: usize = 400;
 
 /// Which rooms a room may name (ARCHITECTURE.md). An arrow that is not here is a decision to make.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("uswitch", &["control", "door", "icmp", "lab", "ns", "observe", "sys", "topology", "wire"]),
+    (
+        "uswitch",
+        &["control", "door", "icmp", "lab", "ns", "observe", "serve", "sys", "topology", "wire"],
+    ),
+    ("serve", &["control", "engine", "lab", "topology", "wire"]),
+    ("engine", &["topology", "wire"]),
     ("door", &["control", "gateway", "lab", "observe", "switch", "sys", "topology", "wire"]),
     (
         "lab",

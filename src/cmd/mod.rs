@@ -27,6 +27,7 @@ pub(crate) mod publish;
 pub(crate) mod remove;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod shell;
 pub(crate) mod show;

@@ -15,19 +15,22 @@ use tokio::sync::{Semaphore, oneshot};
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads. They end once this is dropped and what they do is done.
-pub(crate) struct Calls {
+pub struct Calls {
     queue: Sender<Job>,
     threads: usize,
     places: Arc<Semaphore>,
 }
 
 /// A call without an answer: it panicked.
-#[derive(Debug)]
-pub(crate) struct Lost;
+#[derive(Clone, Copy, Debug)]
+pub struct Lost;
 
 impl Calls {
     /// Starts `threads` threads called `name`.
-    pub(crate) fn start(name: &str, threads: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Where no more threads are to be had.
+    pub fn start(name: &str, threads: usize) -> io::Result<Self> {
         let (queue, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..threads {
@@ -39,7 +42,10 @@ impl Calls {
 
     /// Runs `call` once there is a place for it. The place goes with the call: one that hangs keeps
     /// it, whether or not somebody still waits for the answer.
-    pub(crate) async fn run<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// [`Lost`] where the call panicked.
+    pub async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
@@ -55,7 +61,7 @@ impl Calls {
     }
 
     /// Waits until no call is under way, for so long at most.
-    pub(crate) async fn rest(&self, patience: Duration) {
+    pub async fn rest(&self, patience: Duration) {
         let all = u32::try_from(self.threads).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(patience, self.places.acquire_many(all)).await;
     }

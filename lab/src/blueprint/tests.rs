@@ -21,7 +21,7 @@ fn veths(print: &Blueprint) -> Vec<(String, String)> {
 
 #[test]
 fn the_switch_is_the_walkthroughs_second_half() {
-    let print = blueprint(&config(Topology::Switch, 2));
+    let print = blueprint(&config(Topology::Switch, 2), None);
     let names = [("veth1", "vethpeer1"), ("veth2", "vethpeer2"), ("vethinet", "vethpeerinet")];
     assert_eq!(veths(&print), names.map(|(a, b)| (a.to_owned(), b.to_owned())));
     let seen: Vec<_> = print
@@ -38,7 +38,7 @@ fn the_switch_is_the_walkthroughs_second_half() {
 
 #[test]
 fn a_pair_is_the_first_half() {
-    let print = blueprint(&config(Topology::Pair, 2));
+    let print = blueprint(&config(Topology::Pair, 2), None);
     assert_eq!(veths(&print), [("veth1".to_owned(), "veth2".to_owned())]);
     let addresses: Vec<_> =
         print.nodes.iter().map(|n| n.interfaces[0].addresses[0].to_string()).collect();
@@ -49,7 +49,7 @@ fn a_pair_is_the_first_half() {
 #[test]
 fn a_mesh_joins_every_two_nodes_once() {
     for n in 2..8_u32 {
-        let print = blueprint(&config(Topology::Mesh, n));
+        let print = blueprint(&config(Topology::Mesh, n), None);
         let pairs = (n * (n - 1) / 2) as usize;
         assert_eq!((print.pairs, veths(&print).len()), (pairs, pairs));
         assert_eq!(print.checks.len(), 2 * pairs);
@@ -65,7 +65,7 @@ fn every_name_of_an_interface_fits() {
     ];
     for config in largest {
         config.validate().unwrap();
-        for (a, b) in veths(&blueprint(&config)) {
+        for (a, b) in veths(&blueprint(&config, None)) {
             assert!(a.len() <= ns::plan::MAX_INTERFACE_NAME, "{a}");
             assert!(b.len() <= ns::plan::MAX_INTERFACE_NAME, "{b}");
         }
@@ -76,7 +76,7 @@ fn every_name_of_an_interface_fits() {
 fn without_an_uplink_there_is_no_internet() {
     let mut config = config(Topology::Switch, 1);
     config.spec.uplink = Some(Uplink::None);
-    let print = blueprint(&config);
+    let print = blueprint(&config, None);
     assert_eq!((print.inet, print.uplink.is_none(), print.pairs), (None, true, 1));
     assert_eq!(print.checks[0].to, address::GATEWAY);
 }

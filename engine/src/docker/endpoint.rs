@@ -1,0 +1,135 @@
+//! CreateEndpoint and Join: a container's place in a network. The container's name is in no call.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use topology::{Address, Protocol};
+
+use super::{Joined, is_id, read};
+use crate::{Attach, PortAsk, Refusal};
+
+/// Where the ports to publish stand, in the words of `libnetwork/netlabel`.
+const PORT_MAP: &str = "com.docker.network.portmap";
+/// Numbers of protocols (IANA).
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// The call.
+#[derive(Debug, Deserialize)]
+pub(super) struct Create {
+    #[serde(rename = "NetworkID")]
+    network: String,
+    #[serde(rename = "EndpointID")]
+    endpoint: String,
+    #[serde(rename = "Interface", default)]
+    interface: Option<Interface>,
+    #[serde(rename = "Options", default)]
+    options: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Interface {
+    #[serde(rename = "Address", default)]
+    ipv4: String,
+    #[serde(rename = "AddressIPv6", default)]
+    ipv6: String,
+    #[serde(rename = "MacAddress", default)]
+    mac: String,
+}
+
+/// A port to publish.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Binding {
+    proto: u8,
+    port: u16,
+    #[serde(rename = "HostIP", default)]
+    host: String,
+    #[serde(default)]
+    host_port: u16,
+    #[serde(default)]
+    host_port_end: u16,
+}
+
+impl Binding {
+    fn ask(self) -> Result<PortAsk, Refusal> {
+        let Self { proto, port, host, host_port, host_port_end } = self;
+        let protocol = match proto {
+            TCP => Protocol::Tcp,
+            UDP => Protocol::Udp,
+            other => {
+                return Err(Refusal(format!(
+                    "port {port}: TCP and UDP can be published, and not protocol {other}"
+                )));
+            }
+        };
+        let host = match host.as_str() {
+            "" => None,
+            text => {
+                let address: Option<IpAddr> = text.parse().ok();
+                Some(address.ok_or_else(|| {
+                    Refusal(format!("port {port}: {text:?} is no address of the host"))
+                })?)
+            }
+        };
+        let first = Some(host_port).filter(|port| *port != 0);
+        let last = first.map(|first| host_port_end.max(first));
+        Ok(PortAsk { protocol, port, host, first, last })
+    }
+}
+
+impl Create {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        read(body)
+    }
+
+    /// Whether dockerd has chosen the hardware address.
+    pub(super) fn has_mac(&self) -> bool {
+        self.interface.as_ref().is_some_and(|own| !own.mac.is_empty())
+    }
+
+    pub(super) fn into_attach(self) -> Result<Attach, Refusal> {
+        let Self { network, endpoint, interface, options } = self;
+        is_id(&network)?;
+        is_id(&endpoint)?;
+        let Interface { ipv4, ipv6, mac } = interface.unwrap_or_default();
+        let mac = match mac.as_str() {
+            "" => None,
+            text => Some(
+                text.parse().map_err(|_| Refusal(format!("{text:?} is no hardware address")))?,
+            ),
+        };
+        let address = |text: String| -> Result<Address, Refusal> {
+            text.parse().map_err(|_| Refusal(format!("{text:?} is no address for a container")))
+        };
+        let all = [ipv4, ipv6].into_iter().filter(|text| !text.is_empty());
+        let addresses = all.map(address).collect::<Result<_, _>>()?;
+        let bindings: Vec<Binding> = match options.unwrap_or_default().remove(PORT_MAP) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(map) => serde_json::from_value(map).map_err(|why| {
+                Refusal(format!("the ports to publish are not understood: {why}"))
+            })?,
+        };
+        let ports = bindings.into_iter().map(Binding::ask).collect::<Result<_, _>>()?;
+        Ok(Attach { network, endpoint, mac, addresses, ports })
+    }
+}
+
+/// The answer to Join. Without a gateway dockerd would lead the container out by a bridge of its own,
+/// unless that is forbidden.
+pub(super) fn joined(joined: &Joined) -> Value {
+    let Joined { interface, gateway, gateway6 } = joined;
+    let mut answer = json!({ "InterfaceName": { "SrcName": interface, "DstPrefix": "eth" } });
+    if let Some(gateway) = gateway {
+        answer["Gateway"] = json!(gateway.to_string());
+    }
+    if let Some(gateway) = gateway6 {
+        answer["GatewayIPv6"] = json!(gateway.to_string());
+    }
+    if gateway.is_none() {
+        answer["DisableGatewayService"] = json!(true);
+    }
+    answer
+}

@@ -1,0 +1,35 @@
+//! What container engines ask of a network, in one shape for all of them. Pure: JSON in, values out,
+//! and answers back; who does what is asked is behind the trait [`docker::Driver`].
+//!
+//! ```text
+//!   dockerd ── JSON ─► docker::answer ─► CreateNetwork  ─► Network   ─┐
+//!                                        CreateEndpoint ─► Attach    ─┼─► a Driver (room `serve`)
+//!                                        Join, Leave, …              ─┘
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`docker`] | Docker's remote network driver: its calls and its answers |
+//! | [`network`] | a network as it is asked for, with its options |
+//! | [`attach`] | a container's place in a network, and ports published for it |
+
+#![forbid(unsafe_code)]
+
+pub mod attach;
+pub mod docker;
+pub mod network;
+
+pub use attach::{Attach, PortAsk};
+pub use network::{Network, Options};
+
+/// Why something that was asked for cannot be: one line, which the engine's user reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+impl Refusal {
+    /// One in these words.
+    pub fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+}

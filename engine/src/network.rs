@@ -1,0 +1,177 @@
+//! A network as an engine asks for it: its subnets and the gateway's addresses, which the engine has
+//! chosen, and options that are ours. Kept on disk as it is.
+
+use serde::{Deserialize, Serialize};
+use topology::{Address, Gateway, SetPort, StormLimits, Subnet};
+
+use crate::Refusal;
+
+/// What our own options begin with. One that is not known is an error; those of other drivers are
+/// passed over, for compose files carry them along.
+const OURS: &str = "uswitch.";
+/// What other drivers call the largest packet.
+const MTU: [&str; 2] = ["com.docker.network.driver.mtu", "mtu"];
+/// The smallest MTU that IPv4 takes (RFC 791), and the largest packet there is.
+const MTUS: std::ops::RangeInclusive<u32> = 68..=65535;
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The engine's number for it.
+    pub id: String,
+    /// Its subnets, each with the gateway's address in it, if it has one there.
+    pub pools: Vec<Pool>,
+    /// Its containers have no way out.
+    #[serde(default)]
+    pub internal: bool,
+    /// What else was said.
+    #[serde(default)]
+    pub options: Options,
+}
+
+/// A subnet of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The subnet.
+    pub subnet: Subnet,
+    /// The gateway's address in it.
+    pub gateway: Option<Address>,
+}
+
+/// What can be said of a network with `-o`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Its name, where it is to have another than the engine's.
+    pub name: Option<String>,
+    /// The largest packet, in bytes.
+    pub mtu: Option<u32>,
+    /// It has a gateway and no way out.
+    pub no_uplink: bool,
+    /// Containers reach the gateway and not each other.
+    pub isolate: bool,
+    /// Most frames a second of each kind that a container may have flooded.
+    pub storm: Option<u32>,
+}
+
+impl Options {
+    /// Reads options as the user wrote them.
+    ///
+    /// # Errors
+    /// [`Refusal`] for one of ours that is not known, or whose value makes no sense.
+    pub fn read<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Refusal> {
+        let mut options = Self::default();
+        for (key, value) in all {
+            let refuse = |wanted: &str| Refusal(format!("option {key}={value}: {wanted}"));
+            if MTU.contains(&key) {
+                let mtu = value.parse().ok().filter(|mtu| MTUS.contains(mtu));
+                options.mtu = Some(mtu.ok_or_else(|| refuse("a number from 68 to 65535"))?);
+                continue;
+            }
+            let Some(own) = key.strip_prefix(OURS) else { continue };
+            match own {
+                "name" => options.name = Some(value.to_owned()),
+                "uplink" => {
+                    options.no_uplink = match value {
+                        "none" => true,
+                        "auto" => false,
+                        _ => return Err(refuse("auto, or none")),
+                    }
+                }
+                "isolate" => {
+                    options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
+                }
+                "storm" => {
+                    let limit = value.parse().map_err(|_| refuse("frames a second, a number"))?;
+                    options.storm = Some(limit);
+                }
+                _ => {
+                    let known = "uswitch.name, uswitch.uplink, uswitch.isolate, uswitch.storm";
+                    return Err(refuse(&format!("there is no such option; there are {known}")));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+impl Network {
+    /// The network as a lab takes it.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it has no subnet of IPv4, in which the gateway would have its place.
+    pub fn to_topology(&self) -> Result<topology::Network, Refusal> {
+        let gateways: Vec<_> =
+            self.pools.iter().filter_map(|pool| pool.gateway).map(|own| own.ip).collect();
+        if !gateways.iter().any(std::net::IpAddr::is_ipv4) {
+            return Err(Refusal::new(
+                "a network has a subnet of IPv4 with a gateway: give it --subnet, beside one of \
+                 IPv6 perhaps",
+            ));
+        }
+        Ok(topology::Network {
+            subnets: self.pools.iter().map(|pool| pool.subnet).collect(),
+            gateway: Gateway::At(gateways),
+            internal: self.internal || self.options.no_uplink,
+            mtu: self.options.mtu,
+            ..topology::Network::default()
+        })
+    }
+
+    /// What its ports are set to.
+    #[must_use]
+    pub fn port_settings(&self) -> SetPort {
+        let each = self.options.storm;
+        let storm = each.map(|_| StormLimits { broadcast: each, multicast: each, unknown: each });
+        let isolated = self.options.isolate.then_some(true);
+        SetPort { isolated, storm, ..SetPort::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn options_of_ours_are_known_or_refused_and_others_passed_over() {
+        let read = Options::read([
+            ("com.docker.network.driver.mtu", "1400"),
+            ("com.docker.network.bridge.name", "br7"),
+            ("foo", "bar"),
+            ("uswitch.name", "lab"),
+            ("uswitch.uplink", "none"),
+            ("uswitch.isolate", "true"),
+            ("uswitch.storm", "100"),
+        ]);
+        let options = read.unwrap();
+        let name = Some("lab".into());
+        let wanted =
+            Options { name, mtu: Some(1400), no_uplink: true, isolate: true, storm: Some(100) };
+        assert_eq!(options, wanted);
+        for (key, value, word) in [
+            ("uswitch.uplnk", "none", "no such option"),
+            ("uswitch.uplink", "eth0", "auto, or none"),
+            ("uswitch.isolate", "yes", "true, or false"),
+            ("uswitch.storm", "-1", "a number"),
+            ("mtu", "67", "68 to 65535"),
+            ("mtu", "many", "68 to 65535"),
+        ] {
+            let Refusal(words) = Options::read([(key, value)]).unwrap_err();
+            assert!(words.contains(word) && words.contains(key), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_network_without_ipv4_is_refused() {
+        let pool = Pool { subnet: "fd00::/64".parse().unwrap(), gateway: "fd00::1".parse().ok() };
+        let network = Network {
+            id: "n".into(),
+            pools: vec![pool],
+            internal: false,
+            options: Options::default(),
+        };
+        assert!(network.to_topology().unwrap_err().0.contains("IPv4"));
+    }
+}

@@ -1,0 +1,347 @@
+//! Does what engines ask. Each call may come again, out of order or never: whatever is there already
+//! is used, whatever is gone already is fine, and a new place with the address of an older one takes
+//! over from it.
+//!
+//! The tables' lock is held for a look at most; the lab has its own. What fails is undone.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::docker::{Driver, Joined};
+use engine::{Attach, Network, Refusal};
+use lab::Lab;
+use lab::guest::Guest;
+use lab::host_port::HostPort;
+use tokio::sync::mpsc::UnboundedSender;
+use wire::MacAddr;
+
+use crate::Config;
+use crate::error::{Result, line};
+use crate::publish::Publisher;
+use crate::store::{Place, Store};
+
+/// Digits of an engine's number that people see.
+const SHORT: usize = 12;
+/// Digits of a network's number in the name of the host's interface, as Docker's bridges have ten.
+const HOST: usize = 10;
+
+/// What nodes are called by number before their names are known.
+const NUMBERED: &str = "ep-";
+
+/// What is served.
+pub(crate) struct Daemon {
+    pub(crate) lab: Arc<Lab>,
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    tables: Mutex<Tables>,
+    /// Networks whose names, and whose containers' names, are to be asked for.
+    unnamed: Mutex<Option<UnboundedSender<String>>>,
+}
+
+/// All that engines have asked for.
+#[derive(Default)]
+pub(crate) struct Tables {
+    /// Networks by number, each with its name in the lab.
+    pub(crate) networks: BTreeMap<String, (Network, String)>,
+    /// Places by number.
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+/// The first digits of a number.
+pub(crate) fn short(id: &str, digits: usize) -> &str {
+    id.get(..digits).unwrap_or(id)
+}
+
+/// The names of a place's link: its port in the switch's namespace, and its far end.
+pub(crate) fn port_of(endpoint: &str) -> String {
+    format!("us{}", short(endpoint, SHORT))
+}
+
+fn peer_of(endpoint: &str) -> String {
+    format!("ue{}", short(endpoint, SHORT))
+}
+
+/// The names of the host's link into a network: its port, and the host's interface.
+pub(crate) fn host_port(network: &str, name: &str) -> HostPort {
+    HostPort {
+        network: name.into(),
+        port: format!("uh{}", short(network, SHORT)),
+        interface: format!("us{}", short(network, HOST)),
+    }
+}
+
+/// An error of the lab's, for the engine's user.
+pub(crate) fn refusal(error: &dyn std::error::Error) -> Refusal {
+    Refusal(line(error))
+}
+
+impl Daemon {
+    /// One that knows of nothing yet.
+    pub(crate) fn new(lab: &Arc<Lab>, config: &Config) -> Result<Self> {
+        let places = lab::served::places(lab.ground(), &lab.config().name);
+        Ok(Self {
+            lab: Arc::clone(lab),
+            store: Store::open(&config.state, places)?,
+            publisher: Publisher::start()?,
+            tables: Mutex::default(),
+            unnamed: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names are asked for by whoever hears there.
+    pub(crate) fn name_by(&self, asker: UnboundedSender<String>) {
+        *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner) = Some(asker);
+    }
+
+    fn ask_for_names(&self, network: &str) {
+        if let Some(asker) = &*self.unnamed.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = asker.send(network.into());
+        }
+    }
+
+    /// Places of a network whose nodes are called by numbers yet.
+    pub(crate) fn unnamed(&self, network: &str) -> Vec<String> {
+        let joined: Vec<String> = {
+            let tables = self.tables();
+            let here = tables.places.values().filter(|place| place.attach.network == network);
+            let joined = here.filter(|place| place.sandbox.is_some());
+            joined.map(|place| place.attach.endpoint.clone()).collect()
+        };
+        let numbered = |endpoint: &String| {
+            let node = self.lab.node_at(&port_of(endpoint));
+            node.is_some_and(|node| node.starts_with(NUMBERED))
+        };
+        joined.into_iter().filter(numbered).collect()
+    }
+
+    /// Networks, and places in them.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let tables = self.tables();
+        (tables.networks.len(), tables.places.len())
+    }
+
+    /// Makes a network in the lab, and the host's place in it; says what it is called there.
+    pub(crate) fn make_network(&self, network: &Network) -> std::result::Result<String, Refusal> {
+        let made = network.to_topology()?;
+        let name = network.options.name.clone().unwrap_or_else(|| {
+            let digits = short(&network.id, SHORT);
+            let fit = lab::config::check_node_name(digits).is_ok();
+            if fit { digits.to_owned() } else { format!("n-{digits}") }
+        });
+        self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
+        if let Err(error) = self.lab.attach_host(&host_port(&network.id, &name)) {
+            let _ = self.lab.remove_network(&name);
+            return Err(refusal(&error));
+        }
+        Ok(name)
+    }
+
+    /// Ends a network in the lab, with the places that are left in it.
+    fn end_network(&self, id: &str) -> std::result::Result<(), Refusal> {
+        let left: Vec<String> = {
+            let tables = self.tables();
+            let here = tables.places.iter().filter(|(_, place)| place.attach.network == id);
+            here.map(|(endpoint, _)| endpoint.clone()).collect()
+        };
+        left.iter().try_for_each(|endpoint| self.forget(endpoint))?;
+        let Some((_, name)) = self.tables().networks.get(id).cloned() else { return Ok(()) };
+        self.lab.detach_host(&name).map_err(|error| refusal(&error))?;
+        self.lab.remove_network(&name).map_err(|error| refusal(&error))?;
+        self.tables().networks.remove(id);
+        Ok(())
+    }
+
+    /// Gives a place its link; says what its far end is called.
+    pub(crate) fn attach(&self, place: &Place) -> std::result::Result<String, Refusal> {
+        let attach = &place.attach;
+        let (network, name) = self.known(&attach.network)?;
+        let sandbox = place.sandbox.clone();
+        let node = self.node_of(sandbox.as_deref(), &attach.endpoint);
+        let peer = peer_of(&attach.endpoint);
+        let guest = Guest {
+            interface: format!("eth{}", self.lab.interfaces_of(&node)),
+            node,
+            sandbox: sandbox.map(PathBuf::from),
+            network: name,
+            port: port_of(&attach.endpoint),
+            peer: peer.clone(),
+            mac: place.mac(),
+            addresses: attach.addresses.clone(),
+            settings: network.port_settings(),
+        };
+        self.lab.attach(&guest).map_err(|error| refusal(&error))?;
+        Ok(peer)
+    }
+
+    /// What the node of a container is called: as in the other network it is in, else by number.
+    fn node_of(&self, sandbox: Option<&str>, endpoint: &str) -> String {
+        let others: Vec<String> = {
+            let tables = self.tables();
+            let same = tables.places.values().filter(|place| {
+                sandbox.is_some()
+                    && place.sandbox.as_deref() == sandbox
+                    && place.attach.endpoint != endpoint
+            });
+            same.map(|place| port_of(&place.attach.endpoint)).collect()
+        };
+        let found = others.iter().find_map(|port| self.lab.node_at(port));
+        found.unwrap_or_else(|| format!("{NUMBERED}{}", short(endpoint, SHORT)))
+    }
+
+    fn known(&self, network: &str) -> std::result::Result<(Network, String), Refusal> {
+        self.tables().networks.get(network).cloned().ok_or_else(|| {
+            Refusal(format!(
+                "uswitch knows of no network {}: make it again, `docker network create`",
+                short(network, SHORT)
+            ))
+        })
+    }
+
+    fn place(&self, endpoint: &str) -> std::result::Result<Place, Refusal> {
+        self.tables().places.get(endpoint).cloned().ok_or_else(|| {
+            Refusal(format!(
+                "uswitch knows of no endpoint {}: start the container again",
+                short(endpoint, SHORT)
+            ))
+        })
+    }
+
+    fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
+        self.store.keep_place(&place).map_err(|error| refusal(&error))?;
+        self.tables().places.insert(place.attach.endpoint.clone(), place);
+        Ok(())
+    }
+
+    /// Changes a place that is known; nothing where it is not.
+    fn change(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut Place),
+    ) -> std::result::Result<(), Refusal> {
+        let Ok(mut place) = self.place(endpoint) else { return Ok(()) };
+        let before = place.clone();
+        change(&mut place);
+        if place == before { Ok(()) } else { self.keep(place) }
+    }
+
+    /// A place is no more, wherever its link is by now.
+    pub(crate) fn forget(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        self.publisher.withdraw(endpoint);
+        let port = port_of(endpoint);
+        self.lab.detach(&port).map_err(|error| refusal(&error))?;
+        self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
+        self.store.forget_place(endpoint).map_err(|error| refusal(&error))?;
+        self.tables().places.remove(endpoint);
+        Ok(())
+    }
+
+    /// Older places with an address of a new one: their containers died while nobody told us.
+    fn stale(&self, new: &Place) -> Vec<String> {
+        let same = |old: &Place| {
+            let mut theirs = old.attach.addresses.iter().map(|address| address.ip);
+            let address = |ip: IpAddr| new.attach.addresses.iter().any(|own| own.ip == ip);
+            old.attach.network == new.attach.network
+                && old.attach.endpoint != new.attach.endpoint
+                && (theirs.any(address) || old.mac() == new.mac())
+        };
+        let tables = self.tables();
+        tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Publishes the ports of a place.
+    pub(crate) fn lead(&self, place: &Place) -> std::result::Result<(), Refusal> {
+        let first = |v4: bool| {
+            let own = place.attach.addresses.iter().map(|address| address.ip);
+            own.into_iter().find(|ip| ip.is_ipv4() == v4)
+        };
+        let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
+        self.publisher.publish(&place.attach.endpoint, to, &place.attach.ports)
+    }
+}
+
+impl Driver for Daemon {
+    fn create_network(&self, network: Network) -> std::result::Result<(), Refusal> {
+        let before = self.tables().networks.get(&network.id).cloned();
+        if let Some((known, _)) = before {
+            if known == network {
+                return Ok(());
+            }
+            self.end_network(&network.id)?;
+        }
+        let name = self.make_network(&network)?;
+        let id = network.id.clone();
+        let kept = self.store.keep_network(&network);
+        self.tables().networks.insert(id.clone(), (network, name));
+        if let Err(error) = kept {
+            let _ = self.end_network(&id);
+            return Err(refusal(&error));
+        }
+        Ok(())
+    }
+
+    fn delete_network(&self, network: &str) -> std::result::Result<(), Refusal> {
+        self.end_network(network)?;
+        self.store.forget_network(network).map_err(|error| refusal(&error))
+    }
+
+    fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
+        self.known(&attach.network)?;
+        let place = Place { attach, sandbox: None, published: false };
+        self.stale(&place).iter().try_for_each(|old| self.forget(old))?;
+        let mac = place.mac();
+        self.keep(place)?;
+        Ok(mac)
+    }
+
+    fn delete_endpoint(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        self.forget(endpoint)
+    }
+
+    fn join(&self, endpoint: &str, sandbox: &str) -> std::result::Result<Joined, Refusal> {
+        let mut place = self.place(endpoint)?;
+        let (network, _) = self.known(&place.attach.network)?;
+        place.sandbox = Some(sandbox.to_owned()).filter(|sandbox| !sandbox.is_empty());
+        let interface = self.attach(&place)?;
+        self.keep(place)?;
+        let mut joined = Joined { interface, gateway: None, gateway6: None };
+        for own in
+            network.pools.iter().filter(|_| !network.internal).filter_map(|pool| pool.gateway)
+        {
+            match own.ip {
+                IpAddr::V4(own) => joined.gateway = joined.gateway.or(Some(own)),
+                IpAddr::V6(own) => joined.gateway6 = joined.gateway6.or(Some(own)),
+            }
+        }
+        Ok(joined)
+    }
+
+    fn leave(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        self.publisher.withdraw(endpoint);
+        // The link stays until dockerd has given the interface back, and DeleteEndpoint comes.
+        self.lab.detach(&port_of(endpoint)).map_err(|error| refusal(&error))?;
+        self.change(endpoint, |place| (place.sandbox, place.published) = (None, false))
+    }
+
+    fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        let place = self.place(endpoint)?;
+        self.lead(&place)?;
+        self.change(endpoint, |place| place.published = true)
+    }
+
+    fn withdraw(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        self.publisher.withdraw(endpoint);
+        self.change(endpoint, |place| place.published = false)
+    }
+
+    fn settled(&self, endpoint: &str) {
+        if let Ok(place) = self.place(endpoint) {
+            self.ask_for_names(&place.attach.network);
+        }
+    }
+}

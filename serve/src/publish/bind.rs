@@ -1,0 +1,112 @@
+//! Which sockets a published port takes: one on the address that was asked for, or one of IPv4 and one
+//! of IPv6 on all addresses; on the first port of a range that is free in both.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+use engine::{PortAsk, Refusal};
+use socket2::{Domain, Socket, Type};
+use topology::Protocol;
+
+/// Connections that may wait to be let in: as many as the kernel takes.
+const BACKLOG: i32 = 4096;
+/// How often a port that the kernel chooses may be taken in the other family.
+const TRIES: usize = 16;
+
+/// A socket of the host's.
+#[derive(Debug)]
+pub(super) enum Bound {
+    /// Of TCP.
+    Tcp(TcpListener),
+    /// Of UDP.
+    Udp(UdpSocket),
+}
+
+impl Bound {
+    fn port(&self) -> io::Result<u16> {
+        let address = match self {
+            Self::Tcp(listener) => listener.local_addr()?,
+            Self::Udp(socket) => socket.local_addr()?,
+        };
+        Ok(address.port())
+    }
+}
+
+/// Binds what a port asks for.
+///
+/// # Errors
+/// [`Refusal`] in Docker's own words where every port that would do is taken.
+pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Refusal> {
+    let all = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let own;
+    let addresses: &[IpAddr] = match ask.host {
+        Some(address) => {
+            own = [address];
+            &own
+        }
+        None => &all,
+    };
+    let (Some(first), Some(last)) = (ask.first, ask.last) else {
+        let mut tries = (0..TRIES).map(|_| on(ask.protocol, addresses, 0));
+        let bound = tries.find(|bound| !matches!(bound, Err(e) if is_taken(e)));
+        let refused = || Refusal(format!("no port of the host is free for {}", ask.port));
+        return bound.ok_or_else(refused)?.map_err(|error| refuse(addresses, 0, &error));
+    };
+    let mut refused = None;
+    for port in first..=last {
+        match on(ask.protocol, addresses, port) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => refused = refused.or(Some(refuse(addresses, port, &error))),
+        }
+    }
+    Err(refused.unwrap_or_else(|| Refusal(format!("{first} to {last} is no range of ports"))))
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
+}
+
+fn refuse(addresses: &[IpAddr], port: u16, error: &io::Error) -> Refusal {
+    let address = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let place = SocketAddr::new(address, port);
+    match is_taken(error) {
+        true => Refusal(format!("Bind for {place} failed: port is already allocated")),
+        false => Refusal(format!("Bind for {place} failed: {error}")),
+    }
+}
+
+/// One socket an address; the first one's port is that of all.
+fn on(protocol: Protocol, addresses: &[IpAddr], port: u16) -> io::Result<Vec<Bound>> {
+    let mut bound: Vec<Bound> = Vec::new();
+    for address in addresses {
+        let port = bound.first().map_or(Ok(port), Bound::port)?;
+        match one(protocol, SocketAddr::new(*address, port)) {
+            Ok(socket) => bound.push(socket),
+            // A host without IPv6 has the port in IPv4 alone.
+            Err(error) if !bound.is_empty() && !is_taken(&error) => {
+                tracing::debug!("port {port} is not published at {address}: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bound)
+}
+
+fn one(protocol: Protocol, at: SocketAddr) -> io::Result<Bound> {
+    let kind = if protocol == Protocol::Udp { Type::DGRAM } else { Type::STREAM };
+    let socket = Socket::new(Domain::for_address(at), kind, None)?;
+    if at.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if protocol != Protocol::Udp {
+        // Connections of an earlier process that linger are no hindrance.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    if protocol == Protocol::Udp {
+        return Ok(Bound::Udp(socket.into()));
+    }
+    socket.listen(BACKLOG)?;
+    Ok(Bound::Tcp(socket.into()))
+}

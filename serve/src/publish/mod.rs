@@ -1,0 +1,133 @@
+//! Ports of the host that lead to containers, as docker-proxy's do: a socket of the host's, and a
+//! connection of our own to the container by the host's place in its network. So the world, the host by
+//! any of its addresses, other containers and the container itself use one mechanism, and no rule of a
+//! firewall. The container sees the gateway's address.
+//!
+//! A thread of its own runs all of it; what binds and who is told of a port that is taken is the
+//! caller's thread. Bounds stand where they hold (`tcp`, `udp`).
+
+mod bind;
+mod tcp;
+mod udp;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use engine::{PortAsk, Refusal};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+use bind::Bound;
+
+/// All published ports, by endpoint.
+pub(crate) struct Publisher {
+    held: Mutex<BTreeMap<String, Vec<Lead>>>,
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A port that leads somewhere. Dropping it ends that, connections too, and then the port is free.
+struct Lead {
+    task: Option<JoinHandle<()>>,
+    handle: Handle,
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = self.handle.block_on(task);
+        }
+    }
+}
+
+impl Publisher {
+    /// Starts the thread.
+    pub(crate) fn start() -> Result<Self> {
+        let failed = |error| Error::Thread("the publisher", error);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("publish".into())
+            .spawn(move || {
+                let _ = runtime.block_on(stopped);
+            })
+            .map_err(failed)?;
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { held: Mutex::default(), handle, stop, thread })
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Lead>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes the ports of an endpoint, instead of those it has: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Refusal`] in Docker's own words where a port is taken.
+    pub(crate) fn publish(
+        &self,
+        endpoint: &str,
+        to: IpAddr,
+        asked: &[PortAsk],
+    ) -> std::result::Result<(), Refusal> {
+        self.withdraw(endpoint);
+        let mut bound = Vec::new();
+        for ask in asked {
+            bound.push((ask.port, bind::bind(ask)?));
+        }
+        let mut leads = Vec::new();
+        for (port, sockets) in bound {
+            for socket in sockets {
+                leads.push(self.lead(socket, SocketAddr::new(to, port))?);
+            }
+        }
+        if !leads.is_empty() {
+            self.held().insert(endpoint.to_owned(), leads);
+        }
+        Ok(())
+    }
+
+    fn lead(&self, socket: Bound, to: SocketAddr) -> std::result::Result<Lead, Refusal> {
+        let _here = self.handle.enter();
+        let failed =
+            |error: std::io::Error| Refusal(format!("publishing a port for {to}: {error}"));
+        let task = match socket {
+            Bound::Tcp(listener) => {
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+                self.handle.spawn(tcp::lead(listener, to))
+            }
+            Bound::Udp(socket) => {
+                let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
+                self.handle.spawn(udp::lead(socket, to))
+            }
+        };
+        Ok(Lead { task: Some(task), handle: self.handle.clone() })
+    }
+
+    /// Withdraws the ports of an endpoint, and ends their connections.
+    pub(crate) fn withdraw(&self, endpoint: &str) {
+        let gone = self.held().remove(endpoint);
+        drop(gone);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.held().clear();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

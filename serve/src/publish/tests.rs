@@ -1,0 +1,96 @@
+//! Published ports on loopback, where a "container" is another socket.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use topology::Protocol;
+
+use super::*;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn ask(protocol: Protocol, port: u16, first: u16, last: u16) -> PortAsk {
+    PortAsk { protocol, port, host: Some(HERE), first: Some(first), last: Some(last) }
+}
+
+/// A port that is free, at least a moment ago.
+fn free() -> u16 {
+    TcpListener::bind((HERE, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn end<T>(socket: &T, set: impl Fn(&T, Option<Duration>) -> std::io::Result<()>) {
+    set(socket, Some(Duration::from_secs(20))).unwrap();
+}
+
+#[test]
+fn bytes_pass_both_ways_until_both_are_done() {
+    let publisher = Publisher::start().unwrap();
+    let server = TcpListener::bind((HERE, 0)).unwrap();
+    let (inside, outside) = (server.local_addr().unwrap().port(), free());
+    publisher.publish("e", HERE, &[ask(Protocol::Tcp, inside, outside, outside)]).unwrap();
+    let mut client = TcpStream::connect((HERE, outside)).unwrap();
+    let (mut there, _) = server.accept().unwrap();
+    end(&client, TcpStream::set_read_timeout);
+    end(&there, TcpStream::set_read_timeout);
+    client.write_all(b"question").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    there.read_to_string(&mut text).unwrap();
+    there.write_all(b"answer").unwrap();
+    drop(there);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!((text.as_str(), answer.as_str()), ("question", "answer"));
+    // Withdrawn it is free for others, and connections have ended.
+    let mut client = TcpStream::connect((HERE, outside)).unwrap();
+    let (_there, _) = server.accept().unwrap();
+    end(&client, TcpStream::set_read_timeout);
+    publisher.withdraw("e");
+    let ended = client.read(&mut [0]);
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    publisher.publish("f", HERE, &[ask(Protocol::Tcp, inside, outside, outside)]).unwrap();
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
+    let publisher = Publisher::start().unwrap();
+    let taken = TcpListener::bind((HERE, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let why = publisher.publish("e", HERE, &[ask(Protocol::Tcp, 80, port, port)]).unwrap_err();
+    let wanted = format!("Bind for 127.0.0.1:{port} failed: port is already allocated");
+    assert_eq!(why.0, wanted);
+    // All or none: the first of these was free.
+    let other = free();
+    let two = [ask(Protocol::Tcp, 80, other, other), ask(Protocol::Tcp, 81, port, port)];
+    assert!(publisher.publish("e", HERE, &two).is_err());
+    TcpListener::bind((HERE, other)).unwrap();
+    let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
+    publisher.publish("e", HERE, &[range]).unwrap();
+}
+
+#[test]
+fn answers_to_datagrams_find_their_clients() {
+    let publisher = Publisher::start().unwrap();
+    let server = UdpSocket::bind((HERE, 0)).unwrap();
+    let outside = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
+    let inside = server.local_addr().unwrap().port();
+    publisher.publish("e", HERE, &[ask(Protocol::Udp, inside, outside, outside)]).unwrap();
+    let clients = [b"one", b"two"].map(|word| {
+        let client = UdpSocket::bind((HERE, 0)).unwrap();
+        end(&client, UdpSocket::set_read_timeout);
+        client.send_to(word, (HERE, outside)).unwrap();
+        (client, word)
+    });
+    end(&server, UdpSocket::set_read_timeout);
+    let mut buffer = [0; 16];
+    for _ in &clients {
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&buffer[..length], from).unwrap();
+    }
+    for (client, word) in &clients {
+        let (length, from) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from.port()), (&word[..], outside));
+    }
+}

@@ -1,0 +1,62 @@
+//! Takes on what an earlier process has left: networks from the disk, and the links that live on in
+//! the switch's namespace, with which containers notice nothing.
+//!
+//! A place whose link is gone is forgotten: its container ended while nobody served. A link that no
+//! place or network has is deleted. What cannot be taken on is told, and does not keep the rest.
+
+use std::collections::HashSet;
+
+use crate::daemon::{Daemon, host_port, port_of};
+use crate::error::Result;
+
+impl Daemon {
+    /// Takes on all that there is.
+    ///
+    /// # Errors
+    /// Where the folders, or the links, cannot be looked at.
+    pub(crate) fn resume(&self) -> Result<()> {
+        let (networks, wrong) = self.store.networks()?;
+        wrong.iter().for_each(|error| tracing::error!("{error}"));
+        for network in networks {
+            match self.make_network(&network) {
+                Ok(name) => {
+                    self.tables().networks.insert(network.id.clone(), (network, name));
+                }
+                Err(why) => tracing::error!("network {}: {why}", network.id),
+            }
+        }
+        let links: HashSet<String> = self.lab.links()?.into_iter().collect();
+        let (places, wrong) = self.store.places()?;
+        wrong.iter().for_each(|error| tracing::error!("{error}"));
+        for place in places {
+            let endpoint = place.attach.endpoint.clone();
+            let joined = place.sandbox.is_some();
+            if joined && !links.contains(&port_of(&endpoint)) {
+                self.store.forget_place(&endpoint)?;
+                continue;
+            }
+            self.tables().places.insert(endpoint, place.clone());
+            let resumed = if joined { self.attach(&place).map(drop) } else { Ok(()) };
+            let led = if place.published { self.lead(&place) } else { Ok(()) };
+            if let Err(why) = resumed.and(led) {
+                tracing::error!("endpoint {}: {why}", place.attach.endpoint);
+            }
+        }
+        self.sweep(&links);
+        Ok(())
+    }
+
+    /// Deletes links that nobody has any more.
+    fn sweep(&self, links: &HashSet<String>) {
+        let known: HashSet<String> = {
+            let tables = self.tables();
+            let of_host = tables.networks.iter().map(|(id, (_, name))| host_port(id, name).port);
+            of_host.chain(tables.places.keys().map(|id| port_of(id))).collect()
+        };
+        for link in links.iter().filter(|link| !known.contains(*link)) {
+            if let Err(error) = self.lab.forget_link(link) {
+                tracing::warn!("link {link} is left over: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The socket where dockerd asks: HTTP/1.1, a POST a call. Served by a thread of its own; what is asked
+//! runs on a few threads beside, and further calls wait for a place there.
+//!
+//! Who can open the socket is root. A body is small, and one that is not is refused unread.
+
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{Uri, header::CONTENT_TYPE};
+use axum::response::IntoResponse;
+use control::Calls;
+use engine::docker;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::names;
+
+/// Calls at once.
+const CALLS: usize = 8;
+/// Bytes of a call: a container may publish thousands of ports.
+const BODY: usize = 4 << 20;
+/// What dockerd sends and wants to read (moby, pkg/plugins).
+const JSON: &str = "application/vnd.docker.plugins.v1.2+json";
+
+#[derive(Clone)]
+struct Shared {
+    daemon: Arc<Daemon>,
+    calls: Arc<Calls>,
+}
+
+/// The running server; dropping it ends it.
+pub(crate) struct Server {
+    path: Option<PathBuf>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves at `listener`; its file at `path` goes with the server. Names are asked of `docker`.
+    pub(crate) fn start(
+        listener: UnixListener,
+        path: Option<PathBuf>,
+        daemon: &Arc<Daemon>,
+        docker: PathBuf,
+    ) -> Result<Self> {
+        let failed = |error| Error::Thread("the server", error);
+        listener.set_nonblocking(true).map_err(failed)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let listener = {
+            let _here = runtime.enter();
+            tokio::net::UnixListener::from_std(listener).map_err(failed)?
+        };
+        let calls = Arc::new(Calls::start("engine-call", CALLS).map_err(failed)?);
+        let (asker, asked) = mpsc::unbounded_channel();
+        daemon.name_by(asker);
+        let shared = Shared { daemon: Arc::clone(daemon), calls };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let naming = names::keep(Arc::clone(&shared.daemon), docker, asked);
+                    let router = Router::new()
+                        .fallback(call)
+                        .layer(DefaultBodyLimit::max(BODY))
+                        .with_state(shared);
+                    let serving = axum::serve(listener, router).into_future();
+                    tokio::select! {
+                        ended = serving => {
+                            if let Err(error) = ended {
+                                tracing::error!("engines are no longer heard: {error}");
+                            }
+                        }
+                        () = naming => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .map_err(failed)?;
+        Ok(Self { path, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            let _ = std::fs::remove_file(path);
+        }
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn call(State(shared): State<Shared>, uri: Uri, body: Bytes) -> impl IntoResponse {
+    let Shared { daemon, calls } = shared;
+    let path = uri.path().to_owned();
+    let answered = calls.run(move || {
+        let answer = docker::answer(&*daemon, &path, &body);
+        tracing::debug!("{path} {} -> {answer}", String::from_utf8_lossy(&body));
+        answer
+    });
+    let lost = || r#"{"Err":"uswitch failed at this call: its log says where"}"#.to_owned();
+    ([(CONTENT_TYPE, JSON)], answered.await.unwrap_or_else(|_| lost()))
+}

@@ -1,0 +1,182 @@
+//! What is kept: networks in the state's folder, across boots, for an engine tells of each but once;
+//! containers' places in the lab's folder, which is gone after a boot as they are.
+//!
+//! A file is written whole under another name and takes its place at once; it is on the disk before
+//! the engine has its answer. Names of files are the engine's numbers, which are checked where they
+//! come in.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use engine::{Attach, Network};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wire::MacAddr;
+
+use crate::error::{Doing, Error, Result};
+
+/// What files end with, and what one does that is being written.
+const END: &str = "json";
+const FRESH: &str = "new";
+
+/// A container's place in a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// What was asked for.
+    pub(crate) attach: Attach,
+    /// Its container's namespace, while it is joined.
+    pub(crate) sandbox: Option<String>,
+    /// Its ports are published.
+    pub(crate) published: bool,
+}
+
+impl Place {
+    /// Its hardware address: the one asked for, or one that follows from its address, as Docker's own
+    /// do.
+    pub(crate) fn mac(&self) -> MacAddr {
+        let own = self.attach.addresses.iter().find_map(|address| match address.ip {
+            std::net::IpAddr::V4(own) => Some(own.octets()),
+            std::net::IpAddr::V6(_) => None,
+        });
+        let by_number = || {
+            let digits = self.attach.endpoint.get(..8).unwrap_or_default();
+            u32::from_str_radix(digits, 16).unwrap_or_default().to_be_bytes()
+        };
+        let [a, b, c, d] = own.unwrap_or_else(by_number);
+        self.attach.mac.unwrap_or(MacAddr([0x02, 0x42, a, b, c, d]))
+    }
+}
+
+/// The folders.
+#[derive(Debug)]
+pub(crate) struct Store {
+    networks: PathBuf,
+    places: PathBuf,
+}
+
+impl Store {
+    /// Opens the folders, making them for root alone.
+    pub(crate) fn open(state: &Path, places: PathBuf) -> Result<Self> {
+        let store = Self { networks: state.join("networks"), places };
+        for folder in [&store.networks, &store.places] {
+            let mut builder = std::fs::DirBuilder::new();
+            builder
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .doing("making the folder", folder)?;
+        }
+        Ok(store)
+    }
+
+    /// All networks that can be read, and what is wrong with the others.
+    pub(crate) fn networks(&self) -> Result<(Vec<Network>, Vec<Error>)> {
+        all(&self.networks)
+    }
+
+    /// The same of places.
+    pub(crate) fn places(&self) -> Result<(Vec<Place>, Vec<Error>)> {
+        all(&self.places)
+    }
+
+    /// Keeps a network.
+    pub(crate) fn keep_network(&self, network: &Network) -> Result<()> {
+        keep(&self.networks, &network.id, network)
+    }
+
+    /// Keeps a place.
+    pub(crate) fn keep_place(&self, place: &Place) -> Result<()> {
+        keep(&self.places, &place.attach.endpoint, place)
+    }
+
+    /// Forgets a network.
+    pub(crate) fn forget_network(&self, id: &str) -> Result<()> {
+        forget(&self.networks, id)
+    }
+
+    /// Forgets a place.
+    pub(crate) fn forget_place(&self, id: &str) -> Result<()> {
+        forget(&self.places, id)
+    }
+}
+
+fn all<T: DeserializeOwned>(folder: &Path) -> Result<(Vec<T>, Vec<Error>)> {
+    let (mut read, mut wrong) = (Vec::new(), Vec::new());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).doing("reading", folder)? {
+        paths.push(entry.doing("reading", folder)?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|end| end == END));
+    paths.sort();
+    for path in paths {
+        let text = std::fs::read(&path).doing("reading", &path)?;
+        match serde_json::from_slice(&text) {
+            Ok(value) => read.push(value),
+            Err(why) => wrong.push(Error::Garbled { path, why: why.to_string() }),
+        }
+    }
+    Ok((read, wrong))
+}
+
+fn keep(folder: &Path, id: &str, value: &impl Serialize) -> Result<()> {
+    let (path, fresh) =
+        (folder.join(id).with_extension(END), folder.join(id).with_extension(FRESH));
+    let write = || {
+        let mut options = File::options();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(&serde_json::to_vec(value)?)?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().doing("writing", &path)
+}
+
+fn forget(folder: &Path, id: &str) -> Result<()> {
+    let path = folder.join(id).with_extension(END);
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).doing("removing", &path),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn place(endpoint: &str) -> Place {
+        let attach = Attach {
+            network: "d4dc".into(),
+            endpoint: endpoint.into(),
+            mac: None,
+            addresses: vec!["10.77.5.0/16".parse().unwrap()],
+            ports: Vec::new(),
+        };
+        Place { attach, sandbox: Some("/run/x".into()), published: true }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_and_what_is_broken_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), folder.path().join("places")).unwrap();
+        let (one, two) = (place("aa01"), place("aa02"));
+        for place in [&one, &two, &one] {
+            store.keep_place(place).unwrap();
+        }
+        let places = folder.path().join("places");
+        // Killed while it was written, and written by nobody of ours.
+        std::fs::write(places.join("aa03.new"), "{").unwrap();
+        std::fs::write(places.join("aa04.json"), "{").unwrap();
+        let (read, wrong) = store.places().unwrap();
+        assert_eq!(read, [one.clone(), two]);
+        assert!(wrong.len() == 1 && wrong[0].to_string().contains("aa04.json"), "{wrong:?}");
+        store.forget_place("aa01").unwrap();
+        store.forget_place("aa01").unwrap();
+        assert_eq!(store.places().unwrap().0.len(), 1);
+        assert_eq!(one.mac(), MacAddr([2, 0x42, 10, 77, 5, 0]));
+    }
+}

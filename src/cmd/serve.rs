@@ -1,0 +1,170 @@
+//! `uswitch serve`: networks for container engines, in one process that stays.
+//!
+//! What it makes outlives it: links, the switch's namespace, networks on the disk. The next one takes
+//! on all of it, so that containers notice no more than a pause. `--clean` undoes it.
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::door::Open;
+use ::serve::{Config, Serve};
+use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use control::Exporter;
+use lab::clean::{Downed, down};
+use lab::{FastPath, Ground, Lab, LabConfig, LabName, Progress, Uplink};
+use topology::{PortBlock, Spec};
+
+use super::run::{come_first, describe, part_of_the_cores};
+use crate::complete;
+use crate::door::ground;
+use crate::exit::Usage;
+use crate::notify;
+use crate::say;
+use crate::signals::{self, Signals};
+
+/// What the lab is called that serves.
+const NAME: &str = "serve";
+/// How a service manager calls the socket that it has opened for us (FileDescriptorName=).
+const DOCKER: &str = "docker";
+
+/// Serve container engines: networks of Docker's, `docker network create -d uswitch`
+///
+/// Stays until a signal, and leaves all links as they are: the next one takes them on, and containers
+/// notice no more than a pause. Every verb shows what it serves, as lab `serve`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The way out of containers: `auto`, the interface with the default route, whose address is
+    /// shared; another interface; `none`
+    #[arg(long, value_name = "UPLINK", default_value = "auto", add = complete::uplinks())]
+    uplink: Uplink,
+    /// The ports the NAT has for its own there
+    #[arg(long, value_name = "A-B", default_value_t)]
+    uplink_ports: PortBlock,
+    /// The socket that Docker knows the driver `uswitch` by
+    #[arg(long, value_name = "PATH", default_value = "/run/docker/plugins/uswitch.sock")]
+    plugin: PathBuf,
+    /// Docker's own socket, where containers' names are asked for
+    #[arg(long, value_name = "PATH", default_value = "/run/docker.sock")]
+    docker: PathBuf,
+    /// Where networks are kept, which outlive a boot
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/uswitch")]
+    state: PathBuf,
+    /// Whether the kernel repeats what the switch has decided: `on`, `off`, or `auto`, where it can
+    /// be had
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(["on", "off", "auto"])
+              .try_map(|text| text.parse::<FastPath>()))]
+    fast_path: FastPath,
+    /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
+    #[arg(long, value_name = "ADDR", value_parser = super::run::metrics)]
+    metrics: Option<SocketAddr>,
+    /// Undo what a `serve` has made and left, also after a crash: links, interfaces, the switch's
+    /// namespace. Networks stay known, for Docker knows them too
+    #[arg(long)]
+    clean: bool,
+}
+
+impl Args {
+    fn lab(&self) -> anyhow::Result<LabConfig> {
+        if self.uplink == Uplink::Sim {
+            let said =
+                "--uplink sim: containers have the world, or `none`; `run` has one of its own";
+            return Err(Usage(said.into()).into());
+        }
+        let name: LabName = NAME.parse()?;
+        let spec = Spec {
+            name: Some(name.clone()),
+            uplink: Some(self.uplink.clone()),
+            uplink_ports: self.uplink_ports,
+            ..Spec::default()
+        };
+        Ok(LabConfig {
+            name,
+            prefix: None,
+            spec,
+            fast_path: self.fast_path,
+            workers: None,
+            power_save: false,
+            steps: false,
+            served: true,
+        })
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let config = args.lab()?;
+    config.validate()?;
+    let ground = ground();
+    if ground.privilege() == ns::user::Privilege::Ordinary {
+        anyhow::bail!("serving container engines takes root: run it with sudo");
+    }
+    if args.clean {
+        return clean(&ground, &config.name);
+    }
+    let listener = activated()?;
+    ground.enter()?;
+    let blocked = signals::block()?;
+    let helper = part_of_the_cores();
+    let metrics = args.metrics.map(Exporter::reserve).transpose()?;
+    ground.give_up_for_engines()?;
+    let signals = Signals::catch(blocked)?;
+    notify::status("taking on networks");
+    let lab = Lab::start(config, &ground, signals.stop(), &mut |step| tell(&step))?;
+    if let Some(helper) = helper {
+        come_first(&lab, helper);
+    }
+    let served = Open::of(&lab).context("opening the door").and_then(|open| {
+        let _exporter = metrics.map(|reserved| reserved.serve(open.door())).transpose()?;
+        let Args { plugin, docker, state, .. } = args;
+        let place = plugin.display().to_string();
+        let served = Serve::start(&lab, Config { plugin, listener, docker, state })?;
+        let alive = notify::ready(&lab)?;
+        let (networks, places) = served.count();
+        say::kept(&format!(
+            "serving Docker at {place}: {networks} networks, {places} containers' places in them"
+        ));
+        signals.wait();
+        drop(alive);
+        drop(served);
+        drop(open);
+        Ok(())
+    });
+    for error in lab.stop() {
+        say::error(&describe(&error));
+    }
+    served?;
+    match say::lost() {
+        Some(why) => anyhow::bail!(why),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What is changed on the host is told before it is done.
+fn tell(step: &Progress) {
+    if let Progress::Host(change) = step {
+        say::kept(&format!("on the host: {change}"));
+    }
+}
+
+/// The socket that a service manager has opened for us, if one has.
+fn activated() -> anyhow::Result<Option<UnixListener>> {
+    let what = "asking for the service manager's sockets";
+    for (fd, name) in sd_notify::listen_fds_with_names().context(what)? {
+        if name == DOCKER {
+            return Ok(Some(sys::inherited::listener(fd).context(what)?));
+        }
+    }
+    Ok(None)
+}
+
+fn clean(ground: &Ground, name: &LabName) -> anyhow::Result<ExitCode> {
+    match down(ground, name)? {
+        Downed::Nothing => say::line("nothing is served, and nothing is left"),
+        _ => say::line("undone: links, interfaces and namespaces of `serve`"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,123 @@
+//! A machine for an engine: namespaces of its own over a copy-on-write tree of a Debian suite's
+//! packages, behind an interface that leads to a world in another namespace. All that runs in it ends
+//! with it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::unistd::{Pid, geteuid};
+
+use crate::support::{Ended, Process, skip};
+
+/// How long anything may take on a loaded machine: dockerd's start, for one.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Where the tree of a suite is made ready, by the first process of the machine.
+const ROOT: &str = r#"
+set -e
+mount -t tmpfs -o mode=755 tmpfs /run; mkdir /run/u /run/w /run/r
+mount -t overlay overlay -o lowerdir="$TREE",upperdir=/run/u,workdir=/run/w /run/r
+cd /run/r; mkdir -p proc sys dev tmp old root uswitch
+mount -t proc proc proc; mount --rbind /sys sys; mount --rbind /dev dev
+mount --bind "$BINARIES" uswitch
+mount -t tmpfs -o mode=1777 tmpfs tmp; mount -t tmpfs -o mode=755 tmpfs run; mkdir -p run/lock run/netns
+echo "127.0.0.1 localhost" >etc/hosts; echo "nameserver 198.51.100.1" >etc/resolv.conf
+pivot_root . old; cd /; umount -l /old
+export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ip link set lo up; ip netns add world
+ip link add eth0 type veth peer name w0 netns world
+ip addr add 198.51.100.2/24 dev eth0; ip link set eth0 up
+ip -n world link set lo up; ip -n world link set w0 up
+ip -n world addr add 198.51.100.1/24 dev w0; ip -n world addr add 203.0.113.9/32 dev lo
+ip route add default via 198.51.100.1
+mkdir -p /tmp/image/bin; cp /bin/busybox /tmp/image/bin
+for x in sh ping ip wget nc httpd sleep cat nslookup arping; do ln -s busybox /tmp/image/bin/$x; done
+touch /run/made
+exec sleep infinity
+"#;
+
+/// The machine.
+pub(crate) struct Machine {
+    init: Pid,
+    // Killed with its process namespace when this goes.
+    _process: Process,
+}
+
+/// The unpacked packages of a suite.
+fn tree(suite: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("USWITCH_ENGINES").map(PathBuf::from);
+    let cache = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/uswitch-engines"));
+    let tree = named.or_else(cache)?.join(format!("root-{suite}"));
+    tree.join(".complete").exists().then_some(tree)
+}
+
+/// Runs `test` on a machine with the engines of a suite.
+pub(crate) fn on(suite: &str, test: impl FnOnce(&Machine)) {
+    if !geteuid().is_root() {
+        return skip("an engine's machine takes root");
+    }
+    match tree(suite) {
+        Some(tree) => test(&Machine::start(&tree)),
+        // What is not fetched is no failure: it is 700 MB.
+        None => crate::support::beyond(format!("tests/engines/fetch {suite} was not run")),
+    }
+}
+
+impl Machine {
+    fn start(tree: &Path) -> Self {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_uswitch")).parent().unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "unshare", "-m", "-n", "-p", "-i", "-f"]);
+        command.args(["--kill-child", "--propagation", "private", "sh", "-c", ROOT]);
+        command.env("TREE", tree).env("BINARIES", binaries).stdin(Stdio::null());
+        let process = Process::start(command, "the machine");
+        let children = format!("/proc/{0}/task/{0}/children", process.pid());
+        let init = eventually("its first process", || {
+            std::fs::read_to_string(&children).unwrap().split_whitespace().next()?.parse().ok()
+        });
+        let machine = Self { init: Pid::from_raw(init), _process: process };
+        eventually("the machine", || machine.try_sh("test -e /run/made").code.filter(|c| *c == 0));
+        machine
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "nsenter", "-t", &self.init.to_string()]);
+        command.args(["-m", "-n", "-p", "-i", "--", "sh", "-c", line]).env_clear();
+        command
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/uswitch");
+        command.env("HOME", "/root").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a line of shell in it to its end.
+    pub(crate) fn try_sh(&self, line: &str) -> Ended {
+        Process::start(self.command(line), line).ended_within(PATIENCE)
+    }
+
+    /// The same of one that has to succeed; what it said.
+    #[track_caller]
+    pub(crate) fn sh(&self, line: &str) -> String {
+        let ended = self.try_sh(line);
+        assert_eq!(ended.code, Some(0), "{line}:\n{}\n{}", ended.out, ended.err);
+        ended.out
+    }
+
+    /// Starts a line of shell in it.
+    pub(crate) fn start_sh(&self, line: &str) -> Process {
+        Process::start(self.command(line), line)
+    }
+}
+
+/// Waits until `look` finds something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,20 @@
+//! Container engines on our networks.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `recorded` | what dockerd was recorded to say, played against the socket: always |
+//! | `docker` | the real Docker, in a machine of its own, where it is unpacked |
+//! | `machine` | that machine |
+//!
+//! `tests/engines/fetch SUITE` unpacks the engines of a Debian suite, some 700 MB, to
+//! `$USWITCH_ENGINES` (by default ~/.cache/uswitch-engines); a suite that is not there is skipped
+//! aloud.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod docker;
+mod machine;
+mod recorded;
+
+#[path = "../support/mod.rs"]
+mod support;
