@@ -154,7 +154,7 @@ impl Lab {
     }
 
     /// Where the port of this name is, among the nodes.
-    fn at(&self, state: &State, port: &str) -> Option<(String, Interface)> {
+    pub(crate) fn at(&self, state: &State, port: &str) -> Option<(String, Interface)> {
         state.nodes.iter().find_map(|held| {
             let mut interfaces = held.node.interfaces.iter();
             let is = |one: &&Interface| one.port.as_ref().is_some_and(|plug| plug.name == port);
@@ -216,36 +216,6 @@ impl Lab {
         let state = self.state();
         let held = state.nodes.iter().find(|held| held.node.name == node);
         held.map_or(0, |held| held.node.interfaces.len())
-    }
-
-    /// The node that has a container's place is called so from now on, where no other node is.
-    /// Returns whether it is.
-    pub fn name_guest(&self, port: &str, name: &str) -> bool {
-        if crate::config::check_node_name(name).is_err() {
-            return false;
-        }
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let Some((before, _)) = self.at(state, port) else { return false };
-        if before == name {
-            return true;
-        }
-        if state.nodes.iter().any(|held| held.node.is(name)) {
-            return false;
-        }
-        for held in state.nodes.iter_mut().filter(|held| held.node.name == before) {
-            (held.node.name, held.node.file) = (name.into(), name.into());
-        }
-        if let Some(node) = state.spec.nodes.shift_remove(&before) {
-            for place in &node.networks {
-                let key = |node: &str| format!("{node}:{}", place.network);
-                if let Some(settings) = state.spec.ports.shift_remove(&key(&before)) {
-                    state.spec.ports.insert(key(name), settings);
-                }
-            }
-            state.spec.nodes.insert(name.into(), node);
-        }
-        true
     }
 
     /// A port's interface has vanished with its container's namespace: so has the place. False where

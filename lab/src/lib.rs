@@ -42,6 +42,7 @@
 //! | [`guest`] | containers of an engine, in networks of the lab |
 //! | [`host_port`] | the host's own place in a network |
 //! | [`served`] | what a lab that serves engines has beside others |
+//! | `rename` | networks and guests that get another name |
 //! | `home` | the namespace of a node: ours or somebody else's |
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
@@ -84,6 +85,7 @@ pub mod port;
 mod progress;
 pub mod reach;
 mod relocate;
+mod rename;
 pub mod resolver;
 mod round;
 pub mod served;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use engine::docker::{Driver, Joined};
 use engine::{Attach, Network, Refusal};
@@ -20,15 +20,12 @@ use wire::MacAddr;
 use crate::Config;
 use crate::error::{Result, line};
 use crate::publish::Publisher;
-use crate::store::{Place, Store};
+use crate::store::{Kept, Place, Store};
 
 /// Digits of an engine's number that people see.
 const SHORT: usize = 12;
 /// Digits of a network's number in the name of the host's interface, as Docker's bridges have ten.
 const HOST: usize = 10;
-
-/// What nodes are called by number before their names are known.
-const NUMBERED: &str = "ep-";
 
 /// What is served.
 pub(crate) struct Daemon {
@@ -36,15 +33,17 @@ pub(crate) struct Daemon {
     pub(crate) store: Store,
     pub(crate) publisher: Publisher,
     tables: Mutex<Tables>,
+    /// Held for reading by whoever names a network to the lab, for writing while one gets another name.
+    pub(crate) naming: RwLock<()>,
     /// Networks whose names, and whose containers' names, are to be asked for.
-    unnamed: Mutex<Option<UnboundedSender<String>>>,
+    pub(crate) asker: Mutex<Option<UnboundedSender<String>>>,
 }
 
 /// All that engines have asked for.
 #[derive(Default)]
 pub(crate) struct Tables {
     /// Networks by number, each with its name in the lab.
-    pub(crate) networks: BTreeMap<String, (Network, String)>,
+    pub(crate) networks: BTreeMap<String, (Kept, String)>,
     /// Places by number.
     pub(crate) places: BTreeMap<String, Place>,
 }
@@ -86,38 +85,13 @@ impl Daemon {
             store: Store::open(&config.state, places)?,
             publisher: Publisher::start()?,
             tables: Mutex::default(),
-            unnamed: Mutex::default(),
+            naming: RwLock::default(),
+            asker: Mutex::default(),
         })
     }
 
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Names are asked for by whoever hears there.
-    pub(crate) fn name_by(&self, asker: UnboundedSender<String>) {
-        *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner) = Some(asker);
-    }
-
-    fn ask_for_names(&self, network: &str) {
-        if let Some(asker) = &*self.unnamed.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = asker.send(network.into());
-        }
-    }
-
-    /// Places of a network whose nodes are called by numbers yet.
-    pub(crate) fn unnamed(&self, network: &str) -> Vec<String> {
-        let joined: Vec<String> = {
-            let tables = self.tables();
-            let here = tables.places.values().filter(|place| place.attach.network == network);
-            let joined = here.filter(|place| place.sandbox.is_some());
-            joined.map(|place| place.attach.endpoint.clone()).collect()
-        };
-        let numbered = |endpoint: &String| {
-            let node = self.lab.node_at(&port_of(endpoint));
-            node.is_some_and(|node| node.starts_with(NUMBERED))
-        };
-        joined.into_iter().filter(numbered).collect()
     }
 
     /// Networks, and places in them.
@@ -126,14 +100,20 @@ impl Daemon {
         (tables.networks.len(), tables.places.len())
     }
 
+    pub(crate) fn names_stay(&self) -> RwLockReadGuard<'_, ()> {
+        self.naming.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a network in the lab, and the host's place in it; says what it is called there.
-    pub(crate) fn make_network(&self, network: &Network) -> std::result::Result<String, Refusal> {
+    pub(crate) fn make_network(&self, kept: &Kept) -> std::result::Result<String, Refusal> {
+        let _names = self.names_stay();
+        let network = &kept.network;
         let made = network.to_topology()?;
-        let name = network.options.name.clone().unwrap_or_else(|| {
-            let digits = short(&network.id, SHORT);
-            let fit = lab::config::check_node_name(digits).is_ok();
-            if fit { digits.to_owned() } else { format!("n-{digits}") }
-        });
+        let digits = short(&network.id, SHORT);
+        let fit = lab::config::check_node_name(digits).is_ok();
+        let number = if fit { digits.to_owned() } else { format!("n-{digits}") };
+        let own = network.options.name.clone();
+        let name = own.or_else(|| kept.name.clone()).unwrap_or(number);
         self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
         if let Err(error) = self.lab.attach_host(&host_port(&network.id, &name)) {
             let _ = self.lab.remove_network(&name);
@@ -150,6 +130,7 @@ impl Daemon {
             here.map(|(endpoint, _)| endpoint.clone()).collect()
         };
         left.iter().try_for_each(|endpoint| self.forget(endpoint))?;
+        let _names = self.names_stay();
         let Some((_, name)) = self.tables().networks.get(id).cloned() else { return Ok(()) };
         self.lab.detach_host(&name).map_err(|error| refusal(&error))?;
         self.lab.remove_network(&name).map_err(|error| refusal(&error))?;
@@ -159,6 +140,7 @@ impl Daemon {
 
     /// Gives a place its link; says what its far end is called.
     pub(crate) fn attach(&self, place: &Place) -> std::result::Result<String, Refusal> {
+        let _names = self.names_stay();
         let attach = &place.attach;
         let (network, name) = self.known(&attach.network)?;
         let sandbox = place.sandbox.clone();
@@ -191,11 +173,12 @@ impl Daemon {
             same.map(|place| port_of(&place.attach.endpoint)).collect()
         };
         let found = others.iter().find_map(|port| self.lab.node_at(port));
-        found.unwrap_or_else(|| format!("{NUMBERED}{}", short(endpoint, SHORT)))
+        found.unwrap_or_else(|| format!("ep-{}", short(endpoint, SHORT)))
     }
 
     fn known(&self, network: &str) -> std::result::Result<(Network, String), Refusal> {
-        self.tables().networks.get(network).cloned().ok_or_else(|| {
+        let known = self.tables().networks.get(network).cloned();
+        known.map(|(kept, name)| (kept.network, name)).ok_or_else(|| {
             Refusal(format!(
                 "uswitch knows of no network {}: make it again, `docker network create`",
                 short(network, SHORT)
@@ -212,14 +195,14 @@ impl Daemon {
         })
     }
 
-    fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
+    pub(crate) fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
         self.store.keep_place(&place).map_err(|error| refusal(&error))?;
         self.tables().places.insert(place.attach.endpoint.clone(), place);
         Ok(())
     }
 
     /// Changes a place that is known; nothing where it is not.
-    fn change(
+    pub(crate) fn change(
         &self,
         endpoint: &str,
         change: impl FnOnce(&mut Place),
@@ -269,16 +252,17 @@ impl Driver for Daemon {
     fn create_network(&self, network: Network) -> std::result::Result<(), Refusal> {
         let before = self.tables().networks.get(&network.id).cloned();
         if let Some((known, _)) = before {
-            if known == network {
+            if known.network == network {
                 return Ok(());
             }
             self.end_network(&network.id)?;
         }
-        let name = self.make_network(&network)?;
-        let id = network.id.clone();
-        let kept = self.store.keep_network(&network);
-        self.tables().networks.insert(id.clone(), (network, name));
-        if let Err(error) = kept {
+        let kept = Kept { network, name: None };
+        let name = self.make_network(&kept)?;
+        let id = kept.network.id.clone();
+        let written = self.store.keep_network(&kept);
+        self.tables().networks.insert(id.clone(), (kept, name));
+        if let Err(error) = written {
             let _ = self.end_network(&id);
             return Err(refusal(&error));
         }
@@ -292,7 +276,7 @@ impl Driver for Daemon {
 
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         self.known(&attach.network)?;
-        let place = Place { attach, sandbox: None, published: false };
+        let place = Place { attach, sandbox: None, published: false, name: None };
         self.stale(&place).iter().try_for_each(|old| self.forget(old))?;
         let mac = place.mac();
         self.keep(place)?;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -17,7 +17,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::daemon::{Daemon, port_of};
 
@@ -36,6 +36,8 @@ const LONGEST: usize = 8 << 20;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     containers: Option<HashMap<String, Container>>,
 }
@@ -77,28 +79,79 @@ pub(crate) async fn keep(
     }
 }
 
-/// Names the containers of a network; whether all have their names now.
+/// Asks for the names of a network and its containers; whether all have their names now.
 async fn name(daemon: &Daemon, docker: &Path, network: &str) -> bool {
-    let inspected = match tokio::time::timeout(PATIENCE, inspect(docker, network)).await {
-        Ok(Ok(inspected)) => inspected,
+    if !daemon.is_unnamed(network) {
+        return true;
+    }
+    match tokio::time::timeout(PATIENCE, inspect(docker, network)).await {
+        Ok(Ok(inspected)) => {
+            daemon.called(network, inspected);
+            !daemon.is_unnamed(network)
+        }
         Ok(Err(error)) => {
             tracing::debug!("network {network}: Docker says no names: {error}");
-            return false;
+            false
         }
-        Err(_) => return false,
-    };
-    let named: HashMap<String, String> = inspected
-        .containers
-        .into_iter()
-        .flatten()
-        .map(|(_, container)| (container.endpoint, container.name))
-        .collect();
-    daemon.unnamed(network).into_iter().all(|endpoint| {
-        let Some(name) = named.get(&endpoint) else { return false };
-        let port = port_of(&endpoint);
-        // What a verb would take for something else is called a little differently.
-        daemon.lab.name_guest(&port, name) || daemon.lab.name_guest(&port, &format!("{name}-c"))
-    })
+        Err(_) => false,
+    }
+}
+
+impl Daemon {
+    /// Names are asked for by whoever hears there, beginning with those of all networks there are.
+    pub(crate) fn name_by(&self, asker: UnboundedSender<String>) {
+        for network in self.tables().networks.keys() {
+            let _ = asker.send(network.clone());
+        }
+        *self.asker.lock().unwrap_or_else(PoisonError::into_inner) = Some(asker);
+    }
+
+    pub(crate) fn ask_for_names(&self, network: &str) {
+        if let Some(asker) = &*self.asker.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = asker.send(network.into());
+        }
+    }
+
+    /// Whether a network, or a container in it, is called by its number yet.
+    fn is_unnamed(&self, network: &str) -> bool {
+        let tables = self.tables();
+        let Some((kept, _)) = tables.networks.get(network) else { return false };
+        let mut places = tables.places.values().filter(|place| place.attach.network == network);
+        kept.name.is_none() || places.any(|place| place.sandbox.is_some() && place.name.is_none())
+    }
+
+    /// This is what Docker calls a network and its containers. A name that verbs would take for
+    /// something else, or that another has, is not used.
+    fn called(&self, network: &str, inspected: Inspected) {
+        let Inspected { name, containers } = inspected;
+        self.call_network(network, &name);
+        for Container { name, endpoint } in containers.into_iter().flat_map(HashMap::into_values) {
+            if !self.tables().places.contains_key(&endpoint) {
+                continue;
+            }
+            self.lab.rename_guest(&port_of(&endpoint), &name);
+            if let Err(why) = self.change(&endpoint, |place| place.name = Some(name)) {
+                tracing::warn!("endpoint {endpoint}: {why}");
+            }
+        }
+    }
+
+    fn call_network(&self, network: &str, name: &str) {
+        let _names = self.naming.write().unwrap_or_else(PoisonError::into_inner);
+        let Some((mut kept, before)) = self.tables().networks.get(network).cloned() else { return };
+        if kept.name.as_deref() == Some(name) {
+            return;
+        }
+        // What was asked for by an option goes before what Docker says.
+        let wanted = kept.network.options.name.as_deref().unwrap_or(name);
+        let called = if self.lab.rename_network(&before, wanted) { wanted } else { &before };
+        let called = called.to_owned();
+        kept.name = Some(name.to_owned());
+        if let Err(error) = self.store.keep_network(&kept) {
+            tracing::warn!("{error}");
+        }
+        self.tables().networks.insert(network.to_owned(), (kept, called));
+    }
 }
 
 async fn inspect(

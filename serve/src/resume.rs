@@ -17,12 +17,13 @@ impl Daemon {
     pub(crate) fn resume(&self) -> Result<()> {
         let (networks, wrong) = self.store.networks()?;
         wrong.iter().for_each(|error| tracing::error!("{error}"));
-        for network in networks {
-            match self.make_network(&network) {
+        for kept in networks {
+            let id = kept.network.id.clone();
+            match self.make_network(&kept) {
                 Ok(name) => {
-                    self.tables().networks.insert(network.id.clone(), (network, name));
+                    self.tables().networks.insert(id, (kept, name));
                 }
-                Err(why) => tracing::error!("network {}: {why}", network.id),
+                Err(why) => tracing::error!("network {id}: {why}"),
             }
         }
         let links: HashSet<String> = self.lab.links()?.into_iter().collect();
@@ -35,11 +36,14 @@ impl Daemon {
                 self.store.forget_place(&endpoint)?;
                 continue;
             }
-            self.tables().places.insert(endpoint, place.clone());
+            self.tables().places.insert(endpoint.clone(), place.clone());
             let resumed = if joined { self.attach(&place).map(drop) } else { Ok(()) };
+            if let Some(name) = &place.name {
+                self.lab.rename_guest(&port_of(&endpoint), name);
+            }
             let led = if place.published { self.lead(&place) } else { Ok(()) };
             if let Err(why) = resumed.and(led) {
-                tracing::error!("endpoint {}: {why}", place.attach.endpoint);
+                tracing::error!("endpoint {endpoint}: {why}");
             }
         }
         self.sweep(&links);

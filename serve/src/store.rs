@@ -30,6 +30,20 @@ pub(crate) struct Place {
     pub(crate) sandbox: Option<String>,
     /// Its ports are published.
     pub(crate) published: bool,
+    /// What its container is called, once that is known.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+}
+
+/// A network that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// As it was asked for.
+    #[serde(flatten)]
+    pub(crate) network: Network,
+    /// What its engine calls it, once that is known.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
 }
 
 impl Place {
@@ -72,7 +86,7 @@ impl Store {
     }
 
     /// All networks that can be read, and what is wrong with the others.
-    pub(crate) fn networks(&self) -> Result<(Vec<Network>, Vec<Error>)> {
+    pub(crate) fn networks(&self) -> Result<(Vec<Kept>, Vec<Error>)> {
         all(&self.networks)
     }
 
@@ -82,8 +96,8 @@ impl Store {
     }
 
     /// Keeps a network.
-    pub(crate) fn keep_network(&self, network: &Network) -> Result<()> {
-        keep(&self.networks, &network.id, network)
+    pub(crate) fn keep_network(&self, kept: &Kept) -> Result<()> {
+        keep(&self.networks, &kept.network.id, kept)
     }
 
     /// Keeps a place.
@@ -156,7 +170,7 @@ mod tests {
             addresses: vec!["10.77.5.0/16".parse().unwrap()],
             ports: Vec::new(),
         };
-        Place { attach, sandbox: Some("/run/x".into()), published: true }
+        Place { attach, sandbox: Some("/run/x".into()), published: true, name: None }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+use topology::Protocol;
+
 use super::*;
+use crate::PortAsk;
 
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
 const ENDPOINT: &str = "fa471f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";

@@ -28,6 +28,13 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
             ("uswitch down", "Stops the lab that runs; after a crash removes what it left."),
             ("uswitch down m1", "Stops the lab m1."),
         ],
+        "serve" => &[
+            (
+                "uswitch serve",
+                "Serves Docker: `docker network create -d uswitch lab` from then on.",
+            ),
+            ("uswitch serve --clean", "Undoes what a server has left: links, interfaces."),
+        ],
         "ls" => &[("uswitch ls -j", "The labs that run, as JSON.")],
         "ping" => &[
             ("uswitch ping net1 net2", "From net1 to net2, until Ctrl-C."),

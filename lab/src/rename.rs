@@ -1,0 +1,80 @@
+//! Networks and guests that get another name while the lab runs, for their engine's names are known
+//! later than they are. Called by `serve`, under the state's lock.
+
+use crate::config::check_node_name;
+use crate::lab::{Lab, State, gateways};
+
+impl Lab {
+    /// The network is called so from now on, where no other is and nothing else could be meant.
+    /// Returns whether it is.
+    pub fn rename_network(&self, before: &str, name: &str) -> bool {
+        if before == name {
+            return true;
+        }
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if check_node_name(name).is_err() || state.spec.network(name).is_some() {
+            return false;
+        }
+        let networks = &mut state.spec.networks;
+        let Some((place, _, network)) = networks.shift_remove_full(before) else { return false };
+        networks.shift_insert(place, name.into(), network);
+        for network in networks.values_mut() {
+            network.routed.iter_mut().filter(|to| *to == before).for_each(|to| *to = name.into());
+        }
+        let places = state.spec.nodes.values_mut().flat_map(|node| &mut node.networks);
+        places
+            .filter(|place| place.network == before)
+            .for_each(|place| place.network = name.into());
+        let (old, new) = (format!(":{before}"), format!(":{name}"));
+        rekey(state, |key| Some(format!("{}{new}", key.strip_suffix(&old)?)));
+        if let Some(domain) = state.domains.remove(before) {
+            state.domains.insert(name.into(), domain);
+        }
+        let interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
+        let networks = interfaces.filter_map(|interface| interface.network.as_mut());
+        networks.filter(|network| *network == before).for_each(|network| *network = name.into());
+        state.naming.networks(&state.spec);
+        let known = gateways(&state.spec, name);
+        if let Some(journal) = &mut state.journal
+            && let Err(error) = journal.strike_network(before).and_then(|()| journal.know(known))
+        {
+            tracing::warn!("{error}");
+        }
+        true
+    }
+
+    /// The node that has a container's place is called so from now on, where no other node is.
+    /// Returns whether it is.
+    pub fn rename_guest(&self, port: &str, name: &str) -> bool {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some((before, _)) = self.at(state, port) else { return false };
+        if before == name {
+            return true;
+        }
+        if check_node_name(name).is_err() || state.nodes.iter().any(|held| held.node.is(name)) {
+            return false;
+        }
+        for held in state.nodes.iter_mut().filter(|held| held.node.name == before) {
+            (held.node.name, held.node.file) = (name.into(), name.into());
+        }
+        if let Some(node) = state.spec.nodes.shift_remove(&before) {
+            state.spec.nodes.insert(name.into(), node);
+        }
+        let (old, new) = (format!("{before}:"), format!("{name}:"));
+        rekey(state, |key| Some(format!("{new}{}", key.strip_prefix(&old)?)));
+        true
+    }
+}
+
+/// Settings of ports that have another name now.
+fn rekey(state: &mut State, name: impl Fn(&str) -> Option<String>) {
+    let ports = &mut state.spec.ports;
+    let renamed: Vec<_> = ports.keys().filter_map(|key| Some((key.clone(), name(key)?))).collect();
+    for (before, name) in renamed {
+        if let Some(settings) = ports.shift_remove(&before) {
+            ports.insert(name, settings);
+        }
+    }
+}
