@@ -266,6 +266,7 @@ impl Driver for Daemon {
             let _ = self.end_network(&id);
             return Err(refusal(&error));
         }
+        self.ask_for_names(&id);
         Ok(())
     }
 
