@@ -248,20 +248,6 @@ impl Gateway {
         }
     }
 
-    /// Refuses what cannot come from outside, or not to us.
-    #[inline]
-    pub(crate) fn check_arrival(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
-        match self.links.routes.to(dst) {
-            Route::Own(Side::Uplink) if self.links.routes.is_uplink_source(src) => Ok(()),
-            Route::Own(Side::Uplink) => Err(DropReason::Martian),
-            Route::Own(Side::Leg(_)) | Route::Via(Side::Leg(_), _) => {
-                Err(DropReason::InsideFromOutside)
-            }
-            Route::Multicast => Err(DropReason::Multicast),
-            Route::Via(Side::Uplink, _) | Route::None => Err(DropReason::NotForMe),
-        }
-    }
-
     #[inline(always)]
     fn plan_back(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
         let (protocol, remote, local) = a.packet.flow().ok_or(DropReason::Truncated)?;

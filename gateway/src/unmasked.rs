@@ -1,5 +1,8 @@
-//! From outside, while the gateway does not forward or does not translate: what is for its own address
-//! meets nobody but itself, and inside hosts are reached by their own.
+//! What may come from outside at all; and its way while the gateway does not forward or does not
+//! translate: what is for its own address meets nobody but itself, and inside hosts are reached by
+//! their own.
+
+use std::net::Ipv4Addr;
 
 use crate::course::{Course, Refusal, plan_local};
 use crate::gateway::Gateway;
@@ -47,6 +50,20 @@ impl Gateway {
                 self.check_arrival(packet.src, packet.dst)?;
                 plan_local(a, bytes)
             }
+        }
+    }
+
+    /// Refuses what cannot come from outside, or not to us.
+    #[inline]
+    pub(crate) fn check_arrival(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), DropReason> {
+        match self.links.routes.to(dst) {
+            Route::Own(Side::Uplink) if self.links.routes.is_uplink_source(src) => Ok(()),
+            Route::Own(Side::Uplink) => Err(DropReason::Martian),
+            Route::Own(Side::Leg(_)) | Route::Via(Side::Leg(_), _) => {
+                Err(DropReason::InsideFromOutside)
+            }
+            Route::Multicast => Err(DropReason::Multicast),
+            Route::Via(Side::Uplink, _) | Route::None => Err(DropReason::NotForMe),
         }
     }
 }

@@ -45,7 +45,8 @@ impl Lab {
     }
 
     fn set_wire(&self, state: &State, held: &Held, name: &str, up: bool) -> Result<()> {
-        let netns = held.netns.as_fd();
+        let home = held.home.descriptor()?;
+        let netns = home.as_fd();
         let links = ns::link::list(netns)?;
         let Some(link) = links.iter().find(|link| link.name == name) else {
             let node = &held.node.name;

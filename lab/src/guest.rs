@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use ::topology::{Address, Attachment, Node as Asked, SetPort};
+use ::topology::{Address, Attachment, SetPort};
 use ns::pair::{self, Pair};
 use switch::{PortId, PortSpec, Switch};
 use wire::MacAddr;
@@ -240,7 +240,7 @@ fn enter(state: &mut State, guest: &Guest) {
         interface: Some(guest.interface.clone()),
         ..Attachment::to(&guest.network)
     };
-    let node = state.spec.nodes.entry(guest.node.clone()).or_insert_with(Asked::default);
+    let node = state.spec.nodes.entry(guest.node.clone()).or_default();
     node.networks.push(place);
     if guest.settings != SetPort::default() {
         let key = format!("{}:{}", guest.node, guest.network);

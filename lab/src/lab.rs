@@ -4,12 +4,11 @@
 //! What is built is held from the moment it exists: where [`Lab::start`] fails half-way, dropping
 //! what there is undoes it. [`Lab::stop`] goes on after a failure and returns all of them.
 
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use ::topology::{Address, Spec};
+use ::topology::Spec;
 use gateway::Gateway;
 use ns::watch::Watcher;
 use ns::{Directory, Namespace};
@@ -23,7 +22,8 @@ use crate::error::{Doing, Error, Result};
 use crate::fast::Fast;
 use crate::ground::Ground;
 use crate::home::Home;
-use crate::journal::{Header, Journal, Known};
+use crate::journal::{Header, Journal};
+use crate::known::{gateways, known};
 use crate::links::Links;
 use crate::lock::Lock;
 use crate::naming::Naming;
@@ -359,29 +359,6 @@ impl Lab {
         let held = state.nodes.iter().find(|held| held.node.is(name));
         held?.home.descriptor().ok()
     }
-}
-
-/// The addresses a node is known by, for other processes: the first of IPv4 of each interface, with
-/// what it is reached by.
-pub(crate) fn known(node: &Node) -> impl Iterator<Item = Known> {
-    node.interfaces.iter().filter_map(|interface| {
-        let (address, prefix_len) = interface.ipv4()?;
-        let network = interface.network.clone();
-        Some(Known { name: node.file.clone(), address, prefix_len, network })
-    })
-}
-
-/// The gateway's addresses of IPv4 in a network.
-pub(crate) fn gateways(spec: &Spec, network: &str) -> Vec<Known> {
-    let name = || crate::names::GATEWAY.to_owned();
-    let known = |own: Address| match own.ip {
-        IpAddr::V4(address) => {
-            let (prefix_len, network) = (own.prefix.unwrap_or(32), Some(network.to_owned()));
-            Some(Known { name: name(), address, prefix_len, network })
-        }
-        IpAddr::V6(_) => None,
-    };
-    spec.gateways(network).into_iter().filter_map(known).collect()
 }
 
 /// A node as it runs, its ports plugged in under these numbers.

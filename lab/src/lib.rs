@@ -23,6 +23,7 @@
 //! | [`names`] | what a lab or a node may be called: pure |
 //! | [`ground`] | the run directory, and with which privilege |
 //! | [`steps`] | set-up as the lines of shell that would do the same: pure |
+//! | `known` | who has which address, for other processes |
 //! | [`journal`] | what exists, written before it does |
 //! | [`fast`] | whether the kernel repeats what the switch decides, and why not |
 //! | `folder` | a directory of ours: the only way to what is in it |
@@ -72,6 +73,7 @@ mod home;
 pub mod host_port;
 pub mod join;
 pub mod journal;
+mod known;
 pub mod lab;
 mod links;
 pub mod lock;

@@ -78,7 +78,7 @@ impl Lab {
         let (Some(port), Some(switch_ns)) = (&interface.port, &self.switch_ns) else {
             return Ok(());
         };
-        ns::link::set_mtu(held.netns.as_fd(), &interface.name, mtu)?;
+        ns::link::set_mtu(held.home.descriptor()?.as_fd(), &interface.name, mtu)?;
         ns::link::set_mtu(switch_ns.as_fd(), &port.name, mtu)?;
         // The watch of links would say so too, a little later.
         match self.with_switch(|switch| switch.set_mtu(port.id, mtu)) {

@@ -7,7 +7,8 @@ use switch::NetworkId;
 use crate::address;
 use crate::domain::{self, Domain};
 use crate::error::{Error, Result};
-use crate::lab::{Lab, State, gateways};
+use crate::known::gateways;
+use crate::lab::{Lab, State};
 use crate::names;
 
 impl Lab {

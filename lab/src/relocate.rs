@@ -11,7 +11,8 @@ use switch::{NetworkId, PortId};
 
 use crate::domain;
 use crate::error::{Error, Result};
-use crate::lab::{Held, Lab, State, known};
+use crate::known::known;
+use crate::lab::{Held, Lab, State};
 use crate::node::{Interface, Node};
 use crate::port;
 

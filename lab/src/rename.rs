@@ -2,7 +2,8 @@
 //! later than they are. Called by `serve`, under the state's lock.
 
 use crate::config::check_node_name;
-use crate::lab::{Lab, State, gateways};
+use crate::known::gateways;
+use crate::lab::{Lab, State};
 
 impl Lab {
     /// The network is called so from now on, where no other is and nothing else could be meant.
@@ -34,7 +35,7 @@ impl Lab {
         let interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
         let networks = interfaces.filter_map(|interface| interface.network.as_mut());
         networks.filter(|network| *network == before).for_each(|network| *network = name.into());
-        state.naming.networks(&state.spec);
+        state.naming.networks(&state.spec, &state.domains);
         let known = gateways(&state.spec, name);
         if let Some(journal) = &mut state.journal
             && let Err(error) = journal.strike_network(before).and_then(|()| journal.know(known))
