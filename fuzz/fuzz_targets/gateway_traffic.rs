@@ -260,7 +260,8 @@ fuzz_target!(|steps: Vec<Step>| {
                     last = Some((inside, out_bytes));
                 }
             }
-            Verdict::Host(_) => panic!("no kernel has the gateway's addresses here"),
+            // No leg of this world has a kernel beside it.
+            Verdict::Host(leg) => panic!("for the host of leg {leg}"),
             Verdict::Consumed(_) | Verdict::Drop(_) => {}
         }
         for (side, _, frame) in out.0.drain(..) {

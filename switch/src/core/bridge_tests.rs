@@ -12,6 +12,8 @@ use crate::core::{
 
 #[path = "bridge_drops.rs"]
 mod drops;
+#[path = "bridge_host.rs"]
+mod host;
 #[path = "bridge_loops.rs"]
 mod loops;
 #[path = "bridge_mcast.rs"]

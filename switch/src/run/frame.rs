@@ -221,7 +221,7 @@ impl<L: Link> Worker<L> {
                 None => self.cells.station_lost.add(1),
             },
             Handling::ToBridge(leg) => self.rewritten(place, leg, before, now),
-            Handling::ToHost(leg) => self.hand_to_host(place, leg, before),
+            Handling::ToHost(leg) => self.hand_on(place, leg, before),
             Handling::Consumed | Handling::Drop(_) => {}
         }
         self.send_staged(now);
@@ -247,7 +247,7 @@ impl<L: Link> Worker<L> {
     }
 
     /// Sends a frame on to the host that has the station's address too.
-    fn hand_to_host(&mut self, place: Place, leg: Leg, frame: &Frame) {
+    fn hand_on(&mut self, place: Place, leg: Leg, frame: &Frame) {
         match self.bridge.send_to_host(frame, leg, &mut self.path) {
             Verdict::Forward(_) => {
                 self.links.send_all(&self.ports, place, frame.tag(), &self.path);
