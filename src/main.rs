@@ -14,6 +14,7 @@ mod forward;
 mod graph;
 mod hint;
 mod inside;
+mod join;
 mod lesson;
 mod look;
 mod node;

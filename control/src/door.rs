@@ -5,10 +5,10 @@
 //! copied from what the workers publish.
 
 use crate::api::{
-    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow, FdbEntry,
-    FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page, PageQuery, Port,
-    Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway, SetLink, SetMdb,
-    SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow,
+    FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page,
+    PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway,
+    SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -103,6 +103,12 @@ pub trait Door: Send + Sync + 'static {
     fn remove_network(&self, name: &str) -> Result<(), DoorError>;
     /// Changes a network's settings.
     fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, DoorError>;
+    /// The tunnels to other hosts.
+    fn tunnels(&self) -> Result<Vec<Tunnel>, DoorError>;
+    /// Plugs one in.
+    fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel, DoorError>;
+    /// Takes one out.
+    fn remove_tunnel(&self, vni: u32) -> Result<(), DoorError>;
     /// Frames from now on, as pcapng.
     fn capture(&self, ask: &CaptureAsk) -> Result<Flow, DoorError>;
     /// The walks of frames from now on, as lines of JSON.

@@ -53,6 +53,10 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         }
         ("get", "/v1/neigh/known") => json(of::<Vec<Known>>(g)),
         ("post", "/v1/neigh/set") => Shape { body: of::<Known>(g), status: "204", ..json(None) },
+        ("get", "/v1/tunnels") => json(of::<Vec<Tunnel>>(g)),
+        ("post", "/v1/tunnels") => {
+            Shape { body: of::<AddTunnel>(g), status: "201", ..json(of::<Tunnel>(g)) }
+        }
         ("patch", "/v1/gateway") => Shape { body: of::<SetGateway>(g), ..json(of::<Routing>(g)) },
         ("patch", "/v1/nodes/{name}/link") => {
             Shape { body: of::<SetLink>(g), status: "204", ..json(None) }
@@ -73,6 +77,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
             "/v1/published/{protocol}/{port}"
             | "/v1/nodes/{name}"
             | "/v1/networks/{name}"
+            | "/v1/tunnels/{vni}"
             | "/v1/flows/{id}"
             | "/v1/ports/{name}/vlans/{first}/{last}",
         ) => Shape { status: "204", ..json(None) },
@@ -100,8 +105,11 @@ fn parameters(method: &str, path: &str) -> Vec<Value> {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
-            let kind =
-                if ["port", "id", "first", "last"].contains(&name) { "integer" } else { "string" };
+            let kind = if ["port", "id", "first", "last", "vni"].contains(&name) {
+                "integer"
+            } else {
+                "string"
+            };
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
         })
         .collect();

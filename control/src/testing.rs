@@ -215,6 +215,27 @@ impl Door for MemoryLab {
         Ok(())
     }
 
+    fn tunnels(&self) -> Result<Vec<Tunnel>, DoorError> {
+        Ok(Vec::new())
+    }
+
+    fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel, DoorError> {
+        Ok(Tunnel {
+            ifname: format!("vxlan{}", ask.vni),
+            vni: ask.vni,
+            local: ask.local,
+            remotes: ask.remotes.clone(),
+            port: ask.port.unwrap_or(4789),
+            network: "lan".into(),
+            mtu: 1450,
+            stats64: Stats64::default(),
+        })
+    }
+
+    fn remove_tunnel(&self, vni: u32) -> Result<(), DoorError> {
+        Err(DoorError::NotFound(format!("no tunnel {vni}")))
+    }
+
     fn set_link(&self, node: &str, _: &SetLink) -> Result<(), DoorError> {
         match node {
             "net1" => Ok(()),

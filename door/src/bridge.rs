@@ -151,7 +151,7 @@ fn shown(info: &PortInfo, fdb_entries: u32, master: &str) -> Port {
     }
 }
 
-fn stats(stats: &PortStats) -> Stats64 {
+pub(crate) fn stats(stats: &PortStats) -> Stats64 {
     let errors = MALFORMED.iter().map(|reason| stats.drops[reason.index()]).sum();
     Stats64 {
         rx: RxStats {

@@ -43,6 +43,7 @@ mod settings;
 mod spec;
 mod tell;
 mod topology;
+mod tunnel;
 
 pub use error::{Error, Result};
 pub use open::Open;

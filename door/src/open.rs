@@ -11,10 +11,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
-    AddNetwork, AddNode, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind, ExplainAsk,
-    FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node,
-    Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb,
-    SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Walk,
+    AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind,
+    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour,
+    Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session,
+    SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel,
+    Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -28,6 +29,7 @@ use crate::rates::Sampler;
 use crate::see::Watch;
 use crate::{
     bridge, change, counters, fast, groups, names, network, router, settings, spec, topology,
+    tunnel,
 };
 
 /// The open door; dropping it closes it.
@@ -239,6 +241,18 @@ impl Door for LabDoor {
 
     fn remove_node(&self, name: &str) -> Answer<()> {
         change::remove_node(self, name)
+    }
+
+    fn tunnels(&self) -> Answer<Vec<Tunnel>> {
+        tunnel::tunnels(self)
+    }
+
+    fn add_tunnel(&self, ask: &AddTunnel) -> Answer<Tunnel> {
+        tunnel::add_tunnel(self, ask)
+    }
+
+    fn remove_tunnel(&self, vni: u32) -> Answer<()> {
+        tunnel::remove_tunnel(self, vni)
     }
 
     fn set_link(&self, node: &str, ask: &SetLink) -> Answer<()> {

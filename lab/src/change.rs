@@ -21,6 +21,7 @@ use crate::plug::bridged;
 use crate::port;
 use crate::progress::Recorder;
 use crate::station::node;
+use crate::tunnel::fit_gso;
 
 /// A node to plug in.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +92,9 @@ impl Lab {
         let added = self.make(state, (number, &name, &file), ask);
         if added.is_err() || ask.dry_run {
             state.spec.nodes.shift_remove(&name);
+        }
+        for network in state.tunnels.iter().map(|tunnel| tunnel.network.clone()) {
+            fit_gso(state, &network);
         }
         added
     }

@@ -34,6 +34,7 @@ use crate::served;
 use crate::station::{self, GatewayStation};
 use crate::steps;
 
+use crate::tunnel::Tunnel;
 use crate::uplink::{Follow, Host, Prepared};
 use crate::watch::Watch;
 
@@ -49,6 +50,8 @@ pub(crate) struct State {
     pub(crate) domains: Domains,
     pub(crate) nodes: Vec<Held>,
     inet: Option<Namespace>,
+    /// Tunnels to other hosts.
+    pub(crate) tunnels: Vec<Tunnel>,
     /// The uplink's port.
     pub(crate) uplink: Option<(PortId, u32)>,
     pub(crate) journal: Option<Journal>,
@@ -228,6 +231,7 @@ impl Lab {
                 domains,
                 nodes,
                 inet,
+                tunnels: Vec::new(),
                 uplink: plugged.uplink,
                 journal,
                 naming,

@@ -39,6 +39,7 @@
 //! | [`port`] | a port's settings, as asked for and as the switch takes them |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
+//! | [`tunnel`] | tunnels to other hosts |
 //! | [`uplink`] | a real interface of the host, shared with it |
 //! | [`guest`] | containers of an engine, in networks of the lab |
 //! | [`host_port`] | the host's own place in a network |
@@ -93,6 +94,7 @@ mod round;
 pub mod served;
 pub mod station;
 pub mod steps;
+pub mod tunnel;
 pub mod uplink;
 mod upstream;
 mod watch;

@@ -72,8 +72,9 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u3
 impl Lab {
     fn port_of(&self, index: u32) -> Option<PortId> {
         let state = self.state();
-        let mut ports = state.nodes.iter().flat_map(|held| held.node.ports());
+        let ports = state.nodes.iter().flat_map(|held| held.node.ports());
         ports
+            .chain(state.tunnels.iter().map(|tunnel| &tunnel.port))
             .find(|port| port.index == index)
             .map(|port| port.id)
             .or_else(|| state.uplink.filter(|uplink| uplink.1 == index).map(|uplink| uplink.0))
@@ -108,7 +109,10 @@ impl Lab {
             };
             match interfaces.find(is) {
                 Some(interface) => interface.port = None,
-                None => state.uplink = None,
+                None => match state.tunnels.iter().position(|t| t.port.index == index) {
+                    Some(place) => drop(state.tunnels.remove(place)),
+                    None => state.uplink = None,
+                },
             }
         }
         drop(state);

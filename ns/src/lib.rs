@@ -40,6 +40,7 @@ pub mod plan;
 pub mod route;
 pub mod script;
 pub mod user;
+pub mod vxlan;
 pub mod watch;
 
 #[cfg(test)]

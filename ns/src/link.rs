@@ -121,6 +121,15 @@ pub fn set_mtu(netns: BorrowedFd<'_>, name: &str, mtu: u32) -> Result<()> {
     one(netns, message::set_mtu(name, mtu), || format!("setting the MTU of {name} to {mtu}"))
 }
 
+/// Has the link of this name make GSO frames of at most 64 KiB, or, `large`, as long ones as links are
+/// made with (BIG TCP).
+///
+/// # Errors
+/// When there is no such link. A kernel that knows no longer ones has nothing to change.
+pub fn set_gso(netns: BorrowedFd<'_>, name: &str, large: bool) -> Result<()> {
+    one(netns, message::set_gso(name, large), || format!("setting the largest GSO frame of {name}"))
+}
+
 fn one(netns: BorrowedFd<'_>, request: Request, what: impl FnOnce() -> String) -> Result<()> {
     inside(netns, move || Netlink::open()?.run(&[request]).map_err(|refused| refused.error))
         .doing(what)

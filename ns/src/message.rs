@@ -4,22 +4,25 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::RawFd;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::plan::End;
+use crate::vxlan::Vxlan;
 
 /// A request to the kernel and the flags it is sent with.
 #[derive(Debug)]
@@ -31,6 +34,11 @@ pub(crate) struct Request {
 impl Request {
     fn create(body: RouteNetlinkMessage) -> Self {
         Self { body, flags: NLM_F_CREATE | NLM_F_EXCL }
+    }
+
+    /// One more beside those that are there.
+    fn append(body: RouteNetlinkMessage) -> Self {
+        Self { body, flags: NLM_F_CREATE | NLM_F_APPEND }
     }
 
     fn change(body: RouteNetlinkMessage) -> Self {
@@ -73,10 +81,48 @@ pub(crate) fn veth(a: &End, b: &End, b_ns: RawFd, mtu: u32) -> Request {
     Request::create(RouteNetlinkMessage::NewLink(link))
 }
 
+/// A VXLAN device, made in the namespace `ns` and sending in that of the socket.
+pub(crate) fn vxlan(device: &Vxlan<'_>, ns: RawFd) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = device.index;
+    link.attributes.push(LinkAttribute::IfName(device.name.into()));
+    link.attributes.push(LinkAttribute::Mtu(device.mtu));
+    link.attributes.push(LinkAttribute::NetNsFd(ns));
+    let local = match device.local {
+        IpAddr::V4(address) => InfoVxlan::Local(address),
+        IpAddr::V6(address) => InfoVxlan::Local6(address),
+    };
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Vxlan),
+        LinkInfo::Data(InfoData::Vxlan(vec![
+            InfoVxlan::Id(device.vni),
+            local,
+            InfoVxlan::Port(device.port),
+            InfoVxlan::Learning(true),
+        ])),
+    ]));
+    Request::create(RouteNetlinkMessage::NewLink(link))
+}
+
+/// One more end of a VXLAN device to which goes what nobody is known for.
+pub(crate) fn vxlan_remote(index: u32, remote: IpAddr) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Permanent;
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(vec![0; 6]));
+    message.attributes.push(NeighbourAttribute::Destination(remote.into()));
+    Request::append(RouteNetlinkMessage::NewNeighbour(message))
+}
+
 /// Largest IPv4 GSO frame of a link (BIG TCP): a stack hands on up to so much as one frame where
 /// 64 KiB is the default, and each frame costs the switch about the same. A kernel before 6.3
 /// does not know the attribute and passes over it.
 const LARGEST_GSO: u32 = 192 * 1024;
+
+/// `GSO_LEGACY_MAX_SIZE` of linux/netdevice.h: what every device takes.
+const ORDINARY_GSO: u32 = 64 * 1024;
 
 fn end(end: &End, mtu: u32) -> LinkMessage {
     let mut link = LinkMessage::default();
@@ -106,6 +152,15 @@ pub(crate) fn set_mtu(name: &str, mtu: u32) -> Request {
     let mut link = LinkMessage::default();
     link.attributes.push(LinkAttribute::IfName(name.into()));
     link.attributes.push(LinkAttribute::Mtu(mtu));
+    Request::change(RouteNetlinkMessage::SetLink(link))
+}
+
+/// The largest IPv4 GSO frame of the interface of this name: of 64 KiB, or of what links have.
+pub(crate) fn set_gso(name: &str, large: bool) -> Request {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName(name.into()));
+    let size = if large { LARGEST_GSO } else { ORDINARY_GSO };
+    link.attributes.push(LinkAttribute::GsoIpv4MaxSize(size));
     Request::change(RouteNetlinkMessage::SetLink(link))
 }
 

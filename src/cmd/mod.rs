@@ -33,5 +33,6 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod top;
 pub(crate) mod trace;
+pub(crate) mod tunnel;
 pub(crate) mod up;
 pub(crate) mod vlan;

@@ -202,7 +202,15 @@ fn a_killed_server_is_followed_by_one_that_goes_on() {
         eventually("the end of the one that is gone", || {
             (!docker.sh("uswitch show").contains("10.77.7.7")).then_some(())
         });
-        docker.sh(&format!("docker run -d --name again --network one --ip 10.77.7.7 {SLEEP}"));
+        // dockerd gives the address back once it has given up on the server that was dead.
+        let again = format!("docker run -d --name again --network one --ip 10.77.7.7 {SLEEP}");
+        eventually("a container with the address of the one that is gone", || {
+            let ended = docker.machine.try_sh(&again);
+            if ended.code != Some(0) {
+                docker.sh("docker rm -f again");
+            }
+            (ended.code == Some(0)).then_some(())
+        });
         docker.reaches("again", "web", true);
     });
 }

@@ -80,6 +80,7 @@ mod notify;
 mod oracle;
 mod ours;
 mod output;
+mod overlay;
 mod overload;
 mod ping;
 mod privilege;

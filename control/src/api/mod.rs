@@ -18,6 +18,7 @@ mod router;
 mod seconds;
 mod see;
 mod topology;
+mod tunnel;
 
 // What a file says by the same name, the door says by the same type.
 pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, Spec, StormLimits};
@@ -41,3 +42,4 @@ pub use see::{
     Walk,
 };
 pub use topology::{Host, Interface, Node, Topology, TopologyKind, Uplink, Version};
+pub use tunnel::{AddTunnel, Tunnel};

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing, SetFdb,
-    SetGateway, SetLink, SetMdb, SetNetwork, SetPort,
+    AddNetwork, AddTunnel, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing,
+    SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Tunnel,
 };
 
 impl Client {
@@ -84,6 +84,21 @@ impl Client {
     /// Changes a network's settings.
     pub fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, ClientError> {
         self.json(Method::PATCH, &format!("/v1/networks/{}", escape(name)), ask)
+    }
+
+    /// The tunnels to other hosts.
+    pub fn tunnels(&self) -> Result<Vec<Tunnel>, ClientError> {
+        self.get("/v1/tunnels")
+    }
+
+    /// Plugs a tunnel in.
+    pub fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel, ClientError> {
+        self.json(Method::POST, "/v1/tunnels", ask)
+    }
+
+    /// Takes a tunnel out.
+    pub fn remove_tunnel(&self, vni: u32) -> Result<(), ClientError> {
+        self.send(Method::DELETE, &format!("/v1/tunnels/{vni}"), None).map(drop)
     }
 
     /// Pulls a node's cables, or plugs them in.

@@ -254,6 +254,21 @@ pub(super) async fn sessions(
     shared.answer(move |door| door.sessions(&page)).await
 }
 
+pub(super) async fn tunnels(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.tunnels()).await
+}
+
+pub(super) async fn add_tunnel(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    let tunnel = shared.call(move |door| door.add_tunnel(&ask)).await?;
+    Ok((StatusCode::CREATED, Json(tunnel)).into_response())
+}
+
+pub(super) async fn remove_tunnel(State(shared): State<Shared>, Path(vni): Path<u32>) -> Answer {
+    shared.call(move |door| door.remove_tunnel(vni)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 pub(super) async fn set_gateway(State(shared): State<Shared>, body: Body) -> Answer {
     let ask = shared.read(body).await?;
     shared.answer(move |door| door.set_gateway(&ask)).await
@@ -265,7 +280,8 @@ pub(super) async fn set_link(
     body: Body,
 ) -> Answer {
     let ask = shared.read(body).await?;
-    shared.answer(move |door| door.set_link(&name, &ask)).await
+    shared.call(move |door| door.set_link(&name, &ask)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn flush_nat(State(shared): State<Shared>) -> Answer {

@@ -50,6 +50,9 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/networks" add_network "Make a network";
     delete "/v1/networks/{name}" remove_network "End a network that no node is attached to";
     patch "/v1/networks/{name}" set_network "Change a network's settings";
+    get "/v1/tunnels" tunnels "The tunnels to other hosts";
+    post "/v1/tunnels" add_tunnel "Plug a tunnel in";
+    delete "/v1/tunnels/{vni}" remove_tunnel "Take a tunnel out";
     get "/v1/fdb" fdb "The switch's addresses";
     post "/v1/fdb/set" set_fdb "Set an address by hand";
     post "/v1/fdb/del" del_fdb "Take an address out";

@@ -1,6 +1,6 @@
 //! The switch's ports and addresses. Lines of text.
 
-use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan, VlanStats};
+use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan, Tunnel, VlanStats};
 
 use super::lines;
 use crate::paint::Paint;
@@ -71,6 +71,33 @@ pub(super) fn ports(ports: &[Port], paint: Paint) -> Vec<String> {
             cells.insert(2, port.network.clone().unwrap_or_else(|| "-".into()));
         }
         table.row(cells);
+    }
+    lines(&table, paint)
+}
+
+pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
+    if tunnels.is_empty() {
+        return vec!["no tunnel leads to another host".into()];
+    }
+    let heads = ["PORT", "NETWORK", ">VNI", "LOCAL", "REMOTE", ">MTU", ">RX FRAMES", ">BYTES"];
+    let mut table = Table::new(&[&heads[..], &[">TX FRAMES", ">BYTES", "DROPPED"]].concat());
+    for tunnel in tunnels {
+        let remotes: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
+        let (rx, tx) = (&tunnel.stats64.rx, &tunnel.stats64.tx);
+        let lost = rx.dropped + rx.errors + tx.errors;
+        table.row([
+            tunnel.ifname,
+            tunnel.network,
+            tunnel.vni.to_string(),
+            format!("{}:{}", tunnel.local, tunnel.port),
+            remotes.join(" "),
+            tunnel.mtu.to_string(),
+            rx.packets.to_string(),
+            units::bytes(rx.bytes),
+            tx.packets.to_string(),
+            units::bytes(tx.bytes),
+            if lost == 0 { "-".into() } else { lost.to_string() },
+        ]);
     }
     lines(&table, paint)
 }

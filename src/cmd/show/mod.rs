@@ -70,6 +70,8 @@ enum What {
     Vlan,
     /// Who is a member of which group, where multicast is snooped
     Mdb,
+    /// Tunnels to other hosts
+    Tunnel,
     /// The NAT: published ports and sessions
     Nat,
     /// The published ports alone
@@ -133,6 +135,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
         }
         What::Vlan => vlans(args, client),
         What::Mdb => mdb(args, client),
+        What::Tunnel => shown(args, client.tunnels(), bridge::tunnels),
         What::Nat => nat(args, client),
         What::Published => {
             shown(args, client.published(), |list, paint| router::published(&list, paint))

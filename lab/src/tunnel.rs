@@ -1,0 +1,225 @@
+//! Tunnels to other hosts: a VXLAN device of the kernel as a port of the switch (RFC 7348).
+//!
+//! The device lies in the switch's namespace and sends by the host's routes. Frames for addresses that
+//! nobody is known for go to all remote ends; the kernel learns behind which end an address is. It goes
+//! with the switch's namespace, however the lab ends.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+
+use control::api::AddTunnel;
+use ns::user::Privilege;
+use ns::vxlan::{self, Vxlan};
+use switch::{PortId, PortSpec};
+
+use crate::domain;
+use crate::error::{Doing, Error, Result};
+use crate::lab::{Lab, State};
+use crate::node::Plug;
+use crate::port;
+
+/// VXLAN's own port (IANA).
+pub const PORT: u16 = 4789;
+/// The largest number of a network, 24 bits.
+const LARGEST: u32 = (1 << 24) - 1;
+
+/// A tunnel of the running lab.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// The number of its network outside.
+    pub vni: u32,
+    /// The host's address that it sends from.
+    pub local: Ipv4Addr,
+    /// Its remote ends.
+    pub remotes: Vec<Ipv4Addr>,
+    /// The UDP port of all ends.
+    pub udp_port: u16,
+    /// The network here that it belongs to.
+    pub network: String,
+    /// The largest packet it carries, in bytes.
+    pub mtu: u32,
+    /// Its port of the switch.
+    pub port: Plug,
+}
+
+impl Lab {
+    /// Plugs in a tunnel to other hosts. Where the network's packets are too large for it, the network's
+    /// MTU becomes what the tunnel carries.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what makes no sense, without root, and where the host has no such address;
+    /// [`Error::NoSwitch`], [`Error::NoNetwork`]; what the kernel says. Nothing has changed then.
+    pub fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel> {
+        let lab = || self.config().name.to_string();
+        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab())) };
+        check(ask)?;
+        if self.ground().privilege() == Privilege::Ordinary {
+            let line =
+                "a tunnel sends by the host's network, which takes root: run the lab as root";
+            return Err(Error::Usage(line.into()));
+        }
+        let (network, domain) = self.network(ask.network.as_deref())?;
+        let outer =
+            File::open("/proc/self/ns/net").doing(|| "opening the host's namespace".into())?;
+        let mtu = underlay(&outer, ask.local)?.saturating_sub(vxlan::overhead(ask.local.into()));
+        let before = self.state().spec.mtu_of(&network);
+        if before > mtu {
+            self.set_network_mtu(&network, mtu)?;
+        }
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let plugged =
+            self.plug_tunnel(state, (ask, &network, domain.id), mtu, |device, remotes| {
+                vxlan::create(outer.as_fd(), switch_ns.as_fd(), device, remotes)
+                    .map_err(Error::from)
+            });
+        drop(guard);
+        if plugged.is_err() && before > mtu {
+            self.set_network_mtu(&network, before)?;
+        }
+        plugged
+    }
+
+    fn plug_tunnel(
+        &self,
+        state: &mut State,
+        (ask, network, id): (&AddTunnel, &str, switch::NetworkId),
+        mtu: u32,
+        make: impl FnOnce(&Vxlan<'_>, &[std::net::IpAddr]) -> Result<()>,
+    ) -> Result<Tunnel> {
+        let Some(switch_ns) = &self.switch_ns else {
+            return Err(Error::NoSwitch(self.config().name.to_string()));
+        };
+        let udp_port = ask.port.unwrap_or(PORT);
+        if state.tunnels.iter().any(|t| (t.vni, t.udp_port) == (ask.vni, udp_port)) {
+            return Err(Error::Usage(format!("there is a tunnel with VNI {} already", ask.vni)));
+        }
+        let (name, index) = (format!("vxlan{}", ask.vni), state.next_index);
+        let local = ask.local.into();
+        let device = Vxlan { name: &name, index, vni: ask.vni, local, port: udp_port, mtu };
+        let remotes: Vec<_> = ask.remotes.iter().map(|remote| (*remote).into()).collect();
+        make(&device, &remotes)?;
+        state.next_index += 1;
+        let settings = port::plugged(self.config().spec.storm);
+        let plug = || -> Result<PortId> {
+            let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
+            let spec = PortSpec::bridged(name.clone(), index, mtu);
+            let spec = PortSpec { up: false, network: id, settings, vlans, ..spec };
+            let plugged = self.with_switch(|switch| {
+                let id = switch.add_port(spec)?;
+                switch.sync()?;
+                Ok::<_, switch::Error>(id)
+            });
+            let lab = || Error::NotRunning(self.config().name.to_string());
+            let id = plugged.ok_or_else(lab)??;
+            ns::link::set_up(switch_ns.as_fd(), index, true)?;
+            match self.with_switch(|switch| switch.set_link(id, true)) {
+                Some(told) => told.map(|()| id).map_err(Error::from),
+                None => Err(lab()),
+            }
+        };
+        let id = plug().inspect_err(|_| {
+            // The switch lets go of the port when the link is gone.
+            let _ = ns::link::delete(switch_ns.as_fd(), index);
+        })?;
+        let tunnel = Tunnel {
+            vni: ask.vni,
+            local: ask.local,
+            remotes: ask.remotes.clone(),
+            udp_port,
+            network: network.into(),
+            mtu,
+            port: Plug { id, name, index },
+        };
+        state.tunnels.push(tunnel.clone());
+        fit_gso(state, network);
+        Ok(tunnel)
+    }
+
+    /// Takes a tunnel out; the network's MTU stays what it is.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is none of this number; what the kernel says.
+    pub fn remove_tunnel(&self, vni: u32) -> Result<()> {
+        let mut state = self.state();
+        let Some(place) = state.tunnels.iter().position(|tunnel| tunnel.vni == vni) else {
+            let all: Vec<_> = state.tunnels.iter().map(|tunnel| tunnel.vni.to_string()).collect();
+            let all = if all.is_empty() { "none".into() } else { all.join(", ") };
+            return Err(Error::Usage(format!("there is no tunnel with VNI {vni}; there is {all}")));
+        };
+        let tunnel = state.tunnels.remove(place);
+        fit_gso(&state, &tunnel.network);
+        drop(state);
+        if let Some(Err(error)) = self.with_switch(|switch| switch.remove_port(tunnel.port.id)) {
+            tracing::warn!("{}: {error}", tunnel.port.name);
+        }
+        match &self.switch_ns {
+            Some(netns) => Ok(ns::link::delete(netns.as_fd(), tunnel.port.index)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The tunnels there are.
+    #[must_use]
+    pub fn tunnels(&self) -> Vec<Tunnel> {
+        self.state().tunnels.clone()
+    }
+}
+
+/// Has the nodes of a network make GSO frames that its tunnels take: the kernel cuts longer ones only
+/// behind a queue, past which the switch sends, and refuses them here.
+pub(crate) fn fit_gso(state: &State, network: &str) {
+    let large = !state.tunnels.iter().any(|tunnel| tunnel.network == network);
+    for held in &state.nodes {
+        for own in held.node.interfaces.iter().filter(|i| i.network.as_deref() == Some(network)) {
+            let set = held
+                .home
+                .descriptor()
+                .and_then(|home| Ok(ns::link::set_gso(home.as_fd(), &own.name, large)?));
+            if let Err(error) = set {
+                tracing::warn!("node {}: {error}", held.node.name);
+            }
+        }
+    }
+}
+
+/// Refuses what cannot be a tunnel.
+fn check(ask: &AddTunnel) -> Result<()> {
+    let refuse = |line: String| Err(Error::Usage(line));
+    if !(1..=LARGEST).contains(&ask.vni) {
+        return refuse(format!("VNI {}: they are numbered from 1 to {LARGEST}", ask.vni));
+    }
+    if ask.port == Some(0) {
+        return refuse("port 0 is none: VXLAN has 4789".into());
+    }
+    if ask.remotes.is_empty() {
+        return refuse("a tunnel leads somewhere: name a remote end".into());
+    }
+    let mut seen = BTreeSet::new();
+    for remote in &ask.remotes {
+        let is_host = !remote.is_unspecified() && !remote.is_multicast() && !remote.is_broadcast();
+        if !is_host {
+            return refuse(format!("{remote} is no host's address"));
+        }
+        if *remote == ask.local {
+            return refuse(format!("{remote} is this host's own end, and no remote one"));
+        }
+        if !seen.insert(remote) {
+            return refuse(format!("remote end {remote} twice"));
+        }
+    }
+    Ok(())
+}
+
+/// The MTU of the host's interface that has this address.
+fn underlay(outer: &File, local: Ipv4Addr) -> Result<u32> {
+    let view = ns::route::look(outer.as_fd())?;
+    let own = view.addresses.iter().find(|address| address.address == local);
+    let link = own.and_then(|own| view.links.iter().find(|link| link.index == own.index));
+    link.map(|link| link.mtu).ok_or_else(|| {
+        let all: Vec<_> = view.addresses.iter().map(|own| own.address.to_string()).collect();
+        Error::Usage(format!("{local} is no address of this host, which has {}", all.join(", ")))
+    })
+}

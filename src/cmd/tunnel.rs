@@ -1,0 +1,78 @@
+//! `uswitch tunnel`: networks that reach over several hosts, by VXLAN.
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+use control::api::AddTunnel;
+
+use crate::door::Which;
+use crate::say;
+
+/// Join a network to those of other hosts, by VXLAN (RFC 7348)
+///
+/// The tunnel is a port of the switch. It speaks with every VXLAN of the same number and UDP port: another
+/// host's uswitch, or a bridge of the kernel with a vxlan device. `show tunnel` tells what there is.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// Plug a tunnel in; the network's MTU becomes what fits through it
+    Add {
+        /// How frames are wrapped
+        #[arg(value_name = "vxlan", value_parser = ["vxlan"])]
+        kind: String,
+        /// The number of the network outside, 1 to 16777215
+        #[arg(value_name = "VNI")]
+        vni: u32,
+        /// This host's address, which it sends from
+        #[arg(long, value_name = "ADDRESS")]
+        local: Ipv4Addr,
+        /// Another host's address; repeatable
+        #[arg(long = "remote", value_name = "ADDRESS", required = true)]
+        remotes: Vec<Ipv4Addr>,
+        /// The network that joins [default: the first]
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
+        /// The UDP port of all ends [default: 4789]
+        #[arg(long, value_name = "PORT")]
+        port: Option<u16>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take a tunnel out
+    Remove {
+        /// Its number
+        #[arg(value_name = "VNI")]
+        vni: u32,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+    match args.verb {
+        Verb::Add { kind: _, vni, local, remotes, network, port, which } => {
+            let ask = AddTunnel { vni, local, remotes, network, port };
+            let made = which.answer(which.client()?.add_tunnel(&ask))?;
+            let remotes: Vec<_> = made.remotes.iter().map(ToString::to_string).collect();
+            say::line(&format!(
+                "port {} joins {} to VNI {} at {}; packets of up to {} bytes",
+                made.ifname,
+                made.network,
+                made.vni,
+                remotes.join(", "),
+                made.mtu
+            ));
+        }
+        Verb::Remove { vni, which } => {
+            which.answer(which.client()?.remove_tunnel(vni))?;
+            say::line(&format!("the tunnel with VNI {vni} is gone"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,136 @@
+//! A network over several hosts: each host a namespace, joined by cables; the kernel's bridge with a
+//! vxlan device as the other side, which is what uswitch has to speak with.
+
+use serde_json::Value;
+
+use crate::support::{Sandbox, both_ways, rooted, rootless};
+use crate::{lab, netns};
+
+/// A second host, 10.9.0.2, behind a cable to this one, 10.9.0.1, with a bridge of the kernel in a VXLAN
+/// of that number, and 10.100.0.99 on the bridge.
+fn other_host(sandbox: &Sandbox, vni: &str) {
+    let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
+    ip("netns add hostb");
+    ip("link add out0 type veth peer name out1 netns hostb");
+    ip("addr add 10.9.0.1/24 dev out0");
+    ip("link set out0 up");
+    ip("-n hostb addr add 10.9.0.2/24 dev out1");
+    ip("-n hostb link set out1 up");
+    let vxlan = "local 10.9.0.2 remote 10.9.0.1 dstport 4789";
+    ip(&format!("-n hostb link add vx type vxlan id {vni} {vxlan}"));
+    ip("-n hostb link add br0 type bridge");
+    ip("-n hostb link set vx master br0");
+    ip("-n hostb addr add 10.100.0.99/16 dev br0");
+    ip("-n hostb link set vx up");
+    ip("-n hostb link set br0 up");
+}
+
+fn json(sandbox: &Sandbox, args: &[&str]) -> Value {
+    serde_json::from_str(&sandbox.uswitch(args).ok().out).unwrap()
+}
+
+#[test]
+fn a_bridge_of_the_kernel_on_another_host_is_one_network_with_ours() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let _lab = lab(sandbox, &["run"]);
+        let add = ["tunnel", "add", "vxlan", "100", "--local", "10.9.0.1", "--remote", "10.9.0.2"];
+        let said = sandbox.uswitch(&add).ok().out;
+        assert!(said.contains("joins lan to VNI 100 at 10.9.0.2"), "{said}");
+        // What VXLAN takes of 1,500 bytes the network's packets do without, on both sides of a node's link.
+        assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["mtu"], 1450);
+        for (from, to, size) in [
+            ("net1", "10.100.0.99", "1400"),
+            ("hostb", "10.100.0.20", "1400"),
+            ("net2", "10.100.0.99", "56"),
+        ] {
+            let args = ["netns", "exec", from, "ping", "-M", "do", "-c", "2", "-s", size, to];
+            let said = sandbox.tool("ip", &args);
+            assert!(said.contains(" 0% packet loss"), "{said}");
+        }
+        // Known addresses are not flooded: the other host's is behind the tunnel.
+        let fdb = json(sandbox, &["show", "fdb", "-j"]);
+        let far = fdb.as_array().unwrap().iter().filter(|row| row["ifname"] == "vxlan100").count();
+        assert_eq!(far, 1, "{fdb:#}");
+        // TCP both ways, byte for byte, in segments that both sides' kernels cut.
+        let ends = [netns("net1"), netns("hostb")];
+        let at = "10.100.0.99:7300".parse().unwrap();
+        for (sent, received) in both_ways((&ends[0], &ends[1]), at, 64 << 20) {
+            assert_eq!((sent.bytes, &sent), (64 << 20, &received));
+        }
+        let tunnels = json(sandbox, &["show", "tunnel", "-j"]);
+        let rx = tunnels[0]["stats64"]["rx"]["bytes"].as_u64().unwrap();
+        let tx = tunnels[0]["stats64"]["tx"]["bytes"].as_u64().unwrap();
+        assert!(rx > 64 << 20 && tx > 64 << 20, "{tunnels:#}");
+        let refused = json(sandbox, &["show", "counters", "-j"])["switch"]["refused"].clone();
+        assert_eq!(refused.get("offload").or(refused.get("too-long")), None, "{refused}");
+        // A node that comes later is on it as well.
+        sandbox.uswitch(&["add", "late"]).ok();
+        let late = ["exec", "late", "--", "ping", "-c", "1", "-W", "5", "10.100.0.99"];
+        assert_eq!(sandbox.uswitch(&late).code, Some(0));
+        sandbox.uswitch(&["tunnel", "remove", "100"]).ok();
+        assert_eq!(json(sandbox, &["show", "tunnel", "-j"]), Value::Array(Vec::new()));
+        let gone = ["exec", "net1", "--", "ping", "-c", "1", "-W", "1", "10.100.0.99"];
+        assert_eq!(sandbox.uswitch(&gone).code, Some(1));
+    });
+}
+
+#[test]
+fn a_lab_joins_at_its_start_and_leaves_nothing() {
+    rooted(|sandbox| {
+        other_host(sandbox, "7");
+        let before = sandbox.state();
+        let run = lab(sandbox, &["run", "--join", "vtep://10.9.0.2?vni=7"]);
+        let tunnels = json(sandbox, &["show", "tunnel", "-j"]);
+        assert_eq!((&tunnels[0]["vni"], &tunnels[0]["local"]), (&7.into(), &"10.9.0.1".into()));
+        let args = ["exec", "net1", "--", "ping", "-c", "1", "-W", "5", "10.100.0.99"];
+        assert_eq!(sandbox.uswitch(&args).code, Some(0));
+        // By a signal that lets it undo nothing: the device goes with the switch's namespace.
+        run.signal(nix::sys::signal::Signal::SIGKILL);
+        run.ended();
+        sandbox.uswitch(&["down"]).ok();
+        assert_eq!(sandbox.state(), before);
+    });
+}
+
+#[test]
+fn what_is_no_tunnel_changes_nothing() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let _lab = lab(sandbox, &["run"]);
+        let before = json(sandbox, &["network", "ls", "-j"]);
+        for (args, says) in [
+            (["0", "10.9.0.1", "10.9.0.2"], "numbered from 1"),
+            (["16777216", "10.9.0.1", "10.9.0.2"], "numbered from 1"),
+            (["5", "10.9.0.7", "10.9.0.2"], "no address of this host, which has"),
+            (["5", "10.9.0.1", "10.9.0.1"], "this host's own end"),
+            (["5", "10.9.0.1", "0.0.0.0"], "no host's address"),
+        ] {
+            let [vni, local, remote] = args;
+            let add = ["tunnel", "add", "vxlan", vni, "--local", local, "--remote", remote];
+            let ended = sandbox.uswitch(&add);
+            assert!(ended.complaint(2).contains(says), "{args:?}: {}", ended.err);
+        }
+        // Another program has the number and the port: the kernel says no, and the MTU is as it was.
+        let taken = "link add vy type vxlan id 9 local 10.9.0.1 dstport 4789";
+        sandbox.tool("ip", &taken.split(' ').collect::<Vec<_>>());
+        let add = ["tunnel", "add", "vxlan", "9", "--local", "10.9.0.1", "--remote", "10.9.0.2"];
+        let ended = sandbox.uswitch(&add);
+        assert!(ended.complaint(1).contains("making VXLAN device vxlan9"), "{}", ended.err);
+        let mut after = json(sandbox, &["network", "ls", "-j"]);
+        after[0]["fdb_n_learned"] = before[0]["fdb_n_learned"].clone();
+        assert_eq!(after, before);
+        let none = sandbox.uswitch(&["tunnel", "remove", "9"]);
+        assert!(none.complaint(2).contains("there is none"), "{}", none.err);
+    });
+}
+
+#[test]
+fn an_ordinary_user_is_told_that_it_takes_root() {
+    rootless(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let add = ["tunnel", "add", "vxlan", "5", "--local", "127.0.0.1", "--remote", "10.9.0.2"];
+        let ended = sandbox.uswitch(&add);
+        assert!(ended.complaint(2).contains("takes root"), "{}", ended.err);
+    });
+}
