@@ -4,6 +4,7 @@
 //! | module | after |
 //! |---|---|
 //! | `ports` | bridge_port_isolation, bridge_locked_port, bridge_sticky_fdb, no_forwarding, bridge_vlan_unaware |
+//! | `vlans` | bridge_vlan_aware: beside what IEEE 802.1Q says, where the kernel's bridge cannot filter VLANs |
 //! | `igmp` | bridge_igmp |
 //! | `mld` | bridge_mld |
 //! | `neighbours` | bridge_neigh_suppress |
@@ -17,6 +18,7 @@ mod mld;
 mod neighbours;
 mod packets;
 mod ports;
+mod vlans;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,16 +61,22 @@ fn wait(millis: u64) -> Step {
     Step::Wait(Duration::from_millis(millis))
 }
 
+/// What each port of ours heard of a scenario.
+fn ours(sandbox: &Sandbox, scenario: &Scenario) -> Vec<Vec<Numbered>> {
+    let mut run = sandbox.start(&["run", "-n", "4", "--uplink", "none"]);
+    run.wait_for(READY);
+    let ours = heard_by_all(sandbox, "uswitch", scenario, |line, _| {
+        sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+    });
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.ended().code, Some(0));
+    ours
+}
+
 /// Plays a scenario through ours and through the Linux bridge, and compares.
 fn play(scenario: &Scenario) {
     captured(|sandbox| {
-        let mut run = sandbox.start(&["run", "-n", "4", "--uplink", "none"]);
-        run.wait_for(READY);
-        let ours = heard_by_all(sandbox, "uswitch", scenario, |line, _| {
-            sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
-        });
-        run.signal(Signal::SIGTERM);
-        assert_eq!(run.ended().code, Some(0));
+        let ours = ours(sandbox, scenario);
         for (port, (ours, wanted)) in PORTS.iter().zip(ours.iter().zip(scenario.wanted)) {
             assert_eq!(numbers(ours), wanted, "port {port}: not what was wanted");
         }
