@@ -107,6 +107,7 @@ impl Lab {
             let is = |interface: &&mut Interface| {
                 interface.port.as_ref().is_some_and(|port| port.index == index)
             };
+            tracing::warn!("port {}: its interface is gone", port.0);
             match interfaces.find(is) {
                 Some(interface) => interface.port = None,
                 None => match state.tunnels.iter().position(|t| t.port.index == index) {

@@ -32,6 +32,14 @@ ip -n world addr add 198.51.100.1/24 dev w0; ip -n world addr add 203.0.113.9/32
 ip route add default via 198.51.100.1
 mkdir -p /tmp/image/bin; cp /bin/busybox /tmp/image/bin
 for x in sh ping ip wget nc httpd sleep cat nslookup arping; do ln -s busybox /tmp/image/bin/$x; done
+cat >/usr/bin/get <<'EOF'
+#!/bin/bash
+# get HOST PORT: what a web server there says
+exec 3<>/dev/tcp/$1/$2 || exit 1
+printf 'GET / HTTP/1.0\r\n\r\n' >&3
+sed '1,/^\r$/d' <&3
+EOF
+chmod +x /usr/bin/get
 touch /run/made
 exec sleep infinity
 "#;
