@@ -30,6 +30,7 @@ pub use exporter::{Exporter, ExporterError, Reserved};
 pub use flow::{CHUNK, Flow, FlowWriter, flow};
 pub use frames::{ByteStream, Lines};
 pub use metrics::{classic::classic as prometheus_text, openmetrics};
+pub use server::accept::{Entrance, serve};
 pub use server::calls::{Calls, Lost};
 pub use server::{Limits, OPENAPI, Server, ServerError};
 

@@ -39,10 +39,11 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     {\"error\":\"too many clients at the lab's door: close some and try again\"}";
 
 /// Where clients come from.
-pub(crate) enum Entrance {
+#[derive(Debug)]
+pub enum Entrance {
     /// The control socket.
     Unix(UnixListener),
-    /// The metrics' address.
+    /// An address: of the metrics, or of a lab's page.
     Tcp(TcpListener),
 }
 
@@ -63,8 +64,9 @@ pub(super) async fn over(mut running: watch::Receiver<()>) {
     while running.changed().await.is_ok() {}
 }
 
-/// Serves until it is [`over`].
-pub(crate) async fn serve(
+/// Serves `router` until the other end of `running` is dropped: to `limits.connections` clients at
+/// once, each under the limits of time.
+pub async fn serve(
     entrance: Entrance,
     router: axum::Router,
     limits: Limits,
