@@ -15,7 +15,10 @@ const MAX_LINES: usize = 400;
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "uswitch",
-        &["control", "door", "icmp", "lab", "ns", "observe", "serve", "sys", "topology", "wire"],
+        &[
+            "control", "door", "icmp", "lab", "ns", "observe", "serve", "sys", "topology", "web",
+            "wire",
+        ],
     ),
     ("serve", &["control", "engine", "lab", "topology", "wire"]),
     ("engine", &["topology", "wire"]),
@@ -28,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("control", &["topology", "wire"]),
+    ("web", &["control", "sys"]),
     ("topology", &["observe", "wire"]),
     ("names", &["wire"]),
     ("observe", &["wire"]),
@@ -208,6 +212,43 @@ fn a_thread_that_cannot_be_had_is_an_error() {
             .map(|(number, _)| format!("line {number}: std::thread::Builder gives an error"))
             .collect()
     });
+}
+
+/// The page of a lab asks nobody else for anything, and makes no markup of what it is told.
+#[test]
+fn the_page_is_whole_and_writes_text_alone() {
+    let page = std::fs::read_to_string(root().join("web/src/page.html")).unwrap();
+    let mut wrong = Vec::new();
+    let foreign = ["//", "@import", "url(", "import(", "<iframe", "<object", "<embed", "<base"];
+    let markup = [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+        "srcdoc",
+        "DOMParser",
+        "javascript:",
+        "setHTML",
+        "createContextualFragment",
+    ];
+    for (number, line) in page.lines().enumerate() {
+        // The namespace of SVG is a name, and nothing is fetched from there.
+        let rest = line.replace("http://www.w3.org/2000/svg", "");
+        let code = rest.trim_start().strip_prefix("//").map_or(rest.as_str(), |_| "");
+        let found = foreign.iter().chain(&markup).find(|word| code.contains(**word));
+        wrong.extend(found.map(|word| format!("line {}: {word}", number + 1)));
+        let attributes = code.split(|c: char| c.is_whitespace() || c == '<').filter(|word| {
+            let name = word.split('=').next().unwrap_or_default();
+            word.contains("=\"") && (name.starts_with("on") || name == "style")
+        });
+        wrong.extend(attributes.map(|word| format!("line {}: inline {word}", number + 1)));
+    }
+    assert!(wrong.is_empty(), "web/src/page.html:\n{}", wrong.join("\n"));
+    let scripts = page.matches("<script").count();
+    assert_eq!((scripts, page.matches("<script nonce=\"NONCE\">").count()), (1, 1));
+    assert_eq!(page.matches("<link").count(), page.matches("href=\"data:image/svg+xml,").count());
 }
 
 /// Every invariant names files and tests that hold it; they have to be there, and to be built.

@@ -36,3 +36,4 @@ pub(crate) mod trace;
 pub(crate) mod tunnel;
 pub(crate) mod up;
 pub(crate) mod vlan;
+pub(crate) mod web;

@@ -53,6 +53,10 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
             &[("uswitch schema >lab.schema.json", "For editors: what a lab's file may say.")]
         }
         "top" => &[("uswitch top -b -n 1", "One look, as text.")],
+        "web" => &[
+            ("uswitch web", "Prints an address to open; Ctrl-C ends the page."),
+            ("uswitch web --listen 8000", "The same at port 8000, as for a tunnel of ssh."),
+        ],
         "capture" => &[
             ("uswitch capture net1 icmp", "A line for each ICMP frame of net1."),
             ("uswitch capture -w - | tcpdump -r -", "All frames, read by tcpdump."),
@@ -96,7 +100,7 @@ pub(super) fn near(verb: &str) -> &'static [&'static str] {
         "capture" | "trace" | "explain" => &["capture", "trace", "explain"],
         "add" | "remove" => &["add", "remove", "show"],
         "publish" | "unpublish" => &["publish", "unpublish", "show"],
-        "top" | "metrics" | "monitor" => &["top", "metrics", "monitor", "show"],
+        "top" | "metrics" | "monitor" | "web" => &["top", "web", "metrics", "monitor", "show"],
         _ => &["show"],
     }
 }
