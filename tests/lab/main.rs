@@ -44,6 +44,7 @@
 //! | `notify` | what a service manager hears |
 //! | `unit` | the systemd unit: capabilities, names the host sees |
 //! | `top` | the live view in a pseudo-terminal, held against the kernel |
+//! | `web` | the page of a lab: its server by hand-written requests, the page itself in Chromium |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -101,6 +102,7 @@ mod tunnels;
 mod unit;
 mod uplink;
 mod walkthrough;
+mod web;
 mod words;
 
 /// What `run` says last, once the lab stands and its checks are through.

@@ -113,9 +113,13 @@ impl Look {
             put(format!("fdb/{within}/{mac}/{tag}"), value);
         }
         if let Some(counted) = &self.counters.switch {
+            // What it decides to drop is counted at the port a frame came in by.
+            let mut drops = counted.refused.clone();
+            if counted.ring_drops > 0 {
+                drops.insert("ring-full".into(), counted.ring_drops);
+            }
             let value = json!({
-                "drops": counted.drops, "refused": counted.refused,
-                "ring_drops": counted.ring_drops, "workers": counted.workers,
+                "drops": drops, "workers": counted.workers,
                 "fdb_entries": counted.fdb_entries, "fdb_limit": counted.fdb_limit,
             });
             put("switch".into(), value);
