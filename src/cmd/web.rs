@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::json;
+use sys::privilege::Kind;
 use web::{Options, Page};
 
 use crate::door::{self, Which};
@@ -58,6 +59,8 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         );
         return Err(Usage(line).into());
     }
+    // It talks to browsers, and needs no more for it than a port.
+    sys::privilege::keep(&[Kind::CAP_NET_BIND_SERVICE]).context("giving up privileges")?;
     let signals = Signals::catch(signals::block()?)?;
     which.answer(which.client()?.version())?;
     let socket = door::ground().socket(&which.name);

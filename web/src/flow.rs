@@ -2,21 +2,25 @@
 //!
 //! Each is read by a thread of its own and handed on by a queue of [`QUEUE`] pieces: whoever reads
 //! slowly makes the thread wait and the lab lose frames, which it counts and tells. A browser that goes
-//! away has its flow ended at the lab by the one thread of [`Ender`], for the flow's own thread may be
-//! waiting for a frame that never comes.
+//! away has its flow ended at the lab by the one thread of [`Flows`], for the flow's own thread may be
+//! waiting for a frame that never comes. At most [`FLOWS`] of those threads are there: one that has not
+//! ended yet, with a lab that does not answer, counts.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use axum::http::StatusCode;
 use control::api::{CaptureAsk, TraceAsk, TraceLine, Walk};
 use control::{Client, ClientError};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::handlers::Refusal;
+use crate::handlers::{Refusal, STREAMS};
 
+/// Flows at once, those that are ending included: twice as many as there are pages.
+const FLOWS: usize = 2 * STREAMS;
 /// Pieces that wait for the browser.
 const QUEUE: usize = 4;
 /// Walks a second that a page is told; nobody reads more, and the others are counted.
@@ -29,7 +33,7 @@ pub(crate) type Piece = Vec<u8>;
 /// The browser's end of a flow. Dropping it ends the flow.
 pub(crate) struct Flow {
     id: u64,
-    ender: Ender,
+    flows: Flows,
     pieces: mpsc::Receiver<Piece>,
 }
 
@@ -41,7 +45,7 @@ impl Flow {
 
     /// Asks the lab to end it: what it still has to say comes first.
     pub(crate) fn end(&self) {
-        self.ender.end(self.id);
+        self.flows.end(self.id);
     }
 }
 
@@ -51,11 +55,14 @@ impl Drop for Flow {
     }
 }
 
-/// Ends flows, one after the other.
+/// The places for flows, and the thread that ends them, one after the other.
 #[derive(Clone)]
-pub(crate) struct Ender(Sender<u64>);
+pub(crate) struct Flows {
+    ends: Sender<u64>,
+    places: Arc<Semaphore>,
+}
 
-impl Ender {
+impl Flows {
     /// Starts the thread, which ends with the last of these.
     ///
     /// # Errors
@@ -70,18 +77,18 @@ impl Ender {
             }
         };
         std::thread::Builder::new().name("ends".into()).spawn(work)?;
-        Ok(Self(tell))
+        Ok(Self { ends: tell, places: Arc::new(Semaphore::new(FLOWS)) })
     }
 
     fn end(&self, id: u64) {
-        let _ = self.0.send(id);
+        let _ = self.ends.send(id);
     }
 }
 
 /// The walks of the frames that `words` name (ports or nodes, then a filter), in the form of
 /// server-sent events.
-pub(crate) async fn follow(socket: &Path, ender: Ender, words: String) -> Result<Flow, Refusal> {
-    start(socket, ender, "follow", move |client, begun, pieces| {
+pub(crate) async fn follow(socket: &Path, flows: Flows, words: String) -> Result<Flow, Refusal> {
+    start(socket, flows, "follow", move |client, begun, pieces| {
         let asked = || {
             let (ports, filter) = split(client, &words)?;
             client.trace(&TraceAsk { ports, filter, ..TraceAsk::default() })
@@ -107,11 +114,11 @@ pub(crate) async fn follow(socket: &Path, ender: Ender, words: String) -> Result
 /// A capture file of so many frames at most.
 pub(crate) async fn capture(
     socket: &Path,
-    ender: Ender,
+    flows: Flows,
     words: String,
     count: u64,
 ) -> Result<Flow, Refusal> {
-    start(socket, ender, "capture", move |client, begun, pieces| {
+    start(socket, flows, "capture", move |client, begun, pieces| {
         let asked = || {
             let (ports, filter) = split(client, &words)?;
             let count = Some(count);
@@ -138,23 +145,30 @@ type Begun = oneshot::Sender<Result<u64, ClientError>>;
 /// Starts a thread that reads a flow, and waits until the lab has let it begin.
 async fn start(
     socket: &Path,
-    ender: Ender,
+    flows: Flows,
     name: &str,
     work: impl FnOnce(&Client, Begun, &mpsc::Sender<Piece>) + Send + 'static,
 ) -> Result<Flow, Refusal> {
+    let place = Arc::clone(&flows.places).try_acquire_owned().map_err(|_| {
+        let line = "packets are followed by others, or the lab does not answer: try again".into();
+        Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
+    })?;
     let (begun, begins) = oneshot::channel();
     let (tell, pieces) = mpsc::channel(QUEUE);
     let socket = socket.to_owned();
-    let body = move || match Client::new(&socket) {
-        Ok(client) => work(&client, begun, &tell),
-        Err(error) => drop(begun.send(Err(error))),
+    let body = move || {
+        let _place = place;
+        match Client::new(&socket) {
+            Ok(client) => work(&client, begun, &tell),
+            Err(error) => drop(begun.send(Err(error))),
+        }
     };
     let thread = std::thread::Builder::new().name(name.into()).spawn(body);
     thread.map_err(|error| {
         Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("no thread is to be had: {error}"))
     })?;
     match begins.await {
-        Ok(Ok(id)) => Ok(Flow { id, ender, pieces }),
+        Ok(Ok(id)) => Ok(Flow { id, flows, pieces }),
         Ok(Err(error)) => Err(refusal(&error)),
         Err(_) => Err(Refusal(StatusCode::BAD_GATEWAY, "the lab's answer was lost".into())),
     }

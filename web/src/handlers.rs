@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::flow::{self, Ender, Flow};
+use crate::flow::{self, Flow, Flows};
 use crate::hub::{Hub, Listener, Pace};
 use crate::token::Token;
 
@@ -39,7 +39,7 @@ pub(crate) struct Web {
     pub(crate) hub: Arc<Hub>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) downloads: Arc<Semaphore>,
-    pub(crate) ender: Ender,
+    pub(crate) flows: Flows,
     pub(crate) running: watch::Receiver<()>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn events(
         (None, false) => Pace::Seen,
     };
     let walks = match ask.follow {
-        Some(words) => Some(flow::follow(&web.socket, web.ender.clone(), words).await?),
+        Some(words) => Some(flow::follow(&web.socket, web.flows.clone(), words).await?),
         None => None,
     };
     let told = Told { listener: web.hub.listen(pace), walks, _place: place };
@@ -174,7 +174,7 @@ pub(crate) async fn capture(
         let line = "as many captures run as may: wait for one to end".into();
         Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
     })?;
-    let flow = flow::capture(&web.socket, web.ender.clone(), ask.filter, ask.count).await?;
+    let flow = flow::capture(&web.socket, web.flows.clone(), ask.filter, ask.count).await?;
     let time = Box::pin(tokio::time::sleep(Duration::from_secs(ask.seconds)));
     let pieces = unfold((flow, Some(time), place), async |(mut flow, mut time, place)| {
         let piece = loop {

@@ -13,7 +13,7 @@ use axum::routing::get;
 use control::{Entrance, Limits, serve};
 use tokio::sync::{Semaphore, watch};
 
-use crate::flow::Ender;
+use crate::flow::Flows;
 use crate::handlers::{self, STREAMS, Web};
 use crate::hub::Hub;
 use crate::token::Token;
@@ -96,7 +96,7 @@ impl Page {
             hub: Arc::clone(&hub),
             streams: Arc::new(Semaphore::new(STREAMS)),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
-            ender: Ender::start(&options.socket).map_err(failed)?,
+            flows: Flows::start(&options.socket).map_err(failed)?,
             running: running.clone(),
         };
         let router = Router::new()

@@ -130,6 +130,14 @@ fn another_address_than_loopback_is_asked_for_twice() {
         let taken = sandbox.uswitch(&["web", "--listen", &served.address]);
         assert!(taken.complaint(1).contains("is in use"), "{}", taken.err);
 
+        // Root's page is served without root's rights, but for a port below 1024.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", served.process.pid()));
+        let status = status.unwrap();
+        assert!(status.contains("CapEff:\t0000000000000400\n"), "{status}");
+        assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
+        let mut low = sandbox.start(&["web", "--listen", "127.0.0.1:81"]);
+        low.wait_for("http://127.0.0.1:81/#");
+
         let mut open = sandbox.start(&["web", "--listen", "0.0.0.0", "--anyone"]);
         open.wait_for("/#");
         open.wait_for_complaint("other hosts can reach this page");
