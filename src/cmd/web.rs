@@ -59,11 +59,12 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         );
         return Err(Usage(line).into());
     }
-    // It talks to browsers, and needs no more for it than a port.
-    sys::privilege::keep(&[Kind::CAP_NET_BIND_SERVICE]).context("giving up privileges")?;
-    let signals = Signals::catch(signals::block()?)?;
     which.answer(which.client()?.version())?;
     let socket = door::ground().socket(&which.name);
+    // Whose labs are meant follows from the rights there are. From here on it talks to browsers, and needs
+    // no more for that than a port. Before the first thread, for rights are a thread's.
+    sys::privilege::keep(&[Kind::CAP_NET_BIND_SERVICE]).context("giving up privileges")?;
+    let signals = Signals::catch(signals::block()?)?;
     let page = Page::start(&Options { lab: which.name.to_string(), socket, listen })
         .context("no page is shown")?;
     if json {
