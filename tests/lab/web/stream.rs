@@ -125,7 +125,7 @@ fn the_page_stays_while_its_lab_stops_and_comes_back() {
         let served = served(sandbox);
         let mut events = served.events("");
         events.tells("node/net2", |_| true);
-        first.signal(Signal::SIGINT);
+        first.signal(Signal::SIGTERM);
         first.ended().ok();
         events.tells("lab", |lab| lab["running"] == false && lab["why"] == "it does not run");
         // What asks the lab says so as well.
@@ -137,7 +137,7 @@ fn the_page_stays_while_its_lab_stops_and_comes_back() {
         assert_eq!(change["lab"]["running"], true);
         assert_eq!(change["lab"]["pid"], again.pid().as_raw());
 
-        served.process.signal(Signal::SIGINT);
+        served.process.signal(Signal::SIGTERM);
         served.process.ended().ok();
     });
 }
