@@ -67,3 +67,21 @@ fn a_skipped_test_is_seen() {
     let failed = here().env("USWITCH_REQUIRE_ROOT", "1").output().unwrap();
     assert!(!failed.status.success(), "{}", String::from_utf8_lossy(&failed.stdout));
 }
+
+#[test]
+fn what_is_left_in_the_background_ends_with_the_machine() {
+    let pid = std::sync::Mutex::new(None);
+    rooted(|sandbox| {
+        sandbox.uswitch(&["up"]).ok();
+        let labs = sandbox.uswitch(&["ls", "-j"]).ok().out;
+        let labs: serde_json::Value = serde_json::from_str(&labs).unwrap();
+        *pid.lock().unwrap() = labs[0]["pid"].as_u64();
+    });
+    // None where the machine could not be had, which is told.
+    let Some(pid) = pid.into_inner().unwrap() else { return };
+    crate::door::until("the lab has ended", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let ended = status.is_empty() || status.contains("State:\tZ");
+        ended.then_some(())
+    });
+}

@@ -132,6 +132,29 @@ fn apart(body: impl FnOnce() + Send) {
     });
 }
 
+/// What was left running in the background, as by a test that failed, ends with the machine: all that
+/// see its /run, in whichever mount namespace. A test's own thread is of this process.
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        use std::os::unix::fs::MetadataExt;
+        let run = |root: &str| Some(std::fs::metadata(format!("{root}/run/test")).ok()?.dev());
+        let Some(own) = run("").filter(|_| self.dir == Path::new("/run/test")) else { return };
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok())
+            else {
+                continue;
+            };
+            let other = u32::try_from(pid).is_ok_and(|pid| pid != std::process::id());
+            if other && run(&format!("/proc/{pid}/root")) == Some(own) {
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+        }
+    }
+}
+
 impl Sandbox {
     /// Takes the calling thread into namespaces of its own.
     fn private(whom: As, real_root: bool) -> Self {
