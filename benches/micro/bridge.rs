@@ -1,6 +1,6 @@
 //! The switch's decision, from the frame's bytes to the verdict, and the table under churn.
 //!
-//! Hit: both addresses known. Miss: the source known, the destination not (a flood). Flood: a
+//! Hit: both addresses known; filtered: in a network that tells VLANs apart. Miss: the source known, the destination not (a flood). Flood: a
 //! broadcast. The time of a decision includes the parse and the learning of the source.
 
 use std::hint::black_box;
@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use rand::prelude::*;
-use switch::core::{Bridge, Frame, NetworkConfig, Path, PortState, Scope};
+use switch::core::{
+    Bridge, Frame, NetworkConfig, NetworkId, Path, PortState, Scope, VlanFilter,
+};
 use switch::{Fdb, FdbConfig, PortId, PortSettings};
-use wire::{Ethernet, MacAddr, Timestamp};
+use wire::{Ethernet, MacAddr, Timestamp, VlanId};
 
 const PORTS: u16 = 8;
 const SIZES: [u64; 3] = [10, 1_000, 64_000];
@@ -28,14 +30,17 @@ fn home(n: u64) -> PortId {
     PortId((n % u64::from(PORTS)) as u16)
 }
 
-/// A bridge that knows `hosts` addresses.
-fn bridge(hosts: u64) -> Bridge {
-    let mut bridge = Bridge::new(NetworkConfig::default(), Arc::new(Fdb::new(Default::default())));
+/// A bridge that knows `hosts` addresses, in VLAN 1 where it filters.
+fn bridge(hosts: u64, vlans: Option<VlanFilter>) -> Bridge {
+    let vlan = if vlans.is_some() { VlanId::from_tci(1) } else { VlanId::NONE };
+    let config = NetworkConfig { vlans, ..NetworkConfig::default() };
+    let mut bridge = Bridge::new(config, Arc::new(Fdb::new(Default::default())));
     for port in 0..PORTS {
         bridge.set_port(PortId(port), PortState::up(PortSettings::default(), 1500));
     }
+    let scope = bridge.fdb().scope(NetworkId::FIRST, vlan).unwrap();
     for n in 0..hosts {
-        bridge.fdb().learn(host(n), Scope::default(), home(n), u32::MAX, NOW);
+        bridge.fdb().learn(host(n), scope, home(n), u32::MAX, NOW);
     }
     bridge
 }
@@ -68,13 +73,15 @@ pub fn decide(c: &mut Criterion) {
             host(to)
         };
         let unknown = move |random: &mut StdRng, _| host(random.random_range(1 << 40..1 << 41));
+        let filter = Some(VlanFilter::default());
         let kinds = [
-            ("hit", headers(hosts, other)),
-            ("miss", headers(hosts, unknown)),
-            ("flood", headers(hosts, |_, _| MacAddr([0xff; 6]))),
+            ("hit", None, headers(hosts, other)),
+            ("hit_filtered", filter, headers(hosts, other)),
+            ("miss", None, headers(hosts, unknown)),
+            ("flood", None, headers(hosts, |_, _| MacAddr([0xff; 6]))),
         ];
-        for (kind, headers) in kinds {
-            let bridge = bridge(hosts);
+        for (kind, filter, headers) in kinds {
+            let bridge = bridge(hosts, filter);
             let (mut next, mut path) = (0, Path::roomy());
             group.bench_function(BenchmarkId::new(kind, hosts), |b| {
                 b.iter(|| {
@@ -95,7 +102,7 @@ pub fn churn(c: &mut Criterion) {
     let mut group = c.benchmark_group("table");
     for hosts in SIZES {
         group.throughput(Throughput::Elements(1));
-        let known = bridge(hosts);
+        let known = bridge(hosts, None);
         let mut n = 0;
         group.bench_function(BenchmarkId::new("move", hosts), |b| {
             b.iter(|| {
@@ -125,7 +132,7 @@ pub fn churn(c: &mut Criterion) {
     }
     group.throughput(Throughput::Elements(1));
     let capacity = FdbConfig::default().max_entries as u64;
-    let full = bridge(capacity);
+    let full = bridge(capacity, None);
     let mut n = capacity;
     group.bench_function(BenchmarkId::new("evict", capacity), |b| {
         b.iter(|| {

@@ -48,6 +48,9 @@ pub(super) struct Port {
     pub(super) shut: bool,
     /// It takes no frames in: it is down, or shut.
     pub(super) closed: bool,
+    /// What its frames without a tag belong to, so that the most common are not asked about one by
+    /// one; None where they belong nowhere.
+    pub(super) native: Option<Lane>,
 }
 
 impl Port {
@@ -143,8 +146,19 @@ impl Bridge {
             }
             self.legs[at] = Some(id);
         }
+        let plugged = network.plugged.clone();
         self.networks[id.index()] = Some(network);
+        plugged.into_iter().for_each(|port| self.note_native(port));
         self.survey(id);
+    }
+
+    /// Notes what a port's frames without a tag belong to: whenever its VLANs or its network's
+    /// settings have changed.
+    fn note_native(&mut self, id: PortId) {
+        let native = self.lane(None, id);
+        if let Some(port) = self.ports.get_mut(id.index()).and_then(Option::as_mut) {
+            port.native = native;
+        }
     }
 
     /// Has a network look at its ports.
@@ -208,9 +222,10 @@ impl Bridge {
         }
         let shut = was.as_ref().is_some_and(|was| was.shut);
         let storm = was.map_or_else(|| self.storms.of(id), |was| was.storm);
-        let mut port = Port { state, storm, shut, closed: false };
+        let mut port = Port { state, storm, shut, closed: false, native: None };
         port.close(shut);
         self.ports[id.index()] = Some(port);
+        self.note_native(id);
         if changed {
             self.survey(network);
         }

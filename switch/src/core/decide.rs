@@ -68,9 +68,12 @@ impl Bridge {
         if let Some(reason) = refuse(frame, (ingress, port), network) {
             return dropped(reason, Learned::Off);
         }
-        let lane = match network.classify(frame.tag(), &port.state.vlans) {
-            Ok(lane) => lane,
-            Err(reason) => return dropped(reason, Learned::Off),
+        let lane = match (frame.tag(), port.native) {
+            (None, Some(lane)) => lane,
+            (tag, _) => match network.classify(tag, &port.state.vlans) {
+                Ok(lane) => lane,
+                Err(reason) => return dropped(reason, Learned::Off),
+            },
         };
         if lane.vlan.is_some() {
             path.let_into(Some(lane.vid()));
