@@ -13,8 +13,8 @@ use crate::{clock, cmd, complete, exit, hint, say};
 #[derive(Parser)]
 #[command(name = "uswitch", version, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Tell more on stderr: -v each step of run, up, add and remove as the command that would do the
-    /// same, -vv the log too, -vvv all of it; RUST_LOG overrides
+    /// Tell more on stderr: -v each step of set-up and each change of a lab as the command that would do
+    /// the same, -vv the log too, -vvv all of it; RUST_LOG overrides
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]
@@ -98,15 +98,15 @@ pub(crate) fn start() -> ExitCode {
         Verb::Remove(args) => cmd::remove::main(args, steps),
         Verb::Publish(args) => cmd::publish::main(args, steps),
         Verb::Unpublish(args) => cmd::publish::withdraw(args, steps),
-        Verb::Link(args) => cmd::link::main(args),
-        Verb::Set(args) => cmd::set::main(args),
+        Verb::Link(args) => cmd::link::main(args, steps),
+        Verb::Set(args) => cmd::set::main(args, steps),
         Verb::Serve(args) => cmd::serve::main(args),
-        Verb::Network(args) => cmd::network::main(args),
-        Verb::Port(args) => cmd::port::main(args),
-        Verb::Tunnel(args) => cmd::tunnel::main(args),
-        Verb::Vlan(args) => cmd::vlan::main(args),
-        Verb::Fdb(args) => cmd::fdb::main(args),
-        Verb::Mdb(args) => cmd::mdb::main(args),
+        Verb::Network(args) => cmd::network::main(args, steps),
+        Verb::Port(args) => cmd::port::main(args, steps),
+        Verb::Tunnel(args) => cmd::tunnel::main(args, steps),
+        Verb::Vlan(args) => cmd::vlan::main(args, steps),
+        Verb::Fdb(args) => cmd::fdb::main(args, steps),
+        Verb::Mdb(args) => cmd::mdb::main(args, steps),
         Verb::Neigh(args) => cmd::neigh::main(args),
         Verb::Nat(args) => cmd::nat::nat(args),
         Verb::Metrics(args) => cmd::metrics::main(args),

@@ -2,6 +2,7 @@
 //!
 //! One file a verb in `cmd/`. What an exit code means: `exit`.
 
+mod by_hand;
 mod cli;
 mod clock;
 mod cmd;

@@ -23,7 +23,8 @@ mod tests;
 const BRIDGE: &str = "br00";
 
 /// What the switch's namespace is called in the lines.
-fn switch_of(prefix: &str) -> String {
+#[must_use]
+pub fn switch_of(prefix: &str) -> String {
     format!("{prefix}switch")
 }
 
@@ -64,7 +65,8 @@ pub(crate) fn planned(config: &LabConfig, plan: &Plan) -> Vec<String> {
 }
 
 /// The bridge of the network at this place, from 0.
-fn bridge(place: usize) -> String {
+#[must_use]
+pub fn bridge(place: usize) -> String {
     if place == 0 { BRIDGE.into() } else { format!("br{place:02}") }
 }
 

@@ -6,7 +6,7 @@ use control::api::{DelFdb, FdbKind, FlushFdb, Flushed, SetFdb};
 
 use super::vlan;
 use crate::door::Which;
-use crate::{say, units};
+use crate::{by_hand, say, units};
 
 /// Change the switch's table of addresses
 #[derive(clap::Args)]
@@ -85,7 +85,7 @@ enum Verb {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Add {
             mac,
@@ -109,13 +109,17 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             let kind = kind.map_or(FdbKind::Static, |(_, kind)| kind);
             let ask = SetFdb { mac, port, vlan, network, kind };
             which.answer(which.client()?.set_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| vec![lab.set_fdb(&ask)])?;
         }
         Verb::Del { mac, port, vlan, network, which } => {
-            which.answer(which.client()?.del_fdb(&DelFdb { mac, port, vlan, network }))?;
+            let ask = DelFdb { mac, port, vlan, network };
+            which.answer(which.client()?.del_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| vec![lab.del_fdb(&ask)])?;
         }
         Verb::Flush { port, vlan, network, which } => {
             let ask = FlushFdb { port, vlan, network };
             let Flushed { flushed } = which.answer(which.client()?.flush_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.flush_fdb(&ask))?;
             say::line(&format!("{} forgotten", units::count(flushed, "address", "addresses")));
         }
     }

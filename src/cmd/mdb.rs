@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use control::api::SetMdb;
 
 use super::vlan;
+use crate::by_hand;
 use crate::door::Which;
 
 /// Make ports members of groups by hand
@@ -40,7 +41,7 @@ struct Membership {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let (adds, membership) = match args.verb {
         Verb::Add(membership) => (true, membership),
         Verb::Del(membership) => (false, membership),
@@ -48,5 +49,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let Membership { port, group, vlan, which } = membership;
     let (ask, client) = (SetMdb { port, group, vlan }, which.client()?);
     which.answer(if adds { client.set_mdb(&ask) } else { client.del_mdb(&ask) })?;
+    let verb = if adds { "add" } else { "del" };
+    by_hand::tell(steps, &which, |lab| vec![lab.mdb(verb, &ask)])?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,8 +12,8 @@ use crate::door::{Which, json};
 use crate::exit::{self, Usage};
 use crate::onoff::OnOff;
 use crate::paint::Paint;
-use crate::say;
 use crate::table::Table;
+use crate::{by_hand, say};
 
 /// Show networks, make and end them, change their settings
 #[derive(clap::Args)]
@@ -154,7 +154,7 @@ pub(crate) fn mask(text: &str) -> Result<u16, String> {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Ls { json: as_json, which } => {
             let networks = which.answer(which.client()?.networks())?;
@@ -192,6 +192,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
                 // What a file does not say.
                 which.answer(client.set_network(&made.name, &more))?;
             }
+            by_hand::tell(steps, &which, |lab| {
+                let mut lines = lab.add_network(&made.name, &own_addresses(&made), made.mtu);
+                lines.extend(lab.set_network(&made.name, &more));
+                lines
+            })?;
             let subnets = match made.subnets.as_slice() {
                 [] => "no subnet".to_owned(),
                 some => some.join(", "),
@@ -204,6 +209,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         }
         Verb::Remove { networks, which } => {
             let client = which.client()?;
+            by_hand::tell(steps, &which, |lab| lab.remove_networks(&networks))?;
             let mut code = 0;
             for network in &networks {
                 match which.answer(client.remove_network(network)) {
@@ -222,9 +228,22 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
                 return Err(Usage("say what to set: --help lists the settings".into()).into());
             }
             which.answer(which.client()?.set_network(&network, &ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_network(&network, &ask))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The gateway's addresses in a network, each with its subnet's length.
+fn own_addresses(network: &Network) -> Vec<String> {
+    let own = network.gateway.iter().flat_map(|own| own.split(", "));
+    own.map(|own| {
+        let lies_in = |subnet: &Subnet| own.parse().is_ok_and(|own: IpAddr| subnet.contains(own));
+        let mut subnets = network.subnets.iter().filter_map(|text| text.parse::<Subnet>().ok());
+        let length = subnets.find(lies_in).map_or(32, |subnet| subnet.prefix());
+        format!("{own}/{length}")
+    })
+    .collect()
 }
 
 /// The network that is to be looked at alone; None for all there are.

@@ -11,7 +11,7 @@ use crate::exit::Usage;
 use crate::onoff::OnOff;
 use crate::paint::Paint;
 use crate::table::Table;
-use crate::{say, storm};
+use crate::{by_hand, say, storm};
 
 /// What is said in the place of a network's name.
 const NONE: &str = "none";
@@ -118,7 +118,7 @@ impl Args {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let asked = args.asked();
     let changes = asked != SetPort::default() || args.network.is_some();
     if changes && args.port.is_none() {
@@ -135,7 +135,13 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
                 }
                 None => client.set_port(port, &asked),
             };
-            vec![args.which.answer(changed)?]
+            let changed = args.which.answer(changed)?;
+            by_hand::tell(steps, &args.which, |lab| {
+                let to = args.network.as_deref().map(|to| Some(to).filter(|name| *name != NONE));
+                let moved = to.map(|to| lab.move_port(&changed.ifname, to));
+                moved.into_iter().chain(lab.set_port(&changed.ifname, &args.asked())).collect()
+            })?;
+            vec![changed]
         }
         Some(name) => {
             // Asking for no change tells what there is, or that there is no such port.

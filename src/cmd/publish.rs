@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use control::api::{Protocol, Publish, Published, Topology};
 use lab::called::program;
 
+use crate::by_hand::prefix;
 use crate::door::Which;
 use crate::exit::Usage;
 use crate::forward::{self, Named};
@@ -54,12 +55,6 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         say::line(&format!("try, {}", trial(&args.which, address, &done, simulated)));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the names of the lab's namespaces begin with.
-fn prefix(topology: &Topology) -> &str {
-    let first = topology.nodes.first();
-    first.and_then(|node| node.namespace.strip_suffix(node.name.as_str())).unwrap_or_default()
 }
 
 /// Whether the uplink is the simulated internet, which the steps' kernel masquerades to.

@@ -8,7 +8,7 @@ use control::api::SetGateway;
 use crate::door::Which;
 use crate::exit::Usage;
 use crate::onoff::OnOff;
-use crate::say;
+use crate::{by_hand, say};
 
 /// Change the running gateway
 #[derive(clap::Args)]
@@ -41,13 +41,15 @@ struct Gateway {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let What::Gateway(Gateway { forwarding, nat, which }) = args.what;
     if forwarding.is_none() && nat.is_none() {
         return Err(Usage("nothing to set: --forwarding on|off, --nat none|TYPE".into()).into());
     }
-    let ask = SetGateway { forwarding: forwarding.map(OnOff::is_on), nat };
+    let (forward, masked) = (forwarding.map(OnOff::is_on), nat.clone());
+    let ask = SetGateway { forwarding: forward, nat };
     let routing = which.answer(which.client()?.set_gateway(&ask)).context("set gateway")?;
+    by_hand::tell(steps, &which, |lab| lab.set_gateway(forward, masked.as_deref()))?;
     let forwarding = OnOff::of(routing.forwarding);
     say::line(&format!("the gateway: forwarding {forwarding}, NAT {}", routing.nat));
     Ok(ExitCode::SUCCESS)

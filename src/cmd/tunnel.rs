@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use control::api::AddTunnel;
 
 use crate::door::Which;
-use crate::say;
+use crate::{by_hand, say};
 
 /// Join a network to those of other hosts, by VXLAN (RFC 7348)
 ///
@@ -54,11 +54,12 @@ enum Verb {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Add { kind: _, vni, local, remotes, network, port, which } => {
             let ask = AddTunnel { vni, local, remotes, network, port };
             let made = which.answer(which.client()?.add_tunnel(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.add_tunnel(&made.ifname, &ask))?;
             let remotes: Vec<_> = made.remotes.iter().map(ToString::to_string).collect();
             say::line(&format!(
                 "port {} joins {} to VNI {} at {}; packets of up to {} bytes",
@@ -70,7 +71,12 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             ));
         }
         Verb::Remove { vni, which } => {
-            which.answer(which.client()?.remove_tunnel(vni))?;
+            let client = which.client()?;
+            let there = which.answer(client.tunnels())?;
+            let port = there.into_iter().find(|tunnel| tunnel.vni == vni);
+            which.answer(client.remove_tunnel(vni))?;
+            let port = port.map(|tunnel| tunnel.ifname).unwrap_or_default();
+            by_hand::tell(steps, &which, |lab| vec![lab.remove_tunnel(&port)])?;
             say::line(&format!("the tunnel with VNI {vni} is gone"));
         }
     }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use control::api::AddVlan;
 
+use crate::by_hand;
 use crate::door::Which;
 use crate::exit::Usage;
 
@@ -90,16 +91,20 @@ pub(crate) fn one(text: &str) -> Result<u16, String> {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Add { place, pvid, untagged, which } => {
             let (vlan, last) = place.vlans;
             let ask = AddVlan { vlan, vlan_end: Some(last), pvid, untagged };
-            which.answer(which.client()?.add_vlan(&place.port()?, &ask))?;
+            let port = place.port()?;
+            which.answer(which.client()?.add_vlan(&port, &ask))?;
+            by_hand::tell(steps, &which, |lab| vec![lab.add_vlan(&port, &ask)])?;
         }
         Verb::Del { place, which } => {
             let (first, last) = place.vlans;
-            which.answer(which.client()?.del_vlan(&place.port()?, first, last))?;
+            let port = place.port()?;
+            which.answer(which.client()?.del_vlan(&port, first, last))?;
+            by_hand::tell(steps, &which, |lab| vec![lab.del_vlan(&port, first, last)])?;
         }
     }
     Ok(ExitCode::SUCCESS)

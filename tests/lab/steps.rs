@@ -108,3 +108,59 @@ fn ports_are_published_by_hand() {
         assert!(!rules().contains("8080"), "{}", rules());
     });
 }
+
+#[test]
+fn a_running_lab_is_changed_by_hand() {
+    rooted(|sandbox| {
+        let script = sandbox.uswitch(&["run", "--dry-run"]).ok().out;
+        let run = lab(sandbox, &["run"]);
+        let mac = "02:00:00:00:00:09";
+        let told: String = [
+            "port net1 --learning off --isolated on --mcast-router 2 --group-fwd-mask 0x4000",
+            "network set lan --ageing-time 30 --mtu 1400",
+            "network add dmz --subnet 10.9.0.0/24",
+            "port net2 --network none",
+            "port net2 --network dmz",
+            "port net2 --hairpin on --learn-limit 9",
+            &format!("fdb add {mac} net1"),
+            &format!("fdb del {mac}"),
+            &format!("fdb add {mac} net1 --sticky"),
+            "fdb flush",
+            "set gateway --forwarding off --nat none",
+            "link net1 down",
+        ]
+        .iter()
+        .map(|line| {
+            let args: Vec<_> = ["-v"].into_iter().chain(line.split(' ')).collect();
+            let err = sandbox.uswitch(&args).ok().err;
+            assert!(!err.is_empty(), "nothing is told of {line}");
+            err
+        })
+        .collect();
+        run.signal(nix::sys::signal::Signal::SIGINT);
+        run.ended().ok();
+        by_hand(sandbox, &format!("{script}{told}"));
+        let port =
+            |name| sandbox.tool("bridge", &["-n", "switch", "-d", "link", "show", "dev", name]);
+        for part in ["learning off", "isolated on", "mcast_router 2", "mtu 1400"] {
+            assert!(port("veth1").contains(part), "no {part} in {}\n{told}", port("veth1"));
+        }
+        assert!(port("veth2").contains("hairpin on"), "{}", port("veth2"));
+        assert!(port("veth2").contains("master br01"), "{}", port("veth2"));
+        assert!(port("veth1").contains("state disabled"), "{}", port("veth1"));
+        let details = sandbox.tool("ip", &["-n", "switch", "-d", "link", "show", "veth1"]);
+        assert!(details.contains("group_fwd_mask 0x4000"), "{details}");
+        let bridge = sandbox.tool("ip", &["-n", "switch", "-d", "link", "show", "br00"]);
+        assert!(bridge.contains("mtu 1400") && bridge.contains("ageing_time 3000 "), "{bridge}");
+        let table = sandbox.tool("bridge", &["-n", "switch", "fdb", "show", "br", "br00"]);
+        let ours = table.lines().find(|line| line.starts_with(mac)).unwrap_or_default();
+        assert!(ours.contains("dev veth1") && ours.contains("sticky"), "{table}");
+        let within =
+            |args: &[&str]| sandbox.tool("ip", &[&["netns", "exec", "switch"], args].concat());
+        assert!(within(&["sysctl", "net.ipv4.ip_forward"]).ends_with("= 0\n"));
+        let rules = within(&["nft", "list", "chain", "ip", "nat", "postrouting"]);
+        assert!(!rules.contains("masquerade"), "{rules}");
+        let own = within(&["ip", "-o", "-4", "addr", "show", "br01"]);
+        assert!(own.contains("10.9.0.1/24"), "{own}");
+    });
+}

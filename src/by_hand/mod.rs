@@ -1,0 +1,273 @@
+//! A change of a running lab as the lines of `ip` and `bridge` that would make it on the kernel's
+//! bridge, for `-v`. The names are those of the lines that set-up tells (`lab::steps`): the switch's
+//! namespace is called `switch`, its networks `br00`, `br01`, in the lab's order.
+
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use control::api::{AddTunnel, AddVlan, DelFdb, FdbKind, FlushFdb, SetFdb, SetMdb, SetNetwork};
+use control::api::{Port, SetPort, Topology};
+
+use crate::door::Which;
+use crate::say;
+
+/// The running lab, as far as the lines name it.
+pub(crate) struct Scene {
+    /// The switch's namespace.
+    switch: String,
+    /// The networks, in the lab's order.
+    networks: Vec<String>,
+    ports: Vec<Plugged>,
+}
+
+/// A port of the switch.
+struct Plugged {
+    ifname: String,
+    node: Option<String>,
+    network: Option<String>,
+}
+
+impl From<Port> for Plugged {
+    fn from(Port { ifname, node, network, .. }: Port) -> Self {
+        Self { ifname, node, network }
+    }
+}
+
+/// Tells on stderr what `lines` makes of the running lab, where steps are asked for.
+///
+/// # Errors
+/// Where the lab does not answer.
+pub(crate) fn tell(
+    steps: bool,
+    which: &Which,
+    lines: impl FnOnce(&Scene) -> Vec<String>,
+) -> anyhow::Result<()> {
+    if steps {
+        let client = which.client()?;
+        let topology = which.answer(client.topology())?;
+        let networks = which.answer(client.networks())?.into_iter().map(|network| network.name);
+        let ports = which.answer(client.ports())?.into_iter().map(Plugged::from);
+        let switch = lab::steps::switch_of(prefix(&topology));
+        let scene = Scene { switch, networks: networks.collect(), ports: ports.collect() };
+        lines(&scene).iter().for_each(|line| say::note(line));
+    }
+    Ok(())
+}
+
+/// What the names of the lab's namespaces begin with.
+pub(crate) fn prefix(topology: &Topology) -> &str {
+    let first = topology.nodes.first();
+    first.and_then(|node| node.namespace.strip_suffix(node.name.as_str())).unwrap_or_default()
+}
+
+impl Scene {
+    /// The bridge that stands for a network; for the first where none is named.
+    fn bridge(&self, network: Option<&str>) -> String {
+        let place = self.networks.iter().position(|name| Some(name.as_str()) == network);
+        lab::steps::bridge(place.unwrap_or(0))
+    }
+
+    /// The port that a user calls by its own name, its node's, or `NODE:NETWORK`.
+    fn port(&self, name: &str) -> Option<&Plugged> {
+        let (node, network) = name.split_once(':').map_or((name, None), |(n, w)| (n, Some(w)));
+        let own = self.ports.iter().find(|port| port.ifname == name);
+        own.or_else(|| {
+            self.ports.iter().find(|port| {
+                port.node.as_deref() == Some(node)
+                    && (network.is_none() || port.network.as_deref() == network)
+            })
+        })
+    }
+
+    /// The name of that port, and the bridge of its network.
+    fn place(&self, name: &str) -> (String, String) {
+        let port = self.port(name);
+        let network = port.and_then(|port| port.network.as_deref());
+        (port.map_or(name, |port| &port.ifname).to_owned(), self.bridge(network))
+    }
+
+    /// A port's settings.
+    pub(crate) fn set_port(&self, name: &str, asked: &SetPort) -> Vec<String> {
+        settings::port(&self.switch, &self.place(name).0, asked)
+    }
+
+    /// A port that is moved to this network, or out of all.
+    pub(crate) fn move_port(&self, name: &str, network: Option<&str>) -> String {
+        let (port, _) = self.place(name);
+        let to =
+            network.map_or("nomaster".into(), |to| format!("master {}", self.bridge(Some(to))));
+        format!("ip -n {} link set {port} {to}", self.switch)
+    }
+
+    /// A network's settings.
+    pub(crate) fn set_network(&self, name: &str, asked: &SetNetwork) -> Vec<String> {
+        let mut lines = settings::network(&self.switch, &self.bridge(Some(name)), asked);
+        if let Some(mtu) = asked.mtu {
+            let here = self.ports.iter().filter(|port| port.network.as_deref() == Some(name));
+            let line = |port: &Plugged| {
+                format!("ip -n {} link set {} mtu {mtu}", self.switch, port.ifname)
+            };
+            lines.extend(here.map(line));
+        }
+        lines
+    }
+
+    /// A network that was made, with its gateway's addresses.
+    pub(crate) fn add_network(&self, name: &str, own: &[String], mtu: u32) -> Vec<String> {
+        let (switch, bridge) = (&self.switch, self.bridge(Some(name)));
+        let mut lines = vec![
+            format!("ip -n {switch} link add {bridge} type bridge"),
+            format!("ip -n {switch} link set {bridge} mtu {mtu} up"),
+        ];
+        let add = |own| format!("ip -n {switch} addr add {own} brd + dev {bridge}");
+        lines.extend(own.iter().map(add));
+        lines
+    }
+
+    /// Networks that end; told while they are there.
+    pub(crate) fn remove_networks(&self, names: &[String]) -> Vec<String> {
+        let here = names.iter().filter(|name| self.networks.contains(name));
+        let bridges = here.map(|name| self.bridge(Some(name)));
+        bridges.map(|bridge| format!("ip -n {} link del {bridge}", self.switch)).collect()
+    }
+
+    /// Where a VLAN is meant: a port, or the gateway's leg, which is the bridge's own end.
+    fn member(&self, name: &str) -> String {
+        let (who, network) = name.split_once(':').map_or((name, None), |(w, n)| (w, Some(n)));
+        match who {
+            "gateway" => format!("dev {} self", self.bridge(network)),
+            _ => format!("dev {}", self.place(name).0),
+        }
+    }
+
+    /// A membership of VLANs.
+    pub(crate) fn add_vlan(&self, name: &str, asked: &AddVlan) -> String {
+        let flags = [(asked.pvid, " pvid"), (asked.untagged, " untagged")];
+        let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        let vlans = vlans(asked.vlan, asked.vlan_end.unwrap_or(asked.vlan));
+        format!("bridge -n {} vlan add vid {vlans}{flags} {}", self.switch, self.member(name))
+    }
+
+    /// A membership that ends.
+    pub(crate) fn del_vlan(&self, name: &str, first: u16, last: u16) -> String {
+        let vlans = vlans(first, last);
+        format!("bridge -n {} vlan del vid {vlans} {}", self.switch, self.member(name))
+    }
+
+    /// An address set by hand.
+    pub(crate) fn set_fdb(&self, asked: &SetFdb) -> String {
+        let (switch, mac) = (&self.switch, &asked.mac);
+        let vlan = vlan("vlan", asked.vlan);
+        let Some(port) = &asked.port else {
+            let bridge = self.bridge(asked.network.as_deref());
+            return format!("bridge -n {switch} fdb add {mac} dev {bridge} self blackhole{vlan}");
+        };
+        let kind = match asked.kind {
+            FdbKind::Sticky => "static sticky",
+            FdbKind::Local => "permanent",
+            FdbKind::Extern => "dynamic extern_learn",
+            _ => "static",
+        };
+        format!("bridge -n {switch} fdb add {mac} dev {} master {kind}{vlan}", self.place(port).0)
+    }
+
+    /// An address that is taken out; told while it is there.
+    pub(crate) fn del_fdb(&self, asked: &DelFdb) -> String {
+        let (switch, mac) = (&self.switch, &asked.mac);
+        let at = match &asked.port {
+            Some(port) => self.place(port).0,
+            None => format!(
+                "$(bridge -n {switch} fdb show br {} | sed -n 's/^{mac} dev \\([^ ]*\\).*/\\1/p')",
+                self.bridge(asked.network.as_deref())
+            ),
+        };
+        format!("bridge -n {switch} fdb del {mac} dev {at} master{}", vlan("vlan", asked.vlan))
+    }
+
+    /// Learned addresses that are forgotten.
+    pub(crate) fn flush_fdb(&self, asked: &FlushFdb) -> Vec<String> {
+        let (switch, vlan) = (&self.switch, vlan("vlan", asked.vlan));
+        if let Some(port) = &asked.port {
+            let port = self.place(port).0;
+            return vec![format!("bridge -n {switch} fdb flush dev {port} master dynamic{vlan}")];
+        }
+        let here = |name: &&String| asked.network.as_ref().is_none_or(|only| only == *name);
+        let bridges = self.networks.iter().filter(here).map(|name| self.bridge(Some(name)));
+        let line = |bridge| format!("bridge -n {switch} fdb flush dev {bridge} dynamic{vlan}");
+        bridges.map(line).collect()
+    }
+
+    /// A membership of a group, by `add` or `del`.
+    pub(crate) fn mdb(&self, verb: &str, asked: &SetMdb) -> String {
+        let (port, bridge) = self.place(&asked.port);
+        let vlan = vlan("vid", asked.vlan);
+        let kind = if verb == "add" { " permanent" } else { "" };
+        let group = &asked.group;
+        format!(
+            "bridge -n {} mdb {verb} dev {bridge} port {port} grp {group}{kind}{vlan}",
+            self.switch
+        )
+    }
+
+    /// A node's cables, pulled at the switch or plugged in again.
+    pub(crate) fn link(&self, node: &str, network: Option<&str>, up: bool) -> Vec<String> {
+        let state = if up { "up" } else { "down" };
+        let of = |port: &&Plugged| {
+            port.node.as_deref() == Some(node)
+                && (network.is_none() || port.network.as_deref() == network)
+        };
+        let line =
+            |port: &Plugged| format!("ip -n {} link set {} {state}", self.switch, port.ifname);
+        self.ports.iter().filter(of).map(line).collect()
+    }
+
+    /// A tunnel at this port of the switch; the device is made in the host's namespace, where the
+    /// other hosts are reached from, and moved.
+    pub(crate) fn add_tunnel(&self, port: &str, asked: &AddTunnel) -> Vec<String> {
+        let (switch, bridge) = (&self.switch, self.bridge(asked.network.as_deref()));
+        let AddTunnel { vni, local, remotes, .. } = asked;
+        let udp = asked.port.unwrap_or(4789);
+        let mut lines = vec![
+            format!(
+                "ip link add {port} type vxlan id {vni} local {local} dstport {udp} nolearning"
+            ),
+            format!("ip link set {port} netns {switch}"),
+            format!("ip -n {switch} link set {port} master {bridge} up"),
+        ];
+        let flood = |to| {
+            format!("bridge -n {switch} fdb append 00:00:00:00:00:00 dev {port} dst {to} self")
+        };
+        lines.extend(remotes.iter().map(flood));
+        lines
+    }
+
+    /// A tunnel that is taken out; told while it is there.
+    pub(crate) fn remove_tunnel(&self, port: &str) -> String {
+        format!("ip -n {} link del {port}", self.switch)
+    }
+
+    /// The gateway's forwarding and NAT, as they are from now on.
+    pub(crate) fn set_gateway(&self, forwarding: Option<bool>, nat: Option<&str>) -> Vec<String> {
+        let inside = format!("ip netns exec {}", self.switch);
+        let sysctl = |on: bool| format!("{inside} sysctl -qw net.ipv4.ip_forward={}", u8::from(on));
+        let masquerade = |kind: &str| match kind {
+            "none" => format!("{inside} nft flush chain ip nat postrouting"),
+            _ => format!(
+                "{inside} nft add rule ip nat postrouting oifname {} masquerade",
+                lab::blueprint::UPLINK_PORT
+            ),
+        };
+        forwarding.map(sysctl).into_iter().chain(nat.map(masquerade)).collect()
+    }
+}
+
+/// ` vlan 10`, or nothing.
+fn vlan(word: &str, vlan: Option<u16>) -> String {
+    vlan.map_or_else(String::new, |vlan| format!(" {word} {vlan}"))
+}
+
+/// `10` or `10-20`.
+fn vlans(first: u16, last: u16) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
