@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use rand::prelude::*;
-use switch::core::{
-    Bridge, Frame, NetworkConfig, NetworkId, Path, PortState, Scope, VlanFilter,
-};
+use switch::core::{Bridge, Frame, NetworkConfig, NetworkId, Path, PortState, Scope, VlanFilter};
 use switch::{Fdb, FdbConfig, PortId, PortSettings};
 use wire::{Ethernet, MacAddr, Timestamp, VlanId};
 

@@ -40,7 +40,10 @@ impl Forwarder for Linux {
 
     fn fits(&self, shape: Shape) -> bool {
         // Where no TCP runs, it is the same bridge.
-        !self.big || matches!(shape, Shape::Lan(2) | Shape::Nat)
+        match shape {
+            Shape::Networks(_) => false,
+            _ => !self.big || matches!(shape, Shape::Lan(2) | Shape::Nat),
+        }
     }
 
     fn start(&self, shape: Shape) -> Result<Lab> {

@@ -25,6 +25,9 @@ use crate::topology::{self, Node};
 pub enum Shape {
     /// So many nodes on one LAN.
     Lan(usize),
+    /// So many networks, with the same sixteen nodes in each: one port less than four thousand
+    /// ninety-six, the most a switch has, where there are 256.
+    Networks(usize),
     /// net1 on the LAN behind a masquerading gateway, and `inet` with 8.8.8.8 beyond it.
     Nat,
 }

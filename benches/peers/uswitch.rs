@@ -64,14 +64,22 @@ impl Forwarder for Uswitch {
         lab.captures = Some(self.binary.clone());
         let (count, uplink) = match shape {
             Shape::Lan(count) => (count, "none"),
+            Shape::Networks(_) => (NODES, "none"),
             Shape::Nat => (2, "sim"),
         };
         let number = count.to_string();
-        let fast = if self.fast { "on" } else { "off" };
-        let asked = ["run", "--json", "-n", &number, "--uplink", uplink, "--fast-path", fast];
-        // Another build may not know the word.
-        let said = if self.fast { asked.len() } else { asked.len() - 2 };
-        let args = asked[..said].iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+        let mut args = vec!["run", "--json"];
+        if let Shape::Networks(networks) = shape {
+            std::fs::write(FILE, file(networks)).context(FILE)?;
+            args.push(FILE);
+        } else {
+            args.extend(["-n", &number, "--uplink", uplink]);
+        }
+        if self.fast {
+            // Another build may not know the word.
+            args.extend(["--fast-path", "on"]);
+        }
+        let args = args.into_iter().map(str::to_owned).collect::<Vec<_>>();
         let said_before = super::log().len();
         lab.forwarders.push(start(None, &self.binary, &args)?);
         until(Duration::from_secs(60), || {
@@ -80,12 +88,46 @@ impl Forwarder for Uswitch {
             let said = log.get(said_before..).unwrap_or_default();
             said.contains("\"ready\"").then_some(()).context("the lab is not ready yet")
         })?;
-        lab.nodes = topology::nodes(if shape == Shape::Nat { 1 } else { count })?;
+        lab.nodes = match shape {
+            Shape::Networks(_) => (1..=NODES).map(in_first).collect::<Result<_>>()?,
+            Shape::Nat => topology::nodes(1)?,
+            Shape::Lan(count) => topology::nodes(count)?,
+        };
         if shape == Shape::Nat {
             lab.nodes.push(inet()?);
         }
         Ok(lab)
     }
+}
+
+/// Nodes in each of many networks.
+const NODES: usize = 16;
+/// The most ports a switch has.
+const PORTS: usize = 4095;
+/// Where the lab to be is written down; the benchmark has a /run of its own.
+const FILE: &str = "/run/networks.yaml";
+
+/// Networks `lan0`, `lan1` and so on, and the nodes that are in each.
+fn file(networks: usize) -> String {
+    let mut text = "uplink: none\nnetworks:\n".to_owned();
+    for network in 0..networks {
+        text += &match network {
+            0 => "  lan0: {subnets: [10.100.0.0/16]}\n".to_owned(),
+            _ => format!("  lan{network}: {{subnets: [10.101.{network}.0/24]}}\n"),
+        };
+    }
+    text += "nodes:\n";
+    for node in 1..=NODES {
+        let left = PORTS.min(networks * NODES) - networks * (node - 1);
+        let here: Vec<_> = (0..networks.min(left)).map(|network| format!("lan{network}")).collect();
+        text += &format!("  net{node}: {{networks: [{}]}}\n", here.join(", "));
+    }
+    text
+}
+
+/// A node of these, by its place in the first network.
+fn in_first(number: usize) -> Result<Node> {
+    Node::open(&format!("net{number}"), "eth0", topology::address_of(number))
 }
 
 /// The simulated internet: 8.8.8.8 on its loopback, whatever its interface is called.
