@@ -121,7 +121,10 @@ impl Gateway {
             return Err(DropReason::Martian.into());
         }
         if links.is_for_host(a.side, packet.dst) {
-            return Ok(Course::Host(leg));
+            return match links.is_asked(a.side, packet.dst) && self.asks(packet) {
+                true => self.plan_ask(a, now),
+                false => Ok(Course::Host(leg)),
+            };
         }
         match links.routes.to(packet.dst) {
             // Before all else, and without a word, as Linux does.

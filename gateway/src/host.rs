@@ -31,6 +31,19 @@ impl Gateway {
         Ok(())
     }
 
+    /// Names are asked here for all that a kernel has a leg's addresses too: packets to port 53 of them
+    /// are the resolver's ([`Gateway::serve_names`]) and not the kernel's.
+    ///
+    /// # Errors
+    /// [`LegError::Unknown`] where the leg is not there.
+    pub fn set_asked(&mut self, id: LegId, asked: bool) -> Result<(), LegError> {
+        if !self.links.has(id) {
+            return Err(LegError::Unknown(id));
+        }
+        self.links.link_mut(Side::Leg(id)).asked = asked;
+        Ok(())
+    }
+
     /// These are all addresses of the kernel beside us: what comes for one of them from a leg whose
     /// addresses it has is handed to it.
     pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>) {
@@ -44,6 +57,12 @@ impl Links {
     #[inline]
     pub(crate) fn is_hosted(&self, side: Side) -> bool {
         self.link(side).hosted
+    }
+
+    /// Whether a packet to this address would be the resolver's, whoever else has it.
+    #[inline]
+    pub(crate) fn is_asked(&self, side: Side, to: std::net::Ipv4Addr) -> bool {
+        self.link(side).asked && self.is_own(side, to)
     }
 
     /// Whether the kernel beside us takes what a host of the leg sends there.

@@ -40,6 +40,8 @@ pub(crate) struct Link {
     internal: bool,
     /// A kernel has the leg's addresses too.
     pub(crate) hosted: bool,
+    /// The resolver has them before that kernel.
+    pub(crate) asked: bool,
     pub(crate) counters: LegCounters,
 }
 
@@ -76,6 +78,7 @@ impl Link {
             reached: [0; LegId::MAX / 64],
             internal: false,
             hosted: false,
+            asked: false,
             counters: LegCounters::default(),
         }
     }

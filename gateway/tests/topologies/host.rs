@@ -43,6 +43,27 @@ fn the_kernel_is_handed_what_is_its_own_untouched() {
 }
 
 #[test]
+fn where_names_are_asked_here_the_kernel_has_the_rest() {
+    let mut world = hosted();
+    let question = Pkt::udp("10.100.0.10:7", "10.100.0.1:53", b"name");
+    world.gateway.serve_names();
+    assert_eq!(world.lan(&question).verdict, HOST, "until it is said");
+    world.gateway.set_asked(LegId::FIRST, true).unwrap();
+    // The world's output has no resolver: it reads nothing.
+    assert_eq!(world.lan(&question).dropped(), DropReason::NoQuery);
+    for packet in [
+        Pkt::udp("10.100.0.10:7", "10.100.0.1:54", b"name"),
+        Pkt::udp("10.100.0.10:7", &format!("{ELSEWHERE}:53"), b"name"),
+        Pkt::echo("10.100.0.10", "10.100.0.1", 8, 1, b""),
+    ] {
+        assert_eq!(world.lan(&packet).verdict, HOST);
+    }
+    world.gateway.set_asked(LegId::FIRST, false).unwrap();
+    assert_eq!(world.lan(&question).verdict, HOST);
+    assert!(world.gateway.set_asked(LegId(9), true).is_err());
+}
+
+#[test]
 fn all_else_is_routed_as_ever() {
     let mut world = hosted();
     let out = world.lan(&Pkt::udp("10.100.0.10:7", "8.8.8.8:53", b"name"));
