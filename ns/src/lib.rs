@@ -13,6 +13,7 @@
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
 //! | [`own`] | all addresses of a namespace, and when they change |
 //! | [`pair`] | a veth pair whose far end is somebody else's |
+//! | [`guest`] | an interface in somebody else's namespace: furnishing it, looking at it |
 //! | [`pin`] | a namespace that outlives its process |
 //! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
 //! | [`forward`] | ports that a namespace forwards to somebody else |
@@ -25,6 +26,7 @@ mod error;
 pub mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod guest;
 mod identity;
 pub mod link;
 mod message;

@@ -17,10 +17,11 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::guest::Route;
 use crate::plan::End;
 use crate::vxlan::Vxlan;
 
@@ -190,8 +191,13 @@ pub(crate) fn get_all_addresses() -> Request {
 
 /// Every IPv4 route of the namespace.
 pub(crate) fn get_routes() -> Request {
+    get_routes_of(AddressFamily::Inet)
+}
+
+/// Every route of a family.
+pub(crate) fn get_routes_of(family: AddressFamily) -> Request {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family;
     Request::change(RouteNetlinkMessage::GetRoute(message))
 }
 
@@ -213,6 +219,39 @@ pub(crate) fn address(index: u32, address: IpAddr, prefix: u8) -> Request {
         IpAddr::V6(_) => message.header.flags = AddressHeaderFlags::Nodad,
     }
     Request::create(RouteNetlinkMessage::NewAddress(message))
+}
+
+/// A route out of an interface, with all that can be said of it.
+pub(crate) fn route_of(index: u32, route: &Route) -> Request {
+    let (to, prefix) = route.to;
+    let mut message = RouteMessage::default();
+    let header = &mut message.header;
+    header.address_family = family(to);
+    header.destination_prefix_length = prefix;
+    header.protocol = RouteProtocol::Static;
+    header.kind = RouteType::Unicast;
+    let scope =
+        if route.via.is_none() && to.is_ipv4() { RouteScope::Link } else { RouteScope::Universe };
+    header.scope = route.scope.map_or(scope, Into::into);
+    header.table = RouteHeader::RT_TABLE_MAIN;
+    let attributes = &mut message.attributes;
+    if let Some(table) = route.table {
+        // One that does not fit the header stands in the attribute alone (RT_TABLE_UNSPEC).
+        header.table = u8::try_from(table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
+        attributes.push(RouteAttribute::Table(table));
+    }
+    if prefix > 0 {
+        attributes.push(RouteAttribute::Destination(to.into()));
+    }
+    attributes.extend(route.via.map(|via| RouteAttribute::Gateway(via.into())));
+    attributes.push(RouteAttribute::Oif(index));
+    attributes.extend(route.metric.map(RouteAttribute::Priority));
+    let metrics = route.mtu.map(RouteMetric::Mtu).into_iter();
+    let metrics: Vec<_> = metrics.chain(route.advmss.map(RouteMetric::Advmss)).collect();
+    if !metrics.is_empty() {
+        attributes.push(RouteAttribute::Metrics(metrics));
+    }
+    Request::create(RouteNetlinkMessage::NewRoute(message))
 }
 
 /// A route by `via`, out of the interface where one is named; to everywhere else for None.
