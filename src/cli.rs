@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::paint::Paint;
-use crate::{clock, cmd, complete, exit, hint, say};
+use crate::{clock, cmd, complete, exit, hint, plugin, say};
 
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
@@ -66,6 +66,9 @@ enum Verb {
 
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
+    if let Some(code) = plugin::cni::called() {
+        return code;
+    }
     complete::answer();
     let words = words(std::env::args_os().collect());
     let cli = match Cli::try_parse_from(&words) {

@@ -23,6 +23,7 @@ mod notify;
 mod onoff;
 mod paint;
 mod picture;
+mod plugin;
 mod report;
 mod say;
 mod signals;

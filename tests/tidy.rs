@@ -16,8 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "uswitch",
         &[
-            "control", "door", "icmp", "lab", "ns", "observe", "serve", "sys", "topology", "web",
-            "wire",
+            "control", "door", "engine", "icmp", "lab", "ns", "observe", "serve", "sys",
+            "topology", "web", "wire",
         ],
     ),
     ("serve", &["control", "engine", "lab", "topology", "wire"]),

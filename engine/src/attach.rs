@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use topology::{Address, Protocol};
+use topology::{Address, Protocol, Subnet};
 use wire::MacAddr;
 
 /// A place in a network.
@@ -21,6 +21,36 @@ pub struct Attach {
     /// Ports to publish.
     #[serde(default)]
     pub ports: Vec<PortAsk>,
+    /// What the container is called, where its engine leaves names to us.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// A route in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where it leads.
+    pub to: Subnet,
+    /// By which router; None where that is on the link.
+    pub via: Option<IpAddr>,
+    /// The lowest wins.
+    pub metric: Option<u32>,
+    /// The table.
+    pub table: Option<u32>,
+    /// The scope (`RT_SCOPE_`…, linux/rtnetlink.h).
+    pub scope: Option<u8>,
+    /// The largest packet that goes there, in bytes.
+    pub mtu: Option<u32>,
+    /// The largest segment of TCP that is asked for, in bytes.
+    pub advmss: Option<u32>,
+}
+
+impl Route {
+    /// One with nothing else to say.
+    #[must_use]
+    pub const fn new(to: Subnet, via: Option<IpAddr>) -> Self {
+        Self { to, via, metric: None, table: None, scope: None, mtu: None, advmss: None }
+    }
 }
 
 /// A port of the host that is to lead to one of the container's.

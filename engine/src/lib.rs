@@ -5,22 +5,27 @@
 //!   dockerd ── JSON ─► docker::answer ─► CreateNetwork  ─► Network   ─┐
 //!                                        CreateEndpoint ─► Attach    ─┼─► a Driver (room `serve`)
 //!                                        Join, Leave, …              ─┘
+//!   CNI runtime ── JSON ─► cni::Call ─► plugin::Ask, with an Attach ─► room `serve`, by its socket
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`docker`] | Docker's remote network driver: its calls and its answers |
+//! | [`cni`] | the Container Network Interface: a plugin's calls and its answers |
+//! | [`plugin`] | what a plugin that an engine has started asks of `serve` |
 //! | [`network`] | a network as it is asked for, with its options |
 //! | [`attach`] | a container's place in a network, and ports published for it |
 
 #![forbid(unsafe_code)]
 
 pub mod attach;
+pub mod cni;
 pub mod docker;
 pub mod network;
+pub mod plugin;
 
-pub use attach::{Attach, PortAsk};
-pub use network::{Network, Options};
+pub use attach::{Attach, PortAsk, Route};
+pub use network::{Network, Options, Pool};
 
 /// Why something that was asked for cannot be: one line, which the engine's user reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

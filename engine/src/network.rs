@@ -24,6 +24,12 @@ pub struct Network {
     /// Its containers have no way out.
     #[serde(default)]
     pub internal: bool,
+    /// Our resolver answers its containers at the gateway's addresses.
+    #[serde(default)]
+    pub names: bool,
+    /// It goes with the last container: its engine tells all of it with each.
+    #[serde(default)]
+    pub passing: bool,
     /// What else was said.
     #[serde(default)]
     pub options: Options,
@@ -118,6 +124,15 @@ impl Network {
         })
     }
 
+    /// Whether a container of `other` has its place in this one: all is the same but for subnets that
+    /// the container has no address in.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        let same = |pools: Vec<Pool>| Self { pools, ..self.clone() };
+        other.pools.iter().all(|pool| self.pools.contains(pool))
+            && same(other.pools.clone()) == *other
+    }
+
     /// What its ports are set to.
     #[must_use]
     pub fn port_settings(&self) -> SetPort {
@@ -170,6 +185,8 @@ mod tests {
             id: "n".into(),
             pools: vec![pool],
             internal: false,
+            names: false,
+            passing: false,
             options: Options::default(),
         };
         assert!(network.to_topology().unwrap_err().0.contains("IPv4"));

@@ -90,16 +90,18 @@ impl Ground {
             .doing(|| "giving up capabilities".into())
     }
 
-    /// The same of a lab that serves engines, whose published ports may lie below 1024.
+    /// The same of a lab that serves engines, whose published ports may lie below 1024, or be bound by
+    /// a process of the engine's already, which takes CAP_SYS_PTRACE to share (`pidfd_getfd`).
     ///
     /// # Errors
     /// What the kernel says.
     pub fn give_up_for_engines(&self) -> Result<()> {
         use sys::privilege::Kind::{
-            CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_ADMIN,
+            CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SYS_ADMIN, CAP_SYS_PTRACE,
         };
-        sys::privilege::keep(&[CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE])
-            .doing(|| "giving up capabilities".into())
+        let kept =
+            [CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_SYS_PTRACE];
+        sys::privilege::keep(&kept).doing(|| "giving up capabilities".into())
     }
 
     /// By what right labs are made here.
@@ -159,8 +161,12 @@ impl Ground {
     /// [`crate::Error::NotOurs`].
     pub(crate) fn labs(&self) -> Result<Vec<LabName>> {
         let base = Folder::open(&self.base)?;
-        let names = base.map(|base| base.names()).transpose()?.unwrap_or_default();
-        let mut labs: Vec<LabName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let Some(base) = base else { return Ok(Vec::new()) };
+        // The socket where plugins of engines ask stands beside the labs.
+        let is_lab = |name: &&String| !matches!(base.socket(name), Ok(Some(_)));
+        let names = base.names()?;
+        let names = names.iter().filter(is_lab);
+        let mut labs: Vec<LabName> = names.filter_map(|name| name.parse().ok()).collect();
         labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         Ok(labs)
     }

@@ -1,16 +1,20 @@
 //! Containers of an engine: nodes whose namespaces are the engine's. The lab gives each a link into a
-//! network, whose far end waits in the host's namespace until the engine fetches it.
+//! network, whose far end waits in the host's namespace until the engine fetches it, or is put into the
+//! container's at once and furnished there.
 //!
 //! Called by `serve` while frames pass; one change at a time, under the state's lock. What fails
 //! half-way is undone. A link whose namespace has died is gone, and the place in the network with it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ::topology::{Address, Attachment, SetPort};
 use ns::pair::{self, Pair};
 use switch::{PortId, PortSpec, Switch};
 use wire::MacAddr;
+
+pub use ns::guest::Route;
 
 use crate::domain;
 use crate::error::{Error, Result};
@@ -30,9 +34,9 @@ pub struct Guest {
     pub network: String,
     /// What the port is called, in the switch's namespace.
     pub port: String,
-    /// What the far end is called until somebody fetches it.
-    pub peer: String,
-    /// What it is called then.
+    /// Where the far end of its link goes.
+    pub far: Far,
+    /// What that is called in the container.
     pub interface: String,
     /// Its hardware address.
     pub mac: MacAddr,
@@ -40,6 +44,17 @@ pub struct Guest {
     pub addresses: Vec<Address>,
     /// What its port is set to.
     pub settings: SetPort,
+    /// What the container is called, where the lab's resolver is asked for it.
+    pub names: Vec<String>,
+}
+
+/// Where the far end of a new link goes.
+#[derive(Clone, Debug)]
+pub enum Far {
+    /// It waits under this name in the host's namespace, until somebody fetches it.
+    Waits(String),
+    /// It goes to the container's namespace, and has its addresses and these routes there.
+    Goes(Arc<OwnedFd>, Vec<Route>),
 }
 
 /// What became of a guest that asked for a place.
@@ -74,31 +89,30 @@ impl Lab {
             None => {
                 let index = state.next_index;
                 state.next_index += 1;
-                let far = (host, guest.peer.as_str());
+                let far = match &guest.far {
+                    Far::Waits(name) => (host, name.as_str()),
+                    Far::Goes(sandbox, _) => (sandbox.as_fd(), guest.interface.as_str()),
+                };
                 let near = (near, guest.port.as_str(), index);
                 pair::make(&Pair { near, far, mac: guest.mac.0, mtu })?;
                 index
             }
         };
-        let undo = |error| {
-            if found.is_none() {
-                let _ = ns::link::delete(near, index);
-            }
-            error
-        };
         enter(state, guest);
         let plugged = self.plug(state, guest, (index, mtu));
         let come_up = plugged.and_then(|id| {
-            ns::link::set_up(near, index, true)?;
+            let up = furnish(guest, found.is_none())
+                .and_then(|()| Ok(ns::link::set_up(near, index, true)?));
+            // Known to the switch, and to nobody else.
+            up.inspect_err(|_| _ = self.with_switch(|switch| switch.remove_port(id)))?;
             Ok(id)
         });
-        let id = match come_up {
-            Ok(id) => id,
-            Err(error) => {
-                leave(state, &guest.node, &guest.network);
-                return Err(undo(error));
+        let id = come_up.inspect_err(|_| {
+            leave(state, &guest.node, &guest.network);
+            if found.is_none() {
+                let _ = ns::link::delete(near, index);
             }
-        };
+        })?;
         let plug = Plug { id, name: guest.port.clone(), index };
         let interface = Interface {
             name: guest.interface.clone(),
@@ -108,9 +122,14 @@ impl Lab {
             port: Some(plug),
         };
         settle(state, &guest.node, guest.sandbox.clone(), interface);
+        call(state, &guest.node, &guest.names);
         drop(guard);
         if found.is_some() {
             // Its carrier came long ago, and is not told again.
+            self.list_links()?;
+        } else if let Far::Goes(sandbox, _) = &guest.far {
+            // What the container says first is to be heard, and answered.
+            ns::guest::wait(sandbox.as_fd(), &guest.interface)?;
             self.list_links()?;
         }
         Ok(if found.is_some() { Attached::Found } else { Attached::Made })
@@ -160,6 +179,18 @@ impl Lab {
             let is = |one: &&Interface| one.port.as_ref().is_some_and(|plug| plug.name == port);
             Some((held.node.name.clone(), interfaces.find(is)?.clone()))
         })
+    }
+
+    /// Looks at the interface of a container's place, in the container; None where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no such place; when the kernel refuses.
+    pub fn look_at_guest(&self, port: &str, sandbox: &OwnedFd) -> Result<Option<ns::guest::Seen>> {
+        let place = self.at(&self.state(), port);
+        let (_, interface) = place.ok_or_else(|| {
+            Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
+        })?;
+        Ok(ns::guest::look(sandbox.as_fd(), &interface.name)?)
     }
 
     /// Takes a container's place away, and with it all that the gateway has for it. Its link stays
@@ -232,6 +263,28 @@ impl Lab {
     }
 }
 
+/// Has the far end of a new link that goes to its container furnished there.
+fn furnish(guest: &Guest, new: bool) -> Result<()> {
+    let Far::Goes(sandbox, routes) = &guest.far else { return Ok(()) };
+    if !new {
+        return Ok(());
+    }
+    let whole = |own: &Address| own.prefix.unwrap_or(if own.ip.is_ipv4() { 32 } else { 128 });
+    let own: Vec<_> = guest.addresses.iter().map(|own| (own.ip, whole(own))).collect();
+    Ok(ns::guest::furnish(sandbox.as_fd(), &guest.interface, &own, routes)?)
+}
+
+/// The node is called so too, by those who ask the resolver.
+fn call(state: &mut State, node: &str, names: &[String]) {
+    let Some(held) = state.nodes.iter_mut().find(|held| held.node.name == node) else { return };
+    for name in names {
+        if !held.node.names.contains(name) {
+            held.node.names.push(name.clone());
+        }
+    }
+    state.naming.guest(&held.node);
+}
+
 /// The spec has the place from now on.
 fn enter(state: &mut State, guest: &Guest) {
     let place = Attachment {
@@ -270,7 +323,8 @@ pub(crate) fn settle(
             let taken: Vec<u32> = state.nodes.iter().map(|held| held.node.number).collect();
             let number = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
             let interfaces = vec![interface];
-            let node = Node { number, name: name.into(), file: name.into(), interfaces };
+            let (file, names) = (name.to_owned(), Vec::new());
+            let node = Node { number, name: file.clone(), file, names, interfaces };
             state.nodes.push(Held { node, home: Home::Theirs(sandbox) });
         }
     }
@@ -286,5 +340,8 @@ pub(crate) fn depart(state: &mut State, name: &str, gone: impl Fn(&Interface) ->
     }
     if empty {
         state.nodes.retain(|held| held.node.name != name);
+        state.naming.forget_guest(name);
+    } else if let Some(held) = state.nodes.iter().find(|held| held.node.name == name) {
+        state.naming.guest(&held.node);
     }
 }

@@ -35,6 +35,8 @@ pub struct HostPort {
     pub port: String,
     /// What the interface is called.
     pub interface: String,
+    /// Who asks for names at the gateway's addresses asks the lab's resolver, and not the host's.
+    pub names: bool,
 }
 
 impl Lab {
@@ -47,7 +49,7 @@ impl Lab {
         let (near, host) = self.grounds()?;
         let mut guard = self.state();
         let state = &mut *guard;
-        let HostPort { network, port, interface } = asked;
+        let HostPort { network, port, interface, names } = asked;
         if state.spec.network(network).is_none() {
             return Err(self.no_network(state, network));
         }
@@ -76,7 +78,7 @@ impl Lab {
         let bridged = PortSpec::bridged(port.clone(), index, mtu);
         let plugged = self.plug_in(PortSpec { network: id, up: false, ..bridged });
         let come_up = plugged.and_then(|id| {
-            self.tell_of_host(state, network, Some(id))?;
+            self.tell_of_host(state, network, Some((id, *names)))?;
             ns::link::set_up(near, index, true)?;
             pair::furnish(host, interface, &own)?;
             Ok(id)
@@ -105,9 +107,14 @@ impl Lab {
     }
 
     /// The switch and the gateway hear whether the host has a place in a network, and where.
-    fn tell_of_host(&self, state: &mut State, network: &str, host: Option<PortId>) -> Result<()> {
+    fn tell_of_host(
+        &self,
+        state: &mut State,
+        network: &str,
+        host: Option<(PortId, bool)>,
+    ) -> Result<()> {
         let Some(domain) = state.domains.get_mut(network) else { return Ok(()) };
-        domain.host = host;
+        domain.host = host.map(|(id, _)| id);
         let (id, legs) = (domain.id, domain.legs.clone());
         let config = domain::of_switch(&state.spec, &state.domains, network);
         let told = self.with_switch(|switch| {
@@ -116,7 +123,10 @@ impl Lab {
         });
         told.unwrap_or(Ok(()))?;
         for (_, leg) in legs {
-            let told = self.with_gateway(|gateway| gateway.set_hosted(leg, host.is_some()));
+            let told = self.with_gateway(|gateway| {
+                gateway.set_hosted(leg, host.is_some())?;
+                gateway.set_asked(leg, host.is_some_and(|(_, names)| names))
+            });
             told.unwrap_or(Ok(())).map_err(|error| Error::Usage(error.to_string()))?;
         }
         Ok(())

@@ -377,6 +377,7 @@ pub(crate) fn running(config: &LabConfig, node: &NodePlan, ids: &[Option<PortId>
         number: node.number,
         name: node.name.clone(),
         file: format!("{}{}", config.prefix(), node.name),
+        names: Vec::new(),
         interfaces,
     }
 }

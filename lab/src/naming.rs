@@ -159,6 +159,18 @@ impl Naming {
         }
     }
 
+    /// A container is to be found by its names, where its engine leaves them to us. Nobody sees files.
+    pub(crate) fn guest(&mut self, node: &Node) {
+        if !node.names.is_empty() {
+            self.put(node);
+        }
+    }
+
+    /// It has gone.
+    pub(crate) fn forget_guest(&mut self, name: &str) {
+        self.change(|zone| zone.remove(name));
+    }
+
     /// Networks have come, gone or changed.
     pub(crate) fn networks(&mut self, spec: &Spec, domains: &Domains) {
         self.set_networks(spec, domains);
@@ -231,8 +243,8 @@ impl Naming {
             let Some(id) = self.joined(interface) else { continue };
             places.extend(interface.addresses.iter().map(|address| Place::In(id, address.ip)));
         }
-        let aliases = Some(&node.file).filter(|file| **file != node.name).cloned();
-        let aliases = aliases.into_iter().collect();
+        let others = [&node.file].into_iter().chain(&node.names);
+        let aliases = others.filter(|name| **name != node.name).cloned().collect();
         let host = Host { name: node.name.clone(), aliases, places };
         self.change(|zone| zone.put(host.clone()));
     }

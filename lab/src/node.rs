@@ -60,6 +60,8 @@ pub struct Node {
     pub name: String,
     /// Its namespace's name.
     pub file: String,
+    /// What else it is called, by those who ask for names.
+    pub names: Vec<String>,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
 }

@@ -59,6 +59,8 @@ impl Lab {
         }
         for held in state.nodes.iter_mut().filter(|held| held.node.name == before) {
             (held.node.name, held.node.file) = (name.into(), name.into());
+            state.naming.forget_guest(&before);
+            state.naming.guest(&held.node);
         }
         if let Some(node) = state.spec.nodes.shift_remove(&before) {
             state.spec.nodes.insert(name.into(), node);

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use engine::docker::{Driver, Joined};
 use engine::{Attach, Network, Refusal};
 use lab::Lab;
-use lab::guest::Guest;
+use lab::guest::{Far, Guest};
 use lab::host_port::HostPort;
 use tokio::sync::mpsc::UnboundedSender;
 use wire::MacAddr;
@@ -33,6 +34,8 @@ pub(crate) struct Daemon {
     pub(crate) store: Store,
     pub(crate) publisher: Publisher,
     tables: Mutex<Tables>,
+    /// Held by whoever has a network come for a plugin's container, or go with the last.
+    pub(crate) coming: Mutex<()>,
     /// Held for reading by whoever names a network to the lab, for writing while one gets another name.
     pub(crate) naming: RwLock<()>,
     /// Networks whose names, and whose containers' names, are to be asked for.
@@ -58,16 +61,17 @@ pub(crate) fn port_of(endpoint: &str) -> String {
     format!("us{}", short(endpoint, SHORT))
 }
 
-fn peer_of(endpoint: &str) -> String {
+pub(crate) fn peer_of(endpoint: &str) -> String {
     format!("ue{}", short(endpoint, SHORT))
 }
 
 /// The names of the host's link into a network: its port, and the host's interface.
-pub(crate) fn host_port(network: &str, name: &str) -> HostPort {
+pub(crate) fn host_port(network: &Network, name: &str) -> HostPort {
     HostPort {
         network: name.into(),
-        port: format!("uh{}", short(network, SHORT)),
-        interface: format!("us{}", short(network, HOST)),
+        port: format!("uh{}", short(&network.id, SHORT)),
+        interface: format!("us{}", short(&network.id, HOST)),
+        names: network.names,
     }
 }
 
@@ -85,6 +89,7 @@ impl Daemon {
             store: Store::open(&config.state, places)?,
             publisher: Publisher::start()?,
             tables: Mutex::default(),
+            coming: Mutex::default(),
             naming: RwLock::default(),
             asker: Mutex::default(),
         })
@@ -112,10 +117,15 @@ impl Daemon {
         let digits = short(&network.id, SHORT);
         let fit = lab::config::check_node_name(digits).is_ok();
         let number = if fit { digits.to_owned() } else { format!("n-{digits}") };
-        let own = network.options.name.clone();
-        let name = own.or_else(|| kept.name.clone()).unwrap_or(number);
+        // What was asked for is so or is refused; what the engine says, where nothing else is meant.
+        let free = |name: &&String| {
+            let taken = self.tables().networks.values().any(|(_, known)| known == *name);
+            !taken && lab::config::check_node_name(name).is_ok()
+        };
+        let own = network.options.name.as_ref().or(kept.name.as_ref().filter(free));
+        let name = own.cloned().unwrap_or(number);
         self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
-        if let Err(error) = self.lab.attach_host(&host_port(&network.id, &name)) {
+        if let Err(error) = self.lab.attach_host(&host_port(network, &name)) {
             let _ = self.lab.remove_network(&name);
             return Err(refusal(&error));
         }
@@ -123,7 +133,7 @@ impl Daemon {
     }
 
     /// Ends a network in the lab, with the places that are left in it.
-    fn end_network(&self, id: &str) -> std::result::Result<(), Refusal> {
+    pub(crate) fn end_network(&self, id: &str) -> std::result::Result<(), Refusal> {
         let left: Vec<String> = {
             let tables = self.tables();
             let here = tables.places.iter().filter(|(_, place)| place.attach.network == id);
@@ -138,27 +148,28 @@ impl Daemon {
         Ok(())
     }
 
-    /// Gives a place its link; says what its far end is called.
-    pub(crate) fn attach(&self, place: &Place) -> std::result::Result<String, Refusal> {
+    /// Gives a place its link, where it has none.
+    pub(crate) fn attach(&self, place: &Place, far: Far) -> std::result::Result<(), Refusal> {
         let _names = self.names_stay();
         let attach = &place.attach;
         let (network, name) = self.known(&attach.network)?;
         let sandbox = place.sandbox.clone();
         let node = self.node_of(sandbox.as_deref(), &attach.endpoint);
-        let peer = peer_of(&attach.endpoint);
+        let told = place.plugin.as_ref().map(|plugin| plugin.interface.clone());
         let guest = Guest {
-            interface: format!("eth{}", self.lab.interfaces_of(&node)),
+            interface: told.unwrap_or_else(|| format!("eth{}", self.lab.interfaces_of(&node))),
             node,
             sandbox: sandbox.map(PathBuf::from),
             network: name,
             port: port_of(&attach.endpoint),
-            peer: peer.clone(),
+            far,
             mac: place.mac(),
             addresses: attach.addresses.clone(),
             settings: network.port_settings(),
+            names: attach.names.clone(),
         };
         self.lab.attach(&guest).map_err(|error| refusal(&error))?;
-        Ok(peer)
+        Ok(())
     }
 
     /// What the node of a container is called: as in the other network it is in, else by number.
@@ -186,7 +197,7 @@ impl Daemon {
         })
     }
 
-    fn place(&self, endpoint: &str) -> std::result::Result<Place, Refusal> {
+    pub(crate) fn place(&self, endpoint: &str) -> std::result::Result<Place, Refusal> {
         self.tables().places.get(endpoint).cloned().ok_or_else(|| {
             Refusal(format!(
                 "uswitch knows of no endpoint {}: start the container again",
@@ -225,7 +236,7 @@ impl Daemon {
     }
 
     /// Older places with an address of a new one: their containers died while nobody told us.
-    fn stale(&self, new: &Place) -> Vec<String> {
+    pub(crate) fn stale(&self, new: &Place) -> Vec<String> {
         let same = |old: &Place| {
             let mut theirs = old.attach.addresses.iter().map(|address| address.ip);
             let address = |ip: IpAddr| new.attach.addresses.iter().any(|own| own.ip == ip);
@@ -237,14 +248,18 @@ impl Daemon {
         tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Publishes the ports of a place.
-    pub(crate) fn lead(&self, place: &Place) -> std::result::Result<(), Refusal> {
+    /// Publishes the ports of a place, by these sockets of the host's where they are for one of them.
+    pub(crate) fn lead(
+        &self,
+        place: &Place,
+        given: Vec<(usize, OwnedFd)>,
+    ) -> std::result::Result<(), Refusal> {
         let first = |v4: bool| {
             let own = place.attach.addresses.iter().map(|address| address.ip);
             own.into_iter().find(|ip| ip.is_ipv4() == v4)
         };
         let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
-        self.publisher.publish(&place.attach.endpoint, to, &place.attach.ports)
+        self.publisher.publish(&place.attach.endpoint, to, &place.attach.ports, given)
     }
 }
 
@@ -277,7 +292,7 @@ impl Driver for Daemon {
 
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         self.known(&attach.network)?;
-        let place = Place { attach, sandbox: None, published: false, name: None };
+        let place = Place { attach, sandbox: None, published: false, name: None, plugin: None };
         self.stale(&place).iter().try_for_each(|old| self.forget(old))?;
         let mac = place.mac();
         self.keep(place)?;
@@ -292,7 +307,8 @@ impl Driver for Daemon {
         let mut place = self.place(endpoint)?;
         let (network, _) = self.known(&place.attach.network)?;
         place.sandbox = Some(sandbox.to_owned()).filter(|sandbox| !sandbox.is_empty());
-        let interface = self.attach(&place)?;
+        let interface = peer_of(endpoint);
+        self.attach(&place, Far::Waits(interface.clone()))?;
         self.keep(place)?;
         let mut joined = Joined { interface, gateway: None, gateway6: None };
         for own in
@@ -315,7 +331,7 @@ impl Driver for Daemon {
 
     fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
         let place = self.place(endpoint)?;
-        self.lead(&place)?;
+        self.lead(&place, Vec::new())?;
         self.change(endpoint, |place| place.published = true)
     }
 

@@ -3,41 +3,50 @@
 //!
 //! ```text
 //!   dockerd ─► server ─► engine::docker ─► Daemon ─► lab: networks, guests, the host's ports
-//!                                           ├─► store: networks on disk, places in the run directory
-//!                                           ├─► Publisher: sockets of the host
-//!                                           └─► names: what Docker calls all of it
+//!   plugin ─► client ─► plugins ─► engine::plugin ─┘ ├─► store: networks on disk, places in the run directory
+//!                                                    ├─► Publisher: sockets of the host
+//!                                                    └─► names: what Docker calls all of it
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | `daemon` | does what engines ask: [`engine::docker::Driver`] |
+//! | `containers` | does what plugins of other engines ask |
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
 //! | `server` | the socket where dockerd asks |
+//! | `plugins`, [`client`] | the two ends of the socket where plugins ask |
+//! | `passing` | messages with descriptors |
+//! | [`held`] | sockets that an engine holds for published ports |
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
 //! | `publish` | ports of the host that lead to containers |
 
 #![forbid(unsafe_code)]
 
+pub mod client;
+mod containers;
 mod daemon;
 mod error;
+pub mod held;
 mod names;
+mod passing;
+mod plugins;
 mod publish;
 mod resume;
 mod server;
 mod socket;
 mod store;
 
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab::Lab;
 
 use daemon::Daemon;
 pub use error::{Error, Result};
-use server::Server;
+use server::{Door, Server};
 
 /// Where engines ask, and what is kept where.
 #[derive(Debug)]
@@ -46,10 +55,23 @@ pub struct Config {
     pub plugin: PathBuf,
     /// The same, where a service manager has opened it.
     pub listener: Option<UnixListener>,
+    /// The socket where plugins of other engines ask.
+    pub own: PathBuf,
+    /// The same, where a service manager has opened it.
+    pub own_listener: Option<UnixListener>,
     /// Docker's own socket, where names are asked for.
     pub docker: PathBuf,
     /// The folder for what outlives a boot.
     pub state: PathBuf,
+}
+
+/// Removes the socket at `path` that a killed server has left; one that is listened at stays.
+pub fn sweep(path: &Path) {
+    if let Err(error) = UnixStream::connect(path)
+        && error.kind() == std::io::ErrorKind::ConnectionRefused
+    {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// The engines' networks, served; dropping it ends that, and leaves all links as they are.
@@ -68,11 +90,13 @@ impl Serve {
         let daemon = Arc::new(Daemon::new(lab, &config)?);
         daemon.resume()?;
         // One of a service manager's stays when we end, and so does its file.
-        let (listener, own) = match config.listener {
-            Some(listener) => (listener, None),
-            None => (socket::listen(&config.plugin)?, Some(config.plugin)),
+        let open = |listener: Option<UnixListener>, path: PathBuf| match listener {
+            Some(listener) => Ok(Door { listener, path: None }),
+            None => socket::listen(&path).map(|listener| Door { listener, path: Some(path) }),
         };
-        let server = Server::start(listener, own, &daemon, config.docker)?;
+        let docker = open(config.listener, config.plugin)?;
+        let plugins = open(config.own_listener, config.own)?;
+        let server = Server::start([docker, plugins], &daemon, config.docker)?;
         Ok(Self { _server: server, daemon })
     }
 

@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 
-use crate::daemon::{Daemon, host_port, port_of};
+use lab::guest::Far;
+
+use crate::daemon::{Daemon, host_port, peer_of, port_of};
 use crate::error::Result;
 
 impl Daemon {
@@ -37,16 +39,25 @@ impl Daemon {
                 continue;
             }
             self.tables().places.insert(endpoint.clone(), place.clone());
-            let resumed = if joined { self.attach(&place).map(drop) } else { Ok(()) };
+            let resumed = match joined {
+                true => self.attach(&place, Far::Waits(peer_of(&endpoint))),
+                false => Ok(()),
+            };
             if let Some(name) = &place.name {
                 self.lab.rename_guest(&port_of(&endpoint), name);
             }
-            let led = if place.published { self.lead(&place) } else { Ok(()) };
+            let led = if place.published { self.lead_again(&place) } else { Ok(()) };
             if let Err(why) = resumed.and(led) {
                 tracing::error!("endpoint {endpoint}: {why}");
             }
         }
         self.sweep(&links);
+        let networks: Vec<String> = self.tables().networks.keys().cloned().collect();
+        for network in networks {
+            if let Err(why) = self.drop_if_empty(&network) {
+                tracing::error!("network {network}: {why}");
+            }
+        }
         Ok(())
     }
 
@@ -54,7 +65,8 @@ impl Daemon {
     fn sweep(&self, links: &HashSet<String>) {
         let known: HashSet<String> = {
             let tables = self.tables();
-            let of_host = tables.networks.iter().map(|(id, (_, name))| host_port(id, name).port);
+            let networks = tables.networks.values();
+            let of_host = networks.map(|(kept, name)| host_port(&kept.network, name).port);
             of_host.chain(tables.places.keys().map(|id| port_of(id))).collect()
         };
         for link in links.iter().filter(|link| !known.contains(*link)) {

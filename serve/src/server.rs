@@ -1,7 +1,8 @@
-//! The socket where dockerd asks: HTTP/1.1, a POST a call. Served by a thread of its own; what is asked
-//! runs on a few threads beside, and further calls wait for a place there.
+//! The socket where dockerd asks: HTTP/1.1, a POST a call; and beside it the one of plugins (`plugins`).
+//! Served by a thread of its own; what is asked runs on a few threads beside, and further calls wait for
+//! a place there.
 //!
-//! Who can open the socket is root. A body is small, and one that is not is refused unread.
+//! Who can open the sockets is root. A body is small, and one that is not is refused unread.
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
-use crate::names;
+use crate::{names, plugins};
 
 /// Calls at once.
 const CALLS: usize = 8;
@@ -34,33 +35,43 @@ struct Shared {
     calls: Arc<Calls>,
 }
 
+/// A socket that is listened at, and its file where that is ours.
+pub(crate) struct Door {
+    pub(crate) listener: UnixListener,
+    pub(crate) path: Option<PathBuf>,
+}
+
 /// The running server; dropping it ends it.
 pub(crate) struct Server {
-    path: Option<PathBuf>,
+    paths: Vec<PathBuf>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves at `listener`; its file at `path` goes with the server. Names are asked of `docker`.
+    /// Serves at both doors; their files go with the server. Names are asked of `docker`.
     pub(crate) fn start(
-        listener: UnixListener,
-        path: Option<PathBuf>,
+        [docker_door, plugin_door]: [Door; 2],
         daemon: &Arc<Daemon>,
         docker: PathBuf,
     ) -> Result<Self> {
         let failed = |error| Error::Thread("the server", error);
-        listener.set_nonblocking(true).map_err(failed)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let listener = {
+        let mut paths = Vec::new();
+        let mut open = |door: Door| {
+            paths.extend(door.path);
             let _here = runtime.enter();
-            tokio::net::UnixListener::from_std(listener).map_err(failed)?
+            door.listener.set_nonblocking(true)?;
+            tokio::net::UnixListener::from_std(door.listener)
         };
+        let (listener, plugins) = (open(docker_door), open(plugin_door));
+        let (listener, plugins) = (listener.map_err(failed)?, plugins.map_err(failed)?);
         let calls = Arc::new(Calls::start("engine-call", CALLS).map_err(failed)?);
         let (asker, asked) = mpsc::unbounded_channel();
         daemon.name_by(asker);
         let shared = Shared { daemon: Arc::clone(daemon), calls };
+        let beside = shared.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -71,6 +82,7 @@ impl Server {
                         .fallback(call)
                         .layer(DefaultBodyLimit::max(BODY))
                         .with_state(shared);
+                    let plugins = plugins::listen(plugins, beside.daemon, beside.calls);
                     let serving = axum::serve(listener, router).into_future();
                     tokio::select! {
                         ended = serving => {
@@ -79,18 +91,19 @@ impl Server {
                             }
                         }
                         () = naming => {}
+                        () = plugins => {}
                         _ = stopped => {}
                     }
                 });
             })
             .map_err(failed)?;
-        Ok(Self { path, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { paths, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(path) = self.path.take() {
+        for path in self.paths.drain(..) {
             let _ = std::fs::remove_file(path);
         }
         drop(self.stop.take());

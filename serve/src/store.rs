@@ -33,6 +33,20 @@ pub(crate) struct Place {
     /// What its container is called, once that is known.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// What a plugin has said of it; None of Docker's.
+    #[serde(default)]
+    pub(crate) plugin: Option<Plugin>,
+}
+
+/// A place that a plugin has asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plugin {
+    /// The engine's number for the container.
+    pub(crate) container: String,
+    /// What the interface is called there.
+    pub(crate) interface: String,
+    /// Its ports are bound by the engine.
+    pub(crate) held: bool,
 }
 
 /// A network that was asked for.
@@ -169,8 +183,9 @@ mod tests {
             mac: None,
             addresses: vec!["10.77.5.0/16".parse().unwrap()],
             ports: Vec::new(),
+            names: Vec::new(),
         };
-        Place { attach, sandbox: Some("/run/x".into()), published: true, name: None }
+        Place { attach, sandbox: Some("/run/x".into()), published: true, name: None, plugin: None }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! What it makes outlives it: links, the switch's namespace, networks on the disk. The next one takes
 //! on all of it, so that containers notice no more than a pause. `--clean` undoes it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ::door::Open;
@@ -27,10 +28,12 @@ use crate::signals::{self, Signals};
 
 /// What the lab is called that serves.
 const NAME: &str = "serve";
-/// How a service manager calls the socket that it has opened for us (FileDescriptorName=).
+/// How a service manager calls the sockets that it has opened for us (FileDescriptorName=).
 const DOCKER: &str = "docker";
+const PLUGINS: &str = "plugins";
 
-/// Serve container engines: networks of Docker's, `docker network create -d uswitch`
+/// Serve container engines: networks of Docker's, `docker network create -d uswitch`, and of whatever
+/// starts this program as a plugin of the Container Network Interface (CNI)
 ///
 /// Stays until a signal, and leaves all links as they are: the next one takes them on, and containers
 /// notice no more than a pause. Every verb shows what it serves, as lab `serve`.
@@ -46,6 +49,10 @@ pub(crate) struct Args {
     /// The socket that Docker knows the driver `uswitch` by
     #[arg(long, value_name = "PATH", default_value = "/run/docker/plugins/uswitch.sock")]
     plugin: PathBuf,
+    /// The socket where this program asks when it is started as a plugin; there plugins look that have
+    /// no USWITCH_SERVE
+    #[arg(long, value_name = "PATH", default_value = crate::plugin::SOCKET)]
+    socket: PathBuf,
     /// Docker's own socket, where containers' names are asked for
     #[arg(long, value_name = "PATH", default_value = "/run/docker.sock")]
     docker: PathBuf,
@@ -103,9 +110,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("serving container engines takes root: run it with sudo");
     }
     if args.clean {
-        return clean(&ground, &config.name);
+        return clean(&ground, &config.name, &args.socket);
     }
-    let listener = activated()?;
+    let mut listeners = activated()?;
     ground.enter()?;
     let blocked = signals::block()?;
     let helper = part_of_the_cores();
@@ -119,9 +126,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     }
     let served = Open::of(&lab).context("opening the door").and_then(|open| {
         let _exporter = metrics.map(|reserved| reserved.serve(open.door())).transpose()?;
-        let Args { plugin, docker, state, .. } = args;
+        let Args { plugin, docker, state, socket: own, .. } = args;
         let place = plugin.display().to_string();
-        let served = Serve::start(&lab, Config { plugin, listener, docker, state })?;
+        let (listener, own_listener) = (listeners.remove(DOCKER), listeners.remove(PLUGINS));
+        let config = Config { plugin, listener, own, own_listener, docker, state };
+        let served = Serve::start(&lab, config)?;
         let alive = notify::ready(&lab)?;
         let (networks, places) = served.count();
         say::kept(&format!(
@@ -150,18 +159,20 @@ fn tell(step: &Progress) {
     }
 }
 
-/// The socket that a service manager has opened for us, if one has.
-fn activated() -> anyhow::Result<Option<UnixListener>> {
+/// The sockets that a service manager has opened for us, by name.
+fn activated() -> anyhow::Result<BTreeMap<String, UnixListener>> {
     let what = "asking for the service manager's sockets";
+    let mut listeners = BTreeMap::new();
     for (fd, name) in sd_notify::listen_fds_with_names().context(what)? {
-        if name == DOCKER {
-            return Ok(Some(sys::inherited::listener(fd).context(what)?));
+        if [DOCKER, PLUGINS].contains(&name.as_str()) {
+            listeners.insert(name, sys::inherited::listener(fd).context(what)?);
         }
     }
-    Ok(None)
+    Ok(listeners)
 }
 
-fn clean(ground: &Ground, name: &LabName) -> anyhow::Result<ExitCode> {
+fn clean(ground: &Ground, name: &LabName, socket: &Path) -> anyhow::Result<ExitCode> {
+    ::serve::sweep(socket);
     match down(ground, name)? {
         Downed::Nothing => say::line("nothing is served, and nothing is left"),
         _ => say::line("undone: links, interfaces and namespaces of `serve`"),

@@ -113,7 +113,7 @@ impl Create {
             })?,
         };
         let ports = bindings.into_iter().map(Binding::ask).collect::<Result<_, _>>()?;
-        Ok(Attach { network, endpoint, mac, addresses, ports })
+        Ok(Attach { network, endpoint, mac, addresses, ports, names: Vec::new() })
     }
 }
 

@@ -71,6 +71,8 @@ impl Create {
             id,
             pools: data.map(|data| data.pool()).collect::<Result<_, _>>()?,
             internal: options.get(INTERNAL).and_then(Value::as_bool).unwrap_or(false),
+            names: false,
+            passing: false,
             options: Options::read(said)?,
         })
     }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use engine::{PortAsk, Refusal};
 use socket2::{Domain, Socket, Type};
@@ -60,6 +61,36 @@ pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Refusal> {
         }
     }
     Err(refused.unwrap_or_else(|| Refusal(format!("{first} to {last} is no range of ports"))))
+}
+
+/// Takes sockets that somebody else has bound for a port, and goes on holding. Where any address of the
+/// host will do, those of IPv6 are ours beside one of IPv4.
+///
+/// # Errors
+/// [`Refusal`] where one is no such socket.
+pub(super) fn given(
+    ask: &PortAsk,
+    sockets: impl Iterator<Item = OwnedFd>,
+) -> Result<Vec<Bound>, Refusal> {
+    let take = |socket: OwnedFd| -> io::Result<Bound> {
+        let socket = Socket::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(match ask.protocol {
+            Protocol::Udp => Bound::Udp(socket.into()),
+            _ => Bound::Tcp(socket.into()),
+        })
+    };
+    let mut bound = Vec::new();
+    for socket in sockets {
+        bound.push(take(socket).map_err(|e| Refusal(format!("a socket for {}: {e}", ask.port)))?);
+    }
+    if let (None, [one]) = (ask.host, bound.as_slice())
+        && let Ok(port) = one.port()
+        && let Ok(other) = self::one(ask.protocol, (Ipv6Addr::UNSPECIFIED, port).into())
+    {
+        bound.push(other);
+    }
+    Ok(bound)
 }
 
 fn is_taken(error: &io::Error) -> bool {

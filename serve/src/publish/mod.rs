@@ -12,6 +12,7 @@ mod udp;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -25,11 +26,14 @@ use bind::Bound;
 
 /// All published ports, by endpoint.
 pub(crate) struct Publisher {
-    held: Mutex<BTreeMap<String, Vec<Lead>>>,
+    held: Mutex<BTreeMap<String, Leads>>,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
+
+/// The ports of an endpoint: as they were asked for, and each socket.
+type Leads = (Vec<PortAsk>, Vec<Lead>);
 
 /// A port that leads somewhere. Dropping it ends that, connections too, and then the port is free.
 struct Lead {
@@ -64,11 +68,12 @@ impl Publisher {
         Ok(Self { held: Mutex::default(), handle, stop, thread })
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Lead>>> {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Leads>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes the ports of an endpoint, instead of those it has: all of them, or none.
+    /// Publishes the ports of an endpoint, instead of those it has: all of them, or none. A port that
+    /// sockets are given for, by its place in the list, has those.
     ///
     /// # Errors
     /// [`Refusal`] in Docker's own words where a port is taken.
@@ -77,11 +82,17 @@ impl Publisher {
         endpoint: &str,
         to: IpAddr,
         asked: &[PortAsk],
+        mut given: Vec<(usize, OwnedFd)>,
     ) -> std::result::Result<(), Refusal> {
         self.withdraw(endpoint);
         let mut bound = Vec::new();
-        for ask in asked {
-            bound.push((ask.port, bind::bind(ask)?));
+        for (place, ask) in asked.iter().enumerate() {
+            let own: Vec<_> = given.extract_if(.., |(of, _)| *of == place).collect();
+            let sockets = match own.is_empty() {
+                true => bind::bind(ask)?,
+                false => bind::given(ask, own.into_iter().map(|(_, socket)| socket))?,
+            };
+            bound.push((ask.port, sockets));
         }
         let mut leads = Vec::new();
         for (port, sockets) in bound {
@@ -90,9 +101,14 @@ impl Publisher {
             }
         }
         if !leads.is_empty() {
-            self.held().insert(endpoint.to_owned(), leads);
+            self.held().insert(endpoint.to_owned(), (asked.to_vec(), leads));
         }
         Ok(())
+    }
+
+    /// Whether an endpoint has this port published.
+    pub(crate) fn leads(&self, endpoint: &str, ask: &PortAsk) -> bool {
+        self.held().get(endpoint).is_some_and(|(asked, _)| asked.contains(ask))
     }
 
     fn lead(&self, socket: Bound, to: SocketAddr) -> std::result::Result<Lead, Refusal> {

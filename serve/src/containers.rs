@@ -1,0 +1,246 @@
+//! Does what plugins of engines ask: containers that come with all that is to be known of them, their
+//! network too, whose link goes straight into their namespace.
+//!
+//! A network of theirs is made with its first container and goes with the last. What fails half-way is
+//! undone, so that the same call may come again.
+
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, PoisonError};
+
+use engine::plugin::{Answer, Ask, Expected, Join};
+use engine::{Network, Refusal, Route};
+use lab::guest::{self, Far};
+
+use crate::daemon::{Daemon, port_of, refusal, short};
+use crate::held;
+use crate::store::{Kept, Place, Plugin};
+
+/// Digits of a container's number that stand for its name where it has none.
+const DIGITS: usize = 12;
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+impl Daemon {
+    /// Answers a plugin; with what its ask names by descriptors.
+    pub(crate) fn plugin(&self, ask: Ask, mut fds: Vec<OwnedFd>) -> Answer {
+        let namespace = |fds: &mut Vec<OwnedFd>| match fds.is_empty() {
+            true => Err(Refusal::new("no namespace came with the call")),
+            false => Ok(fds.remove(0)),
+        };
+        let answered = match ask {
+            Ask::Status => Ok(()),
+            Ask::Attach(join) => {
+                let taken = namespace(&mut fds).and_then(|netns| self.take_in(*join, netns, fds));
+                return taken.map_or_else(Answer::from, |mac| Answer::Attached { mac });
+            }
+            Ask::Detach { endpoint } => self.let_go(&endpoint),
+            Ask::Check(expected) => {
+                namespace(&mut fds).and_then(|netns| self.check(&expected, &netns))
+            }
+            Ask::Keep { network, endpoints } => self.keep_only(&network, &endpoints),
+        };
+        answered.map_or_else(Answer::from, |()| Answer::Done)
+    }
+
+    /// A container comes; says its hardware address.
+    fn take_in(&self, join: Join, netns: OwnedFd, sockets: Vec<OwnedFd>) -> Result<String> {
+        let Join { network, called, attach, container, sandbox, interface, routes, held } = join;
+        if sockets.len() != held.len() {
+            return Err(Refusal::new("other sockets came with the call than it names"));
+        }
+        let endpoint = attach.endpoint.clone();
+        // Of an earlier life, whose end nobody told.
+        self.forget(&endpoint)?;
+        let name = attach.names.first().cloned();
+        let place = Place {
+            sandbox: Some(sandbox),
+            published: !attach.ports.is_empty(),
+            name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
+            plugin: Some(Plugin { container, interface, held: !held.is_empty() }),
+            attach,
+        };
+        let sockets = held.into_iter().zip(sockets).collect();
+        let far = Far::Goes(Arc::new(netns), routes.iter().map(route).collect());
+        let made = self.settle(network, called, &place).and_then(|()| {
+            self.attach(&place, far)?;
+            if let Some(name) = &place.name {
+                self.lab.rename_guest(&port_of(&endpoint), name);
+            }
+            self.lead_of(&place, sockets)
+        });
+        match made {
+            Ok(()) => Ok(place.mac().to_string()),
+            Err(why) => {
+                if let Err(left) = self.let_go(&endpoint) {
+                    tracing::error!("endpoint {endpoint} is left half-way: {left}");
+                }
+                Err(why)
+            }
+        }
+    }
+
+    /// Has the network of a place, and notes the place in it.
+    fn settle(&self, network: Network, called: String, place: &Place) -> Result<()> {
+        let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stale(place).iter().try_for_each(|old| self.forget(old))?;
+        let known = self.tables().networks.get(&network.id).cloned();
+        match known {
+            Some((known, _)) if known.network.holds(&network) => {}
+            Some(_) if self.is_used(&network.id) => {
+                let subnets: Vec<_> =
+                    network.pools.iter().map(|pool| pool.subnet.to_string()).collect();
+                return Err(Refusal(format!(
+                    "network {called} is not as it was: other containers are in it still, and this \
+                     one asks for {} or other settings; stop them first",
+                    subnets.join(", ")
+                )));
+            }
+            known => {
+                if known.is_some() {
+                    self.end_network(&network.id)?;
+                }
+                let kept = Kept { network, name: Some(called) };
+                let name = self.make_network(&kept)?;
+                let id = kept.network.id.clone();
+                let written = self.store.keep_network(&kept);
+                self.tables().networks.insert(id, (kept, name));
+                written.map_err(|error| refusal(&error))?;
+            }
+        }
+        self.keep(place.clone())
+    }
+
+    /// A container goes, and its network if it was the last there.
+    fn let_go(&self, endpoint: &str) -> Result<()> {
+        let place = self.tables().places.get(endpoint).cloned();
+        self.forget(endpoint)?;
+        let Some(place) = place else { return Ok(()) };
+        self.pass_on(&place);
+        self.drop_if_empty(&place.attach.network)
+    }
+
+    fn is_used(&self, network: &str) -> bool {
+        self.tables().places.values().any(|place| place.attach.network == network)
+    }
+
+    /// A network that goes with its last container goes, if that has gone.
+    pub(crate) fn drop_if_empty(&self, network: &str) -> Result<()> {
+        let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.tables().networks.get(network).cloned();
+        if known.is_none_or(|(known, _)| !known.network.passing) || self.is_used(network) {
+            return Ok(());
+        }
+        self.end_network(network)?;
+        self.store.forget_network(network).map_err(|error| refusal(&error))
+    }
+
+    /// All places in a network go but these.
+    fn keep_only(&self, network: &str, endpoints: &[String]) -> Result<()> {
+        let gone: Vec<String> = {
+            let tables = self.tables();
+            let here = tables
+                .places
+                .iter()
+                .filter(|(id, place)| place.attach.network == network && !endpoints.contains(id));
+            here.map(|(id, _)| id.clone()).collect()
+        };
+        gone.iter().try_for_each(|endpoint| self.let_go(endpoint))
+    }
+
+    /// Other places of the same container.
+    fn siblings(&self, place: &Place) -> Vec<Place> {
+        let container = |place: &Place| place.plugin.as_ref().map(|own| own.container.clone());
+        let Some(own) = container(place) else { return Vec::new() };
+        let tables = self.tables();
+        let others = tables.places.values().filter(|other| {
+            other.attach.endpoint != place.attach.endpoint
+                && container(other).as_ref() == Some(&own)
+        });
+        others.cloned().collect()
+    }
+
+    /// Publishes the ports of a container's place that no other place of it has published: the engine
+    /// tells of them for each network.
+    fn lead_of(&self, place: &Place, mut given: Vec<(usize, OwnedFd)>) -> Result<()> {
+        let siblings = self.siblings(place);
+        let mut own = place.clone();
+        let mut kept = Vec::new();
+        for (at, ask) in place.attach.ports.iter().enumerate() {
+            let mut others = siblings.iter().map(|other| &other.attach.endpoint);
+            if !others.any(|other| self.publisher.leads(other, ask)) {
+                kept.push(at);
+            }
+        }
+        given.retain_mut(|(of, _)| match kept.iter().position(|at| at == of) {
+            Some(at) => {
+                *of = at;
+                true
+            }
+            None => false,
+        });
+        own.attach.ports = kept.iter().map(|at| place.attach.ports[*at].clone()).collect();
+        self.lead(&own, given)
+    }
+
+    /// Ports of a place that has gone are those of another of its container, where it has one.
+    fn pass_on(&self, gone: &Place) {
+        for place in self.siblings(gone) {
+            if let Err(why) = self.lead_again(&place) {
+                tracing::debug!("endpoint {}: {why}", place.attach.endpoint);
+            }
+        }
+    }
+
+    /// Publishes ports of a place anew, by the sockets that its engine holds for them if it does.
+    pub(crate) fn lead_again(&self, place: &Place) -> Result<()> {
+        let ports = &place.attach.ports;
+        let given = match &place.plugin {
+            Some(own) if own.held => held::find(ports, &held::keepers(&own.container)),
+            _ => Vec::new(),
+        };
+        self.lead_of(place, given)
+    }
+
+    /// Whether a place is as it was given.
+    fn check(&self, expected: &Expected, netns: &OwnedFd) -> Result<()> {
+        let Expected { endpoint, interface, mac, addresses, routes } = expected;
+        self.place(endpoint)?;
+        let seen = self.lab.look_at_guest(&port_of(endpoint), netns);
+        let seen = seen.map_err(|error| refusal(&error))?;
+        let wrong = |what: String| Err(Refusal(format!("the container's {interface} {what}")));
+        let Some(seen) = seen else { return wrong("is gone".into()) };
+        if !seen.up {
+            return wrong("is down".into());
+        }
+        let own = seen.mac.map(|mac| wire::MacAddr(mac).to_string());
+        if let Some(mac) = mac.as_ref().map(|mac| mac.to_ascii_lowercase())
+            && own.as_ref() != Some(&mac)
+        {
+            let own = own.unwrap_or_else(|| "no".into());
+            return wrong(format!("has {own} hardware address, and {mac} was told"));
+        }
+        for address in addresses {
+            let here = |(ip, prefix): &(IpAddr, u8)| {
+                *ip == address.ip && address.prefix.is_none_or(|told| told == *prefix)
+            };
+            if !seen.addresses.iter().any(here) {
+                return wrong(format!("has no address {address}"));
+            }
+        }
+        for Route { to, via, .. } in routes {
+            let here = |(own, by): &((IpAddr, u8), Option<IpAddr>)| {
+                *own == (to.network(), to.prefix()) && (via.is_none() || by == via)
+            };
+            if !seen.routes.iter().any(here) {
+                return wrong(format!("has no route to {to}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn route(route: &Route) -> guest::Route {
+    let Route { to, via, metric, table, scope, mtu, advmss } = *route;
+    guest::Route { to: (to.network(), to.prefix()), via, metric, table, scope, mtu, advmss }
+}

@@ -1,0 +1,120 @@
+//! A plugin of the Container Network Interface: CNI_COMMAND says what to do, standard input for which
+//! network. The answer is JSON on standard output, an error too, with exit code 1.
+//!
+//! What is done for a call that fails half-way is undone: addresses go back to whoever gave them.
+
+use std::fs::File;
+use std::process::ExitCode;
+
+use engine::cni::{Call, Failure, Verb, code, version_of, versions};
+use engine::plugin::{Answer, Ask};
+use serde_json::Value;
+use serve::client::{self, Absent};
+
+use super::{attach, ipam, place, said};
+use crate::say;
+
+/// Answers a runtime, if one has started us: it gives no words.
+pub(crate) fn called() -> Option<ExitCode> {
+    let command = std::env::var_os("CNI_COMMAND")?;
+    if std::env::args_os().len() > 1 || command.is_empty() {
+        return None;
+    }
+    let conf = said();
+    let told = match &conf {
+        Ok(conf) => answer(conf),
+        Err(error) => Err(Failure::new(code::IO, format!("reading the configuration: {error}"))),
+    };
+    Some(match told {
+        Ok(text) => {
+            say::bytes(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let version = version_of(conf.as_deref().unwrap_or_default());
+            say::bytes(failure.to_json(&version).as_bytes());
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn answer(conf: &[u8]) -> Result<String, Failure> {
+    let variable = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+    let call = Call::read(&variable, conf)?;
+    let delegate = |verb: &str| match call.ipam() {
+        Some(kind) => ipam::ask(kind, verb, conf),
+        None => Ok(call.own_addresses()),
+    };
+    match call.verb {
+        Verb::Version => return Ok(versions()),
+        Verb::Add => return add(&call, &delegate),
+        // The place first: as long as it is there its address is nobody else's.
+        Verb::Del => {
+            done(ask(&call.detach())?)?;
+            delegate("DEL")?;
+        }
+        Verb::Check => {
+            let netns = sandbox(&call)?;
+            let expected = Ask::Check(Box::new(call.expected()?));
+            let fds = [std::os::fd::AsFd::as_fd(&netns)];
+            done(client::ask(&place(), &expected, &fds).map_err(later)?)?;
+            delegate("CHECK")?;
+        }
+        Verb::Gc => {
+            done(ask(&call.keep())?)?;
+            delegate("GC")?;
+        }
+        Verb::Status => {
+            let absent = |error: Absent| Failure::new(code::UNAVAILABLE, error.to_string());
+            done(client::ask(&place(), &Ask::Status, &[]).map_err(absent)?)?;
+            delegate("STATUS")?;
+        }
+    }
+    Ok(String::new())
+}
+
+fn add(call: &Call, delegate: &dyn Fn(&str) -> Result<Value, Failure>) -> Result<String, Failure> {
+    let netns = sandbox(call)?;
+    // No address is taken for a container that nobody will take in.
+    done(ask(&Ask::Status)?)?;
+    let told = delegate("ADD")?;
+    let added =
+        call.join(&told).and_then(|join| match attach(join.clone(), &netns).map_err(later)? {
+            Answer::Attached { mac } => Ok(call.result(&join, &mac, &told).to_string()),
+            other => {
+                done(other)?;
+                Err(Failure::new(code::OTHER, "serve has said nothing of the container's link"))
+            }
+        });
+    added.inspect_err(|failure| {
+        // The runtime hears of the first thing that went wrong. Whether the container was taken in
+        // is not known where no answer came.
+        if failure.code == code::LATER {
+            let _ = ask(&call.detach());
+        }
+        let _ = delegate("DEL");
+    })
+}
+
+/// The container's namespace.
+fn sandbox(call: &Call) -> Result<File, Failure> {
+    File::open(call.netns()).map_err(|error| {
+        let msg = format!("CNI_NETNS={}: {error}", call.netns());
+        Failure::new(code::NO_CONTAINER, msg)
+    })
+}
+
+fn ask(what: &Ask) -> Result<Answer, Failure> {
+    client::ask(&place(), what, &[]).map_err(later)
+}
+
+fn later(absent: Absent) -> Failure {
+    Failure::new(code::LATER, absent.to_string())
+}
+
+fn done(answer: Answer) -> Result<(), Failure> {
+    match answer {
+        Answer::Refused { why } => Err(Failure::new(code::OTHER, why)),
+        _ => Ok(()),
+    }
+}
