@@ -3,6 +3,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `recorded` | what dockerd was recorded to say, played against the socket: always |
+//! | `cni` | the raw protocol of CNI, played against a running `serve`: always |
 //! | `docker` | the real Docker, in a machine of its own, where it is unpacked |
 //! | `machine` | that machine |
 //!
@@ -12,6 +13,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod cni;
 mod docker;
 mod machine;
 mod recorded;

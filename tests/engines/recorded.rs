@@ -12,7 +12,7 @@ use crate::support::{Process, Sandbox, rooted};
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
 const SOCKET: &str = "/run/docker/plugins/uswitch.sock";
 
-fn served(test: impl FnOnce(&Sandbox, &mut Option<Process>) + Send) {
+pub(crate) fn served(test: impl FnOnce(&Sandbox, &mut Option<Process>) + Send) {
     rooted(|sandbox| {
         if !sandbox.real_root {
             return crate::support::skip("serving engines takes root");
@@ -29,7 +29,7 @@ fn served(test: impl FnOnce(&Sandbox, &mut Option<Process>) + Send) {
     });
 }
 
-fn start(sandbox: &Sandbox) -> Process {
+pub(crate) fn start(sandbox: &Sandbox) -> Process {
     let state = sandbox.dir.join("state");
     let state = state.to_str().unwrap();
     let mut serve = sandbox.start(&["serve", "--uplink", "none", "--state", state]);

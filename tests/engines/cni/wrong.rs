@@ -1,0 +1,116 @@
+//! What cannot be: one line and the code that the specification has, and nothing left behind.
+
+use serde_json::json;
+
+use super::{Runtime, refused};
+use crate::recorded::served;
+use crate::support::rooted;
+
+#[test]
+fn an_add_that_fails_half_way_is_undone() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        let fails = |conf: &serde_json::Value, code: u32, word: &str| {
+            let why = refused(&runtime.call("ADD", "c1", conf), code);
+            assert!(why.contains(word), "{why}");
+            runtime.nothing_is_left();
+        };
+        // The plugin for addresses says why, in its own words.
+        std::fs::write("/run/test/ipam.fail", "").unwrap();
+        fails(&runtime.conf, 101, "no address is left: of none");
+        std::fs::remove_file("/run/test/ipam.fail").unwrap();
+        let with = |path: &str, value: serde_json::Value| {
+            let mut conf = runtime.conf.clone();
+            conf[path] = value;
+            conf
+        };
+        fails(&with("ipam", json!({"type": "nobody"})), 7, "nobody");
+        fails(&with("ipam", json!({})), 7, "ipam");
+        fails(&with("mtu", json!(7)), 7, "68 to 65535");
+        fails(&with("uswitch.nonsense", json!(true)), 7, "no such option");
+        // A route by a router that is on no link; by then all else was made.
+        let ways = json!([{"dst": "10.7.0.0/16", "gw": "10.66.0.1"}]);
+        fails(
+            &with("ipam", json!({"type": "ipam", "prefix": "10.92.0", "ways": ways})),
+            999,
+            "10.7.0.0/16",
+        );
+        // The name is taken in the container.
+        sandbox.tool("ip", &["-n", "c1", "link", "add", "eth0", "type", "veth"]);
+        fails(&runtime.conf, 999, "eth0");
+        sandbox.tool("ip", &["-n", "c1", "link", "del", "eth0"]);
+        // After all that it is as it would have been before.
+        runtime.add("c1");
+        runtime.ping("c1", "10.92.0.1");
+        runtime.del("c1");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1"]);
+    });
+}
+
+#[test]
+fn a_network_that_is_in_use_stays_as_it_is() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        for name in ["c1", "c2"] {
+            runtime.make(name);
+        }
+        runtime.add("c1");
+        let moved = Runtime::new(sandbox, "lab", "10.95.0");
+        let why = refused(&moved.call("ADD", "c2", &moved.conf), 999);
+        assert!(why.contains("10.95.0.0/24") && why.contains("lab"), "{why}");
+        // Another network that has the same subnet.
+        let same = Runtime::new(sandbox, "same", "10.92.0");
+        let why = refused(&same.call("ADD", "c2", &same.conf), 999);
+        assert!(why.contains("10.92.0"), "{why}");
+        runtime.del("c1");
+        moved.add("c2");
+        moved.ping("c2", "10.95.0.1");
+        moved.del("c2");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1", "c2"]);
+    });
+}
+
+#[test]
+fn what_makes_no_sense_is_said_in_one_line() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        refused(&runtime.call("ADD", "c9", &runtime.conf), 3);
+        refused(&runtime.call("PURGE", "c9", &runtime.conf), 4);
+        refused(&runtime.start("ADD", "c9", "a/b", &runtime.conf).ended(), 4);
+        refused(&runtime.call("ADD", "c9", &json!("{")), 7);
+        let mut old = runtime.conf.clone();
+        old["cniVersion"] = json!("0.2.0");
+        refused(&runtime.call("ADD", "c9", &old), 1);
+        refused(&runtime.call("CHECK", "c9", &runtime.conf), 3);
+        runtime.nothing_is_left();
+    });
+}
+
+#[test]
+fn without_a_server_it_is_said_how_to_start_one() {
+    rooted(|sandbox| {
+        if !sandbox.real_root {
+            return crate::support::skip("serving engines takes root");
+        }
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        for verb in ["ADD", "DEL"] {
+            let why = refused(&runtime.call(verb, "c1", &runtime.conf), 11);
+            assert!(
+                why.contains("/run/uswitch/serve.sock") && why.contains("uswitch serve"),
+                "{why}"
+            );
+        }
+        let asked = [("CNI_COMMAND", "STATUS")];
+        refused(&runtime.start_with(&asked, &runtime.conf).ended(), 50);
+        // With a word it is the command that it ever was, whatever the variables are.
+        let mut command = sandbox.uswitch_command(&["--version"]);
+        command.env("CNI_COMMAND", "ADD");
+        let ended = crate::support::Process::start(command, "uswitch --version").ended().ok();
+        assert!(ended.out.starts_with("uswitch "), "{}", ended.out);
+        runtime.unmake(&["c1"]);
+    });
+}
