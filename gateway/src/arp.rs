@@ -57,7 +57,9 @@ impl Links {
         if !probe {
             let told = (arp.sender, arp.sender_mac, node);
             let request = arp.operation == Operation::Request;
-            match self.link_mut(side).neighbours.confirm(told, asked, request, now) {
+            let claim = self.link_mut(side).neighbours.confirm(told, asked, request, now);
+            self.note_moves(side);
+            match claim {
                 Claim::Believed(waiting) => {
                     self.release((side, node), arp.sender_mac, waiting, out);
                 }
@@ -146,6 +148,7 @@ impl Gateway {
                     }
                 }
             }
+            self.links.note_moves(side);
             let due = self.links.link(side).neighbours.next();
             next = [next, due].into_iter().flatten().min();
         }

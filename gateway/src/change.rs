@@ -29,7 +29,9 @@ impl Gateway {
         if self.links.has(id) {
             return Err(LegError::Taken(id));
         }
-        self.links.set(id, config)
+        self.links.set(id, config)?;
+        self.stir();
+        Ok(())
     }
 
     /// Tells a leg something else. What no longer fits goes: neighbours outside its subnets, and the
@@ -49,6 +51,7 @@ impl Gateway {
         let waited = neighbours.keep(|address| routes.is_neighbour(side, address)) as u64;
         self.links.counters.waited_in_vain += waited;
         self.fragments.forget_side(side);
+        self.stir();
         Ok(self.forget_strangers())
     }
 
@@ -62,6 +65,7 @@ impl Gateway {
             return Err(LegError::Unknown(id));
         }
         self.fragments.forget_side(Side::Leg(id));
+        self.stir();
         Ok(self.forget_strangers())
     }
 
@@ -87,6 +91,7 @@ impl Gateway {
             return Err(SharedUplink);
         }
         self.links.routing = routing;
+        self.stir();
         Ok(())
     }
 
@@ -94,7 +99,9 @@ impl Gateway {
     pub fn flush_nat(&mut self, now: Timestamp) -> u64 {
         self.fragments.clear();
         self.unsolicited.clear();
-        self.nat.flush(self.links.uplink_address(), now)
+        let flushed = self.nat.flush(self.links.uplink_address(), now);
+        self.stir();
+        flushed
     }
 
     /// A node is gone: its sessions, mappings, neighbours and whatever was on its way end with it,
@@ -105,7 +112,9 @@ impl Gateway {
             self.links.counters.waited_in_vain += waited as u64;
         }
         self.fragments.forget(node);
-        self.nat.forget_node(node)
+        let gone = self.nat.forget_node(node);
+        self.stir();
+        gone
     }
 
     /// Publishes a port of an inside host, whichever node that is: [`Gateway::publish_for`] nobody.
@@ -131,14 +140,20 @@ impl Gateway {
             return Err(PublishError::NotInBlock(wanted.port, *block.start(), *block.end()));
         }
         match (wanted.address, self.links.uplink_address()) {
-            (Some(asked), Some(own)) if asked != own => Err(PublishError::NotOurAddress(asked)),
-            _ => self.nat.publish(node, wanted),
+            (Some(asked), Some(own)) if asked != own => {
+                return Err(PublishError::NotOurAddress(asked));
+            }
+            _ => self.nat.publish(node, wanted)?,
         }
+        self.stir();
+        Ok(())
     }
 
     /// Withdraws a published port; false where it was not published.
     pub fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
-        self.nat.unpublish(protocol, port)
+        let was = self.nat.unpublish(protocol, port);
+        self.stir();
+        was
     }
 
     /// The uplink has this address now, or none. Sessions belong to the address they were opened
@@ -150,6 +165,7 @@ impl Gateway {
             return 0;
         }
         self.links.set_uplink_address(address);
+        self.stir();
         if before.map(|a| a.address) == address.map(|a| a.address) {
             return 0;
         }
@@ -167,5 +183,6 @@ impl Gateway {
     /// The uplink's interface has this hardware address and MTU now. Sessions stay.
     pub fn set_uplink_link(&mut self, mac: MacAddr, mtu: u16) {
         self.links.set_uplink_link(mac, mtu);
+        self.stir();
     }
 }

@@ -155,6 +155,7 @@ impl Gateway {
         let from = p.arrival.node;
         let payer = if from == Node::NOBODY { node } else { from };
         let resolution = self.links.link_mut(to).neighbours.resolve(hop, payer, p.now);
+        self.links.note_moves(to);
         self.notes.hop(hop, resolution.into());
         let (mac, at) = match resolution {
             Resolution::Known(mac, at) => (mac, at),
@@ -186,6 +187,14 @@ impl Gateway {
 }
 
 impl Links {
+    /// Takes over from a link that a neighbour is another than it was.
+    #[inline]
+    pub(crate) fn note_moves(&mut self, side: Side) {
+        let moved = &mut self.link_mut(side).neighbours.moved;
+        let moved = std::mem::take(moved);
+        self.stirred |= moved;
+    }
+
     fn queue(
         &mut self,
         to: Side,

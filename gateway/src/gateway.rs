@@ -28,6 +28,7 @@ use crate::note::{Note, Notes};
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Protocol};
 use crate::passage::{Arrival, Passage};
+use crate::repeat::Repeat;
 use crate::route::RouteView;
 use crate::verdict::{DropReason, Side, Verdict};
 
@@ -40,6 +41,8 @@ pub struct Gateway {
     pub(crate) ids: Identification,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) notes: Notes,
+    /// How what was sent on last may be repeated.
+    pub(crate) repeat: Option<Repeat>,
     /// What the NAT's ports of a shared address are: those alone can be published.
     pub(crate) block: Option<std::ops::RangeInclusive<u16>>,
     /// Whether there is a resolver of names behind the output.
@@ -64,6 +67,7 @@ impl Gateway {
             ids: Identification::new(seed),
             unsolicited: Unsolicited::new(limits.pending_syns),
             notes: Notes::default(),
+            repeat: None,
             block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
             names: false,
             queries: Queries::new(),
@@ -131,9 +135,13 @@ impl Gateway {
     ) -> Verdict {
         self.links.link_mut(from.0).counters.entered += 1;
         self.notes.begin();
+        self.repeat = None;
         let verdict = self.frame(from, frame, out, now).unwrap_or_else(Verdict::Drop);
         self.notes.end(verdict);
         self.links.count(from.0, verdict);
+        if self.links.stirred {
+            self.stir();
+        }
         verdict
     }
 
@@ -192,7 +200,14 @@ impl Gateway {
             self.notes.route(self.routed_by(&p.arrival));
         }
         match self.plan(&p.arrival, p.frame.bytes, p.now) {
-            Ok(course) => self.commit(p, course),
+            Ok(course) if self.nat.repeater.is_none() => self.commit(p, course),
+            Ok(course) => {
+                let before = p.arrival;
+                let verdict = self.commit(p, course)?;
+                let after = &p.arrival.packet;
+                self.repeat = self.repeatable(course, (&before, after), verdict, p.now);
+                Ok(verdict)
+            }
             Err(refusal) => Err(self.refuse(p, refusal)),
         }
     }
@@ -218,10 +233,14 @@ impl Gateway {
     /// Does what is due: ends sessions, asks for neighbours again, gives up on those that do not
     /// answer. Returns when it wants to be called next.
     pub fn tick(&mut self, out: &mut dyn Output, now: Timestamp) -> Option<Timestamp> {
+        self.catch_up();
         let sessions = self.nat.expire(now);
         let fragments = self.fragments.expire(now);
         let neighbours = self.tick_neighbours(out, now);
         self.tick_unsolicited(out, now);
+        if self.links.stirred {
+            self.stir();
+        }
         [sessions, fragments, neighbours, self.unsolicited.next()].into_iter().flatten().min()
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Links {
     /// Addresses of the kernel beside us, in order.
     pub(crate) hosts: Vec<IpAddr>,
     pub(crate) counters: Counters,
+    /// A neighbour is another than it was, or gone.
+    pub(crate) stirred: bool,
     /// Where additional frames are put together.
     pub(crate) scratch: Vec<u8>,
     pub(crate) segment: Vec<u8>,
@@ -100,6 +102,7 @@ impl Links {
             redirects: Redirects::new(seed),
             hosts: Vec::new(),
             counters: Counters::default(),
+            stirred: false,
             scratch: Vec::with_capacity(2048),
             segment: Vec::with_capacity(2048),
             limits: config.limits,

@@ -13,6 +13,7 @@
 //! answers from, and what waits is for that one alone.
 
 mod places;
+mod repeated;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -151,6 +152,8 @@ pub(crate) struct Neighbours {
     next_cleaning: Option<Timestamp>,
     /// Packets that waited for an entry that gave way.
     pub(crate) lost: u64,
+    /// A host that was known is at another address or node now, or forgotten.
+    pub(crate) moved: bool,
 }
 
 impl Neighbours {
@@ -167,6 +170,7 @@ impl Neighbours {
             queued_by: HashMap::with_hasher(Key::new(seed, purpose + 30)),
             next_cleaning: None,
             lost: 0,
+            moved: false,
         }
     }
 
@@ -259,6 +263,7 @@ impl Neighbours {
                 }
             };
         }
+        self.moved |= entry.mac.is_some() && entry.node != node;
         (entry.mac, entry.node) = (Some(mac), node);
         entry.confirmed = now;
         entry.asked = 0;
@@ -289,9 +294,11 @@ impl Neighbours {
                 // Its owner had its chance to object.
                 (entry.mac, entry.node, entry.confirmed) = (Some(mac), node, now);
                 (entry.asked, entry.due) = (0, None);
+                self.moved = true;
                 continue;
             }
             if entry.asked >= TRIES {
+                self.moved |= entry.mac.is_some();
                 entry.mac = None;
                 entry.asked = GIVEN_UP;
                 entry.due = Some(now + RETRY);
@@ -317,6 +324,7 @@ impl Neighbours {
     /// Forgets every host and whatever waited; returns how many packets that were.
     pub(crate) fn clear(&mut self) -> usize {
         let waited = self.entries.values().map(|e| e.waiting.len()).sum();
+        self.moved |= !self.entries.is_empty();
         self.entries.clear();
         self.due.clear();
         self.next_cleaning = None;

@@ -19,6 +19,7 @@ impl Nat {
     /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
     /// many sessions.
     pub(crate) fn flush(&mut self, uplink: Option<Ipv4Addr>, now: Timestamp) -> u64 {
+        self.take_back_all();
         let mut flushed = 0;
         for realm in &mut self.realms {
             flushed += u64::from(realm.table.live());

@@ -10,6 +10,7 @@
 //! | `quota`, `order` | how much a node may hold, and which of it gives way |
 //! | `forget` | a flush, a node that is gone |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
+//! | `repeated` | what others do by themselves to packets of a session |
 //! | `ours` | what is the NAT's, told to a kernel that shares the address |
 //! | `snapshot` | what `show nat` sees |
 //!
@@ -29,6 +30,7 @@ pub(crate) mod ports;
 pub(crate) mod publish;
 pub(crate) mod quota;
 pub(crate) mod realm;
+mod repeated;
 pub(crate) mod session;
 pub(crate) mod slots;
 pub(crate) mod snapshot;
@@ -49,6 +51,7 @@ use self::snapshot::{Closing, Events};
 use crate::config::{Limits, NatConfig};
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
+use crate::repeat::Repeater;
 use crate::verdict::DropReason;
 
 /// Sessions ended in one call of [`Nat::expire`]; the rest wait for the next.
@@ -80,6 +83,7 @@ pub(crate) struct Nat {
     owners: Vec<Node>,
     limits: Limits,
     pub(crate) ours: Telling,
+    pub(crate) repeater: Option<Box<dyn Repeater>>,
     pub(crate) events: Events,
     pub(crate) counters: NatCounters,
 }
@@ -99,6 +103,7 @@ impl Nat {
             owners: Vec::new(),
             limits,
             ours: Telling::default(),
+            repeater: None,
             events: Events::new(config.events, limits.events),
             counters: NatCounters::default(),
         }
@@ -127,7 +132,8 @@ impl Nat {
             return Err(DropReason::Foreign);
         }
         let outside = session.outside_port;
-        realm.touch_out(id, load, now);
+        self.before(protocol, id, load);
+        self.realms[protocol as usize].touch_out(id, load, now);
         Ok(Some(outside))
     }
 
@@ -198,6 +204,7 @@ impl Nat {
         load: Load,
         now: Timestamp,
     ) -> (Node, Endpoint) {
+        self.before(protocol, id, load);
         let realm = &mut self.realms[protocol as usize];
         realm.touch_in(id, load, now);
         let session = realm.table.get(id);
@@ -255,6 +262,7 @@ impl Nat {
                 id
             }
         };
+        self.before(protocol, id, load);
         let realm = &mut self.realms[protocol as usize];
         realm.touch_in(id, load, now);
         Ok(realm.table.get(id).inside())
@@ -307,6 +315,7 @@ impl Nat {
     }
 
     fn end(&mut self, protocol: Protocol, id: u32, why: Closing) {
+        self.take_back(protocol, id);
         let (session, rest) = self.realms[protocol as usize].close(id);
         self.ours.session(protocol, session.outside_port, session.remote(), false);
         match why {

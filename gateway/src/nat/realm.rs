@@ -282,7 +282,7 @@ impl Realm {
 }
 
 /// Where a session belongs among those that give way; nowhere once it is established.
-fn standing(session: &Session, settled: bool) -> Option<Standing> {
+pub(super) fn standing(session: &Session, settled: bool) -> Option<Standing> {
     match session.state {
         State::Closing | State::Reset if session.flags & EMBRYONIC == 0 => Some(Standing::Closed),
         State::Established | State::FinOut | State::FinIn => None,

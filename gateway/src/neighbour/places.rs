@@ -116,6 +116,7 @@ impl Neighbours {
     pub(super) fn remove(&mut self, address: Ipv4Addr) -> usize {
         let waited = self.take_waiting(address).len();
         let Some(entry) = self.entries.remove(&address) else { return waited };
+        self.moved |= entry.mac.is_some();
         if let Some(due) = entry.due {
             self.due.remove(&(due, address));
         }

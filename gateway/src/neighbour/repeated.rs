@@ -1,0 +1,22 @@
+//! What packets that others send on by themselves ask of the table ([`crate::repeat`]).
+
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use super::{FRESH, Neighbours};
+
+impl Neighbours {
+    /// Until when a host needs no question; None where it is not known, or being asked.
+    pub(crate) fn known_until(&self, address: Ipv4Addr) -> Option<Timestamp> {
+        let entry = self.entries.get(&address)?;
+        (entry.mac.is_some() && entry.due.is_none()).then(|| entry.confirmed + FRESH)
+    }
+
+    /// A packet has gone to a host then.
+    pub(crate) fn was_used(&mut self, address: Ipv4Addr, at: Timestamp) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.used = entry.used.max(at);
+        }
+    }
+}

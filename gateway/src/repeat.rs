@@ -1,0 +1,170 @@
+//! What others may do by themselves to packets like one that was just sent on, and what they have
+//! done so far.
+//!
+//! The gateway decides; somebody who sees the same packets before it ([`Repeater`]) may repeat that
+//! for as long as nothing changes that the decision looks at. It says so beside the verdict
+//! ([`crate::Gateway::repeats`]), takes it back by [`Repeater::changed`] and [`Repeater::over`], and
+//! fetches what has been done before anything looks at a session, a neighbour or a counter
+//! ([`crate::Gateway::catch_up`]). What changes a session (SYN, FIN, RST), opens one, or is answered
+//! by the gateway itself is never repeated.
+
+use std::fmt::Debug;
+use std::net::Ipv4Addr;
+
+use wire::Timestamp;
+
+use crate::course::Course;
+use crate::gateway::Gateway;
+use crate::packet::{Endpoint, Packet, Protocol, Transport};
+use crate::passage::Arrival;
+use crate::verdict::{Side, Verdict};
+
+/// A session of the NAT, while it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its place in the table.
+    pub place: u32,
+}
+
+/// The way that repeated packets go: what they count for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where they come in.
+    pub from: Side,
+    /// Where they leave.
+    pub to: Side,
+    /// The next hop there.
+    pub hop: Ipv4Addr,
+    /// The session they are of; None for what is not translated, and once it has ended.
+    pub session: Option<SessionId>,
+}
+
+/// What is to be done with packets like the last one: of the same protocol and ends, and from the
+/// same node. Their time to live becomes one less; the frame's hardware addresses are those the last
+/// one left with. Not repeated are fragments, packets with options, those that are not to go on
+/// (time to live), and TCP segments with SYN, FIN or RST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// TCP, UDP, or ICMP: echoes and replies alone.
+    pub protocol: Protocol,
+    /// Source and destination as they come. An echo's identifier stands for the port of whoever
+    /// asked; the other has 0.
+    pub came: [Endpoint; 2],
+    /// The same as they leave.
+    pub leaves: [Endpoint; 2],
+    /// Only what may not be cut (Don't Fragment): the identification of others becomes another.
+    pub atomic: bool,
+    /// What is larger is not repeated, in bytes.
+    pub mtu: usize,
+    /// It holds until then, unless it is taken back before.
+    pub until: Timestamp,
+    /// What they count for.
+    pub way: Way,
+}
+
+/// What has been repeated since it was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// Which way.
+    pub way: Way,
+    /// Frames.
+    pub frames: u64,
+    /// Packets they stand for.
+    pub packets: u64,
+    /// Bytes of these, IP headers included.
+    pub bytes: u64,
+    /// When the last one came.
+    pub seen: Timestamp,
+}
+
+/// Who repeats.
+pub trait Repeater: Debug + Send {
+    /// Nothing that was said before holds any more.
+    fn changed(&mut self);
+    /// A session ends or changes, or all do: what was said of it holds no more. Says what its packets
+    /// were since it was asked last, which [`Repeater::take`] does not say again; their frames it
+    /// does, without the session.
+    fn over(&mut self, session: Option<SessionId>) -> Vec<Repeated>;
+    /// What was done since it was asked last.
+    fn take(&mut self) -> Vec<Repeated>;
+}
+
+impl Gateway {
+    /// Has what it decides repeated from now on.
+    pub fn repeat_by(&mut self, repeater: Box<dyn Repeater>) {
+        self.nat.repeater = Some(repeater);
+    }
+
+    /// Whether the packet it was given last was sent on in a way that may be repeated, and how.
+    #[must_use]
+    pub fn repeats(&self) -> Option<&Repeat> {
+        self.repeat.as_ref()
+    }
+
+    /// Counts what has been repeated: to be called before anything is looked at.
+    pub fn catch_up(&mut self) {
+        let Some(repeater) = &mut self.nat.repeater else { return };
+        for done in repeater.take() {
+            let Repeated { way, frames, seen, .. } = done;
+            self.links.link_mut(way.from).counters.entered += frames;
+            let to = self.links.link_mut(way.to);
+            to.counters.left += frames;
+            to.neighbours.was_used(way.hop, seen);
+            self.nat.repeated(&done);
+        }
+    }
+
+    /// Something has changed that decisions look at.
+    pub(crate) fn stir(&mut self) {
+        self.links.stirred = false;
+        if let Some(repeater) = &mut self.nat.repeater {
+            repeater.changed();
+        }
+    }
+
+    /// How the packet of an arrival that was sent on, and is now `after`, may be repeated.
+    pub(crate) fn repeatable(
+        &self,
+        course: Course,
+        (before, after): (&Arrival, &Packet),
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Option<Repeat> {
+        let packet = &before.packet;
+        let plain = packet.header_len == wire::ipv4::HEADER_LEN && !packet.is_fragment();
+        let opens = match packet.transport {
+            Transport::Tcp(_, _, flags) => flags.syn() || flags.fin() || flags.rst(),
+            _ => false,
+        };
+        if !plain || opens {
+            return None;
+        }
+        let ((protocol, src, dst), (_, new_src, new_dst)) = (packet.flow()?, after.flow()?);
+        let realm = self.nat.realm(protocol);
+        let (hop, session, atomic) = match course {
+            Course::Out { hop, .. } => (hop, Some(realm.known_out(src, dst, now)?), true),
+            Course::Back { session, .. } => (new_dst.address, Some(session), false),
+            Course::Straight { hop, detour: false, .. } => (hop, None, false),
+            _ => return None,
+        };
+        let (from, to) = (before.side, verdict.side()?);
+        let lasts = match session {
+            Some(id) if !realm.is_steady(id, atomic) => return None,
+            Some(id) => realm.table.get(id).expires,
+            None => Timestamp::from_nanos(u64::MAX),
+        };
+        let known = self.links.link(to).neighbours.known_until(hop)?;
+        let session = session.map(|place| SessionId { protocol, place });
+        Some(Repeat {
+            protocol,
+            came: [src, dst],
+            leaves: [new_src, new_dst],
+            atomic,
+            mtu: self.links.mtu(to),
+            until: known.min(lasts),
+            way: Way { from, to, hop, session },
+        })
+    }
+}
