@@ -1,6 +1,7 @@
-// What userspace has decided, repeated: learned unicast between two ports.
+// What userspace has decided, repeated: learned unicast between two ports, and packets that the
+// gateway sends on, translated or not.
 //
-// Two programs share three arrays with the switch's process, which maps them (BPF_F_MMAPABLE) and
+// Two programs share four arrays with the switch's process, which maps them (BPF_F_MMAPABLE) and
 // writes the flows. `tap` is the filter of the switch's packet socket. It sees a frame first, asks
 // the flows, and leaves word for `forward` in a cell of its core, for a core has one frame at hand
 // at a time. `forward` runs next, at tcx ingress of the same interface, and does what the word says.
@@ -13,6 +14,8 @@
 #define ENTRIES 16384
 #define BUCKET 4
 #define BUCKETS (ENTRIES / BUCKET)
+/* Flows between ports, then routes. */
+#define ROWS (2 * ENTRIES)
 /* A longer frame is the ring's to refuse (sys/src/packet/long.rs). */
 #define LONGEST 0x3f000
 /* All of a frame, as a socket filter says it. */
@@ -21,6 +24,14 @@
 #define POP 1
 #define PUSH 2
 #define PEER 4
+/* Only packets that nobody may cut (RFC 6864): of others the gateway numbers anew. */
+#define ATOMIC 8
+
+#define ETHERNET 14
+#define IPV4 20
+#define ICMP 1
+#define TCP 6
+#define UDP 17
 
 struct flow {
 	u64 addresses;  /* the frame's first eight bytes */
@@ -40,10 +51,31 @@ struct bucket {
 	struct flow flows[BUCKET];
 };
 
+/* A flow of packets that the gateway sends on: further what they are told apart by, and what they
+   become. Addresses and ports as they lie in the packet; an echo's identifier stands for the port of
+   whoever asked. */
+struct route {
+	struct flow flow;
+	u64 ends;      /* source and destination */
+	u32 ports;     /* theirs */
+	u32 protocol;
+	u64 new_ends;
+	u32 new_ports;
+	u32 addresses; /* what the new addresses add to a sum over them */
+	u32 others;    /* the same of the ports */
+	u32 link[3];   /* the new hardware addresses */
+	u64 spare[2];
+};
+
+struct routes {
+	struct route routes[BUCKET];
+};
+
 struct count {
 	u64 frames, bytes;
 	u64 failed; /* frames above 40 bits of their bytes */
 	u64 seen;
+	u64 packets; /* of routes: what the frames stand for */
 };
 
 struct control {
@@ -64,16 +96,26 @@ struct word {
 	u32 egress;
 	u32 action;
 	u32 push;
+	/* Of a route. */
+	u32 protocol; /* 0: of none */
+	u32 packets;
+	u32 new_ports;
+	u64 new_ends;
+	u32 addresses;
+	u32 others;
+	u32 link[3];
 };
 
 _Static_assert(sizeof(struct flow) == 64, "layout.rs");
-_Static_assert(sizeof(struct count) == 32, "layout.rs");
+_Static_assert(sizeof(struct route) == 128, "layout.rs");
+_Static_assert(sizeof(struct count) == 40, "layout.rs");
 _Static_assert(sizeof(struct control) == 192, "layout.rs");
 
 MAP(control, BPF_MAP_TYPE_ARRAY, struct control, 1, BPF_F_MMAPABLE);
 MAP(flows, BPF_MAP_TYPE_ARRAY, struct bucket, BUCKETS, BPF_F_MMAPABLE);
-/* A row a flow, for each core; made as long as there are cores. */
-MAP(counts, BPF_MAP_TYPE_ARRAY, struct count, ENTRIES, BPF_F_MMAPABLE);
+MAP(routes, BPF_MAP_TYPE_ARRAY, struct routes, BUCKETS, BPF_F_MMAPABLE);
+/* A row a flow, those of routes last, for each core; made as long as there are cores. */
+MAP(counts, BPF_MAP_TYPE_ARRAY, struct count, ROWS, BPF_F_MMAPABLE);
 MAP(words, BPF_MAP_TYPE_PERCPU_ARRAY, struct word, 1, 0);
 
 static inline u64 hash(const struct control *c, u64 addresses, u64 rest, u32 tag)
@@ -140,10 +182,207 @@ static inline struct flow *find(struct bucket *b, u32 *at, u64 addresses, u64 re
 	return 0;
 }
 
+/* Whether a flow may have a frame whose largest packet has so many bytes; else it is the ring's. */
+static inline int may(struct control *c, struct flow *flow, u64 generation, u32 length, u32 mtu,
+		      u64 ticket)
+{
+	/* Read after all that it vouches for. */
+	if (READ(flow->generation) != generation ||
+	    bpf_ktime_get_coarse_ns() >= READ(flow->until))
+		return 0;
+	if (!length || length > mtu)
+		return 0;
+	if (ticket) {
+		u64 gone = READ(c->gone);
+
+		if (gone < ticket + c->slack && gone != READ(c->came))
+			return 0;
+		flow->ticket = 0;
+	}
+	return 1;
+}
+
+/* An IPv4 header without options, and what lies behind it. */
+struct packet {
+	u8 version, tos;
+	u16 total, id, fragment;
+	u8 ttl, protocol;
+	u16 sum;
+	union {
+		u32 ends[2];
+		u16 halves[4];
+	};
+	union {
+		struct {
+			u16 from, to, length, sum;
+		} udp;
+		struct {
+			u8 type, code;
+			u16 sum, id, sequence;
+		} icmp;
+		u32 ports;
+	};
+};
+
+struct facts {
+	u64 ends;
+	u32 ports, length, packets;
+	u8 protocol, atomic;
+};
+
+static inline u32 folded(u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+static inline u32 header_sum(const struct packet *p)
+{
+	const u16 *words = (const u16 *)p;
+	u32 sum = 0;
+
+	for (u32 n = 0; n < IPV4 / 2; n++)
+		sum += words[n];
+	return folded(sum);
+}
+
+/* Two ports as they lie side by side. */
+static inline u32 ports_of(u16 from, u16 to)
+{
+	union {
+		u16 each[2];
+		u32 both;
+	} ports = { { from, to } };
+
+	return ports.both;
+}
+
+/* Reads a packet that may be a route's; false where it takes userspace to judge it. */
+static inline int read(struct __sk_buff *skb, struct facts *facts)
+{
+	struct packet p;
+	u32 total = skb->len - ETHERNET, header = 8;
+
+	if (skb->protocol != be16(0x0800) || bpf_skb_load_bytes(skb, ETHERNET, &p, sizeof(p)))
+		return 0;
+	if (p.version != 0x45 || p.fragment & be16(0xbfff) || p.ttl <= 1 || header_sum(&p) != 0xffff)
+		return 0;
+	/* Longer than the field can say is a GSO frame's alone. */
+	if (be16(p.total) != total && (p.total || total <= 0xffff || !skb->gso_size))
+		return 0;
+	__builtin_memcpy(&facts->ends, p.ends, 8);
+	facts->ports = p.ports;
+	facts->protocol = p.protocol;
+	facts->atomic = p.fragment != 0;
+	facts->length = total;
+	facts->packets = 1;
+	if (p.protocol == TCP) {
+		u8 last[2];
+		u32 data;
+
+		if (bpf_skb_load_bytes(skb, ETHERNET + IPV4 + 12, last, 2))
+			return 0;
+		/* FIN, SYN and RST change what a session is. */
+		header = (last[0] >> 4) * 4;
+		if (last[1] & 7 || header < 20 || IPV4 + header > total)
+			return 0;
+		if (!skb->gso_size)
+			return 1;
+		data = total - IPV4 - header;
+		facts->length = IPV4 + header + skb->gso_size;
+		facts->packets = (data + skb->gso_size - 1) / skb->gso_size;
+		if (!facts->packets)
+			facts->packets = 1;
+		return 1;
+	}
+	if (skb->gso_size)
+		return 0;
+	if (p.protocol == UDP)
+		return be16(p.udp.length) == total - IPV4;
+	if (p.protocol != ICMP || p.icmp.code)
+		return 0;
+	/* An echo, or a reply to one. */
+	if (p.icmp.type == 8)
+		facts->ports = ports_of(p.icmp.id, 0);
+	else if (p.icmp.type == 0)
+		facts->ports = ports_of(0, p.icmp.id);
+	else
+		return 0;
+	return 1;
+}
+
+static inline struct route *find_route(struct routes *b, u32 *at, u64 addresses, u64 rest, u32 tag,
+				       const struct facts *facts)
+{
+	for (u32 n = 0; n < BUCKET; n++) {
+		struct route *r = &b->routes[n];
+
+		if (r->ends == facts->ends && r->ports == facts->ports &&
+		    r->protocol == facts->protocol && r->flow.addresses == addresses &&
+		    r->flow.rest == rest && r->flow.tag == tag && r->flow.generation) {
+			*at = n;
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* The same for a frame that no flow between ports knows. */
+static inline int route(struct __sk_buff *skb, struct control *c, struct word *word, u64 addresses,
+			u64 rest, u32 tag, u64 generation)
+{
+	struct facts facts;
+	struct routes *b;
+	struct route *r;
+	u32 slot, at = 0, mtu, action;
+	u64 h, ticket;
+
+	if (!read(skb, &facts))
+		return to_ring(c);
+	h = hash(c, addresses, rest, tag);
+	h = hash(c, facts.ends ^ h, (u64)facts.ports << 8 | facts.protocol, 0);
+	slot = h & (BUCKETS - 1);
+	b = bpf_map_lookup_elem(&routes, &slot);
+	if (!b)
+		return to_ring(c);
+	r = find_route(b, &at, addresses, rest, tag, &facts);
+	if (!r) {
+		slot = h >> 32 & (BUCKETS - 1);
+		b = bpf_map_lookup_elem(&routes, &slot);
+		if (!b)
+			return to_ring(c);
+		r = find_route(b, &at, addresses, rest, tag, &facts);
+		if (!r)
+			return to_ring(c);
+	}
+	word->egress = READ(r->flow.egress);
+	word->action = action = READ(r->flow.action);
+	word->push = READ(r->flow.push);
+	word->new_ends = READ(r->new_ends);
+	word->new_ports = READ(r->new_ports);
+	word->addresses = READ(r->addresses);
+	word->others = READ(r->others);
+	word->link[0] = READ(r->link[0]);
+	word->link[1] = READ(r->link[1]);
+	word->link[2] = READ(r->link[2]);
+	mtu = READ(r->flow.mtu);
+	ticket = READ(r->flow.ticket);
+	if (action & ATOMIC && !facts.atomic)
+		return in_order(c, &r->flow);
+	if (!may(c, &r->flow, generation, facts.length, mtu, ticket))
+		return in_order(c, &r->flow);
+	word->ifindex = skb->ifindex;
+	word->length = skb->len;
+	word->protocol = facts.protocol;
+	word->packets = facts.packets;
+	word->flow = ENTRIES + slot * BUCKET + at + 1;
+	return 0;
+}
+
 SEC("socket")
 int tap(struct __sk_buff *skb)
 {
-	u32 zero = 0, at = 0, slot, tag = 0, length;
+	u32 zero = 0, at = 0, slot, tag = 0;
 	u64 addresses, rest, generation, h, ticket;
 	u32 last, egress, action, push, mtu;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
@@ -156,7 +395,7 @@ int tap(struct __sk_buff *skb)
 	word->flow = 0;
 	generation = READ(c->generation);
 	if (bpf_skb_load_bytes(skb, 0, &addresses, 8) || bpf_skb_load_bytes(skb, 8, &last, 4) ||
-	    (u8)addresses & 1)
+	    (u8)addresses & 1 || skb->len > LONGEST)
 		return to_ring(c);
 	if (skb->vlan_present)
 		tag = (u32)be16(skb->vlan_proto) << 16 | (skb->vlan_tci & 0xffff);
@@ -174,34 +413,81 @@ int tap(struct __sk_buff *skb)
 			return to_ring(c);
 		flow = find(b, &at, addresses, rest, tag);
 		if (!flow)
-			return to_ring(c);
+			return route(skb, c, word, addresses, rest, tag, generation);
 	}
 	egress = READ(flow->egress);
 	action = READ(flow->action);
 	push = READ(flow->push);
 	mtu = READ(flow->mtu);
 	ticket = READ(flow->ticket);
-	/* Read after all that it vouches for. */
-	if (READ(flow->generation) != generation ||
-	    bpf_ktime_get_coarse_ns() >= READ(flow->until))
+	if (!may(c, flow, generation, packet_length(skb), mtu, ticket))
 		return in_order(c, flow);
-	length = packet_length(skb);
-	if (!length || length > mtu || skb->len > LONGEST)
-		return in_order(c, flow);
-	if (ticket) {
-		u64 gone = READ(c->gone);
-
-		if (gone < ticket + c->slack && gone != READ(c->came))
-			return in_order(c, flow);
-		flow->ticket = 0;
-	}
 	word->ifindex = skb->ifindex;
 	word->length = skb->len;
 	word->egress = egress;
 	word->action = action;
 	word->push = push;
+	word->protocol = 0;
+	word->packets = 0;
 	word->flow = slot * BUCKET + at + 1;
 	return 0;
+}
+
+/* Makes of a packet what a route says; false where the kernel has no room for it. */
+static inline int rewrite(struct __sk_buff *skb, const struct word *word)
+{
+	struct packet p;
+	u32 sum, at = ETHERNET + IPV4, whole = 0, flags = 0;
+	u32 link[3] = { word->link[0], word->link[1], word->link[2] };
+
+	if (bpf_skb_load_bytes(skb, ETHERNET, &p, sizeof(p)))
+		return 0;
+	if (word->protocol == UDP) {
+		/* A partial sum is that of the pseudo-header. Another is whole, even where the kernel
+		   calls it partial: then it is that of what a tunnel carries. */
+		u32 pseudo = folded((u32)p.halves[0] + p.halves[1] + p.halves[2] + p.halves[3] +
+				    p.udp.length + be16(UDP));
+
+		at += 6;
+		flags = BPF_F_MARK_MANGLED_0;
+		whole = p.udp.sum && p.udp.sum != pseudo;
+		if (whole) {
+			sum = folded((u16)~p.udp.sum + folded(word->addresses) + folded(word->others));
+			p.udp.sum = ~sum;
+			if (!p.udp.sum)
+				p.udp.sum = 0xffff;
+		}
+	} else {
+		at += word->protocol == TCP ? 16 : 2;
+	}
+	if (!whole) {
+		if (word->protocol != ICMP && word->addresses &&
+		    bpf_l4_csum_replace(skb, at, 0, word->addresses, flags | BPF_F_PSEUDO_HDR))
+			return 0;
+		if (word->others && bpf_l4_csum_replace(skb, at, 0, word->others, flags))
+			return 0;
+	}
+	p.ttl--;
+	__builtin_memcpy(p.ends, &word->new_ends, 8);
+	p.sum = 0;
+	p.sum = ~header_sum(&p);
+	if (word->protocol == ICMP) {
+		/* One of the two is the other side's, which has none. */
+		u16 id = word->new_ports | word->new_ports >> 16;
+
+		if (bpf_skb_store_bytes(skb, at + 2, &id, 2, 0) ||
+		    bpf_skb_store_bytes(skb, ETHERNET, &p, IPV4, 0))
+			return 0;
+	} else {
+		p.ports = word->new_ports;
+		if (whole) {
+			if (bpf_skb_store_bytes(skb, ETHERNET, &p, IPV4 + 8, BPF_F_RECOMPUTE_CSUM))
+				return 0;
+		} else if (bpf_skb_store_bytes(skb, ETHERNET, &p, IPV4 + 4, 0)) {
+			return 0;
+		}
+	}
+	return !bpf_skb_store_bytes(skb, 0, link, sizeof(link), 0);
 }
 
 SEC("classifier")
@@ -220,14 +506,17 @@ int forward(struct __sk_buff *skb)
 	egress = word->egress;
 	action = word->action;
 	push = word->push;
-	row = bpf_get_smp_processor_id() * ENTRIES + flow;
+	row = bpf_get_smp_processor_id() * ROWS + flow;
 	count = bpf_map_lookup_elem(&counts, &row);
 	if (!count)
 		return TCX_NEXT;
 	count->bytes += skb->len;
 	count->seen = bpf_ktime_get_coarse_ns();
+	count->packets += word->packets;
 	count->frames++;
-	if (action & POP)
+	if (word->protocol)
+		failed = !rewrite(skb, word);
+	if (action & POP && !failed)
 		failed = bpf_skb_vlan_pop(skb) != 0;
 	if (action & PUSH && !failed)
 		failed = bpf_skb_vlan_push(skb, be16(push >> 16), push & 0xffff) != 0;

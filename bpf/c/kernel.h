@@ -31,6 +31,10 @@ typedef unsigned long long u64;
 		int (*map_flags)[flags];                   \
 	} name SEC(".maps")
 
+#define BPF_F_RECOMPUTE_CSUM 1
+#define BPF_F_PSEUDO_HDR (1u << 4)
+#define BPF_F_MARK_MANGLED_0 (1u << 5)
+
 #define TCX_NEXT -1
 #define TCX_DROP 2
 #define PACKET_HOST 0
@@ -72,6 +76,8 @@ struct __sk_buff {
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*bpf_skb_store_bytes)(struct __sk_buff *skb, u32 at, const void *from, u32 n, u64 flags) = (void *)9;
+static long (*bpf_l4_csum_replace)(struct __sk_buff *skb, u32 at, u64 from, u64 to, u64 flags) = (void *)11;
 static long (*bpf_skb_vlan_push)(struct __sk_buff *skb, u16 protocol, u16 tci) = (void *)18;
 static long (*bpf_skb_vlan_pop)(struct __sk_buff *skb) = (void *)19;
 static long (*bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;

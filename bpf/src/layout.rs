@@ -1,8 +1,11 @@
 //! Where things lie in the memory that the programs and the switch share, in words of 64 bits: the
 //! structures of `c/flows.bpf.c` once more. `tests/object.rs` compares sizes.
 
-/// Flows there is room for: 64 bytes each, and 32 for each core.
+/// Flows between ports there is room for: 64 bytes each, and 40 for each core. Routes there are as
+/// many: 128 bytes each, and 40 for each core.
 pub const ENTRIES: usize = 16_384;
+/// Places of both, those of routes last.
+pub const ROWS: usize = 2 * ENTRIES;
 /// Flows of a bucket, of which each key has two.
 pub const BUCKET: usize = 4;
 pub(crate) const BUCKETS: usize = ENTRIES / BUCKET;
@@ -20,12 +23,25 @@ pub(crate) const MTU_ACTION: usize = 5;
 pub(crate) const PUSH: usize = 6;
 pub(crate) const TICKET: usize = 7;
 
+/// Words of a route: those of a flow, and further what its packets are told apart by and become.
+pub const ROUTE: usize = 16;
+pub(crate) const ENDS: usize = 8;
+pub(crate) const PORTS_PROTOCOL: usize = 9;
+pub(crate) const NEW_ENDS: usize = 10;
+/// The new ports, and what the new addresses add to a sum.
+pub(crate) const NEW_PORTS_SUM: usize = 11;
+/// What the new ports add, and the first four bytes of the new hardware addresses.
+pub(crate) const SUM_LINK: usize = 12;
+/// The other eight.
+pub(crate) const LINK: usize = 13;
+
 pub(crate) const ACTION_POP: u32 = 1;
 pub(crate) const ACTION_PUSH: u32 = 2;
 pub(crate) const ACTION_PEER: u32 = 4;
+pub(crate) const ACTION_ATOMIC: u32 = 8;
 
-/// Words of a flow's counts on one core: frames, bytes, failures, when last.
-pub const COUNT: usize = 4;
+/// Words of a flow's counts on one core: frames, bytes, failures, when last, packets.
+pub const COUNT: usize = 5;
 
 /// Words of what is said to all flows at once.
 pub const CONTROL: usize = 24;

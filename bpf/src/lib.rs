@@ -14,11 +14,14 @@
 //! |---|---|
 //! | [`layout`] | where things lie in the shared memory |
 //! | [`table`] | flows: found, written, taken back, counted |
+//! | [`route`] | packets that the gateway sends on: how they are told apart, what they become |
 //! | [`load`] | the object file into the kernel |
 
 pub mod layout;
 pub mod load;
+pub mod route;
 pub mod table;
 
 pub use load::{Error, Programs};
+pub use route::{Ends, Route};
 pub use table::{Flow, FlowId, Generation, Key, Retag, Table, Totals};

@@ -12,7 +12,7 @@ use aya::maps::Map;
 use aya::programs::Program as Loaded;
 use sys::bpf::{Area, Attached, Program};
 
-use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW};
+use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW, ROUTE, ROWS};
 use crate::table::Table;
 
 /// What `bpf/build` made of `c/flows.bpf.c`.
@@ -49,7 +49,7 @@ impl Programs {
     /// [`Error::Refused`] without CAP_BPF and CAP_NET_ADMIN of the first user namespace.
     pub fn load() -> Result<(Self, Table), Error> {
         let cores = sys::cores::installed();
-        let rows = u32::try_from(ENTRIES * cores).unwrap_or(u32::MAX);
+        let rows = u32::try_from(ROWS * cores).unwrap_or(u32::MAX);
         let mut loader = EbpfLoader::new();
         let loader = loader.btf(None).map_max_entries("counts", rows);
         let mut object = loader.load(OBJECT).map_err(|error| refused(&error))?;
@@ -74,8 +74,9 @@ impl Programs {
         };
         let control = map("control", CONTROL)?;
         let flows = map("flows", ENTRIES * FLOW)?;
-        let counts = map("counts", ENTRIES * COUNT * cores)?;
-        let table = Table::shared(control, flows, counts, cores);
+        let routes = map("routes", ENTRIES * ROUTE)?;
+        let counts = map("counts", ROWS * COUNT * cores)?;
+        let table = Table::shared([control, flows, routes, counts], cores);
         Ok((Self { tap: Arc::new(tap), forward }, table))
     }
 

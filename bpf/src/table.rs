@@ -5,8 +5,9 @@
 //! is written last and read last; and a place is given to another flow only when no program can
 //! still have the old one at hand, which is its writer's to see to.
 //!
-//! Bounds: [`ENTRIES`] flows in buckets of four, two buckets a key; where both are full the newcomer
-//! has no place, and its frames go to the ring.
+//! Bounds: [`ENTRIES`] flows, and as many routes, in buckets of four, two buckets a key; where both
+//! are full the newcomer has no place, and its frames go to the ring. Places of routes come after
+//! those of flows between ports; their first words are the same.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -14,10 +15,11 @@ use sys::bpf::Area;
 use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
-    ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BUCKET, BUCKETS, CAME, CONTROL, COUNT,
-    ENTRIES, FLOW, GENERATION, GONE, MTU_ACTION, NOW, PUSH, REST, SECRETS, SLACK, TAG_EGRESS,
-    TICKET, UNTIL,
+    ACTION_ATOMIC, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BUCKET, BUCKETS, CAME, CONTROL,
+    COUNT, ENDS, ENTRIES, FLOW, GENERATION, GONE, LINK, MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW,
+    PORTS_PROTOCOL, PUSH, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
+use crate::route::{self, Ends, Route};
 
 /// Set in the generation while nothing is forwarded by flows.
 const CLOSED: u64 = 1 << 63;
@@ -35,6 +37,8 @@ pub struct Key {
     pub src: MacAddr,
     /// Their outermost tag, its priority included.
     pub tag: Option<VlanTag>,
+    /// Of packets that the gateway sends on: their ends as they come.
+    pub ends: Option<Ends>,
 }
 
 /// What becomes of a frame's outermost tag.
@@ -59,6 +63,8 @@ pub struct Flow {
     pub mtu: u32,
     /// The decision holds until then; [`Timestamp::from_nanos`]`(u64::MAX)` for one without an end.
     pub until: Timestamp,
+    /// What becomes of them, where the key has ends.
+    pub route: Option<Route>,
 }
 
 /// A flow's place.
@@ -70,6 +76,9 @@ pub struct FlowId(pub u16);
 pub struct Generation(u64);
 
 impl Generation {
+    /// One of which no decision holds.
+    pub const NEVER: Self = Self(CLOSED);
+
     /// Whether flows of it are used at all.
     #[must_use]
     pub fn is_open(self) -> bool {
@@ -84,6 +93,8 @@ pub struct Totals {
     pub frames: u64,
     /// Their bytes, without tags.
     pub bytes: u64,
+    /// What they stand for, GSO frames for several; of routes alone.
+    pub packets: u64,
     /// Those of them that could not be sent, and their bytes.
     pub failed: u64,
     /// See there.
@@ -110,23 +121,25 @@ impl Words {
 pub struct Table {
     control: Words,
     flows: Words,
+    routes: Words,
     counts: Words,
     cores: usize,
 }
 
 impl Table {
     /// Over memory that programs see, for so many cores.
-    pub(crate) fn shared(control: Area, flows: Area, counts: Area, cores: usize) -> Self {
-        let [control, flows, counts] = [control, flows, counts].map(Words::Shared);
-        Self { control, flows, counts, cores }.ready()
+    pub(crate) fn shared(areas: [Area; 4], cores: usize) -> Self {
+        let [control, flows, routes, counts] = areas.map(Words::Shared);
+        Self { control, flows, routes, counts, cores }.ready()
     }
 
     /// Over memory of its own, which no program sees: for tests.
     #[must_use]
     pub fn alone(cores: usize) -> Self {
         let words = |n: usize| Words::Own((0..n).map(|_| AtomicU64::new(0)).collect());
-        let counts = words(ENTRIES * COUNT * cores);
-        Self { control: words(CONTROL), flows: words(ENTRIES * FLOW), counts, cores }.ready()
+        let (flows, routes) = (words(ENTRIES * FLOW), words(ENTRIES * ROUTE));
+        let (control, counts) = (words(CONTROL), words(ROWS * COUNT * cores));
+        Self { control, flows, routes, counts, cores }.ready()
     }
 
     fn ready(self) -> Self {
@@ -171,6 +184,10 @@ impl Table {
                 && load(REST) == rest
                 && halves(load(TAG_EGRESS)).0 == tag_word(key.tag)
                 && load(GENERATION) != 0
+                && key.ends.is_none_or(|ends| {
+                    load(ENDS) == route::addresses(&ends.src, &ends.dst)
+                        && load(PORTS_PROTOCOL) == ports_protocol(&ends)
+                })
         };
         self.places(key).find(is_it)
     }
@@ -180,7 +197,8 @@ impl Table {
         let hash = self.hash(key);
         let bucket = |bits: u64| usize::try_from(bits & 0xffff_ffff).unwrap_or(0) & (BUCKETS - 1);
         let [first, second] = [bucket(hash), bucket(hash >> 32)];
-        let of = |bucket: usize| (0..BUCKET).map(move |n| id(bucket * BUCKET + n));
+        let base = if key.ends.is_some() { ENTRIES } else { 0 };
+        let of = move |bucket: usize| (0..BUCKET).map(move |n| id(base + bucket * BUCKET + n));
         of(first).chain(of(second))
     }
 
@@ -204,7 +222,8 @@ impl Table {
         let flag = |on: bool, bit: u32| if on { bit } else { 0 };
         let action = flag(pop, ACTION_POP)
             | flag(push.is_some(), ACTION_PUSH)
-            | flag(flow.peer, ACTION_PEER);
+            | flag(flow.peer, ACTION_PEER)
+            | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC);
         put(TICKET, LATER);
         put(ADDRESSES, addresses);
         put(REST, rest);
@@ -212,6 +231,15 @@ impl Table {
         put(UNTIL, flow.until.as_nanos());
         put(MTU_ACTION, pair(flow.mtu, action));
         put(PUSH, pair(tag_word(push), 0));
+        if let (Some(ends), Some(route)) = (&key.ends, &flow.route) {
+            let ([sum, others], [first, second, third]) = (route.sums(ends), route.link());
+            put(ENDS, route::addresses(&ends.src, &ends.dst));
+            put(PORTS_PROTOCOL, ports_protocol(ends));
+            put(NEW_ENDS, route::addresses(&route.src, &route.dst));
+            put(NEW_PORTS_SUM, pair(route::ports(&route.src, &route.dst), sum));
+            put(SUM_LINK, pair(others, first));
+            put(LINK, pair(second, third));
+        }
         fence(Ordering::SeqCst);
         let decided = if decided.is_open() { decided.0 } else { 0 };
         words[GENERATION].store(decided, Ordering::SeqCst);
@@ -233,45 +261,17 @@ impl Table {
         self.flow(id)[GENERATION].store(0, Ordering::SeqCst);
     }
 
-    /// Does to a place's counts what `forward` does for a frame: for tests over memory of its own.
-    pub fn count(&self, id: FlowId, bytes: u64, now: Timestamp) {
-        let at = usize::from(id.0) % ENTRIES * COUNT;
-        let row = &self.counts.get()[at..at + COUNT];
-        row[0].fetch_add(1, Ordering::Relaxed);
-        row[1].fetch_add(bytes, Ordering::Relaxed);
-        row[3].store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// What `tap` does about order for a frame of a place's flow: true where it may pass.
-    #[must_use]
-    pub fn admits(&self, id: FlowId) -> bool {
-        let [came, gone] = self.progress();
-        let ticket = &self.flow(id)[TICKET];
-        let waits = ticket.load(Ordering::SeqCst);
-        if waits != 0 && gone < waits + self.cores as u64 && gone != came {
-            let drawn = self.control.get()[CAME].fetch_add(1, Ordering::SeqCst) + 1;
-            ticket.store(drawn, Ordering::SeqCst);
-            return false;
-        }
-        ticket.store(0, Ordering::SeqCst);
-        true
-    }
-
-    /// What `tap` does about order for a frame without a flow.
-    pub fn draw(&self) {
-        self.control.get()[CAME].fetch_add(1, Ordering::SeqCst);
-    }
-
     /// All that the kernel has ever done at a place.
     #[must_use]
     pub fn totals(&self, id: FlowId) -> Totals {
         let mut sum = Totals::default();
         for core in 0..self.cores {
-            let at = (core * ENTRIES + usize::from(id.0)) * COUNT;
+            let at = (core * ROWS + usize::from(id.0) % ROWS) * COUNT;
             let row = &self.counts.get()[at..at + COUNT];
-            let [frames, bytes, failed, seen] =
-                [0, 1, 2, 3].map(|word: usize| row[word].load(Ordering::Acquire));
+            let [frames, bytes, failed, seen, packets] =
+                [0, 1, 2, 3, 4].map(|word: usize| row[word].load(Ordering::Acquire));
             sum.frames += frames;
+            sum.packets += packets;
             sum.bytes += bytes;
             sum.failed += failed >> 40;
             sum.failed_bytes += failed & ((1 << 40) - 1);
@@ -301,22 +301,33 @@ impl Table {
     /// Bytes shared with the kernel.
     #[must_use]
     pub fn memory(&self) -> usize {
-        [&self.control, &self.flows, &self.counts].map(|words| words.get().len() * 8).iter().sum()
+        let all = [&self.control, &self.flows, &self.routes, &self.counts];
+        all.map(|words| words.get().len() * 8).iter().sum()
     }
 
     fn flow(&self, FlowId(number): FlowId) -> &[AtomicU64] {
-        let at = usize::from(number) % ENTRIES * FLOW;
-        &self.flows.get()[at..at + FLOW]
+        let (words, place) = (usize::from(number) / ENTRIES, usize::from(number) % ENTRIES);
+        let (all, size) = if words == 0 { (&self.flows, FLOW) } else { (&self.routes, ROUTE) };
+        &all.get()[place * size..(place + 1) * size]
+    }
+
+    fn hash(&self, key: &Key) -> u64 {
+        let [addresses, rest] = words_of(key);
+        let hash = self.mix(addresses, rest, tag_word(key.tag));
+        key.ends.map_or(hash, |ends| {
+            let ports = u64::from(route::ports(&ends.src, &ends.dst));
+            let addresses = route::addresses(&ends.src, &ends.dst);
+            self.mix(addresses ^ hash, ports << 8 | u64::from(ends.protocol), 0)
+        })
     }
 
     /// The same as `hash` of `c/flows.bpf.c`.
-    fn hash(&self, key: &Key) -> u64 {
+    fn mix(&self, addresses: u64, rest: u64, tag: u32) -> u64 {
         let [first, second] =
             [SECRETS, SECRETS + 1].map(|word| self.control.get()[word].load(Ordering::Relaxed));
-        let [addresses, rest] = words_of(key);
         let mut h = (addresses ^ first).wrapping_mul(second);
         h ^= h >> 29;
-        h = h.wrapping_add(rest ^ u64::from(tag_word(key.tag)) << 13).wrapping_mul(first | 1);
+        h = h.wrapping_add(rest ^ u64::from(tag) << 13).wrapping_mul(first | 1);
         h ^= h >> 31;
         h = h.wrapping_mul(second);
         h ^ h >> 32
@@ -339,8 +350,12 @@ fn tag_word(tag: Option<VlanTag>) -> u32 {
     tag.map_or(0, |tag| u32::from(tag.tpid) << 16 | u32::from(tag.tci))
 }
 
+fn ports_protocol(ends: &Ends) -> u64 {
+    pair(route::ports(&ends.src, &ends.dst), ends.protocol.into())
+}
+
 /// Two halves side by side in memory.
-fn pair(first: u32, second: u32) -> u64 {
+pub(crate) fn pair(first: u32, second: u32) -> u64 {
     let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
@@ -356,5 +371,6 @@ fn secret() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+mod programs;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use control::api::{FastFlow, FastPath, Page, PageQuery};
+use control::api::{FastFlow, FastPath, FastRoute, Page, PageQuery, Protocol};
 use lab::Lab;
 use lab::fast::FastPath as Asked;
 use switch::{FlowInfo, PortId};
@@ -47,6 +47,17 @@ pub(crate) fn flows(door: &LabDoor, page: &PageQuery) -> Answer<Page<FastFlow>> 
             (true, Some(_)) => "set",
         }
         .into(),
+        route: flow.route.map(|(ends, route)| FastRoute {
+            protocol: match ends.protocol {
+                wire::ipv4::protocol::TCP => Protocol::Tcp,
+                wire::ipv4::protocol::UDP => Protocol::Udp,
+                _ => Protocol::Icmp,
+            },
+            src: ends.src,
+            dst: ends.dst,
+            new_src: route.src,
+            new_dst: route.dst,
+        }),
         packets: flow.frames,
         bytes: flow.bytes,
         age: flow.age.as_secs(),

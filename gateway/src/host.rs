@@ -28,6 +28,7 @@ impl Gateway {
             return Err(LegError::Unknown(id));
         }
         self.links.link_mut(Side::Leg(id)).hosted = hosted;
+        self.stir();
         Ok(())
     }
 
@@ -49,6 +50,7 @@ impl Gateway {
     pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>) {
         addresses.sort_unstable();
         self.links.hosts = addresses;
+        self.stir();
     }
 }
 

@@ -30,6 +30,7 @@ use crate::naming::Naming;
 use crate::node::{Interface, Node};
 use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
+use crate::repeated::Kernel;
 use crate::served;
 use crate::station::{self, GatewayStation};
 use crate::steps;
@@ -153,6 +154,10 @@ impl Lab {
         let mut plugged = Plugged { next_index: ns::plan::LOOPBACK + 1, ..Plugged::default() };
         if let Some(netns) = &switch_ns {
             let begun = station::of(&config, &domains, host.as_ref())?;
+            if let Some(path) = &fast.path {
+                let mut station = begun.lock().unwrap_or_else(PoisonError::into_inner);
+                station.gateway().repeat_by(Box::new(Kernel(Arc::clone(path))));
+            }
             let shared: SharedStation = Arc::clone(&begun) as SharedStation;
             let asked = switch::Config {
                 workers: config.workers.unwrap_or(1),
@@ -347,7 +352,14 @@ impl Lab {
 
     /// Looks at the gateway, or asks it for something. Workers wait meanwhile: be short.
     pub fn with_gateway<T>(&self, look: impl FnOnce(&mut Gateway) -> T) -> Option<T> {
-        Some(look(self.station()?.lock().unwrap_or_else(PoisonError::into_inner).gateway()))
+        let path = self.fast.path.as_ref();
+        let before = path.map(|path| path.generation());
+        let seen = look(self.station()?.lock().unwrap_or_else(PoisonError::into_inner).gateway());
+        // What it has changed holds for frames that are under way too, once this returns.
+        if let Some(path) = path.filter(|path| before != Some(path.generation())) {
+            path.wait();
+        }
+        Some(seen)
     }
 
     /// The ports that were published for nodes which have gone since the last call.

@@ -89,6 +89,7 @@ mod progress;
 pub mod reach;
 mod relocate;
 mod rename;
+mod repeated;
 pub mod resolver;
 mod round;
 pub mod served;

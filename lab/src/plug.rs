@@ -46,7 +46,8 @@ impl Plugged {
             plugged.nodes.push(ids);
         }
         if let Some(port) = &print.uplink {
-            let spec = PortSpec { role: PortRole::Routed, ..down(port, spec.mtu) };
+            let behind = Some(crate::address::mac(crate::address::SIM_ROUTER));
+            let spec = PortSpec { role: PortRole::Routed, behind, ..down(port, spec.mtu) };
             plugged.uplink = Some((switch.add_port(spec)?, port.index));
             plugged.next_index = plugged.next_index.max(port.index + 1);
         }

@@ -19,6 +19,7 @@ use crate::config::LabConfig;
 use crate::domain::{self, Domains};
 use crate::error::{Error, Result};
 use crate::naming;
+use crate::repeated;
 use crate::resolver::{Back, Names};
 use crate::uplink::Prepared;
 
@@ -57,8 +58,9 @@ impl GatewayStation {
         }
     }
 
-    /// The gateway.
+    /// The gateway, all that was done in its stead counted.
     pub fn gateway(&mut self) -> &mut Gateway {
+        self.gateway.catch_up();
         &mut self.gateway
     }
 }
@@ -113,6 +115,14 @@ impl Station for GatewayStation {
         now: Timestamp,
     ) -> Handling {
         handling(self.gateway.from_uplink(frame, &mut Out(out, None), now))
+    }
+
+    fn repeats(&self) -> Option<switch::Repeat> {
+        self.gateway.repeats().map(repeated::repeat)
+    }
+
+    fn catch_up(&mut self) {
+        self.gateway.catch_up();
     }
 
     fn note(&self) -> Option<&dyn Any> {

@@ -18,11 +18,12 @@ pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, Leg, NetworkConfig,
     NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
 };
+pub use bpf::{Ends, Route};
 pub use run::{
     Config, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec, Switch,
     Waker, Watch,
 };
-pub use station::{Arrival, Handling, Outlet, SharedStation, Station};
+pub use station::{Arrival, Handling, Outlet, Repeat, Repeated, SharedStation, Station, Way};
 pub use stats::{Counters, PortStats};
 pub use sys::packet::Refusal;
 pub use tap::{Outcome, Tap, TapRecord};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex};
 
+use bpf::Ends;
 use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::core::{Leg, PortId};
@@ -39,6 +40,47 @@ pub trait Outlet {
     fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]);
 }
 
+/// What may be done, without asking the station, to frames like the one it sent on last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// What such packets have in common, as they come.
+    pub came: Ends,
+    /// The same as they leave; their time to live is one less then.
+    pub leaves: Ends,
+    /// Those alone that may not be cut.
+    pub atomic: bool,
+    /// What is larger comes to the station, in bytes.
+    pub mtu: u32,
+    /// It holds until then, unless it is taken back before.
+    pub until: Timestamp,
+    /// What they count for.
+    pub way: Way,
+}
+
+/// What the station counts repeated frames for, in words of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// What they are of, which may end before all else changes.
+    pub session: Option<u64>,
+    /// Where they came and went.
+    pub course: u64,
+}
+
+/// What has been done without asking the station, since it was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// What it counts for.
+    pub way: Way,
+    /// Frames.
+    pub frames: u64,
+    /// Packets they stand for.
+    pub packets: u64,
+    /// Bytes of these, without the link's header.
+    pub bytes: u64,
+    /// When the last one came.
+    pub seen: Timestamp,
+}
+
 /// A host behind [`crate::PortId::LOCAL`]. It stands behind a lock that a worker takes at most
 /// once a batch.
 pub trait Station: Send {
@@ -64,6 +106,12 @@ pub trait Station: Send {
     fn note(&self) -> Option<&dyn Any> {
         None
     }
+    /// How frames like the one it was given last may be sent on without it; None where they may not.
+    fn repeats(&self) -> Option<Repeat> {
+        None
+    }
+    /// Some have been: it is to count them.
+    fn catch_up(&mut self) {}
     /// Time has passed; says when it next wants to be told.
     fn tick(&mut self, out: &mut dyn Outlet, now: Timestamp) -> Option<Timestamp>;
 }

@@ -7,12 +7,12 @@ fn mac(n: u8) -> MacAddr {
 }
 
 fn key(n: u8) -> Key {
-    Key { ingress: 2, dst: mac(n), src: mac(200), tag: None }
+    Key { ingress: 2, dst: mac(n), src: mac(200), tag: None, ends: None }
 }
 
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
-    Flow { egress, peer: true, retag: Retag::default(), mtu: 1500, until }
+    Flow { egress, peer: true, retag: Retag::default(), mtu: 1500, until, route: None }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {
@@ -112,11 +112,33 @@ fn what_is_counted_on_each_core_is_added_up() {
     table.count(id, 60, Timestamp::from_nanos(5));
     table.count(id, 1514, Timestamp::from_nanos(9));
     let seen = Timestamp::from_nanos(9);
-    assert_eq!(table.totals(id), Totals { frames: 2, bytes: 1574, seen, ..Totals::default() });
+    assert_eq!(
+        table.totals(id),
+        Totals { frames: 2, bytes: 1574, packets: 2, seen, ..Totals::default() }
+    );
 }
 
 #[test]
 fn its_memory_is_bounded() {
-    // ARCHITECTURE.md says so: 64 bytes a flow, and 32 for each core.
-    assert_eq!(Table::alone(2).memory(), ENTRIES * (64 + 2 * 32) + CONTROL * 8);
+    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 40 of either for each core.
+    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 40 + CONTROL * 8;
+    assert_eq!(Table::alone(2).memory(), memory);
+}
+
+#[test]
+fn a_route_is_found_by_its_ends_too_and_apart_from_flows() {
+    let table = Table::alone(1);
+    let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
+    let ends = |port| Some(Ends { protocol: 17, src: end(port), dst: end(53) });
+    let of = |port| Key { ends: ends(port), ..key(1) };
+    let between = enter(&table, &key(1), &flow(7));
+    let (src, dst) = (end(9), end(53));
+    let route = Route { src, dst, next: mac(3), own: mac(4), atomic: true };
+    let routed = enter(&table, &of(1), &Flow { route: Some(route), ..flow(7) });
+    assert!(usize::from(between.0) < ENTRIES && usize::from(routed.0) >= ENTRIES);
+    assert_eq!(table.find(&key(1)), Some(between));
+    assert_eq!(table.find(&of(1)), Some(routed));
+    assert_eq!(table.find(&of(2)), None);
+    let tcp = ends(1).map(|ends| Ends { protocol: 6, ..ends });
+    assert_eq!(table.find(&Key { ends: tcp, ..key(1) }), None);
 }

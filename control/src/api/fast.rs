@@ -1,6 +1,10 @@
 //! The fast path: whether the kernel repeats what the switch has decided, and by which flows.
 
+use std::net::SocketAddrV4;
+
 use serde::{Deserialize, Serialize};
+
+use super::Protocol;
 
 /// Whether the kernel repeats what the switch has decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +44,9 @@ pub struct FastFlow {
     pub out_node: Option<String>,
     /// What becomes of their tag: `keep`, `push`, `pop` or `set`.
     pub tag: String,
+    /// Of packets that the gateway sends on: which, and what they become. Absent between two ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<FastRoute>,
     /// Frames the kernel has forwarded by it; a GSO frame is one.
     pub packets: u64,
     /// Their bytes, Ethernet header included, tags not.
@@ -48,4 +55,24 @@ pub struct FastFlow {
     pub age: u64,
     /// Milliseconds since its last frame.
     pub idle_ms: u64,
+}
+
+/// Packets that the gateway has decided to send on, and what they become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FastRoute {
+    /// Their protocol.
+    pub protocol: Protocol,
+    /// Where they come from; an echo's identifier stands for the port of whoever asked.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub src: SocketAddrV4,
+    /// Where they go.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub dst: SocketAddrV4,
+    /// Where they seem to come from when they leave.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub new_src: SocketAddrV4,
+    /// Where they go then.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub new_dst: SocketAddrV4,
 }

@@ -29,7 +29,7 @@ pub use counters::{
     Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, SwitchCounters,
 };
 pub use event::{Event, EventKind};
-pub use fast::{FastFlow, FastPath};
+pub use fast::{FastFlow, FastPath, FastRoute};
 pub use mdb::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
 pub use names::{Name, NameOf};
 pub use network::{AddNetwork, Network, SetNetwork};

@@ -4,7 +4,7 @@
 //! the decisions that real frames meet ([`super::foretell`]). Where the packet would first have to
 //! ask by ARP, the question and the answer are imagined too.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 
 use control::DoorError;
@@ -12,7 +12,7 @@ use control::api::{Decision, ExplainAsk, Step, Verdict, Walk};
 use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::domain::Domain;
 use lab::{Interface, Lab, Node, Uplink, address, station};
-use switch::{Frame, Path, PortId};
+use switch::{Ends, Frame, Path, PortId};
 use topology::Subnet;
 use wire::{MacAddr, Timestamp, tcp};
 
@@ -88,7 +88,12 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     });
     let gone = || missing(lab, &nodes, &ask.from);
     let (mut walk, sent) = journey.flatten().ok_or_else(gone)?;
-    let repeats = |(frame, port)| lab.with_switch(|switch| switch.repeats(&frame, port));
+    let repeats = |(frame, port, ends): (Frame, PortId, Ends)| {
+        lab.with_switch(|switch| {
+            let between = switch.repeats(&frame, port)?;
+            Some(between || switch.sends_on(&frame, &ends, port)?)
+        })
+    };
     walk.kernel = sent.and_then(repeats).flatten();
     Ok(walk)
 }
@@ -114,7 +119,7 @@ struct Journey<'a> {
     protocol: Protocol,
     port: u16,
     /// The frame as it comes to the switch.
-    sent: Option<(Frame, PortId)>,
+    sent: Option<(Frame, PortId, Ends)>,
 }
 
 impl Journey<'_> {
@@ -264,7 +269,10 @@ impl Journey<'_> {
     }
 
     fn send(&mut self, frame: &Frame, port: PortId, side: Side, from: Ipv4Addr) {
-        self.sent = Some((*frame, port));
+        let end = |address, port| SocketAddrV4::new(address, port);
+        let (src, dst) = (end(from, 0), end(self.to, self.port));
+        let ends = Ends { protocol: self.protocol.number(), src, dst };
+        self.sent = Some((*frame, port, ends));
         let probe = self.probe(side, from);
         let facts = self.oracle.ask(frame, port, Inside::Packet(&probe));
         self.walk.steps.extend(facts.steps(self.names));

@@ -1,6 +1,8 @@
 //! The switch's ports and addresses. Lines of text.
 
-use control::api::{FastFlow, FdbEntry, Network, Port, PortRole, PortVlan, Tunnel, VlanStats};
+use control::api::{
+    FastFlow, FastRoute, FdbEntry, Network, Port, PortRole, PortVlan, Tunnel, VlanStats,
+};
 
 use super::lines;
 use crate::paint::Paint;
@@ -145,10 +147,12 @@ pub(super) fn flows(flows: &[FastFlow], paint: Paint) -> Vec<String> {
     }
     let heads =
         ["PORT", "NODE", ">VLAN", "FROM", "TO", "PORT", "NODE", "TAG", ">FRAMES", ">BYTES", ">AGE"];
-    let mut table = Table::new(&heads);
+    let routed = flows.iter().any(|flow| flow.route.is_some());
+    let heads = heads.into_iter().chain(["PACKETS", "AS"].into_iter().filter(|_| routed));
+    let mut table = Table::new(&heads.collect::<Vec<_>>());
     let or_none = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".into());
     for flow in flows {
-        table.row([
+        let mut cells = vec![
             flow.ifname.clone(),
             or_none(&flow.node),
             flow.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
@@ -160,7 +164,15 @@ pub(super) fn flows(flows: &[FastFlow], paint: Paint) -> Vec<String> {
             flow.packets.to_string(),
             flow.bytes.to_string(),
             units::span(flow.age),
-        ]);
+        ];
+        if routed {
+            let ends = |route: &FastRoute| {
+                let FastRoute { protocol, src, dst, new_src, new_dst } = route;
+                [format!("{protocol} {src} > {dst}"), format!("{new_src} > {new_dst}")]
+            };
+            cells.extend(flow.route.as_ref().map_or_else(|| ["-".into(), "-".into()], ends));
+        }
+        table.row(cells);
     }
     lines(&table, paint)
 }

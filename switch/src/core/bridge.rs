@@ -279,6 +279,12 @@ impl Bridge {
         Some(self.lane(tag, ingress)?.scope)
     }
 
+    /// The part of the table that what the station sends to a leg is looked up in.
+    #[must_use]
+    pub fn scope_at(&self, leg: Leg) -> Option<Scope> {
+        Some(self.lane_of(leg)?.1.scope)
+    }
+
     fn lane(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Lane> {
         let port = self.get(ingress)?;
         self.network(port.state.network)?.classify(tag, &port.state.vlans).ok()

@@ -44,6 +44,7 @@ impl<L: Link> Worker<L> {
     ) -> Seen {
         self.cells.received.add(1);
         self.path.clear();
+        self.repeat = None;
         let Some((received, mut view)) = self.view(place) else {
             return self.stray(DropReason::Runt);
         };
@@ -110,8 +111,18 @@ impl<L: Link> Worker<L> {
             }
             Outcome::Flooded => self.cells.flooded.add(1),
             Outcome::Members => self.cells.members.add(1),
-            Outcome::Station(_) => self.cells.local.add(1),
-            Outcome::Uplink(_) => self.cells.uplink.add(1),
+            Outcome::Station(how) | Outcome::Uplink(how) => {
+                match outcome {
+                    Outcome::Station(_) => self.cells.local.add(1),
+                    _ => self.cells.uplink.add(1),
+                }
+                if let (Some(frame), Some(repeat)) = (&header, self.repeat) {
+                    let learned = learned.unwrap_or(Learned::Off);
+                    let (ifindex, exits) = (received.ifindex, &[][..]);
+                    let came = Forwarded { frame, ingress, ifindex, learned, exits };
+                    self.sent_on(place, came, (how, repeat), now);
+                }
+            }
             Outcome::Dropped(reason) => {
                 self.cells.drops[reason.index()].add(1);
                 if let Some(port) = self.ports.get(ingress) {
@@ -133,13 +144,14 @@ impl<L: Link> Worker<L> {
         now: Timestamp,
     ) -> bool {
         let fits = self.fair.admit(ingress);
-        if let Some(frame) = frame {
-            if !fits {
-                self.scribe.refused(frame, ifindex, now);
-            }
-            return fits && !self.scribe.is_late(frame, ifindex, ahead);
+        let Some(frame) = frame.filter(|_| !fits || self.scribe.has_cuts()) else { return fits };
+        let Some((received, data)) = self.links.slot(Place::Main(ahead)) else { return fits };
+        let Some(view) = FrameMut::new(data, tag(received)) else { return fits };
+        let seen = (frame, &*view.bytes);
+        if !fits {
+            self.scribe.refused(seen, ifindex, now);
         }
-        fits
+        fits && !self.scribe.is_late(seen, ifindex, ahead)
     }
 
     /// Where a frame came in.
@@ -209,6 +221,7 @@ impl<L: Link> Worker<L> {
                 Side::Uplink => station.on_uplink(&mut view, &mut self.stage, now),
             }
         };
+        self.repeat = if self.scribe.writes() { station.repeats() } else { None };
         if let Some(begun) = begun {
             self.station_time = clock().since(begun);
         }

@@ -128,6 +128,7 @@ pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
         tap: None,
         before: Vec::new(),
         egress: Vec::new(),
+        repeat: None,
         station_time: Duration::ZERO,
     }
 }

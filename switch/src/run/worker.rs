@@ -29,7 +29,7 @@ use super::stage::Stage;
 use crate::core::{
     Bridge, Fair, Flaps, Neighbours, NetworkConfig, NetworkId, Path, PortId, PortState,
 };
-use crate::station::{SharedStation, Station};
+use crate::station::{Repeat, SharedStation, Station};
 use crate::stats::{PortCells, WorkerCells};
 use crate::tap::Tap;
 
@@ -139,6 +139,8 @@ pub(super) struct Worker<L: Link = PacketIo> {
     /// For the tap: a frame's bytes as they came, the ports it went to.
     pub(super) before: Vec<u8>,
     pub(super) egress: Vec<PortId>,
+    /// How the station would have the frame at hand repeated.
+    pub(super) repeat: Option<Repeat>,
     /// For the tap: the station's time with the frame at hand.
     pub(super) station_time: Duration,
 }
@@ -295,7 +297,7 @@ impl<L: Link> Worker<L> {
             self.send_all_staged(now);
             self.links.flush(&self.ports, &self.cells);
         }
-        let gone_by = self.scribe.look(self.bridge.fdb(), now);
+        let gone_by = self.scribe.look(self.bridge.fdb(), self.station.as_ref(), now);
         self.awake.gone_by(gone_by, now);
         if self.bridge.is_behind() {
             self.bridge.heed(now);

@@ -2,22 +2,24 @@
 //! argument, the memory it writes may be its own.
 //!
 //! Behind a lock: a worker writes what it decided, whoever reads counters has them brought up to
-//! date. Bounds: the table's [`ENTRIES`]. Where a key's places are all taken, one whose flow holds no
+//! date. Bounds: the table's [`ROWS`]. Where a key's places are all taken, one whose flow holds no
 //! longer gives way, else one of the port that has most flows, so that one port's many addresses
 //! cannot push out another's. A place is taken again a second after it was left, for a program may
 //! have had a frame at hand; until then the newcomer's frames go to the ring.
 
-use std::sync::Arc;
+mod told;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
-use bpf::layout::ENTRIES;
-use bpf::{Flow, FlowId, Generation, Key, Retag, Table, Totals};
-use sys::bpf::Attached;
+use bpf::layout::ROWS;
+use bpf::{Flow, FlowId, Key, Retag, Table, Totals};
 use sys::packet::Refusal;
-use wire::{MacAddr, Timestamp, VlanId};
+use wire::{Timestamp, VlanId};
 
+use super::flow::{Decided, FlowInfo, Plug, Routed};
 use crate::core::{Fdb, PortId, Scope};
-use crate::stats::{PortCells, WorkerCells};
+use crate::stats::WorkerCells;
 
 /// A place that was left is taken again after this time.
 const REST: Duration = Duration::from_secs(1);
@@ -26,69 +28,15 @@ const IDLE: Duration = Duration::from_secs(3);
 /// Counts are no older than this when somebody asks in passing.
 const FRESH: Duration = Duration::from_millis(1);
 
-/// A port that the kernel forwards for.
-pub(super) struct Plug {
-    pub(super) ifindex: u32,
-    /// The address of the one peer at the other end of its link.
-    pub(super) behind: Option<MacAddr>,
-    /// Where the kernel's frames count.
-    pub(super) cells: Arc<PortCells>,
-    #[expect(dead_code, reason = "held, not read")]
-    pub(super) attached: Option<Attached>,
-}
-
-/// A decision to be repeated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Decided {
-    pub(super) dst: MacAddr,
-    pub(super) src: MacAddr,
-    pub(super) tag: Option<wire::VlanTag>,
-    pub(super) ingress: PortId,
-    pub(super) egress: PortId,
-    pub(super) retag: Retag,
-    pub(super) mtu: u32,
-    pub(super) until: Timestamp,
-    /// Where the source is learned, if it is.
-    pub(super) scope: Option<Scope>,
-    /// Their VLAN, where they are told apart.
-    pub(super) vlan: Option<VlanId>,
-    /// What held when it was made.
-    pub(super) generation: Generation,
-}
-
-/// One flow, to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowInfo {
-    /// Its place, which it keeps.
-    pub place: u16,
-    /// Where its frames come in.
-    pub ingress: PortId,
-    /// Where they leave.
-    pub egress: PortId,
-    /// Their source.
-    pub src: MacAddr,
-    /// Their destination.
-    pub dst: MacAddr,
-    /// Their tag as they come.
-    pub tag: Option<wire::VlanTag>,
-    /// What becomes of it.
-    pub retag: Retag,
-    /// Frames the kernel has forwarded by it.
-    pub frames: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Since it was written.
-    pub age: Duration,
-    /// Since its last frame, or since it was written.
-    pub idle: Duration,
-}
-
 struct Row {
     key: Key,
     ports: [PortId; 2],
     retag: Retag,
     scope: Option<Scope>,
-    vlan: Option<VlanId>,
+    vlans: [Option<VlanId>; 2],
+    routed: Option<Routed>,
+    /// Not yet told to the station.
+    owed: Totals,
     since: Timestamp,
     /// What had been done at its place before it, and what of its own has been counted.
     base: Totals,
@@ -105,6 +53,10 @@ pub(super) struct Book {
     ports: Vec<Option<Plug>>,
     /// Flows by the port they come in by.
     held: Box<[u16]>,
+    /// Places by the station's sessions.
+    sessions: HashMap<u64, Vec<FlowId>>,
+    /// Places of which the station has to be told.
+    owing: Vec<FlowId>,
     pub(super) cells: WorkerCells,
     folded: Timestamp,
 }
@@ -112,10 +64,12 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn new() -> Self {
         Self {
-            rows: (0..ENTRIES).map(|_| None).collect(),
-            places: Vec::with_capacity(ENTRIES),
+            rows: (0..ROWS).map(|_| None).collect(),
+            places: Vec::with_capacity(ROWS),
             ports: Vec::new(),
             held: vec![0; PortId::MAX].into(),
+            sessions: HashMap::new(),
+            owing: Vec::new(),
             cells: WorkerCells::default(),
             folded: Timestamp::ZERO,
         }
@@ -157,22 +111,28 @@ impl Book {
     pub(super) fn key(&self, of: &Decided) -> Option<Key> {
         let Decided { dst, src, tag, .. } = *of;
         self.port(of.egress)?;
-        Some(Key { ingress: self.port(of.ingress)?.ifindex, dst, src, tag })
+        let ends = of.routed.map(|routed| routed.ends);
+        Some(Key { ingress: self.port(of.ingress)?.ifindex, dst, src, tag, ends })
     }
 
     /// Writes a decision down; false where there is no place for it now.
     pub(super) fn put(&mut self, table: &Table, of: &Decided, now: Timestamp) -> bool {
         let (Some(key), Some(to)) = (self.key(of), self.port(of.egress)) else { return false };
-        let peer = to.behind == Some(of.dst);
+        let route = of.routed.map(|routed| routed.route);
+        let peer = to.behind == Some(route.map_or(of.dst, |route| route.next));
         let (egress, retag) = (to.ifindex, of.retag);
-        let flow = Flow { egress, peer, retag, mtu: of.mtu, until: of.until };
+        let flow = Flow { egress, peer, retag, mtu: of.mtu, until: of.until, route };
+        let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);
         if let Some(row) = known.and_then(|id| self.rows[usize::from(id.0)].as_mut())
             && let Some(id) = known
         {
-            if row.ports == ports {
-                (row.retag, row.scope, row.vlan) = (retag, of.scope, of.vlan);
+            let same_way =
+                row.routed.map(|routed| routed.way) == of.routed.map(|routed| routed.way);
+            if row.ports == ports && same_way && row.left.is_none() {
+                (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
+                row.routed = of.routed;
                 table.write(id, &key, &flow, of.generation);
                 return true;
             }
@@ -182,9 +142,24 @@ impl Book {
         let Some(id) = self.place(table, &key, of.ingress, now) else { return false };
         let base = table.totals(id);
         let (since, used, left) = (now, now, None);
-        let (scope, vlan) = (of.scope, of.vlan);
-        let row = Row { key, ports, retag, scope, vlan, since, base, counted: base, used, left };
-        self.rows[usize::from(id.0)] = Some(row);
+        let (scope, vlans, routed, owed) = (of.scope, of.vlans, of.routed, Totals::default());
+        self.rows[usize::from(id.0)] = Some(Row {
+            key,
+            ports,
+            retag,
+            scope,
+            vlans,
+            routed,
+            owed,
+            since,
+            base,
+            counted: base,
+            used,
+            left,
+        });
+        if let Some(session) = session(of.routed) {
+            self.sessions.entry(session).or_default().push(id);
+        }
         self.places.push(id);
         if let Some(held) = self.held.get_mut(of.ingress.index()) {
             *held += 1;
@@ -205,9 +180,12 @@ impl Book {
                 continue;
             };
             match row.left {
-                Some(left) if now.since(left) >= REST => {
+                // What is owed of it is told first.
+                Some(left) if now.since(left) >= REST && row.owed == Totals::default() => {
+                    let session = row.routed.and_then(|routed| routed.way.session);
                     self.rows[usize::from(place.0)] = None;
                     self.places.swap_remove(at);
+                    self.forget(session, place);
                     continue;
                 }
                 None if now.since(row.used) >= IDLE => self.leave(table, place, now),
@@ -235,6 +213,7 @@ impl Book {
                 dst: row.key.dst,
                 tag: row.key.tag,
                 retag: row.retag,
+                route: row.routed.map(|routed| (routed.ends, routed.route)),
                 frames: row.counted.frames - row.base.frames,
                 bytes: row.counted.bytes - row.base.bytes,
                 age: now.since(row.since),
@@ -253,22 +232,42 @@ impl Book {
             return 0;
         }
         let bytes = total.bytes - row.counted.bytes;
+        let packets = total.packets - row.counted.packets;
         let failed = total.failed - row.counted.failed;
         let lost = total.failed_bytes - row.counted.failed_bytes;
         row.counted = total;
         row.used = row.used.max(total.seen);
-        let ([from, to], vlan) = (row.ports, row.vlan);
+        if row.routed.is_some() {
+            if row.owed == Totals::default() {
+                self.owing.push(place);
+            }
+            row.owed.frames += frames;
+            row.owed.packets += packets;
+            row.owed.bytes += bytes;
+            row.owed.seen = total.seen;
+        }
+        let ([from, to], vlans, routed) = (row.ports, row.vlans, row.routed.is_some());
         if let Some(scope) = row.scope {
             fdb.touch(row.key.src, scope, from, total.seen);
         }
         self.cells.ring_packets.add(frames);
         self.cells.received.add(frames);
-        self.cells.forwarded.add(frames);
+        let at = |id: PortId| self.port(id).is_some_and(|port| port.uplink);
+        match (routed, at(from), at(to)) {
+            (false, ..) => self.cells.forwarded.add(frames),
+            (true, false, _) => self.cells.local.add(frames),
+            (true, true, _) => self.cells.uplink.add(frames),
+        }
+        match (routed, at(to)) {
+            (false, _) => {}
+            (true, false) => self.cells.station_to_bridge.add(frames),
+            (true, true) => self.cells.station_to_uplink.add(frames),
+        }
         self.cells.refused[Refusal::Other.index()].add(failed);
         if let Some(port) = self.port(from) {
             port.cells.rx_packets.add(frames);
             port.cells.rx_bytes.add(bytes);
-            if let Some(vlan) = vlan {
+            if let Some(vlan) = vlans[0] {
                 port.cells.vlans.came(vlan, frames, bytes);
             }
         }
@@ -276,7 +275,7 @@ impl Book {
             port.cells.tx_packets.add(frames - failed);
             port.cells.tx_bytes.add(bytes - lost);
             port.cells.tx_errors.add(failed);
-            if let Some(vlan) = vlan {
+            if let Some(vlan) = vlans[1] {
                 port.cells.vlans.went(vlan, frames, bytes);
             }
         }

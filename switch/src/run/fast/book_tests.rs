@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use super::*;
 use crate::core::{FdbConfig, NetworkId};
-use wire::VlanId;
+use crate::station::Way;
+use crate::stats::PortCells;
+use bpf::layout::ENTRIES;
+use bpf::{Ends, Route};
+use wire::MacAddr;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -31,7 +37,8 @@ impl Desk {
         let cells: Vec<_> = (0..ports).map(|_| Arc::<PortCells>::default()).collect();
         for (n, cells) in (0..ports).zip(&cells) {
             let (ifindex, behind) = (u32::from(n) + 2, Some(mac(n.into())));
-            let plug = Plug { ifindex, behind, cells: Arc::clone(cells), attached: None };
+            let (uplink, attached) = (false, None);
+            let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), attached };
             book.plug(PortId(n), plug);
         }
         Self { book, table: Table::alone(2), fdb: Fdb::new(FdbConfig::default()), cells }
@@ -48,7 +55,8 @@ impl Desk {
             mtu: 1500,
             until: Timestamp::from_nanos(u64::MAX),
             scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
-            vlan: None,
+            vlans: [None; 2],
+            routed: None,
             generation: self.table.generation(),
         }
     }
@@ -194,4 +202,43 @@ fn flows_that_hold_no_longer_give_way_first() {
         desk.fold(at(1_001));
         assert!(desk.put(&new, at(1_002)).is_some());
     }
+}
+
+/// What a session of the station's comes to: its packets are told once, its frames once, and what is
+/// under way when it ends counts for none.
+#[test]
+fn the_station_is_told_of_each_frame_once() {
+    let mut desk = Desk::new(2);
+    let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
+    let ends = Ends { protocol: 17, src: end(1), dst: end(2) };
+    let (src, dst) = (end(3), end(2));
+    let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true };
+    let way = Way { session: Some(7), course: 5 };
+    let routed = Some(Routed { ends, route, way });
+    let decided = Decided { routed, ..desk.decided(0, 0, 9, 1) };
+    let id = desk.put(&decided, at(0)).unwrap();
+    desk.table.count(id, 114, at(1));
+    desk.table.count(id, 214, at(2));
+    assert_eq!(desk.fold(at(3)), 2);
+    assert!(desk.book.owes());
+    let told = desk.book.take();
+    let [done] = told[..] else { panic!("{told:?}") };
+    assert_eq!((done.way, done.frames, done.packets, done.bytes), (way, 2, 2, 300));
+    assert_eq!(desk.book.take(), []);
+    // It ends, one frame not told of yet, another under way.
+    desk.table.count(id, 64, at(4));
+    let told = desk.book.over((&desk.table, &desk.fdb), Some(7), at(5));
+    let [last] = told[..] else { panic!("{told:?}") };
+    assert_eq!((last.way, last.frames, last.packets, last.bytes), (way, 0, 1, 50));
+    assert!(!desk.table.holds(id, at(5)));
+    desk.table.count(id, 64, at(6));
+    desk.fold(at(7));
+    let told = desk.book.take();
+    let [late] = told[..] else { panic!("{told:?}") };
+    assert_eq!((late.way.session, late.frames), (None, 2));
+    assert_eq!(desk.book.over((&desk.table, &desk.fdb), None, at(8)), []);
+    assert_eq!(desk.cells[0].rx_packets.get(), 4);
+    assert_eq!(desk.book.cells.local.get(), 4);
+    desk.fold(at(2_000));
+    assert!(desk.book.is_empty());
 }

@@ -13,15 +13,19 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `flow` | what one is |
 //! | `book` | which flows there are, whose, what they have done: pure |
 //! | `scribe` | the worker's part: what it decided into the book |
+//! | `routed` | the station's part: what it sends on, and what it is told of that |
 
 mod book;
+mod flow;
+mod routed;
 mod scribe;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bpf::{Programs, Table};
@@ -34,8 +38,9 @@ use super::worker::now;
 use crate::core::{Beside, Fdb, Frame, PortId};
 use crate::stats::{Counters, PortCells};
 
-pub use book::FlowInfo;
-use book::{Book, Decided, Plug};
+use book::Book;
+pub use flow::FlowInfo;
+use flow::{Decided, Plug};
 pub(super) use scribe::{Forwarded, Scribe};
 
 /// Where the kernel says nothing about the end of what is under way.
@@ -45,6 +50,8 @@ const GRACE: Duration = Duration::from_millis(20);
 pub struct FastPath {
     /// Where its switch is, once that has started.
     home: OnceLock<Arc<OwnedFd>>,
+    /// The ages of its addresses.
+    fdb: OnceLock<Weak<Fdb>>,
     programs: Programs,
     table: Table,
     book: Mutex<Book>,
@@ -57,8 +64,8 @@ impl FastPath {
     /// What the kernel refuses: all of it without CAP_BPF of the first user namespace.
     pub fn load() -> Result<Arc<Self>, bpf::Error> {
         let (programs, table) = Programs::load()?;
-        let (home, book) = (OnceLock::new(), Mutex::new(Book::new()));
-        Ok(Arc::new(Self { home, programs, table, book }))
+        let (home, fdb, book) = (OnceLock::new(), OnceLock::new(), Mutex::new(Book::new()));
+        Ok(Arc::new(Self { home, fdb, programs, table, book }))
     }
 
     /// Bytes shared with the kernel.
@@ -68,9 +75,10 @@ impl FastPath {
     }
 
     /// Its switch has started in this namespace.
-    pub(super) fn begin(self: &Arc<Self>, home: &Arc<OwnedFd>, fdb: &Fdb) {
+    pub(super) fn begin(self: &Arc<Self>, home: &Arc<OwnedFd>, fdb: &Arc<Fdb>) {
         // One switch has it; another would find the place taken, and its ports refused.
         let _ = self.home.set(Arc::clone(home));
+        let _ = self.fdb.set(Arc::downgrade(fdb));
         fdb.go_beside(Arc::clone(self) as Arc<dyn Beside>);
     }
 
@@ -86,13 +94,14 @@ impl FastPath {
         &self,
         id: PortId,
         ifindex: u32,
-        behind: Option<MacAddr>,
+        (role, behind): (PortRole, Option<MacAddr>),
         cells: &Arc<PortCells>,
     ) -> io::Result<()> {
         let attach = || self.programs.attach(ifindex);
         let home = self.home.get().ok_or(io::ErrorKind::NotConnected)?;
         let attached = Some(sys::netns::inside(home.as_fd(), attach)?);
-        let plug = Plug { ifindex, behind, cells: Arc::clone(cells), attached };
+        let uplink = role == PortRole::Routed;
+        let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), attached };
         self.book().plug(id, plug);
         Ok(())
     }
@@ -153,7 +162,9 @@ impl Switch {
     pub fn repeated(&self) -> Option<u64> {
         let fast = self.fast.as_ref()?;
         fast.fold(&self.fdb, now());
-        Some(fast.book().cells.forwarded.get())
+        let book = fast.book();
+        let cells = &book.cells;
+        Some(cells.forwarded.get() + cells.local.get() + cells.uplink.get())
     }
 
     /// Whether the kernel would carry such a frame that comes in by a port; None where it repeats
@@ -162,7 +173,7 @@ impl Switch {
     pub fn repeats(&self, frame: &Frame, ingress: PortId) -> Option<bool> {
         let fast = self.fast.as_ref()?;
         let Some(ifindex) = fast.book().ifindex(ingress) else { return Some(false) };
-        let found = fast.table.find(&scribe::key(frame, ifindex));
+        let found = fast.table.find(&scribe::key(frame, None, ifindex));
         Some(found.is_some_and(|id| fast.table.holds(id, now())))
     }
 
@@ -172,8 +183,8 @@ impl Switch {
         // One more than there are workers: what the kernel does counts there.
         let cells = Arc::<PortCells>::default();
         let spec = &port.spec;
-        if spec.role == PortRole::Bridged && spec.netns.is_none() {
-            fast.plug(id, spec.ifindex, spec.behind, &cells)?;
+        if spec.netns.is_none() {
+            fast.plug(id, spec.ifindex, (spec.role, spec.behind), &cells)?;
         }
         port.cells.push(cells);
         Ok(())

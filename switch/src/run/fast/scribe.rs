@@ -4,14 +4,16 @@
 //! Owned by the one worker of a switch that has a fast path; without one it does nothing. It takes
 //! the book's lock for a new flow and twenty times a second, never for a frame that has one.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bpf::{FlowId, Generation, Key, Retag};
+use bpf::{Ends, FlowId, Generation, Key, Retag};
 use wire::{Timestamp, VlanId};
 
+use super::routed::ends;
 use super::{Decided, FastPath};
 use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
+use crate::station::SharedStation;
 
 /// How often the counts are looked at while there are flows.
 const LOOK: Duration = Duration::from_millis(50);
@@ -26,9 +28,9 @@ const CUTS: usize = 64;
 /// The worker's pen.
 #[derive(Default)]
 pub(in crate::run) struct Scribe {
-    fast: Option<Arc<FastPath>>,
+    pub(super) fast: Option<Arc<FastPath>>,
     /// What held when the batch began.
-    generation: Option<Generation>,
+    pub(super) generation: Option<Generation>,
     /// Frames sent on before the batch.
     gone: u64,
     /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
@@ -50,6 +52,17 @@ pub(in crate::run) struct Forwarded<'a> {
 impl Scribe {
     pub(in crate::run) fn new(fast: Option<Arc<FastPath>>) -> Self {
         Self { fast, cuts: Vec::with_capacity(CUTS), ..Self::default() }
+    }
+
+    /// Whether decisions are written down.
+    #[inline]
+    pub(in crate::run) fn writes(&self) -> bool {
+        self.generation.is_some()
+    }
+
+    /// The counts have to be looked at.
+    pub(super) fn wake_later(&mut self, now: Timestamp) {
+        self.next.get_or_insert(now + LOOK);
     }
 
     /// A batch begins: what is decided from here on is decided by what holds now.
@@ -92,17 +105,22 @@ impl Scribe {
         }
         let Some(decided) = decide(of, *exit, generation, bridge) else { return };
         fast.book().put(&fast.table, &decided, now);
-        self.next.get_or_insert(now + LOOK);
+        self.wake_later(now);
     }
 
     /// A frame was refused because its port had had its share of a ring that fills: the kernel
     /// carries its flow from now on, and what of it is in the ring gives way.
-    pub(in crate::run) fn refused(&mut self, frame: &Frame, ifindex: u32, now: Timestamp) {
+    pub(in crate::run) fn refused(
+        &mut self,
+        (frame, bytes): (&Frame, &[u8]),
+        ifindex: u32,
+        now: Timestamp,
+    ) {
         let Some(fast) = &self.fast else { return };
         if self.cuts.len() == CUTS {
             return;
         }
-        let found = fast.table.find(&key(frame, ifindex));
+        let found = find(fast, (frame, bytes), ifindex);
         if let Some(id) = found.filter(|id| fast.table.holds(*id, now))
             && let Some(until) = fast.table.cut(id)
         {
@@ -111,15 +129,31 @@ impl Scribe {
     }
 
     /// Whether a frame, so many from the first of the batch, has been overtaken by its flow.
-    pub(in crate::run) fn is_late(&self, frame: &Frame, ifindex: u32, ahead: usize) -> bool {
+    pub(in crate::run) fn is_late(
+        &self,
+        (frame, bytes): (&Frame, &[u8]),
+        ifindex: u32,
+        ahead: usize,
+    ) -> bool {
         let Some(fast) = self.fast.as_ref().filter(|_| !self.cuts.is_empty()) else { return false };
-        let Some(id) = fast.table.find(&key(frame, ifindex)) else { return false };
+        let Some(id) = find(fast, (frame, bytes), ifindex) else { return false };
         let ticket = self.gone + ahead as u64 + 1;
         self.cuts.iter().any(|(cut, until)| *cut == id && ticket <= *until)
     }
 
-    /// Brings counters and ages up to date where that is due; how many frames went by.
-    pub(in crate::run) fn look(&mut self, fdb: &Fdb, now: Timestamp) -> u64 {
+    /// Whether any frame may have been overtaken.
+    pub(in crate::run) fn has_cuts(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Brings counters and ages up to date where that is due, and has the station told; how many
+    /// frames went by.
+    pub(in crate::run) fn look(
+        &mut self,
+        fdb: &Fdb,
+        station: Option<&SharedStation>,
+        now: Timestamp,
+    ) -> u64 {
         let Some(fast) = self.fast.as_ref().filter(|_| self.next.is_some_and(|at| at <= now))
         else {
             return 0;
@@ -127,6 +161,12 @@ impl Scribe {
         let mut book = fast.book();
         let frames = book.fold(&fast.table, fdb, now);
         self.next = (!book.is_empty()).then(|| now + LOOK);
+        let owes = book.owes();
+        // The station's lock comes before the book's.
+        drop(book);
+        if let Some(station) = station.filter(|_| owes) {
+            station.lock().unwrap_or_else(PoisonError::into_inner).catch_up();
+        }
         frames
     }
 
@@ -151,22 +191,33 @@ impl Scribe {
 
 impl Forwarded<'_> {
     fn key(&self) -> Key {
-        key(self.frame, self.ifindex)
+        key(self.frame, None, self.ifindex)
     }
 }
 
-pub(super) fn key(frame: &Frame, ingress: u32) -> Key {
-    Key { ingress, dst: frame.dst, src: frame.src, tag: frame.tag() }
+pub(super) fn key(frame: &Frame, ends: Option<Ends>, ingress: u32) -> Key {
+    Key { ingress, dst: frame.dst, src: frame.src, tag: frame.tag(), ends }
 }
 
-/// What the kernel is to repeat; None where a port or an address asks for more than that.
-fn decide(
-    of: &Forwarded<'_>,
-    exit: Exit,
-    generation: Generation,
-    bridge: &Bridge,
-) -> Option<Decided> {
-    let (from, to) = (bridge.port(of.ingress)?, bridge.port(exit.port)?);
+/// The flow of a frame: between ports, or as of a packet that is sent on.
+fn find(fast: &FastPath, (frame, bytes): (&Frame, &[u8]), ingress: u32) -> Option<FlowId> {
+    let between = fast.table.find(&key(frame, None, ingress));
+    between.or_else(|| fast.table.find(&key(frame, Some(ends(bytes)?), ingress)))
+}
+
+/// A decision that holds until then is repeated a little less long.
+pub(super) fn early(until: Timestamp) -> Timestamp {
+    match until.as_nanos() {
+        u64::MAX => until,
+        ends => Timestamp::from_nanos(ends.saturating_sub(nanos(EARLY))),
+    }
+}
+
+/// Whether the settings of the ports where frames come in and leave let the kernel repeat what is
+/// decided; None for the station's other side.
+pub(super) fn may_repeat(from: Option<&PortSettings>, to: Option<&PortSettings>) -> bool {
+    let shut_at_any_frame = to.is_some_and(|to| to.loop_protect);
+    let Some(from) = from else { return !shut_at_any_frame };
     // All of them by name: whoever adds a setting says here whether the kernel may repeat what is
     // decided by it.
     let PortSettings {
@@ -186,20 +237,26 @@ fn decide(
         mcast_router: _,
         mcast_max_groups: _,
         loop_protect,
-    } = from.settings;
+    } = from;
     // A port that looks for loops may be shut at any frame.
-    if locked || loop_protect || to.settings.loop_protect {
+    !(*locked || *loop_protect || shut_at_any_frame)
+}
+
+/// What the kernel is to repeat; None where a port or an address asks for more than that.
+fn decide(
+    of: &Forwarded<'_>,
+    exit: Exit,
+    generation: Generation,
+    bridge: &Bridge,
+) -> Option<Decided> {
+    let (from, to) = (bridge.port(of.ingress)?, bridge.port(exit.port)?);
+    if !may_repeat(Some(&from.settings), Some(&to.settings)) {
         return None;
     }
     let Frame { dst, src, .. } = *of.frame;
     let tag = of.frame.tag();
     let scope = bridge.scope(tag, of.ingress)?;
-    let until = bridge.fdb().known_until(dst, scope)?;
-    let ends = until.as_nanos();
-    let until = match ends {
-        u64::MAX => until,
-        _ => Timestamp::from_nanos(ends.saturating_sub(nanos(EARLY))),
-    };
+    let until = early(bridge.fdb().known_until(dst, scope)?);
     let retag = match exit.tagging {
         Tagging::Keep => Retag::default(),
         Tagging::Pop => Retag { pop: true, push: None },
@@ -216,7 +273,8 @@ fn decide(
         mtu: to.mtu,
         until,
         scope: (of.learned != Learned::Off).then_some(scope),
-        vlan: Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE),
+        vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
+        routed: None,
         generation,
     })
 }

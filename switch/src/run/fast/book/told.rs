@@ -1,0 +1,74 @@
+//! What the station is told of the flows of what it sends on: each frame once.
+
+use bpf::{FlowId, Table, Totals};
+use wire::Timestamp;
+
+use super::{Book, Routed};
+use crate::core::Fdb;
+use crate::station::{Repeated, Way};
+
+/// Bytes of a frame before its packet.
+const ETHERNET: u64 = 14;
+
+impl Book {
+    /// A session of the station's has ended or changed, or all have: their flows end. What is known
+    /// of their packets, which is not told again; what is still under way counts for no session.
+    pub(in crate::run::fast) fn over(
+        &mut self,
+        (table, fdb): (&Table, &Fdb),
+        session: Option<u64>,
+        now: Timestamp,
+    ) -> Vec<Repeated> {
+        let places: Vec<FlowId> = match session {
+            Some(session) => self.sessions.remove(&session).unwrap_or_default(),
+            None => self.sessions.drain().flat_map(|(_, places)| places).collect(),
+        };
+        let mut told = Vec::new();
+        for place in places {
+            self.leave(table, place, now);
+            self.count(table, fdb, place);
+            let row = self.rows[usize::from(place.0)].as_mut();
+            let Some(routed) = row.as_ref().and_then(|row| row.routed) else { continue };
+            if let Some(row) = row {
+                told.extend(
+                    repeated(routed.way, &row.owed).map(|done| Repeated { frames: 0, ..done }),
+                );
+                let way = Way { session: None, ..routed.way };
+                row.routed = Some(Routed { way, ..routed });
+            }
+        }
+        told
+    }
+
+    /// What the station has not been told of yet.
+    pub(in crate::run::fast) fn take(&mut self) -> Vec<Repeated> {
+        let owing = std::mem::take(&mut self.owing);
+        let told = owing.into_iter().filter_map(|place| {
+            let row = self.rows[usize::from(place.0)].as_mut()?;
+            repeated(row.routed?.way, &std::mem::take(&mut row.owed))
+        });
+        told.collect()
+    }
+
+    /// Whether the station has not been told of all.
+    pub(in crate::run::fast) fn owes(&self) -> bool {
+        !self.owing.is_empty()
+    }
+
+    /// A place is no longer one of a session's.
+    pub(super) fn forget(&mut self, session: Option<u64>, place: FlowId) {
+        let Some(session) = session else { return };
+        let Some(places) = self.sessions.get_mut(&session) else { return };
+        places.retain(|held| *held != place);
+        if places.is_empty() {
+            self.sessions.remove(&session);
+        }
+    }
+}
+
+/// What is owed, in the station's words; None where that is nothing.
+fn repeated(way: Way, owed: &Totals) -> Option<Repeated> {
+    let Totals { frames, packets, bytes, seen, .. } = *owed;
+    let bytes = bytes - ETHERNET * frames;
+    (frames > 0).then_some(Repeated { way, frames, packets, bytes, seen })
+}

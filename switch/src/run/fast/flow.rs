@@ -1,0 +1,83 @@
+//! What a flow is: for which ports, by which decision, and how it is shown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bpf::{Ends, Generation, Retag, Route};
+use sys::bpf::Attached;
+use wire::{MacAddr, Timestamp, VlanId};
+
+use crate::core::{PortId, Scope};
+use crate::station::Way;
+use crate::stats::PortCells;
+
+/// A port that the kernel forwards for.
+pub(super) struct Plug {
+    pub(super) ifindex: u32,
+    /// It is the station's other side, and not the bridge's.
+    pub(super) uplink: bool,
+    /// The address of the one peer at the other end of its link.
+    pub(super) behind: Option<MacAddr>,
+    /// Where the kernel's frames count.
+    pub(super) cells: Arc<PortCells>,
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) attached: Option<Attached>,
+}
+
+/// A decision to be repeated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decided {
+    pub(super) dst: MacAddr,
+    pub(super) src: MacAddr,
+    pub(super) tag: Option<wire::VlanTag>,
+    pub(super) ingress: PortId,
+    pub(super) egress: PortId,
+    pub(super) retag: Retag,
+    pub(super) mtu: u32,
+    pub(super) until: Timestamp,
+    /// Where the source is learned, if it is.
+    pub(super) scope: Option<Scope>,
+    /// Their VLANs as they come and as they leave, where they are told apart.
+    pub(super) vlans: [Option<VlanId>; 2],
+    /// Of packets that the station sends on.
+    pub(super) routed: Option<Routed>,
+    /// What held when it was made.
+    pub(super) generation: Generation,
+}
+
+/// A decision of the station's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routed {
+    pub(super) ends: Ends,
+    pub(super) route: Route,
+    pub(super) way: Way,
+}
+
+/// One flow, to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowInfo {
+    /// Its place, which it keeps.
+    pub place: u16,
+    /// Where its frames come in.
+    pub ingress: PortId,
+    /// Where they leave.
+    pub egress: PortId,
+    /// Their source.
+    pub src: MacAddr,
+    /// Their destination.
+    pub dst: MacAddr,
+    /// Their tag as they come.
+    pub tag: Option<wire::VlanTag>,
+    /// What becomes of it.
+    pub retag: Retag,
+    /// Of packets that the station sends on: their ends, and what becomes of them.
+    pub route: Option<(Ends, Route)>,
+    /// Frames the kernel has forwarded by it.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Since it was written.
+    pub age: Duration,
+    /// Since its last frame, or since it was written.
+    pub idle: Duration,
+}

@@ -1,0 +1,197 @@
+//! What the station sends on: told to it when it asks, taken back when it says so.
+//!
+//! Called with the station's lock held, before which the book's is never taken.
+
+use std::sync::Weak;
+
+use bpf::{Ends, Retag, Route};
+use wire::{MacAddr, Timestamp, VlanId};
+
+use super::FastPath;
+use super::flow::{Decided, Routed};
+use super::scribe::{Forwarded, Scribe, early};
+use crate::core::{Bridge, Exit, Frame, Learned, Leg, PortId, Tagging};
+use crate::run::link::Link;
+use crate::run::outbox::Place;
+use crate::run::switch::Switch;
+use crate::run::worker::{Worker, now};
+use crate::station::{Handling, Repeat, Repeated};
+
+/// A frame that the station has sent on, as the worker knows it.
+pub(in crate::run) struct SentOn<'a> {
+    /// As it came, with no exits.
+    pub(in crate::run) came: Forwarded<'a>,
+    pub(in crate::run) repeat: Repeat,
+    /// Its hardware addresses now: to whom, from whom.
+    pub(in crate::run) link: [MacAddr; 2],
+    pub(in crate::run) exit: Exit,
+    /// The leg it left to; None by the uplink.
+    pub(in crate::run) leg: Option<Leg>,
+    /// Its VLAN there.
+    pub(in crate::run) vlan: Option<VlanId>,
+}
+
+impl FastPath {
+    /// Nothing that was decided before holds any more.
+    pub fn stir(&self) {
+        self.table.advance();
+    }
+
+    /// Which decisions hold: another number after each change.
+    #[must_use]
+    pub fn generation(&self) -> bpf::Generation {
+        self.table.generation()
+    }
+
+    /// Waits until nothing is under way that was decided by what holds no more.
+    pub fn wait(&self) {
+        self.grace();
+    }
+
+    /// A session of the station's has ended or changed, or all have. What is known of their packets;
+    /// what is still under way counts for no session.
+    #[must_use]
+    pub fn over(&self, session: Option<u64>) -> Vec<Repeated> {
+        let Some(fdb) = self.fdb.get().and_then(Weak::upgrade) else { return Vec::new() };
+        self.book().over((&self.table, &fdb), session, now())
+    }
+
+    /// What was sent on without the station since it was told last.
+    #[must_use]
+    pub fn take(&self) -> Vec<Repeated> {
+        let Some(fdb) = self.fdb.get().and_then(Weak::upgrade) else { return Vec::new() };
+        let mut book = self.book();
+        book.fold(&self.table, &fdb, now());
+        book.take()
+    }
+}
+
+impl<L: Link> Worker<L> {
+    /// Has it written down how the station sent a frame on.
+    pub(in crate::run) fn sent_on(
+        &mut self,
+        place: Place,
+        came: Forwarded<'_>,
+        (how, repeat): (Handling, Repeat),
+        now: Timestamp,
+    ) {
+        if !matches!(came.learned, Learned::Known | Learned::New | Learned::Off) {
+            return;
+        }
+        let (exit, leg, vlan) = match (how, self.path.exits(), self.ports.uplink()) {
+            (Handling::ToUplink, _, Some(port)) => {
+                (Exit { port, tagging: Tagging::Pop }, None, None)
+            }
+            (Handling::ToBridge(leg), [exit], _) => (*exit, Some(leg), self.path.vlan()),
+            _ => return,
+        };
+        let Some(after) = self.header_after(place, came.frame) else { return };
+        let link = [after.dst, after.src];
+        let of = SentOn { came, repeat, link, exit, leg, vlan };
+        self.scribe.sent_on(&of, &self.bridge, now);
+    }
+}
+
+impl Scribe {
+    /// The station has sent a frame on in a way that may be repeated.
+    pub(in crate::run) fn sent_on(&mut self, of: &SentOn<'_>, bridge: &Bridge, now: Timestamp) {
+        let (Some(fast), Some(generation)) = (&self.fast, self.generation) else { return };
+        let Forwarded { frame, ingress, ifindex, learned, .. } = of.came;
+        let known = fast.table.find(&super::scribe::key(frame, Some(of.repeat.came), ifindex));
+        if known.is_some_and(|id| fast.table.holds(id, now)) || of.exit.port == ingress {
+            return;
+        }
+        let Some(decided) = decide(of, bridge, (ingress, learned), frame) else { return };
+        fast.book().put(&fast.table, &Decided { generation, ..decided }, now);
+        self.wake_later(now);
+    }
+}
+
+/// What the kernel is to repeat; None where a port or an address asks for more than that. Of a frame
+/// from or to the bridge the ports' settings say so, as between two ports.
+fn decide(
+    of: &SentOn<'_>,
+    bridge: &Bridge,
+    (ingress, learned): (PortId, Learned),
+    frame: &Frame,
+) -> Option<Decided> {
+    let Repeat { came, leaves, atomic, mtu, until, way } = of.repeat;
+    let tag = frame.tag();
+    let from = bridge.port(ingress);
+    let settings = from.as_ref().map(|port| &port.settings);
+    let (mut mtu, mut until, mut push) = (mtu, early(until), None);
+    let [next, own] = of.link;
+    if let Some(leg) = of.leg {
+        let to = bridge.port(of.exit.port)?;
+        if !super::scribe::may_repeat(settings, Some(&to.settings)) {
+            return None;
+        }
+        until = until.min(early(bridge.fdb().known_until(next, bridge.scope_at(leg)?)?));
+        mtu = mtu.min(to.mtu);
+        [push, _] = of.exit.tagging.tags(None);
+    } else if !super::scribe::may_repeat(settings, None) {
+        return None;
+    }
+    let scope = match from {
+        Some(_) => Some(bridge.scope(tag, ingress)?),
+        None => None,
+    };
+    let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
+    let Ends { src, dst, .. } = leaves;
+    let route = Route { src, dst, next, own, atomic };
+    Some(Decided {
+        dst: frame.dst,
+        src: frame.src,
+        tag,
+        ingress,
+        egress: of.exit.port,
+        retag: Retag { pop: tag.is_some(), push },
+        mtu,
+        until,
+        scope: scope.filter(|_| learned != Learned::Off),
+        vlans: [came_in, of.vlan],
+        routed: Some(Routed { ends: came, route, way }),
+        generation: bpf::Generation::NEVER,
+    })
+}
+
+/// The ends of a packet that may have a route, in a frame's bytes.
+pub(super) fn ends(bytes: &[u8]) -> Option<Ends> {
+    use std::net::SocketAddrV4;
+    use wire::ipv4::protocol::{ICMP, TCP, UDP};
+    let ethernet = wire::Ethernet::parse(bytes)?;
+    if ethernet.ethertype() != wire::ethertype::IPV4 {
+        return None;
+    }
+    let ip = wire::Ipv4::parse(ethernet.payload()).ok()?;
+    if ip.more_fragments() || ip.fragment_offset() > 0 {
+        return None;
+    }
+    let [src, dst] = match (ip.protocol(), ip.payload()) {
+        (TCP | UDP, &[a, b, c, d, ..]) => [[a, b], [c, d]],
+        (ICMP, &[wire::icmp::ECHO_REQUEST, _, _, _, a, b, ..]) => [[a, b], [0, 0]],
+        (ICMP, &[wire::icmp::ECHO_REPLY, _, _, _, a, b, ..]) => [[0, 0], [a, b]],
+        _ => return None,
+    }
+    .map(u16::from_be_bytes);
+    let (src, dst) = (SocketAddrV4::new(ip.src(), src), SocketAddrV4::new(ip.dst(), dst));
+    Some(Ends { protocol: ip.protocol(), src, dst })
+}
+
+impl Switch {
+    /// Whether the kernel would send on a packet to the station that comes in by a port, which is
+    /// like `ends`: of any source port, and of any destination port where that is 0.
+    #[must_use]
+    pub fn sends_on(&self, frame: &Frame, ends: &Ends, ingress: PortId) -> Option<bool> {
+        let flows = self.flows()?;
+        let like = |flow: &super::FlowInfo| {
+            let Some((known, _)) = &flow.route else { return false };
+            let port = ends.dst.port();
+            (flow.ingress, flow.src, flow.dst) == (ingress, frame.src, frame.dst)
+                && known.protocol == ends.protocol
+                && (known.src.ip(), known.dst.ip()) == (ends.src.ip(), ends.dst.ip())
+                && (port == 0 || known.dst.port() == port)
+        };
+        Some(flows.iter().any(like))
+    }
+}
