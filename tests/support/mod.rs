@@ -23,4 +23,6 @@ pub(crate) use process::{Ended, Process};
 pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
 pub(crate) use skip::{beyond, skip};
 pub(crate) use terminal::Terminal;
-pub(crate) use traffic::{Arrived, Wire, both_ways, bound, datagrams, in_netns, sum};
+pub(crate) use traffic::{
+    Arrived, Wire, both_ways, bound, datagrams, in_netns, receive_stream, send_stream, sum,
+};
