@@ -76,6 +76,7 @@ struct count {
 	u64 failed; /* frames above 40 bits of their bytes */
 	u64 seen;
 	u64 packets; /* of routes: what the frames stand for */
+	u64 gone;    /* of the frames that failed: those whose port was no more */
 };
 
 struct control {
@@ -108,7 +109,7 @@ struct word {
 
 _Static_assert(sizeof(struct flow) == 64, "layout.rs");
 _Static_assert(sizeof(struct route) == 128, "layout.rs");
-_Static_assert(sizeof(struct count) == 40, "layout.rs");
+_Static_assert(sizeof(struct count) == 48, "layout.rs");
 _Static_assert(sizeof(struct control) == 192, "layout.rs");
 
 MAP(control, BPF_MAP_TYPE_ARRAY, struct control, 1, BPF_F_MMAPABLE);
@@ -490,6 +491,33 @@ static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 	return !bpf_skb_store_bytes(skb, 0, link, sizeof(link), 0);
 }
 
+/* Whether an interface is no more. A redirect to one is told nobody; nor is one to an interface that
+   is down, which no program can ask for, and userspace hears of. */
+static inline int is_gone(struct __sk_buff *skb, u32 ifindex)
+{
+	u32 mtu = 0;
+
+	return bpf_check_mtu(skb, ifindex, &mtu, 0, 0) < 0;
+}
+
+/* Ends a flow: its next frames go to the ring, for userspace to refuse. */
+static inline void end(u32 flow)
+{
+	u32 slot = flow / BUCKET & (BUCKETS - 1), at = flow & (BUCKET - 1);
+
+	if (flow < ENTRIES) {
+		struct bucket *b = bpf_map_lookup_elem(&flows, &slot);
+
+		if (b)
+			b->flows[at].until = 0;
+	} else {
+		struct routes *b = bpf_map_lookup_elem(&routes, &slot);
+
+		if (b)
+			b->routes[at].flow.until = 0;
+	}
+}
+
 SEC("classifier")
 int forward(struct __sk_buff *skb)
 {
@@ -514,7 +542,13 @@ int forward(struct __sk_buff *skb)
 	count->seen = bpf_ktime_get_coarse_ns();
 	count->packets += word->packets;
 	count->frames++;
-	if (word->protocol)
+	if (is_gone(skb, egress)) {
+		/* Before the call below, and so before it counts as failed. */
+		count->gone++;
+		end(flow);
+		failed = 1;
+	}
+	if (word->protocol && !failed)
 		failed = !rewrite(skb, word);
 	if (action & POP && !failed)
 		failed = bpf_skb_vlan_pop(skb) != 0;

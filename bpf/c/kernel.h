@@ -4,6 +4,7 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
+typedef int s32;
 typedef unsigned long long u64;
 
 #define SEC(name) __attribute__((section(name), used))
@@ -85,3 +86,4 @@ static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 at, void *to,
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 kind) = (void *)32;
 static long (*bpf_redirect_peer)(u32 ifindex, u64 flags) = (void *)155;
 static u64 (*bpf_ktime_get_coarse_ns)(void) = (void *)160;
+static long (*bpf_check_mtu)(struct __sk_buff *skb, u32 ifindex, u32 *mtu, s32 longer, u64 flags) = (void *)163;

@@ -1,8 +1,8 @@
 //! Where things lie in the memory that the programs and the switch share, in words of 64 bits: the
 //! structures of `c/flows.bpf.c` once more. `tests/object.rs` compares sizes.
 
-/// Flows between ports there is room for: 64 bytes each, and 40 for each core. Routes there are as
-/// many: 128 bytes each, and 40 for each core.
+/// Flows between ports there is room for: 64 bytes each, and 48 for each core. Routes there are as
+/// many: 128 bytes each, and 48 for each core.
 pub const ENTRIES: usize = 16_384;
 /// Places of both, those of routes last.
 pub const ROWS: usize = 2 * ENTRIES;
@@ -40,8 +40,9 @@ pub(crate) const ACTION_PUSH: u32 = 2;
 pub(crate) const ACTION_PEER: u32 = 4;
 pub(crate) const ACTION_ATOMIC: u32 = 8;
 
-/// Words of a flow's counts on one core: frames, bytes, failures, when last, packets.
-pub const COUNT: usize = 5;
+/// Words of a flow's counts on one core: frames, bytes, failures, when last, packets, failures for
+/// want of the port.
+pub const COUNT: usize = 6;
 
 /// Words of what is said to all flows at once.
 pub const CONTROL: usize = 24;

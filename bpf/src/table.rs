@@ -99,6 +99,8 @@ pub struct Totals {
     pub failed: u64,
     /// See there.
     pub failed_bytes: u64,
+    /// Those of them whose port was no more.
+    pub gone: u64,
     /// The last one; zero before the first.
     pub seen: Timestamp,
 }
@@ -268,10 +270,11 @@ impl Table {
         for core in 0..self.cores {
             let at = (core * ROWS + usize::from(id.0) % ROWS) * COUNT;
             let row = &self.counts.get()[at..at + COUNT];
-            let [frames, bytes, failed, seen, packets] =
-                [0, 1, 2, 3, 4].map(|word: usize| row[word].load(Ordering::Acquire));
+            let [frames, bytes, failed, seen, packets, gone] =
+                [0, 1, 2, 3, 4, 5].map(|word: usize| row[word].load(Ordering::Acquire));
             sum.frames += frames;
             sum.packets += packets;
+            sum.gone += gone;
             sum.bytes += bytes;
             sum.failed += failed >> 40;
             sum.failed_bytes += failed & ((1 << 40) - 1);

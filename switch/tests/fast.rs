@@ -9,9 +9,11 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rig::frames::{Kind, mac, number, offloaded, plain};
-use rig::{Rig, eventually, on_a_rig, settled};
+use rig::{Rig, eventually, ip, on_a_rig, sent as told, settled};
 use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
-use uswitch_switch::{Config, FastPath, NetworkConfig, PortId, PortSpec, Switch, Tap, TapRecord};
+use uswitch_switch::{
+    Config, FastPath, NetworkConfig, PortId, PortSpec, Refusal, Switch, Tap, TapRecord,
+};
 use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
 
 const Q: u16 = 0x8100;
@@ -256,4 +258,40 @@ fn what_the_kernel_carries_keeps_its_source_known() {
         assert!(rows.iter().any(|row| row.mac == mac(0) && row.idle <= Duration::from_secs(1)));
         assert!(switch.repeated().unwrap() > 0);
     });
+}
+
+/// Nobody tells the switch of it, and a redirect to such an interface tells nobody.
+#[test]
+fn what_would_go_to_an_interface_that_is_no_more_counts_as_refused() {
+    for peer in [false, true] {
+        on_a_rig(2, |rig| {
+            let fast = Some(FastPath::load().unwrap());
+            let switch =
+                Switch::start(Config { fast, ..Config::default() }, rig.netns.as_fd(), None);
+            let switch = switch.unwrap();
+            for (n, node) in rig.nodes.iter().enumerate() {
+                let behind = Some(mac(u8::try_from(n).unwrap())).filter(|_| peer);
+                switch.add_port(PortSpec { behind, ..node.spec(1500) }).unwrap();
+            }
+            let hellos = meet(rig, [0, 1]);
+            for n in 0..50 {
+                rig.nodes[0].send(&plain(0, mac(1), n, 60));
+                rig.nodes[1].receive();
+            }
+            settled(&switch, hellos + 50);
+            let before = switch.repeated().unwrap();
+            assert!(before > 30, "the kernel has carried {before} of 50");
+            let (arrived, _) = told(&switch, PortId(1));
+            ip("link del v1\n");
+            (0..50).for_each(|n| rig.nodes[0].send(&plain(0, mac(1), n, 60)));
+            eventually("all are told as refused", || {
+                let refused = switch.counters().refused[Refusal::LinkDown.index()];
+                refused == 50 && told(&switch, PortId(1)) == (arrived, 50)
+            });
+            let counters = switch.counters();
+            assert_eq!((counters.received, counters.forwarded), (hellos + 100, 100));
+            assert_eq!(counters.send_errors(), 50);
+            assert!(switch.repeated().unwrap() > before, "one met the kernel");
+        });
+    }
 }

@@ -120,8 +120,8 @@ fn what_is_counted_on_each_core_is_added_up() {
 
 #[test]
 fn its_memory_is_bounded() {
-    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 40 of either for each core.
-    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 40 + CONTROL * 8;
+    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 48 of either for each core.
+    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 48 + CONTROL * 8;
     assert_eq!(Table::alone(2).memory(), memory);
 }
 

@@ -226,18 +226,22 @@ impl Book {
     /// Counts what has come by a flow since the last time.
     fn count(&mut self, table: &Table, fdb: &Fdb, place: FlowId) -> u64 {
         let Some(row) = &mut self.rows[usize::from(place.0)] else { return 0 };
-        let total = table.totals(place);
+        let mut total = table.totals(place);
         let frames = total.frames - row.counted.frames;
-        if frames == 0 {
-            return 0;
+        // Counted after the frame itself: a little later, it may be.
+        let failed = total.failed - row.counted.failed;
+        match (frames, failed) {
+            (0, 0) => return 0,
+            (0, _) => (total.bytes, total.packets) = (row.counted.bytes, row.counted.packets),
+            _ => {}
         }
         let bytes = total.bytes - row.counted.bytes;
         let packets = total.packets - row.counted.packets;
-        let failed = total.failed - row.counted.failed;
         let lost = total.failed_bytes - row.counted.failed_bytes;
-        row.counted = total;
+        let gone = (total.gone - row.counted.gone).min(failed);
+        row.counted = Totals { gone: row.counted.gone + gone, ..total };
         row.used = row.used.max(total.seen);
-        if row.routed.is_some() {
+        if row.routed.is_some() && frames > 0 {
             if row.owed == Totals::default() {
                 self.owing.push(place);
             }
@@ -263,7 +267,8 @@ impl Book {
             (true, false) => self.cells.station_to_bridge.add(frames),
             (true, true) => self.cells.station_to_uplink.add(frames),
         }
-        self.cells.refused[Refusal::Other.index()].add(failed);
+        self.cells.refused[Refusal::LinkDown.index()].add(gone);
+        self.cells.refused[Refusal::Other.index()].add(failed - gone);
         if let Some(port) = self.port(from) {
             port.cells.rx_packets.add(frames);
             port.cells.rx_bytes.add(bytes);
@@ -272,8 +277,10 @@ impl Book {
             }
         }
         if let Some(port) = self.port(to) {
-            port.cells.tx_packets.add(frames - failed);
-            port.cells.tx_bytes.add(bytes - lost);
+            port.cells.tx_packets.add(frames);
+            port.cells.tx_packets.take_back(failed);
+            port.cells.tx_bytes.add(bytes);
+            port.cells.tx_bytes.take_back(lost);
             port.cells.tx_errors.add(failed);
             if let Some(vlan) = vlans[1] {
                 port.cells.vlans.went(vlan, frames, bytes);
