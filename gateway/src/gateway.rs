@@ -25,6 +25,7 @@ use crate::nat::unsolicited::Unsolicited;
 use crate::neighbour::NeighbourView;
 use crate::node::Node;
 use crate::note::{Note, Notes};
+use crate::often::Often;
 use crate::output::Output;
 use crate::packet::{Endpoint, L3, Packet, Protocol};
 use crate::passage::{Arrival, Passage};
@@ -41,8 +42,9 @@ pub struct Gateway {
     pub(crate) ids: Identification,
     pub(crate) unsolicited: Unsolicited,
     pub(crate) notes: Notes,
-    /// How what was sent on last may be repeated.
+    /// How what was sent on last may be repeated, and which packets have come often enough.
     pub(crate) repeat: Option<Repeat>,
+    pub(crate) often: Often,
     /// What the NAT's ports of a shared address are: those alone can be published.
     pub(crate) block: Option<std::ops::RangeInclusive<u16>>,
     /// Whether there is a resolver of names behind the output.
@@ -68,6 +70,7 @@ impl Gateway {
             unsolicited: Unsolicited::new(limits.pending_syns),
             notes: Notes::default(),
             repeat: None,
+            often: Often::new(seed),
             block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
             names: false,
             queries: Queries::new(),

@@ -49,8 +49,10 @@ impl Gateway {
     /// addresses it has is handed to it.
     pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>) {
         addresses.sort_unstable();
-        self.links.hosts = addresses;
-        self.stir();
+        if self.links.hosts != addresses {
+            self.links.hosts = addresses;
+            self.stir();
+        }
     }
 }
 

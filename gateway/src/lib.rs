@@ -29,6 +29,7 @@ mod nat;
 mod neighbour;
 mod node;
 mod note;
+mod often;
 mod opening;
 mod output;
 mod packet;

@@ -6,7 +6,7 @@
 //! ([`crate::Gateway::repeats`]), takes it back by [`Repeater::changed`] and [`Repeater::over`], and
 //! fetches what has been done before anything looks at a session, a neighbour or a counter
 //! ([`crate::Gateway::catch_up`]). What changes a session (SYN, FIN, RST), opens one, or is answered
-//! by the gateway itself is never repeated.
+//! by the gateway itself is never repeated; nor is what does not come often ([`crate::often`]).
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
@@ -126,7 +126,7 @@ impl Gateway {
 
     /// How the packet of an arrival that was sent on, and is now `after`, may be repeated.
     pub(crate) fn repeatable(
-        &self,
+        &mut self,
         course: Course,
         (before, after): (&Arrival, &Packet),
         verdict: Verdict,
@@ -142,6 +142,9 @@ impl Gateway {
             return None;
         }
         let ((protocol, src, dst), (_, new_src, new_dst)) = (packet.flow()?, after.flow()?);
+        if !self.often.again(protocol, src, dst) {
+            return None;
+        }
         let realm = self.nat.realm(protocol);
         let (hop, session, atomic) = match course {
             Course::Out { hop, .. } => (hop, Some(realm.known_out(src, dst, now)?), true),
@@ -157,6 +160,9 @@ impl Gateway {
         };
         let known = self.links.link(to).neighbours.known_until(hop)?;
         let session = session.map(|place| SessionId { protocol, place });
+        if let Some(session) = session {
+            self.nat.give(session);
+        }
         Some(Repeat {
             protocol,
             came: [src, dst],

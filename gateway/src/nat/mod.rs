@@ -47,6 +47,7 @@ use self::ours::{Ours, Telling};
 use self::plan::{PlanIn, PlanOut};
 use self::publish::Published;
 use self::realm::{Load, Realm};
+use self::repeated::Places;
 use self::snapshot::{Closing, Events};
 use crate::config::{Limits, NatConfig};
 use crate::node::Node;
@@ -84,6 +85,8 @@ pub(crate) struct Nat {
     limits: Limits,
     pub(crate) ours: Telling,
     pub(crate) repeater: Option<Box<dyn Repeater>>,
+    /// Sessions of each protocol that it may know of.
+    given: [Places; 3],
     pub(crate) events: Events,
     pub(crate) counters: NatCounters,
 }
@@ -104,6 +107,7 @@ impl Nat {
             limits,
             ours: Telling::default(),
             repeater: None,
+            given: Default::default(),
             events: Events::new(config.events, limits.events),
             counters: NatCounters::default(),
         }

@@ -11,6 +11,29 @@ use super::session::{EMBRYONIC, FRESH, STANDING, State, USED};
 use crate::packet::Protocol;
 use crate::repeat::{Repeated, SessionId};
 
+/// Places of sessions that may be repeated: a bit each, up to the last.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Vec<u64>);
+
+impl Places {
+    fn put(&mut self, place: u32) {
+        let at = place as usize / 64;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] |= 1 << (place % 64);
+    }
+
+    /// Whether it was there; it is no longer.
+    #[inline]
+    fn take(&mut self, place: u32) -> bool {
+        let Some(word) = self.0.get_mut(place as usize / 64) else { return false };
+        let (before, bit) = (*word, 1 << (place % 64));
+        *word &= !bit;
+        before & bit != 0
+    }
+}
+
 impl Nat {
     /// Counts what was repeated of a session, if that is still there.
     pub(crate) fn repeated(&mut self, done: &Repeated) {
@@ -26,8 +49,21 @@ impl Nat {
         }
     }
 
+    /// A session's packets may be repeated from now on.
+    pub(crate) fn give(&mut self, SessionId { protocol, place }: SessionId) {
+        self.given[protocol as usize].put(place);
+    }
+
     /// Nobody repeats anything of a session any more.
+    #[inline]
     pub(super) fn take_back(&mut self, protocol: Protocol, place: u32) {
+        if self.given[protocol as usize].take(place) {
+            self.fetch(protocol, place);
+        }
+    }
+
+    #[inline(never)]
+    fn fetch(&mut self, protocol: Protocol, place: u32) {
         let Some(repeater) = &mut self.repeater else { return };
         for done in repeater.over(Some(SessionId { protocol, place })) {
             self.repeated(&done);
@@ -37,6 +73,7 @@ impl Nat {
     /// The same of all.
     pub(super) fn take_back_all(&mut self) {
         let Some(repeater) = &mut self.repeater else { return };
+        self.given = Default::default();
         for done in repeater.over(None) {
             self.repeated(&done);
         }

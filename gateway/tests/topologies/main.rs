@@ -20,6 +20,7 @@ mod preview;
 mod publish;
 mod reasons;
 mod redirect;
+mod repeat;
 mod room;
 mod routing;
 mod shared;

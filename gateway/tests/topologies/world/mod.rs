@@ -4,7 +4,9 @@
 //! frame that leaves is checked: every checksum sums up, and every frame in is accounted for.
 #![allow(dead_code, clippy::cast_possible_truncation)] // each test file uses a part of it
 
+pub mod beside;
 pub mod packet;
+pub mod twins;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -1,0 +1,82 @@
+//! Which packets come often: those alone are worth being repeated by others ([`crate::repeat`]).
+//!
+//! What is written down for a connection of a few packets costs more than it saves. A table of
+//! counts, in which who comes later takes the place: nothing is kept of anybody, nothing grows, and
+//! a kind of packets that lost its place only comes here a few times more.
+
+use crate::hash::Key;
+use crate::packet::{Endpoint, Protocol};
+
+/// Packets of one kind that come here before others may repeat them.
+const ENOUGH: u8 = 8;
+/// Places for kinds, in pairs.
+const PAIRS: usize = 4096;
+
+/// A kind of packets: half of its hash, and how often it has come.
+type Place = (u32, u8);
+
+#[derive(Debug)]
+pub(crate) struct Often {
+    key: Key,
+    pairs: Box<[[Place; 2]]>,
+}
+
+impl Often {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { key: Key::new(seed, 90), pairs: vec![[(0, 0); 2]; PAIRS].into() }
+    }
+
+    /// Another packet comes; whether that is enough.
+    #[inline]
+    pub(crate) fn again(&mut self, protocol: Protocol, src: Endpoint, dst: Endpoint) -> bool {
+        let word = |end: Endpoint| u64::from(end.address.to_bits()) << 16 | u64::from(end.port);
+        let hash = self.key.mix(word(src) << 8 | u64::from(protocol.number()), word(dst));
+        let (whose, at) = (hash >> 32, hash & (PAIRS as u64 - 1));
+        let (Ok(whose), Ok(at)) = (u32::try_from(whose), usize::try_from(at)) else { return false };
+        let Some(pair) = self.pairs.get_mut(at) else { return false };
+        if let Some((_, count)) = pair.iter_mut().find(|(known, _)| *known == whose) {
+            *count = count.saturating_add(1);
+            return *count > ENOUGH;
+        }
+        // The rarer one gives way; the other does, in time, if it is never seen again.
+        pair.sort_unstable_by_key(|(_, count)| *count);
+        pair[0] = (whose, 1);
+        pair[1].1 /= 2;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn end(port: u16) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(10, 0, 0, 1), port)
+    }
+
+    #[test]
+    fn a_few_packets_are_not_enough_and_more_are_however_many_others_come_between() {
+        let mut often = Often::new(7);
+        for n in 0..1000 {
+            let enough = often.again(Protocol::Tcp, end(1), end(2));
+            assert_eq!(enough, n >= u32::from(ENOUGH), "{n}");
+            assert!(!often.again(Protocol::Udp, end(1), end(2)) || n >= u32::from(ENOUGH));
+        }
+        // Connections of a few packets each, one after the other: none of them.
+        for port in 100..60_000 {
+            for _ in 0..ENOUGH {
+                assert!(!often.again(Protocol::Tcp, end(port), end(80)));
+            }
+        }
+        // Many at the same time, in turn: most of them, though some share places.
+        let mut enough = vec![0; 1000];
+        for _ in 0..100 {
+            for (n, port) in (1000..2000).enumerate() {
+                enough[n] += u32::from(often.again(Protocol::Tcp, end(port), end(443)));
+            }
+        }
+        let most = enough.iter().filter(|n| **n > 0).count();
+        assert!(most > 980, "{most} of 1000");
+    }
+}

@@ -1,0 +1,135 @@
+//! Somebody beside a gateway who repeats all that he may, as the kernel does.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use gateway::{Endpoint, Node, Protocol, Repeat, Repeated, Repeater, SessionId, Side};
+use wire::{MacAddr, Timestamp};
+
+use super::packet::{Pkt, RST, SYN};
+
+/// A decision that was written down, as the kernel has it.
+#[derive(Debug)]
+pub struct Flow {
+    pub generation: u64,
+    pub from: (Side, Node),
+    pub came: [MacAddr; 2],
+    pub leaves: MacAddr,
+    pub repeat: Repeat,
+    pub over: bool,
+    pub owed: Repeated,
+}
+
+/// Whoever repeats: by a copy of every decision that may be, for as long as it holds.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    pub generation: u64,
+    pub flows: Vec<Flow>,
+    pub carried: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Beside(Arc<Mutex<Kernel>>);
+
+impl Beside {
+    pub fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Repeater for Beside {
+    fn changed(&mut self) {
+        self.kernel().generation += 1;
+    }
+
+    fn over(&mut self, session: Option<SessionId>) -> Vec<Repeated> {
+        let mut kernel = self.kernel();
+        let of = |flow: &&mut Flow| {
+            let own = flow.repeat.way.session;
+            own.is_some() && (session.is_none() || own == session)
+        };
+        let mut told = Vec::new();
+        for flow in kernel.flows.iter_mut().filter(of) {
+            flow.over = true;
+            if flow.owed.frames > 0 {
+                told.push(Repeated { frames: 0, ..flow.owed });
+            }
+            flow.repeat.way.session = None;
+            flow.owed.way.session = None;
+        }
+        told
+    }
+
+    fn take(&mut self) -> Vec<Repeated> {
+        let mut kernel = self.kernel();
+        let owing = kernel.flows.iter_mut().filter(|flow| flow.owed.frames > 0);
+        let told = owing.map(|flow| {
+            let told = flow.owed;
+            (flow.owed.frames, flow.owed.packets, flow.owed.bytes) = (0, 0, 0);
+            told
+        });
+        let told = told.collect();
+        kernel.flows.retain(|flow| !flow.over);
+        told
+    }
+}
+
+/// What tells packets apart, where they may be repeated at all.
+pub fn ends(packet: &Pkt) -> Option<(Protocol, [Endpoint; 2])> {
+    let port = |at: usize| u16::from_be_bytes([packet.body[at], packet.body[at + 1]]);
+    let (protocol, ports) = match (packet.protocol, packet.body[0]) {
+        (6, _) if packet.body[13] & (SYN | RST | 1) == 0 => (Protocol::Tcp, [port(0), port(2)]),
+        (17, _) => (Protocol::Udp, [port(0), port(2)]),
+        (1, 8) => (Protocol::Icmp, [port(4), 0]),
+        (1, 0) => (Protocol::Icmp, [0, port(4)]),
+        _ => return None,
+    };
+    let [src, dst] = ports;
+    let whole = packet.fragment == (0, false) && packet.options.is_empty() && packet.ttl > 1;
+    whole.then(|| (protocol, [Endpoint::new(packet.src, src), Endpoint::new(packet.dst, dst)]))
+}
+
+/// The packet that a route makes of another.
+pub fn routed(packet: &Pkt, [src, dst]: [Endpoint; 2]) -> Pkt {
+    let (from, to) = (src.to_string(), dst.to_string());
+    let made = match packet.protocol {
+        6 => Pkt::tcp(&from, &to, packet.body[13], &packet.body[20..]),
+        17 => Pkt::udp(&from, &to, &packet.body[8..]),
+        _ => {
+            let (from, to) = (src.address.to_string(), dst.address.to_string());
+            Pkt::echo(&from, &to, packet.body[0], src.port | dst.port, &packet.body[8..])
+        }
+    };
+    Pkt { ttl: packet.ttl - 1, id: packet.id, df: packet.df, ..made }
+}
+
+impl Kernel {
+    pub fn holds(&self, flow: &Flow, now: Timestamp) -> bool {
+        !flow.over && flow.generation == self.generation && flow.repeat.until > now
+    }
+
+    /// Sends a packet on by itself, where it may.
+    pub fn carries(
+        &mut self,
+        from: (Side, Node),
+        came: [MacAddr; 2],
+        packet: &Pkt,
+        now: Timestamp,
+    ) -> Option<(Side, MacAddr, Pkt)> {
+        let (protocol, ends) = ends(packet)?;
+        let length = packet.ip().len();
+        let at = self.flows.iter().position(|flow| {
+            let repeat = &flow.repeat;
+            (flow.from, flow.came) == (from, came)
+                && (repeat.protocol, repeat.came) == (protocol, ends)
+                && self.holds(flow, now)
+                && length <= repeat.mtu
+                && (packet.df || !repeat.atomic)
+        })?;
+        self.carried += 1;
+        let flow = &mut self.flows[at];
+        let owed = &mut flow.owed;
+        (owed.frames, owed.packets) = (owed.frames + 1, owed.packets + 1);
+        (owed.bytes, owed.seen) = (owed.bytes + length as u64, now);
+        Some((flow.repeat.way.to, flow.leaves, routed(packet, flow.repeat.leaves)))
+    }
+}
