@@ -1,8 +1,7 @@
-//! Sessions of the NAT that the kernel sends on by itself: whole, counted as without it to the
-//! packet, and not a packet longer than the gateway would.
+//! Sessions of the NAT that the kernel sends on by itself: whole, and counted as without it to the
+//! packet. That none is sent on longer than the gateway would is [`crate::fast_stale`]'s.
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,7 +18,7 @@ fn shown(sandbox: &Sandbox, what: &str) -> Value {
 }
 
 /// The routes that the kernel has, of one protocol.
-fn routes(sandbox: &Sandbox, protocol: &str) -> Vec<Value> {
+pub(crate) fn routes(sandbox: &Sandbox, protocol: &str) -> Vec<Value> {
     let all = shown(sandbox, "flows");
     let ours = |flow: &&Value| flow["route"]["protocol"] == protocol;
     all.as_array().unwrap().iter().filter(ours).cloned().collect()
@@ -136,75 +135,5 @@ fn a_connection_from_outside_to_a_published_port_is_repeated_too() {
         let bytes: u64 =
             sessions.as_array().unwrap().iter().map(|s| s["bytes_in"].as_u64().unwrap()).sum();
         assert!(bytes >= 64 << 20, "{sessions}");
-    });
-}
-
-/// Under traffic that does not wait: once a change has returned that keeps packets from the world,
-/// and until it is taken back, none gets there.
-#[test]
-fn under_traffic_no_packet_is_sent_on_by_what_held_before() {
-    captured(|sandbox| {
-        let _lab = lab(sandbox, &["run", "-n", "1", "--fast-path", "on"]);
-        let to: SocketAddr = "9.9.9.9:7200".parse().unwrap();
-        let server = in_netns(netns("inet"), || bound(|| UdpSocket::bind(to)));
-        let client = in_netns(netns("net1"), || UdpSocket::bind("0.0.0.0:0").unwrap());
-        client.connect(to).unwrap();
-        server.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        client.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        let (stop, next) = (AtomicBool::new(false), AtomicU32::new(0));
-        let mut shut: Vec<(u32, u32)> = Vec::new();
-        let heard = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !stop.load(Ordering::SeqCst) {
-                    let n = next.fetch_add(1, Ordering::SeqCst);
-                    // Refused where an error has come back.
-                    let _ = client.send(&n.to_le_bytes());
-                    if n % 16 == 0 {
-                        std::thread::sleep(Duration::from_micros(300));
-                        let _ = client.recv(&mut [0; 8]);
-                    }
-                }
-            });
-            let hearing = scope.spawn(|| {
-                let (mut heard, mut buffer) = (Vec::new(), [0; 8]);
-                loop {
-                    match server.recv_from(&mut buffer) {
-                        Ok((4, from)) => {
-                            let n = u32::from_le_bytes(buffer[..4].try_into().unwrap());
-                            heard.push(n);
-                            if n % 8 == 0 {
-                                server.send_to(&[1], from).unwrap();
-                            }
-                        }
-                        Ok(_) => {}
-                        Err(_) if stop.load(Ordering::SeqCst) => return heard,
-                        Err(_) => {}
-                    }
-                }
-            });
-            let repeated = || {
-                until("the kernel sends on", || (!routes(sandbox, "udp").is_empty()).then_some(()));
-            };
-            for _ in 0..6 {
-                // It ends every session, of which the next packet opens another.
-                sandbox.uswitch(&["nat", "flush"]).ok();
-                repeated();
-                sandbox.uswitch(&["set", "gateway", "--forwarding", "off"]).ok();
-                // One may be between its number and the socket.
-                let from = next.load(Ordering::SeqCst) + 1;
-                std::thread::sleep(Duration::from_millis(50));
-                let until = next.load(Ordering::SeqCst).saturating_sub(1);
-                sandbox.uswitch(&["set", "gateway", "--forwarding", "on"]).ok();
-                shut.push((from, until));
-            }
-            repeated();
-            stop.store(true, Ordering::SeqCst);
-            hearing.join().unwrap()
-        });
-        assert!(shut.iter().all(|(from, until)| until > from), "{shut:?}");
-        for n in heard {
-            let within = shut.iter().find(|(from, until)| (*from..*until).contains(&n));
-            assert_eq!(within, None, "packet {n} came through");
-        }
     });
 }

@@ -7,6 +7,7 @@
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
 //! | `fast` | what the switch has decided the kernel repeats, and nothing that can be seen changes |
 //! | `fast_nat` | sessions of the NAT that the kernel sends on by itself |
+//! | `fast_stale` | … and not a packet longer than the gateway would |
 //! | `examples` | the files in `examples/`, each held to what it claims |
 //! | `file` | labs by files: what is wrong with one, the running lab as one |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
@@ -61,6 +62,7 @@ mod door;
 mod examples;
 mod fast;
 mod fast_nat;
+mod fast_stale;
 mod faults;
 mod file;
 mod frames;
