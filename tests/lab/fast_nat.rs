@@ -29,19 +29,16 @@ fn carried(routes: &[Value]) -> u64 {
     routes.iter().map(|route| route["packets"].as_u64().unwrap()).sum()
 }
 
-/// A figure of `metrics`, summed over its labels.
-fn metric(sandbox: &Sandbox, name: &str) -> u64 {
-    let text = sandbox.uswitch(&["metrics"]).ok().out;
-    let rows = text.lines().filter(|line| !line.starts_with('#') && line.contains(name));
-    rows.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
-}
-
-/// What the gateway has been given and has done, which balances.
+/// What the gateway has been given and has done, which balances at any moment.
 fn gateway(sandbox: &Sandbox) -> u64 {
-    let entered = metric(sandbox, "gateway_received_frames");
-    let ends = ["forwarded", "consumed", "dropped"];
-    let ended: u64 =
-        ends.map(|what| metric(sandbox, &format!("gateway_{what}_frames"))).iter().sum();
+    let text = sandbox.uswitch(&["metrics"]).ok().out;
+    let figure = |name: &str| -> u64 {
+        let name = format!("gateway_{name}_frames");
+        let rows = text.lines().filter(|line| !line.starts_with('#') && line.contains(&name));
+        rows.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let ended: u64 = ["forwarded", "consumed", "dropped"].map(figure).iter().sum();
+    let entered = figure("received");
     assert_eq!(entered, ended, "entered, and became of them");
     entered
 }
