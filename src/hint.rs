@@ -5,9 +5,11 @@
 
 use std::ffi::OsString;
 
-use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Error};
 use lab::called::program;
+
+use crate::cli::Cli;
 
 /// Words people type, the verb that is meant, and what it does.
 const VERBS: &[(&[&str], &str)] = &[
@@ -36,8 +38,24 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("up", "--check", "`run --check` ends after the checks; `up` stays once they pass"),
     ("up", "-d", "`up` is in the background already"),
     ("run", "-d", "`up` is the same in the background"),
+    ("run", "--subnet", "addresses of one's own stand in a lab's file: `run lab.yaml`"),
+    ("up", "--subnet", "addresses of one's own stand in a lab's file: `up lab.yaml`"),
     ("ping", "-6", "this ping speaks IPv4 alone"),
     ("ping", "-b", "broadcast addresses are not pinged; --all pings every node"),
+];
+
+/// Words people type after `show`, and what is meant.
+const TABLES: &[(&[&str], &str)] = &[
+    (&["nodes", "node", "lab", "gateway", "uplink"], "topology"),
+    (&["mac", "macs", "addresses", "table", "bridge"], "fdb"),
+    (&["sessions", "conntrack"], "nat"),
+    (&["arp", "neighbours", "neighbors"], "neigh"),
+    (&["route"], "routes"),
+    (&["port", "links", "link", "interfaces"], "ports"),
+    (&["vlans"], "vlan"),
+    (&["groups"], "mdb"),
+    (&["stats", "drops"], "counters"),
+    (&["dns", "hosts"], "names"),
 ];
 
 /// The line.
@@ -46,7 +64,17 @@ pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
     let verb = verb.unwrap_or_default();
     let meant = match error.kind() {
         ErrorKind::InvalidSubcommand => context(error, ContextKind::InvalidSubcommand)
-            .and_then(|word| Some(format!("there is no verb {word}: {}", instead(verb, &word)?))),
+            .and_then(|word| Some(format!("there is no verb {word}: {}", instead(verb, &word)?)))
+            .or_else(|| {
+                let word = context(error, ContextKind::InvalidSubcommand)?;
+                let like = like(&word).filter(|_| verb == word)?;
+                Some(format!("there is no verb {word}: `{} {like}` is meant?", program()))
+            }),
+        ErrorKind::InvalidValue if verb == "show" => context(error, ContextKind::InvalidValue)
+            .and_then(|word| {
+                let (_, meant) = TABLES.iter().find(|(words, _)| words.contains(&&*word))?;
+                Some(format!("show has no {word}: `{} show {meant}` is meant?", program()))
+            }),
         ErrorKind::MissingSubcommand => {
             Some(format!("a verb is missing: `{} --help` lists them", program()))
         }
@@ -72,6 +100,35 @@ fn instead(verb: &str, word: &str) -> Option<String> {
     Some(format!("`{program} {meant}` is meant?"))
 }
 
+/// The verb that `word` is a slip of: one letter off, or two of a longer word.
+fn like(word: &str) -> Option<String> {
+    let program = Cli::command();
+    let verbs = program.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let near = verbs.map(|verb| (slips(word, verb.get_name()), verb.get_name().to_owned()));
+    let allowed = if word.len() > 4 { 2 } else { 1 };
+    near.filter(|(slips, _)| *slips <= allowed).min().map(|(_, name)| name)
+}
+
+/// How many letters are missing, too many, other ones, or have changed places with the next.
+fn slips(typed: &str, meant: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (typed.chars().take(32).collect(), meant.chars().collect());
+    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let other = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let best = other.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                let turned = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if turned { best.min(table[i - 2][j - 2] + 1) } else { best }
+            };
+        }
+    }
+    table[a.len()][b.len()]
+}
+
 fn context(error: &Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
@@ -83,7 +140,8 @@ fn context(error: &Error, kind: ContextKind) -> Option<String> {
 fn plain(text: &str) -> String {
     let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let said = said.filter(|line| !line.starts_with("tip: to pass '"));
+    let misleads = ["tip: to pass '", "tip: a similar value"];
+    let said = said.filter(|line| !misleads.iter().any(|tip| line.starts_with(tip)));
     let said = said.collect::<Vec<_>>().join(" ");
     let said = said.trim_start_matches("error: ");
     let said = said.replace("invalid digit found in string", "it is no number");
@@ -95,7 +153,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Cli;
 
     fn said(line: &str) -> String {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -117,10 +174,19 @@ mod tests {
             ("uswitch ping -6 net1", "IPv4 alone"),
             ("uswitch -v", "a verb is missing"),
             ("uswitch run -n abc", "it is no number"),
+            ("uswitch show nodes", " show topology`"),
+            ("uswitch show arp", " show neigh`"),
+            ("uswitch show net1", "possible values: topology"),
+            ("uswitch mointor", " monitor` is meant"),
+            ("uswitch rnu", " run` is meant"),
+            ("uswitch expalin", " explain` is meant"),
+            ("uswitch nonsense", "unrecognized"),
+            ("uswitch run --subnet 10.0.0.0/8", "`run lab.yaml`"),
         ] {
             let said = said(line);
             assert!(said.contains(meant) && !said.contains('\n'), "{line}: {said}");
-            for misleading in ["as a value", "'top'", "extcap", "invalid digit"] {
+            for misleading in ["as a value", "a similar value", "'top'", "extcap", "invalid digit"]
+            {
                 assert!(!said.contains(misleading), "{line}: {said}");
             }
         }

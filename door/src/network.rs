@@ -76,8 +76,9 @@ impl Of {
         match self.config.vlans {
             Some(_) => Ok(()),
             None => Err(DoorError::Conflict(format!(
-                "network {name} does not tell VLANs apart: say `network set {name} \
-                 --vlan-filtering on` first"
+                "network {name} does not tell VLANs apart: `{} network set {name} \
+                 --vlan-filtering on` has it do so",
+                lab::called::program()
             ))),
         }
     }

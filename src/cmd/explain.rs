@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
 
-use control::api::{ExplainAsk, Protocol};
+use control::api::{Decision, ExplainAsk, Protocol, Verdict};
 
 use crate::door::{self, Which};
 use crate::look;
@@ -83,6 +83,13 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             Some(false) => "it would not arrive",
             None => "whether it would arrive, the lab cannot know",
         });
+        let masked = walk.steps.iter().any(|step| step.decision == Decision::Nat);
+        if walk.verdict == Verdict::Uplink && !masked {
+            say::line(&format!(
+                "an answer would need a route back to {}: no NAT stands in for it",
+                ask.from
+            ));
+        }
     }
     Ok(ExitCode::from(u8::from(walk.arrives == Some(false))))
 }

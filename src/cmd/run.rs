@@ -52,7 +52,7 @@ pub(crate) struct LabArgs {
           add = complete::topologies())]
     topology: Asked,
     /// How many nodes, where no file says it [default: 2]
-    #[arg(short = 'n', value_name = "N", allow_negative_numbers = true,
+    #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(lab::config::MAX_NODES)))]
     nodes: Option<u32>,
     /// What lies behind the gateway: `sim`, an internet of our own; `none`; an interface of this

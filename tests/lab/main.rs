@@ -11,6 +11,7 @@
 //! | `examples` | the files in `examples/`, each held to what it claims |
 //! | `file` | labs by files: what is wrong with one, the running lab as one |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
+//! | `first_hour` | what a newcomer types in the first hour, and what comes of it, word for word |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
 //! | `rundir` | what is not believed in the run directory: other users', numbers, swept files |
@@ -65,6 +66,7 @@ mod fast_nat;
 mod fast_stale;
 mod faults;
 mod file;
+mod first_hour;
 mod frames;
 mod graph;
 mod harness;

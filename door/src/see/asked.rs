@@ -20,10 +20,15 @@ pub(super) fn destination(lab: &Lab, nodes: &[Node], text: &str) -> Result<Ipv4A
         return Ok(address);
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
-    let address = node.and_then(Node::ipv4);
-    address.ok_or_else(|| match missing(lab, nodes, text) {
-        DoorError::NotFound(line) => DoorError::NotFound(format!("{line}; no address either")),
-        other => other,
+    let Some(node) = node else {
+        return Err(match missing(lab, nodes, text) {
+            DoorError::NotFound(line) => DoorError::NotFound(format!("{line}; no address either")),
+            other => other,
+        });
+    };
+    node.ipv4().ok_or_else(|| {
+        let lab = &lab.config().name;
+        DoorError::Invalid(format!("node {text} of lab {lab} has no IPv4 address to send to"))
     })
 }
 

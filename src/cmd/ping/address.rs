@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use anyhow::Context;
 use lab::called::program;
 use lab::{LabName, names};
 
@@ -24,8 +23,16 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
     if let Some(router) = (dest == names::ROUTER).then(|| matrix::router(lab)).flatten() {
         return Ok(router);
     }
-    node::address(lab, dest)
-        .with_context(|| format!("{dest} is neither an IPv4 address nor a node"))
+    // Without a lab there is nothing to be said about the name.
+    match node::address(lab, dest) {
+        Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
+            let outside = dest.contains('.');
+            let beyond = if outside { ", and no name of the internet is looked up" } else { "" };
+            let said = format!("{dest} is neither an IPv4 address nor a node{beyond}");
+            Err(error.context(said))
+        }
+        found => found,
+    }
 }
 
 /// What to type where `dest` is the lab's and no node was named to ping it from.
