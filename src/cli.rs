@@ -9,9 +9,13 @@ use clap::{Parser, Subcommand};
 use crate::paint::Paint;
 use crate::{clock, cmd, complete, exit, hint, plugin, say};
 
+/// What `--version` says; `-V` says the number alone.
+const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("USWITCH_BUILD"), ")");
+
 /// Container networking in userspace: namespaces, a learning switch, a NAT gateway and a pinger.
 #[derive(Parser)]
-#[command(name = "uswitch", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "uswitch", version, long_version = LONG_VERSION, propagate_version = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Tell more on stderr: -v each step of set-up and each change of a lab as the command that would do
     /// the same, -vv the log too, -vvv all of it; RUST_LOG overrides

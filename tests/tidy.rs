@@ -171,10 +171,12 @@ fn has_macro(line: &str, name: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Whether a file is part of the program, and not of its tests or benchmarks.
+/// Whether a file is part of the program, and not of its tests, benchmarks, examples or its build.
 fn is_shipped(path: &Path) -> bool {
-    !["tests", "benches", "fuzz"].iter().any(|folder| path.starts_with(folder))
-        && !path.components().any(|part| part.as_os_str() == "tests")
+    !["tests", "benches", "fuzz", "build.rs"].iter().any(|folder| path.starts_with(folder))
+        && !path
+            .components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "examples")
         && path.file_name().is_some_and(|name| name != "tests.rs")
 }
 

@@ -27,6 +27,7 @@
 //! | `steps` | set-up as commands, which are run by hand and lead to the same |
 //! | `output` | output that nobody takes: an error, never a panic |
 //! | `words` | what `run` says, and by which exit code it tells |
+//! | `version` | what the program says of itself and of its build |
 //! | `soak` | mixed traffic for as long as asked |
 //! | `storm` | what a node may have flooded, cut to its limit |
 //! | `nat_attack` | a node and the outside attack, another node goes on; memory stays bounded |
@@ -107,6 +108,7 @@ mod traffic;
 mod tunnels;
 mod unit;
 mod uplink;
+mod version;
 mod walkthrough;
 mod web;
 mod words;
