@@ -63,6 +63,14 @@ enum Verb {
     Neigh(cmd::neigh::Args),
     Nat(cmd::nat::Nat),
     Metrics(cmd::metrics::Args),
+    #[command(hide = true)]
+    Create(plugin::netavark::Create),
+    #[command(hide = true)]
+    Setup(plugin::netavark::Setup),
+    #[command(hide = true)]
+    Teardown(plugin::netavark::Teardown),
+    #[command(hide = true)]
+    Info(plugin::netavark::Info),
     Schema(cmd::schema::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
@@ -117,6 +125,10 @@ pub(crate) fn start() -> ExitCode {
         Verb::Neigh(args) => cmd::neigh::main(args),
         Verb::Nat(args) => cmd::nat::nat(args),
         Verb::Metrics(args) => cmd::metrics::main(args),
+        Verb::Create(_) => Ok(plugin::netavark::create()),
+        Verb::Setup(args) => Ok(plugin::netavark::setup(&args)),
+        Verb::Teardown(args) => Ok(plugin::netavark::teardown(&args)),
+        Verb::Info(_) => Ok(plugin::netavark::info()),
         Verb::Schema(args) => cmd::schema::main(args),
         Verb::Completions(args) => cmd::completions::main(args),
         Verb::Man(args) => cmd::man::main(args),

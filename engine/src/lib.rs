@@ -5,13 +5,15 @@
 //!   dockerd ── JSON ─► docker::answer ─► CreateNetwork  ─► Network   ─┐
 //!                                        CreateEndpoint ─► Attach    ─┼─► a Driver (room `serve`)
 //!                                        Join, Leave, …              ─┘
-//!   CNI runtime ── JSON ─► cni::Call ─► plugin::Ask, with an Attach ─► room `serve`, by its socket
+//!   CNI runtime ── JSON ─► cni::Call      ─┐
+//!   netavark    ── JSON ─► netavark::Call ─┴─► plugin::Ask, with an Attach ─► room `serve`, by its socket
 //! ```
 //!
 //! | module | what |
 //! |---|---|
 //! | [`docker`] | Docker's remote network driver: its calls and its answers |
 //! | [`cni`] | the Container Network Interface: a plugin's calls and its answers |
+//! | [`netavark`] | a driver of podman's own network program: its calls and its answers |
 //! | [`plugin`] | what a plugin that an engine has started asks of `serve` |
 //! | [`network`] | a network as it is asked for, with its options |
 //! | [`attach`] | a container's place in a network, and ports published for it |
@@ -21,6 +23,7 @@
 pub mod attach;
 pub mod cni;
 pub mod docker;
+pub mod netavark;
 pub mod network;
 pub mod plugin;
 

@@ -1,6 +1,5 @@
 //! What the plugins that engines start ask of the running `serve`, by its own socket: values that go
-//! over it as JSON. What they name by descriptors goes beside them: first the container's namespace,
-//! then sockets of the host's that the engine holds for ports.
+//! over it as JSON. A container's namespace goes beside them, as a descriptor.
 //!
 //! Each may be asked again, out of order, or of what is gone.
 
@@ -50,9 +49,9 @@ pub struct Join {
     pub interface: String,
     /// Routes there.
     pub routes: Vec<Route>,
-    /// For each socket that goes along, which of the ports it is for.
+    /// The engine binds the ports itself, and has a process of its own hold them once this is done.
     #[serde(default)]
-    pub held: Vec<usize>,
+    pub binds: bool,
 }
 
 /// A place as it should be.

@@ -22,6 +22,8 @@ use crate::pair::set;
 /// From one look at a link that does not run yet to the next, and how many looks: ten seconds.
 const NAP: Duration = Duration::from_millis(1);
 const NAPS: u32 = 10_000;
+/// Networks of a container that lead to the same places.
+const TRIES: u32 = 64;
 
 /// A route out of the interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +88,20 @@ pub fn furnish(
     one(message::set_up(index, true), format!("setting {name} up"))?;
     for route in routes {
         let (to, prefix) = route.to;
-        let request = message::route_of(index, route);
-        match one(request, format!("making the route of {name} to {to}/{prefix}")) {
-            // Another network's, by another interface: the first one stays.
-            Err(Error::Io { source, .. }) if errno(&source) == Some(libc::EEXIST) => {}
-            other => other?,
+        let mut route = route.clone();
+        let mut tries = 0..TRIES;
+        loop {
+            let request = message::route_of(index, &route);
+            match one(request, format!("making the route of {name} to {to}/{prefix}")) {
+                // Another network's, by another interface: the first one wins, and where they are in
+                // an order this one comes after it.
+                Err(Error::Io { source, .. }) if errno(&source) == Some(libc::EEXIST) => {
+                    let later = route.metric.and_then(|metric| metric.checked_add(1));
+                    let Some(later) = later.filter(|_| tries.next().is_some()) else { break };
+                    route.metric = Some(later);
+                }
+                other => break other?,
+            }
         }
     }
     Ok(())

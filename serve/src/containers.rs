@@ -18,37 +18,32 @@ use crate::store::{Kept, Place, Plugin};
 
 /// Digits of a container's number that stand for its name where it has none.
 const DIGITS: usize = 12;
+/// How often an engine's process is looked at that holds none of a container's ports.
+const LOOKS: u32 = 5;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
 impl Daemon {
-    /// Answers a plugin; with what its ask names by descriptors.
+    /// Answers a plugin; with the namespace that came beside what it asks.
     pub(crate) fn plugin(&self, ask: Ask, mut fds: Vec<OwnedFd>) -> Answer {
-        let namespace = |fds: &mut Vec<OwnedFd>| match fds.is_empty() {
-            true => Err(Refusal::new("no namespace came with the call")),
-            false => Ok(fds.remove(0)),
-        };
+        let mut namespace =
+            || fds.pop().ok_or_else(|| Refusal::new("no namespace came with the call"));
         let answered = match ask {
             Ask::Status => Ok(()),
             Ask::Attach(join) => {
-                let taken = namespace(&mut fds).and_then(|netns| self.take_in(*join, netns, fds));
+                let taken = namespace().and_then(|netns| self.take_in(*join, netns));
                 return taken.map_or_else(Answer::from, |mac| Answer::Attached { mac });
             }
             Ask::Detach { endpoint } => self.let_go(&endpoint),
-            Ask::Check(expected) => {
-                namespace(&mut fds).and_then(|netns| self.check(&expected, &netns))
-            }
+            Ask::Check(expected) => namespace().and_then(|netns| self.check(&expected, &netns)),
             Ask::Keep { network, endpoints } => self.keep_only(&network, &endpoints),
         };
         answered.map_or_else(Answer::from, |()| Answer::Done)
     }
 
     /// A container comes; says its hardware address.
-    fn take_in(&self, join: Join, netns: OwnedFd, sockets: Vec<OwnedFd>) -> Result<String> {
-        let Join { network, called, attach, container, sandbox, interface, routes, held } = join;
-        if sockets.len() != held.len() {
-            return Err(Refusal::new("other sockets came with the call than it names"));
-        }
+    fn take_in(&self, join: Join, netns: OwnedFd) -> Result<String> {
+        let Join { network, called, attach, container, sandbox, interface, routes, binds } = join;
         let endpoint = attach.endpoint.clone();
         // Of an earlier life, whose end nobody told.
         self.forget(&endpoint)?;
@@ -57,17 +52,16 @@ impl Daemon {
             sandbox: Some(sandbox),
             published: !attach.ports.is_empty(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
-            plugin: Some(Plugin { container, interface, held: !held.is_empty() }),
+            plugin: Some(Plugin { container, interface }),
             attach,
         };
-        let sockets = held.into_iter().zip(sockets).collect();
         let far = Far::Goes(Arc::new(netns), routes.iter().map(route).collect());
         let made = self.settle(network, called, &place).and_then(|()| {
             self.attach(&place, far)?;
             if let Some(name) = &place.name {
                 self.lab.rename_guest(&port_of(&endpoint), name);
             }
-            self.lead_of(&place, sockets)
+            if binds { Ok(()) } else { self.lead_again(&place) }
         });
         match made {
             Ok(()) => Ok(place.mac().to_string()),
@@ -192,14 +186,32 @@ impl Daemon {
         }
     }
 
-    /// Publishes ports of a place anew, by the sockets that its engine holds for them if it does.
+    /// Publishes ports of a place, by the sockets that its engine holds for them where it does.
     pub(crate) fn lead_again(&self, place: &Place) -> Result<()> {
         let ports = &place.attach.ports;
         let given = match &place.plugin {
-            Some(own) if own.held => held::find(ports, &held::keepers(&own.container)),
+            Some(own) if !ports.is_empty() => held::find(ports, &held::keepers(&own.container)),
             _ => Vec::new(),
         };
         self.lead_of(place, given)
+    }
+
+    /// Publishes ports of a place by the sockets that its engine binds for them after it has had it
+    /// taken in, if they are there; by sockets of ours where it runs and they are not. True once there
+    /// is nothing more to wait for.
+    pub(crate) fn lead_by_now(&self, endpoint: &str, looks: &mut u32) -> bool {
+        let Ok(place) = self.place(endpoint) else { return true };
+        let keepers = place.plugin.as_ref().map(|own| held::keepers(&own.container));
+        let keepers = keepers.unwrap_or_default();
+        let given = held::find(&place.attach.ports, &keepers);
+        *looks += u32::from(!keepers.is_empty());
+        if given.is_empty() && *looks < LOOKS {
+            return false;
+        }
+        if let Err(why) = self.lead_of(&place, given) {
+            tracing::error!("endpoint {endpoint}: {why}");
+        }
+        true
     }
 
     /// Whether a place is as it was given.

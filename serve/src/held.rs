@@ -1,8 +1,9 @@
 //! Sockets of published ports that an engine has bound itself, and goes on holding: podman binds each
-//! before it starts the container, and hands it to conmon, which holds it until the container ends;
-//! nobody accepts there. So they are shared (`pidfd_getfd`), for the port cannot be bound twice.
+//! before it starts the container (5.4 before it asks for the network, 4.3 after), and hands it to conmon,
+//! which holds it until the container ends; nobody accepts there. So they are shared (`pidfd_getfd`), for
+//! the port cannot be bound twice.
 //!
-//! Called by plugins, as root, and by the daemon when it takes on what an earlier one has left.
+//! From conmon alone: podman has its sockets wait, and whoever shares them would wait as well.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -14,6 +15,8 @@ use topology::Protocol;
 
 /// How far up a plugin's caller is looked for.
 const GENERATIONS: usize = 4;
+/// The engine that binds ports itself.
+const ENGINE: &str = "podman";
 /// What holds a container's sockets while it runs (its name, as the kernel cuts it).
 const KEEPER: &str = "conmon";
 /// Sockets at most: more than a container publishes ports.
@@ -34,6 +37,13 @@ pub fn callers() -> Vec<i32> {
 fn parent(process: &str) -> Option<i32> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// Whether a process is of an engine that binds ports itself.
+#[must_use]
+pub fn binds(process: i32) -> bool {
+    let name = std::fs::read(format!("/proc/{process}/comm")).unwrap_or_default();
+    name.trim_ascii_end() == ENGINE.as_bytes()
 }
 
 /// The processes that hold a container's sockets.

@@ -1,9 +1,9 @@
-//! The socket where plugins ask: a message each, with descriptors, and an answer. Let in by the server's
+//! The socket where plugins ask: a message each, with a container's namespace, and an answer. Let in by the server's
 //! thread; what is asked runs on its few threads for calls.
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use control::Calls;
@@ -17,6 +17,9 @@ use crate::passing;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After a connection could not be accepted: out of descriptors, as a rule.
 const PAUSE: Duration = Duration::from_millis(100);
+/// From one look for an engine's sockets to the next, and how many: half a minute.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 1500;
 
 /// Lets plugins in, for as long as it is not dropped.
 pub(crate) async fn listen(listener: UnixListener, daemon: Arc<Daemon>, calls: Arc<Calls>) {
@@ -43,16 +46,45 @@ pub(crate) async fn listen(listener: UnixListener, daemon: Arc<Daemon>, calls: A
     }
 }
 
-fn answer(daemon: &Daemon, stream: &UnixStream) -> io::Result<()> {
+fn answer(daemon: &Arc<Daemon>, stream: &UnixStream) -> io::Result<()> {
     passing::check_peer(stream)?;
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let (body, fds) = passing::receive(stream)?;
+    let mut waits = None;
     let answer = match Ask::read(&body) {
-        Ok(ask) => daemon.plugin(ask, fds),
+        Ok(ask) => {
+            if let Ask::Attach(join) = &ask
+                && join.binds
+                && !join.attach.ports.is_empty()
+            {
+                waits = Some(join.attach.endpoint.clone());
+            }
+            daemon.plugin(ask, fds)
+        }
         Err(why) => Answer::from(why),
     };
     tracing::debug!("{} -> {answer:?}", String::from_utf8_lossy(&body));
-    passing::send(stream, &serde_json::to_vec(&answer)?, &[])
+    let sent = passing::send(stream, &serde_json::to_vec(&answer)?, &[]);
+    if let (Some(endpoint), Answer::Attached { .. }) = (waits, &answer) {
+        let daemon = Arc::downgrade(daemon);
+        let wait = move || wait_for_ports(&daemon, &endpoint);
+        std::thread::Builder::new().name("ports".into()).spawn(wait)?;
+    }
+    sent
+}
+
+/// Waits until an engine's process holds a container's ports, which it does once the container has its
+/// network. Before that podman has them itself, and still changes whether calls on them wait.
+fn wait_for_ports(daemon: &Weak<Daemon>, endpoint: &str) {
+    let mut looks = 0;
+    for _ in 0..LOOKS {
+        std::thread::sleep(LOOK);
+        let Some(daemon) = daemon.upgrade() else { return };
+        if daemon.lead_by_now(endpoint, &mut looks) {
+            return;
+        }
+    }
+    tracing::error!("endpoint {endpoint}: its engine has started no container for its ports");
 }

@@ -45,8 +45,6 @@ pub(crate) struct Plugin {
     pub(crate) container: String,
     /// What the interface is called there.
     pub(crate) interface: String,
-    /// Its ports are bound by the engine.
-    pub(crate) held: bool,
 }
 
 /// A network that was asked for.

@@ -4,14 +4,16 @@
 //! | module | what |
 //! |---|---|
 //! | `cni` | a plugin of the Container Network Interface |
+//! | `netavark` | a driver of podman's own network program |
 //! | `ipam` | the plugin beside it that gives out addresses |
 
 pub(crate) mod cni;
 mod ipam;
+pub(crate) mod netavark;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use engine::plugin::{Answer, Ask, Join};
@@ -29,19 +31,10 @@ fn place() -> PathBuf {
     std::env::var_os(PLACE).map_or_else(|| SOCKET.into(), PathBuf::from)
 }
 
-/// Has a container taken in: with its namespace, and with sockets that its engine holds for its ports.
+/// Has a container taken in, whose namespace this is.
 fn attach(mut join: Join, netns: &File) -> Result<Answer, Absent> {
-    let processes = || held::callers().into_iter().chain(held::keepers(&join.container));
-    let ports = &join.attach.ports;
-    let held = match ports.is_empty() {
-        true => Vec::new(),
-        false => held::find(ports, &processes().collect::<Vec<_>>()),
-    };
-    let (of, sockets): (Vec<usize>, Vec<OwnedFd>) = held.into_iter().unzip();
-    join.held = of;
-    let sockets = sockets.iter().map(OwnedFd::as_fd);
-    let fds: Vec<_> = [netns.as_fd()].into_iter().chain(sockets).collect();
-    ask(&place(), &Ask::Attach(Box::new(join)), &fds)
+    join.binds = held::callers().iter().any(|pid| held::binds(*pid));
+    ask(&place(), &Ask::Attach(Box::new(join)), &[netns.as_fd()])
 }
 
 /// What the engine says on standard input.

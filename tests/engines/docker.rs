@@ -17,7 +17,7 @@ struct Docker<'m> {
 
 fn docker(test: impl FnOnce(&mut Docker<'_>)) {
     let named = std::env::var("USWITCH_TEST_SUITE");
-    on(named.as_deref().unwrap_or(SUITE), |machine| {
+    on(named.as_deref().unwrap_or(SUITE), "docker", |machine| {
         let mut docker = Docker { machine, serve: None, dockerd: None };
         docker.serve();
         docker.dock("");

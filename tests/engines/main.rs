@@ -5,9 +5,10 @@
 //! | `recorded` | what dockerd was recorded to say, played against the socket: always |
 //! | `cni` | the raw protocol of CNI, played against a running `serve`: always |
 //! | `docker` | the real Docker, in a machine of its own, where it is unpacked |
+//! | `podman` | the real podman, with CNI and with netavark, in such a machine |
 //! | `machine` | that machine |
 //!
-//! `tests/engines/fetch SUITE` unpacks the engines of a Debian suite, some 700 MB, to
+//! `tests/engines/fetch SUITE` unpacks the engines of a Debian suite, some 800 MB, to
 //! `$USWITCH_ENGINES` (by default ~/.cache/uswitch-engines); a suite that is not there is skipped
 //! aloud.
 
@@ -16,6 +17,7 @@
 mod cni;
 mod docker;
 mod machine;
+mod podman;
 mod recorded;
 
 #[path = "../support/mod.rs"]

@@ -199,7 +199,7 @@ impl Call {
             sandbox: self.netns.clone(),
             interface: self.interface.clone(),
             routes: routes.collect::<Result<_, _>>()?,
-            held: Vec::new(),
+            binds: false,
         })
     }
 

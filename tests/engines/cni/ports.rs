@@ -1,15 +1,18 @@
-//! Ports that are published for containers: by sockets of ours, and by those that whoever calls the
-//! plugin holds already, as podman does.
+//! Ports that are published for containers: by sockets of ours, and by those that an engine holds
+//! already, as podman does.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{Runtime, refused};
-use crate::recorded::served;
-use crate::support::in_netns;
+use crate::recorded::{served, start};
+use crate::support::{As, in_netns};
 
 fn mapped(runtime: &Runtime<'_>, ports: Value) -> Value {
     let mut conf = runtime.conf.clone();
@@ -80,18 +83,32 @@ fn a_port_is_published_once_though_it_is_told_for_each_network() {
 }
 
 #[test]
-fn sockets_that_the_caller_holds_are_shared_with_it() {
-    served(|sandbox, _| {
+fn sockets_that_an_engine_holds_are_shared_with_it() {
+    served(|sandbox, serve| {
         let runtime = Runtime::new(sandbox, "lab", "10.92.0");
         runtime.make("c1");
-        // As podman does: bound before the plugin is called, and never accepted on.
-        let held = TcpListener::bind("127.0.0.1:8080").unwrap();
-        let datagrams = UdpSocket::bind("127.0.0.1:8053").unwrap();
+        // As podman's conmon has them: bound before, and never accepted on.
+        let (held, datagrams) = (
+            TcpListener::bind("127.0.0.1:8080").unwrap(),
+            UdpSocket::bind("127.0.0.1:8053").unwrap(),
+        );
+        let name = sandbox.dir.join("conmon");
+        std::os::unix::fs::symlink("/bin/sh", &name).unwrap();
+        let mut keeper = sandbox.command(As::Root, &name);
+        keeper.args(["-c", "sleep 1000 <&- >&-; :", "-c", "c1"]);
+        keeper.stdin(Stdio::from(OwnedFd::from(held))).stdout(OwnedFd::from(datagrams));
+        let mut running = keeper.stderr(Stdio::null()).spawn().unwrap();
+        // It has copies of its own.
+        drop(keeper);
         let conf = mapped(
             &runtime,
             json!([tcp(8080), tcp(8081), {"hostPort": 8053, "containerPort": 53,
                 "protocol": "udp", "hostIP": "127.0.0.1"}]),
         );
+        let comm = format!("/proc/{}/comm", running.id());
+        while std::fs::read_to_string(&comm).unwrap() != "conmon\n" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         runtime.call("ADD", "c1", &conf).ok();
         serves("c1", 8080);
         serves("c1", 8081);
@@ -106,10 +123,18 @@ fn sockets_that_the_caller_holds_are_shared_with_it() {
         inside.send_to(&bytes[..length], from).unwrap();
         let (length, from) = client.recv_from(&mut bytes).unwrap();
         assert_eq!((&bytes[..length], from), (&b"who"[..], "127.0.0.1:8053".parse().unwrap()));
+        // The next server finds them where they are.
+        let killed = serve.take().unwrap();
+        killed.signal(Signal::SIGKILL);
+        killed.ended();
+        *serve = Some(start(sandbox));
+        serves("c1", 8080);
+        serves("c1", 8081);
         runtime.call("DEL", "c1", &conf).ok();
         assert!(!is_open(8081));
-        // What is the caller's stays with it, and with nobody else.
-        drop((held, datagrams));
+        // What the engine holds is nobody else's by now.
+        running.kill().unwrap();
+        running.wait().unwrap();
         assert!(!is_open(8080));
         drop(TcpListener::bind("127.0.0.1:8080").unwrap());
         drop(UdpSocket::bind("127.0.0.1:8053").unwrap());

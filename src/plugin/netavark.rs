@@ -1,0 +1,124 @@
+//! A driver of netavark's, podman's own network program: hidden words, for the file in one of
+//! `netavark_plugin_dirs` that is a link to this program, and whose name is the driver's.
+//!
+//! The answer is JSON on standard output; an error too, with exit code 1.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use engine::Refusal;
+use engine::netavark::{self, Call};
+use engine::plugin::Answer;
+use serve::client::{self, Absent};
+use topology::Subnet;
+
+use super::{attach, place, said};
+use crate::say;
+
+/// Says what network podman is to have (podman starts this)
+#[derive(clap::Args)]
+pub(crate) struct Create {}
+
+/// Takes a container of podman's in (podman starts this)
+#[derive(clap::Args)]
+pub(crate) struct Setup {
+    /// Where its namespace is found
+    netns: PathBuf,
+}
+
+/// Lets a container of podman's go (podman starts this)
+#[derive(clap::Args)]
+pub(crate) struct Teardown {
+    /// Where its namespace is found
+    netns: PathBuf,
+}
+
+/// Says which interface of netavark's is spoken (podman starts this)
+#[derive(clap::Args)]
+pub(crate) struct Info {}
+
+/// Tells podman what became of it.
+fn tell(outcome: Result<String, Refusal>) -> ExitCode {
+    match outcome {
+        Ok(answer) => {
+            say::bytes(answer.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(Refusal(why)) => {
+            say::bytes(netavark::error(&why).as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read() -> Result<Vec<u8>, Refusal> {
+    said().map_err(|error| Refusal(format!("reading what podman says: {error}")))
+}
+
+fn done(answer: Answer) -> Result<(), Refusal> {
+    match answer {
+        Answer::Refused { why } => Err(Refusal(why)),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `create`.
+pub(crate) fn create() -> ExitCode {
+    tell(read().and_then(|stdin| netavark::create(&stdin, &taken())))
+}
+
+/// Runs `setup`.
+pub(crate) fn setup(args: &Setup) -> ExitCode {
+    tell(take_in(args))
+}
+
+/// Runs `teardown`.
+pub(crate) fn teardown(args: &Teardown) -> ExitCode {
+    let ask = |stdin: Vec<u8>| {
+        let call = Call::read(&stdin)?;
+        match client::ask(&place(), &call.detach(), &[]) {
+            Ok(answer) => done(answer)?,
+            Err(absent) => cut(&args.netns, call.interface(), &absent)?,
+        }
+        Ok(String::new())
+    };
+    tell(read().and_then(ask))
+}
+
+/// Nobody serves, and podman goes on without: the link goes, and the next server forgets the rest.
+fn cut(netns: &Path, interface: &str, absent: &Absent) -> Result<(), Refusal> {
+    // Gone with its namespace.
+    let Ok(netns) = File::open(netns) else { return Ok(()) };
+    let cut = ns::link::find(netns.as_fd(), interface)
+        .and_then(|found| found.map_or(Ok(()), |index| ns::link::delete(netns.as_fd(), index)));
+    cut.map_err(|error| Refusal(format!("{absent}; {error}")))
+}
+
+/// Runs `info`.
+pub(crate) fn info() -> ExitCode {
+    tell(Ok(netavark::info(env!("CARGO_PKG_VERSION"))))
+}
+
+fn take_in(args: &Setup) -> Result<String, Refusal> {
+    let call = Call::read(&read()?)?;
+    let path = args.netns.display();
+    let join = call.join(&path.to_string())?;
+    let netns = File::open(&args.netns).map_err(|error| Refusal(format!("{path}: {error}")))?;
+    match attach(join.clone(), &netns).map_err(|absent| Refusal(absent.to_string()))? {
+        Answer::Attached { mac } => Ok(call.result(&join, &mac)),
+        other => {
+            done(other)?;
+            Err(Refusal::new("serve has said nothing of the container's link"))
+        }
+    }
+}
+
+/// Subnets that the host has interfaces in.
+fn taken() -> Vec<Subnet> {
+    let own = File::open("/proc/thread-self/ns/net").map_err(anyhow::Error::from);
+    let view = own.and_then(|own| Ok(ns::route::look(own.as_fd())?));
+    let addresses = view.map(|view| view.addresses).unwrap_or_default();
+    addresses.iter().filter_map(|own| Subnet::of(own.address.into(), own.prefix_len)).collect()
+}
