@@ -176,6 +176,23 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Too late for a user namespace.
+    #[error(
+        "this process has several threads, and the kernel gives a user namespace to one alone: run \
+         it as root, start its first lab before other threads, or run it inside one (`unshare --user \
+         --map-root-user --mount COMMAND`)"
+    )]
+    Threads,
+    /// A program in a node failed.
+    #[error("{what}: exit code {code}: {said}")]
+    Failed {
+        /// In which node, which program.
+        what: String,
+        /// Its exit code.
+        code: i32,
+        /// Its last line.
+        said: String,
+    },
     /// A signal came while it was being built.
     #[error("interrupted")]
     Interrupted,

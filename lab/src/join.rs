@@ -4,7 +4,7 @@
 //! root it can be entered from the lab's user namespace only, which is joined first: so before any
 //! thread starts.
 
-mod room;
+pub(crate) mod room;
 
 use std::fs::File;
 use std::net::Ipv4Addr;

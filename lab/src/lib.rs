@@ -1,6 +1,8 @@
 //! A whole lab: a topology turned into namespaces, a switch and a gateway; started, watched,
 //! changed while it runs, undone.
 //!
+//! A program or a test that wants a lab begins at [`Lab::builder`].
+//!
 //! ```text
 //!   LabConfig ─► blueprint ─► ns::apply ─► switch + Station(gateway) ─► check (pings)
 //!                     (pure)               │ journal: each name before it exists
@@ -31,6 +33,7 @@
 //! | `beacon` | a witness outside the file system: whose process listens |
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
+//! | [`library`] | labs for other programs and their tests |
 //! | `naming` | the names of its nodes, for the resolver and in the files that nodes see |
 //! | [`resolver`] | who answers at port 53 of the gateway, in its station |
 //! | `upstream` | asking the host's resolvers for the names of others |
@@ -76,6 +79,7 @@ pub mod join;
 pub mod journal;
 mod known;
 pub mod lab;
+pub mod library;
 mod links;
 pub mod lock;
 mod mtu;
@@ -100,12 +104,14 @@ pub mod uplink;
 mod upstream;
 mod watch;
 
+pub use ::topology;
 pub use ::topology::names;
 pub use config::{LabConfig, LabName, Topology, Uplink};
 pub use error::{Error, Result};
 pub use fast::FastPath;
 pub use ground::Ground;
 pub use lab::Lab;
+pub use library::{Builder, Inside, LabGuard, Ran, ready};
 pub use naming::listed::{Named, Whose};
 pub use node::{Interface, Node, Plug};
 pub use progress::Progress;

@@ -30,17 +30,23 @@ const NEEDED: u64 = 1 << 12 | 1 << 21;
 /// what looks like the host's `/run`.
 #[must_use]
 pub fn privilege() -> Privilege {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if is_capable() && access("/run", AccessFlags::W_OK).is_ok() {
+        Privilege::Root
+    } else {
+        Privilege::Ordinary
+    }
+}
+
+/// Whether this thread may make a network namespace and mount, be it in a user namespace of its own.
+#[must_use]
+pub fn is_capable() -> bool {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
-    if effective & NEEDED == NEEDED && access("/run", AccessFlags::W_OK).is_ok() {
-        Privilege::Root
-    } else {
-        Privilege::Ordinary
-    }
+    effective & NEEDED == NEEDED
 }
 
 /// Makes the process root of a user namespace and a mount namespace of its own.

@@ -43,6 +43,7 @@
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `library` | labs of a program's own, by the lab crate alone |
 //! | `names` | nodes by their names, in files that change while programs read them |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
 //! | `notify` | what a service manager hears |
@@ -51,6 +52,9 @@
 //! | `web` | the page of a lab: its server by hand-written requests, the page itself in Chromium |
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+// As a program outside knows it.
+extern crate lab as uswitch_lab;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -74,6 +78,7 @@ mod harness;
 mod hints;
 mod iperf;
 mod legs_oracle;
+mod library;
 mod links;
 mod loops;
 mod moves;

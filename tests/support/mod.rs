@@ -19,7 +19,7 @@ mod skip;
 mod terminal;
 mod traffic;
 
-pub(crate) use process::{Ended, Process};
+pub(crate) use process::{Ended, PATIENCE, Process};
 pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
 pub(crate) use skip::{beyond, skip};
 pub(crate) use terminal::Terminal;

@@ -19,9 +19,9 @@ use crate::naming;
 /// Where the files of namespaces are.
 const FILES: &str = "/etc/netns";
 
-/// Dresses the calling process, which has entered the namespace called `name`. It must have no
-/// other thread. Says what it has to go without.
-pub(super) fn dress(name: &str, of_lab: Option<&Path>) -> Vec<String> {
+/// Dresses the calling thread, which has entered the namespace called `name`, and what it starts. Says
+/// what it has to go without.
+pub(crate) fn dress(name: &str, of_lab: Option<&Path>) -> Vec<String> {
     let nothing = None::<&str>;
     let asked = Path::new(FILES).join(name);
     let ours = of_lab.is_some_and(|of_lab| naming::leads_to(&asked, of_lab));
