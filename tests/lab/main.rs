@@ -43,6 +43,7 @@
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `json` | what verbs print with `-j`, held against the schemas they have |
 //! | `library` | labs of a program's own, by the lab crate alone |
 //! | `names` | nodes by their names, in files that change while programs read them |
 //! | `door` | the control door and its verbs: `show`, `exec`, `monitor`, `add`, `publish`, metrics |
@@ -77,6 +78,7 @@ mod graph;
 mod harness;
 mod hints;
 mod iperf;
+mod json;
 mod legs_oracle;
 mod library;
 mod links;

@@ -49,9 +49,10 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
             ("uswitch show fdb", "The switch's table of addresses."),
             ("uswitch show ports -j", "Its ports as JSON, with the fields of `ip -j -s link`."),
         ],
-        "schema" => {
-            &[("uswitch schema >lab.schema.json", "For editors: what a lab's file may say.")]
-        }
+        "schema" => &[
+            ("uswitch schema >lab.schema.json", "For editors: what a lab's file may say."),
+            ("uswitch schema show ports", "What `uswitch show ports -j` prints."),
+        ],
         "top" => &[("uswitch top -b -n 1", "One look, as text.")],
         "web" => &[
             ("uswitch web", "Prints an address to open; Ctrl-C ends the page."),
