@@ -7,6 +7,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use engine::PortAsk;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -46,18 +48,28 @@ pub fn binds(process: i32) -> bool {
     name.trim_ascii_end() == ENGINE.as_bytes()
 }
 
-/// The processes that hold a container's sockets.
+/// The processes that hold a container's sockets. They are this user's, and in the host's network: what
+/// a container calls its own is not believed, for whoever shares a socket has to wait where it waits.
 #[must_use]
 pub fn keepers(container: &str) -> Vec<i32> {
+    let network = |process: &Path| {
+        let file = std::fs::metadata(process.join("ns/net")).ok()?;
+        Some((file.dev(), file.ino()))
+    };
+    let own = network(Path::new("/proc/thread-self"));
+    let user = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let path = entry.path();
+        let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
         let is = |word: &[u8]| word == container.as_bytes();
         if read("comm").trim_ascii_end() == KEEPER.as_bytes()
             && read("cmdline").split(|byte| *byte == 0).any(is)
+            && std::fs::metadata(&path).is_ok_and(|process| process.uid() == user)
+            && network(&path) == own
         {
             found.push(pid);
         }
