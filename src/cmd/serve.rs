@@ -32,8 +32,8 @@ const NAME: &str = "serve";
 const DOCKER: &str = "docker";
 const PLUGINS: &str = "plugins";
 
-/// Serve container engines: networks of Docker's, `docker network create -d uswitch`, and of whatever
-/// starts this program as a plugin of the Container Network Interface (CNI)
+/// Serve container engines: networks of Docker's, `docker network create -d uswitch`, of podman's, and of
+/// whatever starts this program as a plugin of the Container Network Interface (CNI)
 ///
 /// Stays until a signal, and leaves all links as they are: the next one takes them on, and containers
 /// notice no more than a pause. Every verb shows what it serves, as lab `serve`.
