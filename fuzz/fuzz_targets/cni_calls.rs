@@ -47,7 +47,8 @@ fuzz_target!(|data: &[u8]| {
             Err(failure) => told(&failure, &call.version),
         },
         Verb::Add => {
-            let answer: Value = serde_json::from_slice(answer).unwrap_or_else(|_| call.own_addresses());
+            let answer: Value =
+                serde_json::from_slice(answer).unwrap_or_else(|_| call.own_addresses());
             match call.join(&answer) {
                 Ok(join) => {
                     join.network.to_topology().unwrap();
