@@ -191,7 +191,9 @@ fn under_traffic_no_packet_is_sent_on_by_what_held_before() {
             hearing.map(|thread| thread.join().unwrap())
         });
         for (heard, stretches) in heard.iter().zip(&stretches) {
-            assert!(stretches.iter().all(|(sent, ..)| !sent.is_empty()), "{stretches:?}");
+            let shut = stretches.iter().filter(|(_, may, _)| *may == Some(None));
+            let kept: usize = shut.map(|(sent, ..)| sent.len()).sum();
+            assert!(kept > 500, "{kept} packets were sent where none may come through");
             let mut open = 0;
             for (n, from) in heard {
                 let within = stretches.iter().find(|(sent, ..)| sent.contains(n));
@@ -199,7 +201,7 @@ fn under_traffic_no_packet_is_sent_on_by_what_held_before() {
                 assert_eq!(Some(*from), *may, "packet {n} of {sent:?}: {told}");
                 open += 1;
             }
-            assert!(open > 1000, "{open} packets came through where they may");
+            assert!(open > 500, "{open} packets came through where they may");
         }
     });
 }
