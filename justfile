@@ -34,3 +34,7 @@ soak:
 # each fuzz target for a short while, on stable Rust; USWITCH_FUZZ_SECONDS=600 for longer
 fuzz:
     fuzz/run
+
+# a .deb, and a static binary where Rust's musl target is installed, in target/package
+package:
+    packaging/build

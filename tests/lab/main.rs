@@ -38,6 +38,7 @@
 //! | `legs_oracle` | one script through Linux as a router of several networks and through ours |
 //! | `uplink` | a real uplink: the host and the nodes behind one address |
 //! | `ping` | our ping beside the one of iputils, and against a peer that does not behave |
+//! | `package` | the .deb, installed in a root of its own |
 //! | `privilege` | what a lab's process may still do once it stands |
 //! | `selftests` | the scenarios of the kernel's own bridge tests, through its bridge and ours |
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
@@ -97,6 +98,7 @@ mod ours;
 mod output;
 mod overlay;
 mod overload;
+mod package;
 mod ping;
 mod privilege;
 mod routing;

@@ -12,6 +12,12 @@ use super::{Refusal, VNET_LEN, socket};
 pub(super) const BATCH: usize = 512;
 /// Most pieces of a message: vnet header, addresses, tag, rest.
 const PIECES: usize = 4;
+/// The flags of a send: musl's headers have another sign for them than the kernel and glibc.
+#[cfg(target_env = "musl")]
+type Flags = libc::c_uint;
+#[cfg(not(target_env = "musl"))]
+type Flags = libc::c_int;
+const NO_WAIT: Flags = libc::MSG_DONTWAIT as Flags;
 /// Most pieces of a message that was made longer.
 const LINKS: usize = 64;
 /// Messages of a batch that can be made longer.
@@ -175,7 +181,9 @@ impl Sender {
             let Some(chain) = self.chains.iter_mut().rev().find(at) else { return false };
             chain
         };
-        let Some(next) = chain.get_mut(header.msg_iovlen) else { return false };
+        #[allow(clippy::useless_conversion, reason = "an int in musl's headers")]
+        let used = usize::try_from(header.msg_iovlen).unwrap_or(LINKS);
+        let Some(next) = chain.get_mut(used) else { return false };
         *next = piece(more);
         header.msg_iovlen += 1;
         self.holds[i].0 += 1;
@@ -198,7 +206,7 @@ impl Sender {
                     self.fd.as_raw_fd(),
                     self.headers[done..].as_mut_ptr(),
                     left,
-                    libc::MSG_DONTWAIT,
+                    NO_WAIT,
                 )
             };
             if let Ok(sent @ 1..) = usize::try_from(sent) {
