@@ -12,6 +12,7 @@
 //! | `file` | labs by files: what is wrong with one, the running lab as one |
 //! | `faults` | each thing that can be in the way: one line, an exit code, nothing left behind |
 //! | `first_hour` | what a newcomer types in the first hour, and what comes of it, word for word |
+//! | `ci` | the page about CI: its script, its table of exit codes |
 //! | `crash` | killed at any moment, and cleaned up by the next `run` or `down` |
 //! | `daemon` | the lab in the background: what it has let go of, its part of the cores |
 //! | `rundir` | what is not believed in the run directory: other users', numbers, swept files |
@@ -63,6 +64,7 @@ mod support;
 
 mod awake;
 mod check;
+mod ci;
 mod crash;
 mod daemon;
 mod doctor;
