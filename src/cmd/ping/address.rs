@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use anyhow::Context;
 use lab::called::program;
 use lab::{LabName, names};
 
@@ -23,7 +24,6 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
     if let Some(router) = (dest == names::ROUTER).then(|| matrix::router(lab)).flatten() {
         return Ok(router);
     }
-    // Without a lab there is nothing to be said about the name.
     match node::address(lab, dest) {
         Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
             let outside = dest.contains('.');
@@ -31,7 +31,8 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
             let said = format!("{dest} is neither an IPv4 address nor a node{beyond}");
             Err(error.context(said))
         }
-        found => found,
+        // No lab runs that it could be a node of.
+        found => found.with_context(|| format!("{dest} is no IPv4 address")),
     }
 }
 
