@@ -140,9 +140,7 @@ impl Nat {
             let realm = &mut self.realms[protocol as usize];
             realm.withhold(&session);
             realm.table.get_mut(id).flags &= !(MAPPED | PERMITS);
-            if realm.mappings.release(port) {
-                realm.quota.remove((session.node, session.inside().address), 0, 1);
-            }
+            realm.release(port, session.inside().address);
         }
     }
 }

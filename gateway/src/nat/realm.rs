@@ -256,10 +256,21 @@ impl Realm {
         self.stand(id, None);
         let (session, rest) = self.table.remove(id);
         self.withhold(&session);
-        let ended = session.flags & MAPPED != 0 && self.mappings.release(session.outside_port);
-        let who = (session.node, session.inside().address);
-        self.quota.remove(who, 1, u32::from(ended));
+        self.quota.remove((session.node, session.inside().address), 1, 0);
+        if session.flags & MAPPED != 0 {
+            self.release(session.outside_port, session.inside().address);
+        }
         (session, rest)
+    }
+
+    /// A session less on a mapping. With its last one its port is given back, to the node that it was
+    /// counted for: sessions of others may have used it, where an address was published before it was
+    /// known whose it is.
+    pub(super) fn release(&mut self, port: u16, inside: Ipv4Addr) {
+        let owner = (self.mappings.node(port), inside);
+        if self.mappings.release(port) {
+            self.quota.remove(owner, 0, 1);
+        }
     }
 
     /// A session lets nobody else in any longer.

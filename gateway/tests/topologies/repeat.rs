@@ -304,3 +304,27 @@ fn what_goes_on_is_repeated_and_what_is_short_is_not() {
     twins.compare();
     assert_eq!(held(&twins), 1);
 }
+
+/// Found by the test at the top: the port was counted for the node that an address had when it was
+/// published, and given back for the one that had sent since.
+#[test]
+fn a_port_published_before_its_host_has_spoken_is_given_back_to_whom_it_was_counted_for() {
+    let mut twins = Twins::new();
+    twins.take(&Step::Publish(1, 1));
+    twins.take(&Step::Out {
+        host: 1,
+        to: 6,
+        kind: 0,
+        port: 1,
+        times: 1,
+        df: false,
+        ttl: 64,
+        size: 10,
+    });
+    twins.take(&Step::Lan { internal: true, mtu: 1500 });
+    assert_eq!(twins.worlds[0].sessions().len(), 0);
+    twins.take(&Step::Lan { internal: false, mtu: 1500 });
+    twins.take(&Step::Connect { host: 1, to: 0, port: 0, times: 1 });
+    twins.compare();
+    assert_eq!(twins.worlds[0].sessions().len(), 1, "the host may open sessions as before");
+}
