@@ -192,7 +192,7 @@ mod tests {
             (Lab::builder().nodes(0), "at least one node"),
             (Lab::builder().topology(Topology::Pair).nodes(3), "a pair has two nodes"),
             (Lab::builder().name("../x"), "../x"),
-            (Lab::builder().mtu(20), "--mtu 20"),
+            (Lab::builder().mtu(20), "mtu: 20"),
             (Lab::builder().yaml("nodes: ["), "1:"),
             (Lab::builder().yaml("nodes: {a: {network: nosuch}}"), "nosuch"),
             (Lab::builder().yaml("nodes: {a: {}}").nodes(2), "says which there are"),
