@@ -113,9 +113,9 @@ fn a_full_disk_for_the_record() {
             assert!(line.contains("No space left") && line.contains(path), "{filler}: {line}");
             assert_eq!(sandbox.state(), before, "{filler}");
         }
-        std::fs::remove_file(small.join("filler")).unwrap();
-        // Room for the names that the nodes see, too.
-        sandbox.tool("mount", &["-o", "remount,size=64k", path]);
+        // Room for the names that the nodes see, too. In a user namespace nothing is mounted another way.
+        sandbox.tool("umount", &[path]);
+        sandbox.tool("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs", path]);
         let mut command = sandbox.uswitch_command(&["run", "-n", "10", "--check"]);
         command.env("USWITCH_RUN_DIR", path);
         Process::start(command, "uswitch run with room").ended().ok();
