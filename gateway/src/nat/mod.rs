@@ -136,7 +136,7 @@ impl Nat {
             return Err(DropReason::Foreign);
         }
         let outside = session.outside_port;
-        self.before(protocol, id, load);
+        self.before(protocol, id, load, true);
         self.realms[protocol as usize].touch_out(id, load, now);
         Ok(Some(outside))
     }
@@ -208,7 +208,7 @@ impl Nat {
         load: Load,
         now: Timestamp,
     ) -> (Node, Endpoint) {
-        self.before(protocol, id, load);
+        self.before(protocol, id, load, false);
         let realm = &mut self.realms[protocol as usize];
         realm.touch_in(id, load, now);
         let session = realm.table.get(id);
@@ -266,7 +266,7 @@ impl Nat {
                 id
             }
         };
-        self.before(protocol, id, load);
+        self.before(protocol, id, load, false);
         let realm = &mut self.realms[protocol as usize];
         realm.touch_in(id, load, now);
         Ok(realm.table.get(id).inside())

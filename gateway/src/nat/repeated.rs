@@ -41,10 +41,16 @@ impl Nat {
         self.realms[protocol as usize].repeated(place, done);
     }
 
-    /// A packet of a session comes: where it changes the session, nobody repeats that any more.
+    /// A packet of a session comes, out or in: where it changes the session, nobody repeats that any
+    /// more.
     #[inline]
-    pub(super) fn before(&mut self, protocol: Protocol, id: u32, load: Load) {
-        if load.flags.is_some_and(|flags| flags.syn() || flags.fin() || flags.rst()) {
+    pub(super) fn before(&mut self, protocol: Protocol, id: u32, load: Load, out: bool) {
+        let changes = match load.flags {
+            Some(flags) => flags.syn() || flags.fin() || flags.rst(),
+            // The first answer.
+            None => !out && self.realm(protocol).table.get(id).state == State::Opened,
+        };
+        if changes {
             self.take_back(protocol, id);
         }
     }
@@ -89,7 +95,10 @@ impl Realm {
             Protocol::Tcp => {
                 matches!(session.state, State::Established | State::FinOut | State::FinIn)
             }
-            Protocol::Udp | Protocol::Icmp => session.state == State::Active,
+            // What nobody answers goes one way for as long as it likes: logs, measurements, pictures.
+            Protocol::Udp | Protocol::Icmp => {
+                session.state == State::Active || out && session.state == State::Opened
+            }
         };
         let settled = out && session.state == State::Active;
         let placed = session.flags & STANDING == 0

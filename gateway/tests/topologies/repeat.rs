@@ -294,6 +294,24 @@ fn what_goes_on_is_repeated_and_what_is_short_is_not() {
     twins.compare();
     let more = twins.beside.kernel().carried - carried;
     assert!(more > 80, "{more} of 100");
+    // What nobody answers as well; its first answer is seen.
+    let carried = twins.beside.kernel().carried;
+    let unanswered =
+        Step::Out { host: 0, to: 1, kind: 3, port: 1, times: 100, df: true, ttl: 64, size: 10 };
+    twins.take(&unanswered);
+    twins.compare();
+    let more = twins.beside.kernel().carried - carried;
+    assert!(more > 80, "{more} of 100");
+    let of_it = |twins: &Twins| {
+        let sessions = twins.worlds[0].sessions();
+        sessions.into_iter().find(|s| s.protocol == Protocol::Udp && s.remote.port == 81).unwrap()
+    };
+    let session = of_it(&twins);
+    assert_eq!(session.state.as_str(), "opened");
+    let outside = format!("{OUTSIDE}:{}", session.outside_port);
+    twins.send(Side::Uplink, &Pkt::udp("9.9.9.9:81", &outside, b"heard"));
+    twins.compare();
+    assert_eq!(of_it(&twins).state.as_str(), "active");
     // An end takes its flows with it, and no others.
     let held = |twins: &Twins| {
         let kernel = twins.beside.kernel();
