@@ -24,7 +24,7 @@ use crate::ground::Ground;
 use crate::home::Home;
 use crate::journal::{Header, Journal};
 use crate::known::{gateways, known};
-use crate::links::Links;
+use crate::links::{Heard, Links};
 use crate::lock::Lock;
 use crate::naming::Naming;
 use crate::node::{Interface, Node};
@@ -85,6 +85,7 @@ pub struct Lab {
     /// The host's, where containers are served.
     pub(crate) host_ns: Option<OwnedFd>,
     state: Mutex<State>,
+    pub(crate) heard: Heard,
 }
 
 impl Lab {
@@ -248,6 +249,7 @@ impl Lab {
                 host_watch: None,
                 lock: None,
             }),
+            heard: Heard::default(),
             config,
         });
         if let Some(watcher) = watcher {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::sync::Weak;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::poll::PollTimeout;
 use ns::Link;
@@ -19,6 +19,17 @@ use crate::error::Result;
 use crate::lab::Lab;
 use crate::node::Interface;
 use crate::watch::{Stop, Watch, Woken};
+
+/// Held from when links are looked at until the switch has been told of all: whoever looks later tells
+/// later, so that no old look undoes what has been heard since. Taken before the state's lock.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<()>);
+
+impl Heard {
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The running watch; dropping it ends the thread.
 pub(crate) struct Links {
@@ -53,6 +64,7 @@ fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u3
                         seen.insert(link.index);
                     }
                     if seen.contains(&link.index) {
+                        let _alone = lab.heard.alone();
                         lab.link_changed(&link);
                     }
                 }
@@ -128,6 +140,7 @@ impl Lab {
     pub(crate) fn list_links(&self) -> Result<BTreeSet<u32>> {
         let mut all_up = BTreeSet::new();
         let Some(netns) = &self.switch_ns else { return Ok(all_up) };
+        let _alone = self.heard.alone();
         for link in ns::link::list(netns.as_fd())? {
             let up = link.up && link.carrier;
             if up {
