@@ -120,8 +120,13 @@ impl Told {
             }
             3 => {
                 self.published = !self.published;
+                let port = format!("{PUBLISHED}:net1:{PUBLISHED}/udp");
                 match self.published {
-                    true => say(&["publish", &format!("{PUBLISHED}:net1:{PUBLISHED}/udp")]),
+                    // A late answer of the node's may have got the port for a session of its own.
+                    true => until("the port is free", || {
+                        say(&["nat", "flush"]);
+                        (sandbox.uswitch(&["publish", &port]).code == Some(0)).then_some(())
+                    }),
                     false => say(&["unpublish", &format!("{PUBLISHED}/udp")]),
                 }
                 // Sessions would go on.
