@@ -228,7 +228,7 @@ struct packet {
 struct facts {
 	u64 ends;
 	u32 ports, length, packets;
-	u8 protocol, atomic;
+	u8 protocol, atomic, last;
 };
 
 static inline u32 folded(u32 sum)
@@ -277,16 +277,18 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 	facts->atomic = p.fragment != 0;
 	facts->length = total;
 	facts->packets = 1;
+	facts->last = 0;
 	if (p.protocol == TCP) {
 		u8 last[2];
 		u32 data;
 
 		if (bpf_skb_load_bytes(skb, ETHERNET + IPV4 + 12, last, 2))
 			return 0;
-		/* FIN, SYN and RST change what a session is. */
+		/* FIN, SYN and RST change what a session is; what comes after the last waits for it. */
 		header = (last[0] >> 4) * 4;
-		if (last[1] & 7 || header < 20 || IPV4 + header > total)
+		if (last[1] & 2 || header < 20 || IPV4 + header > total)
 			return 0;
+		facts->last = last[1] & 5;
 		if (!skb->gso_size)
 			return 1;
 		data = total - IPV4 - header;
@@ -368,7 +370,7 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct word *w
 	word->link[2] = READ(r->link[2]);
 	mtu = READ(r->flow.mtu);
 	ticket = READ(r->flow.ticket);
-	if (action & ATOMIC && !facts.atomic)
+	if (facts.last || (action & ATOMIC && !facts.atomic))
 		return in_order(c, &r->flow);
 	if (!may(c, &r->flow, generation, facts.length, mtu, ticket))
 		return in_order(c, &r->flow);

@@ -1,6 +1,7 @@
 //! Sessions of the NAT that the kernel sends on by itself: whole, and counted as without it to the
 //! packet. That none is sent on longer than the gateway would is [`crate::fast_stale`]'s.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use serde_json::Value;
 use crate::door::show::both;
 use crate::door::until;
 use crate::support::{
-    Sandbox, both_ways, bound, captured, datagrams, in_netns, receive_stream, send_stream,
+    Sandbox, Wire, both_ways, bound, captured, datagrams, in_netns, receive_stream, send_stream,
+    sum,
 };
 use crate::{lab, netns};
 
@@ -132,5 +134,52 @@ fn a_connection_from_outside_to_a_published_port_is_repeated_too() {
         let bytes: u64 =
             sessions.as_array().unwrap().iter().map(|s| s["bytes_in"].as_u64().unwrap()).sum();
         assert!(bytes >= 64 << 20, "{sessions}");
+    });
+}
+
+/// A TCP segment without data to a host of the internet; `window` numbers it.
+fn segment(mac: [u8; 6], (from, to): (u16, u16), flags: u8, window: u16) -> Vec<u8> {
+    let mut header = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
+    header.extend([10, 100, 0, 10, 8, 8, 8, 8]);
+    let check = (!sum(&[&header])).to_be_bytes();
+    header[10..12].copy_from_slice(&check);
+    let tcp = [&[0; 8][..], &[0x50, flags], &window.to_be_bytes(), &[0; 4]].concat();
+    let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();
+    [&[2, 0, 10, 100, 0, 1][..], &mac, &[8, 0], &header, &ports, &tcp].concat()
+}
+
+/// The end of a session is userspace's; what comes after it waits until it has been sent on.
+#[test]
+fn nothing_of_a_session_overtakes_its_end() {
+    const FIN_ACK: u8 = 0x11;
+    const ACK: u8 = 0x10;
+    captured(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "1", "--fast-path", "on"]);
+        let at: SocketAddr = "8.8.8.8:7004".parse().unwrap();
+        let listener = in_netns(netns("inet"), || bound(|| TcpListener::bind(at)));
+        let mut from = Wire::open(netns("net1"), "vethpeer1");
+        let mut to = Wire::open(netns("inet"), "vethpeerinet");
+        for _ in 0..20 {
+            let mut here = in_netns(netns("net1"), || TcpStream::connect(at).unwrap());
+            let (mut there, _) = listener.accept().unwrap();
+            for _ in 0..20 {
+                let mut byte = [0];
+                here.write_all(&[1]).unwrap();
+                there.read_exact(&mut byte).unwrap();
+                there.write_all(&[2]).unwrap();
+                here.read_exact(&mut byte).unwrap();
+            }
+            assert!(carried(&routes(sandbox, "tcp")) > 0, "the kernel has sent on none");
+            let ports = (here.local_addr().unwrap().port(), at.port());
+            let frames: Vec<_> = (0..30)
+                .map(|n| segment(from.mac, ports, if n == 0 { FIN_ACK } else { ACK }, 7000 + n))
+                .collect();
+            frames.iter().for_each(|frame| from.send(frame));
+            for n in 0..30 {
+                let ours = |frame: &[u8]| frame[23] == 6 && matches!(frame[48..50], [27, 88..=117]);
+                let frame = to.next(Duration::from_secs(20), ours).expect("all of them arrive");
+                assert_eq!(frame[49] - 88, n, "in order");
+            }
+        }
     });
 }
