@@ -24,7 +24,8 @@ pub(super) struct Pulse {
     dropped: bool,
     /// Another has been asked for.
     asked: bool,
-    /// Dropped while nothing came out.
+    /// Dropped since the look in which the last frame came out, those of that look among them: it
+    /// may have stopped at any moment of it.
     lost: u64,
     restless: Option<Timestamp>,
 }
@@ -41,7 +42,7 @@ impl Pulse {
         let silent = !std::mem::take(&mut self.beats);
         let was_empty = std::mem::replace(&mut self.was_empty, is_empty);
         self.dropped = drops > 0;
-        self.lost = if silent { self.lost + drops } else { 0 };
+        self.lost = if silent { self.lost + drops } else { drops };
         let stopped = silent && was_empty && is_empty && self.dropped;
         stopped && !std::mem::replace(&mut self.asked, true)
     }
@@ -91,7 +92,7 @@ mod tests {
         assert!(!pulse.look(3, true), "it has been asked for");
         pulse.refused();
         assert!(pulse.look(4, true));
-        assert_eq!(pulse.renewed(5, Timestamp::ZERO), 14);
+        assert_eq!(pulse.renewed(5, Timestamp::ZERO), 15);
         assert!(!pulse.look(1, true), "a new ring is not judged by its first look");
         assert!(pulse.look(1, true));
     }
