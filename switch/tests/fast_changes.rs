@@ -103,6 +103,9 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
     let second = network.clone();
     let switch = rig.switch(Config { network, fast, ..Config::default() }, None);
     let second = switch.add_network(second).unwrap();
+    for n in 0..NODES {
+        switch.repeat_from(PortId(n.into()));
+    }
     let mut seen = Seen { got: vec![Vec::new(); rig.nodes.len()], counted: Vec::new() };
     let mut tags: Vec<Option<VlanTag>> = vec![None; rig.nodes.len()];
     let (mut sent, mut base) = (0u32, vec![0; rig.nodes.len()]);
@@ -161,6 +164,7 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
                 base[usize::from(at)] = 0;
                 switch.remove_port(id).unwrap();
                 assert_eq!(switch.add_port(rig.nodes[usize::from(at)].spec(1500)).unwrap(), id);
+                switch.repeat_from(id);
                 tags[usize::from(at)] = None;
             }
         }

@@ -56,9 +56,6 @@ pub enum Error {
     /// The packet sockets could not be opened.
     #[error("the switch cannot open its packet sockets")]
     Open(#[source] io::Error),
-    /// The kernel would not repeat what is decided about a port.
-    #[error("the fast path cannot have a port")]
-    Attach(#[source] io::Error),
     /// A thread could not be started.
     #[error("the switch cannot start a worker")]
     Thread(#[source] io::Error),

@@ -73,7 +73,7 @@ impl Switch {
         let mut keeper = Keeper::new();
         let home = Arc::new(netns.try_clone_to_owned().map_err(Error::Open)?);
         if let Some(fast) = &fast {
-            fast.begin(&home, &fdb);
+            fast.begin(&home, &fdb).map_err(Error::Thread)?;
         }
         let filter = Arc::from([]);
         let open = |number| {
@@ -160,7 +160,7 @@ impl Switch {
         let links = self.foreign_links(&spec)?;
         let name = spec.name.as_str().into();
         let mut port = Port { up: spec.up, spec, cells };
-        self.plug_beside(id, &mut port).map_err(Error::Attach)?;
+        self.plug_beside(id, &mut port);
         port.make_room(&networks);
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use bpf::layout::ROWS;
 use bpf::{Flow, FlowId, Key, Retag, Table, Totals};
+use sys::bpf::Attached;
 use sys::packet::Refusal;
 use wire::{Timestamp, VlanId};
 
-use super::flow::{Decided, FlowInfo, Plug, Routed};
+use super::flow::{Decided, FlowInfo, Hook, Plug, Routed};
 use crate::core::{Fdb, PortId, Scope};
 use crate::stats::WorkerCells;
 
@@ -83,7 +84,13 @@ impl Book {
     }
 
     /// A port is gone, and nothing is under way that came in or leaves by it.
-    pub(super) fn unplug(&mut self, table: &Table, fdb: &Fdb, id: PortId, now: Timestamp) {
+    pub(super) fn unplug(
+        &mut self,
+        table: &Table,
+        fdb: &Fdb,
+        id: PortId,
+        now: Timestamp,
+    ) -> Option<Plug> {
         for at in 0..self.places.len() {
             let place = self.places[at];
             let row = self.rows[usize::from(place.0)].as_ref();
@@ -92,8 +99,29 @@ impl Book {
             }
         }
         self.fold(table, fdb, now);
-        if let Some(plug) = self.ports.get_mut(id.index()) {
-            *plug = None;
+        self.ports.get_mut(id.index())?.take()
+    }
+
+    /// What a port comes by that waits for its first flow.
+    pub(super) fn hook(&mut self, id: PortId) -> Option<(u32, &mut Hook)> {
+        let plug = self.ports.get_mut(id.index())?.as_mut()?;
+        Some((plug.ifindex, &mut plug.hook))
+    }
+
+    /// The kernel looks at what comes in by a port, or will not. Given back where the port that
+    /// asked for it is no more.
+    pub(super) fn attached(
+        &mut self,
+        id: PortId,
+        ifindex: u32,
+        attached: Option<Attached>,
+    ) -> Option<Attached> {
+        match self.hook(id) {
+            Some((own, hook @ Hook::Asked)) if own == ifindex => {
+                *hook = attached.map_or(Hook::Never, Hook::On);
+                None
+            }
+            _ => attached,
         }
     }
 

@@ -37,8 +37,8 @@ impl Desk {
         let cells: Vec<_> = (0..ports).map(|_| Arc::<PortCells>::default()).collect();
         for (n, cells) in (0..ports).zip(&cells) {
             let (ifindex, behind) = (u32::from(n) + 2, Some(mac(n.into())));
-            let (uplink, attached) = (false, None);
-            let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), attached };
+            let (uplink, hook) = (false, Hook::Off);
+            let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), hook };
             book.plug(PortId(n), plug);
         }
         Self { book, table: Table::alone(2), fdb: Fdb::new(FdbConfig::default()), cells }

@@ -20,8 +20,17 @@ pub(super) struct Plug {
     pub(super) behind: Option<MacAddr>,
     /// Where the kernel's frames count.
     pub(super) cells: Arc<PortCells>,
-    #[expect(dead_code, reason = "held, not read")]
-    pub(super) attached: Option<Attached>,
+    pub(super) hook: Hook,
+}
+
+/// Whether the kernel looks at what comes in by a port.
+pub(super) enum Hook {
+    /// Not yet: nothing has come that might be repeated.
+    Off,
+    Asked,
+    On(Attached),
+    /// The kernel refused.
+    Never,
 }
 
 /// A decision to be repeated.

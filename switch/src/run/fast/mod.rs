@@ -15,22 +15,24 @@
 //! |---|---|
 //! | `flow` | what one is |
 //! | `book` | which flows there are, whose, what they have done: pure |
+//! | `porter` | has the kernel look at a port, once there is something to repeat |
 //! | `scribe` | the worker's part: what it decided into the book |
 //! | `routed` | the station's part: what it sends on, and what it is told of that |
 
 mod book;
 mod flow;
+mod porter;
 mod routed;
 mod scribe;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bpf::{Programs, Table};
 use sys::packet::{PacketIo, RingConfig, Spare};
-use wire::{MacAddr, Timestamp};
+use wire::Timestamp;
 
 use super::ports::{Port, PortRole};
 use super::switch::Switch;
@@ -40,7 +42,8 @@ use crate::stats::{Counters, PortCells};
 
 use book::Book;
 pub use flow::FlowInfo;
-use flow::{Decided, Plug};
+use flow::{Decided, Hook, Plug};
+use porter::{Ask, Porter};
 pub(super) use scribe::{Forwarded, Scribe};
 
 /// Where the kernel says nothing about the end of what is under way.
@@ -48,13 +51,13 @@ const GRACE: Duration = Duration::from_millis(20);
 
 /// Programs, flows, and the book about them; for one switch.
 pub struct FastPath {
-    /// Where its switch is, once that has started.
-    home: OnceLock<Arc<OwnedFd>>,
+    /// Once its switch has started.
+    porter: OnceLock<Porter>,
     /// The ages of its addresses.
     fdb: OnceLock<Weak<Fdb>>,
-    programs: Programs,
+    programs: Arc<Programs>,
     table: Table,
-    book: Mutex<Book>,
+    book: Arc<Mutex<Book>>,
 }
 
 impl FastPath {
@@ -64,8 +67,9 @@ impl FastPath {
     /// What the kernel refuses: all of it without CAP_BPF of the first user namespace.
     pub fn load() -> Result<Arc<Self>, bpf::Error> {
         let (programs, table) = Programs::load()?;
-        let (home, fdb, book) = (OnceLock::new(), OnceLock::new(), Mutex::new(Book::new()));
-        Ok(Arc::new(Self { home, fdb, programs, table, book }))
+        let (porter, fdb) = (OnceLock::new(), OnceLock::new());
+        let (programs, book) = (Arc::new(programs), Arc::new(Mutex::new(Book::new())));
+        Ok(Arc::new(Self { porter, fdb, programs, table, book }))
     }
 
     /// Bytes shared with the kernel.
@@ -75,11 +79,13 @@ impl FastPath {
     }
 
     /// Its switch has started in this namespace.
-    pub(super) fn begin(self: &Arc<Self>, home: &Arc<OwnedFd>, fdb: &Arc<Fdb>) {
+    pub(super) fn begin(self: &Arc<Self>, home: &Arc<OwnedFd>, fdb: &Arc<Fdb>) -> io::Result<()> {
+        let (programs, book) = (Arc::clone(&self.programs), Arc::clone(&self.book));
         // One switch has it; another would find the place taken, and its ports refused.
-        let _ = self.home.set(Arc::clone(home));
+        let _ = self.porter.set(Porter::start(Arc::clone(home), programs, book)?);
         let _ = self.fdb.set(Arc::downgrade(fdb));
         fdb.go_beside(Arc::clone(self) as Arc<dyn Beside>);
+        Ok(())
     }
 
     pub(super) fn open(&self, config: RingConfig) -> io::Result<PacketIo> {
@@ -90,20 +96,41 @@ impl FastPath {
         Spare::tapped(config, self.programs.tap())
     }
 
-    fn plug(
-        &self,
-        id: PortId,
-        ifindex: u32,
-        (role, behind): (PortRole, Option<MacAddr>),
-        cells: &Arc<PortCells>,
-    ) -> io::Result<()> {
-        let attach = || self.programs.attach(ifindex);
-        let home = self.home.get().ok_or(io::ErrorKind::NotConnected)?;
-        let attached = Some(sys::netns::inside(home.as_fd(), attach)?);
-        let uplink = role == PortRole::Routed;
-        let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), attached };
-        self.book().plug(id, plug);
-        Ok(())
+    /// Writes a decision down, where the kernel looks at what comes in by its port; else that is asked
+    /// for.
+    fn put(&self, decided: &Decided, now: Timestamp) {
+        let mut book = self.book();
+        if self.looks(&mut book, decided.ingress) == Some(true) {
+            book.put(&self.table, decided, now);
+        }
+    }
+
+    /// Whether the kernel looks at what comes in by a port; None until that is known, for it is asked
+    /// for here.
+    fn looks(&self, book: &mut Book, port: PortId) -> Option<bool> {
+        let Some((ifindex, hook)) = book.hook(port) else { return Some(false) };
+        match hook {
+            Hook::On(_) => return Some(true),
+            Hook::Never => return Some(false),
+            Hook::Asked => {}
+            Hook::Off => {
+                let ask = Ask::Attach { port, ifindex };
+                if self.porter.get().is_some_and(|porter| porter.ask(ask)) {
+                    *hook = Hook::Asked;
+                }
+            }
+        }
+        None
+    }
+
+    fn unplug(&self, fdb: &Fdb, id: PortId) {
+        let plug = self.book().unplug(&self.table, fdb, id, now());
+        if let (Some(Plug { hook: Hook::On(attached), .. }), Some(porter)) =
+            (plug, self.porter.get())
+        {
+            // Where too much waits there it is taken away here.
+            let _ = porter.ask(Ask::Detach(attached));
+        }
     }
 
     fn fold(&self, fdb: &Fdb, now: Timestamp) -> u64 {
@@ -157,6 +184,18 @@ impl Switch {
         Some(fast.book().list(&fast.table, now()))
     }
 
+    /// Has the kernel look at what comes in by a port, and waits until it does; otherwise it begins to
+    /// some ten milliseconds after there is something to repeat. False where it never will.
+    pub fn repeat_from(&self, port: PortId) -> bool {
+        let Some(fast) = &self.fast else { return false };
+        loop {
+            if let Some(looks) = fast.looks(&mut fast.book(), port) {
+                return looks;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Frames the kernel has forwarded by flows in all; None where it repeats nothing.
     #[must_use]
     pub fn repeated(&self) -> Option<u64> {
@@ -178,22 +217,23 @@ impl Switch {
     }
 
     /// Has the kernel repeat what is decided about a port that is being plugged in.
-    pub(super) fn plug_beside(&self, id: PortId, port: &mut Port) -> io::Result<()> {
-        let Some(fast) = &self.fast else { return Ok(()) };
+    pub(super) fn plug_beside(&self, id: PortId, port: &mut Port) {
+        let Some(fast) = &self.fast else { return };
         // One more than there are workers: what the kernel does counts there.
         let cells = Arc::<PortCells>::default();
         let spec = &port.spec;
         if spec.netns.is_none() {
-            fast.plug(id, spec.ifindex, (spec.role, spec.behind), &cells)?;
+            let (ifindex, behind) = (spec.ifindex, spec.behind);
+            let (uplink, cells) = (spec.role == PortRole::Routed, Arc::clone(&cells));
+            fast.book().plug(id, Plug { ifindex, uplink, behind, cells, hook: Hook::Off });
         }
         port.cells.push(cells);
-        Ok(())
     }
 
     /// The workers know the port no more.
     pub(super) fn unplug_beside(&self, id: PortId) {
         if let Some(fast) = &self.fast {
-            fast.book().unplug(&fast.table, &self.fdb, id, now());
+            fast.unplug(&self.fdb, id);
         }
     }
 

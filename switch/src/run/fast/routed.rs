@@ -102,7 +102,7 @@ impl Scribe {
             return;
         }
         let Some(decided) = decide(of, bridge, (ingress, learned), frame) else { return };
-        fast.book().put(&fast.table, &Decided { generation, ..decided }, now);
+        fast.put(&Decided { generation, ..decided }, now);
         self.wake_later(now);
     }
 }

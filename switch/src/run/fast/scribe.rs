@@ -104,7 +104,7 @@ impl Scribe {
             return;
         }
         let Some(decided) = decide(of, *exit, generation, bridge) else { return };
-        fast.book().put(&fast.table, &decided, now);
+        fast.put(&decided, now);
         self.wake_later(now);
     }
 
