@@ -3,6 +3,7 @@
 //! gateway would not have sent it.
 
 use std::net::{IpAddr, UdpSocket};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ struct Stream {
     from: UdpSocket,
     to: UdpSocket,
     next: AtomicU32,
+    /// Whether what comes is answered: held while that is done.
+    answers: Mutex<bool>,
 }
 
 impl Stream {
@@ -36,7 +39,7 @@ impl Stream {
         from.set_nonblocking(true).unwrap();
         let to = in_netns(netns(at), || bound(|| UdpSocket::bind(listen)));
         to.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        Self { from, to, next: AtomicU32::new(0) }
+        Self { from, to, next: AtomicU32::new(0), answers: Mutex::new(true) }
     }
 
     fn send(&self, stop: &AtomicBool) {
@@ -59,7 +62,8 @@ impl Stream {
                 Ok((4, from)) => {
                     let n = u32::from_le_bytes(buffer[..4].try_into().unwrap());
                     heard.push((n, from.ip()));
-                    if n.is_multiple_of(8) {
+                    let answers = self.answers.lock().unwrap();
+                    if n.is_multiple_of(8) && *answers {
                         // Nowhere where the sender's own address leads nowhere.
                         let _ = self.to.send_to(&[1], from);
                     }
@@ -101,8 +105,9 @@ impl Told {
         (self.link || !open).then(|| open.then(|| IpAddr::from([9, 9, 9, 9])))
     }
 
-    /// Tells something else.
-    fn change(&mut self, what: u8, sandbox: &Sandbox) {
+    /// Tells something else. A late answer to what came to the published port would open a session by
+    /// which more may come, so there is none from before it is withdrawn on.
+    fn change(&mut self, what: u8, back: &Stream, sandbox: &Sandbox) {
         let say = |words: &[&str]| drop(sandbox.uswitch(words).ok());
         let gateway = |name: &str, value: &str| say(&["set", "gateway", name, value]);
         match what {
@@ -121,14 +126,14 @@ impl Told {
             3 => {
                 self.published = !self.published;
                 let port = format!("{PUBLISHED}:net1:{PUBLISHED}/udp");
+                if !self.published {
+                    *back.answers.lock().unwrap() = false;
+                }
                 match self.published {
-                    // A late answer of the node's may have got the port for a session of its own.
-                    true => until("the port is free", || {
-                        say(&["nat", "flush"]);
-                        (sandbox.uswitch(&["publish", &port]).code == Some(0)).then_some(())
-                    }),
+                    true => say(&["publish", &port]),
                     false => say(&["unpublish", &format!("{PUBLISHED}/udp")]),
                 }
+                *back.answers.lock().unwrap() = self.published;
                 // Sessions would go on.
                 say(&["nat", "flush"]);
             }
@@ -163,7 +168,7 @@ fn under_traffic_no_packet_is_sent_on_by_what_held_before() {
         sandbox.tool("ip", &[&replace[..], &gateway, &["dev", "vethpeer1"]].concat());
         let stop = AtomicBool::new(false);
         let mut told = Told { forwards: true, translates: true, link: true, published: false };
-        told.change(3, sandbox);
+        told.change(3, &back, sandbox);
         // One thing, another while that is so, and both taken back.
         let plan = proptest::collection::vec((0..5u8, 0..5u8), 10);
         let plan = plan.new_tree(&mut TestRunner::deterministic()).unwrap().current();
@@ -176,7 +181,7 @@ fn under_traffic_no_packet_is_sent_on_by_what_held_before() {
             });
             let ends = Ends(&stop);
             for what in plan {
-                told.change(what, sandbox);
+                told.change(what, &back, sandbox);
                 // One of each may be between its number and the socket.
                 let from = [&out, &back].map(|stream| stream.now() + 1);
                 let may = [told.out(), told.back()];

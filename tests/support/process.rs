@@ -80,12 +80,13 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// A number of /proc/PID/status, such as that of `VmRSS` in KiB.
+    /// A number of /proc/PID/status, such as that of `VmRSS` in KiB, or a set of signals.
     pub(crate) fn status(&self, key: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let mut lines = text.lines().filter_map(|line| line.split_once(':'));
         let (_, value) = lines.find(|(name, _)| *name == key).unwrap();
-        value.split_whitespace().next().unwrap().parse().unwrap()
+        let radix = if key.starts_with("Sig") { 16 } else { 10 };
+        u64::from_str_radix(value.split_whitespace().next().unwrap(), radix).unwrap()
     }
 
     /// What it has written so far.
