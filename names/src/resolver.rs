@@ -119,7 +119,8 @@ impl Resolver {
                 Reverse::Elsewhere => self.elsewhere(message, question, echo, from),
             };
         }
-        match self.zone.find(name, from) {
+        // Whoever asks draws the number at random: so several that are called alike take turns.
+        match self.zone.find_in_turn(name, from, message.metadata.id) {
             Found::Addresses(addresses) => {
                 let records = reply::addresses(question, &addresses);
                 let soa = self.soa(self.apex(name));

@@ -159,12 +159,18 @@ impl Zone {
     /// What `name` (in any case, without a dot at its end) stands for in a network.
     #[must_use]
     pub fn find(&self, name: &str, from: NetworkId) -> Found {
+        self.find_in_turn(name, from, 0)
+    }
+
+    /// The same; of several that are called so another one comes first in each turn.
+    #[must_use]
+    pub fn find_in_turn(&self, name: &str, from: NetworkId, turn: u16) -> Found {
         let name = name.to_ascii_lowercase();
         let within = name.strip_suffix(&self.domain).and_then(|head| head.strip_suffix('.'));
         // A host may be called like the domain, or like a name in it.
         let known = self.called.contains_key(&name);
         for short in [Some(name.as_str()), within].into_iter().flatten() {
-            let addresses = self.addresses(short, from);
+            let addresses = self.addresses(short, from, turn);
             if !addresses.is_empty() {
                 return Found::Addresses(addresses);
             }
@@ -176,7 +182,7 @@ impl Zone {
         }
     }
 
-    fn addresses(&self, name: &str, from: NetworkId) -> Vec<IpAddr> {
+    fn addresses(&self, name: &str, from: NetworkId, turn: u16) -> Vec<IpAddr> {
         if name == LOCALHOST || name.ends_with(".localhost") {
             return vec![
                 std::net::Ipv4Addr::LOCALHOST.into(),
@@ -186,11 +192,21 @@ impl Zone {
         if name == GATEWAY {
             return self.networks.get(&from).map_or_else(Vec::new, |net| net.gateway.clone());
         }
-        let from = BTreeSet::from([from]);
         let hosts = self.called.get(name).into_iter().flatten();
-        let hosts = hosts.filter_map(|host| self.hosts.get(host));
-        let mut seen = hosts.map(|host| self.seen(host, &from));
-        seen.find(|addresses| !addresses.is_empty()).unwrap_or_default()
+        let mut hosts: Vec<&Host> = hosts.filter_map(|host| self.hosts.get(host)).collect();
+        // Those in the asker's own network, if there are any; not one from further away beside them.
+        let is_near = |host: &&Host| {
+            host.places.iter().any(|place| matches!(place, Place::In(id, _) if *id == from))
+        };
+        if hosts.iter().any(is_near) {
+            hosts.retain(is_near);
+        }
+        let from = BTreeSet::from([from]);
+        let seen = hosts.into_iter().map(|host| self.seen(host, &from));
+        let mut seen: Vec<_> = seen.filter(|addresses| !addresses.is_empty()).collect();
+        let turn = usize::from(turn).checked_rem(seen.len()).unwrap_or_default();
+        seen.rotate_left(turn);
+        seen.concat()
     }
 
     /// The addresses of a host for one who is in these networks.

@@ -142,3 +142,25 @@ fn a_host_may_be_called_like_the_domain_or_in_it() {
     assert_eq!(zone.find("x", A), addresses(&["10.0.1.22"]));
     assert_eq!(zone.find("x.lab.lab", A), addresses(&["10.0.1.21"]));
 }
+
+#[test]
+fn several_that_are_called_alike_take_turns_and_the_nearer_go_before() {
+    let mut zone = Zone::new("lab");
+    zone.set_network(A, Network { reaches: BTreeSet::from([B]), ..Network::default() });
+    zone.set_network(B, Network::default());
+    let called = |name: &str, places: &[Place]| Host {
+        name: name.into(),
+        aliases: vec!["svc".into()],
+        places: places.to_vec(),
+    };
+    let at = |id, text: &str| Place::In(id, text.parse().unwrap());
+    zone.put(called("one", &[at(A, "10.0.1.1"), at(A, "fd00::1")]));
+    zone.put(called("two", &[at(A, "10.0.1.2")]));
+    zone.put(called("far", &[at(B, "10.0.2.3")]));
+    let one = ["10.0.1.1", "fd00::1", "10.0.1.2"];
+    let two = ["10.0.1.2", "10.0.1.1", "fd00::1"];
+    for (turn, wanted) in [(0, one), (1, two), (2, one), (u16::MAX, two)] {
+        assert_eq!(zone.find_in_turn("svc", A, turn), addresses(&wanted));
+    }
+    assert_eq!(zone.find("svc", B), addresses(&["10.0.2.3"]));
+}
