@@ -5,6 +5,7 @@
 //! podman gives out addresses itself, once it knows a network's subnets; it tells all of a network with
 //! each container, and of its end nobody.
 
+mod create;
 #[cfg(test)]
 mod tests;
 
@@ -12,24 +13,19 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use topology::{Address, Protocol, Subnet};
 use wire::MacAddr;
 
 use crate::network::Pool;
 use crate::plugin::{Ask, Join, is_name, number};
 use crate::{Attach, Network, Options, PortAsk, Refusal, Route};
+pub use create::create;
 
 /// The version of netavark's interface for plugins.
 const INTERFACE: &str = "1.0.0";
 /// What default routes of netavark's have, so that those of several networks are in an order.
 const METRIC: u32 = 100;
-/// Subnets for networks that ask for none are of this length, from here on.
-const FIRST: Ipv4Addr = Ipv4Addr::new(10, 128, 0, 0);
-const LENGTH: u8 = 24;
-/// How many there are: to the end of 10.0.0.0/8.
-const SUBNETS: u32 = 1 << 15;
-
 type Result<T> = std::result::Result<T, Refusal>;
 
 /// A network, as podman tells of it.
@@ -41,6 +37,8 @@ struct Told {
     subnets: Option<Vec<Pooled>>,
     #[serde(default)]
     routes: Option<Vec<Way>>,
+    #[serde(default)]
+    ipv6_enabled: bool,
     #[serde(default)]
     internal: bool,
     #[serde(default)]
@@ -118,52 +116,6 @@ pub fn error(why: &str) -> String {
 #[must_use]
 pub fn info(version: &str) -> String {
     json!({ "version": version, "api_version": INTERFACE }).to_string()
-}
-
-/// `create`: checks a network that is to be, and fills in what was not asked for: a subnet that `taken`
-/// does not touch, and gateways.
-///
-/// # Errors
-/// [`Refusal`] for what cannot be.
-pub fn create(stdin: &[u8], taken: &[Subnet]) -> Result<String> {
-    let mut whole: Map<String, Value> = read(stdin)?;
-    let told: Told = read(stdin)?;
-    let pools = match told.subnets.as_deref().unwrap_or_default() {
-        [] => {
-            let subnet = free(&told.id, taken)
-                .ok_or_else(|| Refusal::new("no subnet is free: give it one with --subnet"))?;
-            vec![Pool { subnet, gateway: Some(subnet.at(subnet.first_host())) }]
-        }
-        _ => told.pools()?,
-    };
-    let known = whole.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default();
-    let filled = pools.iter().enumerate().map(|(place, pool)| {
-        let mut one = known.get(place).cloned().unwrap_or_else(|| json!({}));
-        one["subnet"] = json!(pool.subnet.to_string());
-        if let Some(gateway) = pool.gateway {
-            one["gateway"] = json!(gateway.ip.to_string());
-        }
-        one
-    });
-    whole.insert("subnets".into(), filled.collect());
-    let filled = Value::Object(whole);
-    let made: Told = serde_json::from_value(filled.clone())
-        .map_err(|why| Refusal(format!("what podman says is not understood: {why}")))?;
-    made.network()?.to_topology()?;
-    made.routes()?;
-    Ok(filled.to_string())
-}
-
-/// A subnet for a network that asks for none: which is a matter of its number, so that two networks
-/// that are made at once do not meet.
-fn free(id: &str, taken: &[Subnet]) -> Option<Subnet> {
-    let digits = number(&[id]);
-    let start = u32::from_str_radix(digits.get(..8)?, 16).ok()?;
-    let all = (0..SUBNETS).map(|step| {
-        let place = start.wrapping_add(step) % SUBNETS;
-        Subnet::v4(Ipv4Addr::from_bits(FIRST.to_bits() + (place << (32 - LENGTH))), LENGTH)
-    });
-    all.into_iter().find(|subnet| !taken.iter().any(|other| other.overlaps(*subnet)))
 }
 
 impl Told {

@@ -69,6 +69,30 @@ fn a_network_that_asks_for_no_subnet_gets_one_that_is_free() {
 }
 
 #[test]
+fn a_network_of_both_families_gets_a_local_subnet_of_ipv6() {
+    let mut asked = network();
+    (asked["subnets"], asked["ipv6_enabled"]) = (Value::Null, json!(true));
+    let answer: Value =
+        serde_json::from_str(&create(asked.to_string().as_bytes(), &[]).unwrap()).unwrap();
+    let told: Vec<Subnet> = answer["subnets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["subnet"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert!(told.len() == 2 && told[0].is_ipv4(), "{told:?}");
+    let range: Subnet = "fd00::/8".parse().unwrap();
+    assert!(range.overlaps(told[1]) && told[1].to_string().ends_with("/64"), "{told:?}");
+}
+
+#[test]
+fn a_subnet_that_the_host_is_in_is_refused() {
+    let own = "10.94.7.0/24".parse().unwrap();
+    let refused = create(network().to_string().as_bytes(), &[own]).unwrap_err();
+    assert!(refused.0.contains("10.94.7.0/24") && refused.0.contains("in use"), "{refused}");
+}
+
+#[test]
 fn a_container_comes_as_podman_says_it() {
     let call = call(&coming());
     let join = call.join(NETNS).unwrap();
