@@ -20,6 +20,7 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
     arrived: Receiver<Signal>,
+    tell: Sender<Signal>,
 }
 
 /// The signals, blocked in this thread and those it starts.
@@ -45,24 +46,30 @@ impl Signals {
     pub(crate) fn catch(set: SigSet) -> anyhow::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (tell, arrived): (Sender<Signal>, _) = channel();
-        let flag = Arc::clone(&stop);
+        let (flag, teller) = (Arc::clone(&stop), tell.clone());
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 while let Ok(signal) = set.wait() {
                     flag.store(true, Ordering::Relaxed);
-                    if tell.send(signal).is_err() {
+                    if teller.send(signal).is_err() {
                         return;
                     }
                 }
             })
             .context("starting a thread")?;
-        Ok(Self { stop, arrived })
+        Ok(Self { stop, arrived, tell })
     }
 
     /// Set once one has come.
     pub(crate) fn stop(&self) -> &AtomicBool {
         &self.stop
+    }
+
+    /// Asks for the end as a signal would.
+    pub(crate) fn ender(&self) -> impl FnOnce() + Send + use<> {
+        let tell = self.tell.clone();
+        move || _ = tell.send(Signal::SIGTERM)
     }
 
     /// Waits for one.

@@ -109,6 +109,8 @@ pub enum Answer {
         /// The hardware address of its interface.
         mac: String,
     },
+    /// The server is about to end: the next one is to be asked.
+    Leaving,
     /// It cannot be.
     Refused {
         /// One line, which the engine's user reads.

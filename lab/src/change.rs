@@ -238,7 +238,7 @@ impl Lab {
             let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
             return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
         };
-        if matches!(state.nodes[place].home, Home::Theirs(_)) {
+        if state.nodes[place].home.is_theirs() {
             return Err(Error::Usage(format!(
                 "{name} is no node of the lab's own: its engine takes it out, `docker network \
                  disconnect` for one"

@@ -5,8 +5,10 @@
 //! $XDG_RUNTIME_DIR/uswitch; else, also where that variable leads nowhere fit, /tmp/uswitch-UID.
 //! Whatever lies there is reached through a [`Folder`], which refuses what is not this user's.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, access, geteuid};
 use ns::Directory;
@@ -29,6 +31,8 @@ pub struct Ground {
     base: PathBuf,
     privilege: Privilege,
     note: Option<String>,
+    /// What the run directory lies in, where its path may end before we do.
+    _held: Option<Arc<OwnedFd>>,
 }
 
 impl Ground {
@@ -61,7 +65,23 @@ impl Ground {
     /// A ground of one's own choice: for tests.
     #[must_use]
     pub fn at(base: impl Into<PathBuf>, privilege: Privilege) -> Self {
-        Self { base: base.into(), privilege, note: None }
+        Self { base: base.into(), privilege, note: None, _held: None }
+    }
+
+    /// The same ground for root of a user's namespace in which an engine has its networks: there that is
+    /// root. What the engine has mounted there goes with its last container, before we do, and the run
+    /// directory's path with it: so the folder around it is held.
+    ///
+    /// # Errors
+    /// When that folder cannot be opened.
+    pub fn within_an_engine(self) -> Result<Self> {
+        let (Some(around), Some(name)) = (self.base.parent(), self.base.file_name()) else {
+            return Ok(self);
+        };
+        let open = || format!("opening {}", around.display());
+        let held: OwnedFd = std::fs::File::open(around).doing(open)?.into();
+        let base = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())).join(name);
+        Ok(Self { _held: Some(Arc::new(held)), ..Self::at(base, Privilege::Root) })
     }
 
     /// Gets the process ready to build: a user namespace where it needs one (so no thread may run

@@ -121,7 +121,12 @@ impl Lab {
             mac: guest.mac,
             port: Some(plug),
         };
-        settle(state, &guest.node, guest.sandbox.clone(), interface);
+        let passed = match &guest.far {
+            Far::Goes(sandbox, _) => Some(sandbox),
+            Far::Waits(_) => None,
+        };
+        let home = Home::of_container(guest.sandbox.clone(), passed);
+        settle(state, &guest.node, home, interface);
         call(state, &guest.node, &guest.names);
         drop(guard);
         if found.is_some() {
@@ -254,7 +259,7 @@ impl Lab {
     pub(crate) fn guest_vanished(&self, state: &mut State, index: u32) -> bool {
         let has = |held: &&Held| held.node.ports().any(|port| port.index == index);
         let Some(held) = state.nodes.iter().find(has) else { return false };
-        if matches!(held.home, Home::Own(_)) {
+        if !held.home.is_theirs() {
             return false;
         }
         let name = held.node.name.clone();
@@ -311,12 +316,7 @@ fn leave(state: &mut State, node: &str, network: &str) {
 }
 
 /// The node has one more interface; it is made where there is none.
-pub(crate) fn settle(
-    state: &mut State,
-    name: &str,
-    sandbox: Option<PathBuf>,
-    interface: Interface,
-) {
+pub(crate) fn settle(state: &mut State, name: &str, home: Home, interface: Interface) {
     match state.nodes.iter_mut().find(|held| held.node.name == name) {
         Some(held) => held.node.interfaces.push(interface),
         None => {
@@ -325,7 +325,7 @@ pub(crate) fn settle(
             let interfaces = vec![interface];
             let (file, names) = (name.to_owned(), Vec::new());
             let node = Node { number, name: file.clone(), file, names, interfaces };
-            state.nodes.push(Held { node, home: Home::Theirs(sandbox) });
+            state.nodes.push(Held { node, home });
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ns::Namespace;
 
@@ -15,9 +16,24 @@ pub(crate) enum Home {
     Own(Namespace),
     /// A container's, which its engine has made: where it is found, once that is known.
     Theirs(Option<PathBuf>),
+    /// The same, where it is found by no path from here: held open.
+    Unseen(Arc<OwnedFd>),
 }
 
 impl Home {
+    /// A container's, which was passed to us as a descriptor. One that its path leads to is not held: it
+    /// is to end with its container, even if nobody tells.
+    pub(crate) fn of_container(place: Option<PathBuf>, passed: Option<&Arc<OwnedFd>>) -> Self {
+        let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
+        let seen = place.as_ref().and_then(|place| rustix::fs::stat(place).ok()).map(identity);
+        match passed {
+            Some(passed) if rustix::fs::fstat(passed).ok().map(identity) != seen => {
+                Self::Unseen(Arc::clone(passed))
+            }
+            _ => Self::Theirs(place),
+        }
+    }
+
     /// A descriptor of the namespace.
     ///
     /// # Errors
@@ -25,6 +41,7 @@ impl Home {
     pub(crate) fn descriptor(&self) -> Result<OwnedFd> {
         match self {
             Self::Own(namespace) => Ok(namespace.as_fd().try_clone_to_owned().doing(holding)?),
+            Self::Unseen(held) => Ok(held.as_fd().try_clone_to_owned().doing(holding)?),
             Self::Theirs(place) => {
                 let place = place.as_ref().ok_or(nix::errno::Errno::ENOENT).doing(holding)?;
                 Ok(File::open(place).doing(|| format!("opening {}", place.display()))?.into())
@@ -39,8 +56,13 @@ impl Home {
     pub(crate) fn remove(self) -> Result<()> {
         match self {
             Self::Own(namespace) => Ok(namespace.remove()?),
-            Self::Theirs(_) => Ok(()),
+            Self::Theirs(_) | Self::Unseen(_) => Ok(()),
         }
+    }
+
+    /// Whether it is a container's.
+    pub(crate) fn is_theirs(&self) -> bool {
+        !matches!(self, Self::Own(_))
     }
 }
 

@@ -18,6 +18,7 @@ use switch::{PortId, PortSpec};
 use crate::domain;
 use crate::error::{Error, Result};
 use crate::guest::{depart, settle};
+use crate::home::Home;
 use crate::lab::{Lab, State};
 use crate::node::{Interface, Plug};
 use crate::station;
@@ -99,7 +100,7 @@ impl Lab {
             port: Some(Plug { id, name: port.clone(), index }),
         };
         let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
-        settle(state, HOST, Some(own), place);
+        settle(state, HOST, Home::Theirs(Some(own)), place);
         drop(guard);
         self.refresh_host();
         self.list_links()?;

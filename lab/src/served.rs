@@ -3,12 +3,14 @@
 //! SIGKILL the next one finds all links there.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use crate::config::LabName;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
+use crate::lab::Lab;
+use crate::lock::Lock;
 
 /// The file in the lab's folder.
 const PIN: &str = "switch.ns";
@@ -48,6 +50,19 @@ pub fn places(ground: &Ground, name: &LabName) -> PathBuf {
     ground.lab(name).join("endpoints")
 }
 
+impl Lab {
+    /// Whether a network namespace is the one that this lab calls the host's.
+    #[must_use]
+    pub fn is_hosts(&self, netns: BorrowedFd<'_>) -> bool {
+        let identity = |netns: BorrowedFd<'_>| {
+            let found = rustix::fs::fstat(netns).ok()?;
+            Some((found.st_dev, found.st_ino))
+        };
+        let own = self.host_ns.as_ref().and_then(|own| identity(own.as_fd()));
+        own.is_some() && own == identity(netns)
+    }
+}
+
 /// Lets go of the switch's namespace and all links with it, and forgets the places; false where none
 /// was pinned. The lab must not run.
 ///
@@ -61,5 +76,25 @@ pub fn unpin(ground: &Ground, name: &LabName) -> Result<bool> {
             Err(e).doing(|| format!("removing {}", places.display()))
         }
         _ => Ok(pinned),
+    }
+}
+
+/// The same of a lab that has ended, if no container has a place in it. One that runs again keeps all
+/// of it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn end(ground: &Ground, name: &LabName) -> Result<()> {
+    let is_place = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "json");
+    match Lock::take(ground, name) {
+        Ok(_lock) => {
+            let kept = std::fs::read_dir(places(ground, name));
+            match kept.into_iter().flatten().flatten().any(is_place) {
+                true => Ok(()),
+                false => unpin(ground, name).map(drop),
+            }
+        }
+        Err(Error::Held { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }

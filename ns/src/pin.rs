@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -52,7 +53,11 @@ pub fn remove(path: &Path) -> Result<bool> {
     let what = || format!("unpinning {}", path.display());
     let pinned = find(path)?.is_some();
     if pinned {
-        umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).doing(what)?;
+        match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            // Let go of already, with what was mounted around it.
+            Err(Errno::EINVAL) => {}
+            other => other.doing(what)?,
+        }
     }
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).doing(what),

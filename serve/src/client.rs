@@ -26,11 +26,43 @@ pub struct Absent {
     source: io::Error,
 }
 
+impl Absent {
+    /// Whether nobody is there at all, or whoever was is gone: another may be asked the same.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::ConnectionReset
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof
+        )
+    }
+}
+
 /// Asks whoever serves at `path`. Where the last one was killed it waits a moment for the next.
 ///
 /// # Errors
 /// [`Absent`] where there is no answer.
 pub fn ask(path: &Path, ask: &Ask, fds: &[BorrowedFd<'_>]) -> Result<Answer, Absent> {
+    ask_by(connect, path, ask, fds)
+}
+
+/// The same without waiting for the next.
+///
+/// # Errors
+/// [`Absent`] where there is no answer.
+pub fn ask_now(path: &Path, ask: &Ask, fds: &[BorrowedFd<'_>]) -> Result<Answer, Absent> {
+    ask_by(|path| UnixStream::connect(path), path, ask, fds)
+}
+
+fn ask_by(
+    connect: impl Fn(&Path) -> io::Result<UnixStream>,
+    path: &Path,
+    ask: &Ask,
+    fds: &[BorrowedFd<'_>],
+) -> Result<Answer, Absent> {
     let absent = |source| Absent { path: path.display().to_string(), source };
     let body = serde_json::to_vec(ask).map_err(|error| absent(error.into()))?;
     let talk = || {

@@ -24,15 +24,25 @@ const LOOKS: u32 = 5;
 type Result<T> = std::result::Result<T, Refusal>;
 
 impl Daemon {
-    /// Answers a plugin; with the namespace that came beside what it asks.
+    /// Answers a plugin; with the container's namespace beside what it asks, the plugin's own before
+    /// that perhaps.
     pub(crate) fn plugin(&self, ask: Ask, mut fds: Vec<OwnedFd>) -> Answer {
+        if self.is_elsewhere(&fds) {
+            return Answer::Leaving;
+        }
         let mut namespace =
             || fds.pop().ok_or_else(|| Refusal::new("no namespace came with the call"));
         let answered = match ask {
+            _ if self.is_leaving() => return Answer::Leaving,
             Ask::Status => Ok(()),
             Ask::Attach(join) => {
                 let taken = namespace().and_then(|netns| self.take_in(*join, netns));
-                return taken.map_or_else(Answer::from, |mac| Answer::Attached { mac });
+                return match taken {
+                    Ok(mac) => Answer::Attached { mac },
+                    // That was decided meanwhile.
+                    Err(_) if self.is_leaving() => Answer::Leaving,
+                    Err(why) => why.into(),
+                };
             }
             Ask::Detach { endpoint } => self.let_go(&endpoint),
             Ask::Check(expected) => namespace().and_then(|netns| self.check(&expected, &netns)),
@@ -77,6 +87,7 @@ impl Daemon {
     /// Has the network of a place, and notes the place in it.
     fn settle(&self, network: Network, called: String, place: &Place) -> Result<()> {
         let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stays()?;
         self.stale(place).iter().try_for_each(|old| self.forget(old))?;
         let known = self.tables().networks.get(&network.id).cloned();
         match known {
@@ -106,7 +117,7 @@ impl Daemon {
     }
 
     /// A container goes, and its network if it was the last there.
-    fn let_go(&self, endpoint: &str) -> Result<()> {
+    pub(crate) fn let_go(&self, endpoint: &str) -> Result<()> {
         let place = self.tables().places.get(endpoint).cloned();
         self.forget(endpoint)?;
         let Some(place) = place else { return Ok(()) };
@@ -197,21 +208,32 @@ impl Daemon {
     }
 
     /// Publishes ports of a place by the sockets that its engine binds for them after it has had it
-    /// taken in, if they are there; by sockets of ours where it runs and they are not. True once there
-    /// is nothing more to wait for.
-    pub(crate) fn lead_by_now(&self, endpoint: &str, looks: &mut u32) -> bool {
-        let Ok(place) = self.place(endpoint) else { return true };
-        let keepers = place.plugin.as_ref().map(|own| held::keepers(&own.container));
-        let keepers = keepers.unwrap_or_default();
+    /// taken in, if they are there; by sockets of ours where it runs and they are not. Processes of the
+    /// container's life before are none of those. True once there is nothing more to wait for.
+    ///
+    /// # Errors
+    /// [`Refusal`] while a port cannot be had: the engine may be about to hand it over.
+    pub(crate) fn lead_by_now(
+        &self,
+        endpoint: &str,
+        before: &[i32],
+        looks: &mut u32,
+    ) -> Result<bool> {
+        let Ok(place) = self.place(endpoint) else { return Ok(true) };
+        let mut keepers = self.keepers(endpoint);
+        keepers.retain(|pid| !before.contains(pid));
         let given = held::find(&place.attach.ports, &keepers);
         *looks += u32::from(!keepers.is_empty());
         if given.is_empty() && *looks < LOOKS {
-            return false;
+            return Ok(false);
         }
-        if let Err(why) = self.lead_of(&place, given) {
-            tracing::error!("endpoint {endpoint}: {why}");
-        }
-        true
+        self.lead_of(&place, given).map(|()| true)
+    }
+
+    /// The processes that hold the sockets of a place's container.
+    pub(crate) fn keepers(&self, endpoint: &str) -> Vec<i32> {
+        let plugin = self.place(endpoint).ok().and_then(|place| place.plugin);
+        plugin.map(|own| held::keepers(&own.container)).unwrap_or_default()
     }
 
     /// Whether a place is as it was given.

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use engine::docker::{Driver, Joined};
 use engine::{Attach, Network, Refusal};
@@ -36,6 +38,10 @@ pub(crate) struct Daemon {
     tables: Mutex<Tables>,
     /// Held by whoever has a network come for a plugin's container, or go with the last.
     pub(crate) coming: Mutex<()>,
+    /// Nobody comes any more: set while `coming` is held.
+    pub(crate) leaving: AtomicBool,
+    /// Hears of each call that has been answered, where the server goes with its last container.
+    pub(crate) calls: OnceLock<Sender<()>>,
     /// Held for reading by whoever names a network to the lab, for writing while one gets another name.
     pub(crate) naming: RwLock<()>,
     /// Networks whose names, and whose containers' names, are to be asked for.
@@ -90,6 +96,8 @@ impl Daemon {
             publisher: Publisher::start()?,
             tables: Mutex::default(),
             coming: Mutex::default(),
+            leaving: AtomicBool::default(),
+            calls: OnceLock::new(),
             naming: RwLock::default(),
             asker: Mutex::default(),
         })
@@ -265,6 +273,8 @@ impl Daemon {
 
 impl Driver for Daemon {
     fn create_network(&self, network: Network) -> std::result::Result<(), Refusal> {
+        let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stays()?;
         let before = self.tables().networks.get(&network.id).cloned();
         if let Some((known, _)) = before {
             if known.network == network {

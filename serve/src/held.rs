@@ -21,6 +21,8 @@ const GENERATIONS: usize = 4;
 const ENGINE: &str = "podman";
 /// What holds a container's sockets while it runs (its name, as the kernel cuts it).
 const KEEPER: &str = "conmon";
+/// What one is told that belongs to a program that was started in the container later: it holds none.
+const LATER: &[u8] = b"--exec-process-spec";
 /// Sockets at most: more than a container publishes ports.
 const SOCKETS: usize = 16_384;
 
@@ -65,9 +67,11 @@ pub fn keepers(container: &str) -> Vec<i32> {
         };
         let path = entry.path();
         let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
-        let is = |word: &[u8]| word == container.as_bytes();
+        let words = read("cmdline");
+        let has = |word: &[u8]| words.split(|byte| *byte == 0).any(|own| own == word);
         if read("comm").trim_ascii_end() == KEEPER.as_bytes()
-            && read("cmdline").split(|byte| *byte == 0).any(is)
+            && has(container.as_bytes())
+            && !has(LATER)
             && std::fs::metadata(&path).is_ok_and(|process| process.uid() == user)
             && network(&path) == own
         {

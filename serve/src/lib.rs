@@ -17,6 +17,7 @@
 //! | `server` | the socket where dockerd asks |
 //! | `plugins`, [`client`] | the two ends of the socket where plugins ask |
 //! | `passing` | messages with descriptors |
+//! | `leaving` | the end of a server that goes with its last container |
 //! | [`held`] | sockets that an engine holds for published ports |
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
@@ -29,6 +30,7 @@ mod containers;
 mod daemon;
 mod error;
 pub mod held;
+mod leaving;
 mod names;
 mod passing;
 mod plugins;
@@ -46,13 +48,14 @@ use lab::Lab;
 
 use daemon::Daemon;
 pub use error::{Error, Result};
+pub use leaving::{Ending, was_passing};
 use server::{Door, Server};
 
 /// Where engines ask, and what is kept where.
 #[derive(Debug)]
 pub struct Config {
-    /// The socket that dockerd knows the driver by.
-    pub plugin: PathBuf,
+    /// The socket that dockerd knows the driver by; None where Docker is not served.
+    pub plugin: Option<PathBuf>,
     /// The same, where a service manager has opened it.
     pub listener: Option<UnixListener>,
     /// The socket where plugins of other engines ask.
@@ -63,6 +66,8 @@ pub struct Config {
     pub docker: PathBuf,
     /// The folder for what outlives a boot.
     pub state: PathBuf,
+    /// How it ends with its last container; None where it stays.
+    pub ending: Option<Ending>,
 }
 
 /// Removes the socket at `path` that a killed server has left; one that is listened at stays.
@@ -88,15 +93,20 @@ impl Serve {
     /// [`Error`] where a file, a socket or a thread cannot be had.
     pub fn start(lab: &Arc<Lab>, config: Config) -> Result<Self> {
         let daemon = Arc::new(Daemon::new(lab, &config)?);
+        let places = lab::served::places(lab.ground(), &lab.config().name);
+        leaving::mark(&places, config.ending.is_some())?;
         daemon.resume()?;
         // One of a service manager's stays when we end, and so does its file.
         let open = |listener: Option<UnixListener>, path: PathBuf| match listener {
             Some(listener) => Ok(Door { listener, path: None }),
             None => socket::listen(&path).map(|listener| Door { listener, path: Some(path) }),
         };
-        let docker = open(config.listener, config.plugin)?;
+        let docker = config.plugin.map(|path| open(config.listener, path)).transpose()?;
         let plugins = open(config.own_listener, config.own)?;
-        let server = Server::start([docker, plugins], &daemon, config.docker)?;
+        if let Some(ending) = config.ending {
+            leaving::watch(&daemon, ending)?;
+        }
+        let server = Server::start((docker, plugins), &daemon, config.docker)?;
         Ok(Self { _server: server, daemon })
     }
 

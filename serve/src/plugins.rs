@@ -66,10 +66,14 @@ fn answer(daemon: &Arc<Daemon>, stream: &UnixStream) -> io::Result<()> {
         Err(why) => Answer::from(why),
     };
     tracing::debug!("{} -> {answer:?}", String::from_utf8_lossy(&body));
+    let waits = waits.filter(|_| matches!(answer, Answer::Attached { .. }));
+    // Before the engine has its answer: what it starts then is of this life.
+    let waits = waits.map(|endpoint| (daemon.keepers(&endpoint), endpoint));
     let sent = passing::send(stream, &serde_json::to_vec(&answer)?, &[]);
-    if let (Some(endpoint), Answer::Attached { .. }) = (waits, &answer) {
+    daemon.answered();
+    if let Some((before, endpoint)) = waits {
         let daemon = Arc::downgrade(daemon);
-        let wait = move || wait_for_ports(&daemon, &endpoint);
+        let wait = move || wait_for_ports(&daemon, &endpoint, &before);
         std::thread::Builder::new().name("ports".into()).spawn(wait)?;
     }
     sent
@@ -77,14 +81,17 @@ fn answer(daemon: &Arc<Daemon>, stream: &UnixStream) -> io::Result<()> {
 
 /// Waits until an engine's process holds a container's ports, which it does once the container has its
 /// network. Before that podman has them itself, and still changes whether calls on them wait.
-fn wait_for_ports(daemon: &Weak<Daemon>, endpoint: &str) {
+fn wait_for_ports(daemon: &Weak<Daemon>, endpoint: &str, before: &[i32]) {
     let mut looks = 0;
+    let mut why = "its engine has started no container for its ports".to_owned();
     for _ in 0..LOOKS {
         std::thread::sleep(LOOK);
         let Some(daemon) = daemon.upgrade() else { return };
-        if daemon.lead_by_now(endpoint, &mut looks) {
-            return;
+        match daemon.lead_by_now(endpoint, before, &mut looks) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(refused) => why = refused.to_string(),
         }
     }
-    tracing::error!("endpoint {endpoint}: its engine has started no container for its ports");
+    tracing::error!("endpoint {endpoint}: {why}");
 }

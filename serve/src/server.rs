@@ -49,9 +49,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves at both doors; their files go with the server. Names are asked of `docker`.
+    /// Serves at the doors of dockerd, if it is to have one, and of plugins; their files go with the
+    /// server. Names are asked of `docker`.
     pub(crate) fn start(
-        [docker_door, plugin_door]: [Door; 2],
+        (docker_door, plugin_door): (Option<Door>, Door),
         daemon: &Arc<Daemon>,
         docker: PathBuf,
     ) -> Result<Self> {
@@ -65,7 +66,7 @@ impl Server {
             door.listener.set_nonblocking(true)?;
             tokio::net::UnixListener::from_std(door.listener)
         };
-        let (listener, plugins) = (open(docker_door), open(plugin_door));
+        let (listener, plugins) = (docker_door.map(&mut open).transpose(), open(plugin_door));
         let (listener, plugins) = (listener.map_err(failed)?, plugins.map_err(failed)?);
         let calls = Arc::new(Calls::start("engine-call", CALLS).map_err(failed)?);
         let (asker, asked) = mpsc::unbounded_channel();
@@ -83,7 +84,12 @@ impl Server {
                         .layer(DefaultBodyLimit::max(BODY))
                         .with_state(shared);
                     let plugins = plugins::listen(plugins, beside.daemon, beside.calls);
-                    let serving = axum::serve(listener, router).into_future();
+                    let serving = async {
+                        match listener {
+                            Some(listener) => axum::serve(listener, router).await,
+                            None => std::future::pending().await,
+                        }
+                    };
                     tokio::select! {
                         ended = serving => {
                             if let Err(error) = ended {
@@ -119,6 +125,7 @@ async fn call(State(shared): State<Shared>, uri: Uri, body: Bytes) -> impl IntoR
     let answered = calls.run(move || {
         let answer = docker::answer(&*daemon, &path, &body);
         tracing::debug!("{path} {} -> {answer}", String::from_utf8_lossy(&body));
+        daemon.answered();
         answer
     });
     let lost = || r#"{"Err":"uswitch failed at this call: its log says where"}"#.to_owned();

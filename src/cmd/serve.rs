@@ -8,14 +8,16 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ::door::Open;
-use ::serve::{Config, Serve};
+use ::serve::{Config, Ending, Serve};
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::Exporter;
 use lab::clean::{Downed, down};
 use lab::{FastPath, Ground, Lab, LabConfig, LabName, Progress, Uplink};
+use ns::user::Privilege;
 use topology::{PortBlock, Spec};
 
 use super::run::{come_first, describe, part_of_the_cores};
@@ -27,10 +29,14 @@ use crate::say;
 use crate::signals::{self, Signals};
 
 /// What the lab is called that serves.
-const NAME: &str = "serve";
+pub(crate) const NAME: &str = "serve";
 /// How a service manager calls the sockets that it has opened for us (FileDescriptorName=).
 const DOCKER: &str = "docker";
 const PLUGINS: &str = "plugins";
+/// Names the run directory.
+pub(crate) const RUN_DIR: &str = "USWITCH_RUN_DIR";
+/// Instead of a socket.
+const NONE: &str = "none";
 
 /// Serve container engines: networks of Docker's, `docker network create -d uswitch`, of podman's, and of
 /// whatever starts this program as a plugin of the Container Network Interface (CNI)
@@ -46,7 +52,7 @@ pub(crate) struct Args {
     /// The ports the NAT has for its own there
     #[arg(long, value_name = "A-B", default_value_t)]
     uplink_ports: PortBlock,
-    /// The socket that Docker knows the driver `uswitch` by
+    /// The socket that Docker knows the driver `uswitch` by; `none` for no Docker
     #[arg(long, value_name = "PATH", default_value = "/run/docker/plugins/uswitch.sock")]
     plugin: PathBuf,
     /// The socket where this program asks when it is started as a plugin; there plugins look that have
@@ -72,6 +78,10 @@ pub(crate) struct Args {
     /// namespace. Networks stay known, for Docker knows them too
     #[arg(long)]
     clean: bool,
+    /// Go with the last container after so many seconds, and undo all of it: a server that a plugin has
+    /// started
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    passing: Option<u64>,
 }
 
 impl Args {
@@ -102,11 +112,15 @@ impl Args {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
     let config = args.lab()?;
     config.validate()?;
-    let ground = ground();
-    if ground.privilege() == ns::user::Privilege::Ordinary {
+    let background = super::up::is_background().then(super::up::stand_alone).transpose()?;
+    let mut ground = ground();
+    if args.passing.is_some() && ns::user::is_capable() && std::env::var_os(RUN_DIR).is_some() {
+        ground = within_an_engine(ground, &mut args)?;
+    }
+    if ground.privilege() == Privilege::Ordinary {
         anyhow::bail!("serving container engines takes root: run it with sudo");
     }
     if args.clean {
@@ -120,6 +134,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     ground.give_up_for_engines()?;
     let signals = Signals::catch(blocked)?;
     notify::status("taking on networks");
+    let name = config.name.clone();
     let lab = Lab::start(config, &ground, signals.stop(), &mut |step| tell(&step))?;
     if let Some(helper) = helper {
         come_first(&lab, helper);
@@ -128,14 +143,23 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         let _exporter = metrics.map(|reserved| reserved.serve(open.door())).transpose()?;
         let Args { plugin, docker, state, socket: own, .. } = args;
         let place = plugin.display().to_string();
+        let plugin = Some(plugin).filter(|path| path.as_os_str() != NONE);
         let (listener, own_listener) = (listeners.remove(DOCKER), listeners.remove(PLUGINS));
-        let config = Config { plugin, listener, own, own_listener, docker, state };
+        let ending = args.passing.map(|seconds| Ending {
+            grace: Duration::from_secs(seconds),
+            end: Box::new(signals.ender()),
+        });
+        let config = Config { plugin, listener, own, own_listener, docker, state, ending };
         let served = Serve::start(&lab, config)?;
         let alive = notify::ready(&lab)?;
         let (networks, places) = served.count();
         say::kept(&format!(
             "serving Docker at {place}: {networks} networks, {places} containers' places in them"
         ));
+        if let Some(ready) = background {
+            let log = ground.log(&name)?;
+            super::up::detach(ready, &log).context("going into the background")?;
+        }
         signals.wait();
         drop(alive);
         drop(served);
@@ -145,11 +169,24 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     for error in lab.stop() {
         say::error(&describe(&error));
     }
+    if args.passing.is_some() {
+        lab::served::end(&ground, &name)?;
+    }
     served?;
     match say::lost() {
         Some(why) => anyhow::bail!(why),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// The ground of a user's server, which a plugin has started in podman's namespaces.
+fn within_an_engine(ground: Ground, args: &mut Args) -> anyhow::Result<Ground> {
+    let base = ground.base().to_owned();
+    let ground = ground.within_an_engine()?;
+    if let Ok(beside) = args.socket.strip_prefix(&base) {
+        args.socket = ground.base().join(beside);
+    }
+    Ok(ground)
 }
 
 /// What is changed on the host is told before it is done.

@@ -30,7 +30,7 @@ pub(crate) const MARK: &str = "USWITCH_BACKGROUND";
 
 /// What a service manager says to its own child (sd_notify(3), sd_listen_fds(3)), which is the verb
 /// or whoever started that.
-const NOT_OURS: [&str; 6] = [
+pub(crate) const NOT_OURS: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
@@ -54,9 +54,8 @@ pub(crate) fn is_background() -> bool {
 /// Runs the verb.
 pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     if is_background() {
-        let ready = io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
-        stand_alone()?;
-        return serve(&args.lab, Stay::Background(File::from(ready)), steps);
+        let ready = stand_alone()?;
+        return serve(&args.lab, Stay::Background(ready), steps);
     }
     if args.lab.dry_run {
         return serve(&args.lab, Stay::Checks, steps);
@@ -101,8 +100,9 @@ fn relay(signals: &Signals, pid: &Receiver<i32>) {
     }
 }
 
-/// What the lab's process changes of itself first of all.
-fn stand_alone() -> anyhow::Result<()> {
+/// What the lab's process changes of itself first of all; says where to tell that it is ready.
+pub(super) fn stand_alone() -> anyhow::Result<File> {
+    let ready = io::stdin().as_fd().try_clone_to_owned().context("holding the pipe")?;
     // It was started by a path that ends in another name.
     nix::sys::prctl::set_name(c"uswitch").context("taking the name of uswitch")?;
     umask(Mode::from_bits_truncate(0o022));
@@ -115,7 +115,7 @@ fn stand_alone() -> anyhow::Result<()> {
         nix::unistd::setpgid(own, own).context("beginning a process group")?;
         sys::inherited::leave_terminal();
     }
-    Ok(())
+    Ok(ready.into())
 }
 
 /// Lets go of standard input and output and of the working directory, and tells whoever waits.

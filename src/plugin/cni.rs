@@ -4,14 +4,15 @@
 //! What is done for a call that fails half-way is undone: addresses go back to whoever gave them.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use engine::cni::{Call, Failure, Verb, code, version_of, versions};
-use engine::plugin::{Answer, Ask};
+use engine::plugin::{Answer, Ask, Join};
 use serde_json::Value;
 use serve::client::{self, Absent};
 
-use super::{attach, ipam, place, said};
+use super::{Place, attach, ipam, said};
 use crate::say;
 
 /// Answers a runtime, if one has started us: it gives no words.
@@ -56,8 +57,8 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
         Verb::Check => {
             let netns = sandbox(&call)?;
             let expected = Ask::Check(Box::new(call.expected()?));
-            let fds = [std::os::fd::AsFd::as_fd(&netns)];
-            done(client::ask(&place(), &expected, &fds).map_err(later)?)?;
+            let fds = [netns.as_fd()];
+            done(client::ask(&Place::find().socket, &expected, &fds).map_err(later)?)?;
             delegate("CHECK")?;
         }
         Verb::Gc => {
@@ -66,7 +67,7 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
         }
         Verb::Status => {
             let absent = |error: Absent| Failure::new(code::UNAVAILABLE, error.to_string());
-            done(client::ask(&place(), &Ask::Status, &[]).map_err(absent)?)?;
+            done(client::ask(&Place::find().socket, &Ask::Status, &[]).map_err(absent)?)?;
             delegate("STATUS")?;
         }
     }
@@ -78,14 +79,17 @@ fn add(call: &Call, delegate: &dyn Fn(&str) -> Result<Value, Failure>) -> Result
     // No address is taken for a container that nobody will take in.
     done(ask(&Ask::Status)?)?;
     let told = delegate("ADD")?;
-    let added =
-        call.join(&told).and_then(|join| match attach(join.clone(), &netns).map_err(later)? {
+    let taken = |join: Join| {
+        let ask = attach(join.clone());
+        match client::ask(&Place::find().socket, &ask, &[netns.as_fd()]).map_err(later)? {
             Answer::Attached { mac } => Ok(call.result(&join, &mac, &told).to_string()),
             other => {
                 done(other)?;
                 Err(Failure::new(code::OTHER, "serve has said nothing of the container's link"))
             }
-        });
+        }
+    };
+    let added = call.join(&told).and_then(taken);
     added.inspect_err(|failure| {
         // The runtime hears of the first thing that went wrong. Whether the container was taken in
         // is not known where no answer came.
@@ -105,7 +109,7 @@ fn sandbox(call: &Call) -> Result<File, Failure> {
 }
 
 fn ask(what: &Ask) -> Result<Answer, Failure> {
-    client::ask(&place(), what, &[]).map_err(later)
+    client::ask(&Place::find().socket, what, &[]).map_err(later)
 }
 
 fn later(absent: Absent) -> Failure {
@@ -115,6 +119,7 @@ fn later(absent: Absent) -> Failure {
 fn done(answer: Answer) -> Result<(), Failure> {
     match answer {
         Answer::Refused { why } => Err(Failure::new(code::OTHER, why)),
+        Answer::Leaving => Err(Failure::new(code::LATER, "the server is about to end")),
         _ => Ok(()),
     }
 }

@@ -1,23 +1,25 @@
 //! This program as a plugin of a container engine: a thin client that reads what the engine says, asks
-//! the running `serve`, and answers. Nothing is made here.
+//! the running `serve`, and answers. Nothing is made here, but for a server where podman finds none.
 //!
 //! | module | what |
 //! |---|---|
 //! | `cni` | a plugin of the Container Network Interface |
 //! | `netavark` | a driver of podman's own network program |
+//! | `start` | a server for it, where there is none |
 //! | `ipam` | the plugin beside it that gives out addresses |
 
 pub(crate) mod cni;
 mod ipam;
 pub(crate) mod netavark;
+mod start;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use engine::plugin::{Answer, Ask, Join};
-use serve::client::{Absent, ask};
+use engine::plugin::{Ask, Join};
+use lab::Ground;
+use ns::user::Privilege;
 use serve::held;
 
 /// Where `serve` listens for plugins.
@@ -27,14 +29,63 @@ const PLACE: &str = "USWITCH_SERVE";
 /// Bytes of what an engine says: a container may publish thousands of ports.
 const LONGEST: u64 = 4 << 20;
 
-fn place() -> PathBuf {
-    std::env::var_os(PLACE).map_or_else(|| SOCKET.into(), PathBuf::from)
+/// Who is to be asked.
+struct Place {
+    /// At which socket.
+    socket: PathBuf,
+    /// Whose server it is, where it is not root's.
+    user: Option<User>,
+    /// Whether one is started where nobody serves: not where somebody has said who serves.
+    may_start: bool,
 }
 
-/// Has a container taken in, whose namespace this is.
-fn attach(mut join: Join, netns: &File) -> Result<Answer, Absent> {
+/// Folders of an ordinary user's server.
+struct User {
+    run: PathBuf,
+    state: PathBuf,
+}
+
+impl Place {
+    fn find() -> Self {
+        let user = User::find();
+        let usual = user.as_ref().map_or_else(|| SOCKET.into(), |user| user.run.join("serve.sock"));
+        match std::env::var_os(PLACE) {
+            Some(socket) => Self { socket: socket.into(), user, may_start: false },
+            None => Self { socket: usual, user, may_start: true },
+        }
+    }
+
+    /// Whether a server was killed here that would have gone with its last container.
+    fn was_passing(&self) -> bool {
+        let ground = match &self.user {
+            Some(user) => Ground::at(&user.run, Privilege::Root),
+            None => Ground::find(),
+        };
+        let name = crate::cmd::serve::NAME.parse();
+        name.is_ok_and(|name| serve::was_passing(&lab::served::places(&ground, &name)))
+    }
+}
+
+impl User {
+    /// The user whose podman has started us, in a user namespace and with a /run of podman's: what is
+    /// to be found from outside has its place in the folder for the user's session. None for root.
+    fn find() -> Option<Self> {
+        const WHOLE: [&str; 3] = ["0", "0", "4294967295"];
+        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+        if map.split_whitespace().eq(WHOLE) {
+            return None;
+        }
+        let folder = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let run = folder("XDG_RUNTIME_DIR")?.join("uswitch");
+        let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+        Some(Self { state: data.unwrap_or_else(|| run.clone()).join("uswitch"), run })
+    }
+}
+
+/// What is asked for a container that comes.
+fn attach(mut join: Join) -> Ask {
     join.binds = held::callers().iter().any(|pid| held::binds(*pid));
-    ask(&place(), &Ask::Attach(Box::new(join)), &[netns.as_fd()])
+    Ask::Attach(Box::new(join))
 }
 
 /// What the engine says on standard input.
@@ -43,4 +94,9 @@ fn said() -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     io::stdin().lock().take(LONGEST).read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// The network that this program was started in.
+fn own_network() -> io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
 }

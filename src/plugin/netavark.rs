@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use engine::Refusal;
 use engine::netavark::{self, Call};
 use engine::plugin::Answer;
-use serve::client::{self, Absent};
+use serve::client;
 use topology::Subnet;
 
-use super::{attach, place, said};
+use super::{Place, attach, own_network, said, start};
 use crate::say;
 
 /// Says what network podman is to have (podman starts this)
@@ -60,6 +60,7 @@ fn read() -> Result<Vec<u8>, Refusal> {
 fn done(answer: Answer) -> Result<(), Refusal> {
     match answer {
         Answer::Refused { why } => Err(Refusal(why)),
+        // One that ends has no container any more.
         _ => Ok(()),
     }
 }
@@ -78,7 +79,14 @@ pub(crate) fn setup(args: &Setup) -> ExitCode {
 pub(crate) fn teardown(args: &Teardown) -> ExitCode {
     let ask = |stdin: Vec<u8>| {
         let call = Call::read(&stdin)?;
-        match client::ask(&place(), &call.detach(), &[]) {
+        let place = Place::find();
+        let ask = call.detach();
+        // Where one was killed that a plugin had started, nobody else is to undo what it has left.
+        let asked = match place.may_start && place.was_passing() {
+            true => start::ask(&place, &ask, &[]),
+            false => client::ask(&place.socket, &ask, &[]).map_err(|absent| absent.to_string()),
+        };
+        match asked {
             Ok(answer) => done(answer)?,
             Err(absent) => cut(&args.netns, call.interface(), &absent)?,
         }
@@ -88,7 +96,7 @@ pub(crate) fn teardown(args: &Teardown) -> ExitCode {
 }
 
 /// Nobody serves, and podman goes on without: the link goes, and the next server forgets the rest.
-fn cut(netns: &Path, interface: &str, absent: &Absent) -> Result<(), Refusal> {
+fn cut(netns: &Path, interface: &str, absent: &str) -> Result<(), Refusal> {
     // Gone with its namespace.
     let Ok(netns) = File::open(netns) else { return Ok(()) };
     let cut = ns::link::find(netns.as_fd(), interface)
@@ -104,9 +112,17 @@ pub(crate) fn info() -> ExitCode {
 fn take_in(args: &Setup) -> Result<String, Refusal> {
     let call = Call::read(&read()?)?;
     let path = args.netns.display();
-    let join = call.join(&path.to_string())?;
-    let netns = File::open(&args.netns).map_err(|error| Refusal(format!("{path}: {error}")))?;
-    match attach(join.clone(), &netns).map_err(|absent| Refusal(absent.to_string()))? {
+    let failed = |error| Refusal(format!("{path}: {error}"));
+    let (own, netns) = (own_network().map_err(failed)?, File::open(&args.netns).map_err(failed)?);
+    let place = Place::find();
+    let mut join = call.join(&path.to_string())?;
+    let mut fds = vec![netns.as_fd()];
+    if place.user.is_some() {
+        // podman has a program of its own for a user's ports, and a network that ends.
+        join.attach.ports.clear();
+        fds.insert(0, own.as_fd());
+    }
+    match start::ask(&place, &attach(join.clone()), &fds).map_err(Refusal)? {
         Answer::Attached { mac } => Ok(call.result(&join, &mac)),
         other => {
             done(other)?;
