@@ -98,6 +98,11 @@ impl Machine {
         command
     }
 
+    /// A network namespace of it, by its path there, as this process finds it.
+    pub(crate) fn netns(&self, path: &str) -> String {
+        format!("/proc/{}/root{path}", self.init)
+    }
+
     /// Runs a line of shell in it to its end.
     pub(crate) fn try_sh(&self, line: &str) -> Ended {
         Process::start(self.command(line), line).ended_within(PATIENCE)
@@ -109,6 +114,19 @@ impl Machine {
         let ended = self.try_sh(line);
         assert_eq!(ended.code, Some(0), "{line}:\n{}\n{}", ended.out, ended.err);
         ended.out
+    }
+
+    /// Starts to serve.
+    pub(crate) fn serve(&self) -> Process {
+        let mut serve = self.start_sh("echo $$ >/run/serve.pid; exec uswitch serve");
+        serve.wait_for("serving Docker");
+        serve
+    }
+
+    /// Kills the server, as a crash would.
+    pub(crate) fn kill(&self, serve: Process) {
+        self.sh("kill -KILL $(cat /run/serve.pid)");
+        serve.ended();
     }
 
     /// Starts a line of shell in it.

@@ -6,6 +6,8 @@
 //! | `cni` | the raw protocol of CNI, played against a running `serve`: always |
 //! | `docker` | the real Docker, in a machine of its own, where it is unpacked |
 //! | `podman` | the real podman, with CNI and with netavark, in such a machine |
+//! | `more` | podman with netavark, further: servers that plugins start, ports, pods, restarts |
+//! | `rootless` | the same of a user who is not root |
 //! | `machine` | that machine |
 //!
 //! `tests/engines/fetch SUITE` unpacks the engines of a Debian suite, some 800 MB, to
@@ -17,8 +19,10 @@
 mod cni;
 mod docker;
 mod machine;
+mod more;
 mod podman;
 mod recorded;
+mod rootless;
 
 #[path = "../support/mod.rs"]
 mod support;
