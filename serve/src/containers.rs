@@ -18,8 +18,10 @@ use crate::store::{Kept, Place, Plugin};
 
 /// Digits of a container's number that stand for its name where it has none.
 const DIGITS: usize = 12;
-/// How often an engine's process is looked at that holds none of a container's ports.
-const LOOKS: u32 = 5;
+/// How often an engine's process is looked at that holds none of a container's ports, and how often one
+/// that was started since.
+const LOOKS: u32 = 100;
+const FRESH: u32 = 5;
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -208,8 +210,9 @@ impl Daemon {
     }
 
     /// Publishes ports of a place by the sockets that its engine binds for them after it has had it
-    /// taken in, if they are there; by sockets of ours where it runs and they are not. Processes of the
-    /// container's life before are none of those. True once there is nothing more to wait for.
+    /// taken in, if they are there; by sockets of ours where it runs and they are not. Processes that
+    /// were there before may be of the container's earlier life, and about to end. True once there is
+    /// nothing more to wait for.
     ///
     /// # Errors
     /// [`Refusal`] while a port cannot be had: the engine may be about to hand it over.
@@ -220,10 +223,12 @@ impl Daemon {
         looks: &mut u32,
     ) -> Result<bool> {
         let Ok(place) = self.place(endpoint) else { return Ok(true) };
-        let mut keepers = self.keepers(endpoint);
-        keepers.retain(|pid| !before.contains(pid));
+        let keepers = self.keepers(endpoint);
         let given = held::find(&place.attach.ports, &keepers);
-        *looks += u32::from(!keepers.is_empty());
+        *looks += match keepers.iter().all(|pid| before.contains(pid)) {
+            false => LOOKS / FRESH,
+            true => u32::from(!keepers.is_empty()),
+        };
         if given.is_empty() && *looks < LOOKS {
             return Ok(false);
         }
