@@ -57,12 +57,21 @@ impl Place {
 
     /// Whether a server was killed here that would have gone with its last container.
     fn was_passing(&self) -> bool {
-        let ground = match &self.user {
+        let name = crate::cmd::serve::NAME.parse();
+        name.is_ok_and(|name| serve::was_passing(&lab::served::places(&self.ground(), &name)))
+    }
+
+    /// Whether there is a server, be it that it is about to listen, or to end.
+    fn is_taken(&self) -> bool {
+        let name = crate::cmd::serve::NAME.parse();
+        name.is_ok_and(|name| matches!(lab::lock::keeper(&self.ground(), &name), Ok(Some(_))))
+    }
+
+    fn ground(&self) -> Ground {
+        match &self.user {
             Some(user) => Ground::at(&user.run, Privilege::Root),
             None => Ground::find(),
-        };
-        let name = crate::cmd::serve::NAME.parse();
-        name.is_ok_and(|name| serve::was_passing(&lab::served::places(&ground, &name)))
+        }
     }
 }
 

@@ -22,6 +22,8 @@ use crate::cmd::up::{MARK, NOT_OURS};
 /// From one try to the next, and how many.
 const PAUSE: Duration = Duration::from_millis(100);
 const TRIES: u32 = 200;
+/// How often one may fail to start that is in no other's way: others may have come and gone meanwhile.
+const FAILURES: u32 = 5;
 /// Bytes of what one says that could not serve.
 const WORDS: u64 = 4096;
 /// Where it is there, services are systemd's (sd_booted(3)), and what stays in the group of the one that
@@ -37,7 +39,7 @@ const SCOPE: &str = "systemd-run";
 /// # Errors
 /// In words, where nobody can be had, or does not answer.
 pub(super) fn ask(place: &Place, ask: &Ask, fds: &[BorrowedFd<'_>]) -> Result<Answer, String> {
-    let mut why = None;
+    let (mut why, mut failed) = (None, 0);
     // One that somebody has started by hand, and that was killed, may be started by hand again.
     let by_hand = !place.was_passing();
     for count in 0..TRIES {
@@ -49,7 +51,13 @@ pub(super) fn ask(place: &Place, ask: &Ask, fds: &[BorrowedFd<'_>]) -> Result<An
             Ok(Answer::Leaving) => {}
             Err(absent) if absent.is_gone() && place.may_start => match start(place) {
                 Ok(()) => continue,
-                Err(words) => why = Some(words),
+                Err(words) => {
+                    failed += u32::from(!place.is_taken());
+                    if failed == FAILURES {
+                        return Err(words);
+                    }
+                    why = Some(words);
+                }
             },
             Ok(answer) => return Ok(answer),
             Err(absent) => return Err(absent.to_string()),
