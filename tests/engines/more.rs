@@ -5,12 +5,12 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use crate::machine::eventually;
-use crate::podman::{SERVE, SLEEP, alone, podman};
+use crate::podman::{SERVE, SLEEP, alone, podman, suite};
 use crate::support::in_netns;
 
 #[test]
 fn a_link_to_the_program_is_all_that_podman_needs() {
-    alone("trixie", "netavark", |podman| {
+    alone(&suite(), "netavark", |podman| {
         podman.network("lab", "10.92.0");
         podman.run("--name web --network lab:alias=www -p 8080:80", SERVE);
         podman.run("--name db --network lab", SLEEP);
@@ -46,7 +46,7 @@ fn a_link_to_the_program_is_all_that_podman_needs() {
 
 #[test]
 fn what_podman_can_ask_for() {
-    podman("trixie", "netavark", |podman| {
+    podman(&suite(), "netavark", |podman| {
         podman.network("lab", "10.92.0");
         podman.sh("podman network create -d uswitch --ipv6 --subnet 10.94.0.0/24 --subnet fd00:94::/64 dual");
         // Several that are called alike take turns.
@@ -125,7 +125,7 @@ fn what_podman_can_ask_for() {
 
 #[test]
 fn ports_lead_from_everywhere() {
-    podman("trixie", "netavark", |podman| {
+    podman(&suite(), "netavark", |podman| {
         podman.network("lab", "10.92.0");
         podman.network("two", "10.93.0");
         podman.run("--name other --network two", SLEEP);

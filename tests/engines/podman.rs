@@ -37,6 +37,12 @@ pub(crate) struct Podman<'m> {
     serve: Option<Process>,
 }
 
+/// The suite whose podman has netavark with plugins: trixie, or `USWITCH_TEST_SUITE` where that is another.
+pub(crate) fn suite() -> String {
+    let named = std::env::var("USWITCH_TEST_SUITE").ok();
+    named.filter(|suite| suite != "bookworm").unwrap_or_else(|| "trixie".into())
+}
+
 pub(crate) fn podman(suite: &str, backend: &'static str, test: impl FnOnce(&mut Podman<'_>)) {
     alone(suite, backend, |podman| {
         podman.serve();
@@ -194,7 +200,7 @@ fn containers_of_podman_with_cni() {
 
 #[test]
 fn containers_of_podman_with_netavark() {
-    podman("trixie", "netavark", |podman| {
+    podman(&suite(), "netavark", |podman| {
         containers_live(podman);
         // teardown and setup with the same data; and with a link that somebody has taken.
         podman.sh("podman network reload web");

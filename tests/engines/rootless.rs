@@ -1,7 +1,8 @@
-//! The real podman without root, 5.4 of trixie: its containers' networks lie in a network namespace of
+//! The real podman without root, 5.4 of trixie or that of `USWITCH_TEST_SUITE`: its containers' networks lie in a network namespace of
 //! the user's, behind pasta, and a plugin starts the server there.
 
 use crate::machine::{Machine, eventually, on};
+use crate::podman::suite;
 
 /// A user, with what podman needs of the machine, and `joe COMMAND`, which is run as that user.
 const USER: &str = r#"
@@ -45,7 +46,7 @@ fn fetches(machine: &Machine, container: &str, from: &str, page: &str) {
 
 #[test]
 fn a_users_containers() {
-    on("trixie", "pasta", |machine| {
+    on(&suite(), "pasta", |machine| {
         machine.sh(USER);
         machine.sh(
             "joe podman network create -d uswitch lab; joe podman network create -d uswitch two",
