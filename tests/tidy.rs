@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "lab",
         &[
-            "control", "gateway", "icmp", "names", "ns", "observe", "switch", "sys", "topology",
-            "wire",
+            "control", "gateway", "icmp", "names", "ns", "observe", "overlay", "switch", "sys",
+            "topology", "wire",
         ],
     ),
     ("control", &["topology", "wire"]),
@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("topology", &["observe", "wire"]),
     ("names", &["wire"]),
     ("observe", &["wire"]),
+    ("overlay", &["wire"]),
     ("switch", &["bpf", "sys", "wire"]),
     ("bpf", &["sys", "wire"]),
     ("gateway", &["wire"]),

@@ -1,0 +1,179 @@
+//! Where things stand in the registry: `/uswitch/NET/…`, a key for each thing that one host alone may
+//! have.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use wire::MacAddr;
+
+/// Longest name of a network or a host.
+pub const MAX_NAME: usize = 63;
+
+/// A key in a network's space.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// What all hosts agree on.
+    Config,
+    /// A host, by its name.
+    Host(String),
+    /// The address of a host's end of the tunnel.
+    Vtep(Ipv4Addr),
+    /// The name of a node.
+    Node(String),
+    /// An address of a node.
+    Ip(IpAddr),
+    /// A hardware address of a node.
+    Mac(MacAddr),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config => f.write_str("config"),
+            Self::Host(name) => write!(f, "hosts/{name}"),
+            Self::Vtep(address) => write!(f, "vteps/{address}"),
+            Self::Node(name) => write!(f, "nodes/{name}"),
+            Self::Ip(address) => write!(f, "ip/{address}"),
+            Self::Mac(address) => write!(f, "mac/{address}"),
+        }
+    }
+}
+
+impl Key {
+    fn parse(text: &str) -> Option<Self> {
+        let Some((kind, name)) = text.split_once('/') else {
+            return (text == "config").then_some(Self::Config);
+        };
+        Some(match kind {
+            "hosts" => Self::Host(checked(name).ok()?),
+            "vteps" => Self::Vtep(name.parse().ok()?),
+            "nodes" => Self::Node(checked(name).ok()?),
+            "ip" => Self::Ip(name.parse().ok()?),
+            "mac" => Self::Mac(name.parse().ok()?),
+            _ => return None,
+        })
+    }
+}
+
+/// A name that may stand in a key.
+///
+/// # Errors
+/// One line for what is none.
+pub fn checked(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+        return Err(format!(
+            "{name:?} is no name: up to {MAX_NAME} letters, digits, dots, - and _"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+/// The keys of one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    network: String,
+    prefix: String,
+}
+
+impl Space {
+    /// The space of the network of this name.
+    ///
+    /// # Errors
+    /// One line for what is no name.
+    pub fn of(network: &str) -> Result<Self, String> {
+        let network = checked(network)?;
+        let prefix = format!("/uswitch/{network}/");
+        Ok(Self { network, prefix })
+    }
+
+    /// The network's name.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// What all its keys begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// A key as the registry has it.
+    #[must_use]
+    pub fn write(&self, key: &Key) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// A key of the registry; None for what is none of ours.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Option<Key> {
+        Key::parse(text.strip_prefix(&self.prefix)?)
+    }
+
+    /// Whose a VNI is: one network alone has it.
+    #[must_use]
+    pub fn of_vni(vni: u32) -> String {
+        format!("/uswitch-vni/{vni}")
+    }
+
+    /// The VNI of a network that nobody has given one: by its name (FNV-1a), from 1 on.
+    #[must_use]
+    pub fn usual_vni(&self) -> u32 {
+        let hash = self
+            .network
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        1 + hash % ((1 << 24) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        let space = Space::of("prod").unwrap();
+        for (key, text) in [
+            (Key::Config, "/uswitch/prod/config"),
+            (Key::Host("h1".into()), "/uswitch/prod/hosts/h1"),
+            (Key::Vtep([10, 9, 0, 1].into()), "/uswitch/prod/vteps/10.9.0.1"),
+            (Key::Node("net1".into()), "/uswitch/prod/nodes/net1"),
+            (Key::Ip("fd10::1".parse().unwrap()), "/uswitch/prod/ip/fd10::1"),
+            (Key::Mac(MacAddr([2, 0, 0, 0, 0, 1])), "/uswitch/prod/mac/02:00:00:00:00:01"),
+        ] {
+            assert_eq!(space.write(&key), text);
+            assert_eq!(space.read(text), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        let space = Space::of("prod").unwrap();
+        for text in [
+            "",
+            "/uswitch/prod/",
+            "/uswitch/other/config",
+            "/uswitch/prod/ip/x/y",
+            "/uswitch/prod/hosts/",
+            "/uswitch/prod/hosts/a b",
+            "/uswitch/prod/new/x",
+        ] {
+            assert_eq!(space.read(text), None, "{text}");
+        }
+        for name in ["", "a/b", "ü", &"x".repeat(64)] {
+            assert!(Space::of(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_usual_vni_has_24_bits() {
+        for number in 0..2000 {
+            let vni = Space::of(&format!("n{number}")).unwrap().usual_vni();
+            assert!((1..1 << 24).contains(&vni), "{vni}");
+        }
+    }
+}
