@@ -93,6 +93,9 @@ impl Lab {
         if added.is_err() || ask.dry_run {
             state.spec.nodes.shift_remove(&name);
         }
+        if added.is_err() {
+            release(state, &name);
+        }
         for network in state.tunnels.iter().map(|tunnel| tunnel.network.clone()) {
             fit_gso(state, &network);
         }
@@ -108,7 +111,7 @@ impl Lab {
     ) -> Result<Node> {
         let lab = self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
-        let State { spec, domains, journal, .. } = state;
+        let State { spec, domains, journal, joined, .. } = state;
         let Some(journal) = journal else { return Err(Error::NotRunning(lab)) };
         let places = spec.node(name).map(|node| node.networks.as_slice()).unwrap_or_default();
         let mut plan = Plan::new();
@@ -126,6 +129,11 @@ impl Lab {
         connect(&mut plan, switch, ports);
         if ask.dry_run {
             return Ok(running(self.config(), &planned, &[]));
+        }
+        if let Some(joined) = joined
+            && let Some(claim) = joined.shared.of_node(&running(self.config(), &planned, &[]))
+        {
+            joined.shared.claim(claim)?;
         }
         let mut recorder = Recorder {
             journal,
@@ -176,10 +184,15 @@ impl Lab {
         };
         let by_number = places.iter().any(counts);
         let nodes = || state.nodes.iter().map(|held| &held.node);
+        // What other hosts of the network have claimed is taken too.
+        let others = state.joined.as_ref().map(|joined| joined.shared.status().others.clone());
+        let others = others.unwrap_or_default();
         let numbers: HashSet<u32> = nodes().map(|node| node.number).collect();
-        let names: HashSet<&str> = nodes().map(|node| node.name.as_str()).collect();
+        let names = nodes().map(|node| node.name.as_str());
+        let names: HashSet<&str> = names.chain(others.keys().map(String::as_str)).collect();
         let own = nodes().flat_map(|node| &node.interfaces).flat_map(|own| &own.addresses);
-        let addresses: HashSet<IpAddr> = own.map(|address| address.ip).collect();
+        let own = own.map(|address| address.ip);
+        let addresses: HashSet<IpAddr> = own.chain(others.values().flatten().copied()).collect();
         let free = |number: &u32| {
             let address = shape::address::of_node(*number).filter(|_| by_number);
             let meets = address.is_some_and(|address| addresses.contains(&address.into()));
@@ -247,6 +260,7 @@ impl Lab {
         let held = state.nodes.remove(place);
         state.naming.removed(&held.node);
         state.spec.nodes.shift_remove(&held.node.name);
+        release(&state, &held.node.name);
         let mut outcomes: Vec<Result<()>> = Vec::new();
         for port in held.node.ports() {
             let unplugged = self.with_switch(|switch| switch.remove_port(port.id));
@@ -300,6 +314,14 @@ impl Lab {
     pub(crate) fn node_vanished(&self, port: PortId) {
         let withdrawn = self.forget(&[port], &[]);
         self.state().withdrawn.extend(withdrawn);
+    }
+}
+
+/// What a node had claimed is free for other hosts.
+fn release(state: &State, node: &str) {
+    if let Some(joined) = &state.joined {
+        joined.shared.wanted().remove(node);
+        joined.look();
     }
 }
 

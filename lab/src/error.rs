@@ -139,6 +139,22 @@ pub enum Error {
         /// Whose it is.
         owner: String,
     },
+    /// Another host of the network has the name or the address.
+    #[error("{0}")]
+    Claimed(String),
+    /// The registry of a network of several hosts cannot be asked.
+    #[error(
+        "network {network}: {what}, for etcd does not answer ({why}): look whether most of its members \
+         run, and are reached from here"
+    )]
+    Registry {
+        /// The network.
+        network: String,
+        /// What cannot be done now.
+        what: String,
+        /// What was heard of the members.
+        why: String,
+    },
     /// The topology has no switch.
     #[error("lab {0} has no switch: nodes come and go only in the topology `switch`")]
     NoSwitch(String),

@@ -22,6 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::fast::Fast;
 use crate::ground::Ground;
 use crate::home::Home;
+use crate::hosts::Joined;
 use crate::journal::{Header, Journal};
 use crate::known::{gateways, known};
 use crate::links::{Heard, Links};
@@ -34,7 +35,6 @@ use crate::repeated::Kernel;
 use crate::served;
 use crate::station::{self, GatewayStation};
 use crate::steps;
-
 use crate::tunnel::Tunnel;
 use crate::uplink::{Follow, Host, Prepared};
 use crate::watch::Watch;
@@ -51,8 +51,9 @@ pub(crate) struct State {
     pub(crate) domains: Domains,
     pub(crate) nodes: Vec<Held>,
     inet: Option<Namespace>,
-    /// Tunnels to other hosts.
+    /// To other hosts.
     pub(crate) tunnels: Vec<Tunnel>,
+    pub(crate) joined: Option<Joined>,
     /// The uplink's port.
     pub(crate) uplink: Option<(PortId, u32)>,
     pub(crate) journal: Option<Journal>,
@@ -238,6 +239,7 @@ impl Lab {
                 nodes,
                 inet,
                 tunnels: Vec::new(),
+                joined: None,
                 uplink: plugged.uplink,
                 journal,
                 naming,
@@ -268,7 +270,8 @@ impl Lab {
         // Without the state's lock, for which those who end may wait.
         let watches = {
             let mut state = self.state();
-            (state.links.take(), state.follow.take(), state.host_watch.take())
+            let joined = state.joined.take();
+            (joined, state.links.take(), state.follow.take(), state.host_watch.take())
         };
         drop(watches);
         let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();

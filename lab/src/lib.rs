@@ -48,6 +48,7 @@
 //! | [`host_port`] | the host's own place in a network |
 //! | [`served`] | what a lab that serves engines has beside others |
 //! | `rename` | networks and guests that get another name |
+//! | [`hosts`] | the other hosts of a network, by a registry that all of them ask |
 //! | `home` | the namespace of a node: ours or somebody else's |
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
@@ -75,6 +76,7 @@ pub mod guest;
 pub mod holder;
 mod home;
 pub mod host_port;
+pub mod hosts;
 pub mod join;
 pub mod journal;
 mod known;

@@ -8,6 +8,7 @@
 //! replaced. What cannot be written is told in the log; the lab goes on without.
 
 pub(crate) mod listed;
+mod others;
 mod system;
 
 use std::collections::BTreeMap;

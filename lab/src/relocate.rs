@@ -67,6 +67,10 @@ impl Lab {
         let mut node = before.clone();
         node.interfaces[at].network = to.map(Into::into);
         state.note_moved(place, node);
+        // What it has there is claimed, or given up, behind this: a conflict cuts it off.
+        if let Some(joined) = &state.joined {
+            joined.look();
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use control::api::AddTunnel;
 use ns::user::Privilege;
 use ns::vxlan::{self, Vxlan};
-use switch::{PortId, PortSpec};
+use switch::{PortId, PortSettings, PortSpec};
 
 use crate::domain;
 use crate::error::{Doing, Error, Result};
@@ -52,17 +52,40 @@ impl Lab {
     /// [`Error::Usage`] for what makes no sense, without root, and where the host has no such address;
     /// [`Error::NoSwitch`], [`Error::NoNetwork`]; what the kernel says. Nothing has changed then.
     pub fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel> {
-        let lab = || self.config().name.to_string();
-        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab())) };
-        check(ask)?;
+        if ask.remotes.is_empty() {
+            return Err(Error::Usage("a tunnel leads somewhere: name a remote end".into()));
+        }
+        self.plug_in_tunnel(ask)
+    }
+
+    /// Says why this host can have no end of a tunnel at `local`.
+    pub(crate) fn check_end(&self, local: Ipv4Addr) -> Result<File> {
+        if self.switch_ns.is_none() {
+            return Err(Error::NoSwitch(self.config().name.to_string()));
+        }
         if self.ground().privilege() == Privilege::Ordinary {
             let line =
                 "a tunnel sends by the host's network, which takes root: run the lab as root";
             return Err(Error::Usage(line.into()));
         }
-        let (network, domain) = self.network(ask.network.as_deref())?;
+        if local.is_loopback() {
+            return Err(Error::Usage(format!(
+                "{local} is an address of this host alone: say by which the others reach it, `--vtep`"
+            )));
+        }
         let outer =
             File::open("/proc/self/ns/net").doing(|| "opening the host's namespace".into())?;
+        underlay(&outer, local)?;
+        Ok(outer)
+    }
+
+    /// Plugs a tunnel in. One without remote ends learns nothing: its rows are set.
+    pub(crate) fn plug_in_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel> {
+        let lab = || self.config().name.to_string();
+        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab())) };
+        check(ask)?;
+        let (network, domain) = self.network(ask.network.as_deref())?;
+        let outer = self.check_end(ask.local)?;
         let mtu = underlay(&outer, ask.local)?.saturating_sub(vxlan::overhead(ask.local.into()));
         let before = self.state().spec.mtu_of(&network);
         if before > mtu {
@@ -98,11 +121,13 @@ impl Lab {
         }
         let (name, index) = (format!("vxlan{}", ask.vni), state.next_index);
         let local = ask.local.into();
-        let device = Vxlan { name: &name, index, vni: ask.vni, local, port: udp_port, mtu };
+        let learning = !ask.remotes.is_empty();
+        let device =
+            Vxlan { name: &name, index, vni: ask.vni, local, port: udp_port, mtu, learning };
         let remotes: Vec<_> = ask.remotes.iter().map(|remote| (*remote).into()).collect();
         make(&device, &remotes)?;
         state.next_index += 1;
-        let settings = port::plugged(self.config().spec.storm);
+        let settings = PortSettings { learning, ..port::plugged(self.config().spec.storm) };
         let plug = || -> Result<PortId> {
             let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
             let spec = PortSpec::bridged(name.clone(), index, mtu);
@@ -151,7 +176,10 @@ impl Lab {
         };
         let tunnel = state.tunnels.remove(place);
         fit_gso(&state, &tunnel.network);
+        let joined = state.joined.take_if(|joined| joined.shared.vni == vni);
         drop(state);
+        // It waits for a thread that may ask for the state.
+        drop(joined);
         if let Some(Err(error)) = self.with_switch(|switch| switch.remove_port(tunnel.port.id)) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }
@@ -164,7 +192,18 @@ impl Lab {
     /// The tunnels there are.
     #[must_use]
     pub fn tunnels(&self) -> Vec<Tunnel> {
-        self.state().tunnels.clone()
+        let state = self.state();
+        let mut tunnels = state.tunnels.clone();
+        if let Some(joined) = &state.joined {
+            let own = joined.shared.join.vtep;
+            let ends = joined.shared.status().members.iter().map(|member| member.vtep).collect();
+            let is = |tunnel: &&mut Tunnel| tunnel.vni == joined.shared.vni;
+            if let Some(tunnel) = tunnels.iter_mut().find(is) {
+                tunnel.remotes = ends;
+                tunnel.remotes.retain(|end| *end != own);
+            }
+        }
+        tunnels
     }
 }
 
@@ -193,9 +232,6 @@ fn check(ask: &AddTunnel) -> Result<()> {
     }
     if ask.port == Some(0) {
         return refuse("port 0 is none: VXLAN has 4789".into());
-    }
-    if ask.remotes.is_empty() {
-        return refuse("a tunnel leads somewhere: name a remote end".into());
     }
     let mut seen = BTreeSet::new();
     for remote in &ask.remotes {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::RawFd;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{
@@ -23,7 +23,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::guest::Route;
 use crate::plan::End;
-use crate::vxlan::Vxlan;
+use crate::vxlan::{self, Vxlan};
 
 /// A request to the kernel and the flags it is sent with.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub(crate) fn vxlan(device: &Vxlan<'_>, ns: RawFd) -> Request {
             InfoVxlan::Id(device.vni),
             local,
             InfoVxlan::Port(device.port),
-            InfoVxlan::Learning(true),
+            InfoVxlan::Learning(device.learning),
         ])),
     ]));
     Request::create(RouteNetlinkMessage::NewLink(link))
@@ -107,14 +107,56 @@ pub(crate) fn vxlan(device: &Vxlan<'_>, ns: RawFd) -> Request {
 
 /// One more end of a VXLAN device to which goes what nobody is known for.
 pub(crate) fn vxlan_remote(index: u32, remote: IpAddr) -> Request {
+    Request::append(RouteNetlinkMessage::NewNeighbour(of_fdb(index, [0; 6], remote)))
+}
+
+/// A row of a VXLAN device's table.
+fn of_fdb(index: u32, mac: [u8; 6], remote: IpAddr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Bridge;
     message.header.ifindex = index;
     message.header.state = NeighbourState::Permanent;
     message.header.flags = NeighbourFlags::Own;
-    message.attributes.push(NeighbourAttribute::LinkLayerAddress(vec![0; 6]));
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
     message.attributes.push(NeighbourAttribute::Destination(remote.into()));
-    Request::append(RouteNetlinkMessage::NewNeighbour(message))
+    message
+}
+
+/// A change of a row of a VXLAN device's table.
+pub(crate) fn fdb(index: u32, change: &vxlan::Change) -> Request {
+    let of = |row: &vxlan::Row| of_fdb(index, row.mac, row.remote.into());
+    match change {
+        vxlan::Change::Set(row) => Request {
+            body: RouteNetlinkMessage::NewNeighbour(of(row)),
+            flags: NLM_F_CREATE | NLM_F_REPLACE,
+        },
+        vxlan::Change::Append(row) => Request::append(RouteNetlinkMessage::NewNeighbour(of(row))),
+        vxlan::Change::Remove(row) => Request::change(RouteNetlinkMessage::DelNeighbour(of(row))),
+    }
+}
+
+/// The tables of all bridges and VXLAN devices of the namespace.
+pub(crate) fn get_fdb() -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    Request::change(RouteNetlinkMessage::GetNeighbour(message))
+}
+
+/// A row as a table has it; None for one that leads to no end of IPv4.
+pub(crate) fn fdb_row(message: &NeighbourMessage) -> Option<vxlan::Row> {
+    let (mut mac, mut remote) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_slice().try_into().ok(),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(to)) => remote = Some(*to),
+            NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => {
+                let bytes: Option<[u8; 4]> = bytes.as_slice().try_into().ok();
+                remote = bytes.map(Ipv4Addr::from);
+            }
+            _ => {}
+        }
+    }
+    Some(vxlan::Row { mac: mac?, remote: remote? })
 }
 
 /// Largest IPv4 GSO frame of a link (BIG TCP): a stack hands on up to so much as one frame where

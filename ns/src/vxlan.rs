@@ -3,12 +3,14 @@
 //! The device is made from the outer namespace and put into the inner one at once, so its datagrams go
 //! by the routes of the outer. It goes with the inner namespace.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::error::{Doing, Result};
 use crate::message;
-use crate::netlink::Netlink;
+use crate::netlink::{Netlink, errno};
 
 /// What VXLAN puts before a frame, with the outer IP header: bytes of an outer packet that are not of
 /// the inner one (Ethernet 14, VXLAN 8, UDP 8, IPv4 20 or IPv6 40).
@@ -32,6 +34,72 @@ pub struct Vxlan<'a> {
     pub port: u16,
     /// The largest inner packet, in bytes.
     pub mtu: u32,
+    /// Whether the kernel learns behind which end an address is; without that its rows are set.
+    pub learning: bool,
+}
+
+/// A row of a device's table: frames to `mac` go to `remote`. The address of zeros stands for what is
+/// flooded, and has a row for each end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// The address.
+    pub mac: [u8; 6],
+    /// The end behind which it is.
+    pub remote: Ipv4Addr,
+}
+
+/// A change of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It comes, in place of another for its address.
+    Set(Row),
+    /// It comes beside the others for its address.
+    Append(Row),
+    /// It goes.
+    Remove(Row),
+}
+
+/// The rows of the device of this index in `inner`.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn rows(inner: BorrowedFd<'_>, index: u32) -> Result<Vec<Row>> {
+    sys::netns::inside(inner, move || {
+        let mut found = Vec::new();
+        Netlink::open()?.dump(&message::get_fdb(), |item| {
+            if let RouteNetlinkMessage::NewNeighbour(row) = item
+                && row.header.ifindex == index
+            {
+                found.extend(message::fdb_row(&row));
+            }
+        })?;
+        Ok(found)
+    })
+    .doing(|| format!("listing the addresses of VXLAN device {index}"))
+}
+
+/// Changes rows of the device of this index in `inner`, in this order. A row to be removed that is not
+/// there is no error.
+///
+/// # Errors
+/// What the kernel refuses first; what came before it is done.
+pub fn change(inner: BorrowedFd<'_>, index: u32, changes: &[Change]) -> Result<()> {
+    let requests: Vec<_> = changes.iter().map(|change| message::fdb(index, change)).collect();
+    let told = sys::netns::inside(inner, move || {
+        let mut netlink = Netlink::open()?;
+        let mut rest = requests.as_slice();
+        loop {
+            match netlink.run(rest) {
+                Ok(()) => return Ok(()),
+                // The rows of its batch that came after it are done too.
+                Err(refused) if errno(&refused.error) == Some(libc::ENOENT) => {
+                    rest = rest.get(refused.place + 1..).unwrap_or_default();
+                }
+                Err(refused) => return Err(refused.error),
+            }
+        }
+    });
+    told.doing(|| format!("setting addresses of VXLAN device {index}"))
 }
 
 /// Makes a device in `inner`, which sends by `outer`; frames to addresses that nobody is known for go to

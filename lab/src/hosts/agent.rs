@@ -1,0 +1,252 @@
+//! The thread that keeps a host in its network: renews the lease, follows what changes, sets rows, and
+//! claims again what went with a lease that was lost.
+//!
+//! It holds the lab weakly and ends when told. Nothing it meets ends it before: where etcd does not
+//! answer, rows stay as they are, and it asks on.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use overlay::session::TTL;
+use overlay::{Due, Registry, Session};
+use switch::PortId;
+use wire::Timestamp;
+
+use super::enter::{self, Words, now};
+use super::etcd::{Etcd, Told, Watching};
+use super::http::Failed;
+use super::table::Table;
+use super::{Event, Look, Shared};
+use crate::lab::Lab;
+
+/// Changes that are taken together.
+const TOGETHER: usize = 256;
+
+pub(super) struct Agent {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lab: Weak<Lab>,
+    pub(super) etcd: Etcd,
+    pub(super) session: Session,
+    pub(super) registry: Registry,
+    /// None until the registry has been listed, and where it is to be listed anew.
+    pub(super) watching: Option<Watching>,
+    pub(super) listed: bool,
+    /// The lease by which the host is there.
+    pub(super) present: Option<i64>,
+    pub(super) table: Table,
+    /// Nodes that are cut off, with their ports and what isolated them before.
+    pub(super) apart: BTreeMap<String, Vec<(PortId, Option<u8>)>>,
+    pub(super) named: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) next_claim: Timestamp,
+}
+
+impl Agent {
+    pub(super) fn new(
+        (shared, lab): (Arc<Shared>, Weak<Lab>),
+        (etcd, session): (Etcd, Session),
+        table: Table,
+    ) -> Self {
+        let registry = Registry::new(shared.space.clone());
+        Self {
+            present: session.lease(),
+            shared,
+            lab,
+            etcd: etcd.brief(),
+            session,
+            registry,
+            watching: None,
+            listed: false,
+            table,
+            apart: BTreeMap::new(),
+            named: BTreeMap::new(),
+            next_claim: Timestamp::ZERO,
+        }
+    }
+
+    /// Learns the hosts there are, and sets their rows.
+    pub(super) async fn begin(&mut self) {
+        self.follow().await;
+        self.settle().await;
+    }
+
+    pub(super) async fn run(mut self, mut told: Words) {
+        loop {
+            self.keep().await;
+            self.follow().await;
+            if !self.settle().await {
+                return;
+            }
+            let until = self.wake();
+            let span = until.since(now());
+            tokio::select! {
+                word = told.recv() => match word {
+                    Some(Look) => self.look(),
+                    None => return self.leave().await,
+                },
+                said = next(&mut self.watching) => {
+                    self.hear(said);
+                    self.hear_more().await;
+                }
+                () = tokio::time::sleep(span) => {}
+            }
+        }
+    }
+
+    /// When there is something to do though nothing is heard.
+    fn wake(&self) -> Timestamp {
+        let now = now();
+        let session = match self.session.due(now) {
+            Due::At(at) => at,
+            Due::Grant | Due::Renew(_) => now,
+        };
+        session.min(self.table.next().max(now + Duration::from_millis(100)))
+    }
+
+    /// Renews the lease, or asks for another and is there again.
+    async fn keep(&mut self) {
+        let asked = now();
+        let before = self.etcd.members.current();
+        let was_alone = self.session.alone().is_some();
+        let kept = match self.session.due(asked) {
+            Due::At(_) => return,
+            Due::Renew(id) => match self.etcd.renew(id).await {
+                Ok(Some(ttl)) => Ok((id, ttl)),
+                Ok(None) => {
+                    self.session.lost(now());
+                    self.shared.status().lease = None;
+                    self.present = None;
+                    self.shared.status().leases_lost += 1;
+                    self.etcd.grant(TTL).await
+                }
+                Err(failed) => Err(failed),
+            },
+            Due::Grant => self.etcd.grant(TTL).await,
+        };
+        let kept = match kept {
+            Ok((id, ttl)) => {
+                self.session.granted(id, ttl, asked);
+                if self.present == Some(id) { Ok(id) } else { self.appear(id).await.map(|()| id) }
+            }
+            Err(failed) => Err(failed),
+        };
+        match kept {
+            Ok(id) => {
+                let mut status = self.shared.status();
+                status.lease = Some(id);
+                status.alone = None;
+                drop(status);
+                if was_alone {
+                    self.shared.tell(Event::Back);
+                    tracing::info!("network {}: etcd answers again", self.shared.join.name);
+                }
+            }
+            Err(failed) => self.alone(&failed),
+        }
+        // The watch is with the member that answers: one without a quorum tells nothing new.
+        if self.session.alone().is_some() || before != self.etcd.members.current() {
+            self.watching = None;
+        }
+    }
+
+    pub(super) fn alone(&mut self, failed: &Failed) {
+        let now = now();
+        let news = self.session.failed(now);
+        let since = self.session.alone().unwrap_or(now);
+        self.shared.status().alone = Some((since, failed.to_string()));
+        if news {
+            let network = &self.shared.join.name;
+            tracing::warn!(
+                "network {network}: etcd does not answer: {failed}; what is known goes on"
+            );
+            self.shared.tell(Event::Alone(failed.to_string()));
+        }
+    }
+
+    /// Is in the network by a new lease.
+    async fn appear(&mut self, lease: i64) -> Result<(), Failed> {
+        if let Some(why) = enter::host(&mut self.etcd, &self.shared, lease).await? {
+            // Somebody else has come by this name: nothing of ours is there.
+            return Err(Failed::Silent(why));
+        }
+        self.present = Some(lease);
+        self.next_claim = Timestamp::ZERO;
+        Ok(())
+    }
+
+    /// Has the list and a watch that begins behind it.
+    async fn follow(&mut self) {
+        if self.session.alone().is_some() || self.watching.is_some() {
+            return;
+        }
+        let prefix = self.shared.space.prefix().to_owned();
+        if !self.listed {
+            match self.etcd.list(&prefix).await {
+                Ok((all, revision)) => {
+                    self.registry.replace(revision, all);
+                    self.listed = true;
+                }
+                Err(failed) => return self.alone(&failed),
+            }
+        }
+        match self.etcd.watch(&prefix, self.registry.revision() + 1).await {
+            Ok(watching) => self.watching = Some(watching),
+            Err(_) => self.etcd.members.pass_on(),
+        }
+    }
+
+    fn hear(&mut self, said: Result<Told, Failed>) {
+        match said {
+            Ok(Told::Changes(changes)) => {
+                for change in &changes {
+                    self.registry.apply(change);
+                }
+            }
+            Ok(Told::Compacted) => {
+                self.listed = false;
+                self.watching = None;
+            }
+            Err(failed) => {
+                tracing::debug!("network {}: the watch ended: {failed}", self.shared.join.name);
+                self.watching = None;
+                self.etcd.members.pass_on();
+            }
+        }
+    }
+
+    /// What has come already is taken together.
+    async fn hear_more(&mut self) {
+        for _ in 0..TOGETHER {
+            let more = tokio::time::timeout(Duration::ZERO, next(&mut self.watching)).await;
+            let Ok(said) = more else { return };
+            self.hear(said);
+        }
+    }
+
+    /// Looks at the nodes there are.
+    fn look(&mut self) {
+        let Some(lab) = self.lab.upgrade() else { return };
+        lab.refresh_claims(&self.shared);
+        self.next_claim = Timestamp::ZERO;
+    }
+
+    /// Leaves: what was claimed is free at once.
+    async fn leave(mut self) {
+        if let Some(lease) = self.session.lease()
+            && self.session.alone().is_none()
+            && let Err(failed) = self.etcd.revoke(lease).await
+        {
+            let left = TTL.as_secs();
+            tracing::warn!("etcd keeps what this lab has claimed for {left} s more: {failed}");
+        }
+    }
+}
+
+/// What a watch tells next; never, where there is none.
+async fn next(watching: &mut Option<Watching>) -> Result<Told, Failed> {
+    match watching {
+        Some(watching) => watching.next().await,
+        None => std::future::pending().await,
+    }
+}

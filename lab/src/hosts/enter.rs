@@ -1,0 +1,324 @@
+//! A host comes into a network: what all agree on is agreed on, the host and all its nodes are claimed,
+//! and only then is there a tunnel. What fails on the way is taken back by the lease.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use control::api::AddTunnel;
+use overlay::key::checked;
+use overlay::session::TTL;
+use overlay::{Config, Host, Key, NodeClaim, Session, Space};
+use switch::PortId;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use wire::Timestamp;
+
+use super::agent::Agent;
+use super::claims::{self, Outcome, make, make_many};
+use super::etcd::{Done, Etcd, Kv, Write};
+use super::http::Failed;
+use super::table::Table;
+use super::{Event, Join, Joined, Look, Shared, Status};
+use crate::error::{Doing, Error, Result};
+use crate::lab::Lab;
+use crate::tunnel::{PORT, Tunnel};
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::from_nanos(sys::clock::now())
+}
+
+pub(super) fn runtime() -> Result<Runtime> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.doing(|| "preparing to ask etcd".into())
+}
+
+impl Lab {
+    /// Joins a network of this lab to those of other hosts, by what etcd knows of them.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what makes no sense, and where the network is another than here;
+    /// [`Error::Claimed`] where another host has a name or an address of ours, or this host's own;
+    /// [`Error::Registry`] where etcd does not answer; what [`Lab::add_tunnel`] fails by. Nothing is
+    /// joined then.
+    pub fn join(self: &Arc<Self>, ask: &Join) -> Result<Tunnel> {
+        let space = Space::of(&ask.name).map_err(Error::Usage)?;
+        checked(&ask.host).map_err(|no| Error::Usage(format!("--host-name: {no}")))?;
+        if self.state().joined.is_some() {
+            return Err(Error::Usage("the lab is in a network of several hosts already".into()));
+        }
+        let (network, domain) = self.network(ask.network.as_deref())?;
+        // Before anything is said of us: what the tunnel would be refused for.
+        self.check_end(ask.vtep)?;
+        let runtime = runtime()?;
+        let etcd = Etcd::new(ask.members.clone());
+        let mut entry = Entry { etcd, space, ask };
+        let vni = runtime.block_on(entry.agree(|vni| self.config_of(&network, ask, vni)))?;
+        let shared = Shared {
+            join: ask.clone(),
+            vni,
+            space: entry.space.clone(),
+            lab: self.config().name.to_string(),
+            network,
+            wanted: Mutex::default(),
+            status: Mutex::new(Status::default()),
+            events: Mutex::new(VecDeque::new()),
+        };
+        let wanted = self.claims_of(&shared);
+        let (lease, ttl, asked) = runtime.block_on(entry.claim(&shared, &wanted))?;
+        *shared.wanted() = wanted;
+        shared.status().lease = Some(lease);
+        let shared = Arc::new(shared);
+        let tunnel = self.plug_in_tunnel(&AddTunnel {
+            vni,
+            local: ask.vtep,
+            remotes: Vec::new(),
+            network: Some(shared.network.clone()),
+            port: ask.port,
+        });
+        let Entry { mut etcd, .. } = entry;
+        let tunnel = match tunnel {
+            Ok(tunnel) => tunnel,
+            Err(error) => {
+                let _ = runtime.block_on(etcd.revoke(lease));
+                return Err(error);
+            }
+        };
+        let mut session = Session::new(asked);
+        session.granted(lease, ttl, asked);
+        let (words, told) = mpsc::channel(16);
+        let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
+        let mut agent =
+            Agent::new((Arc::clone(&shared), Arc::downgrade(self)), (etcd, session), table);
+        // The hosts there are, before anybody looks.
+        runtime.block_on(agent.begin());
+        let thread = std::thread::Builder::new().name("hosts".into());
+        let thread = thread.spawn(move || runtime.block_on(agent.run(told)));
+        match thread.doing(|| "starting a thread".into()) {
+            Ok(thread) => {
+                let joined = Joined { shared, words: Some(words), thread: Some(thread) };
+                self.state().joined = Some(joined);
+                Ok(tunnel)
+            }
+            Err(error) => {
+                let _ = self.remove_tunnel(vni);
+                Err(error)
+            }
+        }
+    }
+
+    /// What the nodes there are need.
+    pub(super) fn claims_of(&self, shared: &Shared) -> BTreeMap<String, NodeClaim> {
+        let nodes = self.nodes();
+        let claims = nodes.iter().filter_map(|node| shared.of_node(node));
+        claims.map(|claim| (claim.node.clone(), claim)).collect()
+    }
+
+    /// The network of several hosts that it is in: what was asked for, its VNI, the network here, and
+    /// how things stand.
+    #[must_use]
+    pub fn hosts(&self) -> Option<(Join, u32, String, Status)> {
+        let state = self.state();
+        let shared = &state.joined.as_ref()?.shared;
+        let status = shared.status().clone();
+        Some((shared.join.clone(), shared.vni, shared.network.clone(), status))
+    }
+
+    /// What has happened among the hosts since the last call.
+    #[must_use]
+    pub fn take_host_events(&self) -> Vec<Event> {
+        let state = self.state();
+        state.joined.as_ref().map(|joined| joined.shared.take_events()).unwrap_or_default()
+    }
+
+    /// What the nodes there are need, from now on.
+    pub(super) fn refresh_claims(&self, shared: &Shared) {
+        let state = self.state();
+        let claims = state.nodes.iter().filter_map(|held| shared.of_node(&held.node));
+        *shared.wanted() = claims.map(|claim| (claim.node.clone(), claim)).collect();
+    }
+
+    /// The ports of a node in a network.
+    pub(super) fn ports_in(&self, node: &str, network: &str) -> Vec<PortId> {
+        let state = self.state();
+        let held = state.nodes.iter().find(|held| held.node.name == node);
+        let own = held.into_iter().flat_map(|held| &held.node.interfaces);
+        let own = own.filter(|own| own.network.as_deref() == Some(network));
+        own.filter_map(|own| own.port.as_ref()).map(|port| port.id).collect()
+    }
+
+    /// What this lab would have all hosts agree on.
+    fn config_of(&self, network: &str, ask: &Join, vni: u32) -> Config {
+        self.with_spec(|spec| {
+            let own = spec.network(network);
+            let subnets = own.map(|own| own.all_subnets().map(|s| s.to_string()).collect());
+            let gateways = spec.gateways(network).into_iter().map(|address| address.ip).collect();
+            Config {
+                vni,
+                port: ask.port.unwrap_or(PORT),
+                subnets: subnets.unwrap_or_default(),
+                gateways,
+            }
+        })
+    }
+}
+
+/// A host on its way into a network.
+struct Entry<'a> {
+    etcd: Etcd,
+    space: Space,
+    ask: &'a Join,
+}
+
+impl Entry<'_> {
+    fn silent(&self, failed: &Failed) -> Error {
+        Error::Registry {
+            network: self.space.network().into(),
+            what: "the lab has not joined".into(),
+            why: failed.to_string(),
+        }
+    }
+
+    /// Agrees with the other hosts on what the network is: its VNI.
+    async fn agree(&mut self, ours: impl Fn(u32) -> Config) -> Result<u32> {
+        let key = self.space.write(&Key::Config);
+        for _ in 0..3 {
+            let there = self.etcd.get(&key).await.map_err(|failed| self.silent(&failed))?;
+            if let Some(kv) = there {
+                return self.alike(&kv, ours);
+            }
+            let vni = self.ask.vni.unwrap_or_else(|| self.space.usual_vni());
+            let config = serde_json::to_vec(&ours(vni)).unwrap_or_default();
+            let name = self.space.network().as_bytes().to_vec();
+            let of_vni = Space::of_vni(vni);
+            let writes = [
+                Write { key: key.clone(), value: config, seen: 0 },
+                Write { key: of_vni.clone(), value: name.clone(), seen: 0 },
+            ];
+            let done = self.etcd.put(&writes, 0).await.map_err(|failed| self.silent(&failed))?;
+            let Done::Refused(there) = done else { return Ok(vni) };
+            let other = there.iter().find(|kv| kv.key == of_vni && kv.value != name);
+            if let Some(other) = other {
+                return Err(Error::Usage(format!(
+                    "VNI {vni} is network {}'s in etcd: give {} another, `?vni=N`",
+                    String::from_utf8_lossy(&other.value),
+                    self.space.network()
+                )));
+            }
+            if there.iter().all(|kv| kv.key == of_vni) {
+                // Its network was taken out of etcd by hand: the number is free.
+                let freed = there.iter().map(|kv| kv.mod_revision).next().unwrap_or(0);
+                let freed = self.etcd.delete(&of_vni, freed).await;
+                freed.map_err(|failed| self.silent(&failed))?;
+            }
+        }
+        Err(self.silent(&Failed::Silent("others change the network all the time".into())))
+    }
+
+    fn alike(&self, kv: &Kv, ours: impl Fn(u32) -> Config) -> Result<u32> {
+        let network = self.space.network();
+        let config: Config = serde_json::from_slice(&kv.value).map_err(|error| {
+            Error::Usage(format!("network {network} cannot be read in etcd ({}): {error}", kv.key))
+        })?;
+        match config.unlike(&ours(self.ask.vni.unwrap_or(config.vni))) {
+            None => Ok(config.vni),
+            Some(what) => Err(Error::Usage(format!(
+                "network {network} has {what}: make them the same, or join another network"
+            ))),
+        }
+    }
+
+    /// Claims the host and all that its nodes have; the lease, how long it lasts, when it was asked for.
+    async fn claim(
+        &mut self,
+        shared: &Shared,
+        wanted: &BTreeMap<String, NodeClaim>,
+    ) -> Result<(i64, std::time::Duration, Timestamp)> {
+        let asked = now();
+        let granted = self.etcd.grant(TTL).await;
+        let (lease, ttl) = granted.map_err(|failed| self.silent(&failed))?;
+        let claimed = self.claim_by(shared, wanted, lease).await;
+        if claimed.is_err() {
+            // It would be gone by itself soon.
+            let _ = self.etcd.clone().brief().revoke(lease).await;
+        }
+        claimed.map(|()| (lease, ttl, asked))
+    }
+
+    async fn claim_by(
+        &mut self,
+        shared: &Shared,
+        wanted: &BTreeMap<String, NodeClaim>,
+        lease: i64,
+    ) -> Result<()> {
+        if let Some(why) = host(&mut self.etcd, shared, lease).await.map_err(|f| self.silent(&f))? {
+            return Err(Error::Claimed(why));
+        }
+        let of = (&mut self.etcd, shared);
+        let refused = make_many(of, wanted.values(), lease).await;
+        for claim in refused.map_err(|failed| self.silent(&failed))? {
+            let made = make((&mut self.etcd, shared), claim, lease).await;
+            if let Outcome::Taken(key, other) = made.map_err(|failed| self.silent(&failed))? {
+                return Err(claims::taken(shared, &key, &other));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Claims this host's name and its end of the tunnel; why not, where another has one of them. What a
+/// process of this lab before has left there ends.
+pub(super) async fn host(
+    etcd: &mut Etcd,
+    shared: &Shared,
+    lease: i64,
+) -> std::result::Result<Option<String>, Failed> {
+    let Join { vtep, host: name, .. } = &shared.join;
+    let network = shared.space.network();
+    let own = Host { vtep: *vtep, lab: shared.lab.clone() };
+    let value = serde_json::to_vec(&own).unwrap_or_default();
+    let keys = [Key::Host(name.clone()), Key::Vtep(*vtep)].map(|key| shared.space.write(&key));
+    let values = [value, name.as_bytes().to_vec()];
+    for _ in 0..4 {
+        let writes = keys.iter().zip(&values);
+        let writes =
+            writes.map(|(key, value)| Write { key: key.clone(), value: value.clone(), seen: 0 });
+        let there = match etcd.put(&writes.collect::<Vec<_>>(), lease).await? {
+            Done::Made => return Ok(None),
+            Done::Refused(there) => there,
+        };
+        let mut left = BTreeSet::new();
+        for kv in &there {
+            let other: Option<Host> = serde_json::from_slice(&kv.value).ok();
+            if kv.key == keys[0] && other.as_ref() != Some(&own) {
+                let at = other.map_or_else(String::new, |other| {
+                    format!(", lab {} at {}", other.lab, other.vtep)
+                });
+                return Ok(Some(format!(
+                    "host {name} is in network {network} already{at}: choose another `--host-name`"
+                )));
+            }
+            if kv.key == keys[1] && kv.value != values[1] {
+                let other = String::from_utf8_lossy(&kv.value);
+                return Ok(Some(format!(
+                    "{vtep} is host {other}'s in network {network}: choose another `--vtep`"
+                )));
+            }
+            if kv.lease != lease {
+                left.insert((kv.lease, kv.key.clone(), kv.mod_revision));
+            }
+        }
+        if left.is_empty() && there.len() == keys.len() {
+            return Ok(None);
+        }
+        for (lease, key, seen) in left {
+            match lease {
+                0 => drop(etcd.delete(&key, seen).await?),
+                other => etcd.revoke(other).await?,
+            }
+        }
+    }
+    Err(Failed::Silent("what is claimed changes all the time".into()))
+}
+
+/// How an agent is told to leave.
+pub(super) type Words = mpsc::Receiver<Look>;

@@ -1,0 +1,290 @@
+//! etcd's calls, by its JSON gateway (`/v3/…`): leases, transactions, lists, watches.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use overlay::registry::{Change, Put};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::http::{ALL, Failed, Lines, Members, refusal};
+
+/// Keys of one answer; more come with the next.
+const PAGE: i64 = 2000;
+/// Operations of a transaction; etcd takes 128.
+pub(super) const MOST: usize = 120;
+
+/// A client of a cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Etcd {
+    pub(super) members: Members,
+    pub(super) patience: Duration,
+}
+
+/// A key as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Kv {
+    #[serde(deserialize_with = "text")]
+    pub(super) key: String,
+    #[serde(default, deserialize_with = "bytes")]
+    pub(super) value: Vec<u8>,
+    #[serde(default, deserialize_with = "number")]
+    pub(super) mod_revision: i64,
+    #[serde(default, deserialize_with = "number")]
+    pub(super) lease: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Header {
+    #[serde(default, deserialize_with = "number")]
+    revision: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Range {
+    #[serde(default)]
+    header: Header,
+    #[serde(default)]
+    kvs: Vec<Kv>,
+    #[serde(default)]
+    more: bool,
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// It is done.
+    Made,
+    /// A key is not as it was to be; these are there.
+    Refused(Vec<Kv>),
+}
+
+/// A key to be put, on the condition that it was last changed at this revision; 0 for one that is not
+/// there.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) key: String,
+    pub(super) value: Vec<u8>,
+    pub(super) seen: i64,
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// These changes. The revision that stands beside them may be ahead of changes to come.
+    Changes(Vec<Change>),
+    /// What was asked for is too old: the list is to be had anew.
+    Compacted,
+}
+
+/// A running watch.
+pub(super) struct Watching(Lines);
+
+impl Etcd {
+    pub(super) fn new(members: Vec<SocketAddr>) -> Self {
+        Self { members: Members::new(members), patience: ALL }
+    }
+
+    /// The same, which asks each member once.
+    pub(super) fn brief(mut self) -> Self {
+        self.patience = Duration::ZERO;
+        self
+    }
+
+    /// A new lease, and how long it lasts.
+    pub(super) async fn grant(&mut self, ttl: Duration) -> Result<(i64, Duration), Failed> {
+        let said: Value = self.ask("/v3/lease/grant", &json!({ "TTL": ttl.as_secs() })).await?;
+        let id = as_number(&said["ID"]).filter(|id| *id != 0);
+        let ttl = as_number(&said["TTL"]).and_then(|ttl| u64::try_from(ttl).ok());
+        match id.zip(ttl) {
+            Some((id, ttl)) => Ok((id, Duration::from_secs(ttl))),
+            None => Err(Failed::Silent("a lease without a number".into())),
+        }
+    }
+
+    /// Renews a lease; None where there is no such lease any more.
+    pub(super) async fn renew(&mut self, id: i64) -> Result<Option<Duration>, Failed> {
+        let asked = json!({ "ID": id.to_string() });
+        let said: Value = self.ask("/v3/lease/keepalive", &asked).await?;
+        if said["error"].is_object() {
+            let failed = refusal(&said["error"]);
+            return if failed.is_missing() { Ok(None) } else { Err(failed) };
+        }
+        let ttl = as_number(&said["result"]["TTL"]).and_then(|ttl| u64::try_from(ttl).ok());
+        Ok(ttl.filter(|ttl| *ttl > 0).map(Duration::from_secs))
+    }
+
+    /// Ends a lease, and all that goes with it; one that is not there is no error.
+    pub(super) async fn revoke(&mut self, id: i64) -> Result<(), Failed> {
+        let said = self.ask::<Value>("/v3/lease/revoke", &json!({ "ID": id.to_string() })).await;
+        match said {
+            Err(failed) if !failed.is_missing() => Err(failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts all of these, or none.
+    pub(super) async fn put(&mut self, writes: &[Write], lease: i64) -> Result<Done, Failed> {
+        let compare: Vec<_> = writes.iter().map(|write| is_at(&write.key, write.seen)).collect();
+        let puts = writes.iter().map(|write| {
+            let (key, value) = (STANDARD.encode(&write.key), STANDARD.encode(&write.value));
+            json!({ "request_put": { "key": key, "value": value, "lease": lease.to_string() } })
+        });
+        let looks = writes
+            .iter()
+            .map(|write| json!({ "request_range": { "key": STANDARD.encode(&write.key) } }));
+        let (success, failure) = (puts.collect::<Vec<_>>(), looks.collect::<Vec<_>>());
+        self.transact(&json!({ "compare": compare, "success": success, "failure": failure })).await
+    }
+
+    /// Takes a key out, where it was last changed at this revision.
+    pub(super) async fn delete(&mut self, key: &str, seen: i64) -> Result<Done, Failed> {
+        let delete = json!({ "request_delete_range": { "key": STANDARD.encode(key) } });
+        self.transact(&json!({ "compare": [is_at(key, seen)], "success": [delete] })).await
+    }
+
+    async fn transact(&mut self, asked: &Value) -> Result<Done, Failed> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            succeeded: bool,
+            #[serde(default)]
+            responses: Vec<Response>,
+        }
+        #[derive(Deserialize)]
+        struct Response {
+            response_range: Option<Range>,
+        }
+        let said: Answer = self.ask("/v3/kv/txn", asked).await?;
+        if said.succeeded {
+            return Ok(Done::Made);
+        }
+        let ranges = said.responses.into_iter().filter_map(|one| one.response_range);
+        Ok(Done::Refused(ranges.flat_map(|range| range.kvs).collect()))
+    }
+
+    /// One key.
+    pub(super) async fn get(&mut self, key: &str) -> Result<Option<Kv>, Failed> {
+        let said: Range = self.ask("/v3/kv/range", &json!({ "key": STANDARD.encode(key) })).await?;
+        Ok(said.kvs.into_iter().next())
+    }
+
+    /// All keys that begin so, as of one revision.
+    pub(super) async fn list(&mut self, prefix: &str) -> Result<(Vec<(String, Put)>, i64), Failed> {
+        let (mut all, mut revision) = (Vec::new(), 0);
+        let mut from = prefix.as_bytes().to_vec();
+        let end = STANDARD.encode(after(prefix));
+        loop {
+            let asked = json!({
+                "key": STANDARD.encode(&from), "range_end": end, "limit": PAGE.to_string(),
+                "revision": revision.to_string(),
+            });
+            let said: Range = self.ask("/v3/kv/range", &asked).await?;
+            if revision == 0 {
+                revision = said.header.revision;
+            }
+            if let Some(last) = said.kvs.last() {
+                from = [last.key.as_bytes(), &[0]].concat();
+            }
+            let more = said.more && !said.kvs.is_empty();
+            all.extend(said.kvs.into_iter().map(|kv| {
+                let put = Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision };
+                (kv.key, put)
+            }));
+            if !more {
+                return Ok((all, revision));
+            }
+        }
+    }
+
+    /// All that changes from this revision on.
+    pub(super) async fn watch(&self, prefix: &str, from: i64) -> Result<Watching, Failed> {
+        let (key, end) = (STANDARD.encode(prefix), STANDARD.encode(after(prefix)));
+        let asked = json!({ "create_request": {
+            "key": key, "range_end": end, "start_revision": from.to_string(),
+        } });
+        Ok(Watching(self.members.stream("/v3/watch", &asked).await?))
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Failed> {
+        self.members.ask(path, body, self.patience).await
+    }
+}
+
+impl Watching {
+    /// What comes next, whenever it comes.
+    pub(super) async fn next(&mut self) -> Result<Told, Failed> {
+        #[derive(Deserialize)]
+        struct Event {
+            #[serde(default, rename = "type")]
+            kind: String,
+            kv: Kv,
+        }
+        let said = self.0.next().await?;
+        if said["error"].is_object() {
+            return Err(refusal(&said["error"]));
+        }
+        let result = &said["result"];
+        if as_number(&result["compact_revision"]).is_some_and(|revision| revision > 0) {
+            return Ok(Told::Compacted);
+        }
+        if result["canceled"].as_bool() == Some(true) {
+            let why = result["cancel_reason"].as_str().unwrap_or("it was cancelled");
+            return Err(Failed::Silent(why.to_owned()));
+        }
+        let mut changes = Vec::new();
+        for event in result["events"].as_array().into_iter().flatten() {
+            // What cannot be read is no key of ours.
+            let Ok(Event { kind, kv }) = Event::deserialize(event) else { continue };
+            let (revision, lease) = (kv.mod_revision, kv.lease);
+            let put = (kind != "DELETE").then_some(Put { value: kv.value, lease, revision });
+            changes.push(Change { key: kv.key, revision, put });
+        }
+        Ok(Told::Changes(changes))
+    }
+}
+
+/// The condition that a key was last changed then.
+fn is_at(key: &str, seen: i64) -> Value {
+    let key = STANDARD.encode(key);
+    match seen {
+        0 => json!({ "key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0" }),
+        seen => json!({
+            "key": key, "target": "MOD", "result": "EQUAL", "mod_revision": seen.to_string(),
+        }),
+    }
+}
+
+/// The first key behind all that begin so.
+fn after(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    // Prefixes end in a slash.
+    if let Some(last) = end.last_mut() {
+        *last = last.wrapping_add(1);
+    }
+    end
+}
+
+fn as_number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    let value = Value::deserialize(from)?;
+    as_number(&value).ok_or_else(|| serde::de::Error::custom("no number"))
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(from)?;
+    STANDARD.decode(text).map_err(serde::de::Error::custom)
+}
+
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    String::from_utf8(bytes(from)?).map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,186 @@
+//! The other hosts of a network, by a registry that all of them ask: etcd. Who is there, what each has
+//! claimed (names and addresses of nodes), and where it is.
+//!
+//! | file | what |
+//! |---|---|
+//! | `http` | requests to the members of a cluster |
+//! | `etcd` | etcd's calls |
+//! | `claims` | names and addresses claimed, all of a node's or none |
+//! | `enter` | a host comes into a network, and goes |
+//! | `agent` | the thread that keeps the lease, watches, and claims again |
+//! | `settle` | … and what follows from what it has heard
+//! | `table` | the rows of the tunnel's device and of the switch |
+//!
+//! What is decided is in the room `overlay`. A claim for a node that is added is made by whoever adds it,
+//! under the state's lock and within [`http::ALL`]; the agent never waits for that. Where no quorum
+//! answers, all goes on by what is known, and new claims fail.
+
+mod agent;
+mod claims;
+mod enter;
+mod etcd;
+mod http;
+mod settle;
+mod table;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use overlay::{NodeClaim, Space};
+use tokio::sync::mpsc;
+use wire::Timestamp;
+
+use crate::node::Node;
+
+/// A network to join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The members of the cluster.
+    pub members: Vec<SocketAddr>,
+    /// What the network is called there.
+    pub name: String,
+    /// Its number outside; None for what it has, or its usual one.
+    pub vni: Option<u32>,
+    /// The UDP port of all ends; None for 4789.
+    pub port: Option<u16>,
+    /// The network here; None for the first.
+    pub network: Option<String>,
+    /// This host's address among them.
+    pub vtep: Ipv4Addr,
+    /// What this host is called there.
+    pub host: String,
+}
+
+/// What happened among the hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A host is in the network.
+    Came(String, Ipv4Addr),
+    /// It is no longer.
+    Went(String),
+    /// The registry does not answer.
+    Alone(String),
+    /// It answers again.
+    Back,
+    /// Rows were not as they had been set, and are again: how many.
+    Repaired(usize),
+    /// A node is cut off from other hosts, for one of them has what was its own.
+    CutOff(String, String),
+    /// It has its own again.
+    Restored(String),
+}
+
+/// Events that wait for somebody who listens.
+const EVENTS: usize = 1024;
+
+/// A host of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its end of the tunnel.
+    pub vtep: Ipv4Addr,
+    /// Its nodes.
+    pub nodes: Vec<String>,
+}
+
+/// How things stand.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// All hosts that are known, this one among them, by name.
+    pub members: Vec<Member>,
+    /// Since when the registry does not answer, and what was heard of it last.
+    pub alone: Option<(Timestamp, String)>,
+    /// The revision of the registry up to which all is known.
+    pub revision: i64,
+    /// Addresses of other hosts' nodes.
+    pub rows: usize,
+    /// Rows that had to be set again.
+    pub repairs: u64,
+    /// Nodes of ours that are cut off, and why.
+    pub cut_off: BTreeMap<String, String>,
+    /// Times that a new lease was asked for since the first.
+    pub leases_lost: u64,
+    pub(crate) lease: Option<i64>,
+    /// The addresses of other hosts' nodes, by name.
+    pub(crate) others: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// What the agent, the lab and whoever adds nodes have in common.
+pub(crate) struct Shared {
+    pub(crate) join: Join,
+    pub(crate) vni: u32,
+    space: Space,
+    lab: String,
+    /// The network here.
+    pub(crate) network: String,
+    /// What our nodes are to have. Changed under the state's lock.
+    wanted: Mutex<BTreeMap<String, NodeClaim>>,
+    status: Mutex<Status>,
+    events: Mutex<VecDeque<Event>>,
+}
+
+impl Shared {
+    pub(crate) fn wanted(&self) -> MutexGuard<'_, BTreeMap<String, NodeClaim>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: Event) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event);
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn take_events(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// What a node is to have in this network; None where it is not in it.
+    pub(crate) fn of_node(&self, node: &Node) -> Option<NodeClaim> {
+        let network = Some(self.network.as_str());
+        let own: Vec<_> =
+            node.interfaces.iter().filter(|i| i.network.as_deref() == network).collect();
+        let ips = own.iter().flat_map(|own| &own.addresses).map(|address| address.ip).collect();
+        let macs = own.iter().map(|own| own.mac).collect();
+        (!own.is_empty()).then(|| NodeClaim { node: node.name.clone(), ips, macs })
+    }
+}
+
+/// What the agent is told: nodes have come or gone. It leaves when nobody can tell it anything more.
+#[derive(Clone, Copy, Debug)]
+struct Look;
+
+/// A network that the lab is in. Dropped, it leaves: what it claimed is free at once.
+pub(crate) struct Joined {
+    pub(crate) shared: Arc<Shared>,
+    words: Option<mpsc::Sender<Look>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Joined {
+    /// Has the agent look at the nodes there are.
+    pub(crate) fn look(&self) {
+        // Where the channel is full it looks anyway.
+        let _ = self.words.as_ref().map(|words| words.try_send(Look));
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        drop(self.words.take());
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
