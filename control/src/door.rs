@@ -6,7 +6,7 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow,
-    FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page,
+    FdbEntry, FlushFdb, Flushed, Hosts, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page,
     PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway,
     SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel, Walk,
 };
@@ -105,6 +105,8 @@ pub trait Door: Send + Sync + 'static {
     fn set_network(&self, name: &str, ask: &SetNetwork) -> Result<Network, DoorError>;
     /// The tunnels to other hosts.
     fn tunnels(&self) -> Result<Vec<Tunnel>, DoorError>;
+    /// The networks of several hosts that it is in.
+    fn hosts(&self) -> Result<Vec<Hosts>, DoorError>;
     /// Plugs one in.
     fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel, DoorError>;
     /// Takes one out.

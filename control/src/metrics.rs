@@ -17,7 +17,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::Door;
 use crate::api::{
-    Counters, GatewayCounters, NamesCounters, PAGE_MAX, PageQuery, Port, SwitchCounters, Topology,
+    Counters, GatewayCounters, Hosts, NamesCounters, PAGE_MAX, PageQuery, Port, SwitchCounters,
+    Topology,
 };
 
 /// What the text is called in HTTP.
@@ -38,6 +39,7 @@ pub fn openmetrics(door: &dyn Door) -> String {
     if let Some(gateway) = gateway {
         families.gateway(&gateway);
     }
+    families.hosts(&door.hosts().unwrap_or_default());
     let mut registry = Registry::with_prefix("uswitch");
     registry.register_collector(Box::new(families));
     let mut text = String::new();
@@ -102,6 +104,33 @@ impl Families {
         self.gauge("lab_info", "The lab and the program that runs it", vec![(build, 1)]);
         self.gauge("uptime_seconds", "Time since the lab started", one(lab.uptime));
         self.gauge("nodes", "Nodes of the lab", one(lab.nodes.len() as u64));
+    }
+
+    fn hosts(&mut self, networks: &[Hosts]) {
+        let each = |count: fn(&Hosts) -> u64| -> Vec<(Labels, u64)> {
+            let labels = |of: &Hosts| vec![("network", of.name.clone())];
+            networks.iter().map(|of| (labels(of), count(of))).collect()
+        };
+        self.gauge(
+            "hosts",
+            "Hosts of the network, this one included",
+            each(|of| of.hosts.len() as u64),
+        );
+        let up = "Whether the registry of hosts answers";
+        self.gauge("hosts_registry_up", up, each(|of| u64::from(of.alone.is_none())));
+        self.gauge("hosts_rows", "Addresses of other hosts' nodes", each(|of| of.rows));
+        self.gauge(
+            "hosts_cut_off_nodes",
+            "Nodes that are cut off from other hosts",
+            each(|of| of.cut_off.len() as u64),
+        );
+        let repairs = "Rows of the tunnel that had to be set again";
+        self.counter("hosts_repaired_rows", repairs, each(|of| of.repairs));
+        self.counter(
+            "hosts_lost_leases",
+            "Leases of this host that were lost",
+            each(|of| of.leases_lost),
+        );
     }
 
     fn ports(&mut self, ports: &[Port]) {

@@ -54,6 +54,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/neigh/known") => json(of::<Vec<Known>>(g)),
         ("post", "/v1/neigh/set") => Shape { body: of::<Known>(g), status: "204", ..json(None) },
         ("get", "/v1/tunnels") => json(of::<Vec<Tunnel>>(g)),
+        ("get", "/v1/hosts") => json(of::<Vec<Hosts>>(g)),
         ("post", "/v1/tunnels") => {
             Shape { body: of::<AddTunnel>(g), status: "201", ..json(of::<Tunnel>(g)) }
         }

@@ -219,6 +219,10 @@ impl Door for MemoryLab {
         Ok(Vec::new())
     }
 
+    fn hosts(&self) -> Result<Vec<Hosts>, DoorError> {
+        Ok(Vec::new())
+    }
+
     fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel, DoorError> {
         Ok(Tunnel {
             ifname: format!("vxlan{}", ask.vni),

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind,
-    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Known, Mdb, MovePort, Name, Neighbour,
-    Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session,
-    SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel,
-    Walk,
+    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Hosts, Known, Mdb, MovePort, Name,
+    Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing,
+    Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk,
+    Tunnel, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -174,6 +174,7 @@ pub(crate) fn refusal(error: &lab::Error) -> DoorError {
         lab::Error::NodeExists { .. }
         | lab::Error::NetworkExists { .. }
         | lab::Error::NetworkBusy { .. }
+        | lab::Error::Claimed(_)
         | lab::Error::AddressTaken { .. } => DoorError::Conflict(line),
         lab::Error::NoSwitch(_) => DoorError::Unsupported(line),
         _ => DoorError::Failed(line),
@@ -245,6 +246,10 @@ impl Door for LabDoor {
 
     fn tunnels(&self) -> Answer<Vec<Tunnel>> {
         tunnel::tunnels(self)
+    }
+
+    fn hosts(&self) -> Answer<Vec<Hosts>> {
+        tunnel::hosts(self)
     }
 
     fn add_tunnel(&self, ask: &AddTunnel) -> Answer<Tunnel> {

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::open::{LabDoor, now};
 use crate::tell::{self, Drops, Names};
-use crate::{bridge, change};
+use crate::{bridge, change, tunnel};
 
 /// How often events are fetched while somebody listens.
 const BEAT: Duration = Duration::from_millis(50);
@@ -120,6 +120,7 @@ fn run(mut teller: Teller, woken: &Receiver<Wake>) {
         } else {
             teller.forget();
             drop(lab.take_withdrawn());
+            drop(lab.take_host_events());
             if heard {
                 keep(&door);
             }
@@ -160,6 +161,9 @@ impl Teller {
         }
         self.tell_switch(lab, door, before);
         change::tell_withdrawn(door, lab);
+        for event in lab.take_host_events() {
+            door.events().tell(Event::now(tunnel::happened(event)));
+        }
         door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());
         self.tell_questions(lab, door);

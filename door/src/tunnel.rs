@@ -1,9 +1,9 @@
 //! Tunnels to other hosts, for the door.
 
-use control::api::{AddTunnel, Tunnel};
+use control::api::{AddTunnel, EventKind, Hosts, MemberHost, Tunnel};
 
 use crate::bridge;
-use crate::open::{Answer, LabDoor, refusal};
+use crate::open::{Answer, LabDoor, now, refusal};
 
 fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
     let of_port = |switch: &switch::Switch| {
@@ -25,6 +25,47 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
 
 pub(crate) fn tunnels(door: &LabDoor) -> Answer<Vec<Tunnel>> {
     Ok(door.lab()?.tunnels().into_iter().map(|tunnel| told(door, tunnel)).collect())
+}
+
+/// The networks of several hosts that the lab is in: one, or none.
+pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
+    let Some((join, vni, network, status)) = door.lab()?.hosts() else { return Ok(Vec::new()) };
+    let host = |member: lab::hosts::Member| MemberHost {
+        own: member.name == join.host,
+        name: member.name,
+        vtep: member.vtep,
+        nodes: member.nodes,
+    };
+    let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
+    Ok(vec![Hosts {
+        registry: join.members.iter().map(|member| format!("etcd://{member}")).collect(),
+        state: if since.is_some() { "alone" } else { "joined" }.into(),
+        alone: since,
+        why: status.alone.map(|(_, why)| why),
+        revision: status.revision,
+        rows: status.rows as u64,
+        repairs: status.repairs,
+        leases_lost: status.leases_lost,
+        cut_off: status.cut_off,
+        hosts: status.members.into_iter().map(host).collect(),
+        name: join.name,
+        network,
+        vni,
+    }])
+}
+
+/// What happened among the hosts, in the door's words.
+pub(crate) fn happened(event: lab::hosts::Event) -> EventKind {
+    use lab::hosts::Event;
+    match event {
+        Event::Came(host, vtep) => EventKind::HostCame { host, vtep },
+        Event::Went(host) => EventKind::HostWent { host },
+        Event::Alone(why) => EventKind::RegistryAlone { why },
+        Event::Back => EventKind::RegistryBack,
+        Event::Repaired(count) => EventKind::RowsRepaired { count: count as u64 },
+        Event::CutOff(node, why) => EventKind::NodeCutOff { node, why },
+        Event::Restored(node) => EventKind::NodeRestored { node },
+    }
 }
 
 pub(crate) fn add_tunnel(door: &LabDoor, ask: &AddTunnel) -> Answer<Tunnel> {

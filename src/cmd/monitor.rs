@@ -66,6 +66,8 @@ pub(crate) fn line(event: &Event, paint: Paint) -> String {
         | EventKind::Missed { .. }
         | EventKind::RingRenewed { .. }
         | EventKind::LoopFound { .. }
+        | EventKind::RegistryAlone { .. }
+        | EventKind::NodeCutOff { .. }
         | EventKind::PortDown { .. } => paint.bad(&word),
         EventKind::PortUp { .. } | EventKind::PortAdded { .. } => paint.good(&word),
         _ => paint.head(&word),
@@ -125,6 +127,17 @@ fn words(kind: &EventKind) -> (&'static str, String) {
             ("flushed", format!("{count}{at}"))
         }
         EventKind::NatFlushed { count } => ("flushed", units::count(*count, "session", "sessions")),
+        EventKind::HostCame { host, vtep } => ("host", format!("{host} came, at {vtep}")),
+        EventKind::HostWent { host } => ("host", format!("{host} went")),
+        EventKind::RegistryAlone { why } => ("alone", format!("etcd does not answer: {why}")),
+        EventKind::RegistryBack => ("back", "etcd answers again".into()),
+        EventKind::RowsRepaired { count } => {
+            ("repaired", format!("{} of the tunnel", units::count(*count, "row", "rows")))
+        }
+        EventKind::NodeCutOff { node, why } => {
+            ("cut off", format!("{node} from other hosts: {why}"))
+        }
+        EventKind::NodeRestored { node } => ("restored", format!("{node} has its own again")),
         EventKind::GatewaySet { forwarding, nat } => {
             ("gateway", format!("forwarding {}, NAT {nat}", OnOff::of(*forwarding)))
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ::door::Open;
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use control::api::{AddTunnel, Publish, StormLimits};
+use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
 use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
 use sys::autogroup::Outcome;
@@ -23,7 +23,7 @@ use crate::exit::Usage;
 use crate::file::{Asked, Text};
 use crate::forward;
 use crate::inside::Inside;
-use crate::join;
+use crate::join::{self, Joining};
 use crate::notify;
 use crate::report::Report;
 use crate::say;
@@ -100,13 +100,17 @@ pub(crate) struct LabArgs {
     /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = metrics)]
     metrics: Option<SocketAddr>,
-    /// Join a network to those of other hosts by VXLAN: vtep://ADDRESS[,ADDRESS…]?vni=N, with
-    /// &port=N and &network=NAME where they are not 4789 and the first
+    /// Join a network to those of other hosts by VXLAN. All of them: vtep://ADDRESS[,ADDRESS…]?vni=N;
+    /// those that etcd knows: etcd://ADDRESS[:PORT][,ADDRESS…]/NET. With &port=N and &network=NAME
+    /// where they are not 4789 and the first
     #[arg(long, value_name = "URL", value_parser = join::read)]
-    join: Option<AddTunnel>,
+    join: Option<Joining>,
     /// This host's address among them [default: the one its route to the first leaves by]
     #[arg(long, value_name = "ADDR", requires = "join")]
     vtep: Option<Ipv4Addr>,
+    /// What this host is called among them, where etcd knows them [default: its hostname]
+    #[arg(long, value_name = "NAME", requires = "join")]
+    host_name: Option<String>,
     /// Print the steps as the commands that would do the same by hand, and build nothing; -v prints
     /// them on stderr while it builds
     #[arg(long)]
@@ -128,18 +132,6 @@ pub(super) fn metrics(text: &str) -> Result<SocketAddr, String> {
 const NAT_TYPES: [&str; 4] = ["full-cone", "restricted-cone", "port-restricted-cone", "symmetric"];
 
 impl LabArgs {
-    /// Joins the lab to other hosts, where that was asked.
-    fn joined(&self, lab: &Lab) -> anyhow::Result<()> {
-        let Some(join) = &self.join else { return Ok(()) };
-        let first = join.remotes.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let local = match self.vtep {
-            Some(own) => own,
-            None => join::towards(first).with_context(|| format!("no way to {first}"))?,
-        };
-        lab.add_tunnel(&AddTunnel { local, ..join.clone() }).context("--join")?;
-        Ok(())
-    }
-
     /// What the lab is to be.
     fn config(&self, steps: bool) -> anyhow::Result<LabConfig> {
         let mut spec = match &self.topology {
@@ -256,7 +248,8 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     if let Some(helper) = helper {
         come_first(&lab, helper);
     }
-    if let Err(error) = args.joined(&lab) {
+    let end = (args.vtep, args.host_name.as_deref());
+    if let Err(error) = args.join.as_ref().map_or(Ok(()), |join| join.go(&lab, end)) {
         report.clear_bar();
         for left in lab.stop() {
             tracing::warn!("{left}");

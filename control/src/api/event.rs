@@ -1,5 +1,7 @@
 //! What happens in the lab, as it happens: one JSON object a line.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Protocol, Session};
@@ -186,6 +188,42 @@ pub enum EventKind {
         /// The type of its NAT, or `none`.
         nat: String,
     },
+    /// A host is in the network.
+    HostCame {
+        /// Its name.
+        host: String,
+        /// Its end of the tunnel.
+        vtep: Ipv4Addr,
+    },
+    /// A host is in the network no longer.
+    HostWent {
+        /// Its name.
+        host: String,
+    },
+    /// The registry of hosts does not answer.
+    RegistryAlone {
+        /// What was heard of it last.
+        why: String,
+    },
+    /// The registry of hosts answers again.
+    RegistryBack,
+    /// Rows of the tunnel were not as they had been set, and were set again.
+    RowsRepaired {
+        /// How many.
+        count: u64,
+    },
+    /// A node is cut off from other hosts, for one of them has what was its own.
+    NodeCutOff {
+        /// The node.
+        node: String,
+        /// Who has what.
+        why: String,
+    },
+    /// A node has its own again, and is no longer cut off.
+    NodeRestored {
+        /// The node.
+        node: String,
+    },
     /// A port was published or withdrawn.
     Published {
         /// TCP or UDP.
@@ -220,6 +258,13 @@ impl EventKind {
             | Self::NatFlushed { .. }
             | Self::Asked { .. }
             | Self::GatewaySet { .. }
+            | Self::HostCame { .. }
+            | Self::HostWent { .. }
+            | Self::RegistryAlone { .. }
+            | Self::RegistryBack
+            | Self::RowsRepaired { .. }
+            | Self::NodeCutOff { .. }
+            | Self::NodeRestored { .. }
             | Self::Published { .. } => None,
         }
     }

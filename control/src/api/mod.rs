@@ -42,4 +42,4 @@ pub use see::{
     Walk,
 };
 pub use topology::{Host, Interface, Node, Topology, TopologyKind, Uplink, Version};
-pub use tunnel::{AddTunnel, Tunnel};
+pub use tunnel::{AddTunnel, Hosts, MemberHost, Tunnel};

@@ -1,5 +1,6 @@
 //! Tunnels to other hosts.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,56 @@ pub struct AddTunnel {
     /// The UDP port of all ends; 4789 without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+}
+
+/// A network of several hosts that a registry knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Hosts {
+    /// What it is called in the registry.
+    pub name: String,
+    /// The network here that has joined.
+    pub network: String,
+    /// Its number outside.
+    pub vni: u32,
+    /// The members of the registry's cluster: `etcd://ADDRESS:PORT`.
+    pub registry: Vec<String>,
+    /// `joined`, or `alone` while the registry does not answer: all goes on by what is known, and new
+    /// claims fail.
+    pub state: String,
+    /// For how many seconds it has not answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<u64>,
+    /// What was heard of it last, where it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The revision of the registry up to which all is known.
+    pub revision: i64,
+    /// Addresses of other hosts' nodes in the tunnel's table.
+    pub rows: u64,
+    /// Rows that were not as they had been set, and were set again.
+    pub repairs: u64,
+    /// Times that this host's lease was lost.
+    pub leases_lost: u64,
+    /// Nodes here that are cut off from other hosts, for one of them has what was theirs, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cut_off: BTreeMap<String, String>,
+    /// The hosts, by name.
+    pub hosts: Vec<MemberHost>,
+}
+
+/// A host of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MemberHost {
+    /// Its name.
+    pub name: String,
+    /// Its end of the tunnel.
+    pub vtep: Ipv4Addr,
+    /// Whether it is this one.
+    pub own: bool,
+    /// Its nodes.
+    pub nodes: Vec<String>,
 }
 
 /// A tunnel that is there.

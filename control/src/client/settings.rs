@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddTunnel, AddVlan, DelFdb, Flushed, Known, Mdb, MovePort, Network, Port, Routing,
-    SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Tunnel,
+    AddNetwork, AddTunnel, AddVlan, DelFdb, Flushed, Hosts, Known, Mdb, MovePort, Network, Port,
+    Routing, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Tunnel,
 };
 
 impl Client {
@@ -89,6 +89,11 @@ impl Client {
     /// The tunnels to other hosts.
     pub fn tunnels(&self) -> Result<Vec<Tunnel>, ClientError> {
         self.get("/v1/tunnels")
+    }
+
+    /// The networks of several hosts that it is in.
+    pub fn hosts(&self) -> Result<Vec<Hosts>, ClientError> {
+        self.get("/v1/hosts")
     }
 
     /// Plugs a tunnel in.

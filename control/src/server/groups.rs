@@ -1,4 +1,4 @@
-//! What the paths about groups and known neighbours do.
+//! What the paths about groups, known neighbours and other hosts do.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -21,6 +21,10 @@ pub(super) async fn del_mdb(State(shared): State<Shared>, body: Body) -> Answer 
     let ask = shared.read(body).await?;
     shared.call(move |door| door.del_mdb(&ask)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn hosts(State(shared): State<Shared>) -> Answer {
+    shared.answer(|door| door.hosts()).await
 }
 
 pub(super) async fn known(State(shared): State<Shared>) -> Answer {

@@ -51,6 +51,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     delete "/v1/networks/{name}" remove_network "End a network that no node is attached to";
     patch "/v1/networks/{name}" set_network "Change a network's settings";
     get "/v1/tunnels" tunnels "The tunnels to other hosts";
+    get "/v1/hosts" hosts "The networks of several hosts, and who is in them";
     post "/v1/tunnels" add_tunnel "Plug a tunnel in";
     delete "/v1/tunnels/{vni}" remove_tunnel "Take a tunnel out";
     get "/v1/fdb" fdb "The switch's addresses";

@@ -6,12 +6,14 @@
 //! | `bridge` | ports, fdb, flows |
 //! | `brctl` | ports, fdb, in brctl's shape |
 //! | `groups` | mdb |
+//! | `hosts` | hosts |
 //! | `names` | names |
 //! | `router` | nat, published, neigh, routes |
 
 mod brctl;
 mod bridge;
 mod groups;
+mod hosts;
 mod lab;
 mod names;
 mod router;
@@ -72,6 +74,8 @@ enum What {
     Mdb,
     /// Tunnels to other hosts
     Tunnel,
+    /// The hosts of a network that etcd knows (`run --join`), and whether it answers
+    Hosts,
     /// The NAT: published ports and sessions
     Nat,
     /// The published ports alone
@@ -136,6 +140,7 @@ fn once(args: &Args, client: &Client, before: &str) -> anyhow::Result<()> {
         What::Vlan => vlans(args, client),
         What::Mdb => mdb(args, client),
         What::Tunnel => shown(args, client.tunnels(), bridge::tunnels),
+        What::Hosts => shown(args, client.hosts(), hosts::lines_of),
         What::Nat => nat(args, client),
         What::Published => {
             shown(args, client.published(), |list, paint| router::published(&list, paint))

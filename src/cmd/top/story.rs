@@ -58,6 +58,17 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         EventKind::NatFlushed { count } => {
             ("flushed", text::counted(*count, "NAT session", "NAT sessions"), Mood::Plain)
         }
+        EventKind::HostCame { host, vtep } => {
+            ("host came", format!("{host} at {vtep}"), Mood::Good)
+        }
+        EventKind::HostWent { host } => ("host went", host.clone(), Mood::Bad),
+        EventKind::RegistryAlone { why } => ("etcd silent", why.clone(), Mood::Bad),
+        EventKind::RegistryBack => ("etcd answers", String::new(), Mood::Good),
+        EventKind::RowsRepaired { count } => {
+            ("repaired", text::counted(*count, "row", "rows"), Mood::Bad)
+        }
+        EventKind::NodeCutOff { node, why } => ("cut off", format!("{node}: {why}"), Mood::Bad),
+        EventKind::NodeRestored { node } => ("restored", node.clone(), Mood::Good),
         EventKind::GatewaySet { forwarding, nat } => {
             let on = OnOff::of(*forwarding);
             ("gateway", format!("forwarding {on}, NAT {nat}"), Mood::Plain)

@@ -1,0 +1,40 @@
+//! The hosts of a network that a registry knows.
+
+use control::api::Hosts;
+
+use super::lines;
+use crate::paint::Paint;
+use crate::table::Table;
+use crate::units;
+
+pub(super) fn lines_of(networks: Vec<Hosts>, paint: Paint) -> Vec<String> {
+    if networks.is_empty() {
+        return vec!["no registry knows other hosts: `run --join etcd://…` joins a network".into()];
+    }
+    networks.into_iter().flat_map(|network| of_network(network, paint)).collect()
+}
+
+fn of_network(network: Hosts, paint: Paint) -> Vec<String> {
+    let Hosts { name, network: here, vni, alone, why, rows, repairs, .. } = &network;
+    let repaired = if *repairs > 0 { format!(", {repairs} set again") } else { String::new() };
+    let rows = units::count(*rows, "row", "rows");
+    let mut said = vec![format!("{name} is {here} here, VNI {vni}; {rows}{repaired}")];
+    if let Some(seconds) = alone {
+        let why = why.as_deref().unwrap_or("no answer");
+        said.push(paint.bad(&format!(
+            "etcd has not answered for {}: {why}; what is known goes on, and new claims fail",
+            units::span(*seconds)
+        )));
+    }
+    for (node, why) in &network.cut_off {
+        said.push(paint.bad(&format!("{node} is cut off from other hosts: {why}")));
+    }
+    let mut table = Table::new(&["HOST", "VTEP", ">NODES", ""]);
+    for host in network.hosts {
+        let own = if host.own { "this one" } else { "" };
+        let nodes = host.nodes.len().to_string();
+        table.row([host.name, host.vtep.to_string(), nodes, own.into()]);
+    }
+    said.extend(lines(&table, paint));
+    said
+}
