@@ -31,6 +31,7 @@ const LINES: &[(&str, &str)] = &[
     ("show vlan", "show vlan -j"),
     ("show mdb", "show mdb -j"),
     ("show tunnel", "show tunnel -j"),
+    ("show hosts", "show hosts -j"),
     ("show nat", "show nat -j"),
     ("show published", "show published -j"),
     ("show neigh", "show neigh -j"),

@@ -25,6 +25,7 @@
 //! | `links` | links that go down, come back or vanish under load |
 //! | `loops` | a loop beside the switch: named, and its port shut |
 //! | `hints` | what a person meets who types what is not there or is meant otherwise |
+//! | `hosts` | one network over several hosts that etcd knows: who is there, who has what, failures |
 //! | `steps` | set-up as commands, which are run by hand and lead to the same |
 //! | `output` | output that nobody takes: an error, never a panic |
 //! | `words` | what `run` says, and by which exit code it tells |
@@ -80,6 +81,7 @@ mod frames;
 mod graph;
 mod harness;
 mod hints;
+mod hosts;
 mod iperf;
 mod json;
 mod legs_oracle;
