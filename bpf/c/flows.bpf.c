@@ -43,7 +43,7 @@ struct flow {
 	u32 mtu;        /* of the egress port */
 	u32 action;     /* POP, PUSH, PEER */
 	u32 push;       /* the tag to push */
-	u32 unused;
+	u32 source;     /* the address that its packets come from; 0: whatever they are */
 	u64 ticket;     /* of its last frame that went to the ring; 0: none is there any more */
 };
 
@@ -225,6 +225,18 @@ struct packet {
 	};
 };
 
+/* Whether a frame is a packet from this address, and not one of a server of DHCP's: all else that
+   comes from a guarded port is userspace's to judge (switch/src/core/source_guard.rs). */
+static inline int is_from(struct __sk_buff *skb, u32 source)
+{
+	struct packet p;
+
+	if (skb->protocol != be16(0x0800) || bpf_skb_load_bytes(skb, ETHERNET, &p, IPV4 + 4))
+		return 0;
+	return p.version == 0x45 && p.ends[0] == source &&
+	       (p.protocol != UDP || p.udp.from != be16(67));
+}
+
 struct facts {
 	u64 ends;
 	u32 ports, length, packets;
@@ -387,7 +399,7 @@ int tap(struct __sk_buff *skb)
 {
 	u32 zero = 0, at = 0, slot, tag = 0;
 	u64 addresses, rest, generation, h, ticket;
-	u32 last, egress, action, push, mtu;
+	u32 last, egress, action, push, source, mtu;
 	struct control *c = bpf_map_lookup_elem(&control, &zero);
 	struct word *word = bpf_map_lookup_elem(&words, &zero);
 	struct bucket *b;
@@ -421,8 +433,12 @@ int tap(struct __sk_buff *skb)
 	egress = READ(flow->egress);
 	action = READ(flow->action);
 	push = READ(flow->push);
+	source = READ(flow->source);
 	mtu = READ(flow->mtu);
 	ticket = READ(flow->ticket);
+	/* Not of those whose order is kept. */
+	if (source && !is_from(skb, source))
+		return to_ring(c);
 	if (!may(c, flow, generation, packet_length(skb), mtu, ticket))
 		return in_order(c, flow);
 	word->ifindex = skb->ifindex;

@@ -20,7 +20,8 @@ pub(crate) const GENERATION: usize = 3;
 pub(crate) const UNTIL: usize = 4;
 /// The MTU, and what is done to the frame.
 pub(crate) const MTU_ACTION: usize = 5;
-pub(crate) const PUSH: usize = 6;
+/// The tag to push, and the address that its packets come from.
+pub(crate) const PUSH_SOURCE: usize = 6;
 pub(crate) const TICKET: usize = 7;
 
 /// Words of a route: those of a flow, and further what its packets are told apart by and become.

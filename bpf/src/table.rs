@@ -9,6 +9,7 @@
 //! are full the newcomer has no place, and its frames go to the ring. Places of routes come after
 //! those of flows between ports; their first words are the same.
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use sys::bpf::Area;
@@ -17,7 +18,8 @@ use wire::{MacAddr, Timestamp, VlanTag};
 use crate::layout::{
     ACTION_ATOMIC, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BUCKET, BUCKETS, CAME, CONTROL,
     COUNT, ENDS, ENTRIES, FLOW, GENERATION, GONE, LINK, MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW,
-    PORTS_PROTOCOL, PUSH, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
+    PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET,
+    UNTIL,
 };
 use crate::route::{self, Ends, Route};
 
@@ -63,6 +65,9 @@ pub struct Flow {
     pub mtu: u32,
     /// The decision holds until then; [`Timestamp::from_nanos`]`(u64::MAX)` for one without an end.
     pub until: Timestamp,
+    /// The address that packets of IPv4 come from, and nothing but such packets is of the flow; None
+    /// for whatever comes.
+    pub source: Option<Ipv4Addr>,
     /// What becomes of them, where the key has ends.
     pub route: Option<Route>,
 }
@@ -232,7 +237,9 @@ impl Table {
         put(TAG_EGRESS, pair(tag_word(key.tag), flow.egress));
         put(UNTIL, flow.until.as_nanos());
         put(MTU_ACTION, pair(flow.mtu, action));
-        put(PUSH, pair(tag_word(push), 0));
+        // As it lies in the packet.
+        let source = flow.source.map_or(0, |own| u32::from_ne_bytes(own.octets()));
+        put(PUSH_SOURCE, pair(tag_word(push), source));
         if let (Some(ends), Some(route)) = (&key.ends, &flow.route) {
             let ([sum, others], [first, second, third]) = (route.sums(ends), route.link());
             put(ENDS, route::addresses(&ends.src, &ends.dst));

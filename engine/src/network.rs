@@ -58,6 +58,8 @@ pub struct Options {
     pub isolate: bool,
     /// Most frames a second of each kind that a container may have flooded.
     pub storm: Option<u32>,
+    /// Containers may speak by other addresses than their own.
+    pub spoof: bool,
 }
 
 impl Options {
@@ -84,6 +86,13 @@ impl Options {
                         _ => return Err(refuse("auto, or none")),
                     }
                 }
+                "spoof" => {
+                    options.spoof = match value {
+                        "allow" => true,
+                        "deny" => false,
+                        _ => return Err(refuse("allow, or deny")),
+                    }
+                }
                 "isolate" => {
                     options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
                 }
@@ -92,7 +101,8 @@ impl Options {
                     options.storm = Some(limit);
                 }
                 _ => {
-                    let known = "uswitch.name, uswitch.uplink, uswitch.isolate, uswitch.storm";
+                    let known = "uswitch.name, uswitch.uplink, uswitch.isolate, uswitch.storm, \
+                                 uswitch.spoof";
                     return Err(refuse(&format!("there is no such option; there are {known}")));
                 }
             }
@@ -159,17 +169,25 @@ mod tests {
             ("uswitch.uplink", "none"),
             ("uswitch.isolate", "true"),
             ("uswitch.storm", "100"),
+            ("uswitch.spoof", "allow"),
         ]);
         let options = read.unwrap();
         let name = Some("lab".into());
-        let wanted =
-            Options { name, mtu: Some(1400), no_uplink: true, isolate: true, storm: Some(100) };
+        let wanted = Options {
+            name,
+            mtu: Some(1400),
+            no_uplink: true,
+            isolate: true,
+            storm: Some(100),
+            spoof: true,
+        };
         assert_eq!(options, wanted);
         for (key, value, word) in [
             ("uswitch.uplnk", "none", "no such option"),
             ("uswitch.uplink", "eth0", "auto, or none"),
             ("uswitch.isolate", "yes", "true, or false"),
             ("uswitch.storm", "-1", "a number"),
+            ("uswitch.spoof", "yes", "allow, or deny"),
             ("mtu", "67", "68 to 65535"),
             ("mtu", "many", "68 to 65535"),
         ] {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ::topology::{Address, Attachment, SetPort};
 use ns::pair::{self, Pair};
+use switch::core::SourceGuard;
 use switch::{PortId, PortSpec, Switch};
 use wire::MacAddr;
 
@@ -44,6 +45,8 @@ pub struct Guest {
     pub addresses: Vec<Address>,
     /// What its port is set to.
     pub settings: SetPort,
+    /// It may speak by other addresses than its own, too.
+    pub spoofs: bool,
     /// What the container is called, where the lab's resolver is asked for it.
     pub names: Vec<String>,
 }
@@ -156,7 +159,10 @@ impl Lab {
         let settings = port::plugged(self.config().spec.storm);
         let (settings, vlans) = domain::of_port(spec, &guest.node, &guest.network, settings)?;
         let network = domains.get(&guest.network).map(|domain| domain.id).unwrap_or_default();
+        let own = || guest.addresses.iter().map(|address| address.ip);
+        let guard = || Arc::new(SourceGuard::new(guest.mac, own()));
         let asked = PortSpec {
+            sources: (!guest.spoofs).then(guard),
             settings,
             vlans,
             network,

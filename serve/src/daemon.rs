@@ -174,6 +174,7 @@ impl Daemon {
             mac: place.mac(),
             addresses: attach.addresses.clone(),
             settings: network.port_settings(),
+            spoofs: network.options.spoof,
             names: attach.names.clone(),
         };
         self.lab.attach(&guest).map_err(|error| refusal(&error))?;

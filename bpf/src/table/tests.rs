@@ -12,7 +12,8 @@ fn key(n: u8) -> Key {
 
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
-    Flow { egress, peer: true, retag: Retag::default(), mtu: 1500, until, route: None }
+    let retag = Retag::default();
+    Flow { egress, peer: true, retag, mtu: 1500, until, source: None, route: None }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {

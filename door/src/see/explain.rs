@@ -14,10 +14,10 @@ use lab::domain::Domain;
 use lab::{Interface, Lab, Node, Uplink, address, station};
 use switch::{Ends, Frame, Path, PortId};
 use topology::Subnet;
-use wire::{MacAddr, Timestamp, tcp};
+use wire::{MacAddr, Timestamp, arp, tcp};
 
 use super::asked::{destination, frame, is_broadcast, missing, multicast, owner, protocol};
-use super::foretell::{Beside, By, Inside, Oracle};
+use super::foretell::{self, Beside, By, Inside, Oracle};
 use super::kernel::Kernel;
 use super::names::Names;
 
@@ -245,8 +245,10 @@ impl Journey<'_> {
         // The answer teaches the switch where it came from.
         let answer = frame(mac, found, ARP_LENGTH);
         let (bridge, now) = (&mut self.oracle.bridge, self.oracle.now);
-        let _ = bridge.knowing(&[found, mac], By::Port(at), now).decide(
+        let bytes = foretell::arp(&answer, arp::Operation::Reply, [hop, ends[0]]);
+        let _ = bridge.knowing(&[found, mac], By::Port(at), now).decide_reading(
             &answer,
+            &bytes,
             at,
             now,
             &mut Path::default(),

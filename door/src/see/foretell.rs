@@ -118,15 +118,13 @@ pub(crate) enum Inside<'a> {
     Question([Ipv4Addr; 2]),
 }
 
-/// A question by ARP as a frame.
-fn question(frame: &Frame, [sender, target]: [Ipv4Addr; 2]) -> Vec<u8> {
-    let arp = Arp {
-        operation: arp::Operation::Request,
-        sender_mac: frame.src,
-        sender,
-        target_mac: MacAddr::ZERO,
-        target,
-    };
+/// A question by ARP as a frame, or an answer.
+pub(crate) fn arp(
+    frame: &Frame,
+    operation: arp::Operation,
+    [sender, target]: [Ipv4Addr; 2],
+) -> Vec<u8> {
+    let arp = Arp { operation, sender_mac: frame.src, sender, target_mac: MacAddr::ZERO, target };
     [&frame.dst.0[..], &frame.src.0, &ethertype::ARP.to_be_bytes(), &arp.to_bytes()].concat()
 }
 
@@ -168,9 +166,10 @@ impl Oracle<'_> {
         let mut path = Path::default();
         let (bytes, asked) = match inside {
             Inside::Packet(probe) => (imagined(frame, probe), None),
-            Inside::Question(ends) => {
-                (question(frame, ends), self.bridge.original.neighbour(ends[1].into(), ingress))
-            }
+            Inside::Question(ends) => (
+                arp(frame, arp::Operation::Request, ends),
+                self.bridge.original.neighbour(ends[1].into(), ingress),
+            ),
         };
         // Whether the switch answers depends on where it knows who is asked for.
         let bridge = self.bridge.knowing(asked.as_slice(), by, now);

@@ -370,6 +370,7 @@ fn why(reason: DropReason) -> &'static str {
         DropReason::GroupSource => "a group address cannot be a source",
         DropReason::ZeroSource => "its source address is all zeros",
         DropReason::OwnSource => "it claims to come from the gateway: a loop, or a forgery",
+        DropReason::Spoofed => "it speaks for another host than its port's, or for a router",
         DropReason::LinkLocal => "to the neighbour on the wire alone: bridges do not forward it",
         DropReason::SamePort => "that is where it came from",
         DropReason::Blackhole => "an entry set by hand says so",

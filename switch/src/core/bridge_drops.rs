@@ -31,6 +31,10 @@ const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::GroupSource, |_| (frame(MacAddr([3, 0, 0, 0, 0, 1]), mac(1)), 0)),
     (DropReason::ZeroSource, |_| (frame(MacAddr::ZERO, MacAddr::ZERO), 0)),
     (DropReason::OwnSource, |_| (frame(STATION, mac(1)), 0)),
+    (DropReason::Spoofed, |b| {
+        guard(b, 0, mac(0));
+        (frame(mac(50), mac(1)), 0)
+    }),
     (DropReason::LinkLocal, |_| (frame(mac(0), MacAddr([1, 0x80, 0xc2, 0, 0, 0x0e])), 0)),
     (DropReason::SamePort, |_| (frame(mac(50), mac(0)), 0)),
     (DropReason::Blackhole, |b| {

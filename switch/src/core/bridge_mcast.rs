@@ -87,7 +87,7 @@ impl Switch {
         let frame = Frame::new(mac(0), mac(6), None, 100);
         let mut path = Path::default();
         let bridge = &self.bridge;
-        assert!(bridge.reads(PortId(ingress)));
+        assert!(bridge.reads(&frame, PortId(ingress)));
         let said = bridge.decide_reading(&frame, bytes, PortId(ingress), now, &mut path);
         self.said.extend(path.take_said());
         (said.verdict, path.ports().map(|id| id.0).collect())
@@ -390,6 +390,7 @@ pub(super) const REASONS: [DropReason; 3] =
 #[test]
 fn a_network_that_does_not_snoop_reads_nothing() {
     let bridge = bridge(None);
-    assert!((0..4).all(|port| !bridge.reads(PortId(port))) && !bridge.has_clock());
+    let group = frame(mac(0), MacAddr::BROADCAST);
+    assert!((0..4).all(|port| !bridge.reads(&group, PortId(port))) && !bridge.has_clock());
     assert_eq!(bridge.tick(at(1), &mut Path::default()), None);
 }

@@ -117,3 +117,23 @@ fn what_another_program_has_learned_stays_until_it_moves() {
     assert_eq!(bridge.fdb().network_len(NetworkId::FIRST), 5);
     assert_eq!(there(at(9_500)), Verdict::Flood);
 }
+
+#[test]
+fn a_port_that_belongs_to_a_host_speaks_for_it_alone_and_teaches_nothing_else() {
+    let mut bridge = bridge(Some(STATION));
+    guard(&mut bridge, 0, mac(0));
+    let say = |src: MacAddr| {
+        let bytes = [&mac(1).0[..], &src.0, &[0x88, 0xcc, 0, 0]].concat();
+        let (frame, mut path) = (frame(src, mac(1)), Path::default());
+        assert!(bridge.reads(&frame, PortId(0)));
+        bridge.decide_reading(&frame, &bytes, PortId(0), at(2), &mut path)
+    };
+    let spoofed = Verdict::Drop(DropReason::Spoofed);
+    assert_eq!(say(mac(0)).verdict, Verdict::Forward(PortId(1)));
+    for other in [mac(2), mac(77), STATION] {
+        assert_eq!((say(other).verdict, say(other).learned), (spoofed, Learned::Off), "{other}");
+    }
+    assert_eq!(bridge.entry(mac(77), None, PortId(0), at(2)), None);
+    // Others speak as before, to it as well.
+    assert!(!bridge.reads(&frame(mac(1), mac(0)), PortId(1)));
+}

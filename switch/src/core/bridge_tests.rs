@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::{
     Decision, DropReason, EntryKind, FdbConfig, Frame, Learned, Path, PortSettings, PortVlans,
-    Scope, StormLimits, Verdict, VlanFilter,
+    Scope, SourceGuard, StormLimits, Verdict, VlanFilter,
 };
 
 #[path = "bridge_drops.rs"]
@@ -54,6 +54,11 @@ fn change(bridge: &mut Bridge, id: u16, change: impl FnOnce(&mut PortState)) {
     let mut state = bridge.port(PortId(id)).unwrap();
     change(&mut state);
     bridge.set_port(PortId(id), state);
+}
+
+/// A port belongs to the host of this address, and to no addresses of IP.
+fn guard(bridge: &mut Bridge, id: u16, mac: MacAddr) {
+    change(bridge, id, |port| port.sources = Some(Arc::new(SourceGuard::new(mac, []))));
 }
 
 fn verdict(bridge: &mut Bridge, frame: Frame, ingress: u16) -> Verdict {

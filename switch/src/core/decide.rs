@@ -35,8 +35,8 @@ impl Bridge {
         self.decide_all(frame, &[], ingress, now, path)
     }
 
-    /// The same, where [`Bridge::reads`] asks for the bytes of a group's frame: from its destination
-    /// address on, without the outermost tag.
+    /// The same, where [`Bridge::reads`] asks for the frame's bytes: from its destination address on,
+    /// without the outermost tag.
     pub fn decide_reading(
         &self,
         frame: &Frame,
@@ -67,6 +67,11 @@ impl Bridge {
         };
         if let Some(reason) = refuse(frame, (ingress, port), network) {
             return dropped(reason, Learned::Off);
+        }
+        if let Some(sources) = &port.state.sources
+            && !sources.lets_in(frame.src, bytes)
+        {
+            return dropped(DropReason::Spoofed, Learned::Off);
         }
         let lane = match (frame.tag(), port.native) {
             (None, Some(lane)) => lane,
@@ -281,7 +286,9 @@ fn refuse(
     if frame.src == MacAddr::ZERO {
         return Some(DropReason::ZeroSource);
     }
-    let forged = network.guarded == Some(frame.src) && network.config.host != Some(ingress);
+    // Where it is known who may speak, that is looked at next.
+    let known = network.config.host == Some(ingress) || port.state.sources.is_some();
+    let forged = network.guarded == Some(frame.src) && !known;
     forged.then_some(DropReason::OwnSource)
 }
 

@@ -260,12 +260,13 @@ impl Bridge {
         next
     }
 
-    /// Whether group frames that come in by a port are read beyond their header.
+    /// Whether a frame that comes in by a port is read beyond its header.
     #[must_use]
     #[inline]
-    pub fn reads(&self, ingress: PortId) -> bool {
-        let network = self.get(ingress).and_then(|port| self.network(port.state.network));
-        network.is_some_and(|network| network.reads)
+    pub fn reads(&self, frame: &Frame, ingress: PortId) -> bool {
+        let Some(port) = self.get(ingress) else { return false };
+        let of_group = || self.network(port.state.network).is_some_and(|network| network.reads);
+        port.state.sources.is_some() || frame.dst.is_group() && of_group()
     }
 
     /// Whether a network snoops, or looks for loops: then [`Bridge::tick`] wants to be called.

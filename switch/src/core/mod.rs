@@ -17,6 +17,7 @@ mod mcast;
 mod network;
 mod path;
 mod port;
+mod source_guard;
 mod spread;
 mod storm;
 mod suppress;
@@ -40,6 +41,7 @@ pub use mcast::{
 pub use network::{Leg, NetworkConfig, NetworkId};
 pub use path::{Exit, Path, Tagging};
 pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};
+pub use source_guard::SourceGuard;
 pub use spread::{Policy, Window};
 pub use storm::Storms;
 pub use suppress::Neighbours;

@@ -1,9 +1,12 @@
 //! What the bridge knows of a port: its settings, its state, and its place in the table of ports.
 
+use std::sync::Arc;
+
 use wire::MacAddr;
 
 use super::mcast::RouterMode;
 use super::network::NetworkId;
+use super::source_guard::SourceGuard;
 use super::vlan::Memberships;
 
 /// A port's number: an index, small, reused after removal.
@@ -150,6 +153,8 @@ pub struct PortState {
     pub up: bool,
     /// It has never been up: a frame from there comes because it is up now.
     pub expected: bool,
+    /// Who alone may speak from there; None for anybody.
+    pub sources: Option<Arc<SourceGuard>>,
 }
 
 impl PortState {
@@ -157,6 +162,6 @@ impl PortState {
     #[must_use]
     pub fn up(settings: PortSettings, mtu: u32) -> Self {
         let (network, vlans) = (NetworkId::FIRST, Memberships::default());
-        Self { network, settings, vlans, mtu, mac: None, up: true, expected: false }
+        Self { network, settings, vlans, mtu, mac: None, up: true, expected: false, sources: None }
     }
 }

@@ -71,6 +71,8 @@ drop_reasons! {
     ZeroSource = "zero-source",
     /// The station's own address as source, from outside: a loop or a forgery.
     OwnSource = "own-source",
+    /// From an address that is not its port's, or giving others addresses or a router.
+    Spoofed = "spoofed",
     /// To 01:80:c2:00:00:0x, which bridges do not forward (IEEE 802.1D 7.12.6).
     LinkLocal = "link-local",
     /// The destination lives behind the port the frame came in by.

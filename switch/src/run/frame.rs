@@ -79,7 +79,7 @@ impl<L: Link> Worker<L> {
                 self.at_station(place, shared, station, &header, Side::Uplink, now)
             }
             Some(header) => {
-                let reads = header.dst.is_group() && self.bridge.reads(ingress);
+                let reads = self.bridge.reads(&header, ingress);
                 let decision = match reads {
                     false => self.bridge.decide(&header, ingress, now, &mut self.path),
                     true => self.decide_reading(place, &header, ingress, now),

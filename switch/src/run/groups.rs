@@ -17,8 +17,8 @@ use crate::core::{Decision, Exit, Frame, Loop, PortId};
 const LOOK: Duration = Duration::from_secs(1);
 
 impl<L: Link> Worker<L> {
-    /// Decides a group frame by all it says.
-    #[cold]
+    /// Decides a frame by all it says.
+    #[inline(never)]
     pub(super) fn decide_reading(
         &mut self,
         place: Place,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use sys::packet::FilterOp;
 use wire::MacAddr;
 
-use crate::core::{Memberships, NetworkConfig, NetworkId, PortId, PortSettings, PortState};
+use crate::core::{
+    Memberships, NetworkConfig, NetworkId, PortId, PortSettings, PortState, SourceGuard,
+};
 use crate::stats::{PortCells, PortStats};
 
 /// What a port is for.
@@ -40,6 +42,8 @@ pub struct PortSpec {
     pub vlans: Memberships,
     /// The address of the one host at the other end of its link, where that is known.
     pub behind: Option<MacAddr>,
+    /// Who alone may speak from there; None for anybody.
+    pub sources: Option<Arc<SourceGuard>>,
     /// The namespace it lies in, where that is not the switch's: for a [`PortRole::Routed`] port
     /// alone, which then has rings of its own.
     pub netns: Option<Elsewhere>,
@@ -62,6 +66,7 @@ impl PortSpec {
             settings: PortSettings::default(),
             vlans: Memberships::default(),
             behind: None,
+            sources: None,
             netns: None,
             up: true,
         }
@@ -100,7 +105,7 @@ pub(super) struct Port {
 impl Port {
     /// As the workers are to see it.
     pub(super) fn state(&self) -> PortState {
-        let PortSpec { network, settings, vlans, mtu, mac, up, .. } = &self.spec;
+        let PortSpec { network, settings, vlans, mtu, mac, up, sources, .. } = &self.spec;
         PortState {
             network: *network,
             settings: *settings,
@@ -109,6 +114,7 @@ impl Port {
             mac: *mac,
             up: self.up,
             expected: !up,
+            sources: sources.clone(),
         }
     }
 }

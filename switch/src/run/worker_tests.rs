@@ -97,6 +97,7 @@ impl Stand {
             mac: Some(mac(200)),
             up: true,
             expected: false,
+            sources: None,
         };
         let (id, role) = (PortId(port), PortRole::Bridged);
         self.tell(Command::Set { id, ifindex: ifindex(port), role, state, cells, link: None });

@@ -149,7 +149,8 @@ impl Book {
         let route = of.routed.map(|routed| routed.route);
         let peer = to.behind == Some(route.map_or(of.dst, |route| route.next));
         let (egress, retag) = (to.ifindex, of.retag);
-        let flow = Flow { egress, peer, retag, mtu: of.mtu, until: of.until, route };
+        let Decided { mtu, until, source, .. } = *of;
+        let flow = Flow { egress, peer, retag, mtu, until, source, route };
         let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);

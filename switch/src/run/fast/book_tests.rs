@@ -54,6 +54,7 @@ impl Desk {
             retag: Retag::default(),
             mtu: 1500,
             until: Timestamp::from_nanos(u64::MAX),
+            source: None,
             scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
             vlans: [None; 2],
             routed: None,

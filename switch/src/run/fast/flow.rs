@@ -44,6 +44,9 @@ pub(super) struct Decided {
     pub(super) retag: Retag,
     pub(super) mtu: u32,
     pub(super) until: Timestamp,
+    /// The address that its packets come from, and nothing else may be repeated; None for whatever
+    /// comes.
+    pub(super) source: Option<std::net::Ipv4Addr>,
     /// Where the source is learned, if it is.
     pub(super) scope: Option<Scope>,
     /// Their VLANs as they come and as they leave, where they are told apart.

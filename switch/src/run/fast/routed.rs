@@ -148,6 +148,8 @@ fn decide(
         retag: Retag { pop: tag.is_some(), push },
         mtu,
         until,
+        // One of the ends.
+        source: None,
         scope: scope.filter(|_| learned != Learned::Off),
         vlans: [came_in, of.vlan],
         routed: Some(Routed { ends: came, route, way }),

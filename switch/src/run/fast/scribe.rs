@@ -253,6 +253,11 @@ fn decide(
     if !may_repeat(Some(&from.settings), Some(&to.settings)) {
         return None;
     }
+    // Of whoever may have one of several addresses each frame is looked at.
+    let source = match &from.sources {
+        Some(sources) => Some(sources.only()?),
+        None => None,
+    };
     let Frame { dst, src, .. } = *of.frame;
     let tag = of.frame.tag();
     let scope = bridge.scope(tag, of.ingress)?;
@@ -272,6 +277,7 @@ fn decide(
         retag,
         mtu: to.mtu,
         until,
+        source,
         scope: (of.learned != Learned::Off).then_some(scope),
         vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
         routed: None,
