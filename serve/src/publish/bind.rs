@@ -9,6 +9,8 @@ use engine::{PortAsk, Refusal};
 use socket2::{Domain, Socket, Type};
 use topology::Protocol;
 
+use super::datagram;
+
 /// Connections that may wait to be let in: as many as the kernel takes.
 const BACKLOG: i32 = 4096;
 /// How often a port that the kernel chooses may be taken in the other family.
@@ -76,7 +78,10 @@ pub(super) fn given(
         let socket = Socket::from(socket);
         socket.set_nonblocking(true)?;
         Ok(match ask.protocol {
-            Protocol::Udp => Bound::Udp(socket.into()),
+            Protocol::Udp => {
+                datagram::ask(&socket, socket.local_addr()?.is_ipv4())?;
+                Bound::Udp(socket.into())
+            }
             _ => Bound::Tcp(socket.into()),
         })
     };
@@ -132,6 +137,10 @@ fn one(protocol: Protocol, at: SocketAddr) -> io::Result<Bound> {
     if protocol != Protocol::Udp {
         // Connections of an earlier process that linger are no hindrance.
         socket.set_reuse_address(true)?;
+    }
+    if protocol == Protocol::Udp {
+        // Before the first one comes.
+        datagram::ask(&socket, at.is_ipv4())?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&at.into())?;

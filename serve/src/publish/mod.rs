@@ -7,6 +7,7 @@
 //! caller's thread. Bounds stand where they hold (`tcp`, `udp`).
 
 mod bind;
+mod datagram;
 mod tcp;
 mod udp;
 

@@ -12,6 +12,8 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::datagram::{self, Ends};
+
 /// Clients at once, a port.
 const CLIENTS: usize = 1024;
 /// As long as docker-proxy waits.
@@ -37,13 +39,13 @@ impl Drop for Client {
 /// Leads datagrams to `to` and back, for as long as it is not dropped.
 pub(super) async fn lead(socket: UdpSocket, to: SocketAddr) {
     let socket = Arc::new(socket);
-    let mut clients: HashMap<SocketAddr, Client> = HashMap::new();
+    let mut clients: HashMap<Ends, Client> = HashMap::new();
     let mut tasks = JoinSet::new();
     let mut datagram = vec![0; LONGEST];
     let mut look = tokio::time::interval(LOOK);
     loop {
         let (length, from) = tokio::select! {
-            received = socket.recv_from(&mut datagram) => match received {
+            received = datagram::receive(&socket, &mut datagram) => match received {
                 Ok(received) => received,
                 // What the kernel tells of a datagram sent before.
                 Err(_) => continue,
@@ -65,7 +67,7 @@ pub(super) async fn lead(socket: UdpSocket, to: SocketAddr) {
                     clients.insert(from, Client { socket: own, heard, answers });
                 }
                 Err(error) => {
-                    tracing::debug!("{from} to {to}: {error}");
+                    tracing::debug!("{} to {to}: {error}", from.client);
                     continue;
                 }
             }
@@ -78,7 +80,7 @@ pub(super) async fn lead(socket: UdpSocket, to: SocketAddr) {
     }
 }
 
-fn make_room(clients: &mut HashMap<SocketAddr, Client>) {
+fn make_room(clients: &mut HashMap<Ends, Client>) {
     if clients.len() >= CLIENTS {
         let oldest = clients.iter().min_by_key(|(_, client)| client.heard);
         if let Some(oldest) = oldest.map(|(from, _)| *from) {
@@ -98,12 +100,12 @@ async fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// What comes back goes to the client.
-async fn answer(own: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: SocketAddr) {
+async fn answer(own: Arc<UdpSocket>, socket: Arc<UdpSocket>, client: Ends) {
     let mut datagram = vec![0; LONGEST];
     loop {
         // The container's port may be closed for now; it is told, and the client goes on asking.
         if let Ok(length) = own.recv(&mut datagram).await {
-            let _ = socket.send_to(&datagram[..length], client).await;
+            let _ = datagram::send(&socket, &datagram[..length], client).await;
         }
     }
 }
