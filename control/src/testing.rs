@@ -64,7 +64,8 @@ fn session() -> Session {
 
 fn published() -> Published {
     let inside = SocketAddrV4::new(Ipv4Addr::new(10, 100, 0, 10), 80);
-    Published { protocol: Protocol::Tcp, address: None, port: 8080, inside }
+    let (inside, node) = (inside.into(), Some("web".into()));
+    Published { protocol: Protocol::Tcp, address: None, port: 8080, inside, node }
 }
 
 impl Door for MemoryLab {

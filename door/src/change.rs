@@ -126,12 +126,12 @@ pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
         }
     })?;
     tell(door, ask.protocol, ask.port, true);
-    Ok(shown(&wanted))
+    Ok(Published { node: Some(found.name), ..shown(&wanted) })
 }
 
 pub(crate) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer<()> {
     if !door.gateway(|gateway| gateway.unpublish(theirs(protocol), port))? {
-        let published = crate::router::published(door)?;
+        let published = crate::router::mapped(door)?;
         let list: Vec<_> = published.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
         let list = if list.is_empty() { "nothing".into() } else { list.join(", ") };
         return Err(DoorError::NotFound(format!(

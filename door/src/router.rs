@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use control::api::{Neighbour, Page, PageQuery, Protocol, Published, Route, Session};
 use gateway::{Cursor, NeighbourView, RouteView, SessionView, Side};
+use lab::led::Led;
 use wire::Timestamp;
 
 use crate::open::{Answer, LabDoor, now};
@@ -163,7 +164,31 @@ pub(crate) fn routes(door: &LabDoor) -> Answer<Vec<Route>> {
     Ok(views.into_iter().map(row).collect())
 }
 
+/// What the gateway leads to nodes, and ports of the host's that lead to containers.
 pub(crate) fn published(door: &LabDoor) -> Answer<Vec<Published>> {
+    let lab = door.lab()?;
+    let mut all: Vec<_> = lab.led().iter().map(of_host).collect();
+    // A port of the host's may be the gateway's too, for what comes from outside.
+    for one in mapped(door)? {
+        let same = |led: &Published| (led.protocol, led.port) == (one.protocol, one.port);
+        if !all.iter().any(same) {
+            all.push(one);
+        }
+    }
+    let nodes = lab.nodes();
+    for one in &mut all {
+        let owner = nodes.iter().find(|node| {
+            let mut own = node.interfaces.iter().flat_map(|interface| &interface.addresses);
+            own.any(|own| own.ip == one.inside.ip())
+        });
+        one.node = owner.map(|node| node.name.clone());
+    }
+    all.sort_by_key(|one| (one.port, one.protocol.to_string(), one.address));
+    Ok(all)
+}
+
+/// What the gateway leads to nodes.
+pub(crate) fn mapped(door: &LabDoor) -> Answer<Vec<Published>> {
     let list = door.gateway(|gateway| gateway.published().to_vec())?;
     Ok(list.iter().map(shown).collect())
 }
@@ -171,8 +196,14 @@ pub(crate) fn published(door: &LabDoor) -> Answer<Vec<Published>> {
 pub(crate) fn shown(published: &gateway::Published) -> Published {
     Published {
         protocol: protocol(published.protocol),
-        address: published.address,
+        address: published.address.map(Into::into),
         port: published.port,
-        inside: socket(published.inside),
+        inside: socket(published.inside).into(),
+        node: None,
     }
+}
+
+fn of_host(led: &Led) -> Published {
+    let Led { protocol, address, port, inside } = *led;
+    Published { protocol, address, port, inside, node: None }
 }

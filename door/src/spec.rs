@@ -31,10 +31,16 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
     let ports = lab.with_switch(|switch| switch.ports()).unwrap_or_default();
     said_of_ports(&lab, &mut spec, &ports);
     if lab.with_gateway(|_| ()).is_some() {
-        let published = router::published(door)?.into_iter().filter_map(|one| {
-            let node =
-                lab.nodes().into_iter().find(|node| node.interface(*one.inside.ip()).is_some())?;
-            let (protocol, address, port) = (one.protocol, one.address, one.port);
+        // Of a host that serves engines the ports are the engines' to say.
+        let mapped = if lab.config().served { Vec::new() } else { router::mapped(door)? };
+        let published = mapped.into_iter().filter_map(|one| {
+            let IpAddr::V4(inside) = one.inside.ip() else { return None };
+            let node = lab.nodes().into_iter().find(|node| node.interface(inside).is_some())?;
+            let address = match one.address {
+                Some(IpAddr::V4(own)) => Some(own),
+                _ => None,
+            };
+            let (protocol, port) = (one.protocol, one.port);
             Some(Publish { protocol, address, port, node: node.name, node_port: one.inside.port() })
         });
         spec.publish = published.collect();

@@ -64,6 +64,8 @@ pub(crate) struct State {
     /// Ports that were published for nodes that are gone, until somebody asks. Bounded: only what is
     /// published can be withdrawn.
     pub(crate) withdrawn: Vec<gateway::Published>,
+    /// Ports of the host that lead to containers, by the containers' ports.
+    pub(crate) led: std::collections::BTreeMap<String, Vec<crate::led::Led>>,
     /// An interface of the host.
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
@@ -246,6 +248,7 @@ impl Lab {
                 next_index: plugged.next_index,
                 links: None,
                 withdrawn: Vec::new(),
+                led: std::collections::BTreeMap::new(),
                 host,
                 follow: None,
                 host_watch: None,

@@ -81,6 +81,7 @@ pub mod join;
 pub mod journal;
 mod known;
 pub mod lab;
+pub mod led;
 pub mod library;
 mod links;
 pub mod lock;

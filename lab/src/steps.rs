@@ -5,7 +5,7 @@
 //! router and NAT in their place, so that the whole is a script that leads to the same network. The
 //! switch's namespace has no name in a lab; in the script it is called `switch`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ::topology::{Attachment, Protocol, Publish, Spec, Uplink};
 use ns::{Plan, script};
@@ -146,12 +146,12 @@ fn published(config: &LabConfig, ask: &Publish) -> Option<String> {
         IpAddr::V6(_) => None,
     });
     let inside = inside.into_iter().next()?;
-    (config.spec.uplink() == Uplink::Sim).then(|| publish(&config.prefix(), ask, inside))
+    (config.spec.uplink() == Uplink::Sim).then(|| publish(&config.prefix(), ask, inside.into()))
 }
 
 /// The line of a published port, which leads to `inside`.
 #[must_use]
-pub fn publish(prefix: &str, ask: &Publish, inside: Ipv4Addr) -> String {
+pub fn publish(prefix: &str, ask: &Publish, inside: IpAddr) -> String {
     let Publish { protocol, port, node_port, .. } = ask;
     format!(
         "ip netns exec {} nft add rule ip nat prerouting iifname {UPLINK_PORT} {protocol} dport \

@@ -235,7 +235,7 @@ impl Daemon {
 
     /// A place is no more, wherever its link is by now.
     pub(crate) fn forget(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        self.publisher.withdraw(endpoint);
+        self.unlead(endpoint);
         let port = port_of(endpoint);
         self.lab.detach(&port).map_err(|error| refusal(&error))?;
         self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
@@ -268,7 +268,16 @@ impl Daemon {
             own.into_iter().find(|ip| ip.is_ipv4() == v4)
         };
         let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
-        self.publisher.publish(&place.attach.endpoint, to, &place.attach.ports, given)
+        let endpoint = &place.attach.endpoint;
+        let published = self.publisher.publish(endpoint, to, &place.attach.ports, given);
+        self.lab.lead(&port_of(endpoint), self.publisher.leading(endpoint));
+        published
+    }
+
+    /// Withdraws the ports of a place.
+    fn unlead(&self, endpoint: &str) {
+        self.lab.lead(&port_of(endpoint), Vec::new());
+        self.publisher.withdraw(endpoint);
     }
 }
 
@@ -334,7 +343,7 @@ impl Driver for Daemon {
     }
 
     fn leave(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        self.publisher.withdraw(endpoint);
+        self.unlead(endpoint);
         // The link stays until dockerd has given the interface back, and DeleteEndpoint comes.
         self.lab.detach(&port_of(endpoint)).map_err(|error| refusal(&error))?;
         self.change(endpoint, |place| (place.sandbox, place.published) = (None, false))
@@ -347,7 +356,7 @@ impl Driver for Daemon {
     }
 
     fn withdraw(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        self.publisher.withdraw(endpoint);
+        self.unlead(endpoint);
         self.change(endpoint, |place| place.published = false)
     }
 

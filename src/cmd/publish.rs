@@ -1,6 +1,6 @@
 //! `uswitch publish` and `unpublish`: ports of the uplink that lead to nodes, while the lab runs.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use control::api::{Protocol, Publish, Published, Topology};
@@ -42,12 +42,12 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let topology = args.which.answer(client.topology())?;
     if steps {
         say::note(&match simulated(&topology) {
-            true => lab::steps::publish(prefix(&topology), &args.port, *done.inside.ip()),
+            true => lab::steps::publish(prefix(&topology), &args.port, done.inside.ip()),
             false => lab::steps::SHARED.into(),
         });
     }
     let uplink = topology.uplink;
-    let address = done.address.or_else(|| Some(uplink.as_ref()?.address));
+    let address = done.address.or_else(|| Some(uplink.as_ref()?.address.into()));
     let at = address.map_or_else(|| "the uplink".into(), |address| address.to_string());
     say::line(&format!("{at}:{}/{} leads to {}", done.port, done.protocol, done.inside));
     if let Some((address, uplink)) = address.zip(uplink) {
@@ -63,7 +63,7 @@ fn simulated(topology: &Topology) -> bool {
 }
 
 /// How to see that the port leads inside: from outside, which for a real uplink is another machine.
-fn trial(which: &Which, address: Ipv4Addr, done: &Published, simulated: bool) -> String {
+fn trial(which: &Which, address: IpAddr, done: &Published, simulated: bool) -> String {
     let asks = match done.protocol {
         Protocol::Udp => format!("nc -u {address} {}", done.port),
         _ => format!("curl http://{address}:{}/", done.port),
@@ -83,7 +83,8 @@ pub(crate) fn withdraw(args: Withdraw, steps: bool) -> anyhow::Result<ExitCode> 
     if let Some(address) = address {
         let list = args.which.answer(client.published())?;
         let uplink = args.which.answer(client.topology())?.uplink.map(|uplink| uplink.address);
-        let here = |one: &Published| one.address.or(uplink) == Some(address);
+        let uplink = uplink.map(IpAddr::V4);
+        let here = |one: &Published| one.address.or(uplink) == Some(address.into());
         let same = |one: &&Published| (one.protocol, one.port) == (protocol, port);
         if let Some(one) = list.iter().find(same).filter(|one| !here(one)) {
             let at = one.address.or(uplink).map_or_else(String::new, |at| format!("{at}:"));

@@ -1,6 +1,6 @@
 //! What the gateway knows: neighbours, routes, NAT sessions, published ports.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,18 +74,21 @@ pub struct Session {
     pub bytes_in: u64,
 }
 
-/// A port of the uplink that leads to a node.
+/// A port of the uplink's, or of the host's, that leads to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Published {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// The uplink's address it is bound to; None for whichever the uplink has.
+    /// The address it is bound to; None for whichever the uplink has, or all of the host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Ipv4Addr>,
+    pub address: Option<IpAddr>,
     /// The port outside.
     pub port: u16,
     /// Where it leads.
     #[cfg_attr(test, schemars(with = "String"))]
-    pub inside: SocketAddrV4,
+    pub inside: SocketAddr,
+    /// The node that has that address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }

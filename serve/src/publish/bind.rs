@@ -26,7 +26,7 @@ pub(super) enum Bound {
 }
 
 impl Bound {
-    fn port(&self) -> io::Result<u16> {
+    pub(super) fn port(&self) -> io::Result<u16> {
         let address = match self {
             Self::Tcp(listener) => listener.local_addr()?,
             Self::Udp(socket) => socket.local_addr()?,

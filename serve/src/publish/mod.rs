@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use engine::{PortAsk, Refusal};
+use lab::led::Led;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -33,8 +34,8 @@ pub(crate) struct Publisher {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// The ports of an endpoint: as they were asked for, and each socket.
-type Leads = (Vec<PortAsk>, Vec<Lead>);
+/// The ports of an endpoint: as they were asked for, as they are, and each socket.
+type Leads = (Vec<PortAsk>, Vec<Led>, Vec<Lead>);
 
 /// A port that leads somewhere. Dropping it ends that, connections too, and then the port is free.
 struct Lead {
@@ -93,23 +94,32 @@ impl Publisher {
                 true => bind::bind(ask)?,
                 false => bind::given(ask, own.into_iter().map(|(_, socket)| socket))?,
             };
-            bound.push((ask.port, sockets));
+            bound.push(sockets);
         }
-        let mut leads = Vec::new();
-        for (port, sockets) in bound {
+        let (mut led, mut leads) = (Vec::new(), Vec::new());
+        for (ask, sockets) in asked.iter().zip(bound) {
+            let inside = SocketAddr::new(to, ask.port);
+            if let Some(port) = sockets.first().and_then(|socket| socket.port().ok()) {
+                led.push(Led { protocol: ask.protocol, address: ask.host, port, inside });
+            }
             for socket in sockets {
-                leads.push(self.lead(socket, SocketAddr::new(to, port))?);
+                leads.push(self.lead(socket, inside)?);
             }
         }
         if !leads.is_empty() {
-            self.held().insert(endpoint.to_owned(), (asked.to_vec(), leads));
+            self.held().insert(endpoint.to_owned(), (asked.to_vec(), led, leads));
         }
         Ok(())
     }
 
     /// Whether an endpoint has this port published.
     pub(crate) fn leads(&self, endpoint: &str, ask: &PortAsk) -> bool {
-        self.held().get(endpoint).is_some_and(|(asked, _)| asked.contains(ask))
+        self.held().get(endpoint).is_some_and(|(asked, ..)| asked.contains(ask))
+    }
+
+    /// The ports of an endpoint, as they are.
+    pub(crate) fn leading(&self, endpoint: &str) -> Vec<Led> {
+        self.held().get(endpoint).map(|(_, led, _)| led.clone()).unwrap_or_default()
     }
 
     fn lead(&self, socket: Bound, to: SocketAddr) -> std::result::Result<Lead, Refusal> {

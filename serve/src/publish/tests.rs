@@ -95,3 +95,26 @@ fn answers_to_datagrams_find_their_clients() {
         assert_eq!((&buffer[..length], from.port()), (&word[..], outside));
     }
 }
+
+#[test]
+fn an_answer_to_a_datagram_comes_from_the_address_that_was_asked() {
+    let publisher = Publisher::start().unwrap();
+    for (all, host) in [(false, "127.0.0.1"), (false, "127.7.7.7"), (true, "::1")] {
+        let own: IpAddr = if all { "::1".parse().unwrap() } else { HERE };
+        let server = UdpSocket::bind((own, 0)).unwrap();
+        let inside = server.local_addr().unwrap().port();
+        let asked = PortAsk { host: None, first: None, ..ask(Protocol::Udp, inside, 0, 0) };
+        publisher.publish("e", own, &[asked], vec![]).unwrap();
+        let outside = publisher.leading("e")[0].port;
+        let host: IpAddr = host.parse().unwrap();
+        let client = UdpSocket::bind((own, 0)).unwrap();
+        client.connect((host, outside)).unwrap();
+        end(&client, UdpSocket::set_read_timeout);
+        end(&server, UdpSocket::set_read_timeout);
+        client.send(b"hi").unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&buffer[..length], from).unwrap();
+        assert_eq!(client.recv(&mut buffer).unwrap(), 2, "{host}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What the gateway knows: sessions, published ports, neighbours, routes. Lines of text.
 
+use std::net::IpAddr;
+
 use control::api::{Neighbour, Published, Route, Session};
 
 use super::lines;
@@ -37,10 +39,18 @@ pub(super) fn nat(published: &[Published], sessions: &[Session], paint: Paint) -
 }
 
 pub(super) fn published(list: &[Published], paint: Paint) -> Vec<String> {
-    let mut table = Table::new(&["PUBLISHED", "LEADS TO"]);
+    let mut table = Table::new(&["PUBLISHED", "LEADS TO", "NODE"]);
     for one in list {
-        let address = one.address.map_or_else(String::new, |address| format!("{address}:"));
-        table.row([format!("{address}{}/{}", one.port, one.protocol), one.inside.to_string()]);
+        let address = match one.address {
+            None => String::new(),
+            Some(IpAddr::V4(own)) => format!("{own}:"),
+            Some(IpAddr::V6(own)) => format!("[{own}]:"),
+        };
+        table.row([
+            format!("{address}{}/{}", one.port, one.protocol),
+            one.inside.to_string(),
+            one.node.clone().unwrap_or_else(|| "-".into()),
+        ]);
     }
     lines(&table, paint)
 }
