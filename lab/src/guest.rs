@@ -236,6 +236,15 @@ impl Lab {
         }
     }
 
+    /// Whether the far end of a link waits under this name in the host's namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn waits(&self, name: &str) -> Result<bool> {
+        let (_, host) = self.grounds()?;
+        Ok(ns::link::find(host, name)?.is_some())
+    }
+
     /// The names of all links in the switch's namespace, loopback apart.
     ///
     /// # Errors

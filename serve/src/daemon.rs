@@ -4,7 +4,7 @@
 //!
 //! The tables' lock is held for a look at most; the lab has its own. What fails is undone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -44,6 +44,8 @@ pub(crate) struct Daemon {
     pub(crate) calls: OnceLock<Sender<()>>,
     /// Held for reading by whoever names a network to the lab, for writing while one gets another name.
     pub(crate) naming: RwLock<()>,
+    /// Networks taken on from the disk, which their engine may have removed meanwhile.
+    pub(crate) doubted: Mutex<BTreeSet<String>>,
     /// Networks whose names, and whose containers' names, are to be asked for.
     pub(crate) asker: Mutex<Option<UnboundedSender<String>>>,
 }
@@ -99,6 +101,7 @@ impl Daemon {
             leaving: AtomicBool::default(),
             calls: OnceLock::new(),
             naming: RwLock::default(),
+            doubted: Mutex::default(),
             asker: Mutex::default(),
         })
     }
@@ -285,6 +288,7 @@ impl Driver for Daemon {
     fn create_network(&self, network: Network) -> std::result::Result<(), Refusal> {
         let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
         self.stays()?;
+        self.doubted().remove(&network.id);
         let before = self.tables().networks.get(&network.id).cloned();
         if let Some((known, _)) = before {
             if known.network == network {

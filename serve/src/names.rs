@@ -4,12 +4,16 @@
 //!
 //! A container is in the API's list a moment after it is in the network, so a network is asked about
 //! again for a while.
+//!
+//! Docker may have removed a network while nobody served, and tells nobody later: one that was taken on
+//! from the disk is looked for too, and goes where Docker does not know it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::docker::Driver;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
@@ -63,6 +67,7 @@ pub(crate) async fn keep(
             while let Ok(more) = asked.try_recv() {
                 networks.push(more);
             }
+            networks.extend(daemon.doubted().iter().cloned());
             networks.sort_unstable();
             networks.dedup();
             let mut left = Vec::new();
@@ -81,14 +86,17 @@ pub(crate) async fn keep(
 
 /// Asks for the names of a network and its containers; whether all have their names now.
 async fn name(daemon: &Daemon, docker: &Path, network: &str) -> bool {
-    if !daemon.is_unnamed(network) {
+    if !daemon.is_unnamed(network) && !daemon.doubted().contains(network) {
         return true;
     }
     match tokio::time::timeout(PATIENCE, inspect(docker, network)).await {
-        Ok(Ok(inspected)) => {
+        Ok(Ok(Some(inspected))) => {
+            daemon.doubted().remove(network);
             daemon.called(network, inspected);
             !daemon.is_unnamed(network)
         }
+        // One that is being made is not known to Docker either.
+        Ok(Ok(None)) => daemon.unknown(network),
         Ok(Err(error)) => {
             tracing::debug!("network {network}: Docker says no names: {error}");
             false
@@ -110,6 +118,28 @@ impl Daemon {
         if let Some(asker) = &*self.asker.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = asker.send(network.into());
         }
+    }
+
+    /// Networks taken on from the disk that Docker has not been heard of yet.
+    pub(crate) fn doubted(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Docker knows of no such network: one of before has gone. Whether that was one.
+    fn unknown(&self, network: &str) -> bool {
+        let used = {
+            let tables = self.tables();
+            let mut places = tables.places.values();
+            places.any(|place| place.attach.network == network && place.sandbox.is_some())
+        };
+        if used || !self.doubted().remove(network) {
+            return false;
+        }
+        match self.delete_network(network) {
+            Ok(()) => tracing::info!("network {network}: Docker has removed it meanwhile"),
+            Err(why) => tracing::error!("network {network}, which Docker has removed: {why}"),
+        }
+        true
     }
 
     /// Whether a network, or a container in it, is called by its number yet.
@@ -157,7 +187,7 @@ impl Daemon {
 async fn inspect(
     docker: &Path,
     network: &str,
-) -> Result<Inspected, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Option<Inspected>, Box<dyn std::error::Error + Send + Sync>> {
     let stream = UnixStream::connect(docker).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let request = Request::get(format!("/networks/{network}"))
@@ -165,11 +195,14 @@ async fn inspect(
         .body(Empty::<Bytes>::new())?;
     let asking = async {
         let answer = sender.send_request(request).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
         if answer.status() != StatusCode::OK {
             return Err(answer.status().to_string().into());
         }
         let body = Limited::new(answer.into_body(), LONGEST).collect().await?.to_bytes();
-        Ok(serde_json::from_slice(&body)?)
+        Ok(Some(serde_json::from_slice(&body)?))
     };
     tokio::select! {
         answer = asking => answer,

@@ -1,7 +1,8 @@
 //! Takes on what an earlier process has left: networks from the disk, and the links that live on in
 //! the switch's namespace, with which containers notice nothing.
 //!
-//! A place whose link is gone is forgotten: its container ended while nobody served. A link that no
+//! A place whose link is gone, or has nobody at its far end any more, is forgotten: its container ended
+//! while nobody served. A link that no
 //! place or network has is deleted. What cannot be taken on is told, and does not keep the rest.
 
 use std::collections::HashSet;
@@ -21,6 +22,10 @@ impl Daemon {
         wrong.iter().for_each(|error| tracing::error!("{error}"));
         for kept in networks {
             let id = kept.network.id.clone();
+            // Those of plugins go with their last container.
+            if !kept.network.passing {
+                self.doubted().insert(id.clone());
+            }
             match self.make_network(&kept) {
                 Ok(name) => {
                     self.tables().networks.insert(id, (kept, name));
@@ -34,7 +39,10 @@ impl Daemon {
         for place in places {
             let endpoint = place.attach.endpoint.clone();
             let joined = place.sandbox.is_some();
-            if joined && !links.contains(&port_of(&endpoint)) {
+            // dockerd gives an interface back before it says so, and says it to nobody then.
+            let gone =
+                !links.contains(&port_of(&endpoint)) || self.lab.waits(&peer_of(&endpoint))?;
+            if joined && gone {
                 self.store.forget_place(&endpoint)?;
                 continue;
             }
