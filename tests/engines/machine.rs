@@ -2,16 +2,21 @@
 //! packages, behind an interface that leads to a world in another namespace. All that runs in it ends
 //! with it.
 
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, geteuid};
 
 use crate::support::{Ended, Process, skip};
 
 /// How long anything may take on a loaded machine: dockerd's start, for one.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Where the tree of a suite is made ready, by the first process of the machine.
 const ROOT: &str = r#"
 set -e
@@ -41,7 +46,7 @@ sed '1,/^\r$/d' <&3
 EOF
 chmod +x /usr/bin/get
 touch /run/made
-exec sleep infinity
+exec tini -s -- sleep infinity
 "#;
 
 /// The machine.
@@ -127,6 +132,30 @@ impl Machine {
     pub(crate) fn kill(&self, serve: Process) {
         self.sh("kill -KILL $(cat /run/serve.pid)");
         serve.ended();
+    }
+
+    /// A socket for datagrams in one of its namespaces, by the file that is that namespace.
+    pub(crate) fn datagrams(&self, namespace: &str, at: &str) -> UdpSocket {
+        let file = File::open(format!("/proc/{}/root{namespace}", self.init)).unwrap();
+        let bind = || {
+            setns(&file, CloneFlags::CLONE_NEWNET).unwrap();
+            UdpSocket::bind(at).unwrap()
+        };
+        let socket = std::thread::scope(|scope| scope.spawn(bind).join().unwrap());
+        socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        socket
+    }
+
+    /// A Unix socket that is listened at, at a path in it.
+    pub(crate) fn listener(&self, path: &str) -> OwnedFd {
+        UnixListener::bind(format!("/proc/{}/root{path}", self.init)).unwrap().into()
+    }
+
+    /// Starts a line of shell in it, with this as its input.
+    pub(crate) fn start_with(&self, line: &str, input: Stdio) -> Process {
+        let mut command = self.command(line);
+        command.stdin(input);
+        Process::start(command, line)
     }
 
     /// Starts a line of shell in it.

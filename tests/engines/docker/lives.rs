@@ -1,0 +1,155 @@
+//! Either side killed, restarted, late; containers that end meanwhile.
+
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{SLEEP, docker, page};
+use crate::machine::eventually;
+
+#[test]
+fn a_killed_server_is_followed_by_one_that_goes_on() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let serve = "box sh -c 'echo hello >/index.html; exec httpd -f -p 80'";
+        docker.sh(&format!("docker run -d --name web --network one -p 8080:80 {serve}"));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name gone --network one --ip 10.77.7.7 {SLEEP}"));
+        docker.reaches("web", "db", true);
+        docker.kill();
+        // Nobody is there to hear of it; dockerd goes on trying.
+        docker.sh("kill -9 $(docker inspect -f '{{.State.Pid}}' gone)");
+        docker.serve();
+        docker.reaches("web", "db", true);
+        docker.reaches("db", "203.0.113.9", true);
+        assert_eq!(docker.sh("get 198.51.100.2 8080"), "hello\n");
+        let table = docker.sh("uswitch show");
+        assert!(table.contains("web") && table.contains("db"), "{table}");
+        eventually("the end of the one that is gone", || {
+            (!docker.sh("uswitch show").contains("10.77.7.7")).then_some(())
+        });
+        // dockerd gives the address back once it has given up on the server that was dead.
+        let again = format!("docker run -d --name again --network one --ip 10.77.7.7 {SLEEP}");
+        eventually("a container with the address of the one that is gone", || {
+            let ended = docker.machine.try_sh(&again);
+            if ended.code != Some(0) {
+                docker.sh("docker rm -f again");
+            }
+            (ended.code == Some(0)).then_some(())
+        });
+        docker.reaches("again", "web", true);
+    });
+}
+
+#[test]
+fn a_killed_dockerd_tells_nobody_and_its_containers_come_back() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let (always, once) = (page("always"), page("once"));
+        docker.sh(&format!(
+            "docker run -d --name always --restart always --network one -p 8080:80 {always}"
+        ));
+        docker.sh(&format!("docker run -d --name once --network one -p 8081:80 {once}"));
+        docker.tells_the_world("198.51.100.2 8080", "always");
+        docker.tells_the_world("198.51.100.2 8081", "once");
+        for signal in ["KILL", "TERM"] {
+            docker.undock(signal);
+            docker.dock("");
+            docker.tells_the_world("198.51.100.2 8080", "always");
+            docker.sh("docker start once");
+            docker.tells_the_world("198.51.100.2 8081", "once");
+            docker.reaches("once", "always", true);
+        }
+        let places = docker.sh("ls /run/uswitch/serve/endpoints | wc -l");
+        assert_eq!(places.trim(), "2", "those of before are forgotten");
+    });
+}
+
+#[test]
+fn containers_live_on_without_dockerd_and_without_us() {
+    docker(|docker| {
+        docker.undock("TERM");
+        docker.dock("--live-restore");
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh(&format!("docker run -d --name web --network one -p 8080:80 {}", page("web")));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        for signal in ["KILL", "TERM"] {
+            docker.undock(signal);
+            docker.tells_the_world("198.51.100.2 8080", "web");
+            docker.dock("--live-restore");
+            docker.tells_the_world("198.51.100.2 8080", "web");
+            docker.reaches("db", "web", true);
+        }
+        // Both at once.
+        docker.kill();
+        docker.undock("KILL");
+        docker.serve();
+        docker.dock("--live-restore");
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.reaches("db", "203.0.113.9", true);
+        docker.sh("docker restart -t 1 web");
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.sh("docker rm -f web");
+        assert_eq!(docker.sh("ip netns exec world get 198.51.100.2 8080 || true"), "");
+    });
+}
+
+/// As a service manager does it: the socket is there before either, and what is asked waits.
+#[test]
+fn dockerd_waits_at_a_socket_for_a_server_that_is_late() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let run = "docker run -d --name web --restart always --network one -p 8080:80";
+        docker.sh(&format!("{run} {}", page("web")));
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.undock("TERM");
+        docker.sh("kill $(cat /run/serve.pid)");
+        docker.serve.take().unwrap().ended();
+        // As after a boot.
+        docker.sh(
+            "uswitch serve --clean; mkdir -p /run/docker/plugins; rm -f /run/docker/plugins/uswitch.sock",
+        );
+        let listener = docker.machine.listener("/run/docker/plugins/uswitch.sock");
+        docker.start_dock("");
+        // dockerd has asked, and nobody has answered.
+        eventually("a call at the socket", || {
+            let mut waits = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            (poll(&mut waits, PollTimeout::ZERO).unwrap() > 0).then_some(())
+        });
+        docker.serve_at(listener);
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.docked();
+    });
+}
+
+#[test]
+fn what_goes_while_nobody_serves_is_forgotten() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/16 two");
+        docker.sh(&format!("docker run -d --name web --network one -p 8080:80 {}", page("web")));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.kill();
+        // Both take Docker its 15 s, and work.
+        docker.sh("docker rm -f web");
+        docker.machine.try_sh("docker network rm two");
+        docker.serve();
+        let table = docker.sh("uswitch show");
+        assert!(!table.contains("10.77.0.2/16") && table.contains("10.77.0.3/16"), "{table}");
+        assert_eq!(docker.sh("get 127.0.0.1 8080 || true"), "");
+        eventually("the network that Docker has no more", || {
+            (!docker.sh("uswitch show").contains("10.78.0.1")).then_some(())
+        });
+        let again = format!("docker run -d --name web --network one -p 8080:80 {}", page("again"));
+        eventually("dockerd has given up on what was dead", || {
+            let ended = docker.machine.try_sh(&again);
+            if ended.code != Some(0) {
+                docker.sh("docker rm -f web");
+            }
+            (ended.code == Some(0)).then_some(())
+        });
+        docker.tells_the_world("198.51.100.2 8080", "again");
+    });
+}

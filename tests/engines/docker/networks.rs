@@ -1,0 +1,138 @@
+//! Networks as they were asked for, and who reaches whom.
+
+use super::{SLEEP, docker};
+use crate::machine::eventually;
+
+#[test]
+fn containers_meet_each_other_the_host_and_the_world() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/16 two");
+        docker.sh(&format!("docker run -d --name web --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name db --network one --ip 10.77.9.9 {SLEEP}"));
+        docker.sh(&format!("docker run -d --name other --network two {SLEEP}"));
+        for to in ["db", "web", "10.77.9.9", "10.77.0.1", "198.51.100.2", "203.0.113.9"] {
+            docker.reaches("web", to, true);
+        }
+        for to in ["10.78.0.2", "other"] {
+            docker.reaches("web", to, false);
+        }
+        docker.sh("ping -c 1 -W 3 10.77.9.9");
+        let table = eventually("containers' names", || {
+            let table = docker.sh("uswitch show");
+            ["web", "db", "other"].iter().all(|name| table.contains(name)).then_some(table)
+        });
+        assert!(table.contains("10.77.9.9/16"), "{table}");
+        // A second network, live, and out of it again.
+        docker.sh("docker network connect two web");
+        docker.reaches("web", "other", true);
+        docker.sh("docker network disconnect two web");
+        docker.reaches("web", "other", false);
+        docker.reaches("web", "db", true);
+        let explained = docker.sh("uswitch explain web 203.0.113.9:80");
+        assert!(explained.contains("198.51.100.2"), "{explained}");
+    });
+}
+
+#[test]
+fn a_network_is_as_it_was_asked_for() {
+    docker(|docker| {
+        docker.sh(
+            "docker network create -d uswitch --internal --subnet 10.80.0.0/24 --gateway 10.80.0.7 \
+             -o com.docker.network.driver.mtu=1400 closed",
+        );
+        let mac = "--mac-address 02:00:00:00:07:07";
+        docker.sh(&format!("docker run -d --name in --network closed {mac} {SLEEP}"));
+        let link = docker.sh("docker exec in ip addr show eth0");
+        assert!(link.contains("02:00:00:00:07:07") && link.contains("mtu 1400"), "{link}");
+        docker.reaches("in", "10.80.0.7", true);
+        docker.reaches("in", "203.0.113.9", false);
+        let routes = docker.sh("docker exec in ip route");
+        assert!(!routes.contains("default"), "{routes}");
+        let wrong =
+            docker.machine.try_sh("docker network create -d uswitch -o uswitch.nonsense=1 x");
+        assert!(wrong.code != Some(0) && wrong.err.contains("no such option"), "{}", wrong.err);
+        docker.sh("docker network create -d uswitch -o uswitch.isolate=true apart");
+        for name in ["aa", "bb"] {
+            docker.sh(&format!("docker run -d --name {name} --network apart {SLEEP}"));
+        }
+        docker.reaches("aa", "bb", false);
+        docker.reaches("aa", "203.0.113.9", true);
+        docker.sh("docker network create -d uswitch --ipv6 --subnet fd00:7::/64 --subnet 10.90.0.0/24 six");
+        docker.sh(&format!("docker run -d --name six1 --network six {SLEEP}"));
+        docker.sh(&format!("docker run -d --name six2 --network six {SLEEP}"));
+        for to in ["fd00:7::1", "fd00:7::3", "10.90.0.3"] {
+            docker.reaches("six1", to, true);
+        }
+        docker.sh("ping -6 -c 1 -W 3 fd00:7::2");
+    });
+}
+
+#[test]
+fn twenty_containers_start_at_once_and_all_meet() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let all: Vec<String> = (1..=20).map(|n| format!("c{n}")).collect();
+        let runs = all.iter().map(|name| {
+            let line = format!("docker run -d --name {name} --network one {SLEEP}");
+            (docker.machine.start_sh(&line), line)
+        });
+        for (run, line) in runs.collect::<Vec<_>>() {
+            let ended = run.ended_within(crate::machine::PATIENCE);
+            assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
+        }
+        for name in &all {
+            docker.reaches("c1", name, true);
+        }
+        docker.sh(&format!("docker rm -f {}", all.join(" ")));
+        let table = docker.sh("uswitch show");
+        assert!(!table.contains("eth0  "), "{table}");
+    });
+}
+
+#[test]
+fn containers_of_several_networks_keep_each_while_others_come_and_go() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 --gateway 10.77.0.9 \
+             --ip-range 10.77.5.0/24 --aux-address nas=10.77.5.1 --label a=b one");
+        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/16 two");
+        docker.sh("docker network create -d uswitch --ipv6 --subnet fd00:7::/64 --subnet 10.90.0.0/24 six");
+        docker.sh(&format!("docker run -d --name here --network one --network-alias www {SLEEP}"));
+        docker.sh(&format!("docker run -d --name there --network one --network-alias www {SLEEP}"));
+        docker.sh(&format!(
+            "docker run -d --name far --network six --ip6 fd00:7::77 --ip 10.90.0.77 {SLEEP}"
+        ));
+        docker.sh(&format!("docker run -d --name mid --network one {SLEEP}"));
+        let own = docker.sh("docker exec here ip addr show eth0");
+        assert!(own.contains("inet 10.77.5."), "{own}");
+        let routes = docker.sh("docker exec here ip route");
+        assert!(routes.contains("default via 10.77.0.9"), "{routes}");
+        docker.sh("docker network connect --ip 10.90.0.88 --alias mm six mid");
+        docker.sh("docker network connect two mid");
+        for to in ["far", "here", "www", "mm", "fd00:7::77", "203.0.113.9"] {
+            docker.reaches("mid", to, true);
+        }
+        docker.reaches("far", "mm", true);
+        docker.reaches("here", "10.90.0.77", false);
+        docker.reaches("here", "fd00:7::77", false);
+        // Its way out goes, and another network's is.
+        docker.sh("docker network disconnect one mid");
+        docker.reaches("mid", "203.0.113.9", true);
+        docker.reaches("mid", "here", false);
+        docker.sh("docker restart -t 1 mid");
+        for to in ["far", "203.0.113.9"] {
+            docker.reaches("mid", to, true);
+        }
+        // Beside a network of Docker's own.
+        docker.sh("docker network connect bridge here");
+        docker.reaches("here", "there", true);
+        docker.sh("docker network disconnect bridge here");
+        docker.reaches("here", "203.0.113.9", true);
+        // Modes that are not ours.
+        let lines = docker.sh("docker run --rm --network none box ip -o link");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(docker.sh("docker run --rm --network host box ip addr").contains("198.51.100.2"));
+        let shared = docker.sh("docker run --rm --network container:far box ip addr");
+        assert!(shared.contains("10.90.0.77"), "{shared}");
+    });
+}
