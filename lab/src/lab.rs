@@ -14,7 +14,7 @@ use ns::watch::Watcher;
 use ns::{Directory, Namespace};
 use switch::{NetworkId, PortId, SharedStation, Switch};
 
-use crate::blueprint::{CheckPlan, NodePlan, blueprint};
+use crate::blueprint::{CheckPlan, blueprint};
 use crate::clean;
 use crate::config::{LabConfig, Uplink};
 use crate::domain::{self, Domains};
@@ -28,7 +28,7 @@ use crate::known::{gateways, known};
 use crate::links::{Heard, Links};
 use crate::lock::Lock;
 use crate::naming::Naming;
-use crate::node::{Interface, Node};
+use crate::node::{Node, running};
 use crate::plug::Plugged;
 use crate::progress::{Progress, Recorder};
 use crate::repeated::Kernel;
@@ -382,22 +382,5 @@ impl Lab {
         let state = self.state();
         let held = state.nodes.iter().find(|held| held.node.is(name));
         held?.home.descriptor().ok()
-    }
-}
-
-/// A node as it runs, its ports plugged in under these numbers.
-pub(crate) fn running(config: &LabConfig, node: &NodePlan, ids: &[Option<PortId>]) -> Node {
-    let mut interfaces: Vec<Interface> = node.interfaces.clone();
-    for (interface, id) in interfaces.iter_mut().zip(ids) {
-        if let (Some(port), Some(id)) = (&mut interface.port, id) {
-            port.id = *id;
-        }
-    }
-    Node {
-        number: node.number,
-        name: node.name.clone(),
-        file: format!("{}{}", config.prefix(), node.name),
-        names: Vec::new(),
-        interfaces,
     }
 }

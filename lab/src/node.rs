@@ -6,6 +6,9 @@ use ::topology::Address;
 use switch::PortId;
 use wire::MacAddr;
 
+use crate::blueprint::NodePlan;
+use crate::config::LabConfig;
+
 /// One interface of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -96,5 +99,22 @@ impl Node {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name == name || self.file == name
+    }
+}
+
+/// A node as it runs, its ports plugged in under these numbers.
+pub(crate) fn running(config: &LabConfig, node: &NodePlan, ids: &[Option<PortId>]) -> Node {
+    let mut interfaces: Vec<Interface> = node.interfaces.clone();
+    for (interface, id) in interfaces.iter_mut().zip(ids) {
+        if let (Some(port), Some(id)) = (&mut interface.port, id) {
+            port.id = *id;
+        }
+    }
+    Node {
+        number: node.number,
+        name: node.name.clone(),
+        file: format!("{}{}", config.prefix(), node.name),
+        names: Vec::new(),
+        interfaces,
     }
 }

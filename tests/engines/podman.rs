@@ -1,7 +1,9 @@
 //! The real podman as root: 4.3 of bookworm, which starts us as a plugin of CNI, and 5.4 of trixie, which
 //! starts us as a driver of netavark's. What holds of both is one test, run for each.
 
-use crate::machine::{Machine, eventually, on};
+use std::time::{Duration, Instant};
+
+use crate::machine::{Machine, PATIENCE, eventually, on};
 use crate::support::Process;
 
 /// podman's settings. crun refuses a hybrid of both versions of cgroups.
@@ -111,17 +113,21 @@ EOF"#
     }
 
     /// Waits until a server that a plugin has started is gone, and with it all that was made.
+    #[track_caller]
     pub(crate) fn is_gone(&self) {
         let left = "ip -o link show | grep ': us'; ls -A /run/uswitch /var/lib/uswitch/networks; \
-                    grep uswitch /proc/self/mounts | grep -v ' /uswitch '; \
+                    cut -d' ' -f2 /proc/self/mounts | grep uswitch | grep -vx /uswitch; \
                     cat /proc/sys/net/ipv4/ip_local_reserved_ports; \
                     ls /run/docker/plugins; ss -Hlntup";
-        let mut last = String::new();
-        eventually("nothing is left", || {
-            last = self.machine.try_sh(left).out;
-            let headings = |line: &&str| !line.is_empty() && !line.ends_with(':');
-            (last.lines().filter(headings).count() == 0).then_some(())
-        });
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let found = self.machine.try_sh(left).out;
+            if found.lines().all(|line| line.is_empty() || line.ends_with(':')) {
+                return;
+            }
+            assert!(Instant::now() < limit, "left:\n{found}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// All containers go; nothing of ours is left on the host.
