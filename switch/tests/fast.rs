@@ -88,6 +88,7 @@ fn what_is_known_goes_by_the_kernel_in_order_and_is_counted_once() {
 fn bursts_keep_their_order_while_the_kernel_takes_over() {
     on_a_rig(2, |rig| {
         let switch = fast(rig, Config::default());
+        assert!(switch.repeat_from(PortId(0)));
         let mut sent = meet(rig, [0, 1]);
         for burst in 0..60u32 {
             for n in 0..50 {
@@ -192,6 +193,7 @@ fn tags_are_kept_put_on_and_taken_off() {
 fn segments_are_judged_by_their_size_and_stay_in_order() {
     on_a_rig(2, |rig| {
         let switch = fast(rig, Config::default());
+        assert!(switch.repeat_from(PortId(0)));
         let mut sent = meet(rig, [0, 1]);
         for kind in [Kind::TcpV4, Kind::TcpV6, Kind::UdpV4] {
             for n in 0..30 {
