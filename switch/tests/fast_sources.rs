@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rig::frames::mac;
 use rig::{on_a_rig, settled};
 use uswitch_switch::core::SourceGuard;
-use uswitch_switch::{Config, DropReason, FastPath, PortSpec, Switch};
+use uswitch_switch::{Config, DropReason, FastPath, PortId, PortSpec, Switch};
 use wire::MacAddr;
 
 const OWN: [u8; 4] = [10, 0, 0, 1];
@@ -36,6 +36,7 @@ fn a_flow_carries_what_its_host_may_say_and_nothing_else() {
         for (node, sources) in rig.nodes.iter().zip(sources) {
             switch.add_port(PortSpec { sources, ..node.spec(1500) }).unwrap();
         }
+        assert!(switch.repeat_from(PortId(0)));
         // So that it is known where the second is; nothing is asked of what it says.
         let hello = [&MacAddr::BROADCAST.0[..], &mac(1).0, &[0x88, 0xcc], &[0; 46]].concat();
         rig.nodes[1].send(&hello);
