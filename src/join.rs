@@ -129,8 +129,14 @@ impl Query {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = |what: &str| format!("{value:?} is no {what}");
             match key {
-                "vni" => read.vni = Some(value.parse().map_err(|_| number("VNI"))?),
-                "port" => read.port = Some(value.parse().map_err(|_| number("port"))?),
+                "vni" => {
+                    let vni = value.parse().ok().filter(|vni| (1..1 << 24).contains(vni));
+                    read.vni = Some(vni.ok_or_else(|| number("VNI: 1 to 16777215"))?);
+                }
+                "port" => {
+                    let port = value.parse().ok().filter(|port| *port > 0);
+                    read.port = Some(port.ok_or_else(|| number("port: 1 to 65535"))?);
+                }
                 "network" => read.network = Some(value.into()),
                 _ => return Err(format!("{key:?} is none of vni, port, network: {form}")),
             }
@@ -200,6 +206,9 @@ mod tests {
             ("etcd://10.0.0.2/net?vin=1", "none of vni"),
             ("vtep://10.0.0.2", "vni=N is missing"),
             ("vtep://host?vni=1", "no address"),
+            ("etcd://10.0.0.2/net?vni=0", "no VNI: 1 to"),
+            ("etcd://10.0.0.2/net?vni=16777216", "no VNI: 1 to"),
+            ("etcd://10.0.0.2/net?port=0", "no port: 1 to"),
             ("vtep://10.0.0.2?vni=x", "no VNI"),
             ("vtep://10.0.0.2?vin=1", "none of vni"),
         ] {

@@ -39,7 +39,10 @@ impl Lab {
         let asked = led.iter().filter_map(mapped).collect::<Vec<_>>();
         self.with_gateway(|gateway| {
             for old in before.iter().flatten().filter_map(mapped) {
-                gateway.unpublish(old.protocol, old.port);
+                // One that the NAT refused is somebody else's there.
+                if gateway.published().contains(&old) {
+                    gateway.unpublish(old.protocol, old.port);
+                }
             }
             for new in asked.into_iter().filter(|_| shared) {
                 let owner = owner.as_ref().map_or(gateway::Node::NOBODY, |to| station::node(to.id));

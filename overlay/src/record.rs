@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 use wire::MacAddr;
 
+use crate::key::{Key, checked};
+
 /// What all hosts of a network agree on; the first host's word counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -63,8 +65,48 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Whether it is what stands at a key: its names are names, and the key is among what it has.
+    #[must_use]
+    pub fn is_of(&self, key: &Key) -> bool {
+        let has = match key {
+            Key::Node(name) => *name == self.node,
+            Key::Ip(address) => self.ips.contains(address),
+            Key::Mac(address) => self.addresses().any(|own| own == *address),
+            Key::Config | Key::Host(_) | Key::Vtep(_) => false,
+        };
+        // They become lines of hosts files; these two mean something there.
+        let means = ["localhost", "gateway"].contains(&self.node.as_str());
+        has && !means && checked(&self.node).is_ok() && checked(&self.host).is_ok()
+    }
+
     /// Its hardware addresses; what is none is passed over.
     pub fn addresses(&self) -> impl Iterator<Item = MacAddr> {
         self.macs.iter().filter_map(|mac| mac.parse().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_stands_at_what_it_has_and_by_names_alone() {
+        let claim = |node: &str, host: &str| -> Claim {
+            let said = serde_json::json!({
+                "node": node, "host": host, "ips": ["10.0.0.1"], "macs": ["02:00:00:00:00:01"],
+            });
+            serde_json::from_value(said).unwrap()
+        };
+        let own = claim("n1", "h1");
+        let node = Key::Node("n1".into());
+        let ip = |last| Key::Ip(Ipv4Addr::new(10, 0, 0, last).into());
+        assert!(own.is_of(&node) && own.is_of(&ip(1)));
+        assert!(own.is_of(&Key::Mac(MacAddr([2, 0, 0, 0, 0, 1]))));
+        for foreign in [Key::Node("n2".into()), ip(2), Key::Mac(MacAddr::ZERO), Key::Config] {
+            assert!(!own.is_of(&foreign), "{foreign}");
+        }
+        for (node, host) in [("a\n6.6.6.6 b", "h1"), ("gateway", "h1"), ("n1", "h 1"), ("", "h1")] {
+            assert!(!claim(node, host).is_of(&ip(1)), "{node:?} {host:?}");
+        }
     }
 }

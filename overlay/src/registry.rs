@@ -110,9 +110,11 @@ impl Registry {
                     self.hosts.remove(&name);
                 }
             },
-            Some(key) => match serde_json::from_slice(&put.value) {
-                Ok(value) => drop(self.claims.insert(key, Held { value, lease, revision })),
-                Err(_) => {
+            Some(key) => match serde_json::from_slice::<Claim>(&put.value) {
+                Ok(value) if value.is_of(&key) => {
+                    self.claims.insert(key, Held { value, lease, revision });
+                }
+                _ => {
                     self.strange += 1;
                     self.claims.remove(&key);
                 }

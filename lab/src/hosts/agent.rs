@@ -23,6 +23,8 @@ use crate::lab::Lab;
 
 /// Changes that are taken together.
 const TOGETHER: usize = 256;
+/// Between two watches of which the first has failed.
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Agent {
     pub(super) shared: Arc<Shared>,
@@ -40,6 +42,8 @@ pub(super) struct Agent {
     pub(super) apart: BTreeMap<String, Vec<(PortId, Option<u8>)>>,
     pub(super) named: BTreeMap<String, Vec<IpAddr>>,
     pub(super) next_claim: Timestamp,
+    /// A watch that has failed is asked for again then.
+    next_watch: Timestamp,
 }
 
 impl Agent {
@@ -62,6 +66,7 @@ impl Agent {
             apart: BTreeMap::new(),
             named: BTreeMap::new(),
             next_claim: Timestamp::ZERO,
+            next_watch: Timestamp::ZERO,
         }
     }
 
@@ -101,7 +106,11 @@ impl Agent {
             Due::At(at) => at,
             Due::Grant | Due::Renew(_) => now,
         };
-        session.min(self.table.next().max(now + Duration::from_millis(100)))
+        let watch = match self.watching {
+            None if self.session.alone().is_none() => self.next_watch.max(now),
+            _ => session,
+        };
+        session.min(watch).min(self.table.next().max(now + Duration::from_millis(100)))
     }
 
     /// Renews the lease, or asks for another and is there again.
@@ -144,6 +153,10 @@ impl Agent {
             }
             Err(failed) => self.alone(&failed),
         }
+        // Another cluster, or one that was put back to what it was: there is nothing to wait for.
+        if self.listed && self.etcd.at < self.registry.revision() {
+            (self.watching, self.listed) = (None, false);
+        }
         // The watch is with the member that answers: one without a quorum tells nothing new.
         if self.session.alone().is_some() || before != self.etcd.members.current() {
             self.watching = None;
@@ -177,7 +190,7 @@ impl Agent {
 
     /// Has the list and a watch that begins behind it.
     async fn follow(&mut self) {
-        if self.session.alone().is_some() || self.watching.is_some() {
+        if self.session.alone().is_some() || self.watching.is_some() || now() < self.next_watch {
             return;
         }
         let prefix = self.shared.space.prefix().to_owned();
@@ -192,8 +205,13 @@ impl Agent {
         }
         match self.etcd.watch(&prefix, self.registry.revision() + 1).await {
             Ok(watching) => self.watching = Some(watching),
-            Err(_) => self.etcd.members.pass_on(),
+            Err(_) => self.watch_later(),
         }
+    }
+
+    fn watch_later(&mut self) {
+        self.etcd.members.pass_on();
+        self.next_watch = now() + PAUSE;
     }
 
     fn hear(&mut self, said: Result<Told, Failed>) {
@@ -209,8 +227,9 @@ impl Agent {
             }
             Err(failed) => {
                 tracing::debug!("network {}: the watch ended: {failed}", self.shared.join.name);
-                self.watching = None;
-                self.etcd.members.pass_on();
+                // What it was about to tell may be too much for it: the list comes in pages.
+                (self.watching, self.listed) = (None, false);
+                self.watch_later();
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) async fn make(
         };
         let mut whole = there.len() == keys.len();
         for (text, key) in &keys {
-            let Some(kv) = there.iter().find(|kv| kv.key == *text) else { continue };
+            let Some(kv) = there.iter().find(|kv| kv.key() == *text) else { continue };
             let other = owner(kv);
             if other.host != own.host || other.node != own.node {
                 return Ok(Outcome::Taken(key.clone(), other));
@@ -55,7 +55,7 @@ pub(super) async fn make(
         if whole {
             return Ok(Outcome::Made);
         }
-        seen.retain(|text, _| there.iter().any(|kv| kv.key == *text));
+        seen.retain(|text, _| there.iter().any(|kv| kv.key() == *text));
     }
     Err(Failed::Silent("what is claimed changes all the time".into()))
 }
@@ -115,9 +115,11 @@ impl Shared {
             let status = self.status();
             (status.lease, status.alone.as_ref().map(|(_, why)| why.clone()))
         };
-        let Some(lease) = lease else {
-            return Err(silent(alone.unwrap_or_else(|| "the lease was lost".into())));
-        };
+        // Nobody waits for what is known to be silent.
+        if let Some(why) = alone {
+            return Err(silent(why));
+        }
+        let Some(lease) = lease else { return Err(silent("the lease was lost".into())) };
         // Before it is made, so that the agent does not take it for one that nobody needs.
         self.wanted().insert(claim.node.clone(), claim.clone());
         let mut etcd = Etcd::new(self.join.members.clone());

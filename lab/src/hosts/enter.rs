@@ -196,7 +196,7 @@ impl Entry<'_> {
             ];
             let done = self.etcd.put(&writes, 0).await.map_err(|failed| self.silent(&failed))?;
             let Done::Refused(there) = done else { return Ok(vni) };
-            let other = there.iter().find(|kv| kv.key == of_vni && kv.value != name);
+            let other = there.iter().find(|kv| kv.key() == of_vni && kv.value != name);
             if let Some(other) = other {
                 return Err(Error::Usage(format!(
                     "VNI {vni} is network {}'s in etcd: give {} another, `?vni=N`",
@@ -204,7 +204,7 @@ impl Entry<'_> {
                     self.space.network()
                 )));
             }
-            if there.iter().all(|kv| kv.key == of_vni) {
+            if there.iter().all(|kv| kv.key() == of_vni) {
                 // Its network was taken out of etcd by hand: the number is free.
                 let freed = there.iter().map(|kv| kv.mod_revision).next().unwrap_or(0);
                 let freed = self.etcd.delete(&of_vni, freed).await;
@@ -217,7 +217,10 @@ impl Entry<'_> {
     fn alike(&self, kv: &Kv, ours: impl Fn(u32) -> Config) -> Result<u32> {
         let network = self.space.network();
         let config: Config = serde_json::from_slice(&kv.value).map_err(|error| {
-            Error::Usage(format!("network {network} cannot be read in etcd ({}): {error}", kv.key))
+            Error::Usage(format!(
+                "network {network} cannot be read in etcd ({}): {error}",
+                kv.key()
+            ))
         })?;
         match config.unlike(&ours(self.ask.vni.unwrap_or(config.vni))) {
             None => Ok(config.vni),
@@ -289,7 +292,7 @@ pub(super) async fn host(
         let mut left = BTreeSet::new();
         for kv in &there {
             let other: Option<Host> = serde_json::from_slice(&kv.value).ok();
-            if kv.key == keys[0] && other.as_ref() != Some(&own) {
+            if kv.key() == keys[0] && other.as_ref() != Some(&own) {
                 let at = other.map_or_else(String::new, |other| {
                     format!(", lab {} at {}", other.lab, other.vtep)
                 });
@@ -297,14 +300,14 @@ pub(super) async fn host(
                     "host {name} is in network {network} already{at}: choose another `--host-name`"
                 )));
             }
-            if kv.key == keys[1] && kv.value != values[1] {
+            if kv.key() == keys[1] && kv.value != values[1] {
                 let other = String::from_utf8_lossy(&kv.value);
                 return Ok(Some(format!(
                     "{vtep} is host {other}'s in network {network}: choose another `--vtep`"
                 )));
             }
             if kv.lease != lease {
-                left.insert((kv.lease, kv.key.clone(), kv.mod_revision));
+                left.insert((kv.lease, kv.key().into_owned(), kv.mod_revision));
             }
         }
         if left.is_empty() && there.len() == keys.len() {

@@ -1,5 +1,6 @@
 //! etcd's calls, by its JSON gateway (`/v3/…`): leases, transactions, lists, watches.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,19 +22,29 @@ pub(super) const MOST: usize = 120;
 pub(super) struct Etcd {
     pub(super) members: Members,
     pub(super) patience: Duration,
+    /// The cluster's revision, as the last answer about a lease said it.
+    pub(super) at: i64,
 }
 
 /// A key as it is.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Kv {
-    #[serde(deserialize_with = "text")]
-    pub(super) key: String,
+    /// Ours are text; others may write what is none.
+    #[serde(rename = "key", deserialize_with = "bytes")]
+    raw: Vec<u8>,
     #[serde(default, deserialize_with = "bytes")]
     pub(super) value: Vec<u8>,
     #[serde(default, deserialize_with = "number")]
     pub(super) mod_revision: i64,
     #[serde(default, deserialize_with = "number")]
     pub(super) lease: i64,
+}
+
+impl Kv {
+    /// The key; one that is no text is none of ours, and read as none of them.
+    pub(super) fn key(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.raw)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,7 +95,7 @@ pub(super) struct Watching(Lines);
 
 impl Etcd {
     pub(super) fn new(members: Vec<SocketAddr>) -> Self {
-        Self { members: Members::new(members), patience: ALL }
+        Self { members: Members::new(members), patience: ALL, at: i64::MAX }
     }
 
     /// The same, which asks each member once.
@@ -96,6 +107,7 @@ impl Etcd {
     /// A new lease, and how long it lasts.
     pub(super) async fn grant(&mut self, ttl: Duration) -> Result<(i64, Duration), Failed> {
         let said: Value = self.ask("/v3/lease/grant", &json!({ "TTL": ttl.as_secs() })).await?;
+        self.at = as_number(&said["header"]["revision"]).unwrap_or(i64::MAX);
         let id = as_number(&said["ID"]).filter(|id| *id != 0);
         let ttl = as_number(&said["TTL"]).and_then(|ttl| u64::try_from(ttl).ok());
         match id.zip(ttl) {
@@ -112,6 +124,7 @@ impl Etcd {
             let failed = refusal(&said["error"]);
             return if failed.is_missing() { Ok(None) } else { Err(failed) };
         }
+        self.at = as_number(&said["result"]["header"]["revision"]).unwrap_or(i64::MAX);
         let ttl = as_number(&said["result"]["TTL"]).and_then(|ttl| u64::try_from(ttl).ok());
         Ok(ttl.filter(|ttl| *ttl > 0).map(Duration::from_secs))
     }
@@ -186,12 +199,12 @@ impl Etcd {
                 revision = said.header.revision;
             }
             if let Some(last) = said.kvs.last() {
-                from = [last.key.as_bytes(), &[0]].concat();
+                from = [&last.raw[..], &[0]].concat();
             }
             let more = said.more && !said.kvs.is_empty();
             all.extend(said.kvs.into_iter().map(|kv| {
-                let put = Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision };
-                (kv.key, put)
+                let key = kv.key().into_owned();
+                (key, Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision })
             }));
             if !more {
                 return Ok((all, revision));
@@ -242,9 +255,9 @@ impl Watching {
         for event in result["events"].as_array().into_iter().flatten() {
             // What cannot be read is no key of ours.
             let Ok(Event { kind, kv }) = Event::deserialize(event) else { continue };
-            let (revision, lease) = (kv.mod_revision, kv.lease);
+            let (revision, lease, key) = (kv.mod_revision, kv.lease, kv.key().into_owned());
             let put = (kind != "DELETE").then_some(Put { value: kv.value, lease, revision });
-            changes.push(Change { key: kv.key, revision, put });
+            changes.push(Change { key, revision, put });
         }
         Ok(Told::Changes(changes))
     }
@@ -283,8 +296,4 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
 fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(from)?;
     STANDARD.decode(text).map_err(serde::de::Error::custom)
-}
-
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    String::from_utf8(bytes(from)?).map_err(serde::de::Error::custom)
 }

@@ -100,6 +100,9 @@ impl Members {
         let answer = timeout(PATIENCE, send(self.current(), path, body)).await;
         let answer = answer.map_err(|_| Failed::Silent("no answer".into()))??;
         let (answer, connection) = answer;
+        if !answer.status().is_success() {
+            return Err(Failed::Silent(answer.status().to_string()));
+        }
         Ok(Lines { body: answer.into_body(), rest: Vec::new(), _connection: connection })
     }
 }

@@ -141,6 +141,30 @@ fn all_goes_on_while_etcd_is_gone_and_is_settled_when_it_is_back() {
     });
 }
 
+/// What was put back from nothing, or from a copy, counts its changes anew.
+#[test]
+fn an_etcd_that_has_forgotten_all_is_told_all() {
+    hosts(|world| {
+        let [one, two] = [1, 2].map(|host| world.lab(host));
+        // Ahead of whatever the new one will count to.
+        for _ in 0..100 {
+            world.ask(1, "kv/put", r#"{"key":"YQ==","value":"YQ=="}"#);
+        }
+        let all = [flood(2), row(2)];
+        until("both are there", || (world.rows(&one) == all).then_some(()));
+        (1..=3).for_each(|host| world.signal_member(host, Signal::SIGKILL));
+        (1..=3).for_each(|host| world.forget(host));
+        (1..=3).for_each(|host| world.start_member(host, "new"));
+        let three = world.lab(3);
+        until("the new one is known", || {
+            (world.rows(&one) == [flood(2), flood(3), row(2), row(3)]).then_some(())
+        });
+        until("it knows the others", || (world.rows(&three).len() == 4).then_some(()));
+        until("they are reached", || world.pings(3, "n3", "10.100.1.1").then_some(()));
+        drop(two);
+    });
+}
+
 #[test]
 fn rows_that_vanish_are_set_again_and_told() {
     hosts(|world| {

@@ -111,6 +111,11 @@ impl<'s> World<'s> {
         }
     }
 
+    /// What a member that has ended knew is no more.
+    pub(super) fn forget(&self, host: usize) {
+        std::fs::remove_dir_all(self.sandbox.dir.join(format!("etcd{host}"))).unwrap();
+    }
+
     /// The host whose member leads.
     pub(super) fn leader(&self) -> usize {
         let leads = |host: &usize| {
