@@ -232,7 +232,12 @@ impl Daemon {
         if given.is_empty() && *looks < LOOKS {
             return Ok(false);
         }
-        self.lead_of(&place, given).map(|()| true)
+        self.lead_of(&place, given)?;
+        if self.place(endpoint).is_err() {
+            // It has gone while it was looked for.
+            self.unlead(endpoint);
+        }
+        Ok(true)
     }
 
     /// The processes that hold the sockets of a place's container.

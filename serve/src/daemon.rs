@@ -278,7 +278,7 @@ impl Daemon {
     }
 
     /// Withdraws the ports of a place.
-    fn unlead(&self, endpoint: &str) {
+    pub(crate) fn unlead(&self, endpoint: &str) {
         self.lab.lead(&port_of(endpoint), Vec::new());
         self.publisher.withdraw(endpoint);
     }

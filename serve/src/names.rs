@@ -17,7 +17,7 @@ use engine::docker::Driver;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::UnixStream;
@@ -184,6 +184,17 @@ impl Daemon {
     }
 }
 
+/// Whether it is Docker that knows of no such network, and not whatever else listens at its socket.
+fn is_dockers(headers: &HeaderMap, body: &[u8], network: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Why {
+        message: String,
+    }
+    let server = headers.get("server").and_then(|server| server.to_str().ok());
+    server.is_some_and(|server| server.starts_with("Docker/"))
+        && serde_json::from_slice(body).is_ok_and(|why: Why| why.message.contains(network))
+}
+
 async fn inspect(
     docker: &Path,
     network: &str,
@@ -195,14 +206,13 @@ async fn inspect(
         .body(Empty::<Bytes>::new())?;
     let asking = async {
         let answer = sender.send_request(request).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await?.to_bytes();
+        match parts.status {
+            StatusCode::OK => Ok(Some(serde_json::from_slice(&body)?)),
+            StatusCode::NOT_FOUND if is_dockers(&parts.headers, &body, network) => Ok(None),
+            status => Err(status.to_string().into()),
         }
-        if answer.status() != StatusCode::OK {
-            return Err(answer.status().to_string().into());
-        }
-        let body = Limited::new(answer.into_body(), LONGEST).collect().await?.to_bytes();
-        Ok(Some(serde_json::from_slice(&body)?))
     };
     tokio::select! {
         answer = asking => answer,
@@ -210,5 +220,28 @@ async fn inspect(
             Ok(()) => "the connection ended".into(),
             Err(error) => error.into(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_network_is_no_more_is_dockers_to_say() {
+        let says = |server: Option<&'static str>, body: &str| {
+            let headers = server.map(|server| ("server".parse().unwrap(), server.parse().unwrap()));
+            is_dockers(&headers.into_iter().collect(), body.as_bytes(), "d4dc")
+        };
+        let docker = Some("Docker/26.1.5+dfsg1 (linux)");
+        assert!(says(docker, r#"{"message":"network d4dc not found"}"#));
+        for (server, body) in [
+            (docker, r#"{"message":"page not found"}"#),
+            (docker, "<html>no such vhost</html>"),
+            (None, r#"{"message":"network d4dc not found"}"#),
+            (Some("Libpod/5.4.2 (linux)"), r#"{"message":"unable to find network d4dc"}"#),
+        ] {
+            assert!(!says(server, body), "{server:?} {body}");
+        }
     }
 }

@@ -22,8 +22,9 @@ impl Daemon {
         wrong.iter().for_each(|error| tracing::error!("{error}"));
         for kept in networks {
             let id = kept.network.id.clone();
-            // Those of plugins go with their last container.
-            if !kept.network.passing {
+            // Those of plugins go with their last container; and one that Docker has never named may be
+            // another engine's than the one that is asked.
+            if !kept.network.passing && kept.name.is_some() {
                 self.doubted().insert(id.clone());
             }
             match self.make_network(&kept) {

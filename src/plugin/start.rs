@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +26,9 @@ const TRIES: u32 = 200;
 /// How often one may fail to start that is in no other's way: others may have come and gone meanwhile.
 const FAILURES: u32 = 5;
 /// Bytes of what one says that could not serve.
-const WORDS: u64 = 4096;
+const WORDS: usize = 4096;
+/// How long one may take until it serves.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Where it is there, services are systemd's (sd_booted(3)), and what stays in the group of the one that
 /// started podman ends with that.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -113,12 +116,33 @@ fn begin(command: &mut Command, place: &Place) -> Result<(), String> {
         Ok((child?, ready, said))
     };
     let (mut child, mut ready, said) = told().map_err(|error| failed(&error))?;
-    if ready.read(&mut [0]).is_ok_and(|read| read == 1) {
-        return Ok(());
+    // What it says is taken away meanwhile, for a full pipe would hold it up.
+    let (tell, told) = mpsc::channel();
+    let wait = move || tell.send(ready.read(&mut [0]).is_ok_and(|read| read == 1));
+    let begun =
+        thread::Builder::new().spawn(wait).and(thread::Builder::new().spawn(|| last_of(said)));
+    let words = begun.map_err(|error| failed(&error))?;
+    match told.recv_timeout(LONGEST) {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(_) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("`uswitch serve` is not ready after {} s", LONGEST.as_secs()));
+        }
     }
-    let mut words = String::new();
-    let _ = said.take(WORDS).read_to_string(&mut words);
     let _ = child.wait();
+    let words = words.join().unwrap_or_default();
     let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it has said nothing");
     Err(format!("`uswitch serve` does not start: {}", last.trim_start_matches("uswitch: ")))
+}
+
+/// The last of what there is to read, up to [`WORDS`] bytes.
+fn last_of(mut from: impl Read) -> String {
+    let (mut kept, mut part) = (Vec::new(), [0; 1024]);
+    while let Ok(length @ 1..) = from.read(&mut part) {
+        kept.extend_from_slice(&part[..length]);
+        kept.drain(..kept.len().saturating_sub(WORDS));
+    }
+    String::from_utf8_lossy(&kept).into_owned()
 }
