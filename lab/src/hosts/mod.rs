@@ -12,8 +12,8 @@
 //! | `table` | the rows of the tunnel's device and of the switch |
 //!
 //! What is decided is in the room `overlay`. A claim for a node that is added is made by whoever adds it,
-//! under the state's lock and within [`http::ALL`]; the agent never waits for that. Where no quorum
-//! answers, all goes on by what is known, and new claims fail.
+//! under the state's lock; the agent holds none while it asks, and waits for that one where it looks at
+//! nodes or sets names. Where no quorum answers, all goes on by what is known, and new claims fail.
 
 mod agent;
 mod claims;
