@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use wire::MacAddr;
 
+use crate::registry::{Registry, Touched};
+
 /// A row of the device's table: frames to `mac` go to `vtep`. The address of zeros stands for what is
 /// flooded, and has a row for each host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,60 @@ impl Desired {
     pub fn rows(&self) -> BTreeSet<Row> {
         let macs = self.macs.iter().map(|(mac, vtep)| Row { mac: *mac, vtep: *vtep });
         self.hosts.iter().copied().map(Row::flood).chain(macs).collect()
+    }
+}
+
+/// A tunnel's rows as they were last set, kept to what a registry says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows(BTreeSet<Row>);
+
+impl Rows {
+    /// These.
+    #[must_use]
+    pub fn new(rows: BTreeSet<Row>) -> Self {
+        Self(rows)
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn all(&self) -> &BTreeSet<Row> {
+        &self.0
+    }
+
+    /// Makes them what host `me` is to have; the steps there. What it takes grows with what has changed
+    /// since the last call and not with what there is.
+    pub fn follow(&mut self, registry: &mut Registry, me: &str) -> Vec<FdbOp> {
+        let (macs, hosts) = match registry.take_touched() {
+            Touched::All => {
+                let desired = registry.desired(me).rows();
+                let steps = difference(&self.0, &desired);
+                self.0 = desired;
+                return steps;
+            }
+            Touched::Some { macs, hosts } => (macs, hosts),
+        };
+        let (mut there, mut desired) = (BTreeSet::new(), BTreeSet::new());
+        for mac in macs {
+            there.extend(self.of(mac));
+            let vtep = registry.whereabouts(me, mac);
+            desired.extend(vtep.map(|vtep| Row { mac, vtep }));
+        }
+        if hosts {
+            there.extend(self.of(MacAddr::ZERO));
+            let others = registry.hosts().filter(|(name, _)| *name != me);
+            desired.extend(others.map(|(_, host)| Row::flood(host.vtep)));
+        }
+        for gone in there.difference(&desired) {
+            self.0.remove(gone);
+        }
+        self.0.extend(&desired);
+        difference(&there, &desired)
+    }
+
+    /// The rows of an address.
+    fn of(&self, mac: MacAddr) -> impl Iterator<Item = Row> + '_ {
+        let row = |vtep| Row { mac, vtep };
+        self.0.range(row(Ipv4Addr::UNSPECIFIED)..=row(Ipv4Addr::BROADCAST)).copied()
     }
 }
 

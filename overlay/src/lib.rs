@@ -31,8 +31,8 @@ pub mod session;
 mod model;
 
 pub use claim::{NodeClaim, Standing};
-pub use desired::{Desired, FdbOp, Row, difference};
+pub use desired::{Desired, FdbOp, Row, Rows, difference};
 pub use key::{Key, Space};
 pub use record::{Claim, Config, Host};
-pub use registry::{Change, Registry};
+pub use registry::{Change, Registry, Touched};
 pub use session::{Due, Session};

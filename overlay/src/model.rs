@@ -11,7 +11,7 @@ use wire::MacAddr;
 
 use crate::registry::Put;
 use crate::{
-    Change, Desired, FdbOp, Host, Key, NodeClaim, Registry, Row, Space, Standing, difference,
+    Change, Desired, FdbOp, Host, Key, NodeClaim, Registry, Row, Rows, Space, Standing, difference,
 };
 
 const HOSTS: usize = 4;
@@ -87,8 +87,11 @@ struct Own {
     name: String,
     registry: Registry,
     rows: BTreeSet<Row>,
+    set: Rows,
     heard: usize,
     cut: bool,
+    /// A row was taken out behind its back.
+    spoilt: bool,
     lease: i64,
     wanted: BTreeMap<String, NodeClaim>,
 }
@@ -111,8 +114,17 @@ impl Own {
         }
         self.heard = store.log.len();
         let desired = self.registry.desired(&self.name).rows();
-        for step in difference(&self.rows, &desired) {
-            apply(&mut self.rows, step);
+        // By what has changed since, as the tunnel is told; and by all there is, as when it is asked.
+        for step in self.set.follow(&mut self.registry, &self.name) {
+            if !self.spoilt {
+                apply(&mut self.rows, step);
+            }
+        }
+        assert_eq!(*self.set.all(), desired);
+        if std::mem::take(&mut self.spoilt) {
+            for step in difference(&self.rows, &desired) {
+                apply(&mut self.rows, step);
+            }
         }
         assert_eq!(self.rows, desired);
     }
@@ -171,7 +183,7 @@ proptest! {
         let mut leases = 0;
         let mut hosts: Vec<_> = (0..HOSTS).map(|number| Own {
             name: format!("h{number}"), registry: Registry::new(space.clone()), rows: BTreeSet::new(),
-            heard: 0, cut: false, lease: 0, wanted: BTreeMap::new(),
+            set: Rows::default(), heard: 0, cut: false, spoilt: false, lease: 0, wanted: BTreeMap::new(),
         }).collect();
         for step in steps {
             match step {
@@ -223,6 +235,7 @@ proptest! {
                     let rows = &mut hosts[host].rows;
                     if let Some(row) = rows.iter().nth(usize::from(place) % rows.len().max(1)).copied() {
                         rows.remove(&row);
+                        hosts[host].spoilt = true;
                     }
                 }
             }

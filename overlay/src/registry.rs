@@ -3,7 +3,9 @@
 //!
 //! Bounded by what the registry holds; keys and values that cannot be read are passed over and counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use wire::MacAddr;
 
@@ -47,16 +49,51 @@ pub struct Registry {
     space: Space,
     revision: i64,
     hosts: BTreeMap<String, Held<Host>>,
-    claims: BTreeMap<Key, Held<Claim>>,
+    /// The keys of one claim share what they say.
+    claims: BTreeMap<Key, Held<Arc<Claim>>>,
+    /// The hardware addresses that each host has claimed, be it there or not.
+    macs: BTreeMap<String, BTreeSet<MacAddr>>,
+    touched: Touched,
     strange: u64,
+}
+
+/// What may be otherwise than when it was last asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// Anything: it was listed.
+    All,
+    /// No more than this.
+    Some {
+        /// Where these addresses are.
+        macs: BTreeSet<MacAddr>,
+        /// Which hosts there are.
+        hosts: bool,
+    },
+}
+
+impl Touched {
+    const NOTHING: Self = Self::Some { macs: BTreeSet::new(), hosts: false };
+
+    fn mac(&mut self, mac: MacAddr) {
+        if let Self::Some { macs, .. } = self {
+            macs.insert(mac);
+        }
+    }
 }
 
 impl Registry {
     /// One of which nothing is known yet.
     #[must_use]
     pub fn new(space: Space) -> Self {
-        let (hosts, claims) = (BTreeMap::new(), BTreeMap::new());
-        Self { space, revision: 0, hosts, claims, strange: 0 }
+        Self {
+            space,
+            revision: 0,
+            hosts: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            macs: BTreeMap::new(),
+            touched: Touched::All,
+            strange: 0,
+        }
     }
 
     /// The revision up to which it is known.
@@ -75,9 +112,11 @@ impl Registry {
     pub fn replace(&mut self, revision: i64, all: impl IntoIterator<Item = (String, Put)>) {
         self.hosts.clear();
         self.claims.clear();
+        self.macs.clear();
         for (key, put) in all {
             self.put(&key, &put);
         }
+        self.touched = Touched::All;
         self.revision = revision;
     }
 
@@ -90,8 +129,8 @@ impl Registry {
         match &change.put {
             Some(put) => self.put(&change.key, put),
             None => match self.space.read(&change.key) {
-                Some(Key::Host(name)) => drop(self.hosts.remove(&name)),
-                Some(key) => drop(self.claims.remove(&key)),
+                Some(Key::Host(name)) => self.set_host(name, None),
+                Some(key) => self.set_claim(key, None),
                 None => {}
             },
         }
@@ -103,24 +142,72 @@ impl Registry {
         let Put { lease, revision, .. } = *put;
         match self.space.read(key) {
             Some(Key::Config | Key::Vtep(_)) => {}
-            Some(Key::Host(name)) => match serde_json::from_slice(&put.value) {
-                Ok(value) => drop(self.hosts.insert(name, Held { value, lease, revision })),
-                Err(_) => {
-                    self.strange += 1;
-                    self.hosts.remove(&name);
-                }
-            },
-            Some(key) => match serde_json::from_slice::<Claim>(&put.value) {
-                Ok(value) if value.is_of(&key) => {
-                    self.claims.insert(key, Held { value, lease, revision });
-                }
-                _ => {
-                    self.strange += 1;
-                    self.claims.remove(&key);
-                }
-            },
+            Some(Key::Host(name)) => {
+                let value = serde_json::from_slice(&put.value).ok();
+                self.strange += u64::from(value.is_none());
+                self.set_host(name, value.map(|value| Held { value, lease, revision }));
+            }
+            Some(key) => {
+                let value = serde_json::from_slice::<Claim>(&put.value).ok();
+                let value = value.filter(|value| value.is_of(&key));
+                self.strange += u64::from(value.is_none());
+                let value = value.map(|value| self.shared(value));
+                self.set_claim(key, value.map(|value| Held { value, lease, revision }));
+            }
             None => self.strange += 1,
         }
+    }
+
+    /// What another key of the claim says already, or this.
+    fn shared(&self, claim: Claim) -> Arc<Claim> {
+        let ips = claim.ips.iter().copied().map(Key::Ip);
+        let macs = claim.addresses().map(Key::Mac);
+        let keys = ips.chain(macs).chain([Key::Node(claim.node.clone())]);
+        let mut said = keys.filter_map(|key| Some(&self.claims.get(&key)?.value));
+        let same = said.find(|said| ***said == claim).map(Arc::clone);
+        drop(said);
+        same.unwrap_or_else(|| Arc::new(claim))
+    }
+
+    fn set_host(&mut self, name: String, to: Option<Held<Host>>) {
+        for mac in self.macs.get(&name).into_iter().flatten() {
+            self.touched.mac(*mac);
+        }
+        if let Touched::Some { hosts, .. } = &mut self.touched {
+            *hosts = true;
+        }
+        match to {
+            Some(held) => drop(self.hosts.insert(name, held)),
+            None => drop(self.hosts.remove(&name)),
+        }
+    }
+
+    fn set_claim(&mut self, key: Key, to: Option<Held<Arc<Claim>>>) {
+        let mac = if let Key::Mac(mac) = &key { Some(*mac) } else { None };
+        if let (Some(mac), Some(held)) = (mac, &to) {
+            self.macs.entry(held.value.host.clone()).or_default().insert(mac);
+        }
+        let host = to.as_ref().map(|held| held.value.host.clone());
+        let before = match to {
+            Some(held) => self.claims.insert(key, held),
+            None => self.claims.remove(&key),
+        };
+        let Some(mac) = mac else { return };
+        self.touched.mac(mac);
+        if let Some(before) = before.map(|held| held.value.host.clone())
+            && host.as_ref() != Some(&before)
+            && let Some(own) = self.macs.get_mut(&before)
+        {
+            own.remove(&mac);
+            if own.is_empty() {
+                self.macs.remove(&before);
+            }
+        }
+    }
+
+    /// What may be otherwise than at the last call.
+    pub fn take_touched(&mut self) -> Touched {
+        std::mem::replace(&mut self.touched, Touched::NOTHING)
     }
 
     /// The hosts that are in the network, by name.
@@ -139,7 +226,7 @@ impl Registry {
         self.claims
             .iter()
             .filter(|(key, _)| matches!(key, Key::Node(_)))
-            .map(|(_, held)| &held.value)
+            .map(|(_, held)| &*held.value)
     }
 
     /// What host `me` is to know of the others. What a host has claimed counts while that host is there.
@@ -147,20 +234,30 @@ impl Registry {
     pub fn desired(&self, me: &str) -> Desired {
         let others = || self.hosts.iter().filter(|(name, _)| *name != me);
         let hosts = others().map(|(_, held)| held.value.vtep).collect();
-        let of_node = |(key, held): (&Key, &Held<Claim>)| -> Option<(MacAddr, _)> {
-            let Key::Mac(mac) = key else { return None };
-            let host = self.hosts.get(&held.value.host).filter(|_| held.value.host != me)?;
-            let sane = !mac.is_group() && *mac != MacAddr::ZERO;
-            sane.then_some((*mac, host.value.vtep))
-        };
-        Desired { hosts, macs: self.claims.iter().filter_map(of_node).collect() }
+        let all = self.claims.iter().filter_map(|(key, held)| match key {
+            Key::Mac(mac) => Some((*mac, self.behind(me, *mac, held)?)),
+            _ => None,
+        });
+        Desired { hosts, macs: all.collect() }
+    }
+
+    /// The end behind which host `me` finds an address.
+    #[must_use]
+    pub fn whereabouts(&self, me: &str, mac: MacAddr) -> Option<Ipv4Addr> {
+        self.behind(me, mac, self.claims.get(&Key::Mac(mac))?)
+    }
+
+    fn behind(&self, me: &str, mac: MacAddr, held: &Held<Arc<Claim>>) -> Option<Ipv4Addr> {
+        let host = self.hosts.get(&held.value.host).filter(|_| held.value.host != me)?;
+        let sane = !mac.is_group() && mac != MacAddr::ZERO;
+        sane.then_some(host.value.vtep)
     }
 
     /// What `me` has claimed for nodes that are not among these: keys, and when they were put.
     #[must_use]
     pub fn surplus(&self, me: &str, nodes: &BTreeMap<String, NodeClaim>) -> Vec<(Key, i64)> {
-        let idle = |(key, held): &(&Key, &Held<Claim>)| {
-            let Claim { host, node, .. } = &held.value;
+        let idle = |(key, held): &(&Key, &Held<Arc<Claim>>)| {
+            let Claim { host, node, .. } = &*held.value;
             host == me && !nodes.get(node).is_some_and(|claim| claim.keys().contains(key))
         };
         let idle = self.claims.iter().filter(idle);
@@ -176,13 +273,13 @@ impl Registry {
             if let Some(other) = held(key)
                 && (other.value.host != me || other.value.node != claim.node)
             {
-                return Standing::Taken(key.clone(), other.value.clone());
+                return Standing::Taken(key.clone(), (*other.value).clone());
             }
         }
         let ours = claim.value(me);
         let whole = keys
             .iter()
-            .all(|key| held(key).is_some_and(|is| is.lease == lease && is.value == ours));
+            .all(|key| held(key).is_some_and(|is| is.lease == lease && *is.value == ours));
         if whole { Standing::Held } else { Standing::Open }
     }
 }
