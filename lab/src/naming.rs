@@ -8,13 +8,14 @@
 //! replaced. What cannot be written is told in the log; the lab goes on without.
 
 pub(crate) mod listed;
+mod medium;
 mod others;
 mod system;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::topology::Spec;
 use names::hosts::{self, Hosts};
 use names::resolv::{self, Resolv};
-use names::{Host, Network, NetworkId, Place, Subnet, Zone};
+use names::{Host, Network, NetworkId, Place, Zone};
 use ns::user::Privilege;
 
 use crate::address;
@@ -32,8 +33,10 @@ use crate::error::{Doing, Error, Result};
 use crate::folder::Folder;
 use crate::ground::Ground;
 use crate::names as words;
-use crate::node::{Interface, Node};
+use crate::node::Node;
 use crate::station::GatewayStation;
+
+use self::medium::{Medium, media};
 
 /// The files' folder in a lab's.
 const FOLDER: &str = "etc";
@@ -64,15 +67,6 @@ pub(crate) struct Naming {
 struct View {
     name: String,
     hosts: Hosts,
-}
-
-/// What joins nodes: each is a network to the names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Medium {
-    /// A network of the lab's, by its name.
-    Network(String),
-    /// A link between two nodes, by its subnet.
-    Link(Subnet),
 }
 
 /// What a lab begins with: its domain, and who lies beyond.
@@ -183,6 +177,9 @@ impl Naming {
     fn set_networks(&mut self, spec: &Spec, domains: &Domains) {
         let gone = |medium: &Medium| match medium {
             Medium::Network(name) => spec.network(name).is_none(),
+            Medium::Vlan(name, vlan) => {
+                spec.network(name).is_none_or(|network| !network.vlans.contains_key(vlan))
+            }
             Medium::Link(_) => false,
         };
         let gone: Vec<_> = self.numbers.keys().filter(|medium| gone(medium)).cloned().collect();
@@ -192,39 +189,34 @@ impl Naming {
             }
         }
         for name in spec.networks.keys() {
-            self.number(Medium::Network(name.clone()));
+            let others = spec.networks.keys().filter(|other| *other != name);
+            let others = others.filter(|other| spec.routes_between(name, other));
+            let reaches = others.flat_map(|other| media(spec, other)).map(|(other, ..)| other);
+            let reaches: BTreeSet<_> = reaches.map(|other| self.number(other)).collect();
+            for (medium, subnets, gateway) in media(spec, name) {
+                let internal = spec.network(name).is_some_and(|network| network.internal);
+                let known = Network {
+                    beyond: !internal && !gateway.is_empty() && spec.uplink() != Uplink::None,
+                    gateway,
+                    subnets,
+                    reaches: reaches.clone(),
+                };
+                let id = self.number(medium);
+                self.change(|zone| zone.set_network(id, known.clone()));
+            }
         }
-        for (name, network) in &spec.networks {
-            let id = self.number(Medium::Network(name.clone()));
-            let others = spec.networks.keys().filter(|other| spec.routes_between(name, other));
-            let others = others.map(|other| self.number(Medium::Network(other.clone()))).collect();
-            let subnets = network.all_subnets();
-            let subnets = subnets.map(|s| Subnet { address: s.network(), length: s.prefix() });
-            let leaves = !network.internal && !network.all_gateways().is_empty();
-            let known = Network {
-                gateway: network.gateways().into_iter().map(|address| address.ip).collect(),
-                subnets: subnets.collect(),
-                reaches: others,
-                beyond: leaves && spec.uplink() != Uplink::None,
-            };
-            self.change(|zone| zone.set_network(id, known.clone()));
-        }
+        let numbers = &self.numbers;
         let legs = domains.iter().flat_map(|(name, domain)| {
-            let id = self.numbers.get(&Medium::Network(name.clone())).copied();
-            domain.legs.iter().filter_map(move |(_, leg)| Some((*leg, id?)))
+            domain.legs.iter().filter_map(move |(vlan, leg)| {
+                let own = numbers.get(&Medium::Vlan(name.clone(), vlan.get()));
+                let id = own.or_else(|| numbers.get(&Medium::Network(name.clone())))?;
+                Some((*leg, *id))
+            })
         });
         let legs = legs.collect();
         if let Some(station) = &self.station {
             station.lock().unwrap_or_else(PoisonError::into_inner).set_networks(legs);
         }
-    }
-
-    /// The number of what joins nodes; a new one is never one that was used.
-    fn number(&mut self, medium: Medium) -> NetworkId {
-        *self.numbers.entry(medium).or_insert_with(|| {
-            self.next += 1;
-            NetworkId(self.next)
-        })
     }
 
     /// Changes what is known here and what the resolver answers by.
@@ -248,23 +240,6 @@ impl Naming {
         let aliases = others.filter(|name| **name != node.name).cloned().collect();
         let host = Host { name: node.name.clone(), aliases, places };
         self.change(|zone| zone.put(host.clone()));
-    }
-
-    /// What an interface is joined to.
-    fn joined(&mut self, interface: &Interface) -> Option<NetworkId> {
-        if let Some(name) = &interface.network {
-            return Some(self.number(Medium::Network(name.clone())));
-        }
-        if interface.port.is_some() {
-            // A port in no network leads to nobody.
-            return None;
-        }
-        let first = interface.addresses.first()?;
-        let subnet = subnet(first.ip, first.prefix.unwrap_or(u8::MAX));
-        let id = self.number(Medium::Link(subnet));
-        let network = Network { subnets: vec![subnet], ..Network::default() };
-        self.change(|zone| zone.set_network(id, network.clone()));
-        Some(id)
     }
 
     /// Lets a node see the names.
@@ -334,20 +309,6 @@ impl Naming {
 fn gateway(zone: &Zone, networks: &[NetworkId]) -> Option<IpAddr> {
     let networks = networks.iter().filter_map(|id| zone.network(*id));
     networks.flat_map(|network| &network.gateway).copied().find(IpAddr::is_ipv4)
-}
-
-fn subnet(address: IpAddr, prefix: u8) -> Subnet {
-    let (address, bits): (IpAddr, u8) = match address {
-        IpAddr::V4(own) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-            (Ipv4Addr::from_bits(own.to_bits() & mask).into(), 32)
-        }
-        IpAddr::V6(own) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
-            (Ipv6Addr::from_bits(own.to_bits() & mask).into(), 128)
-        }
-    };
-    Subnet { address, length: prefix.min(bits) }
 }
 
 /// A file that programs in nodes can read, whoever they are.

@@ -71,7 +71,7 @@ impl Naming {
 
     fn name_of(&self, id: NetworkId) -> Option<String> {
         self.numbers.iter().find(|(_, other)| **other == id).and_then(|(medium, _)| match medium {
-            Medium::Network(name) => Some(name.clone()),
+            Medium::Network(name) | Medium::Vlan(name, _) => Some(name.clone()),
             Medium::Link(_) => None,
         })
     }

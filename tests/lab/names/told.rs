@@ -77,6 +77,52 @@ fn names_are_told_where_their_nodes_can_be_reached() {
 }
 
 /// The names that a monitor has told so far: name, record, port, outcome.
+/// Two VLANs of one network, each with a subnet of its own, which the gateway keeps apart.
+const VLANS: &str = "
+networks:
+  lan:
+    vlan_filtering: true
+    vlans: {10: {subnet: 10.10.0.0/24}, 20: {subnet: 10.20.0.0/24}}
+nodes: {red: {network: lan}, pink: {network: lan}, blue: {network: lan}}
+ports:
+  red: {vlans: [10 pvid untagged]}
+  pink: {vlans: [10 pvid untagged]}
+  blue: {vlans: [20 pvid untagged]}
+";
+
+#[test]
+fn a_vlan_with_a_subnet_of_its_own_has_its_names() {
+    rooted(|sandbox| {
+        let file = "/tmp/vlans.yaml";
+        std::fs::write(file, VLANS).unwrap();
+        let run = lab(sandbox, &["run", file]);
+        for (from, name, wanted) in [
+            ("red", "pink", Some("10.10.0.3")),
+            ("red", "gateway", Some("10.10.0.1")),
+            ("red", "blue", None),
+            ("blue", "gateway", Some("10.20.0.1")),
+            ("blue", "red", None),
+            ("blue", "internet", Some("8.8.8.8")),
+        ] {
+            assert_eq!(
+                super::address(sandbox, from, name).as_deref(),
+                wanted,
+                "{name} from {from}"
+            );
+        }
+        // Each asks the gateway where it has an address beside it, and is told the same there.
+        for (node, gateway) in [("red", "10.10.0.1"), ("blue", "10.20.0.1")] {
+            let seen = super::exec(sandbox, node, &["cat", "/etc/resolv.conf"]).ok().out;
+            assert!(seen.contains(&format!("nameserver {gateway}\n")), "{seen}");
+        }
+        let two = |(code, answers, _): (u8, u8, Vec<u8>)| (code, answers);
+        assert_eq!(two(says("red", "10.10.0.1", "pink", A)), (0, 1));
+        assert_eq!(two(says("red", "10.10.0.1", "blue", A)), (3, 0));
+        assert_eq!(two(says("blue", "10.20.0.1", "blue", A)), (0, 1));
+        end(run);
+    });
+}
+
 fn told(monitor: &Process) -> Vec<[String; 4]> {
     let out = monitor.out();
     let whole = out.rsplit_once('\n').map_or("", |(whole, _)| whole);
