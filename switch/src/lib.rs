@@ -15,8 +15,8 @@ pub mod tap;
 mod vlan_cells;
 
 pub use crate::core::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Frame, Learned, Leg, NetworkConfig,
-    NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
+    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Flooded, Frame, Learned, Leg,
+    NetworkConfig, NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
 };
 pub use bpf::{Ends, Route};
 pub use run::{

@@ -19,7 +19,9 @@ use wire::{MacAddr, Timestamp, arp, tcp};
 use super::asked::{destination, frame, is_broadcast, missing, multicast, owner, protocol};
 use super::foretell::{self, Beside, By, Inside, Oracle};
 use super::kernel::Kernel;
+use super::missed;
 use super::names::Names;
+use super::walk::Facts;
 
 /// The outside, as the sender of a packet.
 const OUTSIDE: &str = "inet";
@@ -208,6 +210,7 @@ impl Journey<'_> {
         if let (verdict @ Verdict::Dropped, reason) = facts.verdict() {
             self.step(name, Decision::Arp, &format!("asks by ARP who has {hop}"));
             self.walk.steps.extend(facts.steps(self.names));
+            self.missed(&facts, &question, hop);
             self.ends(verdict, reason, Some(false));
             return None;
         }
@@ -226,7 +229,12 @@ impl Journey<'_> {
         let Some((node, at, found)) = heard else {
             let why = match owner {
                 Some(node) => {
-                    format!("the question does not reach {}, whose link is down", node.name)
+                    let at = node.interface(hop).and_then(|own| own.port.as_ref());
+                    let why = at.map(|at| {
+                        missed::why(&self.oracle.bridge, self.names, &question, [port, at.id])
+                    });
+                    let why = why.unwrap_or_else(|| "it has no port there".into());
+                    format!("the question does not reach {}: {why}", node.name)
                 }
                 None => "nobody here has that address".into(),
             };
@@ -315,14 +323,18 @@ impl Journey<'_> {
                 "no host of the simulated internet has that address",
             );
         }
-        if arrives == Some(false) && verdict == Verdict::Flooded {
-            self.step(
-                "table",
-                Decision::Drop,
-                "the one it is for is not among them: its link is down",
-            );
+        if arrives == Some(false) {
+            self.missed(&facts, frame, self.to);
         }
         self.ends(verdict, reason, arrives);
+    }
+
+    /// Where a flood has missed whoever has the address, why.
+    fn missed(&mut self, facts: &Facts, frame: &Frame, hop: Ipv4Addr) {
+        let here = (&self.oracle.bridge, self.names, self.nodes);
+        if let Some(text) = missed::told(here, facts, frame, hop) {
+            self.step("table", Decision::Drop, &text);
+        }
     }
 
     /// Whether somebody outside has the address; None where the lab cannot know.

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
-use switch::core::PortState;
+use switch::core::{PortState, Withheld};
 use switch::{
     Bridge, DropReason, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path, PortId,
     Verdict,
@@ -97,6 +97,16 @@ impl<'a> Beside<'a> {
             self.leave_room(port);
         }
         &mut self.bridge
+    }
+
+    /// Why a flooded frame would not leave by a port.
+    pub(crate) fn withheld(
+        &self,
+        frame: &Frame,
+        ingress: PortId,
+        egress: PortId,
+    ) -> Option<Withheld> {
+        self.original.withheld(frame, ingress, egress)
     }
 
     /// A port as it is.

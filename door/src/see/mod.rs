@@ -14,6 +14,7 @@ mod capture;
 mod explain;
 mod foretell;
 mod kernel;
+mod missed;
 mod names;
 mod recorder;
 mod run;

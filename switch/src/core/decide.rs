@@ -14,6 +14,7 @@ use super::network::{Lane, Leg, Network};
 use super::path::{Path, Tagging};
 use super::port::{Flooded, PortId, PortSettings};
 use super::verdict::{Decision, DropReason, Verdict};
+use super::withheld::Withheld;
 
 /// Where a decided frame comes from.
 #[derive(Clone, Copy)]
@@ -229,15 +230,9 @@ impl Bridge {
         }
         for id in &network.plugged {
             let Some(port) = self.get(*id) else { continue };
-            let settings = &port.state.settings;
-            let wanted = match kind {
-                Flooded::Broadcast => settings.bcast_flood,
-                Flooded::Multicast => settings.mcast_flood,
-                Flooded::Unknown => settings.flood,
-            };
             // What the station says of its own it says for the host as well.
             let itself = matches!(from, Origin::Station) && network.config.host == Some(*id);
-            let wanted = wanted && !itself && !(answered && settings.neigh_suppress);
+            let wanted = wants(port, kind, answered).is_ok() && !itself;
             if wanted && let Ok(tagging) = passes(frame, from, *id, port, lane) {
                 path.add(*id, tagging);
             }
@@ -315,11 +310,11 @@ pub(super) fn passes(
 ) -> Result<Tagging, DropReason> {
     let state = &port.state;
     if let Origin::Port(ingress, source) = from {
-        if ingress == egress {
-            if !state.settings.hairpin {
-                return Err(DropReason::SamePort);
-            }
-        } else if state.settings.isolation.is_some()
+        if ingress == egress && !state.settings.hairpin {
+            return Err(DropReason::SamePort);
+        }
+        // A port is among those it is isolated from.
+        if state.settings.isolation.is_some()
             && state.settings.isolation == source.state.settings.isolation
         {
             return Err(DropReason::Isolated);
@@ -336,6 +331,22 @@ pub(super) fn passes(
         None => Ok(Tagging::Keep),
         Some(carried) => state.vlans.egress(carried).ok_or(DropReason::VlanEgress),
     }
+}
+
+/// Whether a port takes flooded frames of the kind; where the switch has `answered` a question itself,
+/// not those that suppress such.
+#[inline]
+pub(super) fn wants(port: &Port, kind: Flooded, answered: bool) -> Result<(), Withheld> {
+    let settings = &port.state.settings;
+    let wanted = match kind {
+        Flooded::Broadcast => settings.bcast_flood,
+        Flooded::Multicast => settings.mcast_flood,
+        Flooded::Unknown => settings.flood,
+    };
+    if !wanted {
+        return Err(Withheld::Flag(kind));
+    }
+    if answered && settings.neigh_suppress { Err(Withheld::Answered) } else { Ok(()) }
 }
 
 /// Counts a flooded frame against its port's limit; true where it is over.

@@ -23,6 +23,7 @@ mod storm;
 mod suppress;
 mod verdict;
 mod vlan;
+mod withheld;
 
 pub use beside::Beside;
 pub use bridge::{Bridge, Shared};
@@ -47,3 +48,4 @@ pub use storm::Storms;
 pub use suppress::Neighbours;
 pub use verdict::{Decision, DropReason, Verdict};
 pub use vlan::{Memberships, PortVlans, VlanFilter, VlanSet};
+pub use withheld::Withheld;
