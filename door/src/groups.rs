@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::DoorError;
-use control::api::{
-    Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, Network, Seconds, SetMdb, SetNetwork,
-};
-use lab::{Lab, port, station};
+use control::api::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, Network, SetMdb};
+use lab::{Lab, entries, port, station};
 use switch::core::{Filter, Group, McastConfig, MdbEntry as Entry, RouterMode};
 use switch::{NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
@@ -21,84 +19,6 @@ use crate::{bridge, settings};
 
 fn invalid(line: String) -> DoorError {
     DoorError::Invalid(line)
-}
-
-/// Shortest of all spans but that of an answer, in the kernel's bridge a second.
-const SHORTEST: Duration = Duration::from_millis(100);
-
-/// A network's snooping changed as asked.
-///
-/// # Errors
-/// One line for a number that is none of those there are.
-pub(crate) fn changed(before: &McastConfig, ask: &SetNetwork) -> Answer<McastConfig> {
-    let within = |name: &str, asked: Option<u8>, now: u8, (low, high): (u8, u8)| match asked {
-        Some(number) if !(low..=high).contains(&number) => {
-            Err(invalid(format!("{name} {number}: {low} to {high}")))
-        }
-        asked => Ok(asked.unwrap_or(now)),
-    };
-    let span = |name: &str, asked: Option<Seconds>, now: Duration| match asked {
-        Some(asked) if asked.span() < SHORTEST => {
-            Err(invalid(format!("{name} {asked} s: at least 0.1 s")))
-        }
-        asked => Ok(asked.map_or(now, Seconds::span)),
-    };
-    let hash_max = ask.mcast_hash_max.unwrap_or(before.hash_max);
-    if !(1..=65_536).contains(&hash_max) {
-        return Err(invalid(format!("mcast_hash_max {hash_max}: 1 to 65536 groups")));
-    }
-    let is = before;
-    Ok(McastConfig {
-        snooping: ask.mcast_snooping.unwrap_or(is.snooping),
-        querier: ask.mcast_querier.unwrap_or(is.querier),
-        router: ask.mcast_router.map_or(Ok(is.router), port::router).map_err(invalid)?,
-        igmp_version: within(
-            "mcast_igmp_version",
-            ask.mcast_igmp_version,
-            is.igmp_version,
-            (2, 3),
-        )?,
-        mld_version: within("mcast_mld_version", ask.mcast_mld_version, is.mld_version, (1, 2))?,
-        last_member_count: within(
-            "mcast_last_member_count",
-            ask.mcast_last_member_count,
-            is.last_member_count,
-            (1, 10),
-        )?,
-        last_member_interval: span(
-            "mcast_last_member_interval",
-            ask.mcast_last_member_interval,
-            is.last_member_interval,
-        )?,
-        startup_query_count: within(
-            "mcast_startup_query_count",
-            ask.mcast_startup_query_count,
-            is.startup_query_count,
-            (0, 100),
-        )?,
-        startup_query_interval: span(
-            "mcast_startup_query_interval",
-            ask.mcast_startup_query_interval,
-            is.startup_query_interval,
-        )?,
-        query_interval: span("mcast_query_interval", ask.mcast_query_interval, is.query_interval)?,
-        query_response_interval: span(
-            "mcast_query_response_interval",
-            ask.mcast_query_response_interval,
-            is.query_response_interval,
-        )?,
-        querier_interval: span(
-            "mcast_querier_interval",
-            ask.mcast_querier_interval,
-            is.querier_interval,
-        )?,
-        membership_interval: span(
-            "mcast_membership_interval",
-            ask.mcast_membership_interval,
-            is.membership_interval,
-        )?,
-        hash_max,
-    })
 }
 
 /// A network with what its snooping is set to, and how full it is.
@@ -228,28 +148,9 @@ fn rows(dev: &str, entry: &Entry, port: &str, node: Option<&String>) -> Vec<MdbE
 }
 
 fn group(text: &str) -> Answer<Group> {
-    let none = || {
-        invalid(format!(
-            "{text:?} is no group: an address as 239.1.2.3, ff05::1 or 01:00:5e:01:02:03"
-        ))
-    };
-    if let Ok(address) = text.parse::<IpAddr>() {
-        let local = match address {
-            IpAddr::V4(address) => address.octets()[..3] == [224, 0, 0],
-            IpAddr::V6(address) => address == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
-        };
-        if local {
-            return Err(invalid(format!(
-                "{address}: every host of a link gets that group's frames"
-            )));
-        }
-        return if address.is_multicast() { Ok(Group::Ip(address)) } else { Err(none()) };
-    }
-    let mac: MacAddr = text.parse().map_err(|_| none())?;
-    if !mac.is_group() || mac.is_broadcast() {
-        return Err(none());
-    }
-    Ok(Group::Mac(mac))
+    let group: topology::Group =
+        text.parse().map_err(|why: topology::Invalid| invalid(why.to_string()))?;
+    Ok(entries::group(group))
 }
 
 pub(crate) fn set_mdb(door: &LabDoor, ask: &SetMdb, is_there: bool) -> Answer<()> {

@@ -3,17 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use control::DoorError;
-use control::api::{AddNetwork, Network, Seconds, SetNetwork};
+use control::api::{AddNetwork, Network, SetNetwork};
 use gateway::LegId;
-use lab::domain::Domain;
+use lab::domain::{self, Domain};
 use lab::{port, station};
-use switch::core::VlanFilter;
-use switch::{Leg, NetworkConfig, NetworkId, PortInfo};
+use switch::core::{Memberships, VlanFilter};
+use switch::{Leg, NetworkConfig, NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
 use crate::open::{Answer, LabDoor, refusal};
 use crate::settings::{failed, invalid};
-use crate::{change, groups};
+use crate::{change, groups, settings};
 
 /// The VLAN the gateway is in when they begin to be told apart, as all ports are.
 pub(crate) const FIRST_VLAN: VlanId = VlanId::from_tci(1);
@@ -124,6 +124,62 @@ impl Of {
         Ok(legs)
     }
 
+    /// Another VLAN is that of frames without a tag from now on, 0 for none: the gateway's leg with the
+    /// network's own addresses is in it, and so is each port that was in the one before, but for ports
+    /// that are members of the new one already (net/bridge/br_vlan.c, `__br_vlan_set_default_pvid`).
+    /// Tells what those ports are to be members of.
+    fn native(
+        &self,
+        door: &LabDoor,
+        network: &mut NetworkConfig,
+        vlan: u16,
+    ) -> Answer<Vec<(PortId, Memberships)>> {
+        let vlan = Some(VlanId::from_tci(vlan)).filter(|vlan| *vlan != VlanId::NONE);
+        let lab = door.lab()?;
+        let (before, own) = lab.with_spec(|spec| {
+            let network = spec.network(&self.name);
+            let own = network.map(|network| network.vlans.keys().copied().collect::<Vec<_>>());
+            (network.map_or(Some(1), topology::Network::default_pvid), own.unwrap_or_default())
+        });
+        let before = before.map(VlanId::from_tci);
+        if let Some(taken) = vlan.filter(|vlan| own.contains(&vlan.get())) {
+            return Err(DoorError::Conflict(format!(
+                "VLAN {} of network {} has a subnet of its own: its ports say so one by one \
+                 (`vlan add PORT {} --pvid --untagged`)",
+                taken.get(),
+                self.name,
+                taken.get()
+            )));
+        }
+        match (before, vlan) {
+            (Some(before), Some(vlan)) => {
+                let legs = network.legs.iter_mut().filter(|(of, _)| *of == before);
+                legs.for_each(|(of, _)| *of = vlan);
+            }
+            (Some(before), None) => network.legs.retain(|(of, _)| *of != before),
+            (None, Some(vlan)) => network.legs.extend(self.leg().map(|leg| (vlan, leg))),
+            (None, None) => {}
+        }
+        network.legs.sort_unstable();
+        let ports = door.switch(Switch::ports)?.into_iter().filter(|info| {
+            info.spec.role == switch::PortRole::Bridged && info.spec.network == self.domain.id
+        });
+        let natives = ports.filter_map(|info| {
+            let mut vlans = info.spec.vlans.to_vlans();
+            let member = vlan.is_some_and(|vlan| info.spec.vlans.has(vlan));
+            if vlans.pvid != before || member {
+                return None;
+            }
+            before.map(|before| vlans.remove(before));
+            if let Some(vlan) = vlan {
+                vlans.add(vlan, true);
+                vlans.pvid = Some(vlan);
+            }
+            Some((info.id, vlans.into()))
+        });
+        Ok(natives.collect())
+    }
+
     /// The VLAN of a request, checked against what the network tells apart.
     pub(crate) fn vlan(&self, asked: Option<u16>) -> Answer<Option<VlanId>> {
         let Some(asked) = asked else { return Ok(None) };
@@ -165,7 +221,7 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         subnets: spec.subnets.iter().map(ToString::to_string).collect(),
         gateway: config.local.and(gateway).map(|(own, _)| own.to_string()),
         internal: spec.internal,
-        routed: spec.routed,
+        routed: spec.routed.clone(),
         mtu,
         ports: u32::try_from(ports).unwrap_or(u32::MAX),
         ageing_time: config.ageing_time.as_secs(),
@@ -176,6 +232,7 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         gateway_guard: config.gateway_guard,
         vlan_filtering: config.vlans.is_some(),
         vlan_protocol: if protocol == AD { "802.1ad" } else { "802.1Q" }.into(),
+        vlan_default_pvid: spec.default_pvid().unwrap_or(0),
         gateway_vlan: own.first().copied(),
         gateway_vlans: own,
         ..Network::default()
@@ -185,11 +242,6 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
 
 pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
     let lab = door.lab()?;
-    check_settings(&SetNetwork {
-        ageing_time: ask.network.ageing_time,
-        group_fwd_mask: ask.network.group_fwd_mask,
-        ..SetNetwork::default()
-    })?;
     lab.add_network(&ask.name, ask.network.clone()).map_err(|error| refusal(&error))?;
     door.renamed.store(true, Ordering::Relaxed);
     network(door, &ask.name)
@@ -205,24 +257,12 @@ pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {
 
 /// The protocol of a provider's tags.
 const AD: u16 = 0x88a8;
-/// Groups that a bridge keeps to itself whatever it is told: PAUSE frames, and the link's own
-/// (net/bridge/br_private.h, `BR_GROUPFWD_RESTRICTED`).
-const RESTRICTED: u16 = 0x0007;
-/// As long as the kernel's timers reach: about 248 days.
-const LONGEST_AGEING: u64 = 21_474_836;
-
 /// Says which of these settings cannot be.
 fn check_settings(ask: &SetNetwork) -> Answer<()> {
-    if let Some(seconds) = ask.ageing_time.filter(|seconds| *seconds > LONGEST_AGEING) {
-        return Err(invalid(format!("ageing time {seconds} s: at most {LONGEST_AGEING} s")));
+    match ask.wrong().first() {
+        Some((key, text)) => Err(invalid(format!("{key} {text}"))),
+        None => Ok(()),
     }
-    if let Some(mask) = ask.group_fwd_mask.filter(|mask| mask & RESTRICTED != 0) {
-        return Err(invalid(format!(
-            "group mask {mask:#06x}: the groups 01:80:c2:00:00:00 to :02 cannot be let through \
-             by it (bits 0 to 2)"
-        )));
-    }
-    Ok(())
 }
 
 pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answer<Network> {
@@ -238,16 +278,9 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     if let Some(most) = ask.fdb_max_learned {
         network.fdb_max_learned = Some(most).filter(|most| *most > 0);
     }
-    network.mcast = groups::changed(&network.mcast, ask)?;
+    network.mcast = domain::groups_set(&network.mcast, ask);
     network.gateway_guard = ask.gateway_guard.unwrap_or(network.gateway_guard);
-    let protocol = match ask.vlan_protocol.as_deref() {
-        None => None,
-        Some("802.1Q" | "802.1q") => Some(VlanFilter::default()),
-        Some("802.1ad" | "802.1AD") => Some(VlanFilter { protocol: AD }),
-        Some(other) => {
-            return Err(invalid(format!("{other:?} is no VLAN protocol: 802.1Q or 802.1ad")));
-        }
-    };
+    let protocol = ask.vlan_protocol.map(|one| VlanFilter { protocol: one.tpid() });
     match ask.vlan_filtering.unwrap_or(network.vlans.is_some()) {
         true => {
             if network.vlans.is_none() {
@@ -261,29 +294,24 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
             network.vlans = None;
         }
     }
+    let pvid = match ask.vlan_default_pvid {
+        None => None,
+        Some(_) if network.vlans.is_none() => {
+            return Err(invalid(format!(
+                "vlan_default_pvid: network {name} tells no VLANs apart; `network set {name} \
+                 --vlan-filtering on` makes it"
+            )));
+        }
+        Some(vlan) => Some(of.native(door, &mut network, vlan)?),
+    };
     // Nothing but this may be refused any more.
     if let Some(mtu) = ask.mtu {
         door.lab()?.set_network_mtu(name, mtu).map_err(|error| refusal(&error))?;
     }
     of.set(door, network)?;
-    let asked = ask.clone();
-    door.lab()?.note_network(name, |network| {
-        network.ageing_time = asked.ageing_time.or(network.ageing_time);
-        network.group_fwd_mask = asked.group_fwd_mask.or(network.group_fwd_mask);
-        network.fdb_max_learned = asked.fdb_max_learned.or(network.fdb_max_learned);
-        network.vlan_filtering = asked.vlan_filtering.or(network.vlan_filtering);
-        network.mcast_snooping = asked.mcast_snooping.or(network.mcast_snooping);
-        network.mcast_querier = asked.mcast_querier.or(network.mcast_querier);
-        network.mcast_router = asked.mcast_router.or(network.mcast_router);
-        network.mcast_igmp_version = asked.mcast_igmp_version.or(network.mcast_igmp_version);
-        network.mcast_mld_version = asked.mcast_mld_version.or(network.mcast_mld_version);
-        let whole = |span: Option<Seconds>| span.map(|span| span.span().as_secs().max(1));
-        let last = whole(asked.mcast_last_member_interval);
-        network.mcast_last_member_interval = last.or(network.mcast_last_member_interval);
-        let life = whole(asked.mcast_membership_interval);
-        network.mcast_membership_interval = life.or(network.mcast_membership_interval);
-        let protocol = asked.vlan_protocol.and_then(|text| text.parse().ok());
-        network.vlan_protocol = protocol.or(network.vlan_protocol);
-    });
+    if let Some(natives) = pvid {
+        natives.into_iter().try_for_each(|(port, vlans)| settings::set_vlans(door, port, vlans))?;
+    }
+    door.lab()?.note_network(name, |network| network.set(ask));
     self::network(door, name)
 }

@@ -135,7 +135,7 @@ pub(crate) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> 
     set_vlans(door, info.id, own.into())
 }
 
-fn set_vlans(door: &LabDoor, id: PortId, vlans: Memberships) -> Answer<()> {
+pub(crate) fn set_vlans(door: &LabDoor, id: PortId, vlans: Memberships) -> Answer<()> {
     door.switch(|switch| switch.set_vlans(id, vlans))?.map_err(|e| failed(&e))
 }
 

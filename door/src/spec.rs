@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lab::{Lab, port};
+use lab::{Lab, entries, port};
 use switch::core::{McastConfig, Memberships};
-use switch::{NetworkConfig, PortInfo, PortSettings};
+use switch::{NetworkConfig, NetworkId, PortInfo, PortSettings};
 use topology::{
-    AddVlan, Address, Attachment, Network, Publish, SetPort, Spec, VlanProtocol, mac_of,
+    AddVlan, Address, Attachment, FdbEntry, FdbKind, MdbEntry, Network, Publish, Seconds, SetPort,
+    Spec, VlanProtocol, mac_of,
 };
 use wire::VlanId;
 
 use crate::network::Of;
-use crate::open::{Answer, LabDoor};
-use crate::router;
+use crate::open::{Answer, LabDoor, now};
+use crate::{bridge, router};
 
 pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
     let lab = door.lab()?;
@@ -30,6 +31,11 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
     }
     let ports = lab.with_switch(|switch| switch.ports()).unwrap_or_default();
     said_of_ports(&lab, &mut spec, &ports);
+    for (name, domain) in lab.networks() {
+        if let Some(network) = spec.networks.get_mut(&name) {
+            tables(door, domain.id, network)?;
+        }
+    }
     if lab.with_gateway(|_| ()).is_some() {
         // Of a host that serves engines the ports are the engines' to say.
         let mapped = if lab.config().served { Vec::new() } else { router::mapped(door)? };
@@ -56,6 +62,8 @@ fn settings(network: &mut Network, config: &NetworkConfig) {
     network.group_fwd_mask =
         Some(config.group_fwd_mask).filter(|mask| *mask != default.group_fwd_mask);
     network.fdb_max_learned = config.fdb_max_learned;
+    network.gateway_guard =
+        Some(config.gateway_guard).filter(|guard| *guard != default.gateway_guard);
     groups(network, &config.mcast, &default.mcast);
     network.vlan_filtering = config.vlans.map(|_| true);
     network.vlan_protocol = config.vlans.and_then(|filter| {
@@ -70,16 +78,49 @@ fn groups(network: &mut Network, is: &McastConfig, default: &McastConfig) {
         (is != default).then_some(is)
     }
     let router = differs(is.router, default.router);
-    let seconds = |is: Duration, default: Duration| differs(is, default).map(|time| time.as_secs());
+    let seconds = |is: Duration, default: Duration| differs(is, default).map(Seconds::from);
     network.mcast_snooping = differs(is.snooping, default.snooping);
     network.mcast_querier = differs(is.querier, default.querier);
     network.mcast_router = router.map(port::router_shown);
     network.mcast_igmp_version = differs(is.igmp_version, default.igmp_version);
     network.mcast_mld_version = differs(is.mld_version, default.mld_version);
+    network.mcast_last_member_count = differs(is.last_member_count, default.last_member_count);
     network.mcast_last_member_interval =
         seconds(is.last_member_interval, default.last_member_interval);
+    network.mcast_startup_query_count =
+        differs(is.startup_query_count, default.startup_query_count);
+    network.mcast_startup_query_interval =
+        seconds(is.startup_query_interval, default.startup_query_interval);
+    network.mcast_query_interval = seconds(is.query_interval, default.query_interval);
+    network.mcast_query_response_interval =
+        seconds(is.query_response_interval, default.query_response_interval);
+    network.mcast_querier_interval = seconds(is.querier_interval, default.querier_interval);
     network.mcast_membership_interval =
         seconds(is.membership_interval, default.membership_interval);
+    network.mcast_hash_max = differs(is.hash_max, default.hash_max);
+}
+
+/// What a network's tables hold that nobody has learned.
+fn tables(door: &LabDoor, id: NetworkId, network: &mut Network) -> Answer<()> {
+    let (lab, now) = (door.lab()?, now());
+    let nodes = bridge::nodes(&lab);
+    let of = |vlan: VlanId| Some(vlan.get()).filter(|vlan| *vlan > 0);
+    let (rows, groups) = door.switch(|switch| (switch.fdb(), switch.groups(id)))?;
+    let entry = |row: switch::FdbEntry| {
+        let (kind, node) = (entries::kind_shown(row.kind)?, nodes.get(&row.port).cloned());
+        // What is behind a tunnel is another host's to say.
+        let ours = node.is_some() || kind == FdbKind::Blackhole;
+        ours.then_some(FdbEntry { mac: row.mac, node, kind, vlan: of(row.vlan) })
+    };
+    network.fdb = rows.into_iter().filter(|row| row.network == id).filter_map(entry).collect();
+    network.fdb.sort_by_key(|entry| (entry.mac, entry.vlan));
+    let rows = groups.map(|groups| groups.entries(now)).unwrap_or_default();
+    let member = |row: switch::core::MdbEntry| {
+        let node = nodes.get(&row.port).filter(|_| row.permanent)?.clone();
+        Some(MdbEntry { group: entries::group_shown(row.group), node, vlan: of(row.vlan) })
+    };
+    network.mdb = rows.into_iter().filter_map(member).collect();
+    Ok(())
 }
 
 /// The nodes' interfaces as they are, and what their ports are set to.

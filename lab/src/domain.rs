@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ::topology::{Address, Network, Spec, VlanProtocol};
+use ::topology::{Address, Network, Seconds, SetNetwork, Spec, VlanProtocol};
 use gateway::{LegAddress, LegConfig, LegId, Policy};
 use switch::core::{McastConfig, Memberships, PortVlans, VlanFilter};
 use switch::{NetworkConfig, NetworkId, PortId, PortSettings};
@@ -117,30 +117,41 @@ pub(crate) fn of_switch(spec: &Spec, domains: &Domains, name: &str) -> NetworkCo
         group_fwd_mask: network.group_fwd_mask.unwrap_or(default.group_fwd_mask),
         ageing_time: network.ageing_time.map_or(default.ageing_time, Duration::from_secs),
         fdb_max_learned: network.fdb_max_learned.filter(|most| *most > 0),
-        gateway_guard: default.gateway_guard,
+        gateway_guard: network.gateway_guard.unwrap_or(default.gateway_guard),
         host: domains.get(name).and_then(|domain| domain.host),
-        mcast: of_groups(network),
+        mcast: groups_set(&McastConfig::default(), &network.settings()),
         vlans: network.filters_vlans().then(|| VlanFilter {
             protocol: network.vlan_protocol.unwrap_or(VlanProtocol::Dot1Q).tpid(),
         }),
     }
 }
 
-/// What a network's multicast is set to.
-fn of_groups(network: &Network) -> McastConfig {
-    let is = McastConfig::default();
+/// What settings of a network's multicast make of what it `is` set to.
+#[must_use]
+pub fn groups_set(is: &McastConfig, network: &SetNetwork) -> McastConfig {
     let router = network.mcast_router.and_then(|mode| port::router(mode).ok());
-    let last = network.mcast_last_member_interval.map(Duration::from_secs);
-    let life = network.mcast_membership_interval.map(Duration::from_secs);
+    let span = |asked: Option<Seconds>, is: Duration| asked.map_or(is, Seconds::span);
     McastConfig {
         snooping: network.mcast_snooping.unwrap_or(is.snooping),
         querier: network.mcast_querier.unwrap_or(is.querier),
         router: router.unwrap_or(is.router),
         igmp_version: network.mcast_igmp_version.unwrap_or(is.igmp_version),
         mld_version: network.mcast_mld_version.unwrap_or(is.mld_version),
-        last_member_interval: last.unwrap_or(is.last_member_interval),
-        membership_interval: life.unwrap_or(is.membership_interval),
-        ..is
+        last_member_count: network.mcast_last_member_count.unwrap_or(is.last_member_count),
+        last_member_interval: span(network.mcast_last_member_interval, is.last_member_interval),
+        startup_query_count: network.mcast_startup_query_count.unwrap_or(is.startup_query_count),
+        startup_query_interval: span(
+            network.mcast_startup_query_interval,
+            is.startup_query_interval,
+        ),
+        query_interval: span(network.mcast_query_interval, is.query_interval),
+        query_response_interval: span(
+            network.mcast_query_response_interval,
+            is.query_response_interval,
+        ),
+        querier_interval: span(network.mcast_querier_interval, is.querier_interval),
+        membership_interval: span(network.mcast_membership_interval, is.membership_interval),
+        hash_max: network.mcast_hash_max.unwrap_or(is.hash_max),
     }
 }
 

@@ -262,6 +262,9 @@ impl Lab {
             let up = lab.list_links()?;
             lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab), up)?);
         }
+        let state = lab.state();
+        state.spec.networks.keys().try_for_each(|name| lab.set_entries(&state, name))?;
+        drop(state);
         lab.follow_uplink()?;
         lab.follow_host()?;
         Ok(lab)

@@ -34,6 +34,7 @@
 //! | [`holder`] | the process that holds a lab, by a pidfd |
 //! | [`lab`] | the running lab |
 //! | [`library`] | labs for other programs and their tests |
+//! | [`entries`] | what its tables hold from the start |
 //! | `naming` | the names of its nodes, for the resolver and in the files that nodes see |
 //! | [`resolver`] | who answers at port 53 of the gateway, in its station |
 //! | `upstream` | asking the host's resolvers for the names of others |
@@ -68,6 +69,7 @@ pub mod check;
 pub mod clean;
 pub mod config;
 pub mod domain;
+pub mod entries;
 mod error;
 pub mod fast;
 mod folder;

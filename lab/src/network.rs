@@ -80,6 +80,9 @@ impl Lab {
         match made {
             Ok(domain) => {
                 state.domains.insert(name.into(), domain);
+                if let Err(error) = self.set_entries(state, name) {
+                    tracing::warn!("{error}");
+                }
                 self.tell_neighbours(state, name);
                 state.naming.networks(&state.spec, &state.domains);
                 let known = gateways(&state.spec, name);
@@ -311,6 +314,9 @@ pub(crate) fn check(spec: &Spec, name: &str) -> Result<()> {
                 gateway.ip
             ));
         }
+    }
+    if let Some((key, text)) = network.wrong().first() {
+        return usage(format!("{key}: {text}"));
     }
     if let Some(mtu) = network.mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
         return usage(format!("MTU {mtu}: IPv4 takes 68 to 65535"));

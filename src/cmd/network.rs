@@ -101,9 +101,11 @@ struct Settings {
     #[arg(long, value_name = "on|off")]
     vlan_filtering: Option<OnOff>,
     /// By which tags
-    #[arg(long, value_name = "PROTOCOL", value_parser = ["802.1Q", "802.1ad"],
-          ignore_case = true)]
-    vlan_protocol: Option<String>,
+    #[arg(long, value_name = "802.1Q|802.1ad", value_parser = protocol)]
+    vlan_protocol: Option<VlanProtocol>,
+    /// The VLAN of ports that say no other, and of the gateway; 0 for none [default: 1]
+    #[arg(long, value_name = "VLAN")]
+    vlan_default_pvid: Option<u16>,
     #[command(flatten)]
     mcast: Box<mcast::Mcast>,
 }
@@ -118,6 +120,7 @@ impl Settings {
             gateway_guard: self.gateway_guard.map(OnOff::is_on),
             vlan_filtering: self.vlan_filtering.map(OnOff::is_on),
             vlan_protocol: self.vlan_protocol,
+            vlan_default_pvid: self.vlan_default_pvid,
             ..SetNetwork::default()
         })
     }
@@ -144,6 +147,11 @@ fn place(subnets: &[Subnet], gateways: &[Option<IpAddr>]) -> Gateway {
     if own.is_empty() { Gateway::None } else { Gateway::At(own) }
 }
 
+/// Reads a VLAN protocol.
+fn protocol(text: &str) -> Result<VlanProtocol, String> {
+    text.parse().map_err(|why: topology::Invalid| why.to_string())
+}
+
 /// Reads a mask, as a number or with `0x`.
 pub(crate) fn mask(text: &str) -> Result<u16, String> {
     let read = match text.strip_prefix("0x") {
@@ -167,34 +175,17 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             }
         }
         Verb::Add { network, subnets, gateways, internal, routed, mtu, settings, which } => {
-            let asked = settings.asked();
-            let more = asked.clone();
+            let settings = settings.asked();
             let gateway = place(&subnets, &gateways);
-            let vlan_protocol = asked.vlan_protocol.map(|text| text.parse::<VlanProtocol>());
-            let vlan_protocol = vlan_protocol.transpose();
-            let made = topology::Network {
-                subnets,
-                gateway,
-                internal,
-                routed,
-                mtu,
-                ageing_time: asked.ageing_time,
-                group_fwd_mask: asked.group_fwd_mask,
-                fdb_max_learned: asked.fdb_max_learned,
-                vlan_filtering: asked.vlan_filtering,
-                vlan_protocol: vlan_protocol.map_err(|why| Usage(why.to_string()))?,
-                ..topology::Network::default()
-            };
+            let mut made =
+                topology::Network { subnets, gateway, internal, routed, mtu, ..Default::default() };
+            made.set(&settings);
             let ask = AddNetwork { name: network, network: made };
             let client = which.client()?;
             let made = which.answer(client.add_network(&ask))?;
-            if more != SetNetwork::default() {
-                // What a file does not say.
-                which.answer(client.set_network(&made.name, &more))?;
-            }
             by_hand::tell(steps, &which, |lab| {
                 let mut lines = lab.add_network(&made.name, &own_addresses(&made), made.mtu);
-                lines.extend(lab.set_network(&made.name, &more));
+                lines.extend(lab.set_network(&made.name, &settings));
                 lines
             })?;
             let subnets = match made.subnets.as_slice() {

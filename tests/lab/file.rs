@@ -100,12 +100,36 @@ fn again(sandbox: &Sandbox) {
     let path = write("again.yaml", include_str!("../../examples/isolated.yaml"));
     let first = lab(sandbox, &["run", &path]);
     sandbox.uswitch(&["port", "printer", "--learning", "off", "--storm", "9"]).ok();
-    sandbox.uswitch(&["network", "set", "lan", "--ageing-time", "60"]).ok();
+    let set = "network set lan --ageing-time 60 --gateway-guard off --mcast-last-member-interval 0.5 \
+               --mcast-hash-max 9 --mcast-query-interval 99 --mcast-startup-query-count 3 \
+               --mcast-querier-interval 200 --mcast-query-response-interval 2.5";
+    sandbox.uswitch(&set.split_whitespace().collect::<Vec<_>>()).ok();
+    for line in [
+        "fdb add 02:00:00:00:77:01 printer --sticky",
+        "fdb add 02:00:00:00:77:02 --blackhole",
+        "network set lan --mcast-snooping on",
+        "mdb add printer 239.1.2.3",
+    ] {
+        sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+    }
     sandbox.uswitch(&["publish", "8080:printer:80"]).ok();
     sandbox.uswitch(&["add", "late", "--network", "lan"]).ok();
     let said = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
-    for word in ["learning: false", "isolated: true", "ageing_time: 60", "8080:printer:80", "late:"]
-    {
+    for word in [
+        "learning: false",
+        "isolated: true",
+        "ageing_time: 60",
+        "gateway_guard: false",
+        "mcast_last_member_interval: 0.5",
+        "mcast_hash_max: 9",
+        "mcast_query_interval: 99",
+        "mcast_query_response_interval: 2.5",
+        "kind: sticky",
+        "kind: blackhole",
+        "group: \"239.1.2.3\"",
+        "8080:printer:80",
+        "late:",
+    ] {
         assert!(said.contains(word), "no {word} in\n{said}");
     }
     first.signal(Signal::SIGTERM);

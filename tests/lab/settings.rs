@@ -255,3 +255,99 @@ fn moves_are_counted_and_what_is_for_the_switch_itself_goes_nowhere() {
         assert!(complaint.contains("bit 1"), "{complaint}");
     });
 }
+
+/// What `explain` says of net1's packets to net2, after these words.
+fn stopped_by(sandbox: &Sandbox, words: &[&str]) -> String {
+    for line in words {
+        sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+    }
+    sandbox.uswitch(&["explain", "net1", "net2"]).out
+}
+
+#[test]
+fn explain_names_the_setting_that_keeps_a_flooded_frame_back() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        // Both know each other's address, and the switch neither's.
+        let known = ["ping net1 net2 -c 1 -q", "port net2 --flood off", "fdb flush"];
+        let said = stopped_by(sandbox, &known);
+        assert!(said.contains("net2, whom it is for, is not among them"), "{said}");
+        assert!(said.contains("(flood off)") && !said.contains("link is down"), "{said}");
+        let said = stopped_by(
+            sandbox,
+            &["port net2 --flood on", "port net1 --isolated on", "port net2 --isolated on"],
+        );
+        assert!(said.contains("isolated from each other"), "{said}");
+        let apart =
+            ["port net1 --isolated off", "port net2 --isolated off", "port net2 --network none"];
+        let said = stopped_by(sandbox, &apart);
+        assert!(said.contains("in no network"), "{said}");
+        stopped_by(sandbox, &["port net2 --network lan", "network set lan --vlan-filtering on"]);
+        let said = stopped_by(sandbox, &["vlan add net1 10 --pvid --untagged"]);
+        assert!(said.contains("no member of its VLAN (vlan-egress)"), "{said}");
+        // Nobody asks by ARP where broadcasts are kept back.
+        stopped_by(
+            sandbox,
+            &["network set lan --vlan-filtering off", "port net2 --bcast-flood off"],
+        );
+        let said = stopped_by(sandbox, &["exec net1 -- ip neigh flush all"]);
+        assert!(said.contains("(bcast_flood off)"), "{said}");
+    });
+}
+
+#[test]
+fn a_network_that_cannot_be_set_so_is_not_made() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        let before = sandbox.uswitch(&["network", "ls"]).ok().out;
+        for wrong in [
+            "--mcast-hash-max 0",
+            "--mcast-query-interval 0",
+            "--mcast-last-member-count 0",
+            "--vlan-protocol 802.1ad",
+            "--vlan-default-pvid 5",
+            "--vlan-filtering on --vlan-default-pvid 4095",
+            "--mtu 9",
+            "--group-fwd-mask 7",
+        ] {
+            let line = format!("network add q --subnet 10.40.1.0/24 {wrong}");
+            sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).complaint(2);
+            assert_eq!(sandbox.uswitch(&["network", "ls"]).ok().out, before, "{wrong}");
+        }
+    });
+}
+
+#[test]
+fn the_vlan_of_frames_without_a_tag_is_changed_for_all_who_are_in_it() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3"]);
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+        let answers =
+            |to: &str| sandbox.uswitch(&["ping", "net1", to, "-c", "1", "-W", "1"]).code == Some(0);
+        sandbox.uswitch(&["network", "set", "lan", "--vlan-default-pvid", "7"]).complaint(2);
+        does("network set lan --vlan-filtering on");
+        // net3 is where it was put, and stays.
+        does("vlan add net3 20 --pvid --untagged");
+        does("network set lan --vlan-default-pvid 7");
+        let shown = json(sandbox, &["show", "vlan", "-j"]);
+        let pvid = |name: &str| {
+            let vlans = row(&shown, "ifname", name)["vlans"].as_array().unwrap().clone();
+            let pvid = |vlan: &Value| vlan["flags"].to_string().contains("PVID");
+            vlans.iter().find(|vlan| pvid(vlan)).map(|vlan| vlan["vlan"].clone())
+        };
+        assert_eq!(pvid("veth1"), Some(7.into()), "{shown}");
+        assert_eq!(pvid("veth3"), Some(20.into()), "{shown}");
+        assert!(answers("net2") && answers("gateway") && !answers("net3"));
+        let said = does("show topology --file").out;
+        assert!(said.contains("vlan_default_pvid: 7"), "{said}");
+        does("add net4");
+        assert!(sandbox.uswitch(&["ping", "net4", "net1", "-c", "1"]).code == Some(0));
+        // None: who was in it is in none.
+        does("network set lan --vlan-default-pvid 0");
+        assert!(!answers("net2"));
+        does("network set lan --vlan-default-pvid 1");
+        does("vlan add net1 1 --pvid --untagged");
+        does("vlan add net2 1 --pvid --untagged");
+        assert!(answers("net2") && answers("gateway"));
+    });
+}

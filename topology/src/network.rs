@@ -13,8 +13,10 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::cidr::{Address, Subnet};
+use crate::entries::{FdbEntry, MdbEntry};
 use crate::invalid::Invalid;
 use crate::one_or_many::{self, is_false};
+use crate::seconds::Seconds;
 
 /// A network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,9 @@ pub struct Network {
     /// Most addresses learned in it (0: as many as the table holds).
     #[serde(default, alias = "fdb-max-learned", skip_serializing_if = "Option::is_none")]
     pub fdb_max_learned: Option<u32>,
+    /// Whether frames that claim to come from the gateway's address are refused (true).
+    #[serde(default, alias = "gateway-guard", skip_serializing_if = "Option::is_none")]
+    pub gateway_guard: Option<bool>,
     /// Whether VLANs are told apart (false).
     #[serde(default, alias = "vlan-filtering", skip_serializing_if = "Option::is_none")]
     pub vlan_filtering: Option<bool>,
@@ -85,10 +90,45 @@ pub struct Network {
         alias = "mcast-last-member-interval",
         skip_serializing_if = "Option::is_none"
     )]
-    pub mcast_last_member_interval: Option<u64>,
+    pub mcast_last_member_interval: Option<Seconds>,
     /// Seconds until a group that nobody reports is forgotten (260).
     #[serde(default, alias = "mcast-membership-interval", skip_serializing_if = "Option::is_none")]
-    pub mcast_membership_interval: Option<u64>,
+    pub mcast_membership_interval: Option<Seconds>,
+    /// How often the last member of a group is asked for (2).
+    #[serde(default, alias = "mcast-last-member-count", skip_serializing_if = "Option::is_none")]
+    pub mcast_last_member_count: Option<u8>,
+    /// General queries at the start that are closer together (2).
+    #[serde(default, alias = "mcast-startup-query-count", skip_serializing_if = "Option::is_none")]
+    pub mcast_startup_query_count: Option<u8>,
+    /// Seconds between those (31.25).
+    #[serde(
+        default,
+        alias = "mcast-startup-query-interval",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub mcast_startup_query_interval: Option<Seconds>,
+    /// Seconds between the others (125).
+    #[serde(default, alias = "mcast-query-interval", skip_serializing_if = "Option::is_none")]
+    pub mcast_query_interval: Option<Seconds>,
+    /// Seconds that hosts may take to answer one (10).
+    #[serde(
+        default,
+        alias = "mcast-query-response-interval",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub mcast_query_response_interval: Option<Seconds>,
+    /// Seconds for which another querier is believed to be there (255).
+    #[serde(default, alias = "mcast-querier-interval", skip_serializing_if = "Option::is_none")]
+    pub mcast_querier_interval: Option<Seconds>,
+    /// Most groups of the network (4096).
+    #[serde(default, alias = "mcast-hash-max", skip_serializing_if = "Option::is_none")]
+    pub mcast_hash_max: Option<u32>,
+    /// Addresses that are in its table from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fdb: Vec<FdbEntry>,
+    /// Members of groups that are so from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mdb: Vec<MdbEntry>,
     /// The gateway's further places, one a VLAN.
     #[serde(default, deserialize_with = "by_number", skip_serializing_if = "IndexMap::is_empty")]
     pub vlans: IndexMap<u16, GatewayVlan>,

@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "schema"))]
 impl schemars::JsonSchema for Seconds {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Seconds".into()
@@ -84,6 +84,8 @@ impl schemars::JsonSchema for Seconds {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

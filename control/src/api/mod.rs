@@ -15,13 +15,15 @@ mod network;
 mod page;
 mod port;
 mod router;
-mod seconds;
 mod see;
 mod topology;
 mod tunnel;
 
 // What a file says by the same name, the door says by the same type.
-pub use ::topology::{AddVlan, PortSettings, Protocol, Publish, SetPort, Spec, StormLimits};
+pub use ::topology::{
+    AddVlan, FdbKind, PortSettings, Protocol, Publish, Seconds, SetNetwork, SetPort, Spec,
+    StormLimits,
+};
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
 pub use change::{AddNode, FlushFdb, Flushed, Problem, Routing, SetGateway, SetLink};
@@ -32,11 +34,10 @@ pub use event::{Event, EventKind};
 pub use fast::{FastFlow, FastPath, FastRoute};
 pub use mdb::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
 pub use names::{Name, NameOf};
-pub use network::{AddNetwork, Network, SetNetwork};
+pub use network::{AddNetwork, Network};
 pub use page::{PAGE_DEFAULT, PAGE_MAX, Page, PageQuery};
-pub use port::{DelFdb, FdbKind, MovePort, PortVlan, SetFdb, VlanStats};
+pub use port::{DelFdb, MovePort, PortVlan, SetFdb, VlanStats};
 pub use router::{Neighbour, Published, Route, Session};
-pub use seconds::Seconds;
 pub use see::{
     CaptureAsk, Decision, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Verdict,
     Walk,

@@ -93,6 +93,9 @@ pub struct Network {
     pub vlan_filtering: bool,
     /// By which tags: `802.1Q` or `802.1ad`.
     pub vlan_protocol: String,
+    /// The VLAN of ports that say no other, where they are told apart; 0 for none.
+    #[serde(default)]
+    pub vlan_default_pvid: u16,
     /// The first VLAN the gateway is in, where they are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_vlan: Option<u16>,
@@ -111,74 +114,4 @@ pub struct AddNetwork {
     /// What it is to be; as in a topology file.
     #[serde(default)]
     pub network: ::topology::Network,
-}
-
-/// What of a network is to change; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SetNetwork {
-    /// The largest packet of its nodes' links, of its ports and of the gateway's legs, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mtu: Option<u32>,
-    /// After how many seconds an address not seen is forgotten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ageing_time: Option<u64>,
-    /// Link-local groups let through: bit n stands for 01:80:c2:00:00:0n.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group_fwd_mask: Option<u16>,
-    /// Most addresses learned in it; 0 for as many as the table holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fdb_max_learned: Option<u32>,
-    /// Whether frames that claim to come from the gateway's address are refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway_guard: Option<bool>,
-    /// Whether groups are sent to those alone who have asked for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_snooping: Option<bool>,
-    /// Whether the switch asks who wants which groups, where nobody else does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_querier: Option<bool>,
-    /// The gateway gets every group (2), or none it has not asked for (0, 1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_router: Option<u8>,
-    /// 2, or 3 to have sources count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_igmp_version: Option<u8>,
-    /// 1, or 2 to have sources count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_mld_version: Option<u8>,
-    /// How often the last member of a group is asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_last_member_count: Option<u8>,
-    /// How long it may take to answer each time, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_last_member_interval: Option<Seconds>,
-    /// General queries at the start that are closer together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_startup_query_count: Option<u8>,
-    /// How far apart those are, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_startup_query_interval: Option<Seconds>,
-    /// How far apart the others are, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_query_interval: Option<Seconds>,
-    /// How long hosts may take to answer one, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_query_response_interval: Option<Seconds>,
-    /// How long another querier is believed to be there, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_querier_interval: Option<Seconds>,
-    /// How long a membership lasts that is not reported again, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_membership_interval: Option<Seconds>,
-    /// Most groups of the network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mcast_hash_max: Option<u32>,
-    /// Whether VLANs are told apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vlan_filtering: Option<bool>,
-    /// By which tags: `802.1Q` or `802.1ad`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vlan_protocol: Option<String>,
 }

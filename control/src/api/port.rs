@@ -1,7 +1,7 @@
 //! VLANs of a port as they are shown, and addresses set by hand: in the names of `bridge -j vlan show`
 //! and `bridge -j fdb show`. What a port is set to is the topology's.
 
-use ::topology::SetPort;
+use ::topology::{FdbKind, SetPort};
 use serde::{Deserialize, Serialize};
 
 /// VLANs of a port, in the shape of `bridge -j vlan show`.
@@ -67,23 +67,6 @@ pub struct SetFdb {
     pub network: Option<String>,
     /// How it behaves.
     pub kind: FdbKind,
-}
-
-/// How an address that was set behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum FdbKind {
-    /// It neither ages nor moves.
-    Static,
-    /// And frames from it are refused at any other port.
-    Sticky,
-    /// Frames to it are dropped.
-    Blackhole,
-    /// An address of the switch itself: frames to it are for nobody.
-    Local,
-    /// Set by a program that learns for the switch: it does not age, and moves.
-    Extern,
 }
 
 /// An address to be taken out of the table.

@@ -3,6 +3,7 @@
 //!
 //! | file | looks at |
 //! |---|---|
+//! | `entries` | addresses and group members set by hand |
 //! | `networks` | names, subnets, the gateway's places, settings |
 //! | `nodes` | names, attachments, what was chosen for them |
 //! | `links`, `ports` | wires; settings and VLANs of ports |
@@ -10,6 +11,7 @@
 //! | `places` | gives addresses, hardware addresses and interfaces to whoever has none |
 //! | `routes` | routes, once everybody has addresses |
 
+mod entries;
 mod links;
 mod networks;
 mod nodes;

@@ -13,12 +13,6 @@ use crate::spec::MAX_NETWORKS;
 use crate::uplink::Uplink;
 use crate::vlan::LAST;
 
-/// Groups that a bridge keeps to itself whatever it is told: PAUSE frames, and the link's own
-/// (net/bridge/br_private.h, `BR_GROUPFWD_RESTRICTED`).
-const RESTRICTED: u16 = 0x0007;
-/// As long as the kernel's timers reach, in seconds: about 248 days.
-const LONGEST: u64 = 21_474_836;
-
 /// Subnets in which no host lives: this host, loopback, groups and beyond (RFC 6890).
 const NO_HOSTS: [(Ipv4Addr, u8, &str); 3] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, "addresses of this host"),
@@ -44,6 +38,7 @@ impl Check<'_> {
             self.legs(name, network);
             self.routed(name, network);
             self.bridge(name, network);
+            self.entries(name, network);
             let ipv6 = network.all_subnets().any(|subnet| !subnet.is_ipv4());
             match network.mtu {
                 Some(mtu) => self.mtu(&["networks", name, "mtu"], mtu, ipv6),
@@ -230,58 +225,7 @@ impl Check<'_> {
 
     /// What the bridge is set to.
     fn bridge(&mut self, name: &str, network: &Network) {
-        let mut wrong: Vec<(&str, String)> = Vec::new();
-        if let Some(seconds) = network.ageing_time.filter(|seconds| *seconds > LONGEST) {
-            wrong.push(("ageing_time", format!("{seconds} s: at most {LONGEST} s")));
-        }
-        if let Some(mask) = network.group_fwd_mask.filter(|mask| mask & RESTRICTED != 0) {
-            wrong.push((
-                "group_fwd_mask",
-                format!(
-                    "{mask:#06x}: the groups 01:80:c2:00:00:00 to :02 cannot be let through by it \
-                     (bits 0 to 2)"
-                ),
-            ));
-        }
-        if let Some(vlan) = network.vlan_default_pvid.filter(|vlan| *vlan > LAST) {
-            wrong.push((
-                "vlan_default_pvid",
-                format!("{vlan} is no VLAN: 1 to {LAST}, or 0 for none"),
-            ));
-        }
-        if !network.filters_vlans() {
-            for (key, said) in [
-                ("vlan_protocol", network.vlan_protocol.is_some()),
-                ("vlan_default_pvid", network.vlan_default_pvid.is_some()),
-            ] {
-                if said {
-                    wrong.push((
-                        key,
-                        "VLANs are not told apart here: say vlan_filtering: true".into(),
-                    ));
-                }
-            }
-        }
-        let versions = [
-            ("mcast_router", network.mcast_router, 0..=2),
-            ("mcast_igmp_version", network.mcast_igmp_version, 2..=3),
-            ("mcast_mld_version", network.mcast_mld_version, 1..=2),
-        ];
-        for (key, value, range) in versions {
-            if let Some(value) = value.filter(|value| !range.contains(value)) {
-                let (first, last) = (range.start(), range.end());
-                wrong.push((key, format!("{value}: {first} to {last}")));
-            }
-        }
-        for (key, value) in [
-            ("mcast_last_member_interval", network.mcast_last_member_interval),
-            ("mcast_membership_interval", network.mcast_membership_interval),
-        ] {
-            if let Some(value) = value.filter(|value| !(1..=LONGEST).contains(value)) {
-                wrong.push((key, format!("{value} s: 1 to {LONGEST} s")));
-            }
-        }
-        for (key, text) in wrong {
+        for (key, text) in network.wrong() {
             self.problem(["networks", name, key], text);
         }
     }

@@ -1,0 +1,111 @@
+//! What a network's tables hold from the start, put into them once the ports are plugged in.
+
+use ::topology::{FdbKind, Group as Said};
+use switch::core::Group;
+use switch::{EntryKind, PortId};
+use wire::{Timestamp, VlanId};
+
+use crate::error::{Error, Result};
+use crate::lab::{Lab, State};
+
+/// A kind in the switch's words.
+#[must_use]
+pub fn kind(asked: FdbKind) -> EntryKind {
+    match asked {
+        FdbKind::Static => EntryKind::Static,
+        FdbKind::Sticky => EntryKind::Sticky,
+        FdbKind::Blackhole => EntryKind::Blackhole,
+        FdbKind::Local => EntryKind::Local,
+        FdbKind::Extern => EntryKind::Extern,
+    }
+}
+
+/// The other way around; None for what was learned.
+#[must_use]
+pub fn kind_shown(kind: EntryKind) -> Option<FdbKind> {
+    match kind {
+        EntryKind::Learned | EntryKind::Locked => None,
+        EntryKind::Static => Some(FdbKind::Static),
+        EntryKind::Sticky => Some(FdbKind::Sticky),
+        EntryKind::Blackhole => Some(FdbKind::Blackhole),
+        EntryKind::Local => Some(FdbKind::Local),
+        EntryKind::Extern => Some(FdbKind::Extern),
+    }
+}
+
+/// A group in the switch's words.
+#[must_use]
+pub fn group(said: Said) -> Group {
+    match said {
+        Said::Ip(address) => Group::Ip(address),
+        Said::Mac(address) => Group::Mac(address),
+    }
+}
+
+/// The other way around.
+#[must_use]
+pub fn group_shown(group: Group) -> Said {
+    match group {
+        Group::Ip(address) => Said::Ip(address),
+        Group::Mac(address) => Said::Mac(address),
+    }
+}
+
+/// The VLAN that an entry is of.
+fn vlan(state: &State, network: &str, node: Option<&str>, said: Option<u16>) -> VlanId {
+    let filters = state.spec.network(network).is_some_and(::topology::Network::filters_vlans);
+    let native = || match node {
+        Some(node) => state.spec.pvid(node, network),
+        None => state.spec.network(network).and_then(::topology::Network::default_pvid),
+    };
+    let vlan = said.or_else(native).filter(|_| filters);
+    vlan.map_or(VlanId::NONE, VlanId::from_tci)
+}
+
+/// The port of a node in a network.
+fn port(state: &State, node: &str, network: &str) -> Option<PortId> {
+    let held = state.nodes.iter().find(|held| held.node.name == node)?;
+    let mut here =
+        held.node.interfaces.iter().filter(|own| own.network.as_deref() == Some(network));
+    Some(here.next()?.port.as_ref()?.id)
+}
+
+impl Lab {
+    /// Puts the entries of a network of the spec into the switch's tables.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one that a table has no room for.
+    pub(crate) fn set_entries(&self, state: &State, name: &str) -> Result<()> {
+        let (Some(network), Some(domain)) = (state.spec.network(name), state.domains.get(name))
+        else {
+            return Ok(());
+        };
+        let full = |what: String| {
+            Error::Usage(format!("network {name}: its table has no room for {what}"))
+        };
+        for entry in &network.fdb {
+            let node = entry.node.as_deref();
+            let at = node.map_or(Some(PortId::LOCAL), |node| port(state, node, name));
+            let vlan = vlan(state, name, node, entry.vlan);
+            let set = self.with_switch(|switch| {
+                let scope = switch.table().scope(domain.id, vlan)?;
+                let set = switch.table().set(entry.mac, scope, at?, kind(entry.kind));
+                set.then_some(())
+            });
+            set.flatten().ok_or_else(|| full(entry.mac.to_string()))?;
+        }
+        let now = Timestamp::from_nanos(sys::clock::now());
+        for entry in &network.mdb {
+            let vlan = vlan(state, name, Some(&entry.node), entry.vlan);
+            let at = port(state, &entry.node, name);
+            let set = self.with_switch(|switch| {
+                let groups = switch.groups(domain.id)?;
+                let info = switch.ports().into_iter().find(|info| Some(info.id) == at)?;
+                let of = (info.id, &info.spec.settings);
+                groups.set(vlan, group(entry.group), of, now).then_some(())
+            });
+            set.flatten().ok_or_else(|| full(entry.group.to_string()))?;
+        }
+        Ok(())
+    }
+}
