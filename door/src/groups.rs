@@ -1,5 +1,5 @@
-//! Groups and known neighbours at the door: memberships shown, set and ended; what a network's
-//! snooping is set to; for whom questions are answered.
+//! Snooping and known neighbours at the door: what a network is set to; for whom questions are
+//! answered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::DoorError;
-use control::api::{Known, Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, Network, SetMdb};
-use lab::{Lab, entries, port, station};
-use switch::core::{Filter, Group, McastConfig, MdbEntry as Entry, RouterMode};
-use switch::{NetworkId, PortId, PortInfo, Switch};
-use wire::{MacAddr, VlanId};
+use control::api::{Known, Network};
+use lab::{Lab, port, station};
+use switch::core::McastConfig;
+use switch::{NetworkId, Switch};
+use wire::MacAddr;
 
-use crate::network::Of;
-use crate::open::{Answer, LabDoor, now};
-use crate::{bridge, settings};
+use crate::open::{Answer, LabDoor};
+use crate::settings;
 
 fn invalid(line: String) -> DoorError {
     DoorError::Invalid(line)
@@ -49,137 +48,6 @@ pub(crate) fn shown(
         mcast_n_refused: counts.refused,
         ..network
     })
-}
-
-/// Seconds as `bridge` prints them.
-fn timer(span: Duration) -> String {
-    format!("{:>7.2}", span.as_secs_f64())
-}
-
-fn vid(vlan: VlanId) -> Option<u16> {
-    Some(vlan.get()).filter(|vlan| *vlan > 0)
-}
-
-pub(crate) fn mdb(door: &LabDoor) -> Answer<Mdb> {
-    let lab = door.lab()?;
-    let dev = lab.config().name.to_string();
-    let now = now();
-    let networks = lab.networks();
-    let (all, ports) = door.switch(|switch| {
-        let groups = networks.iter().filter_map(|(name, of)| Some((name, switch.groups(of.id)?)));
-        (groups.collect::<Vec<_>>(), switch.ports())
-    })?;
-    let names: HashMap<PortId, String> =
-        ports.iter().map(|info| (info.id, info.spec.name.clone())).collect();
-    let name = |id: PortId| names.get(&id).cloned().unwrap_or_else(|| format!("port-{}", id.0));
-    let nodes = bridge::nodes(&lab);
-    let mut shown = Mdb::default();
-    for (network, groups) in all {
-        // A lab's first network is its bridge; the others are by their own names.
-        let dev =
-            if Some(network) == networks.first().map(|(name, _)| name) { &dev } else { network };
-        let routers = groups.router_entries(now).into_iter().map(|row| {
-            let (port, vid) = (name(row.port), vid(row.vlan));
-            MdbRouter { port, vid, timer: timer(row.left), kind: "temp".into() }
-        });
-        let id = networks.iter().find(|(name, _)| name == network).map(|(_, of)| of.id);
-        let is_set = |info: &&PortInfo| {
-            info.spec.settings.mcast_router == RouterMode::Always
-                && info.spec.role == switch::PortRole::Bridged
-                && Some(info.spec.network) == id
-        };
-        let set = ports.iter().filter(is_set).map(|info| {
-            let (port, timer) = (info.spec.name.clone(), timer(Duration::ZERO));
-            MdbRouter { port, vid: None, timer, kind: "permanent".into() }
-        });
-        let routers: Vec<_> = set.chain(routers).collect();
-        if !routers.is_empty() {
-            shown.router.insert(dev.clone(), routers);
-        }
-        for entry in groups.entries(now) {
-            shown.mdb.extend(rows(dev, &entry, &name(entry.port), nodes.get(&entry.port)));
-        }
-        shown.querier.extend(groups.queriers(now).into_iter().map(|row| MdbQuerier {
-            address: row.address.to_string(),
-            port: name(row.port),
-            vid: vid(row.vlan),
-            timer: timer(row.left),
-        }));
-    }
-    Ok(shown)
-}
-
-/// A membership, and behind it a row for each source it names, as `bridge` has it.
-fn rows(dev: &str, entry: &Entry, port: &str, node: Option<&String>) -> Vec<MdbEntry> {
-    let sources = entry.sources.iter();
-    let whole = MdbEntry {
-        dev: dev.into(),
-        port: port.into(),
-        grp: match entry.group {
-            Group::Ip(address) => address.to_string(),
-            Group::Mac(mac) => mac.to_string(),
-        },
-        src: None,
-        state: if entry.permanent { "permanent" } else { "temp" }.into(),
-        filter_mode: match entry.filter {
-            Filter::Include => "include",
-            Filter::Exclude => "exclude",
-        }
-        .into(),
-        source_list: sources
-            .map(|(ip, left)| MdbSource { address: ip.to_string(), timer: timer(*left) })
-            .collect(),
-        protocol: if entry.permanent { "static" } else { "kernel" }.into(),
-        flags: Vec::new(),
-        vid: vid(entry.vlan),
-        timer: timer(entry.left),
-        node: node.cloned(),
-    };
-    let of_source = |(ip, left): &(IpAddr, Duration)| MdbEntry {
-        src: Some(ip.to_string()),
-        filter_mode: "include".into(),
-        source_list: Vec::new(),
-        flags: if left.is_zero() { vec!["blocked".into()] } else { Vec::new() },
-        timer: timer(*left),
-        ..whole.clone()
-    };
-    let of_sources: Vec<_> = entry.sources.iter().map(of_source).collect();
-    std::iter::once(whole.clone()).chain(of_sources).collect()
-}
-
-fn group(text: &str) -> Answer<Group> {
-    let group: topology::Group =
-        text.parse().map_err(|why: topology::Invalid| invalid(why.to_string()))?;
-    Ok(entries::group(group))
-}
-
-pub(crate) fn set_mdb(door: &LabDoor, ask: &SetMdb, is_there: bool) -> Answer<()> {
-    let lab = door.lab()?;
-    let info = settings::find(door, &lab, &ask.port)?;
-    let group = group(&ask.group)?;
-    let of = Of::port(door, &info)?;
-    let groups = door.switch(|switch| switch.groups(of.domain.id))?;
-    let groups = groups.ok_or_else(|| {
-        let name = &of.name;
-        DoorError::Conflict(format!(
-            "network {name} sends groups to everybody: say `network set {name} --mcast-snooping on` \
-             first"
-        ))
-    })?;
-    let own = info.spec.vlans.to_vlans().pvid;
-    let vlan = match (of.config.vlans, of.vlan(ask.vlan)?) {
-        (None, _) => VlanId::NONE,
-        (Some(_), asked) => asked.or(own).ok_or_else(|| {
-            invalid(format!("{}: it has no VLAN for frames without a tag: say one", ask.port))
-        })?,
-    };
-    if is_there {
-        let at = (info.id, &info.spec.settings);
-        let full = || DoorError::Failed(format!("{}: there is no room for it", ask.group));
-        return groups.set(vlan, group, at, now()).then_some(()).ok_or_else(full);
-    }
-    let none = || DoorError::NotFound(format!("{} is no member of {}", info.spec.name, ask.group));
-    groups.end(vlan, group, info.id).then_some(()).ok_or_else(none)
 }
 
 /// What the lab knows by itself, by network: its nodes, with the link-local addresses that theirs make,

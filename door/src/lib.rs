@@ -20,7 +20,8 @@
 //! | `change` | nodes in and out, ports published, tables flushed |
 //! | `network` | networks: shown, made, changed, ended |
 //! | `settings` | settings of ports, VLANs, addresses set by hand |
-//! | `groups` | members of groups, snooping, neighbours that are answered for |
+//! | `groups` | snooping, neighbours that are answered for |
+//! | `mdb` | members of groups |
 //! | `rates` | how busy ports are, from two samples: pure |
 //! | `tell` | the switch's and the gateway's events in the door's words: pure |
 //! | `pump` | the thread that samples and tells |
@@ -32,6 +33,7 @@ mod counters;
 mod error;
 mod fast;
 mod groups;
+mod mdb;
 mod names;
 mod network;
 pub mod open;

@@ -187,6 +187,24 @@ impl Of {
         let _ = port::vlans(asked, asked).map_err(invalid)?;
         Ok(Some(VlanId::from_tci(asked)))
     }
+
+    /// The VLANs in which something is set at a port of it: the one that is asked for, else all that
+    /// the port is a member of, as the kernel's bridge has it.
+    pub(crate) fn vlans_for(&self, port: &PortInfo, asked: Option<u16>) -> Answer<Vec<VlanId>> {
+        let (own, name) = (&port.spec.vlans, &port.spec.name);
+        match (self.vlan(asked)?, self.config.vlans) {
+            (_, None) => Ok(vec![VlanId::NONE]),
+            (Some(vlan), _) if own.has(vlan) => Ok(vec![vlan]),
+            (Some(vlan), _) => Err(invalid(format!(
+                "port {name} is no member of VLAN {0}: say `vlan add {name} {0}` first",
+                vlan.get()
+            ))),
+            (None, _) if own.all().next().is_some() => Ok(own.all().collect()),
+            (None, _) => Err(invalid(format!(
+                "port {name} is a member of no VLAN: say `vlan add {name} VID` first"
+            ))),
+        }
+    }
 }
 
 pub(crate) fn networks(door: &LabDoor) -> Answer<Vec<Network>> {

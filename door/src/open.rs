@@ -28,7 +28,7 @@ use crate::pump::Pump;
 use crate::rates::Sampler;
 use crate::see::Watch;
 use crate::{
-    bridge, change, counters, fast, groups, names, network, router, settings, spec, topology,
+    bridge, change, counters, fast, groups, mdb, names, network, router, settings, spec, topology,
     tunnel,
 };
 
@@ -301,15 +301,15 @@ impl Door for LabDoor {
     }
 
     fn mdb(&self) -> Answer<Mdb> {
-        groups::mdb(self)
+        mdb::mdb(self)
     }
 
     fn set_mdb(&self, ask: &SetMdb) -> Answer<()> {
-        groups::set_mdb(self, ask, true)
+        mdb::set_mdb(self, ask, true)
     }
 
     fn del_mdb(&self, ask: &SetMdb) -> Answer<()> {
-        groups::set_mdb(self, ask, false)
+        mdb::set_mdb(self, ask, false)
     }
 
     fn known(&self) -> Answer<Vec<Known>> {

@@ -11,7 +11,7 @@ use switch::{EntryKind, NetworkConfig, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
 use crate::network::{FIRST_VLAN, Of};
-use crate::open::{Answer, LabDoor, refusal};
+use crate::open::{Answer, LabDoor, now, refusal};
 use crate::{bridge, change, groups};
 
 /// The gateway, where a port is asked for.
@@ -201,9 +201,13 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     if of.config.local == Some(address) {
         return Err(DoorError::Conflict(format!("{address} is the gateway's own address")));
     }
-    let asked = of.vlan(ask.vlan)?;
-    let (port, kind, own) = match (ask.kind, named) {
-        (FdbKind::Blackhole, None) => (PortId::LOCAL, EntryKind::Blackhole, Some(FIRST_VLAN)),
+    let (port, kind, vlans) = match (ask.kind, named) {
+        (FdbKind::Blackhole, None) => {
+            let vlan = of.vlan(ask.vlan)?.unwrap_or(FIRST_VLAN);
+            let tells = of.config.vlans.is_some();
+            let vlan = if tells { vlan } else { VlanId::NONE };
+            (PortId::LOCAL, EntryKind::Blackhole, vec![vlan])
+        }
         (FdbKind::Blackhole, Some(_)) => {
             return Err(invalid(format!(
                 "{address}: a blackhole leads nowhere, so it has no port"
@@ -219,20 +223,51 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
                 FdbKind::Extern => EntryKind::Extern,
                 _ => EntryKind::Static,
             };
-            (info.id, kind, info.spec.vlans.to_vlans().pvid)
+            (info.id, kind, of.vlans_for(&info, ask.vlan)?)
         }
     };
-    let vlan = match of.config.vlans {
-        None => VlanId::NONE,
-        Some(_) => asked.or(own).ok_or_else(|| {
-            invalid(format!("{address}: its port has no VLAN for frames without a tag: say one"))
-        })?,
+    set_in(door, &of, address, (port, kind), &vlans)
+}
+
+/// Sets an address in all of these VLANs, or in none. What was learned of it gives way; what was set
+/// by hand at another port does not.
+fn set_in(
+    door: &LabDoor,
+    of: &Of,
+    address: MacAddr,
+    (port, kind): (PortId, EntryKind),
+    vlans: &[VlanId],
+) -> Answer<()> {
+    let meant = |row: &switch::FdbEntry| {
+        let by_hand = !row.kind.is_learned() && row.kind != EntryKind::Extern;
+        let here = row.network == of.domain.id && vlans.contains(&row.vlan);
+        row.mac == address && here && by_hand && row.port != port
     };
-    let set = door.switch(|switch| {
-        let scope = switch.table().scope(of.domain.id, vlan)?;
-        switch.table().set(address, scope, port, kind).then_some(())
+    let (before, ports) =
+        door.switch(|switch| (switch.fdb().into_iter().find(meant), switch.ports()))?;
+    if let Some(row) = before {
+        let at = ports.into_iter().find(|info| info.id == row.port);
+        let (at, mend) = match at.map(|info| info.spec.name) {
+            Some(name) => (format!("is set at port {name} already"), format!("{address} {name}")),
+            None => ("is a blackhole already".into(), address.to_string()),
+        };
+        return Err(DoorError::Conflict(format!("{address} {at}: say `fdb del {mend}` first")));
+    }
+    let is_full = door.switch(|switch| {
+        let (table, now) = (switch.table(), now());
+        let set = |vlan: &VlanId| {
+            let scope = table.scope(of.domain.id, *vlan);
+            scope.is_some_and(|scope| table.set(address, scope, port, kind, now))
+        };
+        let Some(full) = vlans.iter().position(|vlan| !set(vlan)) else { return false };
+        let scopes = vlans[..full].iter().filter_map(|vlan| table.scope(of.domain.id, *vlan));
+        scopes.for_each(|scope| _ = table.remove(address, scope));
+        true
     })?;
-    set.ok_or_else(|| DoorError::Failed(format!("{address}: the table has no room for it")))
+    match is_full {
+        true => Err(DoorError::Failed(format!("{address}: the table has no room for it"))),
+        false => Ok(()),
+    }
 }
 
 pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {

@@ -171,6 +171,8 @@ struct Link<'a> {
     state: &'static str,
     #[serde(flatten)]
     settings: Option<&'a PortSettings>,
+    #[serde(flatten)]
+    never: Never,
     node: Option<&'a str>,
     network: Option<&'a str>,
     fdb_n_learned: u32,
@@ -182,6 +184,16 @@ struct Link<'a> {
     loop_shut: Option<u64>,
     #[serde(skip_serializing_if = "StormLimits::is_none")]
     storm: StormLimits,
+}
+
+/// What a kernel bridge's port can be set to and none of ours can. Without a spanning tree nothing
+/// guards one.
+#[derive(Default, serde::Serialize)]
+struct Never {
+    guard: bool,
+    root_block: bool,
+    mcast_to_unicast: bool,
+    vlan_tunnel: bool,
 }
 
 fn link(port: &Port) -> Link<'_> {
@@ -196,6 +208,7 @@ fn link(port: &Port) -> Link<'_> {
             false => "disabled",
         },
         settings: port.settings.as_ref(),
+        never: Never::default(),
         node: port.node.as_deref(),
         network: port.network.as_deref(),
         fdb_n_learned: port.fdb_entries,

@@ -18,7 +18,7 @@ use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
 use uswitch_switch::{
     Config, EntryKind, FastPath, NetworkConfig, NetworkId, PortId, PortSettings, Switch,
 };
-use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
+use wire::{MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
 const NODES: u8 = 4;
 
@@ -140,11 +140,11 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
             Step::Flush(port) => drop(switch.flush_fdb(port.map(|port| PortId(port.into())))),
             Step::Static(who, at) => {
                 let (scope, kind) = (scope(&switch), EntryKind::Static);
-                switch.table().set(mac(who), scope, PortId(at.into()), kind);
+                switch.table().set(mac(who), scope, PortId(at.into()), kind, Timestamp::ZERO);
             }
             Step::Blackhole(who) => {
                 let (scope, kind) = (scope(&switch), EntryKind::Blackhole);
-                switch.table().set(mac(who), scope, PortId::LOCAL, kind);
+                switch.table().set(mac(who), scope, PortId::LOCAL, kind, Timestamp::ZERO);
             }
             Step::Forget(who) => drop(switch.table().remove(mac(who), scope(&switch))),
             Step::Vlans(at, which) if filtering => {

@@ -13,7 +13,7 @@ use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
 use uswitch_switch::{
     Config, DropReason, EntryKind, Error, NetworkConfig, NetworkId, PortSpec, VlanStats,
 };
-use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
+use wire::{MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
 const Q: u16 = 0x8100;
 const AD: u16 = 0x88a8;
@@ -85,7 +85,7 @@ fn a_port_that_moves_is_reached_by_its_new_network_alone() {
             rig.nodes[0].receive().bytes.len() == 60 && rig.nodes[2].receive().bytes.len() == 60
         );
         let scope = switch.table().scope(NetworkId::FIRST, VlanId::NONE).unwrap();
-        assert!(switch.table().set(mac(9), scope, ids[1], EntryKind::Static));
+        assert!(switch.table().set(mac(9), scope, ids[1], EntryKind::Static, Timestamp::ZERO));
         switch.move_port(ids[1], dc, &Memberships::default()).unwrap();
         assert!(switch.fdb().iter().all(|row| row.port != ids[1]));
         // From one network to the other nothing is heard, in both directions.

@@ -326,7 +326,7 @@ fn a_picture_says_what_would_happen_and_sends_nothing() {
             path.ports().collect::<Vec<_>>()
         };
         assert_eq!(ports(mac(2)), [PortId(1), PortId(2)]);
-        switch.table().set(mac(2), Scope::default(), PortId(1), EntryKind::Static);
+        switch.table().set(mac(2), Scope::default(), PortId(1), EntryKind::Static, Timestamp::ZERO);
         assert_eq!(ports(mac(2)), [PortId(1)]);
         assert_eq!(switch.counters().received, 0);
     });

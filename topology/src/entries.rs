@@ -14,10 +14,10 @@ use crate::invalid::Invalid;
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FdbKind {
-    /// It does not age.
+    /// It does not age, and moves.
     #[default]
     Static,
-    /// And it stays at its port, wherever frames from it are seen.
+    /// It neither ages nor moves.
     Sticky,
     /// Frames to it are dropped.
     Blackhole,

@@ -22,6 +22,9 @@ pub struct Mdb {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MdbEntry {
+    /// The number of the bridge's network in the switch, from 1.
+    #[serde(default)]
+    pub index: u32,
     /// The bridge: the lab's name.
     pub dev: String,
     /// The port.
@@ -33,19 +36,23 @@ pub struct MdbEntry {
     pub src: Option<String>,
     /// `temp`, or `permanent` where it was set by hand.
     pub state: String,
-    /// `include` or `exclude`: whether the sources named are wanted, or all others.
-    pub filter_mode: String,
+    /// `include` or `exclude`: whether the sources named are wanted, or all others. Absent where
+    /// sources do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_mode: Option<String>,
     /// The sources named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_list: Vec<MdbSource>,
     /// `kernel` for what was heard, `static` for what was set, as `bridge` has it.
     pub protocol: String,
-    /// `blocked`: what this source sends is not wanted.
+    /// Of a source: `blocked` where what it sends is not wanted, `added_by_star_ex` where it is wanted
+    /// as all are, and another port names it.
     pub flags: Vec<String>,
     /// The VLAN, where they are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vid: Option<u16>,
-    /// Seconds until it ends, unless it is reported again.
+    /// Seconds until it ends, unless it is reported again; 0 of a source, whose timer stands in the
+    /// list of its group.
     pub timer: String,
     /// The node behind the port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +109,7 @@ pub struct SetMdb {
     pub port: String,
     /// The group: an address of IPv4 or IPv6, or a hardware address.
     pub group: String,
-    /// The VLAN, where they are told apart; without one, that of the port's frames without a tag.
+    /// The VLAN, where they are told apart; without one, all that the port is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
 }

@@ -59,7 +59,7 @@ pub struct SetFdb {
     /// The port it is behind, or its node; none for a blackhole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// The VLAN, where they are told apart; without one, that of the port's frames without a tag.
+    /// The VLAN, where they are told apart; without one, all that the port is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
     /// The network, where a lab has several and no port is named.

@@ -181,7 +181,7 @@ impl Steps<'_> {
                 format!("{mac} is not learned: {here} has all the addresses it may have"),
             ),
             Learned::Sticky => {
-                (Decision::Refused, format!("{mac} belongs to another port for good"))
+                (Decision::Refused, format!("{mac} stays at another port, where it is sticky"))
             }
             Learned::Locked => (
                 Decision::Locked,
@@ -393,7 +393,6 @@ fn why(reason: DropReason) -> &'static str {
             "frames come faster than they can be sent, and its port had its share"
         }
         DropReason::Storm => "its port floods more than it may",
-        DropReason::StickyMoved => "its source belongs to another port for good",
         DropReason::Station => "the gateway would not have it",
         DropReason::NoStation => "there is no gateway to take it",
     }

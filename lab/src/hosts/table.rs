@@ -94,7 +94,7 @@ impl Table {
         let own = switch.ports().into_iter().find(|info| info.id == self.port);
         let pvid = own.and_then(|info| info.spec.vlans.to_vlans().pvid);
         let vlan = pvid.filter(|_| tells).unwrap_or(VlanId::NONE);
-        let here = |row: &switch::FdbEntry| row.port == self.port && row.kind == EntryKind::Static;
+        let here = |row: &switch::FdbEntry| row.port == self.port && row.kind == EntryKind::Sticky;
         (vlan, switch.fdb().into_iter().filter(here).map(|row| row.mac).collect())
     }
 
@@ -112,9 +112,10 @@ impl Table {
             for gone in there.difference(&macs) {
                 switch.table().remove(*gone, scope);
             }
-            macs.difference(&there)
-                .find(|mac| !switch.table().set(**mac, scope, self.port, EntryKind::Static))
-                .copied()
+            // Whose an address is the registry says, and no frame.
+            let (kind, now) = (EntryKind::Sticky, super::enter::now());
+            let mut new = macs.difference(&there);
+            new.find(|mac| !switch.table().set(**mac, scope, self.port, kind, now)).copied()
         });
         match full.flatten() {
             None => Ok(()),

@@ -38,7 +38,7 @@ const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::LinkLocal, |_| (frame(mac(0), MacAddr([1, 0x80, 0xc2, 0, 0, 0x0e])), 0)),
     (DropReason::SamePort, |_| (frame(mac(50), mac(0)), 0)),
     (DropReason::Blackhole, |b| {
-        assert!(b.fdb().set(mac(60), Scope::default(), PortId(1), EntryKind::Blackhole));
+        assert!(b.fdb().set(mac(60), Scope::default(), PortId(1), EntryKind::Blackhole, at(1)));
         (frame(mac(0), mac(60)), 0)
     }),
     (DropReason::OwnPort, |b| {
@@ -89,10 +89,6 @@ const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::Storm, |b| {
         change(b, 0, |port| port.settings.storm.broadcast = Some(0));
         (frame(mac(0), MacAddr::BROADCAST), 0)
-    }),
-    (DropReason::StickyMoved, |b| {
-        assert!(b.fdb().set(mac(61), Scope::default(), PortId(1), EntryKind::Sticky));
-        (frame(mac(61), mac(2)), 0)
     }),
 ];
 

@@ -25,7 +25,7 @@ fn a_locked_port_notes_who_knocks_and_lets_in_who_is_set() {
     // To it frames go, as to any entry.
     assert_eq!(verdict(&mut bridge, frame(mac(1), mac(80)), 1), Verdict::Forward(PortId(0)));
     // Set by hand it is let in.
-    assert!(bridge.fdb().set(mac(80), Scope::default(), PortId(0), EntryKind::Static));
+    assert!(bridge.fdb().set(mac(80), Scope::default(), PortId(0), EntryKind::Static, at(1)));
     assert_eq!(decide(&bridge, &knock, 0, at(2)).verdict, Verdict::Forward(PortId(1)));
 }
 
@@ -106,7 +106,7 @@ fn a_source_with_the_gateway_s_address_is_refused_unless_asked_otherwise() {
 #[test]
 fn what_another_program_has_learned_stays_until_it_moves() {
     let bridge = bridge(None);
-    assert!(bridge.fdb().set(mac(90), Scope::default(), PortId(1), EntryKind::Extern));
+    assert!(bridge.fdb().set(mac(90), Scope::default(), PortId(1), EntryKind::Extern, at(1)));
     assert_eq!(bridge.fdb().port_len(PortId(1)), 1, "it counts against no limit");
     let there = |when| decide(&bridge, &frame(mac(0), mac(90)), 0, when).verdict;
     assert_eq!(there(at(9_000)), Verdict::Forward(PortId(1)));

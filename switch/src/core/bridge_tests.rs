@@ -186,7 +186,7 @@ fn a_locked_port_lets_in_those_alone_that_are_known_there() {
         let said = verdict(&mut bridge, frame(stranger, mac(1)), 0);
         assert_eq!(said, Verdict::Drop(DropReason::Locked));
     }
-    assert!(bridge.fdb().set(mac(80), Scope::default(), PortId(0), EntryKind::Static));
+    assert!(bridge.fdb().set(mac(80), Scope::default(), PortId(0), EntryKind::Static, at(1)));
     assert_eq!(verdict(&mut bridge, frame(mac(80), mac(1)), 0), Verdict::Forward(PortId(1)));
     // To it everybody may speak.
     assert_eq!(verdict(&mut bridge, frame(mac(1), mac(0)), 1), Verdict::Forward(PortId(0)));
@@ -203,6 +203,29 @@ fn the_mask_lets_link_local_groups_through() {
     assert_eq!(verdict(&mut bridge, to(0x02), 0), Verdict::Drop(DropReason::LinkLocal));
     // Nobody speaks a spanning tree here, so those who do have to hear each other.
     assert_eq!(verdict(&mut bridge, to(0x00), 0), Verdict::Flood);
+}
+
+#[test]
+fn a_providers_bridge_passes_its_customers_groups() {
+    let to = |last| frame(mac(0), MacAddr([1, 0x80, 0xc2, 0, 0, last]));
+    let passed = |protocol| {
+        let vlans = Some(VlanFilter { protocol });
+        let config = NetworkConfig { vlans, ..NetworkConfig::default() };
+        let mut bridge = Bridge::new(config, Arc::new(Fdb::new(FdbConfig::default())));
+        (0..2).for_each(|n| bridge.set_port(PortId(n), up()));
+        let passes = |last: &u8| verdict(&mut bridge, to(*last), 0) == Verdict::Flood;
+        (0..16).filter(passes).collect::<Vec<u8>>()
+    };
+    assert_eq!(passed(0x88a8), [0, 0xb, 0xc, 0xd, 0xf]);
+    assert_eq!(passed(0x8100), [0]);
+}
+
+#[test]
+fn a_sticky_address_stays_while_its_frames_pass() {
+    let mut bridge = bridge(None);
+    assert!(bridge.fdb().set(mac(61), Scope::default(), PortId(1), EntryKind::Sticky, at(1)));
+    assert_eq!(verdict(&mut bridge, frame(mac(61), mac(2)), 0), Verdict::Forward(PortId(2)));
+    assert_eq!(verdict(&mut bridge, frame(mac(0), mac(61)), 0), Verdict::Forward(PortId(1)));
 }
 
 #[test]

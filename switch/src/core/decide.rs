@@ -95,9 +95,6 @@ impl Bridge {
         } else {
             Learned::Off
         };
-        if learned == Learned::Sticky {
-            return dropped(DropReason::StickyMoved, learned);
-        }
         if stays(frame.dst, network, port) {
             // The kernel's bridge does not count those as its VLAN's either.
             path.let_into(None);
@@ -295,7 +292,7 @@ fn stays(dst: MacAddr, network: &Network, port: &Port) -> bool {
         return false;
     }
     let last = dst.0[5] & 0xf;
-    let mask = network.config.group_fwd_mask | port.state.settings.group_fwd_mask;
+    let mask = network.config.passed_groups() | port.state.settings.group_fwd_mask;
     last != 0 && mask & 1 << last == 0
 }
 

@@ -135,7 +135,7 @@ impl Fdb {
             && value.port() == port
         {
             let fresh = value.seen_at(now);
-            if fresh != value && value.kind().is_learned() {
+            if fresh != value && value.kind().is_dated() {
                 // Another worker may have moved it meanwhile; then its word stands.
                 let stored = &slot.value;
                 let _ =
@@ -144,16 +144,6 @@ impl Fdb {
             return Learned::Known;
         }
         self.enter(key, Value::new(port, EntryKind::Learned, now), limit, now)
-    }
-
-    /// Sets an entry by hand. False where the table has no room for it.
-    pub fn set(&self, mac: MacAddr, scope: Scope, port: PortId, kind: EntryKind) -> bool {
-        let key = key(mac, scope.fid);
-        self.remove(mac, scope);
-        let value = Value::new(port, kind, Timestamp::ZERO);
-        let entered = self.enter(key, value, u32::MAX, Timestamp::ZERO);
-        self.settle();
-        !matches!(entered, Learned::Full)
     }
 
     /// Takes an entry out; true where there was one.
@@ -269,8 +259,19 @@ impl Fdb {
             let from = old.port();
             return match old.kind() {
                 _ if from == value.port() => Learned::Known,
-                EntryKind::Sticky => Learned::Sticky,
-                EntryKind::Static | EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+                EntryKind::Sticky => {
+                    slot.value.store(old.seen_at(now).0, Ordering::Release);
+                    Learned::Sticky
+                }
+                EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+                // One that knocks at a locked port takes nothing along.
+                EntryKind::Static if value.kind() == EntryKind::Locked => Learned::Known,
+                EntryKind::Static => {
+                    let moved = Value::new(value.port(), EntryKind::Static, now);
+                    slot.value.store(moved.0, Ordering::Release);
+                    self.changed();
+                    Learned::Moved(from)
+                }
                 _ if self.port_len(value.port()) >= limit => Learned::Full,
                 EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => {
                     let aged = aged(slot, &writer.fids, now);

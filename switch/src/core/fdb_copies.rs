@@ -22,7 +22,8 @@ impl Fdb {
         let (_, value) = self.find(key(mac, scope.fid))?;
         Some(match value.kind() {
             EntryKind::Learned | EntryKind::Locked => {
-                let second = value.seen().saturating_add(scope.ageing.into());
+                let lives = u64::from(scope.ageing).saturating_add(u64::from(scope.ageing > 0));
+                let second = value.seen().saturating_add(lives);
                 Timestamp::from_nanos(second.saturating_mul(1_000_000_000))
             }
             EntryKind::Static | EntryKind::Sticky | EntryKind::Extern => {
@@ -35,7 +36,7 @@ impl Fdb {
     /// An address was seen as a source at a port where it is known, at a time that may be past.
     pub fn touch(&self, mac: MacAddr, scope: Scope, port: PortId, seen: Timestamp) {
         let Some((slot, value)) = self.find(key(mac, scope.fid)) else { return };
-        let is_later = value.kind() == EntryKind::Learned && seen.as_secs() > value.seen();
+        let is_later = value.kind().is_dated() && seen.as_secs() > value.seen();
         if value.port() == port && is_later {
             let (old, new) = (value.0, value.seen_at(seen).0);
             // A worker may have moved it meanwhile; then its word stands.

@@ -22,7 +22,7 @@ pub struct FdbEntry {
     pub port: PortId,
     /// How it got there.
     pub kind: EntryKind,
-    /// Time since it was last seen as a source, to the second.
+    /// Time since it was last seen as a source, or set, to the second.
     pub idle: Duration,
 }
 
@@ -36,7 +36,7 @@ impl FdbEntry {
 /// What learning did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
-    /// Known here already (or set there, and not sticky).
+    /// Known here already, or set as nobody's.
     Known,
     /// Entered.
     New,
@@ -46,7 +46,7 @@ pub enum Learned {
     Full,
     /// Entered, locked: its port is, and asks that newcomers be noted.
     Locked,
-    /// Sticky elsewhere.
+    /// Sticky elsewhere, where it stays.
     Sticky,
     /// The port does not learn.
     Off,

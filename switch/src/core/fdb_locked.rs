@@ -1,5 +1,5 @@
-//! Entries that do not come by learning alone: noted at a locked port (MAC authentication bypass), or
-//! taken over from another table.
+//! Entries that do not come by learning alone: set by hand, noted at a locked port (MAC authentication
+//! bypass), or taken over from another table.
 
 use wire::{MacAddr, Timestamp};
 
@@ -10,6 +10,22 @@ use super::super::port::PortId;
 use super::Fdb;
 
 impl Fdb {
+    /// Sets an entry by hand. False where the table has no room for it.
+    pub fn set(
+        &self,
+        mac: MacAddr,
+        scope: Scope,
+        port: PortId,
+        kind: EntryKind,
+        now: Timestamp,
+    ) -> bool {
+        self.remove(mac, scope);
+        let value = Value::new(port, kind, now);
+        let entered = self.enter(key(mac, scope.fid), value, u32::MAX, now);
+        self.settle();
+        !matches!(entered, Learned::Full)
+    }
+
     /// Notes an unknown address that knocks at a locked port.
     pub(in crate::core) fn learn_locked(
         &self,

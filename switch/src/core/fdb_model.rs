@@ -84,7 +84,7 @@ struct Row {
 
 impl Model {
     fn aged(&self, row: &Row) -> bool {
-        row.kind.is_learned() && self.now - row.seen >= AGEING
+        row.kind.is_learned() && self.now - row.seen > AGEING
     }
 
     fn held_by(&self, port: u16) -> u32 {
@@ -105,9 +105,19 @@ impl Model {
                 self.rows.insert(key, new);
                 Learned::Known
             }
-            _ if old.port == port => Learned::Known,
-            EntryKind::Sticky => Learned::Sticky,
-            EntryKind::Static | EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+            EntryKind::Blackhole | EntryKind::Local => Learned::Known,
+            EntryKind::Sticky | EntryKind::Static | EntryKind::Extern if old.port == port => {
+                self.rows.insert(key, new);
+                Learned::Known
+            }
+            EntryKind::Sticky => {
+                self.rows.insert(key, Row { seen: now, ..old });
+                Learned::Sticky
+            }
+            EntryKind::Static => {
+                self.rows.insert(key, new);
+                Learned::Moved(PortId(old.port))
+            }
             _ if over => Learned::Full,
             EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => {
                 self.rows.insert(key, moved);
@@ -143,10 +153,7 @@ impl Model {
             .snapshot(at(self.now))
             .into_iter()
             .map(|e| {
-                let seen = match e.kind {
-                    kind if kind.is_learned() => self.now - e.idle.as_secs(),
-                    _ => living.get(&(e.mac.to_u64() - base, e.vlan.get())).map_or(0, |r| r.seen),
-                };
+                let seen = self.now - e.idle.as_secs();
                 ((e.mac.to_u64() - base, e.vlan.get()), Row { port: e.port.0, kind: e.kind, seen })
             })
             .collect();
@@ -185,9 +192,8 @@ fn apply(op: Op, fdb: &Fdb, model: &mut Model) {
         }
         Op::Set { mac: m, vlan, port, kind } => {
             model.rows.remove(&(m, vlan));
-            // A learned row set by hand counts as seen at the clock's zero.
-            if fdb.set(mac(m), vid(vlan), PortId(port), kind) {
-                model.entered(fdb, (m, vlan), Row { port, kind, seen: 0 });
+            if fdb.set(mac(m), vid(vlan), PortId(port), kind, now) {
+                model.entered(fdb, (m, vlan), Row { port, kind, seen: model.now });
             } else {
                 assert_eq!(model.rows.len(), MOST, "refused though there was room");
             }

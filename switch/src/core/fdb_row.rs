@@ -15,9 +15,9 @@ pub enum EntryKind {
     /// Learned at a locked port (MAC authentication bypass): ages and moves, and its frames are not
     /// let in there.
     Locked,
-    /// Set: neither ages nor moves.
+    /// Set: does not age, moves, and is static there too.
     Static,
-    /// Set: does not age; the address is refused at any other port.
+    /// Set: neither ages nor moves.
     Sticky,
     /// Set: frames to it are dropped.
     Blackhole,
@@ -32,6 +32,11 @@ impl EntryKind {
     #[must_use]
     pub fn is_learned(self) -> bool {
         matches!(self, Self::Learned | Self::Locked)
+    }
+
+    /// Whether a frame from the address is noted as the last one.
+    pub(super) fn is_dated(self) -> bool {
+        !matches!(self, Self::Blackhole | Self::Local)
     }
 }
 
@@ -64,10 +69,13 @@ impl Value {
         (self.0 >> 24) & 0xffff_ffff
     }
 
-    /// Whether a learned entry has not been seen for so many seconds.
+    /// Whether a learned entry has not been seen for so many seconds: never too early, and up to a
+    /// second late, for within the second noted it may have been seen until the end. One that is to
+    /// live for no time has aged as it comes.
     #[inline]
     pub(super) fn aged(self, seconds: u32, now: Timestamp) -> bool {
-        self.kind().is_learned() && now.as_secs().saturating_sub(self.seen()) >= u64::from(seconds)
+        let idle = now.as_secs().saturating_sub(self.seen());
+        self.kind().is_learned() && (idle > u64::from(seconds) || seconds == 0)
     }
 
     pub(super) fn seen_at(self, now: Timestamp) -> Self {

@@ -31,11 +31,11 @@ fn an_address_is_learned_refreshed_moved_and_aged() {
     let fdb = table(64);
     assert_eq!(learn(&fdb, 1, A, 0), Learned::New);
     assert_eq!(learn(&fdb, 1, A, 200), Learned::Known);
-    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(499)), Some((A, EntryKind::Learned)));
-    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(500)), None);
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(500)), Some((A, EntryKind::Learned)));
+    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(501)), None);
     assert_eq!(learn(&fdb, 1, B, 300), Learned::Moved(A));
     assert_eq!((fdb.port_len(A), fdb.port_len(B), fdb.len()), (0, 1, 1));
-    assert_eq!(fdb.expire(at(600)), 1);
+    assert_eq!(fdb.expire(at(601)), 1);
     assert!(fdb.is_empty());
 }
 
@@ -81,16 +81,40 @@ fn a_flood_of_addresses_pushes_out_its_own_not_anothers() {
 }
 
 #[test]
-fn set_entries_do_not_age_and_sticky_ones_do_not_move() {
+fn set_entries_do_not_age_and_only_static_ones_move() {
     let fdb = table(64);
-    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static));
-    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky));
-    assert!(fdb.set(mac(3), Scope::default(), A, EntryKind::Blackhole));
-    assert_eq!(learn(&fdb, 1, B, 9), Learned::Known);
+    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static, at(0)));
+    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky, at(0)));
+    assert!(fdb.set(mac(3), Scope::default(), A, EntryKind::Blackhole, at(0)));
+    assert_eq!(learn(&fdb, 1, B, 9), Learned::Moved(A));
     assert_eq!(learn(&fdb, 2, B, 9), Learned::Sticky);
-    assert_eq!(fdb.lookup(mac(1), Scope::default(), at(9999)), Some((A, EntryKind::Static)));
+    assert_eq!(learn(&fdb, 3, B, 9), Learned::Known);
+    let found = |n| fdb.lookup(mac(n), Scope::default(), at(9999));
+    assert_eq!(found(1), Some((B, EntryKind::Static)), "static there too");
+    assert_eq!(found(2), Some((A, EntryKind::Sticky)));
+    assert_eq!(found(3), Some((A, EntryKind::Blackhole)));
+    // How long ago it was set or seen; of a blackhole nobody is.
+    let idle = |n| fdb.entry(mac(n), Scope::default(), at(29)).unwrap().idle.as_secs();
+    assert_eq!((idle(1), idle(2), idle(3)), (20, 20, 29));
+    assert_eq!((fdb.port_len(A), fdb.port_len(B)), (0, 0), "they count against no limit");
     assert_eq!(fdb.flush(None), 0, "flushing forgets what was learned only");
-    assert_eq!(fdb.forget_port(A), 3);
+    assert_eq!((fdb.forget_port(A), fdb.forget_port(B)), (2, 1));
+}
+
+/// Frames are noted by the second: one that came at its end is not forgotten before its time.
+#[test]
+fn nothing_is_forgotten_before_its_time() {
+    let fdb = table(64);
+    let millis = |n: u64| Timestamp::from_nanos(n * 1_000_000);
+    fdb.learn(mac(1), Scope::default(), A, 9, millis(10_900));
+    let found = |now| fdb.lookup(mac(1), Scope::default(), now).is_some();
+    assert!(found(millis(310_800)));
+    assert!(!found(millis(311_900)));
+    // Without a time to live an address is as good as not learned.
+    fdb.set_network(NetworkId(7), Duration::ZERO, None);
+    let scope = fdb.scope(NetworkId(7), VlanId::NONE).unwrap();
+    fdb.learn(mac(1), scope, A, 9, millis(10_900));
+    assert_eq!(fdb.lookup(mac(1), scope, millis(10_900)), None);
 }
 
 #[test]
@@ -116,12 +140,12 @@ fn networks_are_tables_of_their_own_with_ageing_and_limits_of_their_own() {
         assert_eq!(said, if n < 3 { Learned::New } else { Learned::Full }, "address {n}");
     }
     assert_eq!((fdb.network_len(lan), fdb.network_len(dc)), (5, 3));
-    assert_eq!(fdb.lookup(mac(1), scope(lan), at(20)).map(|x| x.0), Some(A));
-    assert_eq!(fdb.lookup(mac(1), scope(dc), at(20)), None, "it has aged there");
+    assert_eq!(fdb.lookup(mac(1), scope(lan), at(21)).map(|x| x.0), Some(A));
+    assert_eq!(fdb.lookup(mac(1), scope(dc), at(21)), None, "it has aged there");
     assert_eq!(fdb.ageing(), Duration::from_secs(20));
-    assert_eq!(fdb.expire(at(20)), 3);
+    assert_eq!(fdb.expire(at(21)), 3);
     assert_eq!((fdb.network_len(lan), fdb.network_len(dc)), (5, 0));
-    assert!(fdb.set(mac(1), scope(dc), B, EntryKind::Static));
+    assert!(fdb.set(mac(1), scope(dc), B, EntryKind::Static, at(0)));
     assert_eq!(fdb.forget_network(dc), 1);
     assert_eq!(fdb.len(), 5);
 }
@@ -130,8 +154,8 @@ fn networks_are_tables_of_their_own_with_ageing_and_limits_of_their_own() {
 fn what_is_set_counts_against_no_limit() {
     let fdb = table(64);
     fdb.set_network(NetworkId::FIRST, Duration::from_secs(300), Some(2));
-    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static));
-    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky));
+    assert!(fdb.set(mac(1), Scope::default(), A, EntryKind::Static, at(0)));
+    assert!(fdb.set(mac(2), Scope::default(), A, EntryKind::Sticky, at(0)));
     let learn = |n| fdb.learn(mac(n), Scope::default(), A, 1, at(0));
     assert_eq!((learn(3), learn(4)), (Learned::New, Learned::Full));
     assert_eq!((fdb.port_len(A), fdb.len()), (1, 3));

@@ -87,7 +87,18 @@ impl NetworkConfig {
     pub fn with(local: Option<MacAddr>) -> Self {
         Self { local, ..Self::default() }
     }
+
+    /// The link-local groups let through, as in [`NetworkConfig::group_fwd_mask`]: those set, and
+    /// where outer tags are a provider's, those that IEEE 802.1ad keeps for its customers.
+    pub(super) fn passed_groups(&self) -> u16 {
+        let outer = self.vlans.is_some_and(|filter| filter.protocol == wire::ethertype::QINQ);
+        self.group_fwd_mask | if outer { CUSTOMERS } else { 0 }
+    }
 }
+
+/// Groups of customers that a provider's bridge passes on (IEEE 802.1Q table 8-1 without those of
+/// 8-2; `BR_GROUPFWD_8021AD` of the kernel's bridge).
+const CUSTOMERS: u16 = 0xb801;
 
 /// What a frame belongs to: the table's scope, and its VLAN, where VLANs are told apart.
 #[derive(Clone, Copy, Debug)]

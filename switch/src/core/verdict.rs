@@ -109,8 +109,6 @@ drop_reasons! {
     Storm = "storm",
     /// The ring was filling, and its port had had its share of it.
     Overload = "overload",
-    /// A sticky address seen at another port.
-    StickyMoved = "sticky-moved",
     /// The station would not have it; it counts why.
     Station = "station",
     /// Came from the uplink, and there is no station to take it.

@@ -96,6 +96,46 @@ fn sources_are_included_and_excluded() {
     });
 }
 
+/// A bridge's own querier asks from 0.0.0.0: what is behind it joins there, so it gets every group.
+#[test]
+fn who_asks_from_nowhere_is_a_router_too() {
+    let query = igmp(3, 0x11, 10, &[0; 4], [224, 0, 0, 1])[34..42].to_vec();
+    let steps = vec![
+        Step::Set(
+            "network set lan --mcast-snooping on",
+            &["ip link set br0 type bridge mcast_snooping 1"],
+        ),
+        wait(100),
+        send(3, ipv4(3, 2, [0; 4], [224, 0, 0, 1], &query)), // 0: a second to answer
+        wait(1500),
+        send(1, data(1, G)), // 1: to 3
+        send(2, join(2, G)), // 2: to 3
+        send(1, data(1, G)), // 3: to 2 and 3
+    ];
+    play(&Scenario { steps, wanted: [&[0], &[0, 3], &[1, 2, 3], &[0]] });
+}
+
+/// A link that goes down takes what was joined there; what was set there stays.
+#[test]
+fn a_link_that_goes_down_ends_what_was_joined_there() {
+    let steps = vec![
+        ASKING,
+        wait(2500),
+        Step::Set(
+            "mdb add net3 239.10.10.10",
+            &["bridge mdb add dev br0 port veth3 grp 239.10.10.10 permanent"],
+        ),
+        send(2, join(2, G)), // 0: for routers, and there are none
+        send(1, data(1, G)), // 1: to 2 and 3
+        Step::Links(&[2, 3], false),
+        wait(2500),
+        Step::Links(&[2, 3], true),
+        wait(2500),
+        send(1, data(1, G)), // 2: to 3 alone
+    ];
+    play(&Scenario { steps, wanted: [&[], &[1], &[1, 2], &[]] });
+}
+
 #[test]
 fn another_one_who_asks_is_where_reports_go() {
     let steps = vec![

@@ -86,6 +86,30 @@ fn entries_that_are_set_neither_move_nor_age() {
     play(&Scenario { steps, wanted: [&[0, 1, 2, 3, 4], &[3, 4], &[2, 4], &[2, 3, 5]] });
 }
 
+/// A static address that is seen elsewhere moves there and is static there; a sticky one stays where
+/// it is, and what comes from it passes.
+#[test]
+fn static_addresses_move_and_sticky_ones_stay() {
+    let steps = vec![
+        Step::Set(
+            "fdb add 02:aa:00:00:00:05 net1 --static",
+            &["bridge fdb add 02:aa:00:00:00:05 dev veth1 master static"],
+        ),
+        send(2, plain(mac(5), mac(2))), // 0: to 1
+        send(3, plain(mac(2), mac(5))), // 1: to 2; host 5 is at port 3 now
+        send(2, plain(mac(5), mac(2))), // 2: to 3
+        Step::Set("fdb flush", &["ip link set br0 type bridge fdb_flush"]),
+        send(2, plain(mac(5), mac(2))), // 3: to 3 still
+        Step::Set(
+            "fdb add 02:aa:00:00:00:06 net1 --sticky",
+            &["bridge fdb add 02:aa:00:00:00:06 dev veth1 master static sticky"],
+        ),
+        send(3, plain(mac(2), mac(6))), // 4: to 2
+        send(2, plain(mac(6), mac(2))), // 5: to 1
+    ];
+    play(&Scenario { steps, wanted: [&[0, 5], &[1, 4], &[2, 3], &[]] });
+}
+
 #[test]
 fn link_local_groups_pass_where_a_mask_says_so() {
     let to = |last| [1, 0x80, 0xc2, 0, 0, last];

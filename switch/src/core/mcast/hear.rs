@@ -70,10 +70,9 @@ impl Domain {
         }
         let Some(group) = query.group else {
             if self.queriers[place(family)].heard(query, at.port, (config, own), now) {
-                // A switch that asks from nowhere is no router (RFC 4541 2.1.1).
-                if !query.from.is_unspecified() {
-                    self.router(at, config, family, now);
-                }
+                // From nowhere too, against RFC 4541 2.1.1: so asks a bridge, and what lies behind
+                // it reports to it alone. As the kernel's bridge has it.
+                self.router(at, config, family, now);
             }
             return;
         };

@@ -145,20 +145,20 @@ fn the_use_of_a_flow_is_a_use_of_its_source() {
     let second = |n: u64| Timestamp::from_nanos(n * SECOND);
     desk.fdb.learn(mac(0), scope, PortId(0), 100, second(10));
     desk.fdb.learn(mac(1), scope, PortId(1), 100, second(10));
-    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(311)));
     let decided = desk.decided(0, 0, 1, 1);
     let id = desk.put(&decided, second(10)).unwrap();
     desk.table.count(id, 60, second(200));
     desk.fold(second(201));
-    assert_eq!(desk.fdb.known_until(mac(0), scope), Some(second(500)));
-    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)), "it said nothing");
+    assert_eq!(desk.fdb.known_until(mac(0), scope), Some(second(501)));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(311)), "it said nothing");
     // A port that does not learn leaves ages as they are.
     let silent = Decided { scope: None, src: mac(1), ingress: PortId(1), ..decided };
     let silent = Decided { dst: mac(0), egress: PortId(0), ..silent };
     let id = desk.put(&silent, second(202)).unwrap();
     desk.table.count(id, 60, second(300));
     desk.fold(second(301));
-    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(310)));
+    assert_eq!(desk.fdb.known_until(mac(1), scope), Some(second(311)));
 }
 
 /// One port's many addresses fill the table; another port's first flow gets a place all the same.
