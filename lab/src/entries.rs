@@ -83,18 +83,18 @@ impl Lab {
         let full = |what: String| {
             Error::Usage(format!("network {name}: its table has no room for {what}"))
         };
+        let now = Timestamp::from_nanos(sys::clock::now());
         for entry in &network.fdb {
             let node = entry.node.as_deref();
             let at = node.map_or(Some(PortId::LOCAL), |node| port(state, node, name));
             let vlan = vlan(state, name, node, entry.vlan);
             let set = self.with_switch(|switch| {
                 let scope = switch.table().scope(domain.id, vlan)?;
-                let set = switch.table().set(entry.mac, scope, at?, kind(entry.kind));
+                let set = switch.table().set(entry.mac, scope, at?, kind(entry.kind), now);
                 set.then_some(())
             });
             set.flatten().ok_or_else(|| full(entry.mac.to_string()))?;
         }
-        let now = Timestamp::from_nanos(sys::clock::now());
         for entry in &network.mdb {
             let vlan = vlan(state, name, Some(&entry.node), entry.vlan);
             let at = port(state, &entry.node, name);

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Verb {
-    /// Set an address by hand: it neither ages nor moves
+    /// Set an address by hand: it does not age
     Add {
         /// The address, as 02:00:00:00:00:01
         mac: String,
@@ -43,7 +43,7 @@ enum Verb {
         /// Drop frames to it
         #[arg(long, group = "kind")]
         blackhole: bool,
-        /// Its VLAN, where they are told apart [default: that of the port's frames without a tag]
+        /// Its VLAN, where they are told apart [default: all that the port is a member of]
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
         /// The network of a blackhole; a port is in its own [default: the lab's only one]

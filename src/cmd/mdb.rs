@@ -33,7 +33,7 @@ struct Membership {
     port: String,
     /// The group: 239.1.2.3, ff05::1, 01:00:5e:01:02:03
     group: String,
-    /// Its VLAN, where they are told apart [default: that of the port's frames without a tag]
+    /// Its VLAN, where they are told apart [default: all that the port is a member of]
     #[arg(long, value_name = "VID", value_parser = vlan::one)]
     vlan: Option<u16>,
     #[command(flatten)]

@@ -351,3 +351,51 @@ fn the_vlan_of_frames_without_a_tag_is_changed_for_all_who_are_in_it() {
         assert!(answers("net2") && answers("gateway"));
     });
 }
+
+/// As `bridge fdb add` and `bridge mdb add` have it: nothing is replaced unasked, and without a VLAN
+/// named it is all of the port's.
+#[test]
+fn what_is_set_by_hand_has_an_age_a_place_and_vlans() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3", "--uplink", "none"]);
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let refused = |line: &str, code: i32, why: &str| {
+            let words = words(line);
+            let said = sandbox.uswitch(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(said.code, Some(code), "{line}: {}", said.err);
+            assert!(said.err.contains(why), "{line}: {}", said.err);
+        };
+        let rows = |what: &str, key: &str, value: &str| -> Vec<Value> {
+            let all = json(sandbox, &["show", what, "-j"]);
+            let all = if what == "mdb" { all["mdb"].clone() } else { all };
+            let all = all.as_array().unwrap().iter().filter(|row| row[key] == value);
+            all.cloned().collect()
+        };
+        set(sandbox, "fdb add 02:aa:00:00:00:05 net1");
+        set(sandbox, "fdb add 02:aa:00:00:00:05 net1");
+        let age = rows("fdb", "mac", "02:aa:00:00:00:05")[0]["updated"].as_u64().unwrap();
+        assert!(age < 60, "{age} s since it was set");
+        refused("fdb add 02:aa:00:00:00:05 net2", 1, "say `fdb del 02:aa:00:00:00:05 veth1` first");
+        set(sandbox, "fdb add 02:aa:00:00:00:08 --blackhole");
+        refused("fdb add 02:aa:00:00:00:08 net2", 1, "is a blackhole already");
+        set(sandbox, "network set lan --vlan-filtering on --mcast-snooping on");
+        set(sandbox, "vlan add net1 10");
+        refused("fdb add 02:aa:00:00:00:07 net1 --vlan 99", 2, "is no member of VLAN 99");
+        refused("mdb add net1 239.1.1.1 --vlan 99", 2, "is no member of VLAN 99");
+        set(sandbox, "fdb add 02:aa:00:00:00:06 net1");
+        set(sandbox, "mdb add net1 239.1.1.1");
+        let vlans = |rows: Vec<Value>, key: &str| {
+            let mut all: Vec<_> = rows.iter().map(|row| row[key].as_u64().unwrap()).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(vlans(rows("fdb", "mac", "02:aa:00:00:00:06"), "vlan"), [1, 10]);
+        assert_eq!(vlans(rows("mdb", "grp", "239.1.1.1"), "vid"), [1, 10]);
+        set(sandbox, "mdb del net1 239.1.1.1");
+        assert!(rows("mdb", "grp", "239.1.1.1").is_empty());
+        let link = json(sandbox, &["port", "net1", "-j"]);
+        for key in ["guard", "root_block", "mcast_to_unicast", "vlan_tunnel"] {
+            assert_eq!(link[0][key], false, "{key}");
+        }
+    });
+}

@@ -75,3 +75,35 @@ fn others_go_on_and_it_is_told_once_and_counted() {
         assert_eq!(ended.err.matches("has stopped the ring").count(), 1, "{}", ended.err);
     });
 }
+
+/// How many frames of others it costs, counted and not timed: one is sent each 10 ms, while programs
+/// keep all cores busy.
+#[test]
+fn others_lose_few_frames_though_all_cores_are_busy() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "3", "--uplink", "none"]);
+        let busy = || {
+            let mut spin = sandbox.command(As::Root, Path::new("perl"));
+            spin.args(["-e", "1 while 1"]);
+            Process::start(spin, "perl")
+        };
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let hogs: Vec<_> = (0..cores).map(|_| busy()).collect();
+        let mut ping = sandbox.command(As::Root, Path::new("ip"));
+        ping.args(["netns", "exec", "net2", "ping", "-c", "400", "-i", "0.01", "-W", "1"]);
+        ping.arg("10.100.0.30");
+        let ping = Process::start(ping, "ping");
+        std::thread::sleep(Duration::from_millis(500));
+        give(sandbox, 1);
+        let said = ping.ended();
+        for hog in hogs {
+            hog.signal(nix::sys::signal::Signal::SIGKILL);
+            hog.ended();
+        }
+        let words = said.out.split_whitespace().collect::<Vec<_>>();
+        let at = words.iter().position(|word| *word == "received,").unwrap();
+        let came: u32 = words[at - 1].parse().unwrap();
+        assert_eq!(counters(sandbox)["rings_renewed"], 1, "{:#}", counters(sandbox));
+        assert!(came >= 360, "{} of 400 lost: {}", 400 - came, said.out);
+    });
+}

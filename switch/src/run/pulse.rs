@@ -10,9 +10,13 @@ use wire::Timestamp;
 
 /// How often a sleeping worker looks: what has stopped wakes nobody.
 const SELDOM: Duration = Duration::from_secs(1);
+/// While frames come now and then: what a ring that stops costs the others is what they send from one
+/// look to the next.
+const LIVELY: Duration = Duration::from_millis(20);
 /// And after something has been dropped.
-const OFTEN: Duration = Duration::from_millis(50);
-/// For so long after a ring was opened anew: what stopped one may come again.
+const OFTEN: Duration = Duration::from_millis(5);
+/// So long after the last frame they no longer do, and so long after a ring was opened anew what
+/// stopped it may come again.
 const RESTLESS: Duration = Duration::from_secs(10);
 
 /// What is known of a ring.
@@ -28,6 +32,8 @@ pub(super) struct Pulse {
     /// may have stopped at any moment of it.
     lost: u64,
     restless: Option<Timestamp>,
+    /// Until then frames come now and then.
+    lively: Option<Timestamp>,
 }
 
 impl Pulse {
@@ -38,8 +44,11 @@ impl Pulse {
 
     /// A look: the kernel has dropped so many since the last, and then the ring was empty, or not.
     /// True where another ring is to be asked for.
-    pub(super) fn look(&mut self, drops: u64, is_empty: bool) -> bool {
+    pub(super) fn look(&mut self, drops: u64, is_empty: bool, now: Timestamp) -> bool {
         let silent = !std::mem::take(&mut self.beats);
+        if !silent {
+            self.lively = Some(now + RESTLESS);
+        }
         let was_empty = std::mem::replace(&mut self.was_empty, is_empty);
         self.dropped = drops > 0;
         self.lost = if silent { self.lost + drops } else { drops };
@@ -61,8 +70,12 @@ impl Pulse {
 
     /// When to look again, at the latest.
     pub(super) fn next(&self, now: Timestamp) -> Timestamp {
-        let often = self.dropped || self.restless.is_some_and(|until| now < until);
-        now + if often { OFTEN } else { SELDOM }
+        let lasts = |until: Option<Timestamp>| until.is_some_and(|until| now < until);
+        now + match () {
+            () if self.dropped || lasts(self.restless) => OFTEN,
+            () if lasts(self.lively) => LIVELY,
+            () => SELDOM,
+        }
     }
 }
 
@@ -70,31 +83,33 @@ impl Pulse {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::ZERO;
+
     #[test]
     fn drops_of_a_full_ring_are_no_reason() {
         let mut pulse = Pulse::default();
-        assert!(!pulse.look(0, true));
+        assert!(!pulse.look(0, true, NOW));
         // It was empty at both looks, and frames came out between.
         pulse.beat();
-        assert!(!pulse.look(100, true));
+        assert!(!pulse.look(100, true, NOW));
         // Frames are in it: the worker has not come to them yet.
-        assert!(!pulse.look(100, false));
-        assert!(!pulse.look(100, true), "it was not empty at the look before");
-        assert!(!pulse.look(0, true));
+        assert!(!pulse.look(100, false, NOW));
+        assert!(!pulse.look(100, true, NOW), "it was not empty at the look before");
+        assert!(!pulse.look(0, true, NOW));
     }
 
     #[test]
     fn a_ring_that_drops_while_empty_is_asked_for_once() {
         let mut pulse = Pulse::default();
         pulse.beat();
-        assert!(!pulse.look(1, true), "the look in which it stopped");
-        assert!(pulse.look(2, true));
-        assert!(!pulse.look(3, true), "it has been asked for");
+        assert!(!pulse.look(1, true, NOW), "the look in which it stopped");
+        assert!(pulse.look(2, true, NOW));
+        assert!(!pulse.look(3, true, NOW), "it has been asked for");
         pulse.refused();
-        assert!(pulse.look(4, true));
+        assert!(pulse.look(4, true, NOW));
         assert_eq!(pulse.renewed(5, Timestamp::ZERO), 15);
-        assert!(!pulse.look(1, true), "a new ring is not judged by its first look");
-        assert!(pulse.look(1, true));
+        assert!(!pulse.look(1, true, NOW), "a new ring is not judged by its first look");
+        assert!(pulse.look(1, true, NOW));
     }
 
     #[test]
@@ -103,10 +118,15 @@ mod tests {
             |pulse: &Pulse, second: u64| pulse.next(Timestamp::from_nanos(second * 1_000_000_000));
         let mut pulse = Pulse::default();
         assert_eq!(at(&pulse, 5), Timestamp::from_nanos(6_000_000_000));
-        pulse.look(1, true);
-        assert_eq!(at(&pulse, 5), Timestamp::from_nanos(5_050_000_000));
+        pulse.look(1, true, NOW);
+        assert_eq!(at(&pulse, 5), Timestamp::from_nanos(5_005_000_000));
         pulse.renewed(0, Timestamp::from_nanos(5_000_000_000));
-        assert_eq!(at(&pulse, 14), Timestamp::from_nanos(14_050_000_000));
+        assert_eq!(at(&pulse, 14), Timestamp::from_nanos(14_005_000_000));
         assert_eq!(at(&pulse, 15), Timestamp::from_nanos(16_000_000_000));
+        // Frames that come now and then, and those who send them, are not kept waiting for a second.
+        pulse.beat();
+        pulse.look(0, true, Timestamp::from_nanos(20_000_000_000));
+        assert_eq!(at(&pulse, 29), Timestamp::from_nanos(29_020_000_000));
+        assert_eq!(at(&pulse, 30), Timestamp::from_nanos(31_000_000_000));
     }
 }

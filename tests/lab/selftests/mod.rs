@@ -7,6 +7,7 @@
 //! | `vlans` | bridge_vlan_aware: beside what IEEE 802.1Q says, where the kernel's bridge cannot filter VLANs |
 //! | `igmp` | bridge_igmp |
 //! | `mld` | bridge_mld |
+//! | `mdb` | what both of them compare of `bridge -d -s -j mdb show` |
 //! | `neighbours` | bridge_neigh_suppress |
 //!
 //! Frames are told apart by a number that neither switch looks at: the identification of IPv4, the
@@ -14,6 +15,7 @@
 //! group frame that it reads, padding too, so packets are compared and not what follows them.)
 
 mod igmp;
+mod mdb;
 mod mld;
 mod neighbours;
 mod packets;
