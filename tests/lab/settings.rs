@@ -367,7 +367,7 @@ fn what_is_set_by_hand_has_an_age_a_place_and_vlans() {
         };
         let rows = |what: &str, key: &str, value: &str| -> Vec<Value> {
             let all = json(sandbox, &["show", what, "-j"]);
-            let all = if what == "mdb" { all["mdb"].clone() } else { all };
+            let all = if what == "mdb" { all[0]["mdb"].clone() } else { all };
             let all = all.as_array().unwrap().iter().filter(|row| row[key] == value);
             all.cloned().collect()
         };

@@ -115,27 +115,6 @@ fn who_asks_from_nowhere_is_a_router_too() {
     play(&Scenario { steps, wanted: [&[0], &[0, 3], &[1, 2, 3], &[0]] });
 }
 
-/// A link that goes down takes what was joined there; what was set there stays.
-#[test]
-fn a_link_that_goes_down_ends_what_was_joined_there() {
-    let steps = vec![
-        ASKING,
-        wait(2500),
-        Step::Set(
-            "mdb add net3 239.10.10.10",
-            &["bridge mdb add dev br0 port veth3 grp 239.10.10.10 permanent"],
-        ),
-        send(2, join(2, G)), // 0: for routers, and there are none
-        send(1, data(1, G)), // 1: to 2 and 3
-        Step::Links(&[2, 3], false),
-        wait(2500),
-        Step::Links(&[2, 3], true),
-        wait(2500),
-        send(1, data(1, G)), // 2: to 3 alone
-    ];
-    play(&Scenario { steps, wanted: [&[], &[1], &[1, 2], &[]] });
-}
-
 #[test]
 fn another_one_who_asks_is_where_reports_go() {
     let steps = vec![

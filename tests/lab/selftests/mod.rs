@@ -46,8 +46,6 @@ enum Step {
     Wait(Duration),
     /// A setting changes: our command, and the lines for `bridge` and `ip` in the bridge's namespace.
     Set(&'static str, &'static [&'static str]),
-    /// The hosts' ends of these ports' links go down, or up.
-    Links(&'static [usize], bool),
 }
 
 /// One description.
@@ -130,13 +128,6 @@ fn heard_by_all(
             }
             Step::Wait(span) => std::thread::sleep(*span),
             Step::Set(ours, theirs) => set(ours, theirs),
-            Step::Links(ports, up) => {
-                for port in *ports {
-                    let (netns, link) = (format!("net{port}"), format!("vethpeer{port}"));
-                    let to = if *up { "up" } else { "down" };
-                    sandbox.tool("ip", &["-n", &netns, "link", "set", &link, to]);
-                }
-            }
         }
     }
     // A broadcast by each port, which all others hear but where a setting keeps them apart.
