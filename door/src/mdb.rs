@@ -1,7 +1,7 @@
 //! Members of groups at the door: shown in the shape of `bridge -d -s -j mdb show`, set and ended.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use control::DoorError;
@@ -9,7 +9,7 @@ use control::api::{Mdb, MdbEntry, MdbQuerier, MdbRouter, MdbSource, SetMdb};
 use lab::entries;
 use switch::core::{Filter, Group, McastConfig, MdbEntry as Entry, RouterMode};
 use switch::{PortId, PortInfo};
-use wire::{MacAddr, VlanId};
+use wire::VlanId;
 
 use crate::bridge;
 use crate::network::Of;
