@@ -15,7 +15,6 @@ mod forward;
 mod graph;
 mod hint;
 mod inside;
-mod join;
 mod lesson;
 mod look;
 mod node;

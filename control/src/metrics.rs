@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::Door;
 use crate::api::{
     Counters, GatewayCounters, Hosts, NamesCounters, PAGE_MAX, PageQuery, Port, SwitchCounters,
-    Topology,
+    Topology, Tunnel,
 };
 
 /// What the text is called in HTTP.
@@ -39,6 +39,7 @@ pub fn openmetrics(door: &dyn Door) -> String {
     if let Some(gateway) = gateway {
         families.gateway(&gateway);
     }
+    families.tunnels(&door.tunnels().unwrap_or_default());
     families.hosts(&door.hosts().unwrap_or_default());
     let mut registry = Registry::with_prefix("uswitch");
     registry.register_collector(Box::new(families));
@@ -104,6 +105,19 @@ impl Families {
         self.gauge("lab_info", "The lab and the program that runs it", vec![(build, 1)]);
         self.gauge("uptime_seconds", "Time since the lab started", one(lab.uptime));
         self.gauge("nodes", "Nodes of the lab", one(lab.nodes.len() as u64));
+    }
+
+    fn tunnels(&mut self, tunnels: &[Tunnel]) {
+        let each = |count: fn(&Tunnel) -> u64| -> Vec<(Labels, u64)> {
+            tunnels.iter().map(|of| (vec![("port", of.ifname.clone())], count(of))).collect()
+        };
+        let open = "Whether packets of others than members are let in, unseen";
+        self.gauge("tunnel_open", open, each(|of| u64::from(of.senders == "open")));
+        self.counter(
+            "tunnel_foreign_packets",
+            "Packets for the tunnel that came from no member and were dropped",
+            each(|of| of.foreign),
+        );
     }
 
     fn hosts(&mut self, networks: &[Hosts]) {

@@ -233,6 +233,9 @@ impl Door for MemoryLab {
             port: ask.port.unwrap_or(4789),
             network: "lan".into(),
             mtu: 1450,
+            senders: "members".into(),
+            foreign: 0,
+            foreign_from: None,
             stats64: Stats64::default(),
         })
     }

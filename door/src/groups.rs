@@ -1,18 +1,16 @@
 //! Snooping and known neighbours at the door: what a network is set to; for whom questions are
 //! answered.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use control::DoorError;
 use control::api::{Known, Network};
-use lab::{Lab, port, station};
+use lab::port;
+use switch::NetworkId;
 use switch::core::McastConfig;
-use switch::{NetworkId, Switch};
 use wire::MacAddr;
 
-use crate::open::{Answer, LabDoor};
+use crate::open::{Answer, LabDoor, refusal};
 use crate::settings;
 
 fn invalid(line: String) -> DoorError {
@@ -49,48 +47,9 @@ pub(crate) fn shown(
     })
 }
 
-/// What the lab knows by itself, by network: its nodes, with the link-local addresses that theirs make,
-/// and the gateway.
-fn own(lab: &Lab) -> HashMap<String, BTreeMap<IpAddr, MacAddr>> {
-    let mut all: HashMap<String, BTreeMap<IpAddr, MacAddr>> = HashMap::new();
-    for interface in lab.nodes().iter().flat_map(|node| &node.interfaces) {
-        let Some(network) = &interface.network else { continue };
-        let known = all.entry(network.clone()).or_default();
-        known.insert(link_local(interface.mac).into(), interface.mac);
-        known.extend(interface.addresses.iter().map(|address| (address.ip, interface.mac)));
-    }
-    lab.with_spec(|spec| {
-        for name in spec.networks.keys() {
-            let gateway = station::gateway_in(spec, name).zip(station::mac_in(spec, name));
-            let known = all.entry(name.clone()).or_default();
-            known.extend(gateway.map(|((address, _), mac)| (IpAddr::V4(address), mac)));
-        }
-    });
-    all
-}
-
-/// RFC 4291, appendix A.
-fn link_local(mac: MacAddr) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = mac.0;
-    let pair = |high, low| u16::from_be_bytes([high, low]);
-    Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
-}
-
-/// Tells the switch of everybody who is known: after a node has come or gone, or was named. Networks
-/// in which nothing has changed are not told.
+/// Tells the switch of everybody who is known.
 pub(crate) fn tell_known(door: &LabDoor) -> Answer<()> {
-    let lab = door.lab()?;
-    let mut all = own(&lab);
-    for (name, of) in lab.networks() {
-        let mut known = all.remove(&name).unwrap_or_default();
-        known.extend(door.known().iter().map(|(ip, mac)| (*ip, *mac)));
-        let told = door.switch(|switch: &Switch| match *switch.neighbours(of.id) == known {
-            true => Ok(()),
-            false => switch.set_neighbours(of.id, &Arc::new(known)),
-        })?;
-        told.map_err(|error| DoorError::Failed(error.to_string()))?;
-    }
-    Ok(())
+    door.lab()?.tell_known().map_err(|error| refusal(&error))
 }
 
 pub(crate) fn known(door: &LabDoor) -> Answer<Vec<Known>> {
@@ -99,10 +58,10 @@ pub(crate) fn known(door: &LabDoor) -> Answer<Vec<Known>> {
         mac: Some(mac.to_string()),
         own,
     };
-    let set = door.known().clone();
-    let mut all: Vec<_> = set.iter().map(|(ip, mac)| row(*ip, *mac, false)).collect();
     let lab = door.lab()?;
-    let mut known = own(&lab);
+    let set = lab.named_neighbours();
+    let mut all: Vec<_> = set.iter().map(|(ip, mac)| row(*ip, *mac, false)).collect();
+    let mut known = lab.neighbours();
     for (name, _) in lab.networks() {
         let own = known.remove(&name).unwrap_or_default().into_iter();
         let own = own.filter(|(ip, _)| !set.contains_key(ip));
@@ -110,9 +69,6 @@ pub(crate) fn known(door: &LabDoor) -> Answer<Vec<Known>> {
     }
     Ok(all)
 }
-
-/// Neighbours that may be named by hand.
-const KNOWN: usize = 4096;
 
 pub(crate) fn set_known(door: &LabDoor, ask: &Known) -> Answer<()> {
     door.switch(|_| ())?;
@@ -123,19 +79,15 @@ pub(crate) fn set_known(door: &LabDoor, ask: &Known) -> Answer<()> {
     if address.is_multicast() || address.is_unspecified() || address.is_loopback() {
         return Err(invalid(format!("{address} is no address of one host")));
     }
+    let lab = door.lab()?;
     match &ask.mac {
         Some(mac) => {
             let mac = settings::mac(mac)?;
-            let mut known = door.known();
-            if known.len() >= KNOWN && !known.contains_key(&address) {
-                return Err(DoorError::Failed(format!("{KNOWN} neighbours are known already")));
-            }
-            known.insert(address, mac);
+            lab.name_neighbour(address, mac).map_err(|error| refusal(&error))
         }
-        None => {
-            let gone = door.known().remove(&address);
-            gone.ok_or_else(|| DoorError::NotFound(format!("{address} was not set by hand")))?;
-        }
+        None => match lab.forget_neighbour(address).map_err(|error| refusal(&error))? {
+            true => Ok(()),
+            false => Err(DoorError::NotFound(format!("{address} was not set by hand"))),
+        },
     }
-    tell_known(door)
 }

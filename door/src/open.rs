@@ -5,8 +5,6 @@
 //! the lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
 //! worker may wait, is held for a page at most.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -21,7 +19,7 @@ use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
 use lab::Lab;
 use switch::Switch;
-use wire::{MacAddr, Timestamp};
+use wire::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::pump::Pump;
@@ -52,7 +50,6 @@ pub(crate) struct LabDoor {
     /// looks again.
     pub(crate) renamed: AtomicBool,
     /// Neighbours named by hand.
-    known: Mutex<BTreeMap<IpAddr, MacAddr>>,
     pub(crate) started: Timestamp,
 }
 
@@ -79,7 +76,6 @@ impl Open {
             rates: Mutex::default(),
             asides: Mutex::default(),
             renamed: AtomicBool::new(false),
-            known: Mutex::default(),
             started: now(),
         });
         // What a file sets to be answered for is answered from the start.
@@ -122,10 +118,6 @@ impl LabDoor {
             return self.events.tell(event);
         }
         asides.push(event);
-    }
-
-    pub(crate) fn known(&self) -> MutexGuard<'_, BTreeMap<IpAddr, MacAddr>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn asides(&self) -> MutexGuard<'_, Vec<Event>> {

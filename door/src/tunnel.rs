@@ -1,6 +1,7 @@
 //! Tunnels to other hosts, for the door.
 
 use control::api::{AddTunnel, EventKind, Hosts, MemberHost, Tunnel};
+use lab::tunnel::Senders;
 
 use crate::bridge;
 use crate::open::{Answer, LabDoor, now, refusal};
@@ -11,6 +12,10 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
         ports.filter(|info| info.id == tunnel.port.id).map(|info| bridge::stats(&info.stats)).next()
     };
     let stats64 = door.switch(of_port).ok().flatten().unwrap_or_default();
+    let (senders, foreign, foreign_from) = match tunnel.senders() {
+        Senders::Members { foreign, last } => ("members", foreign, last),
+        Senders::Open => ("open", 0, None),
+    };
     Tunnel {
         ifname: tunnel.port.name,
         vni: tunnel.vni,
@@ -19,6 +24,9 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
         port: tunnel.udp_port,
         network: tunnel.network,
         mtu: tunnel.mtu,
+        senders: senders.into(),
+        foreign,
+        foreign_from,
         stats64,
     }
 }
@@ -39,9 +47,14 @@ pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
     let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
     Ok(vec![Hosts {
         registry: join.members.iter().map(|member| format!("etcd://{member}")).collect(),
-        state: if since.is_some() { "alone" } else { "joined" }.into(),
+        state: match (&status.out, since) {
+            (Some(_), _) => "out",
+            (None, Some(_)) => "alone",
+            (None, None) => "joined",
+        }
+        .into(),
         alone: since,
-        why: status.alone.map(|(_, why)| why),
+        why: status.out.or(status.alone.map(|(_, why)| why)),
         revision: status.revision,
         rows: status.rows as u64,
         repairs: status.repairs,

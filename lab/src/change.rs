@@ -23,6 +23,9 @@ use crate::progress::Recorder;
 use crate::station::node;
 use crate::tunnel::fit_gso;
 
+/// How often a node that another host keeps from its number is given another.
+const TRIES: usize = 16;
+
 /// A node to plug in.
 #[derive(Clone, Debug, Default)]
 pub struct AddNode {
@@ -52,6 +55,52 @@ impl Lab {
         }
         let mut guard = self.state();
         let state = &mut *guard;
+        let mut refused = (HashSet::new(), String::new());
+        loop {
+            let tried = self.add(state, ask, &refused.0);
+            match tried {
+                // Another host was faster: what was chosen here is chosen anew, what was asked for is not.
+                Err((Error::Claimed(line), Some(number)))
+                    if line != refused.1 && refused.0.len() < TRIES =>
+                {
+                    refused.0.insert(number);
+                    refused.1 = line;
+                }
+                tried => return tried.map_err(|(error, _)| error),
+            }
+        }
+    }
+
+    /// With a number that is not among `refused`; the number where it fails by something of its own.
+    fn add(
+        &self,
+        state: &mut State,
+        ask: &AddNode,
+        refused: &HashSet<u32>,
+    ) -> std::result::Result<Node, (Error, Option<u32>)> {
+        let none = |error: Error| (error, None);
+        let (number, name, file) = self.enter(state, ask, refused).map_err(none)?;
+        let added = self.make(state, (number, &name, &file), ask);
+        if added.is_err() || ask.dry_run {
+            state.spec.nodes.shift_remove(&name);
+        }
+        if added.is_err() {
+            release(state, &name);
+        }
+        for network in state.tunnels.iter().map(|tunnel| tunnel.network.clone()) {
+            fit_gso(state, &network);
+        }
+        added.map_err(|error| (error, Some(number)))
+    }
+
+    /// Enters a node into the lab's spec: its number, its name, its namespace's.
+    fn enter(
+        &self,
+        state: &mut State,
+        ask: &AddNode,
+        refused: &HashSet<u32>,
+    ) -> Result<(u32, String, String)> {
+        let lab = self.config().name.to_string();
         let mut places = ask.places.clone();
         if places.is_empty() {
             let (first, _) = state.spec.networks.first().ok_or(Error::NoSwitch(lab.clone()))?;
@@ -73,7 +122,7 @@ impl Lab {
         if ports + places.len() > MAX_NODES as usize {
             return Err(Error::Usage(format!("lab {lab} has all the {MAX_NODES} nodes it can")));
         }
-        let number = self.number(state, ask.name.is_none(), &places)?;
+        let number = self.number(state, ask.name.is_none(), &places, refused)?;
         let name = ask.name.clone().unwrap_or_else(|| shape::name(number));
         check_node_name(&name)?;
         let file = format!("{}{name}", self.config().prefix());
@@ -89,17 +138,7 @@ impl Lab {
             }
         }
         state.spec.nodes.insert(name.clone(), Asked::on(places));
-        let added = self.make(state, (number, &name, &file), ask);
-        if added.is_err() || ask.dry_run {
-            state.spec.nodes.shift_remove(&name);
-        }
-        if added.is_err() {
-            release(state, &name);
-        }
-        for network in state.tunnels.iter().map(|tunnel| tunnel.network.clone()) {
-            fit_gso(state, &network);
-        }
-        added
+        Ok((number, name, file))
     }
 
     /// Makes a node that the lab's spec has already.
@@ -178,7 +217,13 @@ impl Lab {
 
     /// The lowest number that is free with its interfaces' names and, where that counts, its name and
     /// its address in the shapes' network.
-    fn number(&self, state: &State, named: bool, places: &[Attachment]) -> Result<u32> {
+    fn number(
+        &self,
+        state: &State,
+        named: bool,
+        places: &[Attachment],
+        refused: &HashSet<u32>,
+    ) -> Result<u32> {
         let counts = |place: &Attachment| {
             place.addresses.is_none() && has_shapes_subnet(&state.spec, &place.network)
         };
@@ -192,12 +237,14 @@ impl Lab {
         let names: HashSet<&str> = names.chain(others.keys().map(String::as_str)).collect();
         let own = nodes().flat_map(|node| &node.interfaces).flat_map(|own| &own.addresses);
         let own = own.map(|address| address.ip);
-        let addresses: HashSet<IpAddr> = own.chain(others.values().flatten().copied()).collect();
+        let addresses: HashSet<IpAddr> =
+            own.chain(others.values().flat_map(|other| &other.ips).copied()).collect();
         let free = |number: &u32| {
             let address = shape::address::of_node(*number).filter(|_| by_number);
             let meets = address.is_some_and(|address| addresses.contains(&address.into()));
             let is_called = || names.contains(shape::name(*number).as_str());
-            !(numbers.contains(number) || meets || named && is_called())
+            let is_taken = numbers.contains(number) || refused.contains(number);
+            !(is_taken || meets || named && is_called())
         };
         (1..=MAX_NODES.min(shape::address::LAST)).find(free).ok_or_else(|| {
             let lab = &self.config().name;

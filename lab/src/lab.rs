@@ -89,6 +89,8 @@ pub struct Lab {
     pub(crate) host_ns: Option<OwnedFd>,
     state: Mutex<State>,
     pub(crate) heard: Heard,
+    /// Neighbours that were named by hand.
+    pub(crate) named: Mutex<crate::neighbours::Known>,
 }
 
 impl Lab {
@@ -255,6 +257,7 @@ impl Lab {
                 lock: None,
             }),
             heard: Heard::default(),
+            named: Mutex::default(),
             config,
         });
         if let Some(watcher) = watcher {

@@ -89,6 +89,7 @@ mod links;
 pub mod lock;
 mod mtu;
 mod naming;
+pub mod neighbours;
 pub mod network;
 mod node;
 mod others;

@@ -175,6 +175,12 @@ impl Lab {
             let nodes = few(&nodes);
             return Err(Error::NetworkBusy { lab, network: name.into(), nodes });
         }
+        if let Some(tunnel) = state.tunnels.iter().find(|tunnel| tunnel.network == name) {
+            let vni = tunnel.vni;
+            return Err(Error::Usage(format!(
+                "network {name} reaches other hosts: `tunnel remove {vni}` first"
+            )));
+        }
         if let Some(removed) = self.with_switch(|switch| switch.remove_network(domain.id)) {
             removed?;
         }

@@ -4,11 +4,16 @@
 //! nobody is known for go to all remote ends; the kernel learns behind which end an address is. It goes
 //! with the switch's namespace, however the lab ends.
 
+mod far;
+mod members;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
+use ::topology::join;
 use control::api::AddTunnel;
 use ns::user::Privilege;
 use ns::vxlan::{self, Vxlan};
@@ -19,6 +24,10 @@ use crate::error::{Doing, Error, Result};
 use crate::lab::{Lab, State};
 use crate::node::Plug;
 use crate::port;
+
+pub use self::far::Far;
+pub(crate) use self::members::Members;
+pub use self::members::Senders;
 
 /// VXLAN's own port (IANA).
 pub const PORT: u16 = 4789;
@@ -42,6 +51,16 @@ pub struct Tunnel {
     pub mtu: u32,
     /// Its port of the switch.
     pub port: Plug,
+    /// Lets in what members send; None where the kernel has no such filter.
+    pub(crate) members: Option<Arc<Members>>,
+}
+
+impl Tunnel {
+    /// Who may send to it, and who has tried.
+    #[must_use]
+    pub fn senders(&self) -> Senders {
+        self.members.as_ref().map_or(Senders::Open, |members| members.senders())
+    }
 }
 
 impl Lab {
@@ -55,7 +74,11 @@ impl Lab {
         if ask.remotes.is_empty() {
             return Err(Error::Usage("a tunnel leads somewhere: name a remote end".into()));
         }
-        self.plug_in_tunnel(ask)
+        let tunnel = self.plug_in_tunnel(ask)?;
+        let AddTunnel { vni, local, remotes, network, port } = ask.clone();
+        let local = Some(local);
+        self.state().spec.tunnels.push(join::Tunnel { vni, remotes, local, network, port });
+        Ok(tunnel)
     }
 
     /// Says why this host can have no end of a tunnel at `local`.
@@ -91,13 +114,13 @@ impl Lab {
         if before > mtu {
             self.set_network_mtu(&network, mtu)?;
         }
+        let members = members(&outer, ask);
         let mut guard = self.state();
         let state = &mut *guard;
-        let plugged =
-            self.plug_tunnel(state, (ask, &network, domain.id), mtu, |device, remotes| {
-                vxlan::create(outer.as_fd(), switch_ns.as_fd(), device, remotes)
-                    .map_err(Error::from)
-            });
+        let place = (ask, network.as_str(), domain.id);
+        let plugged = self.plug_tunnel(state, place, (mtu, members), |device, remotes| {
+            vxlan::create(outer.as_fd(), switch_ns.as_fd(), device, remotes).map_err(Error::from)
+        });
         drop(guard);
         if plugged.is_err() && before > mtu {
             self.set_network_mtu(&network, before)?;
@@ -109,7 +132,7 @@ impl Lab {
         &self,
         state: &mut State,
         (ask, network, id): (&AddTunnel, &str, switch::NetworkId),
-        mtu: u32,
+        (mtu, members): (u32, Option<Arc<Members>>),
         make: impl FnOnce(&Vxlan<'_>, &[std::net::IpAddr]) -> Result<()>,
     ) -> Result<Tunnel> {
         let Some(switch_ns) = &self.switch_ns else {
@@ -127,7 +150,10 @@ impl Lab {
         let remotes: Vec<_> = ask.remotes.iter().map(|remote| (*remote).into()).collect();
         make(&device, &remotes)?;
         state.next_index += 1;
-        let settings = PortSettings { learning, ..port::plugged(self.config().spec.storm) };
+        // Where rows are set, so is who is behind them: questions for them are answered here.
+        let neigh_suppress = !learning;
+        let plugged = port::plugged(self.config().spec.storm);
+        let settings = PortSettings { learning, neigh_suppress, ..plugged };
         let plug = || -> Result<PortId> {
             let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
             let spec = PortSpec::bridged(name.clone(), index, mtu);
@@ -157,6 +183,7 @@ impl Lab {
             network: network.into(),
             mtu,
             port: Plug { id, name, index },
+            members,
         };
         state.tunnels.push(tunnel.clone());
         fit_gso(state, network);
@@ -177,9 +204,20 @@ impl Lab {
         let tunnel = state.tunnels.remove(place);
         fit_gso(&state, &tunnel.network);
         let joined = state.joined.take_if(|joined| joined.shared.vni == vni);
+        let of_it = |number: u32| number == vni;
+        state.spec.tunnels.retain(|own| !of_it(own.vni));
+        let named = joined.is_some();
+        state.spec.join.take_if(|own| match own {
+            join::Join::Named(own) => of_it(own.vni),
+            join::Join::Etcd(_) => named,
+        });
         drop(state);
         // It waits for a thread that may ask for the state.
+        let was_joined = joined.is_some();
         drop(joined);
+        if was_joined {
+            self.tell_known()?;
+        }
         if let Some(Err(error)) = self.with_switch(|switch| switch.remove_port(tunnel.port.id)) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }
@@ -220,6 +258,20 @@ pub(crate) fn fit_gso(state: &State, network: &str) {
             if let Err(error) = set {
                 tracing::warn!("node {}: {error}", held.node.name);
             }
+        }
+    }
+}
+
+/// Has what comes to a tunnel looked at, before there is one.
+fn members(outer: &File, ask: &AddTunnel) -> Option<Arc<Members>> {
+    match Members::begin(outer, ask.vni, ask.port.unwrap_or(PORT)) {
+        Ok(members) => {
+            members.set(&ask.remotes.iter().copied().collect());
+            Some(Arc::new(members))
+        }
+        Err(error) => {
+            tracing::warn!("tunnel {} takes frames from everybody: {error}", ask.vni);
+            None
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Registry {
     /// The hardware addresses that each host has claimed, be it there or not.
     macs: BTreeMap<String, BTreeSet<MacAddr>>,
     touched: Touched,
+    /// Whether it says what all hosts agree on.
+    agreed: bool,
     strange: u64,
 }
 
@@ -92,6 +94,7 @@ impl Registry {
             claims: BTreeMap::new(),
             macs: BTreeMap::new(),
             touched: Touched::All,
+            agreed: false,
             strange: 0,
         }
     }
@@ -100,6 +103,12 @@ impl Registry {
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// Whether it says what all hosts agree on. It does not where it was emptied.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.agreed
     }
 
     /// Keys and values that could not be read.
@@ -113,6 +122,7 @@ impl Registry {
         self.hosts.clear();
         self.claims.clear();
         self.macs.clear();
+        self.agreed = false;
         for (key, put) in all {
             self.put(&key, &put);
         }
@@ -130,6 +140,7 @@ impl Registry {
             Some(put) => self.put(&change.key, put),
             None => match self.space.read(&change.key) {
                 Some(Key::Host(name)) => self.set_host(name, None),
+                Some(Key::Config) => self.agreed = false,
                 Some(key) => self.set_claim(key, None),
                 None => {}
             },
@@ -141,7 +152,8 @@ impl Registry {
     fn put(&mut self, key: &str, put: &Put) {
         let Put { lease, revision, .. } = *put;
         match self.space.read(key) {
-            Some(Key::Config | Key::Vtep(_)) => {}
+            Some(Key::Config) => self.agreed = true,
+            Some(Key::Vtep(_)) => {}
             Some(Key::Host(name)) => {
                 let value = serde_json::from_slice(&put.value).ok();
                 self.strange += u64::from(value.is_none());

@@ -11,10 +11,12 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
+use lab::hosts::End;
 use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
 use sys::autogroup::Outcome;
 use sys::urgent::Helper;
 use topology::file::Format;
+use topology::join::Join;
 use topology::{NatType, PortBlock, Spec};
 
 use crate::complete;
@@ -23,7 +25,6 @@ use crate::exit::Usage;
 use crate::file::{Asked, Text};
 use crate::forward;
 use crate::inside::Inside;
-use crate::join::{self, Joining};
 use crate::notify;
 use crate::report::Report;
 use crate::say;
@@ -103,13 +104,13 @@ pub(crate) struct LabArgs {
     /// Join a network to those of other hosts by VXLAN. All of them: vtep://ADDRESS[,ADDRESS…]?vni=N;
     /// those that etcd knows: etcd://ADDRESS[:PORT][,ADDRESS…]/NET. With &port=N and &network=NAME
     /// where they are not 4789 and the first
-    #[arg(long, value_name = "URL", value_parser = join::read)]
-    join: Option<Joining>,
+    #[arg(long, value_name = "URL")]
+    join: Option<Join>,
     /// This host's address among them [default: the one its route to the first leaves by]
-    #[arg(long, value_name = "ADDR", requires = "join")]
+    #[arg(long, value_name = "ADDR")]
     vtep: Option<Ipv4Addr>,
     /// What this host is called among them, where etcd knows them [default: its hostname]
-    #[arg(long, value_name = "NAME", requires = "join")]
+    #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
     /// Print the steps as the commands that would do the same by hand, and build nothing; -v prints
     /// them on stderr while it builds
@@ -138,6 +139,14 @@ impl LabArgs {
             Asked::Shape(shape) => self.of_shape(*shape)?,
             Asked::File(path, format) => self.of_file(path, *format)?,
         };
+        for (said, word) in
+            [(self.vtep.is_some(), "--vtep"), (self.host_name.is_some(), "--host-name")]
+        {
+            if said && spec.join.is_none() {
+                let line = format!("{word} goes with --join URL, or with join: in a file");
+                return Err(Usage(line).into());
+            }
+        }
         let name = self.name.clone().or(spec.name.take()).unwrap_or_default();
         spec.name = Some(name.clone());
         Ok(LabConfig {
@@ -186,6 +195,7 @@ impl LabArgs {
         spec.nat = self.nat.unwrap_or(spec.nat);
         spec.publish.extend(self.publish.iter().cloned());
         spec.storm = self.storm.unwrap_or(spec.storm);
+        spec.join = self.join.clone().or(spec.join.take());
     }
 
     fn has_own_ports(&self, spec: &Spec) -> anyhow::Result<()> {
@@ -248,22 +258,16 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     if let Some(helper) = helper {
         come_first(&lab, helper);
     }
-    let end = (args.vtep, args.host_name.as_deref());
-    if let Err(error) = args.join.as_ref().map_or(Ok(()), |join| join.go(&lab, end)) {
-        report.clear_bar();
-        for left in lab.stop() {
-            tracing::warn!("{left}");
-        }
-        return Err(error);
-    }
-    let open = match Open::of(&lab) {
+    let end = End { vtep: args.vtep, host: args.host_name.clone() };
+    let joined = lab.reach_hosts(&end).context("--join");
+    let open = match joined.and_then(|()| Ok(Open::of(&lab)?)) {
         Ok(open) => open,
         Err(error) => {
             report.clear_bar();
             for left in lab.stop() {
                 tracing::warn!("{left}");
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     report.built(lab.config());

@@ -1,6 +1,9 @@
 //! A network over several hosts: each host a namespace, joined by cables; the kernel's bridge with a
 //! vxlan device as the other side, which is what uswitch has to speak with.
 
+mod file;
+mod foreign;
+
 use serde_json::Value;
 
 use crate::support::{Sandbox, both_ways, rooted, rootless};

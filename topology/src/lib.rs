@@ -18,6 +18,7 @@ mod entries;
 pub mod file;
 pub mod internet;
 mod invalid;
+pub mod join;
 mod lab_name;
 mod link;
 pub mod names;

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cidr::{Address, Subnet};
+use crate::join::{Join, Tunnel};
 use crate::lab_name::LabName;
 use crate::link::{End, Link};
 use crate::nat::NatType;
@@ -77,6 +78,14 @@ pub struct Spec {
     #[serde(default, with = "publish::list", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<publish::Forms>", default))]
     pub publish: Vec<Publish>,
+    /// Other hosts that a network of the lab reaches: `vtep://ADDRESS[,ADDRESS…]?vni=N`, or
+    /// `etcd://ADDRESS[:PORT][,…]/NET`; `--join` of the command goes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>", default))]
+    pub join: Option<Join>,
+    /// Tunnels to hosts that are named, beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tunnels: Vec<Tunnel>,
     /// Most frames a second of each kind that each port may have flooded.
     #[serde(default, skip_serializing_if = "StormLimits::is_none")]
     pub storm: StormLimits,
@@ -104,6 +113,8 @@ impl Default for Spec {
             uplink_ports: PortBlock::default(),
             nat: NatType::default(),
             publish: Vec::new(),
+            join: None,
+            tunnels: Vec::new(),
             storm: StormLimits::default(),
         }
     }

@@ -37,13 +37,14 @@ pub struct Hosts {
     pub vni: u32,
     /// The members of the registry's cluster: `etcd://ADDRESS:PORT`.
     pub registry: Vec<String>,
-    /// `joined`, or `alone` while the registry does not answer: all goes on by what is known, and new
-    /// claims fail.
+    /// `joined`; `alone` while the registry does not answer: all goes on by what is known, and new
+    /// claims fail; `out` where another host has come by this one's name or address: its nodes are cut
+    /// off from the others.
     pub state: String,
     /// For how many seconds it has not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone: Option<u64>,
-    /// What was heard of it last, where it does not answer.
+    /// What was heard of it last, where it does not answer; why the host is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The revision of the registry up to which all is known.
@@ -93,6 +94,14 @@ pub struct Tunnel {
     pub network: String,
     /// The largest packet it carries, in bytes.
     pub mtu: u32,
+    /// Whose packets are let in: `members`, those of the other hosts, or `open`, everybody's, where the
+    /// kernel cannot look at them.
+    pub senders: String,
+    /// Packets that were dropped because they came from no member.
+    pub foreign: u64,
+    /// Where the last one of them came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_from: Option<Ipv4Addr>,
     /// Frames and bytes: `rx` came from other hosts, `tx` went to them.
     pub stats64: Stats64,
 }

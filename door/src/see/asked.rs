@@ -1,6 +1,6 @@
 //! What `explain` is asked about, and the frames it imagines. Pure, but for the names of nodes.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use control::DoorError;
 use control::api::{self, ExplainAsk};
@@ -8,6 +8,22 @@ use gateway::Protocol;
 use lab::{Lab, Node};
 use switch::Frame;
 use wire::MacAddr;
+
+/// An imagined packet: as long as ping's, from a port as a kernel would choose it.
+pub(super) const LENGTH: u16 = 84;
+pub(super) const TTL: u8 = 64;
+pub(super) const FROM_PORT: u16 = 40_000;
+
+/// An imagined packet in a line.
+pub(super) fn summary(protocol: Protocol, from: Ipv4Addr, (to, port): (Ipv4Addr, u16)) -> String {
+    match protocol {
+        Protocol::Icmp => format!("{from} > {to} icmp echo request ttl {TTL} length {LENGTH}"),
+        Protocol::Tcp => {
+            format!("{from}:{FROM_PORT} > {to}:{port} tcp S ttl {TTL} length {LENGTH}")
+        }
+        Protocol::Udp => format!("{from}:{FROM_PORT} > {to}:{port} udp ttl {TTL} length {LENGTH}"),
+    }
+}
 
 pub(super) fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
     let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -20,16 +36,26 @@ pub(super) fn destination(lab: &Lab, nodes: &[Node], text: &str) -> Result<Ipv4A
         return Ok(address);
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
+    let remotes = || lab.remotes().and_then(|(_, nodes)| nodes.get(text).cloned());
+    if let Some(remote) = node.is_none().then(remotes).flatten() {
+        let own = remote.ips.iter().find_map(|ip| match ip {
+            IpAddr::V4(own) => Some(*own),
+            IpAddr::V6(_) => None,
+        });
+        return own.ok_or_else(|| no_address(lab, text));
+    }
     let Some(node) = node else {
         return Err(match missing(lab, nodes, text) {
             DoorError::NotFound(line) => DoorError::NotFound(format!("{line}; no address either")),
             other => other,
         });
     };
-    node.ipv4().ok_or_else(|| {
-        let lab = &lab.config().name;
-        DoorError::Invalid(format!("node {text} of lab {lab} has no IPv4 address to send to"))
-    })
+    node.ipv4().ok_or_else(|| no_address(lab, text))
+}
+
+fn no_address(lab: &Lab, node: &str) -> DoorError {
+    let lab = &lab.config().name;
+    DoorError::Invalid(format!("node {node} of lab {lab} has no IPv4 address to send to"))
 }
 
 pub(super) fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {

@@ -16,7 +16,10 @@ use switch::{Ends, Frame, Path, PortId};
 use topology::Subnet;
 use wire::{MacAddr, Timestamp, arp, tcp};
 
-use super::asked::{destination, frame, is_broadcast, missing, multicast, owner, protocol};
+use super::asked::{
+    FROM_PORT, LENGTH, TTL, destination, frame, is_broadcast, missing, multicast, owner, protocol,
+    summary,
+};
 use super::foretell::{self, Beside, By, Inside, Oracle};
 use super::kernel::Kernel;
 use super::missed;
@@ -25,10 +28,6 @@ use super::walk::Facts;
 
 /// The outside, as the sender of a packet.
 const OUTSIDE: &str = "inet";
-/// An imagined packet: as long as ping's, from a port as a kernel would choose it.
-const LENGTH: u16 = 84;
-const TTL: u8 = 64;
-const FROM_PORT: u16 = 40_000;
 /// An ARP request on Ethernet, without its header.
 const ARP_LENGTH: u32 = 28;
 
@@ -136,7 +135,7 @@ impl Journey<'_> {
         self.walk.port = interface.port.as_ref().map_or_else(String::new, |port| port.name.clone());
         let network = interface.port.as_ref().and_then(|port| self.names.network(port.id));
         self.walk.network = network.map(Into::into);
-        self.summarise(own);
+        self.walk.summary = summary(self.protocol, own, (self.to, self.port));
         if node.interface(self.to).is_some() || self.to.is_loopback() {
             self.step(name, Decision::Local, "its own address: it stays inside the node");
             return self.ends(Verdict::Local, None, Some(true));
@@ -199,7 +198,9 @@ impl Journey<'_> {
         let ends = [interface.ipv4().map_or(Ipv4Addr::UNSPECIFIED, |(own, _)| own), hop];
         let facts = self.oracle.ask(&question, port, Inside::Question(ends));
         if let Some(found) = facts.answer {
-            let whose = owner(self.nodes, hop).map_or("it", |node| node.name.as_str());
+            let whose = owner(self.nodes, hop).map(|node| node.name.as_str());
+            let far = || self.names.far.values().find_map(|far| far.nodes.get(&found));
+            let whose = whose.or_else(|| far().map(String::as_str)).unwrap_or("it");
             let text = format!(
                 "asks by ARP who has {hop}: the switch answers for {whose}, at {found} \
                  (neigh_suppress)"
@@ -226,6 +227,16 @@ impl Journey<'_> {
             let at = interface.port.as_ref().filter(|port| facts.egress.contains(&port.id))?;
             Some((node, at.id, interface.mac))
         });
+        let hosts = facts.egress.iter().find_map(|id| self.names.far.get(id));
+        if let (None, Some(hosts)) = (owner, hosts) {
+            let text = format!(
+                "asks by ARP who has {hop}: nobody here, and the other hosts ({}) say it themselves",
+                hosts.all()
+            );
+            self.step(name, Decision::Arp, &text);
+            self.ends(Verdict::Waits, None, None);
+            return None;
+        }
         let Some((node, at, found)) = heard else {
             let why = match owner {
                 Some(node) => {
@@ -267,7 +278,7 @@ impl Journey<'_> {
     fn of_outside(&mut self) {
         let from = address::SIM_HOSTS[0];
         self.walk.port = self.oracle.uplink.map_or_else(String::new, |id| self.names.port(id));
-        self.summarise(from);
+        self.walk.summary = summary(self.protocol, from, (self.to, self.port));
         self.step(
             OUTSIDE,
             Decision::Sends,
@@ -304,7 +315,9 @@ impl Journey<'_> {
             }
             Verdict::Forwarded | Verdict::Flooded => {
                 let reached = target.is_none_or(|port| facts.egress.contains(&port.id));
-                Some(reached && !facts.egress.is_empty())
+                // What another host makes of it, that host knows.
+                let here = target.is_some() || !facts.egress.iter().any(|id| self.is_far(*id));
+                here.then_some(reached && !facts.egress.is_empty())
             }
             Verdict::Uplink => self.outside_answers(),
             Verdict::Waits => match facts.note.and_then(|note| note.hop) {
@@ -354,6 +367,11 @@ impl Journey<'_> {
         owner.and_then(|port| self.oracle.bridge.port(port.id)).is_some_and(|port| port.up)
     }
 
+    /// Whether a port leads to other hosts.
+    fn is_far(&self, port: PortId) -> bool {
+        self.names.far.contains_key(&port)
+    }
+
     /// Whether an address lies in a network of the lab.
     fn is_inside(&self, address: Ipv4Addr) -> bool {
         self.subnets.iter().any(|subnet| subnet.contains(address.into()))
@@ -374,19 +392,6 @@ impl Journey<'_> {
             ttl: TTL,
             dont_fragment: true,
         }
-    }
-
-    fn summarise(&mut self, from: Ipv4Addr) {
-        let (to, port) = (self.to, self.port);
-        self.walk.summary = match self.protocol {
-            Protocol::Icmp => format!("{from} > {to} icmp echo request ttl {TTL} length {LENGTH}"),
-            Protocol::Tcp => {
-                format!("{from}:{FROM_PORT} > {to}:{port} tcp S ttl {TTL} length {LENGTH}")
-            }
-            Protocol::Udp => {
-                format!("{from}:{FROM_PORT} > {to}:{port} udp ttl {TTL} length {LENGTH}")
-            }
-        };
     }
 
     fn step(&mut self, at: &str, decision: Decision, text: &str) {

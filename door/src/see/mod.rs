@@ -22,6 +22,7 @@ mod run;
 mod tests;
 mod trace;
 mod walk;
+mod why;
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use switch::{PortId, PortRole};
+use wire::MacAddr;
 
 use lab::Lab;
+use lab::tunnel::Far;
 
 use crate::bridge;
 
@@ -20,6 +22,8 @@ pub(crate) struct Names {
     /// Whether the lab has more than one.
     several: bool,
     pub(crate) uplink: Option<PortId>,
+    /// What lies behind tunnels, by their ports.
+    pub(crate) far: BTreeMap<PortId, Far>,
 }
 
 impl Names {
@@ -28,6 +32,7 @@ impl Names {
         let mut names = Self::default();
         let nodes = lab.nodes();
         let networks = bridge::networks(lab);
+        names.far = lab.far();
         names.several = networks.len() > 1;
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
             let of = |node: &&lab::Node| node.at(info.id).is_some();
@@ -81,6 +86,12 @@ impl Names {
     /// The node behind a port.
     pub(crate) fn node(&self, id: PortId) -> Option<&str> {
         self.ports.get(&id).and_then(|(_, node)| node.as_deref())
+    }
+
+    /// A port with whose an address there is.
+    pub(crate) fn at(&self, id: PortId, mac: MacAddr) -> String {
+        let far = self.far.get(&id).and_then(|far| far.nodes.get(&mac));
+        far.map_or_else(|| self.whole(id), |node| format!("{} ({node})", self.port(id)))
     }
 
     /// A port with what is behind it.

@@ -10,6 +10,7 @@ use switch::{DropReason, FdbEntry, Handling, Learned, Outcome, PortId};
 use wire::{Ethernet, MacAddr};
 
 use super::names::Names;
+use super::why::{unlearned, why};
 
 /// What was decided about a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,9 +148,13 @@ impl Steps<'_> {
             return self.add("gateway", Decision::Speaks, "it says this of its own");
         }
         let port = format!("port {}", self.names.port(facts.ingress));
-        let text = match self.names.node(facts.ingress) {
-            Some(node) => format!("takes it from {node}"),
-            None => "takes it from outside".into(),
+        let text = match (self.names.node(facts.ingress), self.names.far.get(&facts.ingress)) {
+            (Some(node), _) => format!("takes it from {node}"),
+            (None, Some(far)) => match far.host_of(facts.src) {
+                Some(host) => format!("takes it from {host}"),
+                None => format!("takes it from another host, VNI {}", far.vni),
+            },
+            (None, None) => "takes it from outside".into(),
         };
         self.add(port, Decision::Came, text);
     }
@@ -164,7 +169,7 @@ impl Steps<'_> {
             _ => false,
         };
         let Some(learned) = facts.learned.filter(|_| !early) else { return };
-        let (mac, here) = (facts.src, self.names.whole(facts.ingress));
+        let (mac, here) = (facts.src, self.names.at(facts.ingress, facts.src));
         let (decision, text) = match learned {
             Learned::New => {
                 (Decision::Learned, format!("{mac} is new: from now on it is at {here}"))
@@ -197,8 +202,12 @@ impl Steps<'_> {
 
     fn hit(&mut self, dst: MacAddr, to: PortId, target: Option<FdbEntry>) {
         let set = target.is_some_and(|entry| !entry.kind.is_learned());
-        let how = if set { ", set by hand" } else { "" };
-        self.add("table", Decision::Hit, format!("{dst} is at {}{how}", self.names.whole(to)));
+        let how = match self.names.far.get(&to) {
+            Some(far) if set && far.nodes.contains_key(&dst) => ", as the other hosts say",
+            _ if set => ", set by hand",
+            _ => "",
+        };
+        self.add("table", Decision::Hit, format!("{dst} is at {}{how}", self.names.at(to, dst)));
         if let Some(last) = self.list.last_mut().filter(|_| !set) {
             last.age = target.map(|entry| entry.idle.as_secs());
         }
@@ -317,16 +326,22 @@ impl Steps<'_> {
     }
 
     fn left(&mut self, facts: &Facts) {
-        let Some((first, rest)) = facts.egress.split_first() else { return };
-        if !rest.is_empty() {
-            return;
+        for id in &facts.egress {
+            let far = self.names.far.get(id);
+            // Of several ports those alone are told that lead to several hosts.
+            if facts.egress.len() > 1 && far.is_none() {
+                continue;
+            }
+            let text = match (self.names.node(*id), far) {
+                (Some(node), _) => format!("sends it to {node}"),
+                (None, Some(far)) => match far.host_of(facts.new_dst.unwrap_or(facts.dst)) {
+                    Some(host) => format!("sends it to {host}"),
+                    None => format!("sends it to all other hosts: {}", far.all()),
+                },
+                (None, None) => "sends it out into the world".into(),
+            };
+            self.add(format!("port {}", self.names.port(*id)), Decision::Sent, text);
         }
-        let port = format!("port {}", self.names.port(*first));
-        let text = match self.names.node(*first) {
-            Some(node) => format!("sends it to {node}"),
-            None => "sends it out into the world".into(),
-        };
-        self.add(port, Decision::Sent, text);
     }
 }
 
@@ -336,64 +351,5 @@ fn about(step: gateway::Step) -> Decision {
         gateway::Step::Route => Decision::Route,
         gateway::Step::Nat => Decision::Nat,
         gateway::Step::Neighbour => Decision::Neighbour,
-    }
-}
-
-/// Whether a frame is refused before its source is looked at.
-fn unlearned(reason: DropReason) -> bool {
-    use DropReason as D;
-    matches!(
-        reason,
-        D::Runt
-            | D::Clipped
-            | D::UnknownPort
-            | D::NoNetwork
-            | D::IngressDown
-            | D::GroupSource
-            | D::ZeroSource
-            | D::OwnSource
-            | D::NoPvid
-            | D::VlanIngress
-            | D::Locked
-            | D::Overload
-    )
-}
-
-/// A reason of the switch in a sentence.
-fn why(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::Runt => "shorter than an Ethernet header",
-        DropReason::Clipped => "longer than a slot of the ring: its end is lost",
-        DropReason::UnknownPort => "it came by an interface that is no port",
-        DropReason::NoNetwork => "the port it came by is in no network",
-        DropReason::IngressDown => "the port it came by is down",
-        DropReason::GroupSource => "a group address cannot be a source",
-        DropReason::ZeroSource => "its source address is all zeros",
-        DropReason::OwnSource => "it claims to come from the gateway: a loop, or a forgery",
-        DropReason::Spoofed => "it speaks for another host than its port's, or for a router",
-        DropReason::LinkLocal => "to the neighbour on the wire alone: bridges do not forward it",
-        DropReason::SamePort => "that is where it came from",
-        DropReason::Blackhole => "an entry set by hand says so",
-        DropReason::OwnPort => "that is an address of the switch itself, which takes no frames",
-        DropReason::NoPvid => "it names no VLAN, and its port has none for such frames (no PVID)",
-        DropReason::VlanIngress => "the port it came by is no member of its VLAN",
-        DropReason::VlanEgress => "that port is no member of its VLAN",
-        DropReason::Locked => "its port is locked, and the table does not know its source there",
-        DropReason::Isolated => "the two ports are isolated from each other",
-        DropReason::EgressDown => "that port is down or gone",
-        DropReason::TooBig => "larger than that port's MTU",
-        DropReason::LoopProtect => "a loop was seen: its port is shut for a while",
-        DropReason::NoMember => "nobody has asked for that group",
-        DropReason::BadMembership => "its IP, IGMP or MLD header is broken",
-        DropReason::NeighSuppress => {
-            "the switch has answered it itself, and no other port needs it"
-        }
-        DropReason::NoTarget => "there is no other port that could take it",
-        DropReason::Overload => {
-            "frames come faster than they can be sent, and its port had its share"
-        }
-        DropReason::Storm => "its port floods more than it may",
-        DropReason::Station => "the gateway would not have it",
-        DropReason::NoStation => "there is no gateway to take it",
     }
 }

@@ -5,7 +5,6 @@
 //! answer, rows stay as they are, and it asks on.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,8 +17,9 @@ use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Told, Watching};
 use super::http::Failed;
 use super::table::Table;
-use super::{Event, Look, Shared};
+use super::{Event, Look, Remote, Shared};
 use crate::lab::Lab;
+use crate::tunnel::Members;
 
 /// Changes that are taken together.
 const TOGETHER: usize = 256;
@@ -38,9 +38,12 @@ pub(super) struct Agent {
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
     pub(super) table: Table,
+    /// Lets in what other hosts send.
+    pub(super) members: Option<Arc<Members>>,
     /// Nodes that are cut off, with their ports and what isolated them before.
     pub(super) apart: BTreeMap<String, Vec<(PortId, Option<u8>)>>,
-    pub(super) named: BTreeMap<String, Vec<IpAddr>>,
+    /// Other hosts' nodes that are known by their names.
+    pub(super) named: BTreeMap<String, Remote>,
     pub(super) next_claim: Timestamp,
     /// A watch that has failed is asked for again then.
     next_watch: Timestamp,
@@ -50,7 +53,7 @@ impl Agent {
     pub(super) fn new(
         (shared, lab): (Arc<Shared>, Weak<Lab>),
         (etcd, session): (Etcd, Session),
-        table: Table,
+        (table, members): (Table, Option<Arc<Members>>),
     ) -> Self {
         let registry = Registry::new(shared.space.clone());
         Self {
@@ -63,6 +66,7 @@ impl Agent {
             watching: None,
             listed: false,
             table,
+            members,
             apart: BTreeMap::new(),
             named: BTreeMap::new(),
             next_claim: Timestamp::ZERO,
@@ -110,7 +114,8 @@ impl Agent {
             None if self.session.alone().is_none() => self.next_watch.max(now),
             _ => session,
         };
-        session.min(watch).min(self.table.next().max(now + Duration::from_millis(100)))
+        let claim = if self.next_claim > now { self.next_claim } else { session };
+        session.min(watch).min(claim).min(self.table.next().max(now + Duration::from_millis(100)))
     }
 
     /// Renews the lease, or asks for another and is there again.
@@ -136,14 +141,14 @@ impl Agent {
         let kept = match kept {
             Ok((id, ttl)) => {
                 self.session.granted(id, ttl, asked);
-                if self.present == Some(id) { Ok(id) } else { self.appear(id).await.map(|()| id) }
+                if self.present == Some(id) { Ok(Some(id)) } else { self.appear(id).await }
             }
             Err(failed) => Err(failed),
         };
         match kept {
-            Ok(id) => {
+            Ok(present) => {
                 let mut status = self.shared.status();
-                status.lease = Some(id);
+                status.lease = present;
                 status.alone = None;
                 drop(status);
                 if was_alone {
@@ -177,15 +182,26 @@ impl Agent {
         }
     }
 
-    /// Is in the network by a new lease.
-    async fn appear(&mut self, lease: i64) -> Result<(), Failed> {
-        if let Some(why) = enter::host(&mut self.etcd, &self.shared, lease).await? {
-            // Somebody else has come by this name: nothing of ours is there.
-            return Err(Failed::Silent(why));
+    /// Is in the network by a new lease; None where another has come by this host's name or its address.
+    /// Nothing of ours is there then. The lease is kept, and it is tried again with each renewal.
+    async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
+        let out = enter::host(&mut self.etcd, &self.shared, lease).await?;
+        self.present = out.is_none().then_some(lease);
+        let before = std::mem::replace(&mut self.shared.status().out, out.clone());
+        let network = &self.shared.join.name;
+        match out {
+            None => {
+                self.next_claim = Timestamp::ZERO;
+                if before.is_some() {
+                    tracing::info!("network {network}: this host is in it again");
+                }
+            }
+            Some(why) if before.is_none() => {
+                tracing::warn!("{why}; until then this host's nodes are cut off from the others");
+            }
+            Some(_) => {}
         }
-        self.present = Some(lease);
-        self.next_claim = Timestamp::ZERO;
-        Ok(())
+        Ok(self.present)
     }
 
     /// Has the list and a watch that begins behind it.
@@ -250,8 +266,11 @@ impl Agent {
         self.next_claim = Timestamp::ZERO;
     }
 
-    /// Leaves: what was claimed is free at once.
+    /// Leaves: what was claimed is free at once, and nothing of the others is left here.
     async fn leave(mut self) {
+        if let Some(lab) = self.lab.upgrade() {
+            self.undo(&lab);
+        }
         if let Some(lease) = self.session.lease()
             && self.session.alone().is_none()
             && let Err(failed) = self.etcd.revoke(lease).await

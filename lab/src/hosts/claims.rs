@@ -111,10 +111,13 @@ impl Shared {
             what: format!("node {} cannot be claimed", claim.node),
             why,
         };
-        let (lease, alone) = {
+        let (lease, alone, out) = {
             let status = self.status();
-            (status.lease, status.alone.as_ref().map(|(_, why)| why.clone()))
+            (status.lease, status.alone.as_ref().map(|(_, why)| why.clone()), status.out.clone())
         };
+        if let Some(why) = out {
+            return Err(Error::Claimed(why));
+        }
         // Nobody waits for what is known to be silent.
         if let Some(why) = alone {
             return Err(silent(why));
@@ -131,7 +134,12 @@ impl Shared {
                 Err(failed) if failed.is_missing() => {
                     Err(silent("this host's lease has run out, and another is asked for".into()))
                 }
-                Err(failed) => Err(silent(failed.to_string())),
+                Err(failed) => {
+                    let why = failed.to_string();
+                    // The next one does not wait as long before the agent has found out.
+                    self.status().alone.get_or_insert((super::enter::now(), why.clone()));
+                    Err(silent(why))
+                }
             }
         });
         if made.is_err() {

@@ -18,7 +18,7 @@ use super::claims::{self, Outcome, make, make_many};
 use super::etcd::{Done, Etcd, Kv, Write};
 use super::http::Failed;
 use super::table::Table;
-use super::{Event, Join, Joined, Look, Shared, Status};
+use super::{Event, Join, Joined, Look, Remote, Shared, Status};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -53,9 +53,11 @@ impl Lab {
         let etcd = Etcd::new(ask.members.clone());
         let mut entry = Entry { etcd, space, ask };
         let vni = runtime.block_on(entry.agree(|vni| self.config_of(&network, ask, vni)))?;
+        let config = self.config_of(&network, ask, vni);
         let shared = Shared {
             join: ask.clone(),
             vni,
+            config,
             space: entry.space.clone(),
             lab: self.config().name.to_string(),
             network,
@@ -87,8 +89,8 @@ impl Lab {
         session.granted(lease, ttl, asked);
         let (words, told) = mpsc::channel(16);
         let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
-        let mut agent =
-            Agent::new((Arc::clone(&shared), Arc::downgrade(self)), (etcd, session), table);
+        let of = (Arc::clone(&shared), Arc::downgrade(self));
+        let mut agent = Agent::new(of, (etcd, session), (table, tunnel.members.clone()));
         // The hosts there are, before anybody looks.
         runtime.block_on(agent.begin());
         let thread = std::thread::Builder::new().name("hosts".into());
@@ -121,6 +123,15 @@ impl Lab {
         let shared = &state.joined.as_ref()?.shared;
         let status = shared.status().clone();
         Some((shared.join.clone(), shared.vni, shared.network.clone(), status))
+    }
+
+    /// The network here that other hosts are in, and their nodes, by name.
+    #[must_use]
+    pub fn remotes(&self) -> Option<(String, BTreeMap<String, Remote>)> {
+        let state = self.state();
+        let shared = &state.joined.as_ref()?.shared;
+        let others = shared.status().others.clone();
+        Some((shared.network.clone(), others))
     }
 
     /// What has happened among the hosts since the last call.
@@ -266,6 +277,22 @@ impl Entry<'_> {
         }
         Ok(())
     }
+}
+
+/// Says again what all hosts have agreed on, to a registry that was emptied; where another host is faster,
+/// that one has.
+pub(super) async fn agree_again(
+    etcd: &mut Etcd,
+    shared: &Shared,
+) -> std::result::Result<(), Failed> {
+    let config = serde_json::to_vec(&shared.config).unwrap_or_default();
+    let name = shared.space.network().as_bytes().to_vec();
+    for (key, value) in
+        [(shared.space.write(&Key::Config), config), (Space::of_vni(shared.vni), name)]
+    {
+        etcd.put(&[Write { key, value, seen: 0 }], 0).await?;
+    }
+    Ok(())
 }
 
 /// Claims this host's name and its end of the tunnel; why not, where another has one of them. What a

@@ -54,11 +54,11 @@ struct Header {
 }
 
 #[derive(Debug, Deserialize)]
-struct Range {
+pub(super) struct Range {
     #[serde(default)]
     header: Header,
     #[serde(default)]
-    kvs: Vec<Kv>,
+    pub(super) kvs: Vec<Kv>,
     #[serde(default)]
     more: bool,
 }
@@ -158,6 +158,17 @@ impl Etcd {
         self.transact(&json!({ "compare": [is_at(key, seen)], "success": [delete] })).await
     }
 
+    /// Takes keys out, where each was last changed at the revision beside it; all of them, or none. As
+    /// many as a transaction takes.
+    pub(super) async fn delete_all(&mut self, keys: &[(String, i64)]) -> Result<Done, Failed> {
+        let compare: Vec<_> = keys.iter().map(|(key, seen)| is_at(key, *seen)).collect();
+        let deletes = keys
+            .iter()
+            .map(|(key, _)| json!({ "request_delete_range": { "key": STANDARD.encode(key) } }));
+        let success: Vec<_> = deletes.collect();
+        self.transact(&json!({ "compare": compare, "success": success })).await
+    }
+
     async fn transact(&mut self, asked: &Value) -> Result<Done, Failed> {
         #[derive(Deserialize)]
         struct Answer {
@@ -233,34 +244,38 @@ impl Etcd {
 impl Watching {
     /// What comes next, whenever it comes.
     pub(super) async fn next(&mut self) -> Result<Told, Failed> {
-        #[derive(Deserialize)]
-        struct Event {
-            #[serde(default, rename = "type")]
-            kind: String,
-            kv: Kv,
-        }
-        let said = self.0.next().await?;
-        if said["error"].is_object() {
-            return Err(refusal(&said["error"]));
-        }
-        let result = &said["result"];
-        if as_number(&result["compact_revision"]).is_some_and(|revision| revision > 0) {
-            return Ok(Told::Compacted);
-        }
-        if result["canceled"].as_bool() == Some(true) {
-            let why = result["cancel_reason"].as_str().unwrap_or("it was cancelled");
-            return Err(Failed::Silent(why.to_owned()));
-        }
-        let mut changes = Vec::new();
-        for event in result["events"].as_array().into_iter().flatten() {
-            // What cannot be read is no key of ours.
-            let Ok(Event { kind, kv }) = Event::deserialize(event) else { continue };
-            let (revision, lease, key) = (kv.mod_revision, kv.lease, kv.key().into_owned());
-            let put = (kind != "DELETE").then_some(Put { value: kv.value, lease, revision });
-            changes.push(Change { key, revision, put });
-        }
-        Ok(Told::Changes(changes))
+        told(&self.0.next().await?)
     }
+}
+
+/// What a line of a watch's answer tells.
+pub(super) fn told(said: &Value) -> Result<Told, Failed> {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(default, rename = "type")]
+        kind: String,
+        kv: Kv,
+    }
+    if said["error"].is_object() {
+        return Err(refusal(&said["error"]));
+    }
+    let result = &said["result"];
+    if as_number(&result["compact_revision"]).is_some_and(|revision| revision > 0) {
+        return Ok(Told::Compacted);
+    }
+    if result["canceled"].as_bool() == Some(true) {
+        let why = result["cancel_reason"].as_str().unwrap_or("it was cancelled");
+        return Err(Failed::Silent(why.to_owned()));
+    }
+    let mut changes = Vec::new();
+    for event in result["events"].as_array().into_iter().flatten() {
+        // What cannot be read is no key of ours.
+        let Ok(Event { kind, kv }) = Event::deserialize(event) else { continue };
+        let (revision, lease, key) = (kv.mod_revision, kv.lease, kv.key().into_owned());
+        let put = (kind != "DELETE").then_some(Put { value: kv.value, lease, revision });
+        changes.push(Change { key, revision, put });
+    }
+    Ok(Told::Changes(changes))
 }
 
 /// The condition that a key was last changed then.

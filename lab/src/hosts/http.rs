@@ -103,7 +103,7 @@ impl Members {
         if !answer.status().is_success() {
             return Err(Failed::Silent(answer.status().to_string()));
         }
-        Ok(Lines { body: answer.into_body(), rest: Vec::new(), _connection: connection })
+        Ok(Lines { body: answer.into_body(), rest: Rest::default(), _connection: connection })
     }
 }
 
@@ -168,19 +168,56 @@ fn silent(error: impl std::fmt::Display) -> Failed {
 /// An answer that goes on: objects of JSON, a line each. Dropped, it ends.
 pub(super) struct Lines {
     body: Incoming,
-    rest: Vec<u8>,
+    rest: Rest,
     _connection: Connection,
+}
+
+/// What has come of an answer and is no whole line yet.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    bytes: Vec<u8>,
+    /// Where the next line begins.
+    from: usize,
+    /// As far as there is no end of it.
+    looked: usize,
+}
+
+impl Rest {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        if self.from > 0 {
+            self.bytes.drain(..self.from);
+            (self.looked, self.from) = (self.looked - self.from, 0);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next line that is whole.
+    pub(super) fn line(&mut self) -> Option<&[u8]> {
+        loop {
+            let new = &self.bytes[self.looked..];
+            let Some(end) = new.iter().position(|byte| *byte == b'\n') else {
+                self.looked = self.bytes.len();
+                return None;
+            };
+            let (from, end) = (self.from, self.looked + end);
+            (self.from, self.looked) = (end + 1, end + 1);
+            if from < end {
+                return Some(&self.bytes[from..end]);
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.from
+    }
 }
 
 impl Lines {
     /// The next one, whenever it comes; what has come of it is kept where nobody waits any longer.
     pub(super) async fn next(&mut self) -> Result<Value, Failed> {
         loop {
-            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.rest.drain(..=end).collect();
-                if line.len() > 1 {
-                    return serde_json::from_slice(&line).map_err(silent);
-                }
+            if let Some(line) = self.rest.line() {
+                return serde_json::from_slice(line).map_err(silent);
             }
             if self.rest.len() > ANSWER {
                 return Err(Failed::Silent("a line without end".into()));
@@ -188,9 +225,33 @@ impl Lines {
             match self.body.frame().await {
                 None => return Err(Failed::Silent("it has ended".into())),
                 Some(frame) => {
-                    self.rest.extend(frame.map_err(silent)?.into_data().unwrap_or_default());
+                    self.rest.add(&frame.map_err(silent)?.into_data().unwrap_or_default());
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_however_they_are_cut() {
+        let text = b"{\"a\":1}\n\n{\"b\":2}\n{\"c\"";
+        for size in 1..text.len() {
+            let mut rest = Rest::default();
+            let mut lines = Vec::new();
+            for piece in text.chunks(size) {
+                rest.add(piece);
+                while let Some(line) = rest.line() {
+                    lines.push(String::from_utf8(line.to_vec()).unwrap());
+                }
+            }
+            assert_eq!(lines, ["{\"a\":1}", "{\"b\":2}"], "{size}");
+            assert_eq!(rest.len(), 4);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `http` | requests to the members of a cluster |
 //! | `etcd` | etcd's calls |
 //! | `claims` | names and addresses claimed, all of a node's or none |
+//! | `named` | what a spec says of other hosts |
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
 //! | `settle` | … and what follows from what it has heard
@@ -19,7 +20,10 @@ mod agent;
 mod claims;
 mod enter;
 mod etcd;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod http;
+mod named;
 mod settle;
 mod table;
 
@@ -28,11 +32,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use overlay::{NodeClaim, Space};
+use overlay::{Config, NodeClaim, Space};
 use tokio::sync::mpsc;
-use wire::Timestamp;
+use wire::{MacAddr, Timestamp};
 
 use crate::node::Node;
+
+pub use named::End;
 
 /// A network to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +92,26 @@ pub struct Member {
     pub nodes: Vec<String>,
 }
 
+/// A node of another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// The host's name.
+    pub host: String,
+    /// Its end of the tunnel.
+    pub vtep: Ipv4Addr,
+    /// The node's addresses.
+    pub ips: Vec<IpAddr>,
+    /// Its hardware addresses.
+    pub macs: Vec<MacAddr>,
+}
+
 /// How things stand.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     /// All hosts that are known, this one among them, by name.
     pub members: Vec<Member>,
+    /// Why this host is not in the network any more, for another has come by its name or its address.
+    pub out: Option<String>,
     /// Since when the registry does not answer, and what was heard of it last.
     pub alone: Option<(Timestamp, String)>,
     /// The revision of the registry up to which all is known.
@@ -104,8 +125,8 @@ pub struct Status {
     /// Times that a new lease was asked for since the first.
     pub leases_lost: u64,
     pub(crate) lease: Option<i64>,
-    /// The addresses of other hosts' nodes, by name.
-    pub(crate) others: BTreeMap<String, Vec<IpAddr>>,
+    /// Other hosts' nodes, by name.
+    pub(crate) others: BTreeMap<String, Remote>,
 }
 
 /// What the agent, the lab and whoever adds nodes have in common.
@@ -113,6 +134,8 @@ pub(crate) struct Shared {
     pub(crate) join: Join,
     pub(crate) vni: u32,
     space: Space,
+    /// What all hosts have agreed on.
+    config: Config,
     lab: String,
     /// The network here.
     pub(crate) network: String,

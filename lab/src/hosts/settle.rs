@@ -3,18 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use overlay::Standing;
 use overlay::claim::conflict;
+use overlay::{Key, NodeClaim, Standing};
 use switch::PortId;
+use wire::Timestamp;
 
 use super::agent::Agent;
 use super::claims::{self, Outcome};
-use super::enter::now;
-use super::{Event, Member};
+use super::enter::{self, now};
+use super::etcd::{Done, MOST};
+use super::http::Failed;
+use super::{Event, Member, Remote};
 use crate::lab::Lab;
 
 /// The group of isolated ports in which a node is that is cut off from other hosts, and the tunnel.
 const APART: u8 = 255;
+/// For claims between two renewals of the lease.
+const SPAN: Duration = Duration::from_millis(750);
+/// Claims that are made before it is asked how late it is.
+const SOME: usize = 64;
+/// Until claims go on, where there was no time for all, and where all was done.
+const SOON: Duration = Duration::from_millis(50);
+const LATER: Duration = Duration::from_millis(500);
 
 impl Agent {
     /// Makes rows, claims and names what they are to be. False once the lab is gone.
@@ -32,6 +42,9 @@ impl Agent {
         }
         let me = &self.shared.join.host;
         let desired = self.registry.desired(me);
+        if let Some(members) = &self.members {
+            members.set(&desired.hosts);
+        }
         let rows = desired.rows();
         match self.table.settle(&lab, rows, now) {
             Ok(0) => {}
@@ -48,9 +61,12 @@ impl Agent {
         true
     }
 
-    /// Claims what is not ours yet, and lets go of what nobody needs.
+    /// Claims what is not ours yet, and lets go of what nobody needs: as much as there is time for
+    /// between two renewals of the lease.
     async fn claim(&mut self) {
         let Some(lease) = self.present else { return };
+        let begun = now();
+        self.next_claim = begun;
         let wanted = self.shared.wanted().clone();
         let me = self.shared.join.host.clone();
         let open = wanted
@@ -58,37 +74,61 @@ impl Agent {
             .filter(|claim| self.registry.standing(claim, &me, lease) == Standing::Open);
         let open: Vec<_> = open.cloned().collect();
         let surplus = self.registry.surplus(&me, &wanted);
-        if open.is_empty() && surplus.is_empty() {
+        if open.is_empty() && surplus.is_empty() && self.registry.is_agreed() {
             return;
         }
+        let done = self.claim_all(&open, surplus, (lease, begun)).await;
         // What is done here comes back by the watch.
-        self.next_claim = now() + Duration::from_millis(500);
-        let of = (&mut self.etcd, &*self.shared);
-        let mut failed = None;
-        match claims::make_many(of, &open, lease).await {
-            Ok(refused) => {
-                for claim in refused {
-                    let of = (&mut self.etcd, &*self.shared);
-                    match claims::make(of, claim, lease).await {
-                        Ok(Outcome::Made | Outcome::Taken(..)) => {}
-                        Err(why) => failed = Some(why),
+        self.next_claim = now() + if matches!(done, Ok(false)) { SOON } else { LATER };
+        match done {
+            Err(why) if why.is_missing() => self.session.lost(now()),
+            Err(why) => self.alone(&why),
+            Ok(_) => {}
+        }
+    }
+
+    /// Whether all of it is done.
+    async fn claim_all(
+        &mut self,
+        open: &[NodeClaim],
+        surplus: Vec<(Key, i64)>,
+        (lease, begun): (i64, Timestamp),
+    ) -> Result<bool, Failed> {
+        let is_late = || now().since(begun) > SPAN;
+        if !self.registry.is_agreed() {
+            enter::agree_again(&mut self.etcd, &self.shared).await?;
+        }
+        for some in open.chunks(SOME) {
+            if is_late() {
+                return Ok(false);
+            }
+            let of = (&mut self.etcd, &*self.shared);
+            for claim in claims::make_many(of, some, lease).await? {
+                let of = (&mut self.etcd, &*self.shared);
+                let (Outcome::Made | Outcome::Taken(..)) = claims::make(of, claim, lease).await?;
+            }
+        }
+        for some in surplus.chunks(MOST) {
+            if is_late() {
+                return Ok(false);
+            }
+            // One that was added meanwhile needs it after all.
+            let needed: BTreeSet<Key> =
+                self.shared.wanted().values().flat_map(NodeClaim::keys).collect();
+            let idle = some.iter().filter(|(key, _)| !needed.contains(key));
+            let idle: Vec<_> =
+                idle.map(|(key, seen)| (self.shared.space.write(key), *seen)).collect();
+            if let Done::Refused(_) = self.etcd.delete_all(&idle).await? {
+                // One of them is not what it was: the others one by one, as far as there is time.
+                for (key, seen) in &idle {
+                    if is_late() {
+                        return Ok(false);
                     }
+                    self.etcd.delete(key, *seen).await?;
                 }
             }
-            Err(why) => failed = Some(why),
         }
-        for (key, seen) in surplus {
-            // One that was added meanwhile needs it after all.
-            if !self.shared.wanted().values().any(|claim| claim.keys().contains(&key)) {
-                let done = self.etcd.delete(&self.shared.space.write(&key), seen).await;
-                failed = failed.or(done.err());
-            }
-        }
-        match failed {
-            Some(why) if why.is_missing() => self.session.lost(now()),
-            Some(why) => self.alone(&why),
-            None => {}
-        }
+        Ok(true)
     }
 
     /// Tells how things stand, and who has come and gone.
@@ -104,7 +144,10 @@ impl Agent {
             let Some(member) = members.get_mut(claim.host.as_str()) else { continue };
             member.nodes.push(claim.node.clone());
             if claim.host != *me {
-                others.insert(claim.node.clone(), claim.ips.iter().copied().collect());
+                let (ips, macs) =
+                    (claim.ips.iter().copied().collect(), claim.addresses().collect());
+                let (host, vtep) = (claim.host.clone(), member.vtep);
+                others.insert(claim.node.clone(), Remote { host, vtep, ips, macs });
             }
         }
         let members: Vec<_> = members.into_values().collect();
@@ -130,13 +173,14 @@ impl Agent {
     /// Has the nodes of other hosts known by their names.
     fn name(&mut self, lab: &Lab) {
         let others = self.shared.status().others.clone();
-        if others != self.named {
-            let mut state = lab.state();
-            let own: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
-            state.naming.others(&self.shared.network, &self.named, &others, &own);
-            drop(state);
-            self.named = others;
+        if others == self.named {
+            return;
         }
+        name_others(lab, &self.shared.network, &self.named, &others);
+        if let Err(error) = lab.tell_known() {
+            tracing::warn!("questions for other hosts' nodes go on to them: {error}");
+        }
+        self.named = others;
     }
 
     /// Cuts off nodes whose claims another host has, from all other hosts; nodes that have theirs again
@@ -145,8 +189,12 @@ impl Agent {
         let lease = self.present.unwrap_or(0);
         let me = &self.shared.join.host;
         let mut taken = BTreeMap::new();
+        let out = self.shared.status().out.clone();
         for claim in self.shared.wanted().values() {
-            if let Standing::Taken(key, other) = self.registry.standing(claim, me, lease) {
+            if let Some(why) = &out {
+                // Nothing of this host's is claimed any more.
+                taken.insert(claim.node.clone(), why.clone());
+            } else if let Standing::Taken(key, other) = self.registry.standing(claim, me, lease) {
                 taken.insert(claim.node.clone(), conflict(&key, &other));
             }
         }
@@ -179,6 +227,18 @@ impl Agent {
         self.shared.status().cut_off = taken;
     }
 
+    /// Takes back what was done here for the other hosts' sake.
+    pub(super) fn undo(&mut self, lab: &Lab) {
+        for (node, ports) in std::mem::take(&mut self.apart) {
+            let there = lab.ports_in(&node, &self.shared.network);
+            for (port, was) in ports.into_iter().filter(|(port, _)| there.contains(port)) {
+                self.isolate(lab, port, was);
+            }
+        }
+        let named = std::mem::take(&mut self.named);
+        name_others(lab, &self.shared.network, &named, &BTreeMap::new());
+    }
+
     /// Sets the group of isolated ports that one is in; the group it was in.
     fn isolate(&self, lab: &Lab, port: PortId, group: Option<u8>) -> Option<u8> {
         let was = lab.with_switch(|switch| {
@@ -192,4 +252,19 @@ impl Agent {
         });
         was.flatten()
     }
+}
+
+/// Has other hosts' nodes known by their names, and those that have gone no longer.
+pub(super) fn name_others(
+    lab: &Lab,
+    network: &str,
+    before: &BTreeMap<String, Remote>,
+    after: &BTreeMap<String, Remote>,
+) {
+    let addresses = |all: &BTreeMap<String, Remote>| {
+        all.iter().map(|(name, remote)| (name.clone(), remote.ips.clone())).collect()
+    };
+    let mut state = lab.state();
+    let own: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
+    state.naming.others(network, &addresses(before), &addresses(after), &own);
 }

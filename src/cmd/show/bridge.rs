@@ -82,11 +82,17 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
         return vec!["no tunnel leads to another host".into()];
     }
     let heads = ["PORT", "NETWORK", ">VNI", "LOCAL", "REMOTE", ">MTU", ">RX FRAMES", ">BYTES"];
-    let mut table = Table::new(&[&heads[..], &[">TX FRAMES", ">BYTES", "DROPPED"]].concat());
+    let mut table =
+        Table::new(&[&heads[..], &[">TX FRAMES", ">BYTES", "DROPPED", "FOREIGN"]].concat());
     for tunnel in tunnels {
         let remotes: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
         let (rx, tx) = (&tunnel.stats64.rx, &tunnel.stats64.tx);
         let lost = rx.dropped + rx.errors + tx.errors;
+        let foreign = match tunnel.foreign_from {
+            _ if tunnel.senders == "open" => "open".into(),
+            Some(last) => format!("{} ({last})", tunnel.foreign),
+            None => "-".into(),
+        };
         table.row([
             tunnel.ifname,
             tunnel.network,
@@ -99,6 +105,7 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
             tx.packets.to_string(),
             units::bytes(tx.bytes),
             if lost == 0 { "-".into() } else { lost.to_string() },
+            foreign,
         ]);
     }
     lines(&table, paint)

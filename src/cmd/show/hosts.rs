@@ -19,6 +19,10 @@ fn of_network(network: Hosts, paint: Paint) -> Vec<String> {
     let repaired = if *repairs > 0 { format!(", {repairs} set again") } else { String::new() };
     let rows = units::count(*rows, "row", "rows");
     let mut said = vec![format!("{name} is {here} here, VNI {vni}; {rows}{repaired}")];
+    if network.state == "out" {
+        let why = why.as_deref().unwrap_or_default();
+        said.push(paint.bad(&format!("this host is out of it: {why}")));
+    }
     if let Some(seconds) = alone {
         let why = why.as_deref().unwrap_or("no answer");
         said.push(paint.bad(&format!(

@@ -10,6 +10,8 @@ use super::Op;
 use crate::netns::operation;
 
 const MAP_CREATE: libc::c_long = 0;
+const MAP_UPDATE: libc::c_long = 2;
+const MAP_DELETE: libc::c_long = 3;
 const PROG_LOAD: libc::c_long = 5;
 const LINK_CREATE: libc::c_long = 28;
 
@@ -17,6 +19,10 @@ const LINK_CREATE: libc::c_long = 28;
 const ARRAY: u32 = 2;
 /// `BPF_F_MMAPABLE`
 const MAPPABLE: u32 = 1 << 10;
+/// `BPF_MAP_TYPE_HASH`
+const HASH: u32 = 1;
+/// `BPF_F_NO_PREALLOC`: room is taken when it is needed.
+const AS_NEEDED: u32 = 1;
 /// `BPF_MAP_TYPE_LRU_HASH`
 const LRU_HASH: u32 = 9;
 /// `BPF_TCX_INGRESS`, since Linux 6.6.
@@ -65,12 +71,22 @@ impl Attributes {
 /// Every pointer among the attributes is to memory as long as the call expects, which lives until
 /// it returns; what the kernel writes there is of a type that may hold any bytes.
 unsafe fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<OwnedFd> {
+    // SAFETY: the caller answers for what the attributes point to.
+    let fd = unsafe { call(command, attributes) }?;
+    // SAFETY: the kernel gave us this descriptor just now.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes a call, whatever number it gives.
+///
+/// # Safety
+/// As of [`bpf`].
+unsafe fn call(command: libc::c_long, attributes: &mut Attributes) -> io::Result<i32> {
     // SAFETY: the attributes are ATTRIBUTES bytes; what they point to the caller answers for.
-    let fd =
+    let said =
         unsafe { libc::syscall(libc::SYS_bpf, command, attributes.0.as_mut_ptr(), ATTRIBUTES) };
-    match i32::try_from(fd) {
-        // SAFETY: the kernel gave us this descriptor just now.
-        Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+    match i32::try_from(said) {
+        Ok(said @ 0..) => Ok(said),
         _ => Err(io::Error::last_os_error()),
     }
 }
@@ -100,10 +116,69 @@ impl LruMap {
         let made = unsafe { bpf(MAP_CREATE, &mut attributes) };
         made.map(Self).map_err(|e| operation("making a BPF map", e))
     }
+}
 
-    pub(super) fn number(&self) -> i32 {
+impl Map for LruMap {
+    fn number(&self) -> i32 {
         self.0.as_raw_fd()
     }
+}
+
+/// A set of words that this process fills and a program looks things up in.
+#[derive(Debug)]
+pub struct WordSet(OwnedFd);
+
+impl WordSet {
+    /// A set of up to `entries` words of 32 bits.
+    ///
+    /// # Errors
+    /// EPERM without CAP_BPF; ENOMEM.
+    pub fn new(name: &str, entries: u32) -> io::Result<Self> {
+        let attributes = Attributes::new().word(0, HASH).word(4, 4).word(8, 4).word(12, entries);
+        let mut attributes = attributes.word(16, AS_NEEDED).name(28, name);
+        // SAFETY: no pointer among them.
+        let made = unsafe { bpf(MAP_CREATE, &mut attributes) };
+        made.map(Self).map_err(|e| operation("making a BPF map", e))
+    }
+
+    /// Puts a word in, as it lies in memory.
+    ///
+    /// # Errors
+    /// E2BIG where the set is full; ENOMEM.
+    pub fn insert(&self, word: [u8; 4]) -> io::Result<()> {
+        let value = [0_u8; 4];
+        let attributes = Attributes::new().descriptor(0, &self.0).pointer(8, word.as_ptr());
+        let mut attributes = attributes.pointer(16, value.as_ptr());
+        // SAFETY: key and value have the map's four bytes each and outlive the call.
+        unsafe { call(MAP_UPDATE, &mut attributes) }
+            .map(drop)
+            .map_err(|e| operation("filling a BPF map", e))
+    }
+
+    /// Takes a word out; one that is not there is no error.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn remove(&self, word: [u8; 4]) -> io::Result<()> {
+        let mut attributes = Attributes::new().descriptor(0, &self.0).pointer(8, word.as_ptr());
+        // SAFETY: the key has the map's four bytes and outlives the call.
+        match unsafe { call(MAP_DELETE, &mut attributes) } {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            told => told.map(drop).map_err(|e| operation("changing a BPF map", e)),
+        }
+    }
+}
+
+impl Map for WordSet {
+    fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What a program may look things up in.
+pub trait Map {
+    /// Its descriptor.
+    fn number(&self) -> i32;
 }
 
 /// What a program is for.

@@ -88,6 +88,8 @@ pub enum Helper {
     LoadBytes = 26,
     /// `bpf_skb_load_bytes_relative(skb, offset, to, len, start)`
     LoadBytesFrom = 68,
+    /// `bpf_fib_lookup(ctx, params, len, flags)`
+    FibLookup = 69,
 }
 
 /// `struct bpf_insn`.
@@ -202,7 +204,7 @@ impl Op {
 
     /// The two instructions `dst = map`.
     #[must_use]
-    pub fn map(dst: Reg, map: &super::LruMap) -> [Self; 2] {
+    pub fn map(dst: Reg, map: &impl super::Map) -> [Self; 2] {
         let first = Self::new(WIDE_IMMEDIATE, dst, Reg(PSEUDO_MAP), 0, map.number());
         [first, Self::new(0, Reg(0), Reg(0), 0, 0)]
     }

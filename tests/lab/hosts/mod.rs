@@ -1,6 +1,8 @@
 //! One network over several hosts that etcd knows: namespaces as hosts, three members of Debian's etcd.
 
+mod across;
 mod failures;
+mod mended;
 mod world;
 
 use serde_json::Value;

@@ -137,6 +137,18 @@ impl<'s> World<'s> {
         command
     }
 
+    /// A program on a host.
+    pub(super) fn on(&self, host: usize, program: &str, args: &[&str]) -> Process {
+        let mut command = self.inside(host, Path::new(program));
+        command.args(args);
+        Process::start(command, &format!("{program} on host {host}"))
+    }
+
+    /// `uswitch ARGS` for a host's lab, in the background.
+    pub(super) fn background(&self, host: usize, args: &[&str]) -> Process {
+        Process::start(self.command(host, args), &args.join(" "))
+    }
+
     /// `uswitch ARGS` on a host, for the lab called as it.
     fn command(&self, host: usize, args: &[&str]) -> Command {
         let mut command = self.inside(host, &self.sandbox.dir.join("uswitch"));

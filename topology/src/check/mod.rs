@@ -8,10 +8,12 @@
 //! | `nodes` | names, attachments, what was chosen for them |
 //! | `links`, `ports` | wires; settings and VLANs of ports |
 //! | `outside` | uplink and published ports |
+//! | `hosts` | other hosts, and tunnels to them |
 //! | `places` | gives addresses, hardware addresses and interfaces to whoever has none |
 //! | `routes` | routes, once everybody has addresses |
 
 mod entries;
+mod hosts;
 mod links;
 mod networks;
 mod nodes;
@@ -82,6 +84,7 @@ impl Spec {
         check.links();
         check.ports();
         check.outside();
+        check.hosts();
         if check.problems.is_empty() {
             let mut nodes = check.places();
             check.routes(&mut nodes);

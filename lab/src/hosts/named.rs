@@ -1,0 +1,85 @@
+//! What a spec says of other hosts, done: the lab joins them, and has its tunnels.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+
+use ::topology::join;
+use control::api::AddTunnel;
+
+use super::Join;
+use crate::error::{Doing, Error, Result};
+use crate::lab::Lab;
+use crate::tunnel::PORT;
+
+/// This host among the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Its address; None for that by which it speaks with the first of them.
+    pub vtep: Option<Ipv4Addr>,
+    /// What it is called; None for its hostname, as far as the first dot.
+    pub host: Option<String>,
+}
+
+impl Lab {
+    /// Joins the hosts that the lab's spec names, and plugs in its tunnels.
+    ///
+    /// # Errors
+    /// Those of [`Lab::join`] and [`Lab::add_tunnel`]; [`Error::Io`] where there is no way to them.
+    pub fn reach_hosts(self: &Arc<Self>, end: &End) -> Result<()> {
+        let (join, tunnels) = self.with_spec(|spec| (spec.join.clone(), spec.tunnels.clone()));
+        match &join {
+            None => {}
+            Some(join::Join::Named(tunnel)) => {
+                let local = end.vtep.or(tunnel.local);
+                self.plug_in_tunnel(&asked(tunnel, local)?)?;
+            }
+            Some(join::Join::Etcd(etcd)) => {
+                let first = join.as_ref().map_or(Ipv4Addr::UNSPECIFIED.into(), join::Join::first);
+                self.join(&Join {
+                    members: etcd.members.clone(),
+                    name: etcd.name.clone(),
+                    vni: etcd.vni,
+                    port: etcd.port,
+                    network: etcd.network.clone(),
+                    vtep: end.vtep.map_or_else(|| towards(first), Ok)?,
+                    host: end.host.clone().map_or_else(host_name, Ok)?,
+                })?;
+            }
+        }
+        for tunnel in &tunnels {
+            self.plug_in_tunnel(&asked(tunnel, tunnel.local)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn asked(tunnel: &join::Tunnel, local: Option<Ipv4Addr>) -> Result<AddTunnel> {
+    let join::Tunnel { vni, remotes, network, port, .. } = tunnel.clone();
+    let first = remotes.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let local = local.map_or_else(|| towards(first.into()), Ok)?;
+    Ok(AddTunnel { vni, local, remotes, network, port })
+}
+
+/// The address by which this host would speak to another; nothing is sent.
+fn towards(remote: IpAddr) -> Result<Ipv4Addr> {
+    let ask = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((remote, PORT))?;
+        match socket.local_addr()?.ip() {
+            IpAddr::V4(address) => Ok(address),
+            IpAddr::V6(_) => Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
+        }
+    };
+    ask().doing(|| format!("no way to {remote}"))
+}
+
+/// What this host is called, as far as its first dot.
+fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().map_err(io::Error::from);
+    let name = name.doing(|| "asking for this host's name".into())?.into_string();
+    let name = name.map_err(|_| {
+        Error::Usage("the host's name cannot be read: say another, `--host-name`".into())
+    })?;
+    Ok(name.split('.').next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,179 @@
+//! The program at an interface's ingress of the host: a VXLAN packet of one number and UDP port, for the
+//! host itself, goes on only where it comes from a member; all else goes on.
+//!
+//! The kernel's socket of VXLAN takes packets to any address of the host and by any interface, so the
+//! route of the host says whether one is for the host, and the program is at all interfaces. A first
+//! fragment too short to show the number counts as ours: nobody cuts there but who hides something.
+
+use sys::bpf::op::{Alu, Helper, If, Reg, Size};
+use sys::bpf::{Area, Draft, Op, WordSet};
+use wire::{ethertype, ipv4::protocol};
+
+/// Words of the memory shared with it.
+pub(super) const WORDS: usize = 2;
+/// Packets that were dropped.
+pub(super) const FOREIGN: usize = 0;
+/// Where the last one of them came from, as it lies in a packet.
+pub(super) const LAST: usize = 1;
+
+const RESULT: Reg = Reg(0);
+const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
+const FRAME: Reg = Reg(6);
+const TRANSPORT: Reg = Reg(7);
+const FLAGS: Reg = Reg(8);
+const AREA: Reg = Reg(9);
+const STACK: Reg = Reg(10);
+
+// `struct __sk_buff`.
+const PACKET_TYPE: i16 = 4;
+const ETHERTYPE: i16 = 16;
+const IFINDEX: i16 = 40;
+/// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
+const OTHER_HOST: i32 = 3;
+
+// What is kept on the stack.
+const IP: i16 = -24;
+const UDP: i16 = -32;
+const VXLAN: i16 = -40;
+const SOURCE: i16 = -48;
+/// `struct bpf_fib_lookup` (linux/bpf.h).
+const ROUTE: i16 = -112;
+const ROUTE_LEN: i16 = 64;
+const ROUTE_INGRESS: i16 = ROUTE + 8;
+const ROUTE_SOURCE: i16 = ROUTE + 16;
+const ROUTE_DESTINATION: i16 = ROUTE + 32;
+
+/// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
+const FROM_IP: i32 = 1;
+/// `AF_INET`
+const INET: i32 = 2;
+/// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
+/// `…_UNSUPP_LWT`, `…_NO_NEIGH`, `…_FRAG_NEEDED`.
+const SENT_ON: [i32; 4] = [0, 6, 7, 8];
+
+/// `TCX_NEXT`
+const GO_ON: i32 = -1;
+/// `TCX_DROP`
+const DROP: i32 = 2;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Ours,
+    Clipped,
+    GoOn,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) vni: u32,
+    pub(super) port: u16,
+}
+
+/// The program.
+pub(super) fn program(target: Target, members: &WordSet, area: &Area) -> Vec<Op> {
+    let mut p = Draft::default();
+    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
+    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
+    let ipv4 = u16::from_ne_bytes(ethertype::IPV4.to_be_bytes());
+    p.if_so(If::Differs, RESULT, ipv4.into(), Place::GoOn);
+    p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
+    p.if_so(If::Equal, RESULT, OTHER_HOST, Place::GoOn);
+
+    p.op(Op::alu(Alu::Mov, ARG[1], 0));
+    fetch(&mut p, IP, 20, Place::GoOn);
+    p.op(Op::load(Size::Byte, RESULT, STACK, IP + 9));
+    p.if_so(If::Differs, RESULT, protocol::UDP.into(), Place::GoOn);
+    p.op(Op::load(Size::Half, FLAGS, STACK, IP + 6));
+    p.op(Op::be16(FLAGS));
+    p.op(Op::alu_reg(Alu::Mov, RESULT, FLAGS));
+    p.op(Op::alu(Alu::And, RESULT, 0x1fff));
+    // Of later fragments nothing is made without the first.
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+    p.op(Op::load(Size::Byte, TRANSPORT, STACK, IP));
+    p.op(Op::alu(Alu::And, TRANSPORT, 15));
+    p.op(Op::alu(Alu::Shl, TRANSPORT, 2));
+    p.op(Op::alu_reg(Alu::Mov, ARG[1], TRANSPORT));
+    fetch(&mut p, UDP, 8, Place::GoOn);
+    p.op(Op::load(Size::Half, RESULT, STACK, UDP + 2));
+    p.op(Op::be16(RESULT));
+    p.if_so(If::Differs, RESULT, target.port.into(), Place::GoOn);
+
+    p.op(Op::alu_reg(Alu::Mov, ARG[1], TRANSPORT));
+    p.op(Op::alu(Alu::Add, ARG[1], 8));
+    fetch(&mut p, VXLAN, 8, Place::Clipped);
+    let [_, a, b, c] = target.vni.to_be_bytes();
+    p.op(Op::load(Size::Word, RESULT, STACK, VXLAN + 4));
+    p.op(Op::alu(Alu::And, RESULT, i32::from_ne_bytes([255, 255, 255, 0])));
+    p.if_so(If::Differs, RESULT, i32::from_ne_bytes([a, b, c, 0]), Place::GoOn);
+
+    p.jump(Op::jump(0), Place::Ours);
+
+    p.at(Place::Clipped);
+    p.op(Op::alu(Alu::And, FLAGS, 0x2000));
+    p.if_so(If::Equal, FLAGS, 0, Place::GoOn);
+
+    p.at(Place::Ours);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
+    p.op(Op::store(Size::Word, STACK, SOURCE, RESULT));
+    p.all(Op::map(ARG[0], members));
+    p.all(stack_address(ARG[1], SOURCE));
+    p.op(Op::call(Helper::MapLookup));
+    p.jump(Op::jump_if_wide(If::Differs, RESULT, 0, 0), Place::GoOn);
+    is_for_the_host(&mut p);
+    p.all(Op::area(AREA, area));
+    p.op(Op::alu(Alu::Mov, RESULT, 1));
+    p.op(Op::fetch_add(AREA, at(FOREIGN), RESULT));
+    p.op(Op::load(Size::Word, RESULT, STACK, SOURCE));
+    p.op(Op::store(Size::Double, AREA, at(LAST), RESULT));
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+
+    p.at(Place::GoOn);
+    p.op(Op::alu(Alu::Mov, RESULT, GO_ON));
+    p.op(Op::exit());
+    p.finish()
+}
+
+/// Goes on where the host would send the packet on.
+fn is_for_the_host(p: &mut Draft<Place>) {
+    p.op(Op::alu(Alu::Mov, RESULT, 0));
+    for word in 0..ROUTE_LEN / 8 {
+        p.op(Op::store(Size::Double, STACK, ROUTE + 8 * word, RESULT));
+    }
+    p.op(Op::alu(Alu::Mov, RESULT, INET));
+    p.op(Op::store(Size::Byte, STACK, ROUTE, RESULT));
+    p.op(Op::load(Size::Word, RESULT, FRAME, IFINDEX));
+    p.op(Op::store(Size::Word, STACK, ROUTE_INGRESS, RESULT));
+    for (from, to) in [(IP + 12, ROUTE_SOURCE), (IP + 16, ROUTE_DESTINATION)] {
+        p.op(Op::load(Size::Word, RESULT, STACK, from));
+        p.op(Op::store(Size::Word, STACK, to, RESULT));
+    }
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+    p.all(stack_address(ARG[1], ROUTE));
+    p.op(Op::alu(Alu::Mov, ARG[2], ROUTE_LEN.into()));
+    p.op(Op::alu(Alu::Mov, ARG[3], 0));
+    p.op(Op::call(Helper::FibLookup));
+    for said in SENT_ON {
+        p.if_so(If::Equal, RESULT, said, Place::GoOn);
+    }
+}
+
+/// Copies `len` bytes from the offset in R2, counted from the IP header, to the stack.
+fn fetch(p: &mut Draft<Place>, to: i16, len: i32, short: Place) {
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+    p.all(stack_address(ARG[2], to));
+    p.op(Op::alu(Alu::Mov, ARG[3], len));
+    p.op(Op::alu(Alu::Mov, ARG[4], FROM_IP));
+    p.op(Op::call(Helper::LoadBytesFrom));
+    p.if_so(If::Differs, RESULT, 0, short);
+}
+
+fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
+    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
+}
+
+/// A word of the area, as bytes.
+fn at(word: usize) -> i16 {
+    i16::try_from(word * 8).unwrap_or(0)
+}

@@ -1,0 +1,84 @@
+//! A host whose name another has come by, two that add at once, and a host that leaves with its lab running.
+
+use super::{hosts, mac};
+use crate::door::until;
+
+#[test]
+fn a_host_whose_name_was_taken_is_cut_off_and_comes_back() {
+    hosts(|world| {
+        let mut one = world.lab(1);
+        let three = world.lab(3);
+        until("host 1 reaches host 3", || world.pings(1, "n1", "10.100.1.3").then_some(()));
+        // Cut off for longer than its lease; another host comes by its name meanwhile.
+        world.set_cable(1, false);
+        until("host 3 takes it for gone", || world.rows(&three).is_empty().then_some(()));
+        let file = world.sandbox.dir.join("n2.yaml");
+        let other = world.background(
+            2,
+            &[
+                "run",
+                file.to_str().unwrap(),
+                "--host-name",
+                "h1",
+                "--vtep",
+                "10.9.0.2",
+                "--join",
+                &world.url(),
+            ],
+        );
+        until("the other is in", || (world.rows(&three).len() == 2).then_some(()));
+        world.set_cable(1, true);
+        until("it knows that it is out", || {
+            let hosts = world.json(1, &["show", "hosts"]);
+            let is_out = hosts[0]["state"] == "out" && hosts[0]["cut_off"]["n1"].is_string();
+            is_out.then_some(())
+        });
+        assert!(!world.pings(1, "n1", "10.100.1.3"), "n1 is to be cut off");
+        let says = "host h1 is in network prod already, lab h2 at 10.9.0.2";
+        let shown = world.uswitch(1, &["show", "hosts"]).ok().out;
+        assert!(shown.contains(&format!("this host is out of it: {says}")), "{shown}");
+        let ended = world.uswitch(1, &["add", "more"]);
+        assert!(ended.complaint(1).contains(says), "{}", ended.err);
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        one.wait_for_complaint(says);
+        other.signal(nix::sys::signal::Signal::SIGTERM);
+        other.ended();
+        until("it is in again", || {
+            (world.json(1, &["show", "hosts"])[0]["state"] == "joined").then_some(())
+        });
+        until("n1 reaches host 3", || world.pings(1, "n1", "10.100.1.3").then_some(()));
+        // It said so once.
+        one.signal(nix::sys::signal::Signal::SIGTERM);
+        let said = one.ended().err;
+        assert_eq!(said.matches("until then").count(), 1, "{said}");
+    });
+}
+
+#[test]
+fn hosts_that_add_at_once_find_an_address_each_and_one_that_leaves_forgets_the_others() {
+    hosts(|world| {
+        let labs = [1, 2, 3].map(|host| world.lab(host));
+        let all = [1, 2, 3].map(|host| world.background(host, &["add"]));
+        for added in all {
+            added.ended().ok();
+        }
+        until("all are known", || (world.rows(&labs[0]).len() == 6).then_some(()));
+        // Out of it, with the lab running: no name and no neighbour of the others is left.
+        let knows = |name: &str| {
+            let said = world.uswitch(1, &["exec", "n1", "--", "getent", "hosts", name]);
+            said.code == Some(0)
+        };
+        let neighbour = |address: &str| {
+            let known = world.json(1, &["neigh", "ls"]);
+            known.as_array().unwrap().iter().any(|row| row["address"] == address)
+        };
+        until("n3 is known", || (knows("n3") && neighbour("10.100.1.3")).then_some(()));
+        world.uswitch(1, &["tunnel", "remove", "100"]).ok();
+        assert!(!knows("n3") && !neighbour("10.100.1.3"));
+        assert!(knows("n1") && neighbour("10.100.1.1"));
+        until("host 2 forgets it", || {
+            let rows = world.rows(&labs[1]);
+            (!rows.contains(&(mac(1), "10.9.0.1".into()))).then_some(())
+        });
+    });
+}

@@ -1,0 +1,133 @@
+//! Who may send to a tunnel: its remote ends, and nobody else, by whichever interface.
+
+use std::net::UdpSocket;
+
+use serde_json::Value;
+
+use super::{json, other_host};
+use crate::door::until;
+use crate::support::{Sandbox, in_netns, rooted};
+use crate::{lab, netns};
+
+/// A packet of VXLAN 100 with a frame for everybody in it.
+fn packet(vni: u8) -> Vec<u8> {
+    let header = [8, 0, 0, 0, 0, 0, vni, 0];
+    let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 9], &[0x88, 0xb5], &[0; 46]].concat();
+    [&header[..], &frame].concat()
+}
+
+fn send(from: &str, to: &str, bytes: &[u8]) {
+    in_netns(netns(from), || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.send_to(bytes, to).unwrap();
+    });
+}
+
+fn tunnel(sandbox: &Sandbox) -> Value {
+    json(sandbox, &["show", "tunnel", "-j"])[0].clone()
+}
+
+/// Packets that were dropped.
+fn foreign(sandbox: &Sandbox) -> u64 {
+    tunnel(sandbox)["foreign"].as_u64().unwrap()
+}
+
+#[test]
+fn only_what_members_send_comes_in_and_the_rest_is_counted() {
+    rooted(|sandbox| {
+        let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
+        other_host(sandbox, "100");
+        let _lab = lab(sandbox, &["run"]);
+        let add = ["tunnel", "add", "vxlan", "100", "--local", "10.9.0.1", "--remote", "10.9.0.2"];
+        sandbox.uswitch(&add).ok();
+        assert_eq!(tunnel(sandbox)["senders"], "members");
+        // A host behind an interface that comes after the tunnel.
+        ip("netns add hostc");
+        ip("link add late0 type veth peer name late1 netns hostc");
+        ip("addr add 10.9.7.1/24 dev late0");
+        ip("link set late0 up");
+        ip("-n hostc addr add 10.9.7.2/24 dev late1");
+        ip("-n hostc link set late1 up");
+        ip("-n hostc route add 10.9.0.0/24 via 10.9.7.1");
+        sandbox.tool("ip", &["netns", "exec", "hostc", "ping", "-c", "1", "10.9.0.1"]);
+
+        let reaches = |node: &str| {
+            let ping = ["exec", node, "--", "ping", "-c", "1", "-W", "5", "10.100.0.99"];
+            assert_eq!(sandbox.uswitch(&ping).code, Some(0), "{node}");
+        };
+        reaches("net1");
+        // To the tunnel's end, to another address of the host, and to everybody on the link.
+        for (count, to) in ["10.9.0.1:4789", "10.9.7.1:4789", "10.9.7.255:4789"].iter().enumerate()
+        {
+            in_netns(netns("hostc"), || {
+                let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+                socket.set_broadcast(true).unwrap();
+                socket.send_to(&packet(100), *to).unwrap();
+            });
+            until(to, || (foreign(sandbox) == count as u64 + 1).then_some(()));
+        }
+        // A program of this host is no member either.
+        UdpSocket::bind("0.0.0.0:0").unwrap().send_to(&packet(100), "127.0.0.1:4789").unwrap();
+        until("a program here", || (foreign(sandbox) == 4).then_some(()));
+        assert_eq!(tunnel(sandbox)["foreign_from"], "127.0.0.1");
+        // Another network's, and what is no VXLAN, are not ours to judge.
+        send("hostc", "10.9.0.1:4789", &packet(101));
+        send("hostc", "10.9.0.1:4789", b"short");
+        send("hostc", "10.9.0.1:4790", &packet(100));
+        // Nothing of all that has come in; what a member sends does.
+        let is_known = || {
+            let rows = json(sandbox, &["show", "fdb", "-j"]);
+            rows.as_array().unwrap().iter().any(|row| row["mac"] == "02:00:00:00:00:09")
+        };
+        assert!(!is_known());
+        send("hostb", "10.9.0.1:4789", &packet(100));
+        until("the member's frame", || is_known().then_some(()));
+        assert_eq!(foreign(sandbox), 4);
+        reaches("net2");
+
+        let shown = sandbox.uswitch(&["show", "tunnel"]).ok().out;
+        assert!(shown.contains("4 (127.0.0.1)"), "{shown}");
+        let metrics = sandbox.uswitch(&["metrics"]).ok().out;
+        let line = "uswitch_tunnel_foreign_packets_total{port=\"vxlan100\"} 4";
+        assert!(metrics.contains(line), "{metrics}");
+        // It goes with the tunnel: what is for others then reaches the host's stack again.
+        sandbox.uswitch(&["tunnel", "remove", "100"]).ok();
+        let heard = UdpSocket::bind("10.9.7.1:4789").unwrap();
+        heard.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        send("hostc", "10.9.7.1:4789", &packet(100));
+        assert_eq!(heard.recv(&mut [0; 100]).unwrap(), packet(100).len());
+    });
+}
+
+#[test]
+fn what_the_host_sends_on_for_others_passes() {
+    rooted(|sandbox| {
+        let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
+        other_host(sandbox, "100");
+        ip("netns add hostc");
+        ip("link add late0 type veth peer name late1 netns hostc");
+        ip("addr add 10.9.7.1/24 dev late0");
+        ip("link set late0 up");
+        ip("-n hostc addr add 10.9.7.2/24 dev late1");
+        ip("-n hostc link set late1 up");
+        ip("-n hostc route add default via 10.9.7.1");
+        ip("-n hostb route add default via 10.9.0.1");
+        sandbox.tool("sysctl", &["-w", "net.ipv4.ip_forward=1"]);
+        let _lab = lab(sandbox, &["run", "--join", "vtep://10.9.0.2?vni=100"]);
+        // hostc and hostb have a VXLAN of the same number, through this host.
+        let heard = in_netns(netns("hostb"), || UdpSocket::bind("10.9.0.2:4799").unwrap());
+        heard.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        send("hostc", "10.9.0.2:4799", &packet(100));
+        assert_eq!(heard.recv(&mut [0; 100]).unwrap(), packet(100).len());
+        let rx = || {
+            let said = sandbox.tool("ip", &["-n", "hostb", "-s", "-j", "link", "show", "vx"]);
+            let said: Value = serde_json::from_str(&said).unwrap();
+            let rx = &said[0]["stats64"]["rx"];
+            rx["packets"].as_u64().unwrap() + rx["dropped"].as_u64().unwrap()
+        };
+        let before = rx();
+        send("hostc", "10.9.0.2:4789", &packet(100));
+        until("hostb has it", || (rx() > before).then_some(()));
+        assert_eq!(tunnel(sandbox)["foreign"], 0);
+    });
+}
