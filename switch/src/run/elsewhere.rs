@@ -17,7 +17,7 @@ impl Switch {
         &self,
         spec: &PortSpec,
     ) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
-        let Some(Elsewhere { netns, filter }) = &spec.netns else {
+        let Some(Elsewhere { netns, pass }) = &spec.netns else {
             return Ok(self.workers.iter().map(|_| None).collect());
         };
         // The group's number is the namespace's, so it is made from what is ours alone.
@@ -29,10 +29,10 @@ impl Switch {
             let bound = number == 0 || self.crew.is_none();
             let slots = if bound { slots } else { 0 };
             let config = RingConfig { slots, fanout, bound, ifindex, queued: true };
-            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(config, filter))
+            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(config, pass))
                 .map_err(Error::Open)?;
             let recipe =
-                Recipe { netns: Arc::clone(netns), config, filter: Arc::clone(filter), fast: None };
+                Recipe { netns: Arc::clone(netns), config, pass: pass.clone(), fast: None };
             Ok((Some(Box::new(io)), recipe))
         };
         let opened = (0..self.workers.len()).map(open).collect::<Result<Vec<_>, Error>>()?;

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sys::packet::{FilterOp, RingConfig, Spare};
+use sys::packet::{Pass, RingConfig, Spare};
 
 use super::config::Error;
 use super::config::Event;
@@ -34,7 +34,7 @@ pub(super) struct Ask {
 pub(super) struct Recipe {
     pub(super) netns: Arc<OwnedFd>,
     pub(super) config: RingConfig,
-    pub(super) filter: Arc<[FilterOp]>,
+    pub(super) pass: Pass,
     /// Whose program stands before it.
     pub(super) fast: Option<Arc<FastPath>>,
 }
@@ -43,7 +43,7 @@ impl Recipe {
     fn open(&self) -> std::io::Result<Spare> {
         sys::netns::inside(self.netns.as_fd(), || match &self.fast {
             Some(fast) => fast.spare(self.config),
-            None => Spare::open(self.config, &self.filter),
+            None => Spare::open(self.config, &self.pass),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use sys::packet::FilterOp;
+use sys::packet::Pass;
 use wire::MacAddr;
 
 use crate::core::{
@@ -78,8 +78,8 @@ impl PortSpec {
 pub struct Elsewhere {
     /// The namespace.
     pub netns: Arc<OwnedFd>,
-    /// What of the interface's traffic reaches the rings; empty for all of it.
-    pub filter: Arc<[FilterOp]>,
+    /// What of the interface's traffic reaches the rings.
+    pub pass: Pass,
 }
 
 /// A port as the handle shows it.

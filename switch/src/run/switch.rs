@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sys::packet::{PacketIo, RingConfig};
+use sys::packet::{PacketIo, Pass, RingConfig};
 use wire::Timestamp;
 
 use super::config::{Config, Error, Event};
@@ -75,7 +75,6 @@ impl Switch {
         if let Some(fast) = &fast {
             fast.begin(&home, &fdb).map_err(Error::Thread)?;
         }
-        let filter = Arc::from([]);
         let open = |number| {
             // Those of the others are short: whoever makes frames for them shares a core with them.
             let slots = if crew.is_some() && number > 0 { OTHERS_SLOTS } else { config.slots };
@@ -85,8 +84,8 @@ impl Switch {
                 (None, Some(fast)) => fast.open(ring),
                 (None, None) => PacketIo::open(ring),
             };
-            let (netns, filter) = (Arc::clone(&home), Arc::clone(&filter));
-            let recipe = Recipe { netns, config: ring, filter, fast: fast.clone() };
+            let (netns, fast) = (Arc::clone(&home), fast.clone());
+            let recipe = Recipe { netns, config: ring, pass: Pass::All, fast };
             Ok((sys::netns::inside(home.as_fd(), open).map_err(Error::Open)?, recipe))
         };
         let (rings, recipes): (Vec<_>, Vec<_>) =

@@ -11,7 +11,7 @@ use nix::sys::socket::{getsockopt, sockopt::SocketError};
 use nix::sys::time::TimeSpec;
 
 use super::VNET_LEN;
-use super::filter::FilterOp;
+use super::filter::Pass;
 use super::ring::{Received, Ring, RingConfig, RingStats};
 use super::sender::{BATCH, Message, SendFailure, Sender, Tags};
 use super::socket;
@@ -50,16 +50,16 @@ impl PacketIo {
     /// # Errors
     /// EPERM without CAP_NET_RAW there; ENOMEM where the kernel has no memory for the ring.
     pub fn open(config: RingConfig) -> io::Result<Self> {
-        Self::filtered(config, &[])
+        Self::filtered(config, &Pass::All)
     }
 
     /// The same with a filter before the ring.
     ///
     /// # Errors
     /// The same; EINVAL for a filter that makes no sense.
-    pub fn filtered(config: RingConfig, filter: &[FilterOp]) -> io::Result<Self> {
+    pub fn filtered(config: RingConfig, pass: &Pass) -> io::Result<Self> {
         Ok(Self {
-            ring: Ring::open(config, filter)?,
+            ring: Ring::open(config, pass)?,
             sender: Sender::open(config.queued)?,
             arena: Vec::with_capacity(ARENA),
             failures: Vec::with_capacity(FAILURES),

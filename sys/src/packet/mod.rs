@@ -16,7 +16,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 
-pub use filter::FilterOp;
+pub use filter::{FilterOp, Pass};
 pub use io::PacketIo;
 pub use refusal::Refusal;
 pub use ring::{Received, RingConfig, RingStats};

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::filter::{self, FilterOp};
+use super::filter::{self, Pass};
 use super::long::{self, Long};
 use super::{VNET_LEN, socket};
 use crate::netns::operation;
@@ -86,7 +86,7 @@ unsafe impl Send for Ring {}
 
 impl Ring {
     /// Opens a ring in the calling thread's namespace, behind a filter.
-    pub(super) fn open(config: RingConfig, pass: &[FilterOp]) -> io::Result<Self> {
+    pub(super) fn open(config: RingConfig, pass: &Pass) -> io::Result<Self> {
         let fd = socket::open()?;
         let blocks = config.slots.div_ceil(SLOTS_A_BLOCK).max(1);
         let slots = blocks * SLOTS_A_BLOCK;
@@ -112,7 +112,7 @@ impl Ring {
         let base = map(&fd, bytes)?;
         // From here on `ring` unmaps on failure.
         let ring = Self { fd, base, bytes, slots, head: 0, long: Long::new(), beside: None };
-        filter::attach(ring.fd.as_fd(), pass)?;
+        filter::put(ring.fd.as_fd(), pass)?;
         if config.bound {
             socket::bind(ring.fd.as_fd(), config.ifindex)?;
         }

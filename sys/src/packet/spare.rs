@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::filter::{self, FilterOp};
+use super::filter::{self, FilterOp, Pass};
 use super::io::PacketIo;
 use super::ring::{Ring, RingConfig, RingStats};
 use super::socket;
@@ -20,18 +20,18 @@ const NOTHING: [FilterOp; 1] = [FilterOp { code: 6, then: 0, otherwise: 0, value
 pub struct Spare {
     ring: Ring,
     config: RingConfig,
-    filter: Vec<FilterOp>,
+    pass: Pass,
 }
 
 impl Spare {
-    /// Opens one in the calling thread's namespace; `config` and `filter` are those of the ring it
+    /// Opens one in the calling thread's namespace; `config` and `pass` are those of the ring it
     /// is for.
     ///
     /// # Errors
     /// What [`PacketIo::open`] says.
-    pub fn open(config: RingConfig, filter: &[FilterOp]) -> io::Result<Self> {
+    pub fn open(config: RingConfig, pass: &Pass) -> io::Result<Self> {
         let closed = RingConfig { bound: false, fanout: None, ..config };
-        Ok(Self { ring: Ring::open(closed, filter)?, config, filter: filter.to_vec() })
+        Ok(Self { ring: Ring::open(closed, pass)?, config, pass: pass.clone() })
     }
 
     /// The same for a ring behind a program, which is in no fanout group.
@@ -39,7 +39,7 @@ impl Spare {
     /// # Errors
     /// The same.
     pub fn tapped(config: RingConfig, tap: &Program) -> io::Result<Self> {
-        let spare = Self::open(RingConfig { fanout: None, ..config }, &[])?;
+        let spare = Self::open(RingConfig { fanout: None, ..config }, &Pass::All)?;
         tap.filter(spare.ring.as_fd())?;
         Ok(spare)
     }
@@ -53,7 +53,7 @@ impl PacketIo {
     /// # Errors
     /// What the kernel says to binding the new socket, as of an interface that is gone.
     pub fn replace(&mut self, spare: Spare) -> io::Result<RingStats> {
-        let Spare { ring, config, filter } = spare;
+        let Spare { ring, config, pass } = spare;
         filter::attach(self.ring.as_fd(), &NOTHING)?;
         let last = self.ring.stats()?;
         let old = std::mem::replace(&mut self.ring, ring);
@@ -69,7 +69,7 @@ impl PacketIo {
             self.ring.join(group)?;
             drop(old);
             filter::detach(fd);
-            filter::attach(fd, &filter)?;
+            filter::put(fd, &pass)?;
         } else {
             socket::bind(fd, config.ifindex)?;
         }
