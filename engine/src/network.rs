@@ -60,6 +60,8 @@ pub struct Options {
     pub storm: Option<u32>,
     /// Containers may speak by other addresses than their own.
     pub spoof: bool,
+    /// Published ports are sockets of the host's for clients outside too, behind the host's firewall.
+    pub sockets: bool,
 }
 
 impl Options {
@@ -93,6 +95,13 @@ impl Options {
                         _ => return Err(refuse("allow, or deny")),
                     }
                 }
+                "publish" => {
+                    options.sockets = match value {
+                        "socket" => true,
+                        "direct" => false,
+                        _ => return Err(refuse("direct, or socket")),
+                    }
+                }
                 "isolate" => {
                     options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
                 }
@@ -102,7 +111,7 @@ impl Options {
                 }
                 _ => {
                     let known = "uswitch.name, uswitch.uplink, uswitch.isolate, uswitch.storm, \
-                                 uswitch.spoof";
+                                 uswitch.spoof, uswitch.publish";
                     return Err(refuse(&format!("there is no such option; there are {known}")));
                 }
             }
@@ -170,6 +179,7 @@ mod tests {
             ("uswitch.isolate", "true"),
             ("uswitch.storm", "100"),
             ("uswitch.spoof", "allow"),
+            ("uswitch.publish", "socket"),
         ]);
         let options = read.unwrap();
         let name = Some("lab".into());
@@ -180,6 +190,7 @@ mod tests {
             isolate: true,
             storm: Some(100),
             spoof: true,
+            sockets: true,
         };
         assert_eq!(options, wanted);
         for (key, value, word) in [
@@ -188,6 +199,7 @@ mod tests {
             ("uswitch.isolate", "yes", "true, or false"),
             ("uswitch.storm", "-1", "a number"),
             ("uswitch.spoof", "yes", "allow, or deny"),
+            ("uswitch.publish", "host", "direct, or socket"),
             ("mtu", "67", "68 to 65535"),
             ("mtu", "many", "68 to 65535"),
         ] {

@@ -130,20 +130,36 @@ impl Gateway {
     /// # Errors
     /// [`PublishError`] where the port is taken or makes no sense.
     pub fn publish_for(&mut self, node: Node, wanted: Published) -> Result<(), PublishError> {
+        self.publish_as((node, false), wanted)
+    }
+
+    /// The same for whoever holds the port at the kernel that shares the uplink's address, by a socket
+    /// of its own: any port, in the NAT's block or not, and connections that the kernel has there
+    /// already stay with it. A session of the NAT's that has the port keeps it towards its remote. All
+    /// sessions by the port end when it is withdrawn.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn publish_held(&mut self, node: Node, wanted: Published) -> Result<(), PublishError> {
+        self.publish_as((node, true), wanted)
+    }
+
+    fn publish_as(&mut self, owner: (Node, bool), wanted: Published) -> Result<(), PublishError> {
         let host = wanted.inside.address;
         let leg = self.links.routes.leg(host).filter(|leg| self.links.routes.is_source(*leg, host));
         let leg = leg.ok_or(PublishError::NotInside(host))?;
         if self.links.is_internal(leg) {
             return Err(PublishError::Internal(host));
         }
-        if let Some(block) = self.block.as_ref().filter(|block| !block.contains(&wanted.port)) {
+        let block = self.block.as_ref().filter(|block| !owner.1 && !block.contains(&wanted.port));
+        if let Some(block) = block {
             return Err(PublishError::NotInBlock(wanted.port, *block.start(), *block.end()));
         }
         match (wanted.address, self.links.uplink_address()) {
             (Some(asked), Some(own)) if asked != own => {
                 return Err(PublishError::NotOurAddress(asked));
             }
-            _ => self.nat.publish(node, wanted)?,
+            _ => self.nat.publish(owner, wanted)?,
         }
         self.stir();
         Ok(())

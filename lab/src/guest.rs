@@ -204,6 +204,17 @@ impl Lab {
         Ok(ns::guest::look(sandbox.as_fd(), &interface.name)?)
     }
 
+    /// Whether a container answers whoever asks it by its place here: its default route of IPv4 leads
+    /// there. What cannot be looked at does not.
+    #[must_use]
+    pub fn answers_by(&self, port: &str, sandbox: &OwnedFd) -> bool {
+        let Some((_, interface)) = self.at(&self.state(), port) else { return false };
+        let Ok(view) = ns::route::look(sandbox.as_fd()) else { return false };
+        let best = view.defaults.iter().min_by_key(|route| route.metric);
+        let link = best.and_then(|best| view.links.iter().find(|link| link.index == best.index));
+        link.is_some_and(|link| link.name == interface.name)
+    }
+
     /// Takes a container's place away, and with it all that the gateway has for it. Its link stays
     /// until [`Lab::forget_link`]; a place that is not there is no error.
     ///

@@ -65,7 +65,7 @@ pub(crate) struct State {
     /// published can be withdrawn.
     pub(crate) withdrawn: Vec<gateway::Published>,
     /// Ports of the host that lead to containers, by the containers' ports.
-    pub(crate) led: std::collections::BTreeMap<String, Vec<crate::led::Led>>,
+    pub(crate) led: std::collections::BTreeMap<String, crate::led::Leads>,
     /// An interface of the host.
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,

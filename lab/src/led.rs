@@ -1,15 +1,17 @@
 //! Ports of the host that lead to containers by sockets of whoever serves engines: told here, so that
 //! those who look see them, and that the NAT keeps off them.
 //!
-//! One that lies among the ports the NAT shares of the host's is published there too: what comes from
-//! outside for it is the gateway's, with the client's own address.
+//! What comes from outside by the uplink for such a port is the gateway's, with the client's own address:
+//! its frames are let into the ring and kept from the host's stack, where the socket goes on holding the
+//! port and serves the host itself. Where the gateway cannot have a port (no BPF, a rule of the host's
+//! that forwards it, another address than the uplink's) the socket serves the world too.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ::topology::{Protocol, Uplink};
-use gateway::Endpoint;
+use gateway::{Endpoint, PublishError};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, State};
 use crate::station;
 
 /// A port that leads somewhere.
@@ -25,45 +27,81 @@ pub struct Led {
     pub inside: SocketAddr,
 }
 
+/// The ports of a container's place.
+#[derive(Clone, Debug)]
+pub(crate) struct Leads {
+    ports: Vec<Led>,
+    /// What comes from outside may be the gateway's: the container answers by it.
+    direct: bool,
+}
+
 impl Lab {
-    /// The ports that lead to the place of a container's port are these now, and no others.
-    pub fn lead(&self, port: &str, led: Vec<Led>) {
+    /// The ports that lead to the place of a container's port are these now, and no others. Where the
+    /// container answers by our gateway whoever asks (`direct`), it sees the address of those outside.
+    pub fn lead(&self, port: &str, ports: Vec<Led>, direct: bool) {
         let mut guard = self.state();
-        let owner = self.at(&guard, port).and_then(|(_, interface)| interface.port);
-        let before = match led.is_empty() {
+        let gone = match ports.is_empty() {
             true => guard.led.remove(port),
-            false => guard.led.insert(port.to_owned(), led.clone()),
+            false => guard.led.insert(port.to_owned(), Leads { ports, direct }),
         };
-        drop(guard);
-        let shared = matches!(self.config().spec.uplink(), Uplink::Host(_));
-        let asked = led.iter().filter_map(mapped).collect::<Vec<_>>();
-        self.with_gateway(|gateway| {
-            for old in before.iter().flatten().filter_map(mapped) {
-                // One that the NAT refused is somebody else's there.
-                if gateway.published().contains(&old) {
-                    gateway.unpublish(old.protocol, old.port);
-                }
-            }
-            for new in asked.into_iter().filter(|_| shared) {
-                let owner = owner.as_ref().map_or(gateway::Node::NOBODY, |to| station::node(to.id));
-                match gateway.publish_for(owner, new) {
-                    // The host's, and its socket hears of all that comes.
-                    Ok(())
-                    | Err(
-                        gateway::PublishError::NotInBlock(..)
-                        | gateway::PublishError::NotOurAddress(_)
-                        | gateway::PublishError::Internal(_),
-                    ) => {}
-                    Err(why) => tracing::warn!("from outside, port {}: {why}", new.port),
-                }
-            }
-        });
+        self.unlead(gone.into_iter().collect());
+        self.lead_outside(&guard, Some(port));
     }
 
     /// All of them.
     #[must_use]
     pub fn led(&self) -> Vec<Led> {
-        self.state().led.values().flatten().copied().collect()
+        self.state().led.values().flat_map(|leads| &leads.ports).copied().collect()
+    }
+
+    /// The uplink has another address, or other rules stand before it: what the gateway has of all
+    /// these ports is chosen anew.
+    pub(crate) fn lead_anew(&self, state: &State) {
+        self.unlead(state.led.values().cloned().collect());
+        self.lead_outside(state, None);
+    }
+
+    fn unlead(&self, gone: Vec<Leads>) {
+        let gone: Vec<_> = gone.iter().flat_map(|leads| &leads.ports).filter_map(mapped).collect();
+        if gone.is_empty() {
+            return;
+        }
+        self.with_gateway(|gateway| {
+            for old in gone {
+                // One that the NAT refused is somebody else's there.
+                if gateway.published().contains(&old) {
+                    gateway.unpublish(old.protocol, old.port);
+                }
+            }
+        });
+    }
+
+    /// Gives the gateway what it may have of one place's ports, or of all.
+    fn lead_outside(&self, state: &State, only: Option<&str>) {
+        if !matches!(self.config().spec.uplink(), Uplink::Host(_)) {
+            return;
+        }
+        let mut asked = Vec::new();
+        for (place, leads) in &state.led {
+            if !leads.direct || only.is_some_and(|only| only != place) {
+                continue;
+            }
+            let owner = self.at(state, place).and_then(|(_, interface)| interface.port);
+            let owner = owner.map_or(gateway::Node::NOBODY, |to| station::node(to.id));
+            asked.extend(leads.ports.iter().filter_map(mapped).map(|new| (owner, new)));
+        }
+        if let Some(host) = &state.host {
+            host.yields(&mut asked);
+        }
+        self.with_gateway(|gateway| {
+            for (owner, new) in asked {
+                match gateway.publish_held(owner, new) {
+                    // The host's, and its socket hears of all that comes.
+                    Ok(()) | Err(PublishError::NotOurAddress(_) | PublishError::Internal(_)) => {}
+                    Err(why) => tracing::warn!("from outside, port {}: {why}", new.port),
+                }
+            }
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 //! The tables' lock is held for a look at most; the lab has its own. What fails is undone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -273,13 +274,29 @@ impl Daemon {
         let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
         let endpoint = &place.attach.endpoint;
         let published = self.publisher.publish(endpoint, to, &place.attach.ports, given);
-        self.lab.lead(&port_of(endpoint), self.publisher.leading(endpoint));
+        let led = self.publisher.leading(endpoint);
+        let direct = !led.is_empty() && self.answers(place);
+        self.lab.lead(&port_of(endpoint), led, direct);
         published
+    }
+
+    /// Whether a place's container answers clients outside by our gateway, so that it may see their
+    /// addresses. Docker has us publish at the network of its default route alone.
+    fn answers(&self, place: &Place) -> bool {
+        let known = self.known(&place.attach.network);
+        if known.is_ok_and(|(network, _)| network.options.sockets) {
+            return false;
+        }
+        let Some(sandbox) = place.sandbox.as_ref().filter(|_| place.plugin.is_some()) else {
+            return place.plugin.is_none();
+        };
+        let port = port_of(&place.attach.endpoint);
+        File::open(sandbox).is_ok_and(|sandbox| self.lab.answers_by(&port, &sandbox.into()))
     }
 
     /// Withdraws the ports of a place.
     pub(crate) fn unlead(&self, endpoint: &str) {
-        self.lab.lead(&port_of(endpoint), Vec::new());
+        self.lab.lead(&port_of(endpoint), Vec::new(), false);
         self.publisher.withdraw(endpoint);
     }
 }

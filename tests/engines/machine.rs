@@ -35,13 +35,19 @@ ip addr add 198.51.100.2/24 dev eth0; ip link set eth0 up
 ip -n world link set lo up; ip -n world link set w0 up
 ip -n world addr add 198.51.100.1/24 dev w0; ip -n world addr add 203.0.113.9/32 dev lo
 ip route add default via 198.51.100.1
-mkdir -p /tmp/image/bin; cp /bin/busybox /tmp/image/bin
+mkdir -p /tmp/image/bin /tmp/image/cgi-bin; cp /bin/busybox /tmp/image/bin
 for x in sh ping ip wget nc httpd sleep cat nslookup arping; do ln -s busybox /tmp/image/bin/$x; done
+cat >/tmp/image/cgi-bin/who <<'EOF'
+#!/bin/sh
+# who asks
+printf '\r\n%s\n' "$REMOTE_ADDR"
+EOF
+chmod +x /tmp/image/cgi-bin/who
 cat >/usr/bin/get <<'EOF'
 #!/bin/bash
-# get HOST PORT: what a web server there says
+# get HOST PORT [PATH]: what a web server there says
 exec 3<>/dev/tcp/$1/$2 || exit 1
-printf 'GET / HTTP/1.0\r\n\r\n' >&3
+printf "GET ${3:-/} HTTP/1.0\r\n\r\n" >&3
 sed '1,/^\r$/d' <&3
 EOF
 chmod +x /usr/bin/get

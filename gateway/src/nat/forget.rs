@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 
 use super::Nat;
-use super::publish::Published;
+use super::publish::{Owner, Published};
 use super::session::Session;
 use super::snapshot::Closing;
 use crate::node::Node;
@@ -30,12 +30,14 @@ impl Nat {
             }
             realm.clear();
         }
-        for (published, node) in self.published.iter().zip(&self.owners) {
-            if published.address.is_some() && published.address != uplink {
-                continue;
+        for at in 0..self.published.len() {
+            let (published, Owner { node, held, .. }) = (self.published[at], self.owners[at]);
+            let here = published.address.is_none() || published.address == uplink;
+            self.tell_published(at, here);
+            if here {
+                let realm = &mut self.realms[published.protocol as usize];
+                realm.mappings.publish((node, published.inside), published.port, held);
             }
-            let realm = &mut self.realms[published.protocol as usize];
-            realm.mappings.publish((*node, published.inside), published.port);
         }
         self.counters.flushed += flushed;
         self.counters.events_lost = self.events.lost();
@@ -45,7 +47,7 @@ impl Nat {
     /// A node is gone: its published ports are withdrawn, its sessions and mappings end. Returns
     /// what was published.
     pub(crate) fn forget_node(&mut self, node: Node) -> Vec<Published> {
-        let owned = self.published.iter().zip(&self.owners).filter(|(_, owner)| **owner == node);
+        let owned = self.published.iter().zip(&self.owners).filter(|(_, owner)| owner.node == node);
         let gone: Vec<Published> = owned.map(|(published, _)| *published).collect();
         for published in &gone {
             self.unpublish(published.protocol, published.port);

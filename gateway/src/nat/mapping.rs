@@ -20,7 +20,9 @@ const PUBLISHED: u32 = 1 << 30;
 const PRIMARY: u32 = 1 << 29;
 /// It was published, and goes on for the sessions that were there.
 const WITHDRAWN: u32 = 1 << 28;
-const FLAGS: u32 = USED | PUBLISHED | PRIMARY | WITHDRAWN;
+/// It is published, and somebody holds the port at the host's kernel.
+const HELD: u32 = 1 << 27;
+const FLAGS: u32 = USED | PUBLISHED | PRIMARY | WITHDRAWN | HELD;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Mapping {
@@ -85,6 +87,11 @@ impl Mappings {
         self.by_port[usize::from(port)].word & PUBLISHED != 0
     }
 
+    /// True where the port is published and the host's kernel may have connections there.
+    pub(crate) fn is_held(&self, port: u16) -> bool {
+        self.by_port[usize::from(port)].word & HELD != 0
+    }
+
     /// True where the port was published and only the sessions of that time hold it.
     pub(crate) fn is_withdrawn(&self, port: u16) -> bool {
         self.by_port[usize::from(port)].word & WITHDRAWN != 0
@@ -111,15 +118,15 @@ impl Mappings {
     }
 
     /// Publishes an endpoint on a port that no mapping uses.
-    pub(crate) fn publish(&mut self, (node, inside): (Node, Endpoint), port: u16) {
+    pub(crate) fn publish(&mut self, (node, inside): (Node, Endpoint), port: u16, held: bool) {
         self.ports.take(port);
-        self.put((node, inside), port, USED | PUBLISHED);
+        self.put((node, inside), port, USED | PUBLISHED | if held { HELD } else { 0 });
     }
 
     /// Publishes a withdrawn port again, for the endpoint it had.
-    pub(crate) fn publish_again(&mut self, port: u16) {
+    pub(crate) fn publish_again(&mut self, port: u16, held: bool) {
         let word = &mut self.by_port[usize::from(port)].word;
-        *word = *word & !WITHDRAWN | PUBLISHED;
+        *word = *word & !(WITHDRAWN | HELD) | PUBLISHED | if held { HELD } else { 0 };
         self.make_primary(port);
     }
 
@@ -142,7 +149,7 @@ impl Mappings {
     /// until they end, and true is returned.
     pub(crate) fn withdraw(&mut self, port: u16) -> bool {
         let word = &mut self.by_port[usize::from(port)].word;
-        *word = *word & !PUBLISHED | WITHDRAWN;
+        *word = *word & !(PUBLISHED | HELD) | WITHDRAWN;
         if self.sessions(port) > 0 {
             return true;
         }

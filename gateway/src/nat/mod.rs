@@ -45,7 +45,7 @@ use wire::Timestamp;
 
 use self::ours::{Ours, Telling};
 use self::plan::{PlanIn, PlanOut};
-use self::publish::Published;
+use self::publish::{Owner, Published};
 use self::realm::{Load, Realm};
 use self::repeated::Places;
 use self::snapshot::{Closing, Events};
@@ -81,7 +81,7 @@ pub(crate) struct Nat {
     realms: [Realm; 3],
     published: Vec<Published>,
     /// Whose each of them is.
-    owners: Vec<Node>,
+    owners: Vec<Owner>,
     limits: Limits,
     pub(crate) ours: Telling,
     pub(crate) repeater: Option<Box<dyn Repeater>>,
@@ -285,8 +285,8 @@ impl Nat {
     /// Tells what is ours from now on, beginning with all that is at present.
     pub(crate) fn tell_ours(&mut self, to: Box<dyn Ours>) {
         self.ours.begin(to);
-        for published in &self.published {
-            self.ours.published(published.protocol, published.port, true);
+        for (published, owner) in self.published.iter().zip(&self.owners).filter(|(_, o)| o.told) {
+            self.ours.published(published.protocol, published.port, (owner.held, true));
         }
         for realm in &self.realms {
             for (_, session) in realm.table.from(0) {

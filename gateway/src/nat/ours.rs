@@ -24,6 +24,9 @@ pub trait Ours: Debug + Send {
     fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool);
     /// What anybody sends to our `port` is the NAT's from now on, or no longer.
     fn published(&mut self, protocol: Protocol, port: u16, is: bool);
+    /// The same of a port that somebody holds at the kernel, which has connections there too: of TCP
+    /// what opens a connection is the NAT's, of UDP all.
+    fn held(&mut self, protocol: Protocol, port: u16, is: bool);
 }
 
 /// A session that was flushed: its protocol, our port and the remote endpoint.
@@ -50,9 +53,11 @@ impl Telling {
         }
     }
 
-    pub(crate) fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
-        if let Some(to) = &mut self.to {
-            to.published(protocol, port, is);
+    pub(crate) fn published(&mut self, protocol: Protocol, port: u16, (held, is): (bool, bool)) {
+        match &mut self.to {
+            Some(to) if held => to.held(protocol, port, is),
+            Some(to) => to.published(protocol, port, is),
+            None => {}
         }
     }
 

@@ -133,7 +133,10 @@ impl Realm {
             return Err(DropReason::Filtered);
         }
         let state = match flags {
-            Some(flags) => tcp::opens_in(flags, published).ok_or(DropReason::NoSession)?,
+            Some(flags) => {
+                let alone = published && !self.mappings.is_held(port);
+                tcp::opens_in(flags, alone).ok_or(DropReason::NoSession)?
+            }
             None => State::Unanswered,
         };
         let displaced = self.room_for_outside(self.mappings.node(port), inside.address)?;

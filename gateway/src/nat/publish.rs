@@ -7,11 +7,15 @@
 //! reason to refuse. For the same endpoint they go on; for another one, established connections keep
 //! the port towards their remotes as a symmetric session does, and all others end, so that whoever
 //! comes next is led to the new one.
+//!
+//! Whoever holds a port at the host's kernel, by a socket, may publish any, and goes before sessions that
+//! the NAT has given the port to: those keep it towards their remotes. With the withdrawal all sessions
+//! of such a port end, for it is the host's from then on.
 
 use std::net::Ipv4Addr;
 
 use super::Nat;
-use super::session::{MAPPED, PERMITS};
+use super::session::{FROM_OUTSIDE, MAPPED, PERMITS, Session};
 use super::snapshot::Closing;
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
@@ -36,6 +40,17 @@ impl std::fmt::Display for Published {
         }
         write!(f, "{}/{} -> {}", self.port, self.protocol, self.inside)
     }
+}
+
+/// Whose a published port is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The node's.
+    pub(crate) node: Node,
+    /// Somebody holds it at the host's kernel.
+    pub(crate) held: bool,
+    /// What comes there has been told to be ours: the port's address is the uplink's, if it has one.
+    pub(crate) told: bool,
 }
 
 /// Why a port cannot be published.
@@ -73,8 +88,12 @@ pub enum PublishError {
 }
 
 impl Nat {
-    /// Publishes a port of a node.
-    pub(crate) fn publish(&mut self, node: Node, wanted: Published) -> Result<(), PublishError> {
+    /// Publishes a port of a node, which somebody may hold at the host's kernel.
+    pub(crate) fn publish(
+        &mut self,
+        (node, held): (Node, bool),
+        wanted: Published,
+    ) -> Result<(), PublishError> {
         let Published { protocol, port, inside, .. } = wanted;
         if protocol == Protocol::Icmp || port == 0 || inside.port == 0 {
             return Err(PublishError::NoPort);
@@ -83,7 +102,7 @@ impl Nat {
         if mappings.is_published(port) {
             return Err(PublishError::Published(protocol, port));
         }
-        if mappings.inside(port).is_some() && !mappings.is_withdrawn(port) {
+        if mappings.inside(port).is_some() && !mappings.is_withdrawn(port) && !held {
             return Err(PublishError::InUse(protocol, port));
         }
         if self.published.len() >= self.limits.published {
@@ -95,25 +114,37 @@ impl Nat {
         }
         let realm = &mut self.realms[protocol as usize];
         if realm.mappings.is_withdrawn(port) {
-            realm.mappings.publish_again(port);
+            realm.mappings.publish_again(port, held);
             // It is its host's own no longer.
             realm.quota.remove((node, inside.address), 0, 1);
         } else {
-            realm.mappings.publish((node, inside), port);
+            realm.mappings.publish((node, inside), port, held);
         }
-        self.ours.published(protocol, port, true);
         self.published.push(wanted);
-        self.owners.push(node);
+        self.owners.push(Owner { node, held, told: false });
+        self.tell_published(self.published.len() - 1, true);
         Ok(())
     }
 
-    /// Withdraws a published port; its running sessions go on. False where it was not published.
+    /// Tells that what comes to a published port is ours, or no longer.
+    pub(super) fn tell_published(&mut self, at: usize, is: bool) {
+        let (Published { protocol, port, .. }, owner) = (self.published[at], &mut self.owners[at]);
+        if owner.told != is {
+            owner.told = is;
+            self.ours.published(protocol, port, (owner.held, is));
+        }
+    }
+
+    /// Withdraws a published port; its running sessions go on, unless the port is the host's then.
+    /// False where it was not published.
     pub(crate) fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
         let found = self.published.iter().position(|p| (p.protocol, p.port) == (protocol, port));
         let Some(at) = found else { return false };
+        self.tell_published(at, false);
         self.published.remove(at);
-        self.owners.remove(at);
-        self.ours.published(protocol, port, false);
+        if self.owners.remove(at).held {
+            self.end_mapped(protocol, port, |_| false);
+        }
         let realm = &mut self.realms[protocol as usize];
         let owner = realm.mappings.inside(port).map(|end| (realm.mappings.node(port), end.address));
         if realm.mappings.withdraw(port)
@@ -125,15 +156,25 @@ impl Nat {
         true
     }
 
-    /// Frees a withdrawn port for another endpoint.
+    /// Frees a port for another endpoint. Of one that was published what is established goes on; of one
+    /// that the NAT has given to a session what the inside has opened.
     fn detach(&mut self, protocol: Protocol, port: u16) {
+        let given = !self.realm(protocol).mappings.is_withdrawn(port);
+        self.end_mapped(protocol, port, |session| {
+            let established = protocol == Protocol::Tcp && session.standing().is_none();
+            established || given && session.flags & FROM_OUTSIDE == 0
+        });
+    }
+
+    /// Ends the sessions of a port's mapping, but for those that keep the port towards their remotes.
+    fn end_mapped(&mut self, protocol: Protocol, port: u16, keeps: impl Fn(&Session) -> bool) {
         let realm = self.realm(protocol);
-        let of_it = |s: &super::session::Session| s.flags & MAPPED != 0 && s.outside_port == port;
+        let of_it = |s: &Session| s.flags & MAPPED != 0 && s.outside_port == port;
         let left: Vec<u32> =
             realm.table.from(0).filter(|(_, s)| of_it(s)).map(|(id, _)| id).collect();
         for id in left {
             let session = *self.realm(protocol).table.get(id);
-            if protocol != Protocol::Tcp || session.standing().is_some() {
+            if !keeps(&session) {
                 self.end(protocol, id, Closing::Flushed);
                 continue;
             }

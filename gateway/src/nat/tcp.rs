@@ -86,9 +86,9 @@ pub(crate) const fn opens(flags: Flags) -> Option<State> {
     }
 }
 
-/// The same for a segment from outside that is let in. Where the port is published, one of a
-/// connection that outlived a flush opens a session too: the host answers what it does not know with
-/// a RST. A last one finds the session closing.
+/// The same for a segment from outside that is let in. Where the port is published, and the host's
+/// kernel has no connections there, one of a connection that outlived a flush opens a session too: the
+/// host answers what it does not know with a RST. A last one finds the session closing.
 pub(crate) const fn opens_in(flags: Flags, published: bool) -> Option<State> {
     if flags.rst() {
         None

@@ -207,7 +207,7 @@ proptest! {
                 Op::Publish { inside: i, port } => {
                     let inside = inside(i);
                     for protocol in [Protocol::Tcp, Protocol::Udp] {
-                        let _ = nat.publish(node(inside), Published { protocol, address: None, port, inside });
+                        let _ = nat.publish((node(inside), false), Published { protocol, address: None, port, inside });
                     }
                 }
                 Op::Withdraw { port } => {

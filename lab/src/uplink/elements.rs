@@ -115,4 +115,11 @@ impl gateway::Ours for Elements {
     fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
         self.tell(&[Key::Port(protocol.number(), port)], is);
     }
+
+    fn held(&mut self, protocol: Protocol, port: u16, is: bool) {
+        match protocol {
+            Protocol::Tcp => self.tell(&[Key::Opening(port)], is),
+            _ => self.published(protocol, port, is),
+        }
+    }
 }

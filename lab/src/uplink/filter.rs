@@ -1,4 +1,5 @@
-//! What of the host's traffic reaches the gateway's ring: a classic BPF filter. Pure.
+//! What of the host's traffic reaches the gateway's ring: a classic BPF filter, or a program (`shared`)
+//! where ports beside the block may be held. Pure.
 //!
 //! Frames for the block alone: TCP and UDP to it, echo and timestamp replies to it, ICMP errors
 //! that quote a packet from it, all fragments (only the first has ports), and of ARP what is said
@@ -12,6 +13,7 @@ use wire::{ethertype, icmp, ipv4::protocol};
 
 use super::PortBlock;
 
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! Who else has ports of the block: those whom the host forwards them to.
 
+use std::ops::RangeInclusive;
 use std::os::fd::BorrowedFd;
 
 use ns::forward::{self, Ask, Forwarded};
@@ -17,6 +18,15 @@ pub(super) fn in_block(
     let found = forward::look(netns, &ask(facts, block.first(), block.last()))?;
     let first = found.first();
     Ok(first.map(|one| format!("{one}: choose another block with --uplink-ports")))
+}
+
+/// Whether the host forwards any of these ports.
+pub(super) fn any(
+    netns: BorrowedFd<'_>,
+    facts: &Facts,
+    ports: RangeInclusive<u16>,
+) -> Result<bool> {
+    Ok(!forward::look(netns, &ask(facts, *ports.start(), *ports.end()))?.is_empty())
 }
 
 /// Why a port cannot be published, for people.

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gateway::NatType;
+use gateway::{NatType, Published};
 use ns::route;
 use ns::user::Privilege;
 use switch::{Elsewhere, PortId, PortRole, PortSpec, Switch};
@@ -18,7 +18,7 @@ use super::facts::{self, Facts};
 use super::forwarded;
 use super::occupied::{self, Claim};
 use super::silence::{self, Means, Silence, Target};
-use super::{PortBlock, filter, reserve};
+use super::{PortBlock, reserve};
 use crate::config::{LabConfig, Uplink};
 use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
@@ -34,6 +34,8 @@ const MTU: u16 = 1500;
 pub(crate) struct Prepared {
     asked: Option<String>,
     block: PortBlock,
+    /// Ports beside the block may be published too.
+    served: bool,
     kind: NatType,
     /// None while the host has no default route.
     facts: Option<Facts>,
@@ -86,7 +88,8 @@ impl Prepared {
             }
         }
         let (asked, kind) = (asked.clone(), station::nat(spec.nat));
-        Ok(Some(Self { asked, block, kind, facts, netns: Arc::new(netns), claim }))
+        let served = config.served;
+        Ok(Some(Self { asked, block, served, kind, facts, netns: Arc::new(netns), claim }))
     }
 
     /// The gateway's side of it.
@@ -116,10 +119,12 @@ impl Prepared {
         journal: &mut Journal,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Host> {
-        let Self { asked, block, kind, facts, netns, claim } = self;
+        let Self { asked, block, served, kind, facts, netns, claim } = self;
         let means = Means::of(kind);
         let none = || vec![reserved(block)];
-        for change in facts.as_ref().map_or_else(none, |facts| changes(facts, block, &means)) {
+        for change in
+            facts.as_ref().map_or_else(none, |facts| changes(facts, (block, served), &means))
+        {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
@@ -130,18 +135,20 @@ impl Prepared {
             let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
             station.gateway().tell_ours(means.hears());
         }
-        let mut host = Host { asked, block, netns, means, live: None, forgotten: 0, _claim: claim };
+        let mut host =
+            Host { asked, block, served, netns, means, live: None, forgotten: 0, _claim: claim };
         host.live = facts.map(|facts| host.attach(switch, facts)).transpose()?;
         Ok(host)
     }
 }
 
 /// What is changed on the host, a line each.
-fn changes(facts: &Facts, block: PortBlock, means: &Means) -> Vec<String> {
+fn changes(facts: &Facts, (block, served): (PortBlock, bool), means: &Means) -> Vec<String> {
     let (name, address) = (&facts.name, facts.address.address);
+    let beside = if served { " and those of containers" } else { "" };
     let silenced = format!(
-        "what the NAT answers of TCP and UDP to {address}, ports {block}, by {name} is kept from its \
-         stack ({})",
+        "what the NAT answers of TCP and UDP to {address}, ports {block}{beside}, by {name} is kept \
+         from its stack ({})",
         means.as_str()
     );
     vec![reserved(block), silenced]
@@ -155,6 +162,7 @@ fn reserved(block: PortBlock) -> String {
 pub(crate) struct Host {
     asked: Option<String>,
     block: PortBlock,
+    served: bool,
     netns: Arc<OwnedFd>,
     /// How its stack is kept silent.
     means: Means,
@@ -202,10 +210,36 @@ impl Host {
         forwarded::published(self.netns.as_fd(), &live.facts, protocol, port)
     }
 
+    /// Keeps of ports that are held at the host's kernel those whose visitors from outside can be the
+    /// NAT's: the kernel is told of them, and no rule of the host's has them elsewhere.
+    pub(crate) fn yields<T>(&self, asked: &mut Vec<(T, Published)>) {
+        asked.retain(|(_, new)| self.means.holds(self.block, new.port));
+        let Some(live) = &self.live else { return };
+        let ports = || asked.iter().map(|(_, new)| new.port);
+        let (Some(first), Some(last)) = (ports().min(), ports().max()) else { return };
+        let netns = self.netns.as_fd();
+        if forwarded::any(netns, &live.facts, first..=last).is_ok_and(|any| !any) {
+            return;
+        }
+        asked.retain(|(_, Published { protocol, port, .. })| {
+            match forwarded::published(netns, &live.facts, protocol.as_str(), *port) {
+                Ok(None) => true,
+                Ok(Some(why)) => {
+                    tracing::warn!("from outside, a published port is the host's: {why}");
+                    false
+                }
+                Err(error) => {
+                    tracing::warn!("from outside, {protocol} port {port} is the host's: {error}");
+                    false
+                }
+            }
+        });
+    }
+
     /// What is changed on the host now.
     pub(crate) fn changes(&self) -> Vec<String> {
         match &self.live {
-            Some(live) => changes(&live.facts, self.block, &self.means),
+            Some(live) => changes(&live.facts, (self.block, self.served), &self.means),
             None => vec![reserved(self.block)],
         }
     }
@@ -222,10 +256,13 @@ impl Host {
                  with owners (Linux 5.12, CAP_NET_ADMIN): {error}"
             ),
         })?;
-        let filter = filter::program(address, self.block).into();
+        let pass = self.means.pass(address, self.block).map_err(|error| Error::Uplink {
+            name: facts.name.clone(),
+            why: format!("what comes for the lab cannot be told from what is the host's: {error}"),
+        })?;
         let port = switch.add_port(PortSpec {
             role: PortRole::Routed,
-            netns: Some(Elsewhere { netns: self.netns(), filter }),
+            netns: Some(Elsewhere { netns: self.netns(), pass }),
             ..PortSpec::bridged(facts.name.clone(), facts.index, facts.mtu.into())
         })?;
         if !facts.carrier {
@@ -244,17 +281,26 @@ impl Host {
     }
 
     /// Looks at the host again and follows what has changed.
-    pub(crate) fn refresh(&mut self, lab: &Lab, inside: &[(Ipv4Addr, u8)]) {
+    /// True where it is at another place now.
+    pub(crate) fn refresh(&mut self, lab: &Lab, inside: &[(Ipv4Addr, u8)]) -> bool {
         let view = match route::look(self.netns.as_fd()) {
             Ok(view) => view,
-            Err(error) => return tracing::error!("the uplink is not followed: {error}"),
+            Err(error) => {
+                tracing::error!("the uplink is not followed: {error}");
+                return false;
+            }
         };
+        let place = |host: &Self| {
+            host.live.as_ref().map(|live| (live.facts.index, live.facts.address.address))
+        };
+        let before = place(self);
         let last = self.live.as_ref().map(|live| live.facts.name.clone());
         let now = facts::choose(&view, self.asked.as_deref(), last.as_deref(), inside);
         lab.with_switch(|switch| match now {
             Ok(facts) => self.follow(lab, switch, facts),
             Err(error) => self.lose(lab, switch, &error),
         });
+        place(self) != before
     }
 
     fn follow(&mut self, lab: &Lab, switch: &Switch, new: Facts) {

@@ -15,6 +15,7 @@
 //! | `occupied` | who is in the block already: local sockets, other labs |
 //! | `forwarded` | ports of the block that the host forwards |
 //! | `filter` | what reaches the ring; pure |
+//! | `frame` | how programs read a frame; pure |
 //! | `ours` | what of the block is the NAT's at present, in memory that the kernel looks into |
 //! | `elements` | the same in the sets of an nftables table, where no BPF is to be had |
 //! | `silence` | what the host's stack does not see |
@@ -27,6 +28,7 @@ mod facts;
 mod filter;
 mod follow;
 mod forwarded;
+mod frame;
 mod host;
 mod occupied;
 mod ours;

@@ -8,7 +8,7 @@
 //! is taken.
 //!
 //! ```text
-//!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ keys: TCP, UDP
+//!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ held ports: TCP, UDP │ keys: TCP, UDP
 //! ```
 
 use std::fmt::Debug;
@@ -38,9 +38,14 @@ pub(super) const fn anybody(protocol: usize) -> usize {
     GROUP + protocol * BITS
 }
 
+/// Ports of a protocol that somebody holds at the kernel and that are published, of the block or not.
+pub(super) const fn held(protocol: usize) -> usize {
+    OPENING + BITS + protocol * BITS
+}
+
 /// The keys of a protocol.
 pub(super) const fn table(protocol: usize) -> usize {
-    OPENING + BITS + protocol * GROUPS * GROUP
+    held(2) + protocol * GROUPS * GROUP
 }
 
 /// TCP first, then UDP; the host's stack hears of ICMP too.
@@ -90,8 +95,8 @@ pub(super) struct Writer<M> {
     factors: [u64; 2],
     /// How often each key was told.
     told: Vec<u32>,
-    /// Sessions of each port, by protocol.
-    sessions: [Vec<u32>; 2],
+    /// Why a port opens TCP, counted: sessions, or that it is held.
+    opening: Vec<u32>,
     /// Why a port is anybody's, counted.
     anybody: [Vec<u32>; 2],
 }
@@ -104,7 +109,7 @@ impl<M: Memory> Writer<M> {
         }
         let ports = || [vec![0; 65_536], vec![0; 65_536]];
         let told = vec![0; 2 * GROUPS * GROUP];
-        Self { memory, kind, factors, told, sessions: ports(), anybody: ports() }
+        Self { memory, kind, factors, told, opening: vec![0; 65_536], anybody: ports() }
     }
 
     /// The two groups a key may be in, as the program finds them.
@@ -153,6 +158,12 @@ impl<M: Memory> Writer<M> {
         }
     }
 
+    fn opens(&mut self, port: u16, is: bool) {
+        if turned(&mut self.opening[usize::from(port)], is) {
+            self.mark(OPENING, port, is);
+        }
+    }
+
     fn mark(&self, bits: usize, port: u16, is: bool) {
         let word = &self.memory.words()[bits + usize::from(port / 64)];
         let bit = 1 << (port % 64);
@@ -183,11 +194,8 @@ fn key(port: u16, remote: Endpoint) -> u64 {
 impl<M: Memory> gateway::Ours for Writer<M> {
     fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool) {
         let Some(at) = index(protocol) else { return };
-        if turned(&mut self.sessions[at][usize::from(port)], is)
-            && protocol == Protocol::Tcp
-            && self.kind.endpoint_independent_mapping()
-        {
-            self.mark(OPENING, port, is);
+        if protocol == Protocol::Tcp && self.kind.endpoint_independent_mapping() {
+            self.opens(port, is);
         }
         match self.kind.filter() {
             Filter::Independent => self.whole_port(at, port, is),
@@ -201,6 +209,15 @@ impl<M: Memory> gateway::Ours for Writer<M> {
     fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
         if let Some(at) = index(protocol) {
             self.whole_port(at, port, is);
+        }
+    }
+
+    fn held(&mut self, protocol: Protocol, port: u16, is: bool) {
+        let Some(at) = index(protocol) else { return };
+        self.mark(held(at), port, is);
+        match protocol {
+            Protocol::Tcp => self.opens(port, is),
+            _ => self.whole_port(at, port, is),
         }
     }
 }

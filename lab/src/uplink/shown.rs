@@ -46,8 +46,8 @@ impl Lab {
     pub(crate) fn refresh_uplink(&self) {
         let mut state = self.state();
         let inside = station::inside(&state.spec);
-        if let Some(host) = &mut state.host {
-            host.refresh(self, &inside);
+        if state.host.as_mut().is_some_and(|host| host.refresh(self, &inside)) {
+            self.lead_anew(&state);
         }
     }
 }

@@ -10,17 +10,21 @@ mod program;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use gateway::NatType;
 use ns::nft::{self, Table};
 use sys::bpf::{Attached, Kind, LruMap, Program};
+use sys::packet::Pass;
 
 use self::program::program;
 use super::PortBlock;
 use super::elements::{Elements, Filled};
+use super::filter;
 use super::ours::Shared;
 
 const PROGRAM: &str = "uplink_silence";
+const PASS: &str = "uplink_pass";
 const MAP: &str = "uplink_datagram";
 /// Datagrams whose later fragments are known.
 const DATAGRAMS: u32 = 1024;
@@ -38,13 +42,27 @@ impl Means {
     /// What this kernel has for a NAT of this kind: found out by loading the program.
     pub(super) fn of(kind: NatType) -> Self {
         let takes = |ours: &Shared| {
-            let loaded = load(Ipv4Addr::LOCALHOST, PortBlock::default(), ours);
-            loaded.is_ok_and(|loaded| loaded.can_attach())
+            let (address, block) = (Ipv4Addr::LOCALHOST, PortBlock::default());
+            load(address, block, ours).is_ok_and(|loaded| loaded.can_attach())
+                && let_in(address, block, ours).is_ok()
         };
         match Shared::new(kind).ok().filter(takes) {
             Some(ours) => Self::Program(ours),
             None => Self::Table(Elements::new(kind)),
         }
+    }
+
+    /// What lets into the ring what may be the NAT's.
+    pub(super) fn pass(&self, address: Ipv4Addr, block: PortBlock) -> io::Result<Pass> {
+        match self {
+            Self::Program(ours) => Ok(Pass::Program(Arc::new(let_in(address, block, ours)?))),
+            Self::Table(_) => Ok(Pass::Filter(filter::program(address, block).into())),
+        }
+    }
+
+    /// Whether a port may be the NAT's that somebody holds at the kernel, of the block or not.
+    pub(super) fn holds(&self, block: PortBlock, port: u16) -> bool {
+        matches!(self, Self::Program(_)) || block.range().contains(&port)
     }
 
     /// The one to be told. There is to be only one.
@@ -82,6 +100,10 @@ pub(super) struct Target<'a> {
 fn load(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> io::Result<Program> {
     let datagrams = LruMap::new(MAP, 8, 8, DATAGRAMS)?;
     Program::load(Kind::Ingress, PROGRAM, &program(address, block, &datagrams, ours))
+}
+
+fn let_in(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> io::Result<Program> {
+    Program::load(Kind::SocketFilter, PASS, &filter::shared::program(address, block, ours))
 }
 
 /// Silences the stack of a namespace.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `networks` | networks as they were asked for, and who reaches whom |
 //! | `ports` | published ports |
+//! | `source` | clients' own addresses at published ports |
 //! | `lives` | either side killed, restarted, late |
 //! | `spoof` | containers that speak for others |
 //! | `compose` | docker compose |
@@ -14,6 +15,7 @@ mod compose;
 mod lives;
 mod networks;
 mod ports;
+mod source;
 mod spoof;
 
 use std::os::fd::OwnedFd;

@@ -41,6 +41,10 @@ impl Ours for Mirror {
     fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
         self.count((protocol, port, None), is);
     }
+
+    fn held(&mut self, protocol: Protocol, port: u16, is: bool) {
+        self.count((protocol, port, None), is);
+    }
 }
 
 fn end(text: &str) -> Endpoint {
@@ -125,8 +129,8 @@ fn a_published_port_is_told_until_it_is_withdrawn() {
         port,
         inside: end("10.100.0.10:80"),
     };
-    nat.publish(Node::NOBODY, wanted(2005)).unwrap();
-    nat.publish(Node::NOBODY, wanted(2005)).unwrap_err();
+    nat.publish((Node::NOBODY, false), wanted(2005)).unwrap();
+    nat.publish((Node::NOBODY, false), wanted(2005)).unwrap_err();
     nat.flush(None, Timestamp::ZERO);
     assert_eq!(mirror.told(), Told::from([((Protocol::Udp, 2005, None), 1)]));
     let latecomer = Mirror::default();
@@ -135,6 +139,56 @@ fn a_published_port_is_told_until_it_is_withdrawn() {
     nat.unpublish(Protocol::Udp, 2005);
     nat.unpublish(Protocol::Udp, 2005);
     assert_eq!(latecomer.told(), Told::new());
+}
+
+#[test]
+fn a_port_that_is_held_goes_before_a_session_and_takes_its_own_along() {
+    let (mut nat, mirror) = nat();
+    let start = Timestamp::ZERO + Duration::from_secs(10);
+    // A host of the inside has the port by chance, and keeps it towards its remote.
+    let port = send(&mut nat, Protocol::Udp, "10.100.0.10:2005", start);
+    let wanted =
+        Published { protocol: Protocol::Udp, address: None, port, inside: end("10.100.0.20:53") };
+    nat.publish((Node::NOBODY, false), wanted).unwrap_err();
+    nat.publish((Node::NOBODY, true), wanted).unwrap();
+    let load = Load { flags: None, packets: 1, bytes: 1 };
+    let back = nat.plan_in(Protocol::Udp, (port, end(REMOTE)), load, start).unwrap();
+    let (_, inside) = nat.realm(Protocol::Udp).inside_of(port, &back);
+    assert_eq!(inside, end("10.100.0.10:2005"));
+    // Others are led to the published one, from the block or not.
+    let beside = Published { port: 80, protocol: Protocol::Tcp, ..wanted };
+    nat.publish((Node::NOBODY, true), beside).unwrap();
+    let knock = |flags| Load { flags: Some(Flags(flags)), packets: 1, bytes: 1 };
+    let client = end("8.8.4.4:4000");
+    let at = (beside.port, client);
+    // The kernel may have the connection of a segment that opens none.
+    nat.plan_in(Protocol::Tcp, at, knock(Flags::ACK), start).unwrap_err();
+    let plan = nat.plan_in(Protocol::Tcp, at, knock(Flags::SYN), start).unwrap();
+    let to = nat.commit_in(Protocol::Tcp, at, plan, knock(Flags::SYN), start);
+    assert_eq!(to, Ok(beside.inside));
+    let key = (Protocol::Tcp, beside.port, Some(client));
+    assert_eq!(mirror.told()[&key], 1);
+    nat.unpublish(Protocol::Tcp, beside.port);
+    nat.unpublish(Protocol::Udp, port);
+    assert_eq!(mirror.told(), Told::from([(session(Protocol::Udp, port), 1)]));
+    assert_eq!(nat.realm(Protocol::Tcp).table.live(), 0);
+}
+
+#[test]
+fn a_port_of_another_address_is_not_told() {
+    let (mut nat, mirror) = nat();
+    let own = Some([192, 0, 2, 2].into());
+    let inside = end("10.100.0.10:80");
+    let wanted = Published { protocol: Protocol::Tcp, address: own, port: 80, inside };
+    nat.publish((Node::NOBODY, true), wanted).unwrap();
+    let told = Told::from([((Protocol::Tcp, 80, None), 1)]);
+    assert_eq!(mirror.told(), told);
+    nat.flush(Some([192, 0, 2, 3].into()), Timestamp::ZERO);
+    assert_eq!(mirror.told(), Told::new());
+    nat.flush(own, Timestamp::ZERO);
+    assert_eq!(mirror.told(), told);
+    nat.unpublish(Protocol::Tcp, 80);
+    assert_eq!(mirror.told(), Told::new());
 }
 
 #[test]

@@ -145,3 +145,22 @@ fn a_published_port_is_anybody_s() {
     writer.published(Protocol::Udp, 25_000, false);
     assert!(memory.is_empty());
 }
+
+#[test]
+fn a_port_that_is_held_opens_tcp_and_is_anybody_s_of_udp() {
+    let memory = Heap::new();
+    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        writer.held(protocol, 80, true);
+    }
+    assert!(memory.bit(OPENING, 80) && memory.bit(held(0), 80) && memory.bit(held(1), 80));
+    assert!(!memory.bit(anybody(0), 80) && memory.bit(anybody(1), 80));
+    // The end of its last session is not the port's.
+    writer.session(Protocol::Tcp, 80, remote(1), true);
+    writer.session(Protocol::Tcp, 80, remote(1), false);
+    assert!(memory.bit(OPENING, 80));
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        writer.held(protocol, 80, false);
+    }
+    assert!(memory.is_empty());
+}

@@ -1,10 +1,10 @@
 //! The program at the interface's ingress: what is the NAT's is dropped before the stack sees it,
 //! all else goes on.
 //!
-//! TCP and UDP to one address and its block are looked up in the memory of `ours`: the port as
-//! anybody's, then the port with its remote end, then, of a TCP segment that opens a connection, the
-//! port alone: the inside may be about to open the same one (RFC 5382 REQ-4), and nobody but the
-//! NAT is to answer.
+//! TCP and UDP to one address and its block, or to a port that is held, are looked up in the memory of
+//! `ours`: the port as anybody's, then the port with its remote end, then, of a TCP segment that opens a
+//! connection, the port alone: the inside may be about to open the same one (RFC 5382 REQ-4), or the
+//! port is held, and nobody but the NAT is to answer.
 //!
 //! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
 //! (1024 datagrams, 30 s).
@@ -12,42 +12,25 @@
 use std::net::Ipv4Addr;
 
 use gateway::Filter;
-use sys::bpf::op::{Alu, Helper, If, Reg, Size};
+use sys::bpf::op::{Alu, Helper, If, Size};
 use sys::bpf::{Draft, LruMap, Op};
 use wire::{ethertype, ipv4::protocol};
 
 use crate::uplink::PortBlock;
-use crate::uplink::ours::{GROUP, GROUPS_LOG2, OPENING, SHIFTS, Shared, anybody, table};
+use crate::uplink::frame::{
+    AREA, ARG, ETHERTYPE, FLAGS, FRAME, IP, IP_AT, KEY, NUMBER, PORTS, RESULT, STACK, bit, bytes,
+    fetch, port, raw, stack_address, transport, untagged,
+};
+use crate::uplink::ours::{GROUP, GROUPS_LOG2, OPENING, SHIFTS, Shared, anybody, held, table};
 
 /// Lifetime of such knowledge, in units of 2^30 nanoseconds.
 const AGE_SHIFT: i32 = 30;
 const AGE: i32 = 28;
 
-const RESULT: Reg = Reg(0);
-const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
-const FRAME: Reg = Reg(6);
-const NUMBER: Reg = Reg(7);
-const FLAGS: Reg = Reg(8);
-const AREA: Reg = Reg(9);
-const STACK: Reg = Reg(10);
-
-// `struct __sk_buff`.
-const ETHERTYPE: i16 = 16;
-const VLAN_PRESENT: i16 = 20;
-const VLAN_TAG: i16 = 24;
-
-// What is kept on the stack.
-const IP: i16 = -24;
-/// Source, its port, our port: a key of `ours`.
-const KEY: i16 = -32;
-const PORTS: i16 = KEY + 4;
 /// Source, identification, protocol: which datagram a fragment is of.
 const DATAGRAM: i16 = -40;
 const TIME: i16 = -48;
 const CONTROL: i16 = -56;
-
-/// The header begins here in a frame.
-const IP_AT: i32 = 14;
 
 /// Where TCP has its control bits, and those of a segment that opens a connection.
 const CONTROL_AT: i32 = 12;
@@ -64,30 +47,14 @@ enum Place {
     Untagged,
     Transport,
     Later,
+    Beyond,
+    BeyondUdp,
+    Known,
     Udp,
     Ours,
     Foreign,
     Drop,
     GoOn,
-}
-
-/// Copies `len` bytes of the frame from the offset in R2 to the stack; what is too short for
-/// that is not ours.
-fn fetch(p: &mut Draft<Place>, to: i16, len: i32) {
-    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
-    p.all(stack_address(ARG[2], to));
-    p.op(Op::alu(Alu::Mov, ARG[3], len));
-    p.op(Op::call(Helper::LoadBytes));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
-}
-
-fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
-    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
-}
-
-/// A number of the network as it lies in memory, as a comparison reads it.
-fn raw(bytes: [u8; 4]) -> i32 {
-    i32::from_ne_bytes(bytes)
 }
 
 /// The program for an address and a block of its ports.
@@ -102,16 +69,11 @@ pub(super) fn program(
     p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
     let [high, low] = ethertype::IPV4.to_be_bytes();
     p.if_so(If::Differs, RESULT, u16::from_ne_bytes([high, low]).into(), Place::GoOn);
-    // A tag that names a VLAN makes the frame somebody else's.
-    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_PRESENT));
-    p.if_so(If::Equal, RESULT, 0, Place::Untagged);
-    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
-    p.op(Op::alu(Alu::And, RESULT, 0xfff));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+    untagged(&mut p, Place::Untagged, Place::GoOn);
 
     p.at(Place::Untagged);
     p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
-    fetch(&mut p, IP, 20);
+    fetch(&mut p, IP, 20, Place::GoOn);
     p.op(Op::load(Size::Word, RESULT, STACK, IP + 16));
     p.if_so(If::Differs, RESULT, raw(address.octets()), Place::GoOn);
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
@@ -131,22 +93,34 @@ pub(super) fn program(
     p.op(Op::alu(Alu::And, RESULT, 0x1fff));
     p.if_so(If::Differs, RESULT, 0, Place::Later);
     transport(&mut p, 0);
-    fetch(&mut p, PORTS, 4);
-    our_port(&mut p);
-    p.if_so(If::Below, RESULT, block.first().into(), Place::Foreign);
-    p.if_so(If::Above, RESULT, block.last().into(), Place::Foreign);
+    fetch(&mut p, PORTS, 4, Place::GoOn);
     p.all(Op::area(AREA, &ours.area));
+    port(&mut p, PORTS + 2);
+    p.if_so(If::Below, RESULT, block.first().into(), Place::Beyond);
+    p.if_so(If::Above, RESULT, block.last().into(), Place::Beyond);
+    p.jump(Op::jump(0), Place::Known);
+
+    // Of the ports beside the block those that are held may be ours.
+    p.at(Place::Beyond);
+    p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::BeyondUdp);
+    bit(&mut p, PORTS + 2, held(0));
+    p.if_so(If::Differs, RESULT, 0, Place::Known);
+    p.jump(Op::jump(0), Place::Foreign);
+    p.at(Place::BeyondUdp);
+    bit(&mut p, PORTS + 2, held(1));
+    p.if_so(If::Differs, RESULT, 0, Place::Udp);
+    p.jump(Op::jump(0), Place::Foreign);
+
+    p.at(Place::Known);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::Udp);
     look_up(&mut p, 0, ours);
-    if ours.kind.endpoint_independent_mapping() {
-        bit(&mut p, OPENING);
-        p.if_so(If::Equal, RESULT, 0, Place::Foreign);
-        transport(&mut p, CONTROL_AT);
-        fetch(&mut p, CONTROL, 2);
-        p.op(Op::load(Size::Byte, RESULT, STACK, CONTROL + 1));
-        p.op(Op::alu(Alu::And, RESULT, FIN_SYN_RST_ACK));
-        p.if_so(If::Equal, RESULT, SYN, Place::Ours);
-    }
+    bit(&mut p, PORTS + 2, OPENING);
+    p.if_so(If::Equal, RESULT, 0, Place::Foreign);
+    transport(&mut p, CONTROL_AT);
+    fetch(&mut p, CONTROL, 2, Place::GoOn);
+    p.op(Op::load(Size::Byte, RESULT, STACK, CONTROL + 1));
+    p.op(Op::alu(Alu::And, RESULT, FIN_SYN_RST_ACK));
+    p.if_so(If::Equal, RESULT, SYN, Place::Ours);
     p.jump(Op::jump(0), Place::Foreign);
 
     p.at(Place::Udp);
@@ -199,46 +173,9 @@ pub(super) fn program(
     p.finish()
 }
 
-/// R2: where the transport header, or what lies so far into it, begins in the frame: behind a
-/// header of four bytes times the low half of its first.
-fn transport(p: &mut Draft<Place>, into: i32) {
-    p.op(Op::load(Size::Byte, ARG[1], STACK, IP));
-    p.op(Op::alu(Alu::And, ARG[1], 15));
-    p.op(Op::alu(Alu::Shl, ARG[1], 2));
-    p.op(Op::alu(Alu::Add, ARG[1], IP_AT + into));
-}
-
-/// R0: our port.
-fn our_port(p: &mut Draft<Place>) {
-    p.op(Op::load(Size::Half, RESULT, STACK, PORTS + 2));
-    p.op(Op::be16(RESULT));
-    // What the verifier does not know by itself.
-    p.op(Op::alu(Alu::And, RESULT, 0xffff));
-}
-
-/// Words of the area, as bytes.
-fn bytes(words: usize) -> i32 {
-    i32::try_from(words * 8).unwrap_or(i32::MAX)
-}
-
-/// R0: our port's bit in the set that begins at this word.
-fn bit(p: &mut Draft<Place>, set: usize) {
-    our_port(p);
-    p.op(Op::alu_reg(Alu::Mov, ARG[0], RESULT));
-    p.op(Op::alu(Alu::Shr, ARG[0], 6));
-    p.op(Op::alu(Alu::Shl, ARG[0], 3));
-    p.op(Op::alu_reg(Alu::Add, ARG[0], AREA));
-    p.op(Op::alu(Alu::Add, ARG[0], bytes(set)));
-    p.op(Op::load(Size::Double, ARG[0], ARG[0], 0));
-    p.op(Op::alu(Alu::And, RESULT, 63));
-    p.op(Op::alu_reg(Alu::Shr, ARG[0], RESULT));
-    p.op(Op::alu(Alu::And, ARG[0], 1));
-    p.op(Op::alu_reg(Alu::Mov, RESULT, ARG[0]));
-}
-
 /// Goes to [`Place::Ours`] where the port is anybody's or the key is there.
 fn look_up(p: &mut Draft<Place>, protocol: usize, ours: &Shared) {
-    bit(p, anybody(protocol));
+    bit(p, PORTS + 2, anybody(protocol));
     p.if_so(If::Differs, RESULT, 0, Place::Ours);
     match ours.kind.filter() {
         Filter::Independent => return,
