@@ -70,7 +70,8 @@ pub enum Attached {
 }
 
 impl Lab {
-    /// Gives a container a place in a network, by the link that it has already where there is one.
+    /// Gives a container a place in a network, by the link that it has already where there is one: that
+    /// came up long ago, and is seen to be by [`Lab::see_links`].
     ///
     /// # Errors
     /// [`Error::NoNetwork`], [`Error::Usage`] in a lab that serves no engine; whatever the kernel or the
@@ -132,15 +133,22 @@ impl Lab {
         settle(state, &guest.node, home, interface);
         call(state, &guest.node, &guest.names);
         drop(guard);
-        if found.is_some() {
-            // Its carrier came long ago, and is not told again.
-            self.list_links()?;
-        } else if let Far::Goes(sandbox, _) = &guest.far {
+        if found.is_none()
+            && let Far::Goes(sandbox, _) = &guest.far
+        {
             // What the container says first is to be heard, and answered.
             ns::guest::wait(sandbox.as_fd(), &guest.interface)?;
             self.list_links()?;
         }
         Ok(if found.is_some() { Attached::Found } else { Attached::Made })
+    }
+
+    /// Looks which links are up.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn see_links(&self) -> Result<()> {
+        self.list_links().map(drop)
     }
 
     /// The namespaces of the switch and of the host, where this lab serves engines.

@@ -13,7 +13,7 @@ use engine::{Network, Refusal, Route};
 use lab::guest::{self, Far};
 
 use crate::daemon::{Daemon, port_of, refusal, short};
-use crate::held;
+use crate::held::{self, Keepers};
 use crate::store::{Kept, Place, Plugin};
 
 /// Digits of a container's number that stand for its name where it has none.
@@ -201,10 +201,17 @@ impl Daemon {
 
     /// Publishes ports of a place, by the sockets that its engine holds for them where it does.
     pub(crate) fn lead_again(&self, place: &Place) -> Result<()> {
-        let ports = &place.attach.ports;
+        match place.attach.ports.is_empty() {
+            true => self.lead_of(place, Vec::new()),
+            false => self.lead_by(place, &Keepers::look()),
+        }
+    }
+
+    /// The same with the processes that were there a moment ago.
+    pub(crate) fn lead_by(&self, place: &Place, keepers: &Keepers) -> Result<()> {
         let given = match &place.plugin {
-            Some(own) if !ports.is_empty() => held::find(ports, &held::keepers(&own.container)),
-            _ => Vec::new(),
+            Some(own) => held::find(&place.attach.ports, &keepers.of(&own.container)),
+            None => Vec::new(),
         };
         self.lead_of(place, given)
     }

@@ -5,9 +5,7 @@
 //! The tables' lock is held for a look at most; the lab has its own. What fails is undone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
@@ -16,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use engine::docker::{Driver, Joined};
 use engine::{Attach, Network, Refusal};
 use lab::Lab;
-use lab::guest::{Far, Guest};
+use lab::guest::{Attached, Far, Guest};
 use lab::host_port::HostPort;
 use tokio::sync::mpsc::UnboundedSender;
 use wire::MacAddr;
@@ -162,6 +160,18 @@ impl Daemon {
 
     /// Gives a place its link, where it has none.
     pub(crate) fn attach(&self, place: &Place, far: Far) -> std::result::Result<(), Refusal> {
+        match self.attach_by(place, far)? {
+            Attached::Made => Ok(()),
+            Attached::Found => self.lab.see_links().map_err(|error| refusal(&error)),
+        }
+    }
+
+    /// The same; whether a link that was found is up remains to be seen.
+    pub(crate) fn attach_by(
+        &self,
+        place: &Place,
+        far: Far,
+    ) -> std::result::Result<Attached, Refusal> {
         let _names = self.names_stay();
         let attach = &place.attach;
         let (network, name) = self.known(&attach.network)?;
@@ -181,8 +191,7 @@ impl Daemon {
             spoofs: network.options.spoof,
             names: attach.names.clone(),
         };
-        self.lab.attach(&guest).map_err(|error| refusal(&error))?;
-        Ok(())
+        self.lab.attach(&guest).map_err(|error| refusal(&error))
     }
 
     /// What the node of a container is called: as in the other network it is in, else by number.
@@ -200,7 +209,7 @@ impl Daemon {
         found.unwrap_or_else(|| format!("ep-{}", short(endpoint, SHORT)))
     }
 
-    fn known(&self, network: &str) -> std::result::Result<(Network, String), Refusal> {
+    pub(crate) fn known(&self, network: &str) -> std::result::Result<(Network, String), Refusal> {
         let known = self.tables().networks.get(network).cloned();
         known.map(|(kept, name)| (kept.network, name)).ok_or_else(|| {
             Refusal(format!(
@@ -259,45 +268,6 @@ impl Daemon {
         };
         let tables = self.tables();
         tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Publishes the ports of a place, by these sockets of the host's where they are for one of them.
-    pub(crate) fn lead(
-        &self,
-        place: &Place,
-        given: Vec<(usize, OwnedFd)>,
-    ) -> std::result::Result<(), Refusal> {
-        let first = |v4: bool| {
-            let own = place.attach.addresses.iter().map(|address| address.ip);
-            own.into_iter().find(|ip| ip.is_ipv4() == v4)
-        };
-        let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
-        let endpoint = &place.attach.endpoint;
-        let published = self.publisher.publish(endpoint, to, &place.attach.ports, given);
-        let led = self.publisher.leading(endpoint);
-        let direct = !led.is_empty() && self.answers(place);
-        self.lab.lead(&port_of(endpoint), led, direct);
-        published
-    }
-
-    /// Whether a place's container answers clients outside by our gateway, so that it may see their
-    /// addresses. Docker has us publish at the network of its default route alone.
-    fn answers(&self, place: &Place) -> bool {
-        let known = self.known(&place.attach.network);
-        if known.is_ok_and(|(network, _)| network.options.sockets) {
-            return false;
-        }
-        let Some(sandbox) = place.sandbox.as_ref().filter(|_| place.plugin.is_some()) else {
-            return place.plugin.is_none();
-        };
-        let port = port_of(&place.attach.endpoint);
-        File::open(sandbox).is_ok_and(|sandbox| self.lab.answers_by(&port, &sandbox.into()))
-    }
-
-    /// Withdraws the ports of a place.
-    pub(crate) fn unlead(&self, endpoint: &str) {
-        self.lab.lead(&port_of(endpoint), Vec::new(), false);
-        self.publisher.withdraw(endpoint);
     }
 }
 

@@ -50,10 +50,37 @@ pub fn binds(process: i32) -> bool {
     name.trim_ascii_end() == ENGINE.as_bytes()
 }
 
-/// The processes that hold a container's sockets. They are this user's, and in the host's network: what
-/// a container calls its own is not believed, for whoever shares a socket has to wait where it waits.
+/// The processes that hold containers' sockets, as they are at one moment, each with its words. They are
+/// this user's, and in the host's network: what a container calls its own is not believed, for whoever
+/// shares a socket has to wait where it waits.
+#[derive(Debug)]
+pub struct Keepers(Vec<(i32, Vec<u8>)>);
+
+impl Keepers {
+    /// Looks at all processes.
+    #[must_use]
+    pub fn look() -> Self {
+        Self(running())
+    }
+
+    /// Those that hold a container's.
+    #[must_use]
+    pub fn of(&self, container: &str) -> Vec<i32> {
+        let has = |(_, words): &&(i32, Vec<u8>)| {
+            let mut words = words.split(|byte| *byte == 0);
+            words.any(|own| own == container.as_bytes())
+        };
+        self.0.iter().filter(has).map(|(pid, _)| *pid).collect()
+    }
+}
+
+/// The processes that hold a container's sockets, now.
 #[must_use]
 pub fn keepers(container: &str) -> Vec<i32> {
+    Keepers::look().of(container)
+}
+
+fn running() -> Vec<(i32, Vec<u8>)> {
     let network = |process: &Path| {
         let file = std::fs::metadata(process.join("ns/net")).ok()?;
         Some((file.dev(), file.ino()))
@@ -67,15 +94,14 @@ pub fn keepers(container: &str) -> Vec<i32> {
         };
         let path = entry.path();
         let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
-        let words = read("cmdline");
-        let has = |word: &[u8]| words.split(|byte| *byte == 0).any(|own| own == word);
         if read("comm").trim_ascii_end() == KEEPER.as_bytes()
-            && has(container.as_bytes())
-            && !has(LATER)
             && std::fs::metadata(&path).is_ok_and(|process| process.uid() == user)
             && network(&path) == own
         {
-            found.push(pid);
+            let words = read("cmdline");
+            if !words.split(|byte| *byte == 0).any(|word| word == LATER) {
+                found.push((pid, words));
+            }
         }
     }
     found

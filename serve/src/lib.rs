@@ -21,7 +21,8 @@
 //! | [`held`] | sockets that an engine holds for published ports |
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
-//! | `publish` | ports of the host that lead to containers |
+//! | `leads` | which ports lead to which place, and whose address is seen there |
+//! | `publish` | sockets of the host's for them |
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +31,7 @@ mod containers;
 mod daemon;
 mod error;
 pub mod held;
+mod leads;
 mod leaving;
 mod names;
 mod passing;

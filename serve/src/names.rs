@@ -23,6 +23,8 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use control::Calls;
+
 use crate::daemon::{Daemon, port_of};
 
 /// How long to wait before each look, and how long for an answer.
@@ -57,6 +59,7 @@ struct Container {
 /// Asks for the names of whatever comes in by `asked`, until that ends.
 pub(crate) async fn keep(
     daemon: Arc<Daemon>,
+    calls: Arc<Calls>,
     docker: PathBuf,
     mut asked: UnboundedReceiver<String>,
 ) {
@@ -72,7 +75,7 @@ pub(crate) async fn keep(
             networks.dedup();
             let mut left = Vec::new();
             for network in networks {
-                if !name(&daemon, &docker, &network).await {
+                if !name(&daemon, &calls, &docker, &network).await {
                     left.push(network);
                 }
             }
@@ -85,18 +88,26 @@ pub(crate) async fn keep(
 }
 
 /// Asks for the names of a network and its containers; whether all have their names now.
-async fn name(daemon: &Daemon, docker: &Path, network: &str) -> bool {
+async fn name(daemon: &Arc<Daemon>, calls: &Calls, docker: &Path, network: &str) -> bool {
     if !daemon.is_unnamed(network) && !daemon.doubted().contains(network) {
         return true;
     }
     match tokio::time::timeout(PATIENCE, inspect(docker, network)).await {
-        Ok(Ok(Some(inspected))) => {
-            daemon.doubted().remove(network);
-            daemon.called(network, inspected);
-            !daemon.is_unnamed(network)
+        // What follows takes the lab's lock and the disk's time, so that it is a call among those of
+        // engines: others are heard meanwhile.
+        Ok(Ok(found)) => {
+            let (daemon, network) = (Arc::clone(daemon), network.to_owned());
+            let done = calls.run(move || match found {
+                Some(inspected) => {
+                    daemon.doubted().remove(&network);
+                    daemon.called(&network, inspected);
+                    !daemon.is_unnamed(&network)
+                }
+                // One that is being made is not known to Docker either.
+                None => daemon.unknown(&network),
+            });
+            done.await.unwrap_or(false)
         }
-        // One that is being made is not known to Docker either.
-        Ok(Ok(None)) => daemon.unknown(network),
         Ok(Err(error)) => {
             tracing::debug!("network {network}: Docker says no names: {error}");
             false

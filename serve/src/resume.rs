@@ -11,6 +11,7 @@ use lab::guest::Far;
 
 use crate::daemon::{Daemon, host_port, peer_of, port_of};
 use crate::error::Result;
+use crate::held::Keepers;
 
 impl Daemon {
     /// Takes on all that there is.
@@ -37,6 +38,7 @@ impl Daemon {
         let links: HashSet<String> = self.lab.links()?.into_iter().collect();
         let (places, wrong) = self.store.places()?;
         wrong.iter().for_each(|error| tracing::error!("{error}"));
+        let keepers = Keepers::look();
         for place in places {
             let endpoint = place.attach.endpoint.clone();
             let joined = place.sandbox.is_some();
@@ -49,17 +51,19 @@ impl Daemon {
             }
             self.tables().places.insert(endpoint.clone(), place.clone());
             let resumed = match joined {
-                true => self.attach(&place, Far::Waits(peer_of(&endpoint))),
+                true => self.attach_by(&place, Far::Waits(peer_of(&endpoint))).map(drop),
                 false => Ok(()),
             };
             if let Some(name) = &place.name {
                 self.lab.rename_guest(&port_of(&endpoint), name);
             }
-            let led = if place.published { self.lead_again(&place) } else { Ok(()) };
+            let led = if place.published { self.lead_by(&place, &keepers) } else { Ok(()) };
             if let Err(why) = resumed.and(led) {
                 tracing::error!("endpoint {endpoint}: {why}");
             }
         }
+        // All of them came up long ago.
+        self.lab.see_links()?;
         self.sweep(&links);
         let networks: Vec<String> = self.tables().networks.keys().cloned().collect();
         for network in networks {

@@ -78,7 +78,12 @@ impl Server {
             .name("engine".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    let naming = names::keep(Arc::clone(&shared.daemon), docker, asked);
+                    let naming = names::keep(
+                        Arc::clone(&shared.daemon),
+                        Arc::clone(&shared.calls),
+                        docker,
+                        asked,
+                    );
                     let router = Router::new()
                         .fallback(call)
                         .layer(DefaultBodyLimit::max(BODY))

@@ -11,7 +11,7 @@ fn a_container_speaks_for_itself_alone() {
             "docker network create -d uswitch --subnet 10.78.0.0/16 -o uswitch.spoof=allow free",
         );
         docker.sh(&format!("docker run -d --name good --network one {SLEEP}"));
-        docker.sh(&format!("docker run -d --name bad --privileged --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name bad --cap-add NET_ADMIN --network one {SLEEP}"));
         docker.reaches("bad", "good", true);
         docker.reaches("bad", "fd00:7::2", true);
         eventually("the container's name", || {
@@ -60,7 +60,7 @@ fn a_container_speaks_for_itself_alone() {
         docker.reaches("bad", "10.77.0.2", true);
         // Where it is allowed.
         docker.sh(&format!("docker run -d --name one --network free {SLEEP}"));
-        docker.sh(&format!("docker run -d --name two --privileged --network free {SLEEP}"));
+        docker.sh(&format!("docker run -d --name two --cap-add NET_ADMIN --network free {SLEEP}"));
         docker.sh("docker exec two ip addr add 10.78.0.99/16 dev eth0");
         docker.sh("docker exec two ping -c 1 -W 3 -I 10.78.0.99 10.78.0.2");
         docker.reaches("one", "10.78.0.99", true);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Steering;
 use crate::bpf::tests::loopback_up;
 use crate::packet::tests::in_own_namespace;
-use crate::packet::{PacketIo, RingConfig, Spare};
+use crate::packet::{PacketIo, Pass, RingConfig, Spare};
 use crate::skip::skip;
 
 /// Frames of a flow, and how many of all flows may be on their way: no ring is ever full.
@@ -153,7 +153,7 @@ fn flows_keep_their_order_while_frames_are_spread_and_gathered_again() {
 /// Each ring gives its place to another.
 fn renew(rings: &mut [PacketIo]) {
     for io in rings {
-        let spare = Spare::open(RingConfig::default(), &[]).expect("a spare ring");
+        let spare = Spare::open(RingConfig::default(), &Pass::All).expect("a spare ring");
         io.replace(spare).expect("its place");
         io.settle();
     }

@@ -1,0 +1,51 @@
+//! Ports of the host that lead to places: by sockets, and by the gateway for clients outside where the
+//! container answers by it.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use engine::Refusal;
+
+use crate::daemon::{Daemon, port_of};
+use crate::store::Place;
+
+impl Daemon {
+    /// Publishes the ports of a place, by these sockets of the host's where they are for one of them.
+    pub(crate) fn lead(
+        &self,
+        place: &Place,
+        given: Vec<(usize, OwnedFd)>,
+    ) -> std::result::Result<(), Refusal> {
+        let first = |v4: bool| {
+            let own = place.attach.addresses.iter().map(|address| address.ip);
+            own.into_iter().find(|ip| ip.is_ipv4() == v4)
+        };
+        let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
+        let endpoint = &place.attach.endpoint;
+        let published = self.publisher.publish(endpoint, to, &place.attach.ports, given);
+        let led = self.publisher.leading(endpoint);
+        let direct = !led.is_empty() && self.answers(place);
+        self.lab.lead(&port_of(endpoint), led, direct);
+        published
+    }
+
+    /// Withdraws the ports of a place.
+    pub(crate) fn unlead(&self, endpoint: &str) {
+        self.lab.lead(&port_of(endpoint), Vec::new(), false);
+        self.publisher.withdraw(endpoint);
+    }
+
+    /// Whether a place's container answers clients outside by our gateway, so that it may see their
+    /// addresses. Docker has us publish at the network of its default route alone.
+    fn answers(&self, place: &Place) -> bool {
+        let known = self.known(&place.attach.network);
+        if known.is_ok_and(|(network, _)| network.options.sockets) {
+            return false;
+        }
+        let Some(sandbox) = place.sandbox.as_ref().filter(|_| place.plugin.is_some()) else {
+            return place.plugin.is_none();
+        };
+        let port = port_of(&place.attach.endpoint);
+        File::open(sandbox).is_ok_and(|sandbox| self.lab.answers_by(&port, &sandbox.into()))
+    }
+}
