@@ -52,6 +52,21 @@ pub struct Join {
     /// The engine binds the ports itself, and has a process of its own hold them once this is done.
     #[serde(default)]
     pub binds: bool,
+    /// What it may receive.
+    #[serde(default)]
+    pub received: Option<Rate>,
+    /// What it may send.
+    #[serde(default)]
+    pub sent: Option<Rate>,
+}
+
+/// A rate, and how much may come at once beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Bits a second.
+    pub rate: u64,
+    /// Bits.
+    pub burst: u64,
 }
 
 /// A place as it should be.

@@ -16,6 +16,7 @@ use switch::{PortId, PortSpec, Switch};
 use wire::MacAddr;
 
 pub use ns::guest::Route;
+pub use ns::shape::{Limits, Rate};
 
 use crate::domain;
 use crate::error::{Error, Result};
@@ -210,6 +211,36 @@ impl Lab {
             Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
         })?;
         Ok(ns::guest::look(sandbox.as_fd(), &interface.name)?)
+    }
+
+    /// Holds the interface of a container's place to these limits. What it receives is led through a
+    /// device beside it, `beside`, which [`Lab::unlimit`] takes away.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no such place; what the kernel refuses, as where it lacks the means.
+    pub fn limit(
+        &self,
+        port: &str,
+        sandbox: &OwnedFd,
+        beside: &str,
+        limits: &Limits,
+    ) -> Result<()> {
+        let state = self.state();
+        let place = self.at(&state, port);
+        let (_, interface) = place.ok_or_else(|| {
+            Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
+        })?;
+        let mtu = state.spec.mtu_of(interface.network.as_deref().unwrap_or_default());
+        drop(state);
+        Ok(ns::shape::limit(sandbox.as_fd(), (&interface.name, beside), limits, mtu)?)
+    }
+
+    /// Takes that device away, where it still is.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn unlimit(sandbox: &OwnedFd, beside: &str) -> Result<()> {
+        Ok(ns::shape::unlimit(sandbox.as_fd(), beside)?)
     }
 
     /// Whether a container answers whoever asks it by its place here: its default route of IPv4 leads

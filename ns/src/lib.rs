@@ -41,6 +41,7 @@ pub mod pin;
 pub mod plan;
 pub mod route;
 pub mod script;
+pub mod shape;
 pub mod user;
 pub mod vxlan;
 pub mod watch;

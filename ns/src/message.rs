@@ -33,7 +33,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn create(body: RouteNetlinkMessage) -> Self {
+    pub(crate) fn create(body: RouteNetlinkMessage) -> Self {
         Self { body, flags: NLM_F_CREATE | NLM_F_EXCL }
     }
 

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 
-use engine::plugin::{Answer, Ask, Expected, Join};
+use engine::plugin::{Answer, Ask, Expected, Join, Rate};
 use engine::{Network, Refusal, Route};
-use lab::guest::{self, Far};
+use lab::guest::{self, Far, Limits};
 
-use crate::daemon::{Daemon, port_of, refusal, short};
+use crate::daemon::{Daemon, beside_of, port_of, refusal, short};
 use crate::held::{self, Keepers};
 use crate::store::{Kept, Place, Plugin};
 
@@ -55,7 +55,9 @@ impl Daemon {
 
     /// A container comes; says its hardware address.
     fn take_in(&self, join: Join, netns: OwnedFd) -> Result<String> {
-        let Join { network, called, attach, container, sandbox, interface, routes, binds } = join;
+        let Join { network, called, attach, container, sandbox, interface, routes, .. } = join;
+        let binds = join.binds;
+        let limits = limits(join.received, join.sent);
         let endpoint = attach.endpoint.clone();
         // Of an earlier life, whose end nobody told.
         self.forget(&endpoint)?;
@@ -64,12 +66,18 @@ impl Daemon {
             sandbox: Some(sandbox),
             published: !attach.ports.is_empty(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
-            plugin: Some(Plugin { container, interface }),
+            plugin: Some(Plugin { container, interface, limited: limits.received.is_some() }),
             attach,
         };
-        let far = Far::Goes(Arc::new(netns), routes.iter().map(route).collect());
+        let netns = Arc::new(netns);
+        let far = Far::Goes(Arc::clone(&netns), routes.iter().map(route).collect());
         let made = self.settle(network, called, &place).and_then(|()| {
             self.attach(&place, far)?;
+            if limits != Limits::default() {
+                let limited =
+                    self.lab.limit(&port_of(&endpoint), &netns, &beside_of(&endpoint), &limits);
+                limited.map_err(|error| refusal(&error))?;
+            }
             if let Some(name) = &place.name {
                 self.lab.rename_guest(&port_of(&endpoint), name);
             }
@@ -289,6 +297,11 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+fn limits(received: Option<Rate>, sent: Option<Rate>) -> Limits {
+    let own = |limit: Option<Rate>| limit.map(|Rate { rate, burst }| guest::Rate { rate, burst });
+    Limits { received: own(received), sent: own(sent) }
 }
 
 fn route(route: &Route) -> guest::Route {

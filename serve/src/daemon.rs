@@ -72,6 +72,11 @@ pub(crate) fn peer_of(endpoint: &str) -> String {
     format!("ue{}", short(endpoint, SHORT))
 }
 
+/// The name of a device beside a place's interface, in its container.
+pub(crate) fn beside_of(endpoint: &str) -> String {
+    format!("ub{}", short(endpoint, SHORT))
+}
+
 /// The names of the host's link into a network: its port, and the host's interface.
 pub(crate) fn host_port(network: &Network, name: &str) -> HostPort {
     HostPort {
@@ -249,12 +254,24 @@ impl Daemon {
     /// A place is no more, wherever its link is by now.
     pub(crate) fn forget(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
         self.unlead(endpoint);
+        self.unlimit(endpoint);
         let port = port_of(endpoint);
         self.lab.detach(&port).map_err(|error| refusal(&error))?;
         self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
         self.store.forget_place(endpoint).map_err(|error| refusal(&error))?;
         self.tables().places.remove(endpoint);
         Ok(())
+    }
+
+    /// Takes the device of a place's limits out of its container, which may live on, or be gone.
+    fn unlimit(&self, endpoint: &str) {
+        let Ok(place) = self.place(endpoint) else { return };
+        let limited = place.plugin.is_some_and(|plugin| plugin.limited);
+        let Some(sandbox) = place.sandbox.filter(|_| limited) else { return };
+        let Ok(sandbox) = std::fs::File::open(sandbox) else { return };
+        if let Err(error) = Lab::unlimit(&sandbox.into(), &beside_of(endpoint)) {
+            tracing::debug!("endpoint {endpoint}: {error}");
+        }
     }
 
     /// Older places with an address of a new one: their containers died while nobody told us.

@@ -45,6 +45,9 @@ pub(crate) struct Plugin {
     pub(crate) container: String,
     /// What the interface is called there.
     pub(crate) interface: String,
+    /// A device stands beside it there, for the limits of what it receives.
+    #[serde(default)]
+    pub(crate) limited: bool,
 }
 
 /// A network that was asked for.

@@ -85,6 +85,18 @@ pub(super) struct Runtime {
     pub(super) aliases: Option<BTreeMap<String, Vec<String>>>,
     #[serde(default)]
     pub(super) dns: Option<Dns>,
+    #[serde(default)]
+    pub(super) bandwidth: Option<Bandwidth>,
+}
+
+/// Rates of a container, in bits a second, and bursts, in bits.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Bandwidth {
+    pub(super) ingress_rate: u64,
+    pub(super) ingress_burst: u64,
+    pub(super) egress_rate: u64,
+    pub(super) egress_burst: u64,
 }
 
 /// A port to publish.

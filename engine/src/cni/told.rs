@@ -11,7 +11,7 @@ use wire::MacAddr;
 use super::conf::{Dns, Port, Runtime};
 use super::{Call, Failure, code};
 use crate::network::Pool;
-use crate::plugin::{Expected, Join, is_name};
+use crate::plugin::{Expected, Join, Rate, is_name};
 use crate::{Attach, Network, Options, PortAsk, Route};
 
 /// What ADD has for a result, whichever plugin's.
@@ -182,6 +182,7 @@ impl Call {
         };
         network.to_topology()?;
         let runtime = self.runtime();
+        let asked = runtime.bandwidth.unwrap_or_default();
         let ports = runtime.ports.iter().flatten().map(Port::ask);
         let attach = Attach {
             network: self.network(),
@@ -200,6 +201,8 @@ impl Call {
             interface: self.interface.clone(),
             routes: routes.collect::<Result<_, _>>()?,
             binds: false,
+            received: rate("ingress", asked.ingress_rate, asked.ingress_burst)?,
+            sent: rate("egress", asked.egress_rate, asked.egress_burst)?,
         })
     }
 
@@ -308,5 +311,20 @@ impl Call {
             addresses,
             routes: routes.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// One of the rates of the capability `bandwidth`, where there is one; as the reference plugin has it.
+fn rate(which: &str, rate: u64, burst: u64) -> Result<Option<Rate>, Failure> {
+    /// Bits of the largest burst that the kernel counts.
+    const MOST: u64 = (u32::MAX as u64) * 8;
+    match (rate, burst) {
+        (0, 0) => Ok(None),
+        (0, _) => Err(bad(format!("bandwidth: {which}Burst is set, and {which}Rate is not"))),
+        (_, 0) => Err(bad(format!("bandwidth: {which}Rate is set, and {which}Burst is not"))),
+        (_, MOST..) => {
+            Err(bad(format!("bandwidth: {which}Burst={burst} is more than 4 GB, in bits")))
+        }
+        _ => Ok(Some(Rate { rate, burst })),
     }
 }

@@ -306,6 +306,8 @@ impl Call {
             interface: interface(&network_options.interface_name)?.to_owned(),
             routes: told.routes()?,
             binds: false,
+            received: None,
+            sent: None,
         })
     }
 

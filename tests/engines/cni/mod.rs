@@ -3,6 +3,7 @@
 
 mod life;
 mod ports;
+mod rates;
 mod wrong;
 
 use std::fs::File;
