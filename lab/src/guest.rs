@@ -201,59 +201,6 @@ impl Lab {
         })
     }
 
-    /// Looks at the interface of a container's place, in the container; None where it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where there is no such place; when the kernel refuses.
-    pub fn look_at_guest(&self, port: &str, sandbox: &OwnedFd) -> Result<Option<ns::guest::Seen>> {
-        let place = self.at(&self.state(), port);
-        let (_, interface) = place.ok_or_else(|| {
-            Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
-        })?;
-        Ok(ns::guest::look(sandbox.as_fd(), &interface.name)?)
-    }
-
-    /// Holds the interface of a container's place to these limits. What it receives is led through a
-    /// device beside it, `beside`, which [`Lab::unlimit`] takes away.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where there is no such place; what the kernel refuses, as where it lacks the means.
-    pub fn limit(
-        &self,
-        port: &str,
-        sandbox: &OwnedFd,
-        beside: &str,
-        limits: &Limits,
-    ) -> Result<()> {
-        let state = self.state();
-        let place = self.at(&state, port);
-        let (_, interface) = place.ok_or_else(|| {
-            Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
-        })?;
-        let mtu = state.spec.mtu_of(interface.network.as_deref().unwrap_or_default());
-        drop(state);
-        Ok(ns::shape::limit(sandbox.as_fd(), (&interface.name, beside), limits, mtu)?)
-    }
-
-    /// Takes that device away, where it still is.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn unlimit(sandbox: &OwnedFd, beside: &str) -> Result<()> {
-        Ok(ns::shape::unlimit(sandbox.as_fd(), beside)?)
-    }
-
-    /// Whether a container answers whoever asks it by its place here: its default route of IPv4 leads
-    /// there. What cannot be looked at does not.
-    #[must_use]
-    pub fn answers_by(&self, port: &str, sandbox: &OwnedFd) -> bool {
-        let Some((_, interface)) = self.at(&self.state(), port) else { return false };
-        let Ok(view) = ns::route::look(sandbox.as_fd()) else { return false };
-        let best = view.defaults.iter().min_by_key(|route| route.metric);
-        let link = best.and_then(|best| view.links.iter().find(|link| link.index == best.index));
-        link.is_some_and(|link| link.name == interface.name)
-    }
-
     /// Takes a container's place away, and with it all that the gateway has for it. Its link stays
     /// until [`Lab::forget_link`]; a place that is not there is no error.
     ///

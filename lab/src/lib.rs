@@ -46,6 +46,7 @@
 //! | [`tunnel`] | tunnels to other hosts |
 //! | [`uplink`] | a real interface of the host, shared with it |
 //! | [`guest`] | containers of an engine, in networks of the lab |
+//! | `furnished` | their interfaces, seen from inside |
 //! | [`host_port`] | the host's own place in a network |
 //! | [`served`] | what a lab that serves engines has beside others |
 //! | `rename` | networks and guests that get another name |
@@ -73,6 +74,7 @@ pub mod entries;
 mod error;
 pub mod fast;
 mod folder;
+mod furnished;
 pub mod ground;
 pub mod guest;
 pub mod holder;
