@@ -66,6 +66,11 @@ impl Rows {
         &self.0
     }
 
+    /// The other hosts, by their ends.
+    pub fn hosts(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        of(&self.0, MacAddr::ZERO).map(|row| row.vtep)
+    }
+
     /// Makes them what host `me` is to have; the steps there. What it takes grows with what has changed
     /// since the last call and not with what there is.
     pub fn follow(&mut self, registry: &mut Registry, me: &str) -> Vec<FdbOp> {
@@ -80,26 +85,18 @@ impl Rows {
         };
         let (mut there, mut desired) = (BTreeSet::new(), BTreeSet::new());
         for mac in macs {
-            there.extend(self.of(mac));
+            there.extend(of(&self.0, mac));
             let vtep = registry.whereabouts(me, mac);
             desired.extend(vtep.map(|vtep| Row { mac, vtep }));
         }
         if hosts {
-            there.extend(self.of(MacAddr::ZERO));
+            there.extend(of(&self.0, MacAddr::ZERO));
             let others = registry.hosts().filter(|(name, _)| *name != me);
             desired.extend(others.map(|(_, host)| Row::flood(host.vtep)));
         }
-        for gone in there.difference(&desired) {
-            self.0.remove(gone);
-        }
-        self.0.extend(&desired);
-        difference(&there, &desired)
-    }
-
-    /// The rows of an address.
-    fn of(&self, mac: MacAddr) -> impl Iterator<Item = Row> + '_ {
-        let row = |vtep| Row { mac, vtep };
-        self.0.range(row(Ipv4Addr::UNSPECIFIED)..=row(Ipv4Addr::BROADCAST)).copied()
+        let steps = difference(&there, &desired);
+        take(&mut self.0, &steps);
+        steps
     }
 }
 
@@ -112,6 +109,37 @@ pub enum FdbOp {
     Set(Row),
     /// One more host is sent what is flooded.
     Append(Row),
+}
+
+impl FdbOp {
+    /// Whether it is about who is sent what is flooded.
+    #[must_use]
+    pub fn is_flood(&self) -> bool {
+        let (Self::Remove(row) | Self::Set(row) | Self::Append(row)) = self;
+        row.is_flood()
+    }
+}
+
+/// What rows are after these steps.
+pub fn take(rows: &mut BTreeSet<Row>, steps: &[FdbOp]) {
+    for step in steps {
+        match *step {
+            FdbOp::Remove(row) => drop(rows.remove(&row)),
+            FdbOp::Append(row) => drop(rows.insert(row)),
+            FdbOp::Set(row) => {
+                for old in of(rows, row.mac).collect::<Vec<_>>() {
+                    rows.remove(&old);
+                }
+                rows.insert(row);
+            }
+        }
+    }
+}
+
+/// The rows of an address.
+fn of(rows: &BTreeSet<Row>, mac: MacAddr) -> impl Iterator<Item = Row> + '_ {
+    let row = |vtep| Row { mac, vtep };
+    rows.range(row(Ipv4Addr::UNSPECIFIED)..=row(Ipv4Addr::BROADCAST)).copied()
 }
 
 /// The steps from the rows there are to those there are to be. An address that moves is set once, so

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use overlay::session::TTL;
-use overlay::{Due, Registry, Session};
+use overlay::{Due, Registry, Rows, Session};
 use switch::PortId;
 use wire::Timestamp;
 
@@ -38,6 +38,10 @@ pub(super) struct Agent {
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
     pub(super) table: Table,
+    /// The rows there are to be.
+    pub(super) rows: Rows,
+    /// The revision of which all is told.
+    pub(super) told: Option<i64>,
     /// Lets in what other hosts send.
     pub(super) members: Option<Arc<Members>>,
     /// Nodes that are cut off, with their ports and what isolated them before.
@@ -66,6 +70,8 @@ impl Agent {
             watching: None,
             listed: false,
             table,
+            rows: Rows::default(),
+            told: None,
             members,
             apart: BTreeMap::new(),
             named: BTreeMap::new(),

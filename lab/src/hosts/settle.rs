@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use overlay::claim::conflict;
-use overlay::{Key, NodeClaim, Standing};
+use overlay::{FdbOp, Key, NodeClaim, Standing};
 use switch::PortId;
 use wire::Timestamp;
 
@@ -41,12 +41,13 @@ impl Agent {
             self.claim().await;
         }
         let me = &self.shared.join.host;
-        let desired = self.registry.desired(me);
-        if let Some(members) = &self.members {
-            members.set(&desired.hosts);
+        let steps = self.rows.follow(&mut self.registry, me);
+        if let Some(members) = &self.members
+            && steps.iter().any(FdbOp::is_flood)
+        {
+            members.set(&self.rows.hosts().collect());
         }
-        let rows = desired.rows();
-        match self.table.settle(&lab, rows, now) {
+        match self.table.settle(&lab, (self.rows.all(), &steps), now) {
             Ok(0) => {}
             Ok(repairs) => {
                 self.shared.status().repairs += repairs as u64;
@@ -55,8 +56,11 @@ impl Agent {
             }
             Err(error) => tracing::warn!("network {}: {error}", self.shared.join.name),
         }
-        self.tell(desired.macs.len());
-        self.name(&lab);
+        if self.told != Some(self.registry.revision()) {
+            self.told = Some(self.registry.revision());
+            self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
+            self.name(&lab);
+        }
         self.cut(&lab);
         true
     }
