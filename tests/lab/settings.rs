@@ -371,8 +371,7 @@ fn what_is_set_by_hand_has_an_age_a_place_and_vlans() {
             let all = all.as_array().unwrap().iter().filter(|row| row[key] == value);
             all.cloned().collect()
         };
-        set(sandbox, "fdb add 02:aa:00:00:00:05 net1");
-        set(sandbox, "fdb add 02:aa:00:00:00:05 net1");
+        (0..2).for_each(|_| set(sandbox, "fdb add 02:aa:00:00:00:05 net1"));
         let age = rows("fdb", "mac", "02:aa:00:00:00:05")[0]["updated"].as_u64().unwrap();
         assert!(age < 60, "{age} s since it was set");
         refused("fdb add 02:aa:00:00:00:05 net2", 1, "say `fdb del 02:aa:00:00:00:05 veth1` first");
