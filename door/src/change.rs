@@ -211,8 +211,19 @@ pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
             DoorError::NotFound(format!("node {} has no port in network {network}", node.name))
         });
     }
-    if let Some(port) = named(lab, name).and_then(|node| node.ports().next().cloned()) {
-        return Ok(port.id);
+    if let Some(node) = named(lab, name) {
+        let mut ports = node.ports();
+        if let (Some(_), Some(_)) = (ports.next(), ports.next()) {
+            let networks = node.interfaces.iter().filter_map(|own| own.network.as_deref());
+            let all: Vec<_> = networks.map(|network| format!("{name}:{network}")).collect();
+            return Err(DoorError::Invalid(format!(
+                "node {name} has several ports: say which, {}",
+                all.join(" or ")
+            )));
+        }
+        if let Some(port) = node.ports().next() {
+            return Ok(port.id);
+        }
     }
     let ports = door.switch(Switch::ports)?;
     let found = ports.iter().find(|info| info.spec.name == name).map(|info| info.id);

@@ -127,7 +127,9 @@ impl Lab {
         check_node_name(&name)?;
         let file = format!("{}{name}", self.config().prefix());
         // Verbs find a node by its name and by its namespace's.
-        let meant = |held: &Held| held.node.is(&name) || held.node.is(&file);
+        // And who looks a name up, whatever its case.
+        let alike = |held: &Held| held.node.name.eq_ignore_ascii_case(&name);
+        let meant = |held: &Held| held.node.is(&name) || held.node.is(&file) || alike(held);
         if state.nodes.iter().any(meant) {
             return Err(Error::NodeExists { lab, node: name });
         }

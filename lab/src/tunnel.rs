@@ -93,7 +93,7 @@ impl Lab {
         }
         if local.is_loopback() {
             return Err(Error::Usage(format!(
-                "{local} is an address of this host alone: say by which the others reach it, `--vtep`"
+                "{local} is an address of this host alone: say the one by which the others reach it"
             )));
         }
         let outer =

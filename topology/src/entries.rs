@@ -30,6 +30,7 @@ pub enum FdbKind {
 /// An address of a network's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), schemars(rename = "TableEntry"))]
 #[serde(deny_unknown_fields)]
 pub struct FdbEntry {
     /// The address.
@@ -49,6 +50,7 @@ pub struct FdbEntry {
 /// A node that a group's frames go to, though it does not ask for them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(any(test, feature = "schema"), schemars(rename = "GroupMember"))]
 #[serde(deny_unknown_fields)]
 pub struct MdbEntry {
     /// The group.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use control::DoorError;
 use control::api::{self, ExplainAsk};
 use gateway::Protocol;
-use lab::{Lab, Node};
+use lab::{Lab, Node, Uplink, address, names, station};
 use switch::Frame;
 use wire::MacAddr;
 
@@ -31,9 +31,29 @@ pub(super) fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
     DoorError::NotFound(format!("lab {lab} has no node {name}; it has {names}"))
 }
 
-pub(super) fn destination(lab: &Lab, nodes: &[Node], text: &str) -> Result<Ipv4Addr, DoorError> {
+/// Where a packet of `from` goes that is for `text`: an address, a node, or what else has a name there.
+pub(super) fn destination(
+    lab: &Lab,
+    (nodes, from): (&[Node], Option<&Node>),
+    text: &str,
+) -> Result<Ipv4Addr, DoorError> {
     if let Ok(address) = text.parse() {
         return Ok(address);
+    }
+    if text == names::GATEWAY {
+        let own = from.into_iter().flat_map(|node| &node.interfaces);
+        let own = own.filter_map(|interface| interface.network.as_deref());
+        let gateway = lab
+            .with_spec(|spec| own.filter_map(|network| station::gateway_in(spec, network)).next());
+        return gateway.map(|(own, _)| own).ok_or_else(|| {
+            DoorError::NotFound(format!("the gateway has no address where {text} is asked for"))
+        });
+    }
+    let sim = lab.with_spec(|spec| spec.uplink() == Uplink::Sim);
+    match text {
+        names::INET if sim => return Ok(address::SIM_ROUTER),
+        names::INTERNET if sim => return Ok(address::SIM_HOSTS[0]),
+        _ => {}
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
     let remotes = || lab.remotes().and_then(|(_, nodes)| nodes.get(text).cloned());

@@ -34,12 +34,12 @@ const ARP_LENGTH: u32 = 28;
 /// The walk of the packet asked about.
 pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     let nodes = lab.nodes();
-    let to = destination(lab, &nodes, &ask.to)?;
     let names = Names::of(lab);
     let protocol = protocol(ask)?;
     let picture = lab.with_switch(switch::Switch::picture);
     let picture = picture.ok_or_else(|| DoorError::Failed("the lab is ending".into()))?;
     let from = nodes.iter().find(|node| node.name == ask.from || node.file == ask.from);
+    let to = destination(lab, (&nodes, from), &ask.to)?;
     let now = Timestamp::from_nanos(sys::clock::now());
     let bridge = Beside::of(&picture);
     let kernel = match from {

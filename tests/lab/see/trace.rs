@@ -189,6 +189,11 @@ fn explain_names_what_stops_a_packet() {
         let unknown = sandbox.uswitch(&["explain", "net9", "net1"]);
         assert!(unknown.complaint(2).contains("net1, net2"), "{}", unknown.err);
         // Nothing was opened by asking.
+        // What has a name besides nodes.
+        for (name, address) in [("gateway", "10.100.0.1"), ("internet", "8.8.8.8")] {
+            let said = sandbox.uswitch(&["explain", "net1", name]).ok().out;
+            assert!(said.contains(&format!("> {address} icmp")), "{said}");
+        }
         let traced = sandbox.uswitch(&["explain", "net1", "8.8.8.8:443"]).ok();
         assert!(traced.out.contains("a new session and mapping"), "{}", traced.out);
     });

@@ -29,9 +29,15 @@ impl Check<'_> {
             );
             return;
         }
+        let mut named: HashMap<String, &str> = HashMap::new();
         for (name, node) in &spec.nodes {
             if let Err(why) = check_node_name(name) {
                 self.problem(["nodes", name], why);
+            }
+            // Names are looked up whatever their case (RFC 4343).
+            if let Some(other) = named.insert(name.to_ascii_lowercase(), name) {
+                let text = format!("{name} and {other} differ in case alone, which names do not");
+                self.problem(["nodes", name], text);
             }
             self.attachments(name, node);
             self.interfaces(name, node);
