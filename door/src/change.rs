@@ -214,8 +214,12 @@ pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
     if let Some(node) = named(lab, name) {
         let mut ports = node.ports();
         if let (Some(_), Some(_)) = (ports.next(), ports.next()) {
-            let networks = node.interfaces.iter().filter_map(|own| own.network.as_deref());
-            let all: Vec<_> = networks.map(|network| format!("{name}:{network}")).collect();
+            let all = node.interfaces.iter().filter_map(|own| {
+                let port = own.port.as_ref()?;
+                let network = own.network.as_ref();
+                Some(network.map_or(port.name.clone(), |network| format!("{name}:{network}")))
+            });
+            let all: Vec<_> = all.collect();
             return Err(DoorError::Invalid(format!(
                 "node {name} has several ports: say which, {}",
                 all.join(" or ")

@@ -239,7 +239,10 @@ fn a_node_routes_between_two_networks() {
         // Without its leg there the other network is out of reach.
         does(sandbox, "port r:right --network none");
         assert!(!reaches(sandbox, "a", "10.3.0.10") && reaches(sandbox, "a", "10.2.0.1"));
-        does(sandbox, "port r --network left");
+        // It has a port without a network beside that one: which is meant is to be said.
+        let which = refused(sandbox, "port r --network left", 2);
+        assert!(which.contains("r:left or veth"), "{which}");
+        does(sandbox, "port r:left --network left");
     });
 }
 

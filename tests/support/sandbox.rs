@@ -266,7 +266,9 @@ impl Sandbox {
         let mut state = String::new();
         if self.whom == As::Root || self.real_root {
             for args in [&["netns", "list"][..], &["-o", "addr"], &["-o", "link"], &["route"]] {
-                state += &format!("{args:?}\n{}", self.tool("ip", args));
+                // An address may yet be asked for when it is looked at first (RFC 4862, section 5.4).
+                let told = self.tool("ip", args).replace(" tentative", "");
+                state += &format!("{args:?}\n{told}");
             }
         }
         let mut files = Vec::new();
