@@ -3,7 +3,9 @@
 //!
 //! The kernel's socket of VXLAN takes packets to any address of the host and by any interface, so the
 //! route of the host says whether one is for the host, and the program is at all interfaces. A first
-//! fragment too short to show the number counts as ours: nobody cuts there but who hides something.
+//! fragment too short to show the number counts as ours, whatever padding is behind it: nobody cuts there
+//! but who hides something. Nor does anybody tag twice for no VLAN, which the stack strips behind this
+//! program (`__netif_receive_skb_core`, check_vlan_id): such a frame goes no further.
 
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Area, Draft, Op, WordSet};
@@ -27,6 +29,7 @@ const STACK: Reg = Reg(10);
 // `struct __sk_buff`.
 const PACKET_TYPE: i16 = 4;
 const ETHERTYPE: i16 = 16;
+const VLAN_TAG: i16 = 24;
 const IFINDEX: i16 = 40;
 /// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
 const OTHER_HOST: i32 = 3;
@@ -43,6 +46,11 @@ const ROUTE_INGRESS: i16 = ROUTE + 8;
 const ROUTE_SOURCE: i16 = ROUTE + 16;
 const ROUTE_DESTINATION: i16 = ROUTE + 32;
 
+/// `BPF_HDR_START_MAC`, and where the control information of a tag is that the kernel has left in.
+const FROM_MAC: i32 = 0;
+const INNER_TAG: i32 = 14;
+/// The VLAN of a tag.
+const VID: i32 = 0x0fff;
 /// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
 const FROM_IP: i32 = 1;
 /// `AF_INET`
@@ -58,6 +66,9 @@ const DROP: i32 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    Ip,
+    Tagged,
+    Whole,
     Ours,
     Clipped,
     GoOn,
@@ -75,8 +86,27 @@ pub(super) fn program(target: Target, members: &WordSet, area: &Area) -> Vec<Op>
     let mut p = Draft::default();
     p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
     p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
-    let ipv4 = u16::from_ne_bytes(ethertype::IPV4.to_be_bytes());
-    p.if_so(If::Differs, RESULT, ipv4.into(), Place::GoOn);
+    let half = |value: u16| i32::from(u16::from_ne_bytes(value.to_be_bytes()));
+    p.if_so(If::Equal, RESULT, half(ethertype::IPV4), Place::Ip);
+    p.if_so(If::Equal, RESULT, half(ethertype::VLAN), Place::Tagged);
+    p.if_so(If::Equal, RESULT, half(ethertype::QINQ), Place::Tagged);
+    p.jump(Op::jump(0), Place::GoOn);
+
+    // Where the outer tag names a VLAN, or the inner does, the frame comes by again at its device.
+    p.at(Place::Tagged);
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
+    p.op(Op::alu(Alu::And, RESULT, VID));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+    p.op(Op::alu(Alu::Mov, ARG[1], INNER_TAG));
+    copy(&mut p, (SOURCE, 2), FROM_MAC, Place::GoOn);
+    p.op(Op::load(Size::Half, RESULT, STACK, SOURCE));
+    p.op(Op::be16(RESULT));
+    p.op(Op::alu(Alu::And, RESULT, VID));
+    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+
+    p.at(Place::Ip);
     p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
     p.if_so(If::Equal, RESULT, OTHER_HOST, Place::GoOn);
 
@@ -99,6 +129,16 @@ pub(super) fn program(target: Target, members: &WordSet, area: &Area) -> Vec<Op>
     p.op(Op::be16(RESULT));
     p.if_so(If::Differs, RESULT, target.port.into(), Place::GoOn);
 
+    // What is behind the end of a fragment is not of the packet.
+    p.op(Op::alu_reg(Alu::Mov, RESULT, FLAGS));
+    p.op(Op::alu(Alu::And, RESULT, 0x2000));
+    p.if_so(If::Equal, RESULT, 0, Place::Whole);
+    p.op(Op::load(Size::Half, RESULT, STACK, IP + 2));
+    p.op(Op::be16(RESULT));
+    p.op(Op::alu_reg(Alu::Sub, RESULT, TRANSPORT));
+    p.if_so(If::Below, RESULT, 16, Place::Ours);
+
+    p.at(Place::Whole);
     p.op(Op::alu_reg(Alu::Mov, ARG[1], TRANSPORT));
     p.op(Op::alu(Alu::Add, ARG[1], 8));
     fetch(&mut p, VXLAN, 8, Place::Clipped);
@@ -161,10 +201,14 @@ fn is_for_the_host(p: &mut Draft<Place>) {
 
 /// Copies `len` bytes from the offset in R2, counted from the IP header, to the stack.
 fn fetch(p: &mut Draft<Place>, to: i16, len: i32, short: Place) {
+    copy(p, (to, len), FROM_IP, short);
+}
+
+fn copy(p: &mut Draft<Place>, (to, len): (i16, i32), from: i32, short: Place) {
     p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
     p.all(stack_address(ARG[2], to));
     p.op(Op::alu(Alu::Mov, ARG[3], len));
-    p.op(Op::alu(Alu::Mov, ARG[4], FROM_IP));
+    p.op(Op::alu(Alu::Mov, ARG[4], from));
     p.op(Op::call(Helper::LoadBytesFrom));
     p.if_so(If::Differs, RESULT, 0, short);
 }
