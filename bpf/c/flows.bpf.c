@@ -7,6 +7,11 @@
 // at a time. `forward` runs next, at tcx ingress of the same interface, and does what the word says.
 // So a frame goes either to the ring or to the other port, never to both and never to neither.
 //
+// An uplink that is an interface of the host lies in another namespace, and no program can send a
+// frame from one to the other but to the far end of a pair (bpf_redirect_peer). So there is such a
+// pair, the crossing, which nothing else uses: `tap_uplink` and `forward_uplink` do on the host's
+// side what `tap` and `forward` do here, and `onward` at either end sends on what came across.
+//
 // The layout stands once more in bpf/src/layout.rs; a test compares the two.
 
 #include "kernel.h"
@@ -20,18 +25,28 @@
 #define LONGEST 0x3f000
 /* All of a frame, as a socket filter says it. */
 #define TO_RING -1
+#define TO_NOBODY 0
 
 #define POP 1
 #define PUSH 2
 #define PEER 4
 /* Only packets that nobody may cut (RFC 6864): of others the gateway numbers anew. */
 #define ATOMIC 8
+/* By the crossing, into the other namespace, and on by `onward` there. */
+#define BEYOND 16
+/* Set in the number of an interface that lies in another namespace than the switch's. */
+#define ELSEWHERE (1u << 31)
 
 #define ETHERNET 14
 #define IPV4 20
 #define ICMP 1
 #define TCP 6
 #define UDP 17
+#define ECHO_REPLY 0
+#define UNREACHABLE 3
+#define TIME_EXCEEDED 11
+#define PARAMETER_PROBLEM 12
+#define TIMESTAMP_REPLY 14
 
 struct flow {
 	u64 addresses;  /* the frame's first eight bytes */
@@ -64,7 +79,9 @@ struct route {
 	u32 addresses; /* what the new addresses add to a sum over them */
 	u32 others;    /* the same of the ports */
 	u32 link[3];   /* the new hardware addresses */
-	u64 spare[2];
+	u32 beyond;    /* the interface they leave by in the other namespace */
+	u32 unused;
+	u64 spare;
 };
 
 struct routes {
@@ -79,15 +96,30 @@ struct count {
 	u64 gone;    /* of the frames that failed: those whose port was no more */
 };
 
-struct control {
-	u64 generation;
-	u64 secrets[2];
-	u64 slack; /* frames that may be between their ticket and the ring: one a core */
-	u64 unused[4];
+/* How far a ring is. */
+struct lane {
 	u64 came; /* tickets given out: frames let through to the ring */
 	u64 apart[7];
 	u64 gone; /* frames of the ring that have been sent on */
 	u64 apart_too[7];
+};
+
+struct control {
+	u64 generation;
+	u64 secrets[2];
+	u64 slack; /* frames that may be between their ticket and the ring: one a core */
+	/* Of an uplink in another namespace: the address it is shared at, as it lies in a packet, and
+	   the block of ports; and our end of the crossing there. */
+	u32 own;
+	u32 crossing;
+	u32 first, last;
+	u64 unused[2];
+	struct lane lanes[2]; /* of the ports' ring; of that of an uplink elsewhere */
+};
+
+/* Ports of an uplink elsewhere that are the gateway's, of the block or not: of TCP, of UDP. */
+struct held {
+	u64 ports[2][65536 / 64];
 };
 
 struct word {
@@ -105,18 +137,23 @@ struct word {
 	u32 addresses;
 	u32 others;
 	u32 link[3];
+	/* For `onward`. */
+	u32 beyond;
+	u32 passing; /* the flow's number + 1 */
 };
 
 _Static_assert(sizeof(struct flow) == 64, "layout.rs");
 _Static_assert(sizeof(struct route) == 128, "layout.rs");
 _Static_assert(sizeof(struct count) == 48, "layout.rs");
-_Static_assert(sizeof(struct control) == 192, "layout.rs");
+_Static_assert(sizeof(struct control) == 320, "layout.rs");
+_Static_assert(sizeof(struct held) == 16384, "layout.rs");
 
 MAP(control, BPF_MAP_TYPE_ARRAY, struct control, 1, BPF_F_MMAPABLE);
 MAP(flows, BPF_MAP_TYPE_ARRAY, struct bucket, BUCKETS, BPF_F_MMAPABLE);
 MAP(routes, BPF_MAP_TYPE_ARRAY, struct routes, BUCKETS, BPF_F_MMAPABLE);
 /* A row a flow, those of routes last, for each core; made as long as there are cores. */
 MAP(counts, BPF_MAP_TYPE_ARRAY, struct count, ROWS, BPF_F_MMAPABLE);
+MAP(held, BPF_MAP_TYPE_ARRAY, struct held, 1, BPF_F_MMAPABLE);
 MAP(words, BPF_MAP_TYPE_PERCPU_ARRAY, struct word, 1, 0);
 
 static inline u64 hash(const struct control *c, u64 addresses, u64 rest, u32 tag)
@@ -157,16 +194,16 @@ static inline u32 packet_length(struct __sk_buff *skb)
 	return header + (offset >> 4) * 4 + skb->gso_size;
 }
 
-static inline int to_ring(struct control *c)
+static inline int to_ring(struct lane *lane)
 {
-	__sync_fetch_and_add(&c->came, 1);
+	__sync_fetch_and_add(&lane->came, 1);
 	return TO_RING;
 }
 
 /* To the ring, and those of the flow that come after it until it has been sent on. */
-static inline int in_order(struct control *c, struct flow *flow)
+static inline int in_order(struct lane *lane, struct flow *flow)
 {
-	flow->ticket = __sync_fetch_and_add(&c->came, 1) + 1;
+	flow->ticket = __sync_fetch_and_add(&lane->came, 1) + 1;
 	return TO_RING;
 }
 
@@ -184,8 +221,8 @@ static inline struct flow *find(struct bucket *b, u32 *at, u64 addresses, u64 re
 }
 
 /* Whether a flow may have a frame whose largest packet has so many bytes; else it is the ring's. */
-static inline int may(struct control *c, struct flow *flow, u64 generation, u32 length, u32 mtu,
-		      u64 ticket)
+static inline int may(struct control *c, struct lane *lane, struct flow *flow, u64 generation,
+		      u32 length, u32 mtu, u64 ticket)
 {
 	/* Read after all that it vouches for. */
 	if (READ(flow->generation) != generation ||
@@ -194,9 +231,9 @@ static inline int may(struct control *c, struct flow *flow, u64 generation, u32 
 	if (!length || length > mtu)
 		return 0;
 	if (ticket) {
-		u64 gone = READ(c->gone);
+		u64 gone = READ(lane->gone);
 
-		if (gone < ticket + c->slack && gone != READ(c->came))
+		if (gone < ticket + c->slack && gone != READ(lane->came))
 			return 0;
 		flow->ticket = 0;
 	}
@@ -343,8 +380,8 @@ static inline struct route *find_route(struct routes *b, u32 *at, u64 addresses,
 }
 
 /* The same for a frame that no flow between ports knows. */
-static inline int route(struct __sk_buff *skb, struct control *c, struct word *word, u64 addresses,
-			u64 rest, u32 tag, u64 generation)
+static inline int route(struct __sk_buff *skb, struct control *c, struct lane *lane,
+			struct word *word, u64 addresses, u64 rest, u32 tag, u64 generation)
 {
 	struct facts facts;
 	struct routes *b;
@@ -353,22 +390,22 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct word *w
 	u64 h, ticket;
 
 	if (!read(skb, &facts))
-		return to_ring(c);
+		return to_ring(lane);
 	h = hash(c, addresses, rest, tag);
 	h = hash(c, facts.ends ^ h, (u64)facts.ports << 8 | facts.protocol, 0);
 	slot = h & (BUCKETS - 1);
 	b = bpf_map_lookup_elem(&routes, &slot);
 	if (!b)
-		return to_ring(c);
+		return to_ring(lane);
 	r = find_route(b, &at, addresses, rest, tag, &facts);
 	if (!r) {
 		slot = h >> 32 & (BUCKETS - 1);
 		b = bpf_map_lookup_elem(&routes, &slot);
 		if (!b)
-			return to_ring(c);
+			return to_ring(lane);
 		r = find_route(b, &at, addresses, rest, tag, &facts);
 		if (!r)
-			return to_ring(c);
+			return to_ring(lane);
 	}
 	word->egress = READ(r->flow.egress);
 	word->action = action = READ(r->flow.action);
@@ -380,13 +417,14 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct word *w
 	word->link[0] = READ(r->link[0]);
 	word->link[1] = READ(r->link[1]);
 	word->link[2] = READ(r->link[2]);
+	word->beyond = READ(r->beyond);
 	mtu = READ(r->flow.mtu);
 	ticket = READ(r->flow.ticket);
 	if (facts.last || (action & ATOMIC && !facts.atomic))
-		return in_order(c, &r->flow);
-	if (!may(c, &r->flow, generation, facts.length, mtu, ticket))
-		return in_order(c, &r->flow);
-	word->ifindex = skb->ifindex;
+		return in_order(lane, &r->flow);
+	if (!may(c, lane, &r->flow, generation, facts.length, mtu, ticket))
+		return in_order(lane, &r->flow);
+	word->ifindex = rest >> 32;
 	word->length = skb->len;
 	word->protocol = facts.protocol;
 	word->packets = facts.packets;
@@ -404,14 +442,19 @@ int tap(struct __sk_buff *skb)
 	struct word *word = bpf_map_lookup_elem(&words, &zero);
 	struct bucket *b;
 	struct flow *flow;
+	struct lane *lane;
 
 	if (!c || !word)
 		return TO_RING;
+	/* On its way from the other namespace, decided there. */
+	if (skb->ifindex == c->crossing)
+		return TO_NOBODY;
+	lane = &c->lanes[0];
 	word->flow = 0;
 	generation = READ(c->generation);
 	if (bpf_skb_load_bytes(skb, 0, &addresses, 8) || bpf_skb_load_bytes(skb, 8, &last, 4) ||
 	    (u8)addresses & 1 || skb->len > LONGEST)
-		return to_ring(c);
+		return to_ring(lane);
 	if (skb->vlan_present)
 		tag = (u32)be16(skb->vlan_proto) << 16 | (skb->vlan_tci & 0xffff);
 	rest = (u64)skb->ifindex << 32 | last;
@@ -419,16 +462,16 @@ int tap(struct __sk_buff *skb)
 	slot = h & (BUCKETS - 1);
 	b = bpf_map_lookup_elem(&flows, &slot);
 	if (!b)
-		return to_ring(c);
+		return to_ring(lane);
 	flow = find(b, &at, addresses, rest, tag);
 	if (!flow) {
 		slot = h >> 32 & (BUCKETS - 1);
 		b = bpf_map_lookup_elem(&flows, &slot);
 		if (!b)
-			return to_ring(c);
+			return to_ring(lane);
 		flow = find(b, &at, addresses, rest, tag);
 		if (!flow)
-			return route(skb, c, word, addresses, rest, tag, generation);
+			return route(skb, c, lane, word, addresses, rest, tag, generation);
 	}
 	egress = READ(flow->egress);
 	action = READ(flow->action);
@@ -438,9 +481,9 @@ int tap(struct __sk_buff *skb)
 	ticket = READ(flow->ticket);
 	/* Not of those whose order is kept. */
 	if (source && !is_from(skb, source))
-		return to_ring(c);
-	if (!may(c, flow, generation, packet_length(skb), mtu, ticket))
-		return in_order(c, flow);
+		return to_ring(lane);
+	if (!may(c, lane, flow, generation, packet_length(skb), mtu, ticket))
+		return in_order(lane, flow);
 	word->ifindex = skb->ifindex;
 	word->length = skb->len;
 	word->egress = egress;
@@ -450,6 +493,99 @@ int tap(struct __sk_buff *skb)
 	word->packets = 0;
 	word->flow = slot * BUCKET + at + 1;
 	return 0;
+}
+
+static inline int in_block(struct __sk_buff *skb, const struct control *c, u32 at)
+{
+	u16 port;
+
+	if (bpf_skb_load_bytes(skb, at, &port, 2))
+		return 0;
+	return be16(port) >= c->first && be16(port) <= c->last;
+}
+
+/* Whether a port of TCP or UDP is the gateway's: the block's, or held. */
+static inline int is_its(struct __sk_buff *skb, const struct control *c, u32 at, u8 protocol)
+{
+	u32 zero = 0;
+	struct held *h = bpf_map_lookup_elem(&held, &zero);
+	u16 port;
+
+	if (bpf_skb_load_bytes(skb, at, &port, 2))
+		return 0;
+	port = be16(port);
+	if (port >= c->first && port <= c->last)
+		return 1;
+	return h && READ(h->ports[protocol == UDP][port >> 6]) >> (port & 63) & 1;
+}
+
+/* Whether an ICMP error quotes a packet from there. */
+static inline int quotes_ours(struct __sk_buff *skb, const struct control *c, u32 at)
+{
+	struct packet p;
+
+	if (bpf_skb_load_bytes(skb, at, &p, IPV4) || p.ends[0] != c->own || p.fragment & be16(0x1fff))
+		return 0;
+	at += (p.version & 15) * 4;
+	if (p.protocol == ICMP)
+		return in_block(skb, c, at + 4);
+	return (p.protocol == TCP || p.protocol == UDP) && is_its(skb, c, at, p.protocol);
+}
+
+/* What of the host's frames may be the gateway's: as lab/src/uplink/filter/shared.rs has it. */
+static inline int is_ours(struct __sk_buff *skb, const struct control *c)
+{
+	struct packet p;
+	u32 at, ends[2];
+	u8 type;
+
+	/* A tag that names a VLAN makes the frame somebody else's. */
+	if (skb->vlan_present && skb->vlan_tci & 0xfff)
+		return 0;
+	if (skb->protocol == be16(0x0806)) {
+		if (bpf_skb_load_bytes(skb, ETHERNET + 14, ends, 4) ||
+		    bpf_skb_load_bytes(skb, ETHERNET + 24, ends + 1, 4))
+			return 0;
+		return ends[1] == c->own || ends[1] == ends[0];
+	}
+	if (skb->protocol != be16(0x0800) || bpf_skb_load_bytes(skb, ETHERNET, &p, IPV4) ||
+	    p.ends[1] != c->own)
+		return 0;
+	if (p.fragment & be16(0x3fff))
+		return 1;
+	at = ETHERNET + (p.version & 15) * 4;
+	if (p.protocol == TCP || p.protocol == UDP)
+		return is_its(skb, c, at + 2, p.protocol);
+	if (p.protocol != ICMP || bpf_skb_load_bytes(skb, at, &type, 1))
+		return 0;
+	if (type == ECHO_REPLY || type == TIMESTAMP_REPLY)
+		return in_block(skb, c, at + 4);
+	if (type == UNREACHABLE || type == TIME_EXCEEDED || type == PARAMETER_PROBLEM)
+		return quotes_ours(skb, c, at + 8);
+	return 0;
+}
+
+/* `tap` for the ring of an uplink that the switch shares with its host, in the host's namespace. */
+SEC("socket")
+int tap_uplink(struct __sk_buff *skb)
+{
+	u32 zero = 0, last;
+	u64 addresses, rest;
+	struct control *c = bpf_map_lookup_elem(&control, &zero);
+	struct word *word = bpf_map_lookup_elem(&words, &zero);
+	struct lane *lane;
+
+	if (!c || !word)
+		return TO_NOBODY;
+	word->flow = 0;
+	if (!is_ours(skb, c))
+		return TO_NOBODY;
+	lane = &c->lanes[1];
+	if (bpf_skb_load_bytes(skb, 0, &addresses, 8) || bpf_skb_load_bytes(skb, 8, &last, 4) ||
+	    (u8)addresses & 1 || skb->len > LONGEST || skb->vlan_present)
+		return to_ring(lane);
+	rest = (u64)(skb->ifindex | ELSEWHERE) << 32 | last;
+	return route(skb, c, lane, word, addresses, rest, 0, READ(c->generation));
 }
 
 /* Makes of a packet what a route says; false where the kernel has no room for it. */
@@ -536,8 +672,18 @@ static inline void end(u32 flow)
 	}
 }
 
-SEC("classifier")
-int forward(struct __sk_buff *skb)
+/* Sends a frame to an interface of this namespace. */
+static inline int leave(struct __sk_buff *skb, u32 egress, u32 action)
+{
+	if (!(action & PEER))
+		return bpf_redirect(egress, 0);
+	/* It is to the peer's own address, and the peer does not look again. */
+	bpf_skb_change_type(skb, PACKET_HOST);
+	return bpf_redirect_peer(egress, 0);
+}
+
+/* What is left to do for a frame that came in by an interface, if `tap` left word of it. */
+static inline int go_on(struct __sk_buff *skb, u32 ingress)
 {
 	u32 zero = 0, row, flow, egress, action, push, failed = 0;
 	struct word *word = bpf_map_lookup_elem(&words, &zero);
@@ -547,7 +693,7 @@ int forward(struct __sk_buff *skb)
 		return TCX_NEXT;
 	flow = word->flow - 1;
 	word->flow = 0;
-	if (word->ifindex != skb->ifindex || word->length != skb->len)
+	if (word->ifindex != ingress || word->length != skb->len)
 		return TCX_NEXT;
 	egress = word->egress;
 	action = word->action;
@@ -576,11 +722,48 @@ int forward(struct __sk_buff *skb)
 		count->failed += (1ull << 40) + skb->len;
 		return TCX_DROP;
 	}
-	if (!(action & PEER))
-		return bpf_redirect(egress, 0);
-	/* It is to the peer's own address, and the peer does not look again. */
-	bpf_skb_change_type(skb, PACKET_HOST);
+	if (!(action & BEYOND))
+		return leave(skb, egress, action);
+	word->passing = flow + 1;
 	return bpf_redirect_peer(egress, 0);
+}
+
+SEC("classifier")
+int forward(struct __sk_buff *skb)
+{
+	return go_on(skb, skb->ifindex);
+}
+
+SEC("classifier")
+int forward_uplink(struct __sk_buff *skb)
+{
+	return go_on(skb, skb->ifindex | ELSEWHERE);
+}
+
+/* At both ends of the crossing: what has come to this namespace leaves by its interface here. All
+   else that comes by it is nobody's. */
+SEC("classifier")
+int onward(struct __sk_buff *skb)
+{
+	u32 zero = 0, row, flow;
+	struct word *word = bpf_map_lookup_elem(&words, &zero);
+	struct count *count;
+
+	if (!word || !word->passing)
+		return TCX_DROP;
+	flow = word->passing - 1;
+	word->passing = 0;
+	row = bpf_get_smp_processor_id() * ROWS + flow;
+	count = bpf_map_lookup_elem(&counts, &row);
+	if (!count)
+		return TCX_DROP;
+	if (is_gone(skb, word->beyond)) {
+		count->gone++;
+		end(flow);
+		count->failed += (1ull << 40) + skb->len;
+		return TCX_DROP;
+	}
+	return leave(skb, word->beyond, word->action);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -35,20 +35,32 @@ pub(crate) const NEW_PORTS_SUM: usize = 11;
 pub(crate) const SUM_LINK: usize = 12;
 /// The other eight.
 pub(crate) const LINK: usize = 13;
+/// The interface in the other namespace.
+pub(crate) const BEYOND: usize = 14;
 
 pub(crate) const ACTION_POP: u32 = 1;
 pub(crate) const ACTION_PUSH: u32 = 2;
 pub(crate) const ACTION_PEER: u32 = 4;
 pub(crate) const ACTION_ATOMIC: u32 = 8;
+pub(crate) const ACTION_BEYOND: u32 = 16;
+/// Set in the number of an interface of another namespace than the switch's.
+pub(crate) const ELSEWHERE: u32 = 1 << 31;
 
 /// Words of a flow's counts on one core: frames, bytes, failures, when last, packets, failures for
 /// want of the port.
 pub const COUNT: usize = 6;
 
 /// Words of what is said to all flows at once.
-pub const CONTROL: usize = 24;
+pub const CONTROL: usize = 40;
 pub(crate) const NOW: usize = 0;
 pub(crate) const SECRETS: usize = 1;
 pub(crate) const SLACK: usize = 3;
-pub(crate) const CAME: usize = 8;
-pub(crate) const GONE: usize = 16;
+/// The address of an uplink elsewhere, and our end of the crossing.
+pub(crate) const OWN_CROSSING: usize = 4;
+/// The first and the last port of its block.
+pub(crate) const BLOCK: usize = 5;
+/// Words of the ports of an uplink elsewhere that are held: a bit each, of TCP, then of UDP.
+pub const HELD: usize = 2 * 65_536 / 64;
+/// Of each lane: tickets drawn, and frames sent on.
+pub(crate) const CAME: [usize; 2] = [8, 24];
+pub(crate) const GONE: [usize; 2] = [16, 32];

@@ -24,4 +24,6 @@ pub mod table;
 
 pub use load::{Error, Programs};
 pub use route::{Ends, Route};
-pub use table::{Flow, FlowId, Generation, Key, Retag, Table, Totals};
+pub use table::{
+    Flow, FlowId, Generation, Key, Lane, Retag, Shared, Table, Totals, elsewhere, here,
+};

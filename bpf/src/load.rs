@@ -12,8 +12,8 @@ use aya::maps::Map;
 use aya::programs::Program as Loaded;
 use sys::bpf::{Area, Attached, Program};
 
-use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW, ROUTE, ROWS};
-use crate::table::Table;
+use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW, HELD, ROUTE, ROWS};
+use crate::table::{Lane, Table};
 
 /// What `bpf/build` made of `c/flows.bpf.c`.
 pub const OBJECT: &[u8] = include_bytes!("../flows.o");
@@ -40,6 +40,12 @@ pub struct Programs {
     /// For the switch's packet socket.
     tap: Arc<Program>,
     forward: Program,
+    /// The same for an uplink in another namespace, and what goes on from there.
+    tap_uplink: Arc<Program>,
+    forward_uplink: Program,
+    onward: Program,
+    /// Ports beside the block, shared.
+    held: Arc<Area>,
 }
 
 impl Programs {
@@ -64,7 +70,9 @@ impl Programs {
             let fd = program.fd().map_err(|error| refused(&error))?;
             Ok(Program::from(fd.as_fd().try_clone_to_owned()?))
         };
-        let (tap, forward) = (load("tap")?, load("forward")?);
+        let [tap, tap_uplink] = [load("tap")?, load("tap_uplink")?].map(Arc::new);
+        let (forward, forward_uplink) = (load("forward")?, load("forward_uplink")?);
+        let onward = load("onward")?;
         if !forward.can_attach() {
             return Err(Error::NoTcx);
         }
@@ -76,15 +84,26 @@ impl Programs {
         let flows = map("flows", ENTRIES * FLOW)?;
         let routes = map("routes", ENTRIES * ROUTE)?;
         let counts = map("counts", ROWS * COUNT * cores)?;
+        let held = Arc::new(map("held", HELD)?);
         let table = Table::shared([control, flows, routes, counts], cores);
-        Ok((Self { tap: Arc::new(tap), forward }, table))
+        Ok((Self { tap, forward, tap_uplink, forward_uplink, onward, held }, table))
     }
 
-    /// The filter of the switch's packet socket, which has to be the only one of its namespace that
-    /// forwards.
+    /// The filter of a ring's packet socket, which has to be the only one of its namespace that
+    /// forwards. That of the uplink lets through what is the gateway's alone ([`Table::share`]).
     #[must_use]
-    pub fn tap(&self) -> &Arc<Program> {
-        &self.tap
+    pub fn tap(&self, lane: Lane) -> &Arc<Program> {
+        match lane {
+            Lane::Ports => &self.tap,
+            Lane::Uplink => &self.tap_uplink,
+        }
+    }
+
+    /// A bit a port, those of TCP, then those of UDP: ports that are the gateway's besides the block
+    /// ([`crate::Shared`]).
+    #[must_use]
+    pub fn held(&self) -> &Arc<Area> {
+        &self.held
     }
 
     /// Has an interface of the calling thread's namespace forward by flows.
@@ -93,6 +112,22 @@ impl Programs {
     /// ENODEV; EPERM.
     pub fn attach(&self, ifindex: u32) -> io::Result<Attached> {
         self.forward.attach_ingress(ifindex)
+    }
+
+    /// The same of an uplink in another namespace than the switch's.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn attach_uplink(&self, ifindex: u32) -> io::Result<Attached> {
+        self.forward_uplink.attach_ingress(ifindex)
+    }
+
+    /// Has an end of the crossing send on what comes across.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn attach_crossing(&self, ifindex: u32) -> io::Result<Attached> {
+        self.onward.attach_ingress(ifindex)
     }
 }
 

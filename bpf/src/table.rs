@@ -16,12 +16,14 @@ use sys::bpf::Area;
 use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
-    ACTION_ATOMIC, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BUCKET, BUCKETS, CAME, CONTROL,
-    COUNT, ENDS, ENTRIES, FLOW, GENERATION, GONE, LINK, MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW,
-    PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET,
-    UNTIL,
+    ACTION_ATOMIC, ACTION_BEYOND, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BEYOND, BUCKET,
+    BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK, MTU_ACTION, NEW_ENDS,
+    NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK,
+    TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
+
+pub use lane::{Lane, Shared, elsewhere, here};
 
 /// Set in the generation while nothing is forwarded by flows.
 const CLOSED: u64 = 1 << 63;
@@ -31,7 +33,7 @@ const LATER: u64 = u64::MAX >> 1;
 /// What a flow's frames have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The interface they come in by.
+    /// The interface they come in by; of another namespace as [`elsewhere`] says it.
     pub ingress: u32,
     /// Their destination.
     pub dst: MacAddr,
@@ -55,8 +57,11 @@ pub struct Retag {
 /// What is done with a flow's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The interface they leave by.
+    /// The interface they leave by: where they come in, of that namespace.
     pub egress: u32,
+    /// That is an end of the crossing, and this the interface they leave the other namespace by. Of
+    /// packets that the gateway sends on alone.
+    pub beyond: Option<u32>,
     /// They are to the peer's own address: handed over without the peer's looking at it.
     pub peer: bool,
     /// What becomes of the tag.
@@ -230,6 +235,7 @@ impl Table {
         let action = flag(pop, ACTION_POP)
             | flag(push.is_some(), ACTION_PUSH)
             | flag(flow.peer, ACTION_PEER)
+            | flag(flow.beyond.is_some(), ACTION_BEYOND)
             | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC);
         put(TICKET, LATER);
         put(ADDRESSES, addresses);
@@ -248,21 +254,24 @@ impl Table {
             put(NEW_PORTS_SUM, pair(route::ports(&route.src, &route.dst), sum));
             put(SUM_LINK, pair(others, first));
             put(LINK, pair(second, third));
+            put(BEYOND, pair(flow.beyond.unwrap_or(0), 0));
         }
         fence(Ordering::SeqCst);
         let decided = if decided.is_open() { decided.0 } else { 0 };
         words[GENERATION].store(decided, Ordering::SeqCst);
         // All that went to the ring until now may be of this flow. Where one has drawn a ticket
         // meanwhile, that is the later one.
-        let came = self.control.get()[CAME].load(Ordering::SeqCst);
+        let [came, _] = self.progress(Lane::of(key.ingress));
         let _ = words[TICKET].compare_exchange(LATER, came, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Lets a flow's frames pass although earlier ones are in the ring still, which are the ring's
     /// owner to drop; says up to which ticket. None where nothing had to wait.
     pub fn cut(&self, id: FlowId) -> Option<u64> {
-        let waited = self.flow(id)[TICKET].swap(0, Ordering::SeqCst) != 0;
-        waited.then(|| self.control.get()[CAME].load(Ordering::SeqCst))
+        let flow = self.flow(id);
+        let waited = flow[TICKET].swap(0, Ordering::SeqCst) != 0;
+        let ingress = u32::try_from(flow[REST].load(Ordering::Relaxed) >> 32).unwrap_or(0);
+        waited.then(|| self.progress(Lane::of(ingress))[0])
     }
 
     /// Takes a flow back.
@@ -288,24 +297,6 @@ impl Table {
             sum.seen = sum.seen.max(Timestamp::from_nanos(seen));
         }
         sum
-    }
-
-    /// So many more frames of the ring have been sent on, or were lost there.
-    pub fn passed(&self, count: u64) {
-        let gone = &self.control.get()[GONE];
-        gone.store(gone.load(Ordering::Relaxed) + count, Ordering::SeqCst);
-    }
-
-    /// Tickets drawn, and frames sent on.
-    #[must_use]
-    pub fn progress(&self) -> [u64; 2] {
-        [CAME, GONE].map(|word| self.control.get()[word].load(Ordering::SeqCst))
-    }
-
-    /// Nothing of what drew a ticket up to `came` is in the ring any more, though not all of it was
-    /// seen there.
-    pub fn settle(&self, came: u64) {
-        self.control.get()[GONE].store(came, Ordering::SeqCst);
     }
 
     /// Bytes shared with the kernel.
@@ -381,6 +372,7 @@ fn secret() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+mod lane;
 mod programs;
 #[cfg(test)]
 mod tests;

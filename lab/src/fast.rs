@@ -1,15 +1,17 @@
 //! Whether a lab has a fast path, and why not: asked before anything of the lab is made.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use ns::user::Privilege;
 
 use crate::config::LabConfig;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::lab::Lab;
+use crate::uplink::Near;
 
 /// Whether the kernel is to repeat what the switch has decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,17 @@ impl Fast {
             Err(why) if asked == FastPath::On => Err(Error::NoFastPath(why)),
             Err(why) => Ok(Self { asked, path: None, why_not: Some(why) }),
         }
+    }
+
+    /// Where the kernel's way to a real uplink begins; None where it repeats nothing.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn across(&self, switch: &OwnedFd) -> Result<Option<Near>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let switch = switch.try_clone().doing(|| "holding the switch's namespace".into())?;
+        let (needed, held) = (self.asked == FastPath::On, Arc::clone(path.held()));
+        Ok(Some(Near { switch: Arc::new(switch), held, needed }))
     }
 }
 

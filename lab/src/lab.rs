@@ -222,7 +222,10 @@ impl Lab {
             }
             tell(Progress::Done(station::words(&config, host.as_ref())));
         }
-        let begin = |(host, parts): (Prepared, _)| host.begin(parts, &mut journal, tell);
+        let across = switch_ns.as_ref().map(|fd| fast.across(fd)).transpose()?.flatten();
+        let begin = |(host, parts): (Prepared, _)| {
+            host.begin(parts, (across, &mut plugged.next_index), &mut journal, tell)
+        };
         let parts = switch.as_ref().zip(station.as_deref());
         let host = host.zip(parts).map(begin).transpose()?;
         let watcher = switch_ns.as_ref().map(|netns| Watcher::new(netns.as_fd())).transpose()?;

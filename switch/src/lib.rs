@@ -20,8 +20,8 @@ pub use crate::core::{
 };
 pub use bpf::{Ends, Route};
 pub use run::{
-    Config, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec, Switch,
-    Waker, Watch,
+    Config, Crossing, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec,
+    Switch, Waker, Watch,
 };
 pub use station::{Arrival, Handling, Outlet, Repeat, Repeated, SharedStation, Station, Way};
 pub use stats::{Counters, PortStats};

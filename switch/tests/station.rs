@@ -87,7 +87,7 @@ fn station() -> Option<SharedStation> {
 
 fn elsewhere(node: &rig::Node) -> Option<Elsewhere> {
     let netns = Arc::new(node.netns.try_clone().unwrap());
-    Some(Elsewhere { netns, pass: sys::packet::Pass::All })
+    Some(Elsewhere { netns, pass: sys::packet::Pass::All, crossing: None })
 }
 
 fn order(to: MacAddr, what: u8) -> Vec<u8> {

@@ -161,7 +161,8 @@ fn the_ring_of_an_uplink_elsewhere() {
             let tap = Tap::new("tap0");
             (tap, nix::net::if_::if_nametoindex("tap0").unwrap())
         });
-        let netns = Some(Elsewhere { netns: Arc::new(outside), pass: sys::packet::Pass::All });
+        let (netns, pass) = (Arc::new(outside), sys::packet::Pass::All);
+        let netns = Some(Elsewhere { netns, pass, crossing: None });
         let spec = PortSpec::bridged("tap0".into(), ifindex, 1500);
         let id = switch.add_port(PortSpec { role: PortRole::Routed, netns, ..spec });
         assert_eq!(id.unwrap(), PortId(2));

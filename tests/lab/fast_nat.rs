@@ -15,7 +15,7 @@ use crate::support::{
 };
 use crate::{lab, netns};
 
-fn shown(sandbox: &Sandbox, what: &str) -> Value {
+pub(crate) fn shown(sandbox: &Sandbox, what: &str) -> Value {
     serde_json::from_str(&sandbox.uswitch(&["show", what, "-j"]).ok().out).unwrap()
 }
 
@@ -27,12 +27,12 @@ pub(crate) fn routes(sandbox: &Sandbox, protocol: &str) -> Vec<Value> {
 }
 
 /// Their frames.
-fn carried(routes: &[Value]) -> u64 {
+pub(crate) fn carried(routes: &[Value]) -> u64 {
     routes.iter().map(|route| route["packets"].as_u64().unwrap()).sum()
 }
 
 /// What the gateway has been given and has done, which balances at any moment.
-fn gateway(sandbox: &Sandbox) -> u64 {
+pub(crate) fn gateway(sandbox: &Sandbox) -> u64 {
     let text = sandbox.uswitch(&["metrics"]).ok().out;
     let figure = |name: &str| -> u64 {
         let name = format!("gateway_{name}_frames");
@@ -46,7 +46,7 @@ fn gateway(sandbox: &Sandbox) -> u64 {
 }
 
 /// The one session with a remote endpoint.
-fn session(sandbox: &Sandbox, remote: &str) -> Value {
+pub(crate) fn session(sandbox: &Sandbox, remote: &str) -> Value {
     let all = shown(sandbox, "nat");
     let ours: Vec<_> =
         all.as_array().unwrap().iter().filter(|session| session["remote"] == remote).collect();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use wire::Timestamp;
 
-use super::{FlowId, Table};
+use super::{FlowId, Lane, Table};
 use crate::layout::{CAME, COUNT, ROWS, TICKET};
 
 impl Table {
@@ -21,11 +21,11 @@ impl Table {
     /// What `tap` does about order for a frame of a place's flow: true where it may pass.
     #[must_use]
     pub fn admits(&self, id: FlowId) -> bool {
-        let [came, gone] = self.progress();
+        let [came, gone] = self.progress(Lane::Ports);
         let ticket = &self.flow(id)[TICKET];
         let waits = ticket.load(Ordering::SeqCst);
         if waits != 0 && gone < waits + self.cores as u64 && gone != came {
-            let drawn = self.control.get()[CAME].fetch_add(1, Ordering::SeqCst) + 1;
+            let drawn = self.control.get()[CAME[0]].fetch_add(1, Ordering::SeqCst) + 1;
             ticket.store(drawn, Ordering::SeqCst);
             return false;
         }
@@ -35,6 +35,6 @@ impl Table {
 
     /// What `tap` does about order for a frame without a flow.
     pub fn draw(&self) {
-        self.control.get()[CAME].fetch_add(1, Ordering::SeqCst);
+        self.control.get()[CAME[0]].fetch_add(1, Ordering::SeqCst);
     }
 }

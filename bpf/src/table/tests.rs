@@ -13,7 +13,7 @@ fn key(n: u8) -> Key {
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
     let retag = Retag::default();
-    Flow { egress, peer: true, retag, mtu: 1500, until, source: None, route: None }
+    Flow { egress, beyond: None, peer: true, retag, mtu: 1500, until, source: None, route: None }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {
@@ -80,18 +80,18 @@ fn no_frame_overtakes_those_of_its_flow_that_are_in_the_ring() {
     table.draw();
     table.draw();
     // The worker has taken the first and made a flow of it; the second waits.
-    table.passed(1);
+    table.passed(Lane::Ports, 1);
     let id = enter(&table, &key(1), &flow(7));
     assert!(!table.admits(id), "the second is before it");
-    table.passed(1);
+    table.passed(Lane::Ports, 1);
     assert!(!table.admits(id), "and now the third");
-    table.passed(2);
+    table.passed(Lane::Ports, 2);
     assert!(table.admits(id) && table.admits(id), "the ring is empty");
     // Others' frames in the ring do not matter once its own must be through: all that came before,
     // and as many more as there are cores, of which each may have had one at hand.
     table.write(id, &key(1), &flow(7), table.generation());
     (0..10).for_each(|_| table.draw());
-    table.passed(2);
+    table.passed(Lane::Ports, 2);
     assert!(table.admits(id), "none of its own has come since it was written");
 }
 

@@ -4,6 +4,8 @@
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Draft, Op};
 
+use super::ours::{Shared, held};
+
 pub(super) const RESULT: Reg = Reg(0);
 pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
 pub(super) const FRAME: Reg = Reg(6);
@@ -79,11 +81,23 @@ pub(super) fn bytes(words: usize) -> i32 {
 
 /// R0: the bit of a port on the stack in the set that begins at this word.
 pub(super) fn bit<P: PartialEq>(p: &mut Draft<P>, at: i16, set: usize) {
+    p.op(Op::alu_reg(Alu::Mov, ARG[1], AREA));
+    bit_of(p, at, set);
+}
+
+/// R0: whether a port on the stack is held, of a protocol.
+pub(super) fn is_held<P: PartialEq>(p: &mut Draft<P>, at: i16, protocol: usize, ours: &Shared) {
+    p.all(Op::area(ARG[1], &ours.held));
+    bit_of(p, at, held(protocol));
+}
+
+/// R0: the bit of a port on the stack, of the memory that R2 points to.
+fn bit_of<P: PartialEq>(p: &mut Draft<P>, at: i16, set: usize) {
     port(p, at);
     p.op(Op::alu_reg(Alu::Mov, ARG[0], RESULT));
     p.op(Op::alu(Alu::Shr, ARG[0], 6));
     p.op(Op::alu(Alu::Shl, ARG[0], 3));
-    p.op(Op::alu_reg(Alu::Add, ARG[0], AREA));
+    p.op(Op::alu_reg(Alu::Add, ARG[0], ARG[1]));
     p.op(Op::alu(Alu::Add, ARG[0], bytes(set)));
     p.op(Op::load(Size::Double, ARG[0], ARG[0], 0));
     p.op(Op::alu(Alu::And, RESULT, 63));

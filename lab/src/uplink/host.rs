@@ -14,6 +14,7 @@ use ns::route;
 use ns::user::Privilege;
 use switch::{Elsewhere, PortId, PortRole, PortSpec, Switch};
 
+use super::crossing::{self, Crossing, Near};
 use super::facts::{self, Facts};
 use super::forwarded;
 use super::occupied::{self, Claim};
@@ -116,15 +117,24 @@ impl Prepared {
     pub(crate) fn begin(
         self,
         (switch, station): (&Switch, &Mutex<GatewayStation>),
+        (near, next_index): (Option<Near>, &mut u32),
         journal: &mut Journal,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Host> {
         let Self { asked, block, served, kind, facts, netns, claim } = self;
-        let means = Means::of(kind);
-        let none = || vec![reserved(block)];
-        for change in
-            facts.as_ref().map_or_else(none, |facts| changes(facts, (block, served), &means))
-        {
+        let means = Means::of(kind, near.as_ref().map(|near| Arc::clone(&near.held)));
+        let mut host = Host {
+            asked,
+            block,
+            served,
+            netns,
+            means,
+            near,
+            live: None,
+            forgotten: 0,
+            _claim: claim,
+        };
+        for change in host.to_change(facts.as_ref()) {
             tell(Progress::Host(change));
         }
         let what = || format!("reserving the ports {block} of the host");
@@ -133,29 +143,11 @@ impl Prepared {
         reserve::add(&reserved).doing(what)?;
         {
             let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
-            station.gateway().tell_ours(means.hears());
+            station.gateway().tell_ours(host.means.hears());
         }
-        let mut host =
-            Host { asked, block, served, netns, means, live: None, forgotten: 0, _claim: claim };
-        host.live = facts.map(|facts| host.attach(switch, facts)).transpose()?;
+        host.live = facts.map(|facts| host.attach(switch, facts, next_index)).transpose()?;
         Ok(host)
     }
-}
-
-/// What is changed on the host, a line each.
-fn changes(facts: &Facts, (block, served): (PortBlock, bool), means: &Means) -> Vec<String> {
-    let (name, address) = (&facts.name, facts.address.address);
-    let beside = if served { " and those of containers" } else { "" };
-    let silenced = format!(
-        "what the NAT answers of TCP and UDP to {address}, ports {block}{beside}, by {name} is kept \
-         from its stack ({})",
-        means.as_str()
-    );
-    vec![reserved(block), silenced]
-}
-
-fn reserved(block: PortBlock) -> String {
-    format!("ports {block} are reserved (net.ipv4.ip_local_reserved_ports)")
 }
 
 /// The real uplink of a running lab.
@@ -166,6 +158,8 @@ pub(crate) struct Host {
     netns: Arc<OwnedFd>,
     /// How its stack is kept silent.
     means: Means,
+    /// Where the kernel's way to the nodes is to be; None without a fast path.
+    near: Option<Near>,
     live: Option<Live>,
     /// Sessions forgotten because an address went.
     forgotten: u64,
@@ -177,6 +171,7 @@ struct Live {
     facts: Facts,
     port: PortId,
     _silence: Silence,
+    _crossing: Option<Crossing>,
 }
 
 impl Host {
@@ -238,14 +233,34 @@ impl Host {
 
     /// What is changed on the host now.
     pub(crate) fn changes(&self) -> Vec<String> {
-        match &self.live {
-            Some(live) => changes(&live.facts, (self.block, self.served), &self.means),
-            None => vec![reserved(self.block)],
+        self.to_change(self.live.as_ref().map(|live| &live.facts))
+    }
+
+    /// What is changed there for an uplink, a line each.
+    fn to_change(&self, facts: Option<&Facts>) -> Vec<String> {
+        let block = self.block;
+        let mut all =
+            vec![format!("ports {block} are reserved (net.ipv4.ip_local_reserved_ports)")];
+        let Some(facts) = facts else { return all };
+        let (name, address) = (&facts.name, facts.address.address);
+        let beside = if self.served { " and those of containers" } else { "" };
+        all.push(format!(
+            "what the NAT answers of TCP and UDP to {address}, ports {block}{beside}, by {name} is \
+             kept from its stack ({})",
+            self.means.as_str()
+        ));
+        if self.near.is_some() {
+            let crossing = crossing::name(block);
+            all.push(format!(
+                "an interface {crossing}, without addresses, is the kernel's way from {name} to the \
+                 nodes (--fast-path)"
+            ));
         }
+        all
     }
 
     /// The stack is silent before the ring hears, so that it never answers what the ring gets.
-    fn attach(&self, switch: &Switch, facts: Facts) -> Result<Live> {
+    fn attach(&self, switch: &Switch, facts: Facts, next_index: &mut u32) -> Result<Live> {
         let address = facts.address.address;
         let (index, block) = (facts.index, self.block);
         let target = Target { index, interface: &facts.name, address, block };
@@ -256,19 +271,23 @@ impl Host {
                  with owners (Linux 5.12, CAP_NET_ADMIN): {error}"
             ),
         })?;
-        let pass = self.means.pass(address, self.block).map_err(|error| Error::Uplink {
+        let ends = (block, facts.name.as_str());
+        let cross = |near: &Near| near.cross(self.netns.as_fd(), ends, next_index);
+        let crossing = self.near.as_ref().map(cross).transpose()?.flatten();
+        let by = crossing.as_ref().map(|made| made.told(address, block));
+        let pass = self.means.pass(address, block).map_err(|error| Error::Uplink {
             name: facts.name.clone(),
             why: format!("what comes for the lab cannot be told from what is the host's: {error}"),
         })?;
         let port = switch.add_port(PortSpec {
             role: PortRole::Routed,
-            netns: Some(Elsewhere { netns: self.netns(), pass }),
+            netns: Some(Elsewhere { netns: self.netns(), pass, crossing: by }),
             ..PortSpec::bridged(facts.name.clone(), facts.index, facts.mtu.into())
         })?;
         if !facts.carrier {
             switch.set_link(port, false)?;
         }
-        Ok(Live { facts, port, _silence: silence })
+        Ok(Live { facts, port, _silence: silence, _crossing: crossing })
     }
 
     /// Lets go of the interface. The ring goes before the silence does.
@@ -282,7 +301,12 @@ impl Host {
 
     /// Looks at the host again and follows what has changed.
     /// True where it is at another place now.
-    pub(crate) fn refresh(&mut self, lab: &Lab, inside: &[(Ipv4Addr, u8)]) -> bool {
+    pub(crate) fn refresh(
+        &mut self,
+        lab: &Lab,
+        inside: &[(Ipv4Addr, u8)],
+        next_index: &mut u32,
+    ) -> bool {
         let view = match route::look(self.netns.as_fd()) {
             Ok(view) => view,
             Err(error) => {
@@ -297,13 +321,13 @@ impl Host {
         let last = self.live.as_ref().map(|live| live.facts.name.clone());
         let now = facts::choose(&view, self.asked.as_deref(), last.as_deref(), inside);
         lab.with_switch(|switch| match now {
-            Ok(facts) => self.follow(lab, switch, facts),
+            Ok(facts) => self.follow(lab, switch, facts, next_index),
             Err(error) => self.lose(lab, switch, &error),
         });
         place(self) != before
     }
 
-    fn follow(&mut self, lab: &Lab, switch: &Switch, new: Facts) {
+    fn follow(&mut self, lab: &Lab, switch: &Switch, new: Facts, next_index: &mut u32) {
         let place = |facts: &Facts| (facts.index, facts.address.address);
         match &mut self.live {
             Some(live) if live.facts == new => return,
@@ -323,7 +347,7 @@ impl Host {
                 let forgotten = if moved == Some(new.address.address) { 0 } else { forget(lab) };
                 self.forgotten += forgotten;
                 self.detach(switch);
-                match self.attach(switch, new.clone()) {
+                match self.attach(switch, new.clone(), next_index) {
                     Ok(live) => self.live = Some(live),
                     Err(error) => {
                         forget(lab);

@@ -19,10 +19,12 @@
 //! | `ours` | what of the block is the NAT's at present, in memory that the kernel looks into |
 //! | `elements` | the same in the sets of an nftables table, where no BPF is to be had |
 //! | `silence` | what the host's stack does not see |
+//! | `crossing` | the kernel's way from there to the nodes, for what it repeats |
 //! | `host` | all of it together, for as long as the lab runs |
 //! | `follow` | addresses, routes and links that change meanwhile |
 //! | `shown` | what a lab says of it |
 
+mod crossing;
 mod elements;
 mod facts;
 mod filter;
@@ -38,5 +40,6 @@ mod shown;
 mod silence;
 
 pub use ::topology::PortBlock;
+pub(crate) use crossing::Near;
 pub(crate) use follow::Follow;
 pub(crate) use host::{Host, Prepared};

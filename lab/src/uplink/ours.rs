@@ -8,8 +8,11 @@
 //! is taken.
 //!
 //! ```text
-//!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ held ports: TCP, UDP │ keys: TCP, UDP
+//!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ keys: TCP, UDP
+//!   held ports: TCP, UDP
 //! ```
+//!
+//! The held ports have memory of their own, for the fast path's filter asks it too.
 
 use std::fmt::Debug;
 use std::io;
@@ -32,20 +35,23 @@ const BITS: usize = 65_536 / 64;
 /// Ports that open a TCP connection from outside, whoever knocks: a mapping has them.
 pub(super) const OPENING: usize = anybody(2);
 const WORDS: usize = table(2);
+/// Of the memory of held ports.
+pub(super) const HELD_WORDS: usize = held(2);
 
 /// Ports of a protocol that are the NAT's whoever sends.
 pub(super) const fn anybody(protocol: usize) -> usize {
     GROUP + protocol * BITS
 }
 
-/// Ports of a protocol that somebody holds at the kernel and that are published, of the block or not.
+/// Ports of a protocol that somebody holds at the kernel and that are published, of the block or not: in
+/// the memory of those.
 pub(super) const fn held(protocol: usize) -> usize {
-    OPENING + BITS + protocol * BITS
+    protocol * BITS
 }
 
 /// The keys of a protocol.
 pub(super) const fn table(protocol: usize) -> usize {
-    held(2) + protocol * GROUPS * GROUP
+    OPENING + BITS + protocol * GROUPS * GROUP
 }
 
 /// TCP first, then UDP; the host's stack hears of ICMP too.
@@ -61,18 +67,22 @@ pub(super) const fn index(protocol: Protocol) -> Option<usize> {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) area: Arc<Area>,
+    pub(super) held: Arc<Area>,
     pub(super) kind: NatType,
 }
 
 impl Shared {
-    /// Empty memory.
-    pub(super) fn new(kind: NatType) -> io::Result<Self> {
-        Ok(Self { area: Arc::new(Area::new("uplink_ours", WORDS)?), kind })
+    /// Empty memory; that of the held ports is the fast path's where there is one.
+    pub(super) fn new(kind: NatType, held: Option<Arc<Area>>) -> io::Result<Self> {
+        let made = || Area::new("uplink_held", HELD_WORDS).map(Arc::new);
+        let held = held.map_or_else(made, Ok)?;
+        Ok(Self { area: Arc::new(Area::new("uplink_ours", WORDS)?), held, kind })
     }
 
     /// The one that fills it.
     pub(super) fn writer(&self) -> Writer<Arc<Area>> {
-        Writer::new(Arc::clone(&self.area), self.kind, [rand::random(), rand::random()])
+        let memory = [&self.area, &self.held].map(Arc::clone);
+        Writer::new(memory, self.kind, [rand::random(), rand::random()])
     }
 }
 
@@ -91,6 +101,7 @@ impl Memory for Arc<Area> {
 #[derive(Debug)]
 pub(super) struct Writer<M> {
     memory: M,
+    held: M,
     kind: NatType,
     factors: [u64; 2],
     /// How often each key was told.
@@ -102,14 +113,14 @@ pub(super) struct Writer<M> {
 }
 
 impl<M: Memory> Writer<M> {
-    fn new(memory: M, kind: NatType, secret: [u64; 2]) -> Self {
+    fn new([memory, held]: [M; 2], kind: NatType, secret: [u64; 2]) -> Self {
         let factors = secret.map(|word| word | 1);
         for (word, factor) in memory.words().iter().zip(factors) {
             word.store(factor, Ordering::Relaxed);
         }
         let ports = || [vec![0; 65_536], vec![0; 65_536]];
         let told = vec![0; 2 * GROUPS * GROUP];
-        Self { memory, kind, factors, told, opening: vec![0; 65_536], anybody: ports() }
+        Self { memory, held, kind, factors, told, opening: vec![0; 65_536], anybody: ports() }
     }
 
     /// The two groups a key may be in, as the program finds them.
@@ -154,25 +165,25 @@ impl<M: Memory> Writer<M> {
 
     fn whole_port(&mut self, protocol: usize, port: u16, is: bool) {
         if turned(&mut self.anybody[protocol][usize::from(port)], is) {
-            self.mark(anybody(protocol), port, is);
+            mark(&self.memory, anybody(protocol), port, is);
         }
     }
 
     fn opens(&mut self, port: u16, is: bool) {
         if turned(&mut self.opening[usize::from(port)], is) {
-            self.mark(OPENING, port, is);
+            mark(&self.memory, OPENING, port, is);
         }
     }
+}
 
-    fn mark(&self, bits: usize, port: u16, is: bool) {
-        let word = &self.memory.words()[bits + usize::from(port / 64)];
-        let bit = 1 << (port % 64);
-        if is {
-            word.fetch_or(bit, Ordering::SeqCst)
-        } else {
-            word.fetch_and(!bit, Ordering::SeqCst)
-        };
-    }
+fn mark(memory: &impl Memory, bits: usize, port: u16, is: bool) {
+    let word = &memory.words()[bits + usize::from(port / 64)];
+    let bit = 1 << (port % 64);
+    if is {
+        word.fetch_or(bit, Ordering::SeqCst)
+    } else {
+        word.fetch_and(!bit, Ordering::SeqCst)
+    };
 }
 
 /// The bits of a mixed key that choose its two groups.
@@ -214,7 +225,7 @@ impl<M: Memory> gateway::Ours for Writer<M> {
 
     fn held(&mut self, protocol: Protocol, port: u16, is: bool) {
         let Some(at) = index(protocol) else { return };
-        self.mark(held(at), port, is);
+        mark(&self.held, held(at), port, is);
         match protocol {
             Protocol::Tcp => self.opens(port, is),
             _ => self.whole_port(at, port, is),

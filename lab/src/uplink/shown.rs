@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Follow, Host};
 use crate::error::Result;
-use crate::lab::Lab;
+use crate::lab::{Lab, State};
 use crate::station;
 
 impl Lab {
@@ -46,7 +46,9 @@ impl Lab {
     pub(crate) fn refresh_uplink(&self) {
         let mut state = self.state();
         let inside = station::inside(&state.spec);
-        if state.host.as_mut().is_some_and(|host| host.refresh(self, &inside)) {
+        let State { host, next_index, .. } = &mut *state;
+        let moved = host.as_mut().is_some_and(|host| host.refresh(self, &inside, next_index));
+        if moved {
             self.lead_anew(&state);
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use gateway::NatType;
 use ns::nft::{self, Table};
-use sys::bpf::{Attached, Kind, LruMap, Program};
+use sys::bpf::{Area, Attached, Kind, LruMap, Program};
 use sys::packet::Pass;
 
 use self::program::program;
@@ -39,14 +39,15 @@ pub(super) enum Means {
 }
 
 impl Means {
-    /// What this kernel has for a NAT of this kind: found out by loading the program.
-    pub(super) fn of(kind: NatType) -> Self {
+    /// What this kernel has for a NAT of this kind: found out by loading the program. The memory of held
+    /// ports is the fast path's where there is one.
+    pub(super) fn of(kind: NatType, held: Option<Arc<Area>>) -> Self {
         let takes = |ours: &Shared| {
             let (address, block) = (Ipv4Addr::LOCALHOST, PortBlock::default());
             load(address, block, ours).is_ok_and(|loaded| loaded.can_attach())
                 && let_in(address, block, ours).is_ok()
         };
-        match Shared::new(kind).ok().filter(takes) {
+        match Shared::new(kind, held).ok().filter(takes) {
             Some(ours) => Self::Program(ours),
             None => Self::Table(Elements::new(kind)),
         }

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
+use bpf::Lane;
 use sys::packet::{PacketIo, RingConfig};
 
 use super::config::Error;
@@ -17,9 +18,14 @@ impl Switch {
         &self,
         spec: &PortSpec,
     ) -> Result<Vec<Option<Box<PacketIo>>>, Error> {
-        let Some(Elsewhere { netns, pass }) = &spec.netns else {
+        let Some(Elsewhere { netns, pass, crossing }) = &spec.netns else {
             return Ok(self.workers.iter().map(|_| None).collect());
         };
+        let fast = self.fast.as_ref().zip(crossing.as_ref());
+        let fast = fast.map(|(fast, crossing)| {
+            fast.share(crossing);
+            (Arc::clone(fast), Lane::Uplink)
+        });
         // The group's number is the namespace's, so it is made from what is ours alone.
         let own = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
         let fanout = (self.workers.len() > 1 && self.crew.is_none()).then_some(own);
@@ -29,10 +35,13 @@ impl Switch {
             let bound = number == 0 || self.crew.is_none();
             let slots = if bound { slots } else { 0 };
             let config = RingConfig { slots, fanout, bound, ifindex, queued: true };
-            let io = sys::netns::inside(netns.as_fd(), || PacketIo::filtered(config, pass))
-                .map_err(Error::Open)?;
-            let recipe =
-                Recipe { netns: Arc::clone(netns), config, pass: pass.clone(), fast: None };
+            let open = || match &fast {
+                Some((fast, lane)) => fast.open(*lane, config),
+                None => PacketIo::filtered(config, pass),
+            };
+            let io = sys::netns::inside(netns.as_fd(), open).map_err(Error::Open)?;
+            let (netns, pass) = (Arc::clone(netns), pass.clone());
+            let recipe = Recipe { netns, config, pass, fast: fast.clone() };
             Ok((Some(Box::new(io)), recipe))
         };
         let opened = (0..self.workers.len()).map(open).collect::<Result<Vec<_>, Error>>()?;

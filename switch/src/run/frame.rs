@@ -118,7 +118,11 @@ impl<L: Link> Worker<L> {
                 }
                 if let (Some(frame), Some(repeat)) = (&header, self.repeat) {
                     let learned = learned.unwrap_or(Learned::Off);
-                    let (ifindex, exits) = (received.ifindex, &[][..]);
+                    let ifindex = match place {
+                        Place::Uplink(_) => bpf::elsewhere(received.ifindex),
+                        Place::Main(_) => received.ifindex,
+                    };
+                    let exits = &[][..];
                     let came = Forwarded { frame, ingress, ifindex, learned, exits };
                     self.sent_on(place, came, (how, repeat), now);
                 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bpf::Lane;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{Pass, RingConfig, Spare};
 
@@ -35,14 +36,14 @@ pub(super) struct Recipe {
     pub(super) netns: Arc<OwnedFd>,
     pub(super) config: RingConfig,
     pub(super) pass: Pass,
-    /// Whose program stands before it.
-    pub(super) fast: Option<Arc<FastPath>>,
+    /// Whose program stands before it, and which.
+    pub(super) fast: Option<(Arc<FastPath>, Lane)>,
 }
 
 impl Recipe {
     fn open(&self) -> std::io::Result<Spare> {
         sys::netns::inside(self.netns.as_fd(), || match &self.fast {
-            Some(fast) => fast.spare(self.config),
+            Some((fast, lane)) => fast.spare(*lane, self.config),
             None => Spare::open(self.config, &self.pass),
         })
     }
@@ -128,9 +129,8 @@ impl<L: Link> Worker<L> {
             Ok(last) => {
                 self.cells.ring_packets.add(last.packets);
                 self.cells.ring_drops.add(last.drops);
-                if !uplink {
-                    self.scribe.passed(last.drops);
-                }
+                let lane = if uplink { Lane::Uplink } else { Lane::Ports };
+                self.scribe.passed(lane, last.drops);
                 self.cells.rings_renewed.add(1);
                 let lost = pulse.renewed(last.drops, now());
                 if self.events.try_send(Event::Renewed { uplink, lost }).is_err() {

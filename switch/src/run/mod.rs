@@ -31,7 +31,7 @@ mod worker;
 
 pub use config::{Config, Error, Event};
 pub use fast::{FastPath, FlowInfo};
-pub use ports::{Elsewhere, PortInfo, PortRole, PortSpec};
+pub use ports::{Crossing, Elsewhere, PortInfo, PortRole, PortSpec};
 pub use round::Watch;
 pub use switch::Switch;
 pub use waker::Waker;

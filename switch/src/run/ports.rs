@@ -1,6 +1,8 @@
 //! Ports as the world names them, and a worker's copy of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -80,6 +82,22 @@ pub struct Elsewhere {
     pub netns: Arc<OwnedFd>,
     /// What of the interface's traffic reaches the rings.
     pub pass: Pass,
+    /// By which the kernel gets there, to repeat what is decided; None where it does not.
+    pub crossing: Option<Crossing>,
+}
+
+/// A veth pair between the switch's namespace and that of an uplink, which nothing else uses, and what
+/// is the switch's of the uplink, besides the ports that are held: the same as `pass` says.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// The index of its end in the switch's namespace.
+    pub near: u32,
+    /// That of its other end.
+    pub far: u32,
+    /// The uplink's address.
+    pub address: Ipv4Addr,
+    /// The ports of that address which are the switch's.
+    pub ports: RangeInclusive<u16>,
 }
 
 /// A port as the handle shows it.

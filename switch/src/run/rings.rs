@@ -2,6 +2,8 @@
 //!
 //! Looked at ten times a second by a worker that is busy, and before one sleeps.
 
+use bpf::Lane;
+
 use super::keeper::Ask;
 use super::link::Link;
 use super::outbox::Links;
@@ -16,9 +18,7 @@ impl<L: Link> Worker<L> {
             let Ok(stats) = io.stats() else { continue };
             self.cells.ring_packets.add(stats.packets);
             self.cells.ring_drops.add(stats.drops);
-            if place == MAIN {
-                self.scribe.passed(stats.drops);
-            }
+            self.scribe.passed(if place == MAIN { Lane::Ports } else { Lane::Uplink }, stats.drops);
             if stats.drops > 0 {
                 io.missed();
             }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bpf::Lane;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{PacketIo, Pass, RingConfig};
 use wire::Timestamp;
@@ -81,10 +82,11 @@ impl Switch {
             let ring = RingConfig { slots, fanout: group, ..RingConfig::default() };
             let open = || match (&crew, &fast) {
                 (Some(crew), _) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
-                (None, Some(fast)) => fast.open(ring),
+                (None, Some(fast)) => fast.open(Lane::Ports, ring),
                 (None, None) => PacketIo::open(ring),
             };
             let (netns, fast) = (Arc::clone(&home), fast.clone());
+            let fast = fast.map(|fast| (fast, Lane::Ports));
             let recipe = Recipe { netns, config: ring, pass: Pass::All, fast };
             Ok((sys::netns::inside(home.as_fd(), open).map_err(Error::Open)?, recipe))
         };
@@ -195,6 +197,7 @@ impl Switch {
     /// [`Error::NoPort`], [`Error::Dead`].
     pub fn set_link(&self, id: PortId, up: bool) -> Result<(), Error> {
         let mut expected = false;
+        self.mark_beside(id, up);
         self.change(id, |port| {
             expected = up && !port.spec.up;
             port.spec.up |= up;

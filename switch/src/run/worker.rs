@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bpf::Lane;
 use crossbeam_channel::{Receiver, Sender};
 use sys::packet::PacketIo;
 use wire::Timestamp;
@@ -279,9 +280,10 @@ impl<L: Link> Worker<L> {
             member.batch(taken, self.links.sent);
         }
         self.links.main.release(taken);
-        self.scribe.passed(taken as u64);
+        self.scribe.passed(Lane::Ports, taken as u64);
         if let Some(uplink) = &mut self.links.uplink {
             uplink.release(came);
+            self.scribe.passed(Lane::Uplink, came as u64);
         }
         taken + came
     }

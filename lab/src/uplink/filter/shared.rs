@@ -2,7 +2,7 @@
 //! that are held: they come and go while the ring is open.
 //!
 //! Of such a port all TCP is let in, what the host's stack has for its own too: the gateway says nothing
-//! about that.
+//! about that. `is_ours` of bpf/c/flows.bpf.c decides the same where the ring is the fast path's.
 
 use std::net::Ipv4Addr;
 
@@ -11,10 +11,10 @@ use sys::bpf::{Draft, Op};
 use wire::{ethertype, icmp, ipv4::protocol};
 
 use super::super::frame::{
-    AREA, ARG, FRAME, IP, IP_AT, NUMBER, PORTS, RESULT, STACK, bit, fetch, port, raw, transport,
+    ARG, FRAME, IP, IP_AT, NUMBER, PORTS, RESULT, STACK, fetch, is_held, port, raw, transport,
     untagged,
 };
-use super::super::ours::{Shared, held};
+use super::super::ours::Shared;
 use super::{ARP_SENDER, ARP_TARGET, IS_FRAGMENT, OFFSET, TYPE};
 use crate::uplink::PortBlock;
 
@@ -82,7 +82,6 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> Vec
     p.op(Op::be16(RESULT));
     p.op(Op::alu(Alu::And, RESULT, at(IS_FRAGMENT)));
     p.if_so(If::Differs, RESULT, 0, Place::Accept);
-    p.all(Op::area(AREA, &ours.area));
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
     p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::Ports);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::Ports);
@@ -133,11 +132,11 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> Vec
 
     p.at(Place::Beyond);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::BeyondUdp);
-    bit(&mut p, PORTS + 2, held(0));
+    is_held(&mut p, PORTS + 2, 0, ours);
     p.if_so(If::Differs, RESULT, 0, Place::Accept);
     p.jump(Op::jump(0), Place::InBlock);
     p.at(Place::BeyondUdp);
-    bit(&mut p, PORTS + 2, held(1));
+    is_held(&mut p, PORTS + 2, 1, ours);
     p.if_so(If::Differs, RESULT, 0, Place::Accept);
 
     p.at(Place::InBlock);

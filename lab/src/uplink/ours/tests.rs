@@ -45,6 +45,11 @@ impl Heap {
     }
 }
 
+/// A writer's memory, that of held ports with it.
+fn both(memory: &Heap) -> [Heap; 2] {
+    [memory.clone(), Heap::new()]
+}
+
 fn remote(n: u8) -> Endpoint {
     Endpoint::new(Ipv4Addr::new(8, 8, 8, n / 8), 50 + u16::from(n % 8))
 }
@@ -61,7 +66,7 @@ proptest! {
         ops in prop::collection::vec((any::<bool>(), 20_000u16..20_004, 0u8..32, any::<bool>()), 0..200),
     ) {
         let memory = Heap::new();
-        let mut writer = Writer::new(memory.clone(), kind, [3, 5]);
+        let mut writer = Writer::new(both(&memory), kind, [3, 5]);
         let mut told: Vec<(Protocol, u16, u8)> = Vec::new();
         for (udp, port, r, begins) in ops {
             let one = (if udp { Protocol::Udp } else { Protocol::Tcp }, port, r);
@@ -98,7 +103,7 @@ proptest! {
 fn all_sessions_there_may_be_have_a_place_of_their_own() {
     let memory = Heap::new();
     let mut writer =
-        Writer::new(memory.clone(), NatType::default(), [rand::random(), rand::random()]);
+        Writer::new(both(&memory), NatType::default(), [rand::random(), rand::random()]);
     // As ports and addresses come: in order.
     let all = || {
         (0..65_536u32).map(|n| {
@@ -120,7 +125,7 @@ fn all_sessions_there_may_be_have_a_place_of_their_own() {
 #[test]
 fn where_groups_are_full_the_port_is_taken_and_given_back() {
     let memory = Heap::new();
-    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    let mut writer = Writer::new(both(&memory), NatType::default(), [7, 9]);
     let mut told = HashSet::new();
     // More than there is room for.
     for n in 0..150_000u32 {
@@ -139,7 +144,7 @@ fn where_groups_are_full_the_port_is_taken_and_given_back() {
 #[test]
 fn a_published_port_is_anybody_s() {
     let memory = Heap::new();
-    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    let mut writer = Writer::new(both(&memory), NatType::default(), [7, 9]);
     writer.published(Protocol::Udp, 25_000, true);
     assert!(memory.bit(anybody(1), 25_000) && !memory.bit(anybody(0), 25_000));
     writer.published(Protocol::Udp, 25_000, false);
@@ -149,11 +154,13 @@ fn a_published_port_is_anybody_s() {
 #[test]
 fn a_port_that_is_held_opens_tcp_and_is_anybody_s_of_udp() {
     let memory = Heap::new();
-    let mut writer = Writer::new(memory.clone(), NatType::default(), [7, 9]);
+    let mut writer = Writer::new(both(&memory), NatType::default(), [7, 9]);
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         writer.held(protocol, 80, true);
     }
-    assert!(memory.bit(OPENING, 80) && memory.bit(held(0), 80) && memory.bit(held(1), 80));
+    assert!(
+        memory.bit(OPENING, 80) && writer.held.bit(held(0), 80) && writer.held.bit(held(1), 80)
+    );
     assert!(!memory.bit(anybody(0), 80) && memory.bit(anybody(1), 80));
     // The end of its last session is not the port's.
     writer.session(Protocol::Tcp, 80, remote(1), true);
@@ -162,5 +169,6 @@ fn a_port_that_is_held_opens_tcp_and_is_anybody_s_of_udp() {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         writer.held(protocol, 80, false);
     }
+    assert!(!writer.held.bit(held(0), 80) && !writer.held.bit(held(1), 80));
     assert!(memory.is_empty());
 }

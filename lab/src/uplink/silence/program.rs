@@ -19,9 +19,9 @@ use wire::{ethertype, ipv4::protocol};
 use crate::uplink::PortBlock;
 use crate::uplink::frame::{
     AREA, ARG, ETHERTYPE, FLAGS, FRAME, IP, IP_AT, KEY, NUMBER, PORTS, RESULT, STACK, bit, bytes,
-    fetch, port, raw, stack_address, transport, untagged,
+    fetch, is_held, port, raw, stack_address, transport, untagged,
 };
-use crate::uplink::ours::{GROUP, GROUPS_LOG2, OPENING, SHIFTS, Shared, anybody, held, table};
+use crate::uplink::ours::{GROUP, GROUPS_LOG2, OPENING, SHIFTS, Shared, anybody, table};
 
 /// Lifetime of such knowledge, in units of 2^30 nanoseconds.
 const AGE_SHIFT: i32 = 30;
@@ -103,11 +103,11 @@ pub(super) fn program(
     // Of the ports beside the block those that are held may be ours.
     p.at(Place::Beyond);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::BeyondUdp);
-    bit(&mut p, PORTS + 2, held(0));
+    is_held(&mut p, PORTS + 2, 0, ours);
     p.if_so(If::Differs, RESULT, 0, Place::Known);
     p.jump(Op::jump(0), Place::Foreign);
     p.at(Place::BeyondUdp);
-    bit(&mut p, PORTS + 2, held(1));
+    is_held(&mut p, PORTS + 2, 1, ours);
     p.if_so(If::Differs, RESULT, 0, Place::Udp);
     p.jump(Op::jump(0), Place::Foreign);
 

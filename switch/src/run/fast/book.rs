@@ -18,7 +18,7 @@ use sys::bpf::Attached;
 use sys::packet::Refusal;
 use wire::{Timestamp, VlanId};
 
-use super::flow::{Decided, FlowInfo, Hook, Plug, Routed};
+use super::flow::{Across, Decided, FlowInfo, Hook, Plug, Routed};
 use crate::core::{Fdb, PortId, Scope};
 use crate::stats::WorkerCells;
 
@@ -103,9 +103,21 @@ impl Book {
     }
 
     /// What a port comes by that waits for its first flow.
-    pub(super) fn hook(&mut self, id: PortId) -> Option<(u32, &mut Hook)> {
+    pub(super) fn hook(&mut self, id: PortId) -> Option<(u32, &Option<Across>, &mut Hook)> {
         let plug = self.ports.get_mut(id.index())?.as_mut()?;
-        Some((plug.ifindex, &mut plug.hook))
+        Some((plug.ifindex, &plug.across, &mut plug.hook))
+    }
+
+    /// Whether a port lies in another namespace.
+    pub(super) fn is_across(&self, id: PortId) -> bool {
+        self.port(id).is_some_and(|port| port.across.is_some())
+    }
+
+    /// A port's link goes up or down.
+    pub(super) fn mark(&mut self, id: PortId, up: bool) {
+        if let Some(Some(plug)) = self.ports.get_mut(id.index()) {
+            plug.up = up;
+        }
     }
 
     /// The kernel looks at what comes in by a port, or will not. Given back where the port that
@@ -114,10 +126,10 @@ impl Book {
         &mut self,
         id: PortId,
         ifindex: u32,
-        attached: Option<Attached>,
-    ) -> Option<Attached> {
+        attached: Option<Vec<Attached>>,
+    ) -> Option<Vec<Attached>> {
         match self.hook(id) {
-            Some((own, hook @ Hook::Asked)) if own == ifindex => {
+            Some((own, _, hook @ Hook::Asked)) if own == ifindex => {
                 *hook = attached.map_or(Hook::Never, Hook::On);
                 None
             }
@@ -148,9 +160,21 @@ impl Book {
         let (Some(key), Some(to)) = (self.key(of), self.port(of.egress)) else { return false };
         let route = of.routed.map(|routed| routed.route);
         let peer = to.behind == Some(route.map_or(of.dst, |route| route.next));
-        let (egress, retag) = (to.ifindex, of.retag);
+        // What is sent to a link that is down the kernel refuses whoever sends by a socket, and tells
+        // no program.
+        if to.uplink && !to.up {
+            return false;
+        }
+        let from = self.port(of.ingress).and_then(|from| from.across.as_ref());
+        let (egress, beyond) = match (from, &to.across) {
+            (None, None) => (to.ifindex, None),
+            (Some(across), None) => (across.ends[1], Some(to.ifindex)),
+            (None, Some(across)) => (across.ends[0], Some(bpf::here(to.ifindex))),
+            (Some(_), Some(_)) => return false,
+        };
+        let retag = of.retag;
         let Decided { mtu, until, source, .. } = *of;
-        let flow = Flow { egress, peer, retag, mtu, until, source, route };
+        let flow = Flow { egress, beyond, peer, retag, mtu, until, source, route };
         let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);

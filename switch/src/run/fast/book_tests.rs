@@ -37,8 +37,9 @@ impl Desk {
         let cells: Vec<_> = (0..ports).map(|_| Arc::<PortCells>::default()).collect();
         for (n, cells) in (0..ports).zip(&cells) {
             let (ifindex, behind) = (u32::from(n) + 2, Some(mac(n.into())));
-            let (uplink, hook) = (false, Hook::Off);
-            let plug = Plug { ifindex, uplink, behind, cells: Arc::clone(cells), hook };
+            let (uplink, up, across, hook) = (false, true, None, Hook::Off);
+            let cells = Arc::clone(cells);
+            let plug = Plug { ifindex, uplink, up, across, behind, cells, hook };
             book.plug(PortId(n), plug);
         }
         Self { book, table: Table::alone(2), fdb: Fdb::new(FdbConfig::default()), cells }

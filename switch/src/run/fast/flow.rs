@@ -1,5 +1,6 @@
 //! What a flow is: for which ports, by which decision, and how it is shown.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,14 @@ use crate::stats::PortCells;
 
 /// A port that the kernel forwards for.
 pub(super) struct Plug {
+    /// As flows have it ([`bpf::elsewhere`]).
     pub(super) ifindex: u32,
     /// It is the station's other side, and not the bridge's.
     pub(super) uplink: bool,
+    /// Its link is up.
+    pub(super) up: bool,
+    /// Where it lies, where that is another namespace.
+    pub(super) across: Option<Across>,
     /// The address of the one peer at the other end of its link.
     pub(super) behind: Option<MacAddr>,
     /// Where the kernel's frames count.
@@ -23,12 +29,19 @@ pub(super) struct Plug {
     pub(super) hook: Hook,
 }
 
-/// Whether the kernel looks at what comes in by a port.
+/// Another namespace, and the two ends of the crossing: here, and there.
+#[derive(Clone)]
+pub(super) struct Across {
+    pub(super) netns: Arc<OwnedFd>,
+    pub(super) ends: [u32; 2],
+}
+
+/// Whether the kernel looks at what comes in by a port, and at what comes across to it or from it.
 pub(super) enum Hook {
     /// Not yet: nothing has come that might be repeated.
     Off,
     Asked,
-    On(Attached),
+    On(Vec<Attached>),
     /// The kernel refused.
     Never,
 }

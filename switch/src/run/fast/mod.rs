@@ -30,11 +30,12 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use bpf::{Programs, Table};
+use bpf::{Lane, Programs, Table};
+use sys::bpf::Area;
 use sys::packet::{PacketIo, RingConfig, Spare};
 use wire::Timestamp;
 
-use super::ports::{Port, PortRole};
+use super::ports::{Crossing, Elsewhere, Port, PortRole};
 use super::switch::Switch;
 use super::worker::now;
 use crate::core::{Beside, Fdb, Frame, PortId};
@@ -42,7 +43,7 @@ use crate::stats::{Counters, PortCells};
 
 use book::Book;
 pub use flow::FlowInfo;
-use flow::{Decided, Hook, Plug};
+use flow::{Across, Decided, Hook, Plug};
 use porter::{Ask, Porter};
 pub(super) use scribe::{Forwarded, Scribe};
 
@@ -78,6 +79,13 @@ impl FastPath {
         self.table.memory()
     }
 
+    /// A bit a port, those of TCP, then those of UDP: which ports of an uplink elsewhere are the switch's
+    /// besides those of its [`Crossing`].
+    #[must_use]
+    pub fn held(&self) -> &Arc<Area> {
+        self.programs.held()
+    }
+
     /// Its switch has started in this namespace.
     pub(super) fn begin(self: &Arc<Self>, home: &Arc<OwnedFd>, fdb: &Arc<Fdb>) -> io::Result<()> {
         let (programs, book) = (Arc::clone(&self.programs), Arc::clone(&self.book));
@@ -88,19 +96,32 @@ impl FastPath {
         Ok(())
     }
 
-    pub(super) fn open(&self, config: RingConfig) -> io::Result<PacketIo> {
-        PacketIo::tapped(config, self.programs.tap())
+    pub(super) fn open(&self, lane: Lane, config: RingConfig) -> io::Result<PacketIo> {
+        PacketIo::tapped(config, self.programs.tap(lane))
     }
 
-    pub(super) fn spare(&self, config: RingConfig) -> io::Result<Spare> {
-        Spare::tapped(config, self.programs.tap())
+    pub(super) fn spare(&self, lane: Lane, config: RingConfig) -> io::Result<Spare> {
+        Spare::tapped(config, self.programs.tap(lane))
+    }
+
+    /// Says what is the switch's of an uplink in another namespace, before its rings are opened.
+    pub(super) fn share(&self, crossing: &Crossing) {
+        let Crossing { near, address, ref ports, .. } = *crossing;
+        let ports = [*ports.start(), *ports.end()];
+        self.table.share(&bpf::Shared { address, ports, crossing: near });
     }
 
     /// Writes a decision down, where the kernel looks at what comes in by its port; else that is asked
     /// for.
     fn put(&self, decided: &Decided, now: Timestamp) {
         let mut book = self.book();
-        if self.looks(&mut book, decided.ingress) == Some(true) {
+        let ends = [decided.ingress, decided.egress];
+        // What leaves to another namespace is looked at there once more.
+        let asked = ends.map(|port| {
+            let looked_at = port == decided.ingress || book.is_across(port);
+            !looked_at || self.looks(&mut book, port) == Some(true)
+        });
+        if asked == [true; 2] {
             book.put(&self.table, decided, now);
         }
     }
@@ -108,13 +129,13 @@ impl FastPath {
     /// Whether the kernel looks at what comes in by a port; None until that is known, for it is asked
     /// for here.
     fn looks(&self, book: &mut Book, port: PortId) -> Option<bool> {
-        let Some((ifindex, hook)) = book.hook(port) else { return Some(false) };
+        let Some((ifindex, across, hook)) = book.hook(port) else { return Some(false) };
         match hook {
             Hook::On(_) => return Some(true),
             Hook::Never => return Some(false),
             Hook::Asked => {}
             Hook::Off => {
-                let ask = Ask::Attach { port, ifindex };
+                let ask = Ask::Attach { port, ifindex, across: across.clone() };
                 if self.porter.get().is_some_and(|porter| porter.ask(ask)) {
                     *hook = Hook::Asked;
                 }
@@ -222,12 +243,26 @@ impl Switch {
         // One more than there are workers: what the kernel does counts there.
         let cells = Arc::<PortCells>::default();
         let spec = &port.spec;
-        if spec.netns.is_none() {
-            let (ifindex, behind) = (spec.ifindex, spec.behind);
-            let (uplink, cells) = (spec.role == PortRole::Routed, Arc::clone(&cells));
-            fast.book().plug(id, Plug { ifindex, uplink, behind, cells, hook: Hook::Off });
+        let place = match &spec.netns {
+            None => Some((spec.ifindex, None)),
+            Some(Elsewhere { netns, crossing, .. }) => crossing.as_ref().map(|crossing| {
+                let (netns, ends) = (Arc::clone(netns), [crossing.near, crossing.far]);
+                (bpf::elsewhere(spec.ifindex), Some(Across { netns, ends }))
+            }),
+        };
+        if let Some((ifindex, across)) = place {
+            let (uplink, up, behind) = (spec.role == PortRole::Routed, spec.up, spec.behind);
+            let (cells, hook) = (Arc::clone(&cells), Hook::Off);
+            fast.book().plug(id, Plug { ifindex, uplink, up, across, behind, cells, hook });
         }
         port.cells.push(cells);
+    }
+
+    /// A port's link goes up or down.
+    pub(super) fn mark_beside(&self, id: PortId, up: bool) {
+        if let Some(fast) = &self.fast {
+            fast.book().mark(id, up);
+        }
     }
 
     /// The workers know the port no more.

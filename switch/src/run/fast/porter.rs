@@ -5,6 +5,7 @@
 //! own, for the ports alone that have something to repeat: until then their frames go by the ring, as
 //! the first ones do anyway.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,14 +15,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::bpf::Attached;
 
 use super::book::Book;
+use super::flow::Across;
 use crate::core::PortId;
 
 /// What may wait to be done; whoever comes when it is full asks again with the next frame.
 const ASKS: usize = 256;
 
 pub(super) enum Ask {
-    Attach { port: PortId, ifindex: u32 },
-    Detach(Attached),
+    Attach { port: PortId, ifindex: u32, across: Option<Across> },
+    Detach(Vec<Attached>),
 }
 
 /// The thread, while it is held.
@@ -36,7 +38,7 @@ impl Porter {
         home: Arc<OwnedFd>,
         programs: Arc<Programs>,
         book: Arc<Mutex<Book>>,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let (asks, asked) = bounded(ASKS);
         let builder = std::thread::Builder::new().name("porter".into());
         let thread = builder.spawn(move || serve(&home, &programs, &book, &asked))?;
@@ -65,14 +67,17 @@ fn serve(home: &OwnedFd, programs: &Programs, book: &Mutex<Book>, asked: &Receiv
         tracing::error!("the kernel repeats nothing: {error}");
     }
     for ask in asked {
-        let (port, ifindex) = match ask {
-            Ask::Attach { port, ifindex } => (port, ifindex),
+        let (port, ifindex, across) = match ask {
+            Ask::Attach { port, ifindex, across } => (port, ifindex, across),
             Ask::Detach(attached) => {
                 drop(attached);
                 continue;
             }
         };
-        let attached = here.is_ok().then(|| programs.attach(ifindex));
+        let attached = here.is_ok().then(|| match &across {
+            None => programs.attach(ifindex).map(|attached| vec![attached]),
+            Some(across) => cross(programs, ifindex, across),
+        });
         if let Some(Err(error)) = &attached {
             // It may have gone meanwhile.
             tracing::debug!("the kernel repeats nothing of interface {ifindex}: {error}");
@@ -84,4 +89,16 @@ fn serve(home: &OwnedFd, programs: &Programs, book: &Mutex<Book>, asked: &Receiv
         // Where the port is no more, it is taken away without the lock.
         drop(late);
     }
+}
+
+/// The same for an interface of another namespace. What comes across goes on at both ends before
+/// anything is sent there.
+fn cross(programs: &Programs, ifindex: u32, across: &Across) -> io::Result<Vec<Attached>> {
+    let Across { netns, ends: [near, far] } = across;
+    let mut all = vec![programs.attach_crossing(*near)?];
+    all.extend(sys::netns::inside(netns.as_fd(), || {
+        let far = programs.attach_crossing(*far)?;
+        Ok([far, programs.attach_uplink(bpf::here(ifindex))?])
+    })?);
+    Ok(all)
 }

@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bpf::{Ends, FlowId, Generation, Key, Retag};
+use bpf::{Ends, FlowId, Generation, Key, Lane, Retag};
 use wire::{Timestamp, VlanId};
 
 use super::routed::ends;
@@ -36,8 +36,8 @@ pub(in crate::run) struct Scribe {
     /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
     cuts: Vec<(FlowId, u64)>,
     next: Option<Timestamp>,
-    /// What the ring had been given and had sent on, when that differed first.
-    behind: Option<([u64; 2], Timestamp)>,
+    /// What each ring had been given and had sent on, when that differed first.
+    behind: [Option<([u64; 2], Timestamp)>; 2],
 }
 
 /// A forwarded frame, as the worker knows it.
@@ -69,15 +69,15 @@ impl Scribe {
     pub(in crate::run) fn begin(&mut self) {
         let Some(fast) = &self.fast else { return };
         self.generation = Some(fast.table.generation()).filter(|held| held.is_open());
-        [_, self.gone] = fast.table.progress();
+        [_, self.gone] = fast.table.progress(Lane::Ports);
         let gone = self.gone;
         self.cuts.retain(|(_, until)| *until > gone);
     }
 
-    /// So many frames of the ring have been sent on, or were lost there.
-    pub(in crate::run) fn passed(&self, count: u64) {
+    /// So many frames of a ring have been sent on, or were lost there.
+    pub(in crate::run) fn passed(&self, lane: Lane, count: u64) {
         if let Some(fast) = self.fast.as_ref().filter(|_| count > 0) {
-            fast.table.passed(count);
+            fast.table.passed(lane, count);
         }
     }
 
@@ -173,19 +173,22 @@ impl Scribe {
     /// The worker is about to sleep over an empty ring: until when, at most?
     pub(in crate::run) fn until(&mut self, now: Timestamp) -> Option<Timestamp> {
         let fast = self.fast.as_ref()?;
-        let [came, gone] = fast.table.progress();
-        match self.behind {
-            _ if came == gone => self.behind = None,
-            Some((seen, at)) if seen == [came, gone] => {
-                if now.since(at) >= LOST {
-                    fast.table.settle(came);
-                    self.behind = None;
+        for (lane, behind) in Lane::ALL.into_iter().zip(&mut self.behind) {
+            let [came, gone] = fast.table.progress(lane);
+            match *behind {
+                // More have gone than came where no program stands before the ring.
+                _ if came <= gone => *behind = None,
+                Some((seen, at)) if seen == [came, gone] => {
+                    if now.since(at) >= LOST {
+                        fast.table.settle(lane, came);
+                        *behind = None;
+                    }
                 }
+                _ => *behind = Some(([came, gone], now)),
             }
-            _ => self.behind = Some(([came, gone], now)),
         }
-        let settles = self.behind.map(|(_, at)| at + LOST);
-        [self.next, settles].into_iter().flatten().min()
+        let settles = self.behind.iter().flatten().map(|(_, at)| *at + LOST);
+        settles.chain(self.next).min()
     }
 }
 

@@ -1,0 +1,97 @@
+//! The way of what the kernel repeats between the uplink and the nodes: a veth pair from the host's
+//! namespace to the switch's, for no program can send a frame from one to the other but by one.
+//!
+//! Made where the lab has a fast path, and taken away with the uplink. It has no address, says
+//! nothing, and what the host sends to it is dropped. One that a lab left behind that was killed, where
+//! the switch's namespace stays, gives way to the next.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use ns::pair::{self, Pair};
+use sys::bpf::Area;
+
+use super::PortBlock;
+use crate::error::Result;
+
+/// Its end in the switch's namespace: no port is called so.
+const NEAR: &str = "~uplink";
+/// Locally administered: nothing is ever sent to it.
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The kernel's own for a veth; frames that cross are measured before.
+const MTU: u32 = 1500;
+
+/// Where it begins.
+pub(crate) struct Near {
+    /// The switch's namespace.
+    pub(crate) switch: Arc<OwnedFd>,
+    /// The memory of held ports that the filter there asks.
+    pub(crate) held: Arc<Area>,
+    /// There has to be one.
+    pub(crate) needed: bool,
+}
+
+impl Near {
+    /// Has the crossing made; None where it may be missing and cannot be had.
+    pub(super) fn cross(
+        &self,
+        host: BorrowedFd<'_>,
+        (block, interface): (PortBlock, &str),
+        next_index: &mut u32,
+    ) -> Result<Option<Crossing>> {
+        *next_index += 1;
+        match Crossing::make(&self.switch, host, block, *next_index - 1) {
+            Err(why) if !self.needed => {
+                tracing::warn!("what {interface} carries passes the switch: {why}");
+                Ok(None)
+            }
+            made => made.map(Some),
+        }
+    }
+}
+
+/// The pair, as long as this lives.
+pub(super) struct Crossing {
+    switch: Arc<OwnedFd>,
+    near: u32,
+    far: u32,
+}
+
+/// What the host's end is called: no other lab has the block.
+pub(super) fn name(block: PortBlock) -> String {
+    format!("uswitch-{}", block.first())
+}
+
+impl Crossing {
+    /// As the switch is told of it, with what of the uplink is the gateway's.
+    pub(super) fn told(&self, address: Ipv4Addr, block: PortBlock) -> switch::Crossing {
+        switch::Crossing { near: self.near, far: self.far, address, ports: block.range() }
+    }
+
+    /// Makes it, both ends up; `index` is that of the near one.
+    fn make(
+        switch: &Arc<OwnedFd>,
+        host: BorrowedFd<'_>,
+        block: PortBlock,
+        index: u32,
+    ) -> Result<Self> {
+        let (near, far, name) = (switch.as_fd(), host, name(block));
+        if let Some(left) = ns::link::find(near, NEAR)? {
+            ns::link::delete(near, left)?;
+        }
+        pair::make(&Pair { near: (near, NEAR, index), far: (far, &name), mac: MAC, mtu: MTU })?;
+        let mut made = Self { switch: Arc::clone(switch), near: index, far: 0 };
+        pair::furnish(near, NEAR, &[])?;
+        pair::furnish(far, &name, &[])?;
+        made.far = ns::link::find(far, &name)?.unwrap_or_default();
+        Ok(made)
+    }
+}
+
+impl Drop for Crossing {
+    fn drop(&mut self) {
+        // The switch's namespace may be gone, and with it the pair.
+        let _ = ns::link::delete(self.switch.as_fd(), self.near);
+    }
+}
