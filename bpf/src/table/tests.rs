@@ -120,6 +120,21 @@ fn what_is_counted_on_each_core_is_added_up() {
 }
 
 #[test]
+fn each_ring_has_tickets_of_its_own() {
+    let table = Table::alone(1);
+    let known = [key(1), Key { ingress: elsewhere(key(1).ingress), ..key(1) }];
+    let [here, there] = known.map(|key| enter(&table, &key, &flow(7)));
+    assert!(here != there && known.map(|key| table.find(&key)) == [Some(here), Some(there)]);
+    // Something is in the ports' ring, which is no matter to what comes by the uplink.
+    table.draw();
+    table.write(here, &known[0], &flow(7), table.generation());
+    table.write(there, &known[1], &flow(7), table.generation());
+    assert_eq!([here, there].map(|id| table.cut(id)), [Some(1), None]);
+    table.passed(Lane::Uplink, 1);
+    assert_eq!(Lane::ALL.map(|lane| table.progress(lane)), [[1, 0], [0, 1]]);
+}
+
+#[test]
 fn its_memory_is_bounded() {
     // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 48 of either for each core.
     let memory = ENTRIES * (64 + 128) + ROWS * 2 * 48 + CONTROL * 8;

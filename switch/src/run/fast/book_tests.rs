@@ -75,6 +75,20 @@ impl Desk {
 }
 
 #[test]
+fn nothing_is_written_down_for_an_uplink_that_is_down() {
+    let mut desk = Desk::new(2);
+    let (ifindex, cells) = (9, Arc::<PortCells>::default());
+    let (uplink, up, across, behind, hook) = (true, false, None, None, Hook::Off);
+    desk.book.plug(PortId(7), Plug { ifindex, uplink, up, across, behind, cells, hook });
+    let decided = desk.decided(0, 0, 1, 7);
+    assert_eq!(desk.put(&decided, at(0)), None);
+    desk.book.mark(PortId(7), true);
+    assert!(desk.put(&decided, at(1)).is_some());
+    desk.book.mark(PortId(7), false);
+    assert_eq!(desk.put(&decided, at(2)), None);
+}
+
+#[test]
 fn what_the_kernel_did_counts_as_if_the_worker_had() {
     let mut desk = Desk::new(2);
     let decided = desk.decided(0, 0, 1, 1);
