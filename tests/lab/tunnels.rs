@@ -79,7 +79,8 @@ fn come_together(sandbox: &Sandbox, node: &str, number: &str) {
 #[test]
 fn tcp_in_a_tunnel_between_nodes() {
     rooted(|sandbox| {
-        let _lab = lab(sandbox, &["run"]);
+        // The worker alone bundles segments.
+        let _lab = lab(sandbox, &["run", "--fast-path", "off"]);
         let plain = rate("net2", "10.100.0.20:7700", PLAIN);
         for (node, link, address) in
             [("net1", "vethpeer1", "fd10::1"), ("net2", "vethpeer2", "fd10::2")]

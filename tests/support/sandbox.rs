@@ -217,7 +217,9 @@ impl Sandbox {
             [verb @ ("run" | "up"), rest @ ..]
                 if asked && able && !rest.iter().any(|arg| others.contains(arg)) =>
             {
-                [&[*verb, "--fast-path", "on"], rest].concat()
+                // A file may be that of a lab without a switch.
+                let file = rest.iter().any(|arg| arg.ends_with(".yaml"));
+                [&[*verb, "--fast-path", if file { "auto" } else { "on" }], rest].concat()
             }
             _ => args.to_vec(),
         }
