@@ -22,8 +22,10 @@ impl Check<'_> {
                 (_, None) => self.problem(path, format!("{mac}: say the node it is behind")),
                 (_, Some(node)) => self.behind(&path, name, node),
             }
-            self.of_vlan(&path, network, entry.vlan);
-            let same = |other: &crate::FdbEntry| other.mac == mac && other.vlan == entry.vlan;
+            self.of_vlan(&path, (name, network), (entry.node.as_deref(), entry.vlan));
+            // Without a VLAN it is one that may be named beside it.
+            let one = |a: Option<u16>, b: Option<u16>| a == b || a.is_none() || b.is_none();
+            let same = |other: &crate::FdbEntry| other.mac == mac && one(other.vlan, entry.vlan);
             if network.fdb[..at.parse().unwrap_or(0)].iter().any(same) {
                 self.problem(path, format!("{mac} is there already"));
             }
@@ -36,7 +38,7 @@ impl Check<'_> {
                 self.problem(path, text);
             }
             self.behind(&path, name, &entry.node);
-            self.of_vlan(&path, network, entry.vlan);
+            self.of_vlan(&path, (name, network), (Some(&entry.node), entry.vlan));
         }
     }
 
@@ -51,12 +53,26 @@ impl Check<'_> {
         }
     }
 
-    fn of_vlan(&mut self, path: &[&str; 4], network: &Network, vlan: Option<u16>) {
+    fn of_vlan(
+        &mut self,
+        path: &[&str; 4],
+        (name, network): (&str, &Network),
+        (node, vlan): (Option<&str>, Option<u16>),
+    ) {
         let Some(vlan) = vlan else { return };
+        let member = |node: &str| match self.spec.port(node, name).vlans {
+            None => network.default_pvid() == Some(vlan),
+            Some(own) => {
+                own.iter().any(|own| (own.vlan..=own.vlan_end.unwrap_or(own.vlan)).contains(&vlan))
+            }
+        };
+        let stranger = node.filter(|node| !member(node)).map(str::to_owned);
         if !network.filters_vlans() {
             self.problem(path, "VLANs are not told apart here: say vlan_filtering: true");
         } else if !(1..=LAST).contains(&vlan) {
             self.problem(path, format!("{vlan} is no VLAN: 1 to {LAST}"));
+        } else if let Some(node) = stranger {
+            self.problem(path, format!("{node} is no member of VLAN {vlan}: say it at its port"));
         }
     }
 }

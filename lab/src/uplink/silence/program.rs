@@ -44,12 +44,15 @@ const DROP: i32 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    Tagged,
+    Twice,
     Untagged,
     Transport,
     Later,
     Beyond,
     BeyondUdp,
     Known,
+    Control,
     Udp,
     Ours,
     Foreign,
@@ -67,9 +70,25 @@ pub(super) fn program(
     let mut p = Draft::default();
     p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
     p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
-    let [high, low] = ethertype::IPV4.to_be_bytes();
-    p.if_so(If::Differs, RESULT, u16::from_ne_bytes([high, low]).into(), Place::GoOn);
+    let half = |value: u16| i32::from(u16::from_ne_bytes(value.to_be_bytes()));
+    p.if_so(If::Equal, RESULT, half(ethertype::VLAN), Place::Tagged);
+    p.if_so(If::Equal, RESULT, half(ethertype::QINQ), Place::Tagged);
+    p.if_so(If::Differs, RESULT, half(ethertype::IPV4), Place::GoOn);
     untagged(&mut p, Place::Untagged, Place::GoOn);
+    p.jump(Op::jump(0), Place::Untagged);
+
+    // A tag for no VLAN before another such: the stack strips both behind this program
+    // (`__netif_receive_skb_core`, check_vlan_id), and nobody sends that but who hides something.
+    p.at(Place::Tagged);
+    untagged(&mut p, Place::Twice, Place::GoOn);
+    p.at(Place::Twice);
+    p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
+    fetch(&mut p, CONTROL, 2, Place::GoOn);
+    p.op(Op::load(Size::Half, RESULT, STACK, CONTROL));
+    p.op(Op::be16(RESULT));
+    p.op(Op::alu(Alu::And, RESULT, 0x0fff));
+    p.if_so(If::Equal, RESULT, 0, Place::Drop);
+    p.jump(Op::jump(0), Place::GoOn);
 
     p.at(Place::Untagged);
     p.op(Op::alu(Alu::Mov, ARG[1], IP_AT));
@@ -116,6 +135,20 @@ pub(super) fn program(
     look_up(&mut p, 0, ours);
     bit(&mut p, PORTS + 2, OPENING);
     p.if_so(If::Equal, RESULT, 0, Place::Foreign);
+    // A fragment that ends before the control bits hides what it opens, and what is behind its end is
+    // not of the packet.
+    p.op(Op::alu_reg(Alu::Mov, RESULT, FLAGS));
+    p.op(Op::alu(Alu::And, RESULT, 0x2000));
+    p.if_so(If::Equal, RESULT, 0, Place::Control);
+    p.op(Op::load(Size::Half, RESULT, STACK, IP + 2));
+    p.op(Op::be16(RESULT));
+    p.op(Op::load(Size::Byte, ARG[1], STACK, IP));
+    p.op(Op::alu(Alu::And, ARG[1], 15));
+    p.op(Op::alu(Alu::Shl, ARG[1], 2));
+    p.op(Op::alu_reg(Alu::Sub, RESULT, ARG[1]));
+    p.if_so(If::Below, RESULT, CONTROL_AT + 2, Place::Drop);
+
+    p.at(Place::Control);
     transport(&mut p, CONTROL_AT);
     fetch(&mut p, CONTROL, 2, Place::GoOn);
     p.op(Op::load(Size::Byte, RESULT, STACK, CONTROL + 1));
