@@ -1,5 +1,7 @@
 //! `uswitch tunnel`: networks that reach over several hosts, by VXLAN.
 
+mod check;
+
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
@@ -11,7 +13,8 @@ use crate::{by_hand, say};
 /// Join a network to those of other hosts, by VXLAN (RFC 7348)
 ///
 /// The tunnel is a port of the switch. It speaks with every VXLAN of the same number and UDP port: another
-/// host's uswitch, or a bridge of the kernel with a vxlan device. `show tunnel` tells what there is.
+/// host's uswitch, or a bridge of the kernel with a vxlan device. `show tunnel` tells what there is, and
+/// `tunnel check` whether the way to the other hosts carries it.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -43,6 +46,21 @@ enum Verb {
         #[command(flatten)]
         which: Which,
     },
+    /// Try the way to each other host: MTU, checksums, echoes and TCP of short and long packets
+    ///
+    /// Outside the tunnel the other end is pinged; inside it, from a node here to one there, go echoes and
+    /// TCP segments, short ones and as long as the network has them, none of which may be fragmented.
+    /// Exits with 1 where a way fails, and says why and what mends it.
+    Check {
+        /// A VNI, another host's name or end, or an address of a node there [default: all hosts]
+        #[arg(value_name = "VNI|HOST|ADDRESS")]
+        what: Vec<String>,
+        /// JSON, on one line
+        #[arg(short, long)]
+        json: bool,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Take a tunnel out
     Remove {
         /// Its number
@@ -70,6 +88,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
                 made.mtu
             ));
         }
+        Verb::Check { what, json, which } => return check::main(&what, json, &which),
         Verb::Remove { vni, which } => {
             let client = which.client()?;
             let there = which.answer(client.tunnels())?;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`autogroup`] | a session's part of the cores |
 //! | [`bpf`] | eBPF programs at an interface's ingress |
+//! | [`burst`] | long TCP segments to who need not listen |
 //! | [`clock`] | `CLOCK_MONOTONIC`, and the wall clock beside it |
 //! | [`confine`] | what a thread that forwards may ask of the kernel |
 //! | [`cores`] | which cores a thread may run on, and what it has had of them |
@@ -29,6 +30,7 @@
 
 pub mod autogroup;
 pub mod bpf;
+pub mod burst;
 pub mod clock;
 pub mod confine;
 pub mod cores;

@@ -32,6 +32,7 @@ const LINES: &[(&str, &str)] = &[
     ("show mdb", "show mdb -j"),
     ("show tunnel", "show tunnel -j"),
     ("show hosts", "show hosts -j"),
+    ("tunnel check", "tunnel check -j"),
     ("show nat", "show nat -j"),
     ("show published", "show published -j"),
     ("show neigh", "show neigh -j"),
@@ -116,7 +117,7 @@ fn what_is_not_so_is_noticed() {
     }
 }
 
-fn held(sandbox: &Sandbox, verb: &str, line: &str, said: &str) {
+pub(crate) fn held(sandbox: &Sandbox, verb: &str, line: &str, said: &str) {
     let schema = sandbox.shell(&format!("uswitch schema '{verb}'")).ok().out;
     let schema: Value = serde_json::from_str(&schema).unwrap();
     assert!(said.ends_with('\n'), "{line} said nothing: {said:?}");

@@ -1,6 +1,7 @@
 //! One network over several hosts that etcd knows: namespaces as hosts, three members of Debian's etcd.
 
 mod across;
+mod checks;
 mod failures;
 mod mended;
 mod world;
