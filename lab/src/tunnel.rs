@@ -264,11 +264,9 @@ pub(crate) fn fit_gso(state: &State, network: &str) {
 
 /// Has what comes to a tunnel looked at, before there is one.
 fn members(outer: &File, ask: &AddTunnel) -> Option<Arc<Members>> {
-    match Members::begin(outer, ask.vni, ask.port.unwrap_or(PORT)) {
-        Ok(members) => {
-            members.set(&ask.remotes.iter().copied().collect());
-            Some(Arc::new(members))
-        }
+    let of = (ask.vni, ask.port.unwrap_or(PORT));
+    match Members::begin(outer, of, ask.remotes.iter().copied().collect()) {
+        Ok(members) => Some(Arc::new(members)),
         Err(error) => {
             tracing::warn!("tunnel {} takes frames from everybody: {error}", ask.vni);
             None

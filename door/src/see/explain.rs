@@ -24,7 +24,6 @@ use super::foretell::{self, Beside, By, Inside, Oracle};
 use super::kernel::Kernel;
 use super::missed;
 use super::names::Names;
-use super::walk::Facts;
 
 /// The outside, as the sender of a packet.
 const OUTSIDE: &str = "inet";
@@ -211,7 +210,8 @@ impl Journey<'_> {
         if let (verdict @ Verdict::Dropped, reason) = facts.verdict() {
             self.step(name, Decision::Arp, &format!("asks by ARP who has {hop}"));
             self.walk.steps.extend(facts.steps(self.names));
-            self.missed(&facts, &question, hop);
+            let here = (&self.oracle.bridge, self.names, self.nodes);
+            self.walk.steps.extend(missed::told(here, &facts, &question, hop));
             self.ends(verdict, reason, Some(false));
             return None;
         }
@@ -221,6 +221,7 @@ impl Journey<'_> {
             self.step(name, Decision::Arp, &text);
             return Some(mac);
         }
+        let here = (&self.oracle.bridge, self.names, self.nodes);
         let owner = owner(self.nodes, hop);
         let heard = owner.and_then(|node| {
             let interface = node.interface(hop)?;
@@ -238,17 +239,7 @@ impl Journey<'_> {
             return None;
         }
         let Some((node, at, found)) = heard else {
-            let why = match owner {
-                Some(node) => {
-                    let at = node.interface(hop).and_then(|own| own.port.as_ref());
-                    let why = at.map(|at| {
-                        missed::why(&self.oracle.bridge, self.names, &question, [port, at.id])
-                    });
-                    let why = why.unwrap_or_else(|| "it has no port there".into());
-                    format!("the question does not reach {}: {why}", node.name)
-                }
-                None => "nobody here has that address".into(),
-            };
+            let why = missed::unheard(here, owner, hop, (&question, port));
             let text = format!("asks by ARP who has {hop}, and gets no answer: {why}");
             self.step(name, Decision::Arp, &text);
             self.step(
@@ -337,17 +328,10 @@ impl Journey<'_> {
             );
         }
         if arrives == Some(false) {
-            self.missed(&facts, frame, self.to);
+            let here = (&self.oracle.bridge, self.names, self.nodes);
+            self.walk.steps.extend(missed::told(here, &facts, frame, self.to));
         }
         self.ends(verdict, reason, arrives);
-    }
-
-    /// Where a flood has missed whoever has the address, why.
-    fn missed(&mut self, facts: &Facts, frame: &Frame, hop: Ipv4Addr) {
-        let here = (&self.oracle.bridge, self.names, self.nodes);
-        if let Some(text) = missed::told(here, facts, frame, hop) {
-            self.step("table", Decision::Drop, &text);
-        }
     }
 
     /// Whether somebody outside has the address; None where the lab cannot know.

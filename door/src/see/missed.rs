@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use switch::core::Withheld;
 
+use control::api::{Decision, Step};
 use lab::Node;
 use switch::{DropReason, Flooded, Frame, Outcome, PortId};
 
@@ -11,18 +12,33 @@ use super::foretell::Beside;
 use super::names::Names;
 use super::walk::Facts;
 
-/// Where a flood has missed whoever has `address`, why: a line.
+/// Where a flood has missed whoever has `address`, why: a step.
 pub(super) fn told(
     (bridge, names, nodes): (&Beside<'_>, &Names, &[Node]),
     facts: &Facts,
     frame: &Frame,
     address: Ipv4Addr,
-) -> Option<String> {
+) -> Option<Step> {
     let floods = [Outcome::Flooded, Outcome::Dropped(DropReason::NoTarget)];
     let node = owner(nodes, address).filter(|_| floods.contains(&facts.outcome))?;
     let at = node.interface(address)?.port.as_ref()?.id;
     let why = why(bridge, names, frame, [facts.ingress, at]);
-    Some(format!("{}, whom it is for, is not among them: {why}", node.name))
+    let text = format!("{}, whom it is for, is not among them: {why}", node.name);
+    Some(Step { at: "table".into(), decision: Decision::Drop, text, age: None })
+}
+
+/// Why a question by ARP for `address` is not heard by its owner: the end of a line.
+pub(super) fn unheard(
+    (bridge, names, _): (&Beside<'_>, &Names, &[Node]),
+    owner: Option<&Node>,
+    address: Ipv4Addr,
+    (question, ingress): (&Frame, PortId),
+) -> String {
+    let Some(node) = owner else { return "nobody here has that address".into() };
+    let at = node.interface(address).and_then(|own| own.port.as_ref());
+    let why = at.map(|at| why(bridge, names, question, [ingress, at.id]));
+    let why = why.unwrap_or_else(|| "it has no port there".into());
+    format!("the question does not reach {}: {why}", node.name)
 }
 
 /// What keeps a frame that comes in at `ingress` from leaving by the port `egress`: the end of a line.

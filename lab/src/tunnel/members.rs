@@ -51,13 +51,18 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Looks at what comes to a UDP port of the host for a network of this number; nobody is a member
-    /// yet.
+    /// Looks at what comes to a UDP port of the host for a network of this number; these are members
+    /// from the first packet on.
     ///
     /// # Errors
     /// Where the kernel takes no such program.
-    pub(crate) fn begin(outer: &File, vni: u32, port: u16) -> io::Result<Self> {
+    pub(crate) fn begin(
+        outer: &File,
+        (vni, port): (u32, u16),
+        all: BTreeSet<Ipv4Addr>,
+    ) -> io::Result<Self> {
         let set = WordSet::new("tunnel_members", MOST)?;
+        all.iter().try_for_each(|end| set.insert(end.octets()))?;
         let counts = Area::new("tunnel_foreign", WORDS)?;
         let ops = program(Target { vni, port }, &set, &counts);
         let program = Program::load(Kind::Ingress, "tunnel_members", &ops)?;
@@ -77,7 +82,7 @@ impl Members {
             }
         });
         let watch = watch.map_err(io::Error::other)?;
-        Ok(Self { set, within: Mutex::default(), counts, leaks, _watch: watch })
+        Ok(Self { set, within: Mutex::new(all), counts, leaks, _watch: watch })
     }
 
     /// These alone may send from now on.

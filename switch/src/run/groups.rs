@@ -45,6 +45,10 @@ impl<L: Link> Worker<L> {
     pub(super) fn loop_seen(&mut self, seen: Loop, vlan: VlanId, now: Timestamp) {
         let shut = self.bridge.break_loop(&seen, now);
         for id in seen.ports {
+            // Whoever was heard by the loop is somewhere else, perhaps: it is to be found again.
+            if shut.is_some() {
+                self.bridge.fdb().flush(Some(id));
+            }
             if let Some(port) = self.ports.get(id) {
                 port.cells.loops.add(1);
             }
