@@ -43,14 +43,17 @@ impl<L: Link> Worker<L> {
     /// set to be shut.
     #[cold]
     pub(super) fn loop_seen(&mut self, seen: Loop, vlan: VlanId, now: Timestamp) {
-        let shut = self.bridge.break_loop(&seen, now);
+        // Counted before it can be seen to be shut.
         for id in seen.ports {
-            // Whoever was heard by the loop is somewhere else, perhaps: it is to be found again.
-            if shut.is_some() {
-                self.bridge.fdb().flush(Some(id));
-            }
             if let Some(port) = self.ports.get(id) {
                 port.cells.loops.add(1);
+            }
+        }
+        let shut = self.bridge.break_loop(&seen, now);
+        if shut.is_some() {
+            // Whoever was heard by the loop is somewhere else, perhaps: it is to be found again.
+            for id in seen.ports {
+                self.bridge.fdb().flush(Some(id));
             }
         }
         let Loop { mac, ports } = seen;
