@@ -117,9 +117,18 @@ pub fn faults(text: &str, format: Format, problems: &[Problem]) -> Vec<Fault> {
     };
     let told = |problem: &Problem| Fault {
         spot: tree.as_ref().and_then(|tree| tree.find(&problem.path)),
-        text: problem.to_string(),
+        text: plain(&problem.to_string()),
     };
     problems.iter().map(told).collect()
+}
+
+/// A message in which names may stand as they were written: control characters are escaped.
+fn plain(message: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    message.chars().map(escaped).collect()
 }
 
 /// One line of a message that may have several.
