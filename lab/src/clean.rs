@@ -2,6 +2,8 @@
 //! says; what it does not name is never touched. A journal that is not whole is undone as far as it
 //! says, once, and kept.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use ns::namespace::{self, Removal};
@@ -16,6 +18,7 @@ use crate::lock::{self, Keeper, Lock};
 use crate::naming;
 use crate::others;
 use crate::served;
+use crate::uplink::crossing;
 use crate::uplink::reserve::{self, Reserved};
 
 /// How long a lab may take to undo itself before it is killed.
@@ -48,6 +51,8 @@ pub(crate) struct Left {
     pub(crate) names: usize,
     /// The record was of an earlier boot.
     outlived: bool,
+    /// The first of the ports that it had of the host.
+    ports: Option<u16>,
 }
 
 /// Stops the lab, if it runs, and removes what is left of it.
@@ -70,6 +75,11 @@ pub fn down(ground: &Ground, name: &LabName) -> Result<Downed> {
     let left = leftovers(ground, name)?;
     // What outlives the process of a lab that serves engines.
     let pinned = served::unpin(ground, name)?;
+    if let Some(first) = left.ports {
+        let what = || "looking at the host's interfaces".to_owned();
+        let host = File::open("/proc/thread-self/ns/net").doing(what)?;
+        crossing::vanish(host.as_fd(), first)?;
+    }
     drop(lock);
     Ok(match (stopped, left) {
         (true, _) => Downed::Stopped,
@@ -109,6 +119,8 @@ pub(crate) fn leftovers(ground: &Ground, name: &LabName) -> Result<Left> {
         return Ok(left);
     };
     left.outlived = !record.is_of_this_boot();
+    let first = |reserved: &Reserved| reserved.ports.split(['-', ',']).next()?.parse().ok();
+    left.ports = record.reserved.iter().find_map(first);
     let path = folder.path().join(journal::FILE);
     let torn = record.torn.clone().map(|why| Error::Torn { lab: name.to_string(), path, why });
     // What it names may have come again since: undone once is undone.

@@ -8,6 +8,7 @@
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ns::pair::{self, Pair};
 use sys::bpf::Area;
@@ -21,6 +22,10 @@ const NEAR: &str = "~uplink";
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The kernel's own for a veth; frames that cross are measured before.
 const MTU: u32 = 1500;
+
+/// How long the kernel is given to clear away what a killed lab had, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Where it begins.
 pub(crate) struct Near {
@@ -60,7 +65,23 @@ pub(super) struct Crossing {
 
 /// What the host's end is called: no other lab has the block.
 pub(super) fn name(block: PortBlock) -> String {
-    format!("uswitch-{}", block.first())
+    called(block.first())
+}
+
+fn called(first: u16) -> String {
+    format!("uswitch-{first}")
+}
+
+/// Waits until the pair of a killed lab is gone, whose ports begin with `first`. It goes with the
+/// lab's namespace, which the kernel clears away in its own time. One of a lab that is served stays.
+pub(crate) fn vanish(host: BorrowedFd<'_>, first: u16) -> Result<()> {
+    let name = called(first);
+    let mut left = PATIENCE;
+    while !left.is_zero() && ns::link::find(host, &name)?.is_some() {
+        std::thread::sleep(LOOK);
+        left = left.saturating_sub(LOOK);
+    }
+    Ok(())
 }
 
 impl Crossing {
@@ -80,6 +101,7 @@ impl Crossing {
         if let Some(left) = ns::link::find(near, NEAR)? {
             ns::link::delete(near, left)?;
         }
+        vanish(far, block.first())?;
         pair::make(&Pair { near: (near, NEAR, index), far: (far, &name), mac: MAC, mtu: MTU })?;
         let mut made = Self { switch: Arc::clone(switch), near: index, far: 0 };
         pair::furnish(near, NEAR, &[])?;

@@ -24,7 +24,7 @@
 //! | `follow` | addresses, routes and links that change meanwhile |
 //! | `shown` | what a lab says of it |
 
-mod crossing;
+pub(crate) mod crossing;
 mod elements;
 mod facts;
 mod filter;

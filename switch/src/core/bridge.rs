@@ -330,9 +330,14 @@ impl Bridge {
         self.guards.version() != self.heeded
     }
 
-    /// Shuts and opens ports as the workers have agreed; says when the next one opens by itself.
+    /// Shuts and opens ports as the workers have agreed, and forgets who was heard by what was left of a
+    /// loop; says when there is more to do.
     pub fn heed(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let next = self.guards.settle(now);
+        let (faded, fades) = self.guards.faded(now);
+        for id in faded {
+            self.fdb.flush(Some(id));
+        }
+        let next = self.guards.settle(now).into_iter().chain(fades).min();
         if self.is_behind() {
             self.heeded = self.guards.version();
             let shut = self.guards.shut_ports(now);

@@ -97,6 +97,15 @@ fn a_probe_that_comes_back_shuts_a_port_for_a_while() {
         Verdict::Drop(DropReason::LoopProtect)
     );
     assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 3]);
+    // What was on its way in the loop is heard by the other port, and nobody of that is there.
+    let known = |bridge: &Bridge, n: u64| bridge.entry(mac(n), None, PortId(1), at(16)).is_some();
+    verdict_of(&bridge, frame(mac(9), mac(0)), 1, at(15));
+    assert!(known(&bridge, 9));
+    assert_eq!(bridge.heed(at(16)), Some(at(315)));
+    assert!(!known(&bridge, 9));
+    verdict_of(&bridge, frame(mac(9), mac(0)), 1, at(16));
+    bridge.heed(at(17));
+    assert!(known(&bridge, 9), "who speaks later is there");
     // It opens by itself, or by hand.
     assert_eq!(bridge.heed(at(314)), Some(at(315)));
     assert!(!bridge.is_behind());

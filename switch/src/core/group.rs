@@ -215,8 +215,14 @@ impl Bridge {
             |id: &&PortId| self.get(**id).is_some_and(|port| port.state.settings.loop_protect);
         let chosen = seen.ports.iter().filter(protects).max().copied()?;
         self.guards.shut(chosen, now);
-        // As where its link goes down; and no copy of what was known there is gone by any more.
-        self.fdb().flush(Some(chosen));
+        // As where its link goes down; and no copy of what was known there is gone by any more. Whoever
+        // was heard by the other end of the loop is somewhere else, perhaps.
+        for id in seen.ports {
+            self.fdb().flush(Some(id));
+            if id != chosen {
+                self.guards.echoes(id, now);
+            }
+        }
         Some(chosen)
     }
 

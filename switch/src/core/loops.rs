@@ -21,6 +21,8 @@ const WATCHED: usize = 256;
 /// has two links of which one takes over, makes one or two.
 const MOVES: u8 = 6;
 const WINDOW: Duration = Duration::from_secs(10);
+/// What goes round in a loop when it is cut has been heard by then.
+const ECHO: Duration = Duration::from_millis(200);
 /// How long a port is shut unless somebody opens it.
 pub(super) const SHUT: Duration = Duration::from_secs(300);
 /// Between probes.
@@ -86,6 +88,8 @@ pub struct Guards {
     /// Grows with each change.
     version: AtomicU64,
     shut: Mutex<BTreeMap<PortId, Timestamp>>,
+    /// Ports by which what is on its way in a loop that was cut may yet be heard, and until when.
+    echoes: Mutex<BTreeMap<PortId, Timestamp>>,
     /// When probes are due, in nanoseconds.
     next_probe: AtomicU64,
 }
@@ -97,6 +101,7 @@ impl Default for Guards {
             id,
             version: AtomicU64::new(1),
             shut: Mutex::default(),
+            echoes: Mutex::default(),
             next_probe: AtomicU64::new(0),
         }
     }
@@ -122,6 +127,20 @@ impl Guards {
     pub(super) fn shut(&self, port: PortId, now: Timestamp) {
         self.lock().insert(port, now + SHUT);
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// What is heard by a port for a while is a loop's that was cut at its other end.
+    pub(super) fn echoes(&self, port: PortId, now: Timestamp) {
+        let mut echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
+        echoes.insert(port, now + ECHO);
+    }
+
+    /// The ports of which that is over, and when it is of the next.
+    pub(super) fn faded(&self, now: Timestamp) -> (Vec<PortId>, Option<Timestamp>) {
+        let mut echoes = self.echoes.lock().unwrap_or_else(PoisonError::into_inner);
+        let faded = echoes.iter().filter(|(_, until)| **until <= now).map(|(id, _)| *id).collect();
+        echoes.retain(|_, until| *until > now);
+        (faded, echoes.values().min().copied())
     }
 
     /// Opens a port; true where it was shut.

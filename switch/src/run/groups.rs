@@ -50,12 +50,6 @@ impl<L: Link> Worker<L> {
             }
         }
         let shut = self.bridge.break_loop(&seen, now);
-        if shut.is_some() {
-            // Whoever was heard by the loop is somewhere else, perhaps: it is to be found again.
-            for id in seen.ports {
-                self.bridge.fdb().flush(Some(id));
-            }
-        }
         let Loop { mac, ports } = seen;
         if self.events.try_send(Event::Loop { mac, vlan, ports, shut }).is_err() {
             self.cells.events_lost.add(1);
