@@ -126,8 +126,7 @@ impl Lab {
         let name = ask.name.clone().unwrap_or_else(|| shape::name(number));
         check_node_name(&name)?;
         let file = format!("{}{name}", self.config().prefix());
-        // Verbs find a node by its name and by its namespace's.
-        // And who looks a name up, whatever its case.
+        // Verbs find a node by its name and by its namespace's; who looks a name up, by any case of it.
         let alike = |held: &Held| held.node.name.eq_ignore_ascii_case(&name);
         let meant = |held: &Held| held.node.is(&name) || held.node.is(&file) || alike(held);
         if state.nodes.iter().any(meant) {

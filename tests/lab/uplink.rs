@@ -4,6 +4,7 @@ mod changes;
 mod crash;
 mod fast;
 mod forwarded;
+mod hidden;
 pub(super) mod host;
 mod masquerade;
 mod refused;

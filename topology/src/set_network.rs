@@ -149,61 +149,50 @@ impl SetNetwork {
     }
 }
 
-impl Network {
-    /// What of its settings was said.
-    #[must_use]
-    pub fn settings(&self) -> SetNetwork {
-        let Self {
-            mtu,
-            ageing_time,
-            group_fwd_mask,
-            fdb_max_learned,
-            gateway_guard,
-            mcast_snooping,
-            mcast_querier,
-            mcast_router,
-            mcast_igmp_version,
-            mcast_mld_version,
-            mcast_last_member_count,
-            mcast_last_member_interval,
-            mcast_startup_query_count,
-            mcast_startup_query_interval,
-            mcast_query_interval,
-            mcast_query_response_interval,
-            mcast_querier_interval,
-            mcast_membership_interval,
-            mcast_hash_max,
-            vlan_filtering,
-            vlan_protocol,
-            vlan_default_pvid,
-            ..
-        } = *self;
-        SetNetwork {
-            mtu,
-            ageing_time,
-            group_fwd_mask,
-            fdb_max_learned,
-            gateway_guard,
-            mcast_snooping,
-            mcast_querier,
-            mcast_router,
-            mcast_igmp_version,
-            mcast_mld_version,
-            mcast_last_member_count,
-            mcast_last_member_interval,
-            mcast_startup_query_count,
-            mcast_startup_query_interval,
-            mcast_query_interval,
-            mcast_query_response_interval,
-            mcast_querier_interval,
-            mcast_membership_interval,
-            mcast_hash_max,
-            vlan_filtering,
-            vlan_protocol,
-            vlan_default_pvid,
-        }
-    }
+/// What a network has of these, and how it changes.
+macro_rules! settings {
+    ($($name:ident,)*) => {
+        impl Network {
+            /// What of its settings was said.
+            #[must_use]
+            pub fn settings(&self) -> SetNetwork {
+                SetNetwork { mtu: self.mtu, $($name: self.$name,)* }
+            }
 
+            /// Says what `ask` says; the rest stays as it is. The MTU of a network that runs changes
+            /// at its links first.
+            pub fn set(&mut self, ask: &SetNetwork) {
+                $(self.$name = ask.$name.or(self.$name);)*
+            }
+        }
+    };
+}
+
+settings! {
+    ageing_time,
+    group_fwd_mask,
+    fdb_max_learned,
+    gateway_guard,
+    mcast_snooping,
+    mcast_querier,
+    mcast_router,
+    mcast_igmp_version,
+    mcast_mld_version,
+    mcast_last_member_count,
+    mcast_last_member_interval,
+    mcast_startup_query_count,
+    mcast_startup_query_interval,
+    mcast_query_interval,
+    mcast_query_response_interval,
+    mcast_querier_interval,
+    mcast_membership_interval,
+    mcast_hash_max,
+    vlan_filtering,
+    vlan_protocol,
+    vlan_default_pvid,
+}
+
+impl Network {
     /// What of its settings cannot be.
     #[must_use]
     pub fn wrong(&self) -> Vec<Wrong> {
@@ -216,36 +205,5 @@ impl Network {
             wrong.push((key, "VLANs are not told apart here: say vlan_filtering: true".into()));
         }
         wrong
-    }
-
-    /// Says what `ask` says; the rest stays as it is.
-    pub fn set(&mut self, ask: &SetNetwork) {
-        // The MTU of a network that runs changes at its links first.
-        self.ageing_time = ask.ageing_time.or(self.ageing_time);
-        self.group_fwd_mask = ask.group_fwd_mask.or(self.group_fwd_mask);
-        self.fdb_max_learned = ask.fdb_max_learned.or(self.fdb_max_learned);
-        self.gateway_guard = ask.gateway_guard.or(self.gateway_guard);
-        self.mcast_snooping = ask.mcast_snooping.or(self.mcast_snooping);
-        self.mcast_querier = ask.mcast_querier.or(self.mcast_querier);
-        self.mcast_router = ask.mcast_router.or(self.mcast_router);
-        self.mcast_igmp_version = ask.mcast_igmp_version.or(self.mcast_igmp_version);
-        self.mcast_mld_version = ask.mcast_mld_version.or(self.mcast_mld_version);
-        self.mcast_last_member_count = ask.mcast_last_member_count.or(self.mcast_last_member_count);
-        self.mcast_last_member_interval =
-            ask.mcast_last_member_interval.or(self.mcast_last_member_interval);
-        self.mcast_startup_query_count =
-            ask.mcast_startup_query_count.or(self.mcast_startup_query_count);
-        self.mcast_startup_query_interval =
-            ask.mcast_startup_query_interval.or(self.mcast_startup_query_interval);
-        self.mcast_query_interval = ask.mcast_query_interval.or(self.mcast_query_interval);
-        self.mcast_query_response_interval =
-            ask.mcast_query_response_interval.or(self.mcast_query_response_interval);
-        self.mcast_querier_interval = ask.mcast_querier_interval.or(self.mcast_querier_interval);
-        self.mcast_membership_interval =
-            ask.mcast_membership_interval.or(self.mcast_membership_interval);
-        self.mcast_hash_max = ask.mcast_hash_max.or(self.mcast_hash_max);
-        self.vlan_filtering = ask.vlan_filtering.or(self.vlan_filtering);
-        self.vlan_protocol = ask.vlan_protocol.or(self.vlan_protocol);
-        self.vlan_default_pvid = ask.vlan_default_pvid.or(self.vlan_default_pvid);
     }
 }

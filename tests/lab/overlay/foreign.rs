@@ -85,6 +85,20 @@ fn foreign(sandbox: &Sandbox) -> u64 {
     tunnel(sandbox)["foreign"].as_u64().unwrap()
 }
 
+/// A third host, behind an interface of its own.
+fn host_behind(sandbox: &Sandbox) {
+    for line in [
+        "netns add hostc",
+        "link add late0 type veth peer name late1 netns hostc",
+        "addr add 10.9.7.1/24 dev late0",
+        "link set late0 up",
+        "-n hostc addr add 10.9.7.2/24 dev late1",
+        "-n hostc link set late1 up",
+    ] {
+        sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn only_what_members_send_comes_in_and_the_rest_is_counted() {
     rooted(|sandbox| {
@@ -95,12 +109,7 @@ fn only_what_members_send_comes_in_and_the_rest_is_counted() {
         sandbox.uswitch(&add).ok();
         assert_eq!(tunnel(sandbox)["senders"], "members");
         // A host behind an interface that comes after the tunnel.
-        ip("netns add hostc");
-        ip("link add late0 type veth peer name late1 netns hostc");
-        ip("addr add 10.9.7.1/24 dev late0");
-        ip("link set late0 up");
-        ip("-n hostc addr add 10.9.7.2/24 dev late1");
-        ip("-n hostc link set late1 up");
+        host_behind(sandbox);
         ip("-n hostc route add 10.9.0.0/24 via 10.9.7.1");
         sandbox.tool("ip", &["netns", "exec", "hostc", "ping", "-c", "1", "10.9.0.1"]);
 
@@ -167,12 +176,7 @@ fn what_the_host_sends_on_for_others_passes() {
     rooted(|sandbox| {
         let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
         other_host(sandbox, "100");
-        ip("netns add hostc");
-        ip("link add late0 type veth peer name late1 netns hostc");
-        ip("addr add 10.9.7.1/24 dev late0");
-        ip("link set late0 up");
-        ip("-n hostc addr add 10.9.7.2/24 dev late1");
-        ip("-n hostc link set late1 up");
+        host_behind(sandbox);
         ip("-n hostc route add default via 10.9.7.1");
         ip("-n hostb route add default via 10.9.0.1");
         sandbox.tool("sysctl", &["-w", "net.ipv4.ip_forward=1"]);
