@@ -50,6 +50,7 @@ impl Request {
             message,
             sound: true,
             after: Duration::ZERO,
+            until: None,
         }
     }
 
@@ -96,11 +97,18 @@ pub(super) struct Answer {
     pub(super) sound: bool,
     /// After the request came.
     pub(super) after: Duration,
+    /// Not before the request with this number came; then ahead of that one's answer.
+    pub(super) until: Option<u16>,
 }
 
 impl Answer {
     pub(super) fn after(self, millis: u64) -> Self {
         Self { after: Duration::from_millis(millis), ..self }
+    }
+
+    /// Kept back until the request `seq` is there, however slow the machine is.
+    pub(super) fn until(self, seq: u16) -> Self {
+        Self { until: Some(seq), ..self }
     }
 
     pub(super) fn from(self, from: [u8; 4]) -> Self {
@@ -128,6 +136,13 @@ impl Answer {
     }
 }
 
+/// A frame that is not sent yet.
+struct Waiting {
+    at: Instant,
+    until: Option<u16>,
+    frame: Vec<u8>,
+}
+
 /// The running peer.
 pub(super) struct Answerer {
     stop: Arc<AtomicBool>,
@@ -152,20 +167,28 @@ impl Answerer {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (stopped, seeing) = (Arc::clone(&stop), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
-            let mut waiting: Vec<(Instant, Vec<u8>)> = Vec::new();
+            let mut waiting: Vec<Waiting> = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 let came =
                     wire.next(Duration::from_millis(1), |frame| Request::read(frame).is_some());
                 let now = Instant::now();
                 if let Some(request) = came.and_then(|frame| Request::read(&frame)) {
                     let answers = script(&request);
-                    waiting.extend(answers.iter().map(|a| (now + a.after, request.frame(a))));
+                    for held in &mut waiting {
+                        held.until = held.until.filter(|&seq| seq != request.seq());
+                    }
+                    waiting.extend(answers.iter().map(|a| Waiting {
+                        at: now + a.after,
+                        until: a.until,
+                        frame: request.frame(a),
+                    }));
                     seeing.lock().unwrap().push(request);
                 }
-                let (due, later) = waiting.into_iter().partition(|(at, _)| *at <= now);
+                let (due, later): (Vec<_>, Vec<_>) =
+                    waiting.into_iter().partition(|held| held.at <= now && held.until.is_none());
                 waiting = later;
-                for (_, frame) in due {
-                    wire.send(&frame);
+                for held in due {
+                    wire.send(&held.frame);
                 }
             }
         });

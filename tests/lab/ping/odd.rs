@@ -58,19 +58,19 @@ fn lost_late_doubled_and_overtaken() {
         counted(&out, 4, 3, json!({"lost": 1}));
         assert_eq!((code, summary(&out)["loss_percent"].as_f64()), (0, Some(25.0)));
 
-        let late = but(1, |r| vec![r.answer().after(700)]);
-        let (_, out) = told(sandbox, "-c 3 -i 0.5 -W 0.4", late);
+        let late = but(1, |r| vec![r.answer().until(3)]);
+        let (_, out) = told(sandbox, "-c 3 -i 1 -W 1.5", late);
         counted(&out, 3, 3, json!({"late": 1, "reordered": 1}));
         let late: Vec<_> = replies(&out).into_iter().filter(|r| r["late"] == true).collect();
         assert_eq!(late.len(), 1);
-        assert!(late[0]["rtt_us"].as_f64().unwrap() >= 700_000.0, "{}", late[0]);
+        assert!(late[0]["rtt_us"].as_f64().unwrap() >= 2_000_000.0, "{}", late[0]);
 
-        let twice = but(2, |r| vec![r.answer(), r.answer().after(5)]);
-        let (_, out) = told(sandbox, "-c 3 -i 0.3", twice);
+        let twice = but(2, |r| vec![r.answer(), r.answer().until(3)]);
+        let (_, out) = told(sandbox, "-c 3 -i 0.1", twice);
         counted(&out, 3, 3, json!({"duplicates": 1}));
 
-        let overtaken = but(1, |r| vec![r.answer().after(500)]);
-        let (_, out) = told(sandbox, "-c 3 -i 0.3", overtaken);
+        let overtaken = but(1, |r| vec![r.answer().until(3)]);
+        let (_, out) = told(sandbox, "-c 3 -i 0.1", overtaken);
         counted(&out, 3, 3, json!({"reordered": 1}));
         let order: Vec<_> = replies(&out).iter().map(|r| r["seq"].as_u64().unwrap()).collect();
         assert_eq!(order, [2, 1, 3]);
