@@ -33,6 +33,15 @@ pub(crate) fn block() -> anyhow::Result<SigSet> {
     Ok(set)
 }
 
+/// The signals, let through again in this thread.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn unblock() -> anyhow::Result<()> {
+    let set: SigSet = ENDING.into_iter().collect();
+    set.thread_unblock().context("letting signals through")
+}
+
 /// Whether this signal is to be acted upon.
 pub(crate) fn heeds(signal: Signal) -> bool {
     signal == Signal::SIGTERM || !sys::inherited::ignores(signal)

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -88,8 +88,8 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let status = child.wait().context("waiting for the lab's process")?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Ok(ExitCode::from(code))
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// Passes signals on to the lab's process, which is in no group of the terminal's.
@@ -106,6 +106,8 @@ pub(super) fn stand_alone() -> anyhow::Result<File> {
     // It was started by a path that ends in another name.
     nix::sys::prctl::set_name(c"uswitch").context("taking the name of uswitch")?;
     umask(Mode::from_bits_truncate(0o022));
+    // Who started us holds them back to pass them on. We may wait for a file's text yet.
+    signals::unblock()?;
     if sys::autogroup::is_free() {
         nix::unistd::setsid().context("beginning a session")?;
     } else {

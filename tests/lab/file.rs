@@ -3,24 +3,25 @@
 
 use nix::sys::signal::Signal;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::lab;
 use crate::support::{Sandbox, rooted, rootless};
 
 /// Writes a file in the sandbox.
-pub(crate) fn write(name: &str, text: &str) -> String {
+pub(crate) fn write(sandbox: &Sandbox, name: &str, text: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let file = format!("uswitch-file-{}-{number}-{name}", std::process::id());
-    let path = std::env::temp_dir().join(file);
+    let path = sandbox.dir.join(format!("{number}-{name}"));
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
 /// What a bad file is told: each line.
 fn refused(sandbox: &Sandbox, name: &str, text: &str) -> Vec<String> {
-    let path = write(name, text);
+    let path = write(sandbox, name, text);
     let ended = sandbox.uswitch(&["run", &path, "--name", "other", "--check"]);
+    // What the sandbox holds is compared.
     std::fs::remove_file(&path).unwrap();
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{text}\n{}", ended.err);
     ended.err.lines().map(|line| line.replace(&path, name)).collect()
@@ -97,7 +98,7 @@ fn a_bad_file_is_told_in_a_line_and_changes_nothing() {
 
 /// The lab that runs, written down, run again, and written down again.
 fn again(sandbox: &Sandbox) {
-    let path = write("again.yaml", include_str!("../../examples/isolated.yaml"));
+    let path = write(sandbox, "again.yaml", include_str!("../../examples/isolated.yaml"));
     let first = lab(sandbox, &["run", &path]);
     sandbox.uswitch(&["port", "printer", "--learning", "off", "--storm", "9"]).ok();
     let set = "network set lan --ageing-time 60 --gateway-guard off --mcast-last-member-interval 0.5 \
@@ -137,7 +138,6 @@ fn again(sandbox: &Sandbox) {
     std::fs::write(&path, &said).unwrap();
     let _second = lab(sandbox, &["run", &path]);
     assert_eq!(sandbox.uswitch(&["show", "topology", "--file"]).ok().out, said);
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
@@ -151,17 +151,36 @@ fn the_running_lab_as_a_file_is_the_same_lab_of_an_ordinary_user() {
 }
 
 #[test]
+fn who_waits_for_a_files_text_can_be_stopped() {
+    rooted(|sandbox| {
+        let path = sandbox.dir.join("never.yaml");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for verb in ["run", "up"] {
+            let waiting = sandbox.start(&[verb, path.to_str().unwrap()]);
+            // Whoever opens the other end knows that it waits there.
+            let end = std::fs::File::options().write(true).open(&path).unwrap();
+            waiting.signal(Signal::SIGTERM);
+            let ended = waiting.ended_within(Duration::from_secs(10));
+            assert!(matches!(ended.code, None | Some(143)), "{verb}: {:?}", ended.code);
+            drop(end);
+        }
+    });
+}
+
+#[test]
 fn the_command_line_goes_before_the_file() {
     rooted(|sandbox| {
-        let path =
-            write("name.yaml", "name: written\nmtu: 1400\nnodes: {a: , b: }\nlinks: [[a, b]]\n");
+        let path = write(
+            sandbox,
+            "name.yaml",
+            "name: written\nmtu: 1400\nnodes: {a: , b: }\nlinks: [[a, b]]\n",
+        );
         let lab = lab(sandbox, &["run", &path, "--mtu", "1300"]);
         let said = sandbox.uswitch(&["show", "topology", "--file", "--name", "written"]).ok().out;
         assert!(said.contains("mtu: 1300"), "{said}");
         lab.signal(Signal::SIGTERM);
         lab.ended().ok();
         assert!(sandbox.uswitch(&["run", &path, "-n", "3"]).complaint(2).contains("-n goes with"));
-        std::fs::remove_file(&path).unwrap();
     });
 }
 
@@ -169,7 +188,7 @@ fn the_command_line_goes_before_the_file() {
 fn what_exec_leaves_running_ends_with_the_lab() {
     rooted(|sandbox| {
         let text = "nodes:\n  a:\n    exec: [\"echo here >&2\", \"sleep 7654 &\"]\n  b:\nlinks: [[a, b]]\n";
-        let path = write("exec.yaml", text);
+        let path = write(sandbox, "exec.yaml", text);
         let mut one = lab(sandbox, &["run", &path]);
         one.wait_for_complaint("here");
         let sleeps = || sandbox.shell("pgrep -f 'sleep 7654$'").code == Some(0);
@@ -181,7 +200,6 @@ fn what_exec_leaves_running_ends_with_the_lab() {
         let failed = sandbox.uswitch(&["run", &path, "--check"]);
         assert_eq!(failed.code, Some(1), "{}", failed.err);
         assert!(failed.err.contains("exec of a ended with 1"), "{}", failed.err);
-        std::fs::remove_file(&path).unwrap();
     });
 }
 

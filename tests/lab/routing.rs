@@ -124,7 +124,7 @@ fn a_link_from_node_to_node_has_its_routes_again() {
                     c: {routes: [10.1.0.0/24 via 10.2.0.1]}\nlinks:\n\
                     - endpoints: [{node: a, addresses: [10.1.0.1/24]}, {node: b, addresses: [10.1.0.2/24]}]\n\
                     - endpoints: [{node: b, addresses: [10.2.0.1/24]}, {node: c, addresses: [10.2.0.2/24]}]\n";
-        let file = crate::file::write("line.yaml", text);
+        let file = crate::file::write(sandbox, "line.yaml", text);
         let _lab = lab(sandbox, &["run", &file]);
         let reaches = || sandbox.uswitch(&["ping", "a", "10.2.0.2", "-c", "1", "-W", "2"]).code;
         assert_eq!(reaches(), Some(0));

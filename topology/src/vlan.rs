@@ -76,7 +76,7 @@ impl AddVlan {
     pub fn check(&self) -> Result<(), Invalid> {
         let (first, last) = (self.vlan, self.last());
         if let Some(bad) = [first, last].into_iter().find(|vlan| !(1..=LAST).contains(vlan)) {
-            return Err(Invalid(format!("{bad} is no VLAN: they are numbered from 1 to {LAST}")));
+            return Err(no_vlan(bad));
         }
         if last < first {
             return Err(Invalid(format!("VLANs {first}-{last}: the smaller number comes first")));
@@ -88,6 +88,10 @@ impl AddVlan {
         }
         Ok(())
     }
+}
+
+fn no_vlan(number: impl fmt::Display) -> Invalid {
+    Invalid(format!("{number} is no VLAN: they are numbered from 1 to {LAST}"))
 }
 
 impl FromStr for AddVlan {
@@ -132,12 +136,11 @@ impl<'de> Deserialize<'de> for AddVlan {
             }
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<AddVlan, E> {
-                // What is no VLAN is told with its place.
-                Ok(AddVlan::tagged(u16::try_from(number).unwrap_or(u16::MAX)))
+                u16::try_from(number).map(AddVlan::tagged).map_err(|_| E::custom(no_vlan(number)))
             }
 
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<AddVlan, E> {
-                Ok(AddVlan::tagged(u16::try_from(number).unwrap_or(u16::MAX)))
+                u16::try_from(number).map(AddVlan::tagged).map_err(|_| E::custom(no_vlan(number)))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<AddVlan, E> {
@@ -219,6 +222,9 @@ mod tests {
             assert!(ask.check().is_err(), "{ask:?}");
         }
         assert!(AddVlan::access(4094).check().is_ok());
-        assert!(serde_json::from_str::<AddVlan>("70000").unwrap().check().is_err());
+        for number in ["70000", "-3"] {
+            let told = serde_json::from_str::<AddVlan>(number).unwrap_err().to_string();
+            assert!(told.contains(&format!("{number} is no VLAN")), "{told}");
+        }
     }
 }

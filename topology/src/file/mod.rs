@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `yaml`, `toml` | text to [`Spec`], and text to a tree of places |
 //! | `place` | where in the text a path of the spec stands |
+//! | `words` | what the languages' readers say of a wrong value, for whoever wrote the file |
 //!
 //! A text of any size may come: what is longer than [`LONGEST`] is refused unread, aliases and depth
 //! are bounded. Whatever is wrong is told with line and column, in one line with the mend.
@@ -18,6 +19,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 mod toml;
+mod words;
 mod yaml;
 
 pub use yaml::write;
@@ -83,10 +85,11 @@ pub fn parse(text: &str, format: Format) -> Result<Spec, Fault> {
     if text.len() > LONGEST {
         return Err(too_long());
     }
-    match format {
+    let read = match format {
         Format::Yaml => yaml::parse(text),
         Format::Toml => toml::parse(text),
-    }
+    };
+    read.map_err(|fault| words::plainly(fault, text))
 }
 
 /// A file that is longer than [`LONGEST`].

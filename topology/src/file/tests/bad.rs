@@ -33,7 +33,14 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ("a: &a {nodes: {h: {}}}\n<<: *a\n", "1:1: unknown field"),
         ("<<: {nodes: {h: {}}}\n", "1:"),
         ("nodes: {a: {}}\n---\nnodes: {b: {}}\n", "2:1:"),
-        ("nodes: {a: {}}\nmtu: big\n", "2:6: "),
+        ("nodes: {a: {}}\nmtu: big\n", "2:6: big is not a whole number from 0 to 4294967295"),
+        ("nodes: {a: {}}\nmtu: -5 # small\n", "2:6: -5 is not a whole number"),
+        ("nodes: {a: {}}\nports: {a: {learning: maybe}}\n", "2:23: maybe is not true or false"),
+        ("networks: {l: {ageing: 3}}\n", "1:16: unknown field `ageing`: is ageing_time meant?"),
+        ("networks: {l: {colour: 3}}\n", "1:16: unknown field `colour`: `uswitch schema` lists"),
+        ("nat: cone\n", "1:6: unknown variant `cone`"),
+        ("networks: [lan]\n", "1:11: a map is wanted here"),
+        ("nodes: {a: {}}\nports: {a: {vlans: [70000]}}\n", "2:21: 70000 is no VLAN"),
         ("networks: {lan: {subnet: 10.1.0.5/24}}\n", "1:26: 10.1.0.5/24 has bits beyond"),
         ("", "has at least one node"),
         ("[]", "1:1: "),
@@ -57,6 +64,7 @@ fn toml_is_told_with_its_place() {
             "[nodes]\na = {network = \"lan\"}\n",
             "2:16: nodes.a.networks.lan: there is no network lan: none",
         ),
+        ("mtu = -5\n", "1:7: -5 is not a whole number from 0 to"),
         ("nodes = [", "1:10: "),
     ] {
         let lines = faults(text, Format::Toml);

@@ -1,0 +1,81 @@
+//! What the readers of YAML and TOML say of a wrong value, in words of a lab's file: a type of Rust's
+//! is a range of numbers to its reader, and of fifty keys the one that was meant is told.
+
+use super::{Fault, Spot};
+
+/// How like one another two words are (Jaro and Winkler, 0 to 1) where one may be meant for the other.
+const ALIKE: f64 = 0.85;
+/// Most keys that are listed; of more, those that are like the wrong one.
+const LISTED: usize = 12;
+
+/// The fault in words of the file's own.
+pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
+    let said = fault.text.as_str();
+    let told = unknown(said).or_else(|| number(said, scalar(text, fault.spot))).or_else(|| {
+        (said == "expected mapping start")
+            .then(|| "a map is wanted here: keys with values, as in {subnet: 10.1.0.0/24}".into())
+    });
+    Fault { text: told.unwrap_or(fault.text), ..fault }
+}
+
+/// Another number, or another word, than what the reader expected there.
+fn number(said: &str, scalar: Option<&str>) -> Option<String> {
+    let (wanted, written) = match said.strip_prefix("invalid ") {
+        // The reader of YAML: `invalid u16`.
+        Some(kind) if !kind.contains(' ') => (range(kind)?, scalar.map(str::to_owned)),
+        // serde's own words: "invalid value: integer `70000`, expected u16".
+        Some(rest) => {
+            let (what, kind) = rest.rsplit_once(", expected ")?;
+            (range(kind)?, what.split('`').nth(1).map(str::to_owned))
+        }
+        None => return None,
+    };
+    Some(match written {
+        Some(written) => format!("{written} is not {wanted}"),
+        None => format!("what stands here is not {wanted}"),
+    })
+}
+
+/// What a type of Rust's is to whoever writes a file.
+fn range(kind: &str) -> Option<String> {
+    let most = match kind.split_whitespace().next()? {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" | "usize" => return Some("a whole number, 0 or larger".into()),
+        "f64" | "float" => return Some("a number".into()),
+        "boolean" | "bool" => return Some("true or false".into()),
+        _ => return None,
+    };
+    Some(format!("a whole number from 0 to {most}"))
+}
+
+/// A key or a word that nobody knows, and those it may have been meant for.
+fn unknown(said: &str) -> Option<String> {
+    let (first, list) = said.split_once(", expected one of ")?;
+    let word = first.split('`').nth(1)?;
+    let mut known: Vec<&str> = list.split(',').map(|one| one.trim().trim_matches('`')).collect();
+    // Each key may be written with dashes: once is enough.
+    let dashed = known.clone();
+    known.retain(|one| !one.contains('-') || !dashed.contains(&one.replace('-', "_").as_str()));
+    let written = word.replace('-', "_");
+    let like = |one: &str| strsim::jaro_winkler(one, &written);
+    let mut near: Vec<&str> = known.iter().copied().filter(|one| like(one) >= ALIKE).collect();
+    near.sort_by(|a, b| like(b).total_cmp(&like(a)));
+    near.truncate(3);
+    Some(match (near.is_empty(), known.len() <= LISTED) {
+        (false, _) => format!("{first}: is {} meant?", near.join(" or ")),
+        (true, true) => format!("{first}: it is one of {}", known.join(", ")),
+        (true, false) => format!("{first}: `uswitch schema` lists what can stand here"),
+    })
+}
+
+/// The plain value that stands at a spot.
+fn scalar(text: &str, spot: Option<Spot>) -> Option<&str> {
+    let Spot { line, column } = spot?;
+    let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let (at, _) = line.char_indices().nth(usize::try_from(column).ok()?.checked_sub(1)?)?;
+    let rest = line.get(at..)?;
+    let end = rest.find([',', '}', ']', '#']).unwrap_or(rest.len());
+    Some(rest[..end].trim()).filter(|value| !value.is_empty() && value.len() <= 40)
+}
