@@ -125,7 +125,7 @@ pub(crate) fn start() -> ExitCode {
         Verb::Neigh(args) => cmd::neigh::main(args),
         Verb::Nat(args) => cmd::nat::nat(args),
         Verb::Metrics(args) => cmd::metrics::main(args),
-        Verb::Create(_) => Ok(plugin::netavark::create()),
+        Verb::Create(_) => plugin::netavark::create(),
         Verb::Setup(args) => Ok(plugin::netavark::setup(&args)),
         Verb::Teardown(args) => Ok(plugin::netavark::teardown(&args)),
         Verb::Info(_) => Ok(plugin::netavark::info()),

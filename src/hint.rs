@@ -15,7 +15,7 @@ use crate::cli::Cli;
 const VERBS: &[(&[&str], &str)] = &[
     (&["list", "labs", "ps"], "ls"),
     (&["stop", "destroy", "delete", "del", "kill", "halt", "clean", "undo"], "down"),
-    (&["start", "create", "deploy", "build", "new", "launch"], "up"),
+    (&["start", "create", "deploy", "build", "new", "launch", "apply"], "up"),
     (&["rm", "unplug"], "remove NODE"),
     (&["plug", "attach"], "add"),
     (&["status", "inspect", "info", "state", "nodes", "topology"], "show"),

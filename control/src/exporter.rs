@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::listen::no_listening;
 use crate::metrics::classic;
 use crate::server::accept::{Entrance, serve};
 use crate::server::calls::Calls;
@@ -25,26 +26,11 @@ use crate::{Door, Limits};
 
 /// Why the metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics on {address}: {}", why(.error, .address))]
+#[error("cannot serve metrics on {address}: {}", no_listening(.error, .address))]
 pub struct ExporterError {
     address: SocketAddr,
     // Told in the line itself, with the mend: no cause to be told again.
     error: io::Error,
-}
-
-fn why(error: &io::Error, address: &SocketAddr) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("port {} is in use: choose another, or 0 for one that is free", address.port())
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this host does not have {}: give one of its addresses", address.ip())
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("port {} is for root: choose one from 1024 on", address.port())
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// A running exporter. Dropping it stops it.

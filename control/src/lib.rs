@@ -20,6 +20,7 @@ mod events;
 mod exporter;
 mod flow;
 mod frames;
+mod listen;
 mod metrics;
 mod server;
 
@@ -29,6 +30,7 @@ pub use events::{EVENTS_KEPT, Events, Listener};
 pub use exporter::{Exporter, ExporterError, Reserved};
 pub use flow::{CHUNK, Flow, FlowWriter, flow};
 pub use frames::{ByteStream, Lines};
+pub use listen::no_listening;
 pub use metrics::{classic::classic as prometheus_text, openmetrics};
 pub use server::accept::{Entrance, serve};
 pub use server::calls::{Calls, Lost};

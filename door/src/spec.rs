@@ -36,6 +36,7 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
             tables(door, domain.id, network)?;
         }
     }
+    spec.neigh = lab.named_neighbours().into_iter().collect();
     if lab.with_gateway(|_| ()).is_some() {
         // Of a host that serves engines the ports are the engines' to say.
         let mapped = if lab.config().served { Vec::new() } else { router::mapped(door)? };

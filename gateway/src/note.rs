@@ -12,7 +12,7 @@ use crate::asking::Asked;
 use crate::nat::plan::{PlanIn, PlanOut, Use};
 use crate::packet::{Endpoint, Protocol};
 use crate::route::Route;
-use crate::verdict::Verdict;
+use crate::verdict::{Side, Verdict};
 
 /// The decisions about one packet; None where it did not come to one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,11 +130,12 @@ impl std::fmt::Display for Step {
 
 impl Note {
     /// The decisions in their order: what each is about, and a sentence. The end is not among them.
+    /// Sides are named as `called` has it: [`Side`]'s own words know no network's name.
     #[must_use]
-    pub fn steps(&self) -> Vec<(Step, String)> {
+    pub fn steps(&self, called: impl Fn(Side) -> String) -> Vec<(Step, String)> {
         let mut steps = Vec::new();
         if let Some((to, route)) = self.route {
-            steps.push((Step::Route, format!("{to} is {}", describe(route))));
+            steps.push((Step::Route, format!("{to} is {}", describe(to, route, called))));
         }
         if let Some(Translation { protocol, inside, outside, session }) = self.out {
             let how = session.as_str();
@@ -158,10 +159,11 @@ impl Note {
     }
 }
 
-fn describe(route: Route) -> String {
+fn describe(to: Ipv4Addr, route: Route, called: impl Fn(Side) -> String) -> String {
     match route {
-        Route::Own(side) => format!("the gateway's own address on the {side} side"),
-        Route::Via(side, hop) => format!("reached through {hop} on the {side} side"),
+        Route::Own(side) => format!("the gateway's own address on the {} side", called(side)),
+        Route::Via(side, hop) if hop == to => format!("itself on the {} side", called(side)),
+        Route::Via(side, hop) => format!("reached through {hop} on the {} side", called(side)),
         Route::Multicast => "multicast or broadcast, which is not routed".to_owned(),
         Route::None => "nowhere: no route".to_owned(),
     }

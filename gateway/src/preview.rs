@@ -125,8 +125,11 @@ impl Gateway {
             Ok(Ahead::Answered) => Outcome::Answered,
             Err(reason) => Outcome::Dropped(reason),
         };
-        let mut steps: Vec<_> =
-            note.steps().into_iter().map(|(word, text)| format!("{word}: {text}")).collect();
+        let mut steps: Vec<_> = note
+            .steps(|side| side.to_string())
+            .into_iter()
+            .map(|(word, text)| format!("{word}: {text}"))
+            .collect();
         match outcome {
             Outcome::Leaves { .. } => {}
             Outcome::Host(_) => {

@@ -260,7 +260,7 @@ impl Lab {
                 lock: None,
             }),
             heard: Heard::default(),
-            named: Mutex::default(),
+            named: Mutex::new(config.spec.neigh.iter().map(|(ip, mac)| (*ip, *mac)).collect()),
             config,
         });
         if let Some(watcher) = watcher {

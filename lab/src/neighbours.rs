@@ -6,14 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, PoisonError};
 
+use ::topology::MAX_NEIGHBOURS;
 use wire::MacAddr;
 
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::station;
-
-/// Neighbours that may be named by hand.
-const MOST: usize = 4096;
 
 /// Addresses, and by which hardware address each is known.
 pub type Known = BTreeMap<IpAddr, MacAddr>;
@@ -63,8 +61,8 @@ impl Lab {
     /// [`Error::Usage`] where there is no room for one more; what the switch refuses.
     pub fn name_neighbour(&self, address: IpAddr, mac: MacAddr) -> Result<()> {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.len() >= MOST && !named.contains_key(&address) {
-            return Err(Error::Usage(format!("{MOST} neighbours are known already")));
+        if named.len() >= MAX_NEIGHBOURS && !named.contains_key(&address) {
+            return Err(Error::Usage(format!("{MAX_NEIGHBOURS} neighbours are known already")));
         }
         named.insert(address, mac);
         drop(named);

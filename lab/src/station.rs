@@ -241,7 +241,8 @@ pub(crate) fn words(config: &LabConfig, host: Option<&Prepared>) -> String {
         [] => return "switch, no gateway".into(),
         [(address, prefix)] => format!("switch and gateway {address}/{prefix}"),
         [(address, prefix), rest @ ..] => {
-            format!("switch and gateway {address}/{prefix} and in {} more networks", rest.len())
+            let more = if rest.len() == 1 { "network" } else { "networks" };
+            format!("switch and gateway {address}/{prefix}, and one in {} more {more}", rest.len())
         }
     };
     own.push_str(&match spec.uplink() {

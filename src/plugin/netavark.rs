@@ -4,6 +4,7 @@
 //! The answer is JSON on standard output; an error too, with exit code 1.
 
 use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,10 +12,12 @@ use std::process::ExitCode;
 use engine::Refusal;
 use engine::netavark::{self, Call};
 use engine::plugin::Answer;
+use lab::called::program;
 use serve::client;
 use topology::Subnet;
 
 use super::{Place, attach, own_network, said, start};
+use crate::exit::Usage;
 use crate::say;
 
 /// Says what network podman is to have (podman starts this)
@@ -66,8 +69,18 @@ fn done(answer: Answer) -> Result<(), Refusal> {
 }
 
 /// Runs `create`.
-pub(crate) fn create() -> ExitCode {
-    tell(read().and_then(|stdin| netavark::create(&stdin, &taken())))
+///
+/// # Errors
+/// At a terminal nobody is podman.
+pub(crate) fn create() -> anyhow::Result<ExitCode> {
+    if io::stdin().is_terminal() {
+        let program = program();
+        let meant = format!("`{program} up` makes a lab, `{program} network add` a network");
+        return Err(
+            Usage(format!("podman says create, with JSON on standard input: {meant}")).into()
+        );
+    }
+    Ok(tell(read().and_then(|stdin| netavark::create(&stdin, &taken()))))
 }
 
 /// Runs `setup`.

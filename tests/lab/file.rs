@@ -110,6 +110,7 @@ fn again(sandbox: &Sandbox) {
         "fdb add 02:00:00:00:77:02 --blackhole",
         "network set lan --mcast-snooping on",
         "mdb add printer 239.1.2.3",
+        "neigh add 10.9.9.9 02:00:00:00:77:03",
     ] {
         sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
     }
@@ -128,6 +129,7 @@ fn again(sandbox: &Sandbox) {
         "kind: sticky",
         "kind: blackhole",
         "group: \"239.1.2.3\"",
+        "10.9.9.9:",
         "8080:printer:80",
         "late:",
     ] {
@@ -138,6 +140,8 @@ fn again(sandbox: &Sandbox) {
     std::fs::write(&path, &said).unwrap();
     let _second = lab(sandbox, &["run", &path]);
     assert_eq!(sandbox.uswitch(&["show", "topology", "--file"]).ok().out, said);
+    let known = sandbox.uswitch(&["neigh", "ls"]).ok().out;
+    assert!(known.contains("02:00:00:00:77:03"), "{known}");
 }
 
 #[test]

@@ -46,6 +46,9 @@ fn apart(sandbox: &Sandbox) {
     assert!(reaches(sandbox, "f", "10.5.0.2") && !reaches(sandbox, "f", "10.2.0.77"));
     let why = sandbox.uswitch(&["explain", "e", "10.2.0.77"]).ok().out;
     assert!(why.contains("(b)"), "{why}");
+    // Sides of the gateway are called as their networks are.
+    let why = sandbox.uswitch(&["explain", "d", "10.2.0.77"]).ok().out;
+    assert!(why.contains("10.2.0.77 is itself on the dmz side"), "{why}");
     let shown = json(sandbox, &["show", "ports", "-j"]);
     let of = |node: &str| row(&shown, "node", node)["network"].clone();
     assert_eq!([of("a"), of("c"), of("d")], ["dmz", "inner", "far"]);

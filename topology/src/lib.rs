@@ -54,6 +54,6 @@ pub use route::{Destination, Route, Via};
 pub use schema::SCHEMA;
 pub use seconds::Seconds;
 pub use set_network::{SetNetwork, Wrong};
-pub use spec::{MAX_INTERFACE_NAME, MAX_NETWORKS, MAX_NODES, Spec};
+pub use spec::{MAX_INTERFACE_NAME, MAX_NEIGHBOURS, MAX_NETWORKS, MAX_NODES, Spec};
 pub use uplink::{PortBlock, Uplink};
 pub use vlan::AddVlan;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use wire::MacAddr;
 
 use crate::cidr::{Address, Subnet};
 use crate::join::{Join, Tunnel};
@@ -27,6 +28,8 @@ mod tests;
 pub const MAX_NETWORKS: usize = 256;
 /// Most nodes of a lab, and most ports of its switch, less one for the uplink.
 pub const MAX_NODES: u32 = 4095;
+/// Most neighbours that are known by hand.
+pub const MAX_NEIGHBOURS: usize = 4096;
 /// Longest name of an interface (IFNAMSIZ, less its end).
 pub const MAX_INTERFACE_NAME: usize = 15;
 /// The largest packet of a link, where nobody says another.
@@ -78,6 +81,14 @@ pub struct Spec {
     #[serde(default, with = "publish::list", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<publish::Forms>", default))]
     pub publish: Vec<Publish>,
+    /// Whoever the switch answers for at ports that suppress questions (`neigh_suppress`), beside the
+    /// lab's nodes: hardware addresses by addresses of IPv4 and IPv6.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[cfg_attr(
+        any(test, feature = "schema"),
+        schemars(with = "IndexMap<String, String>", default)
+    )]
+    pub neigh: IndexMap<IpAddr, MacAddr>,
     /// Other hosts that a network of the lab reaches: `vtep://ADDRESS[,ADDRESS…]?vni=N`, or
     /// `etcd://ADDRESS[:PORT][,…]/NET`; `--join` of the command goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +124,7 @@ impl Default for Spec {
             uplink_ports: PortBlock::default(),
             nat: NatType::default(),
             publish: Vec::new(),
+            neigh: IndexMap::new(),
             join: None,
             tunnels: Vec::new(),
             storm: StormLimits::default(),

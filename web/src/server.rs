@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use control::{Entrance, Limits, serve};
+use control::{Entrance, Limits, no_listening, serve};
 use tokio::sync::{Semaphore, watch};
 
 use crate::flow::Flows;
@@ -37,26 +37,11 @@ pub struct Options {
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve a page on {address}: {}", why(.error, .address))]
+#[error("cannot serve a page on {address}: {}", no_listening(.error, .address))]
 pub struct PageError {
     address: SocketAddr,
     // Told in the line itself, with the mend: no cause to be told again.
     error: io::Error,
-}
-
-fn why(error: &io::Error, address: &SocketAddr) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("port {} is in use: choose another, or 0 for one that is free", address.port())
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("this host does not have {}: give one of its addresses", address.ip())
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("port {} is for root: choose one from 1024 on", address.port())
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// A page that is being served.

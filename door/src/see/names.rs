@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use gateway::{LegId, Side};
 use switch::{PortId, PortRole};
-use wire::MacAddr;
+use wire::{MacAddr, VlanId};
 
 use lab::Lab;
 use lab::tunnel::Far;
@@ -21,6 +22,8 @@ pub(crate) struct Names {
     networks: BTreeMap<PortId, String>,
     /// Whether the lab has more than one.
     several: bool,
+    /// The networks of the gateway's legs, with the VLAN where they are told apart.
+    legs: BTreeMap<LegId, String>,
     pub(crate) uplink: Option<PortId>,
     /// What lies behind tunnels, by their ports.
     pub(crate) far: BTreeMap<PortId, Far>,
@@ -34,6 +37,13 @@ impl Names {
         let networks = bridge::networks(lab);
         names.far = lab.far();
         names.several = networks.len() > 1;
+        for (network, domain) in lab.networks() {
+            let called = |(vlan, leg): &(VlanId, LegId)| match *vlan {
+                VlanId::NONE => (*leg, network.clone()),
+                vlan => (*leg, format!("{network} VLAN {}", vlan.get())),
+            };
+            names.legs.extend(domain.legs.iter().map(called));
+        }
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
             let of = |node: &&lab::Node| node.at(info.id).is_some();
             let node = nodes.iter().find(of).map(|node| node.name.clone());
@@ -69,6 +79,14 @@ impl Names {
             _ if id == PortId::LOCAL => "gateway".into(),
             Some((name, _)) => name.clone(),
             None => format!("port number {}", id.0),
+        }
+    }
+
+    /// A side of the gateway, by its network.
+    pub(crate) fn side(&self, side: Side) -> String {
+        match side {
+            Side::Leg(leg) => self.legs.get(&leg).cloned().unwrap_or_else(|| side.to_string()),
+            Side::Uplink => side.to_string(),
         }
     }
 

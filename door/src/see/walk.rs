@@ -255,7 +255,7 @@ impl Steps<'_> {
 
     fn gateway(&mut self, facts: &Facts, handling: Handling) {
         let Some(note) = facts.note else { return };
-        for (decision, text) in note.steps() {
+        for (decision, text) in note.steps(|side| self.names.side(side)) {
             self.add("gateway", about(decision), text);
         }
         match note.end {

@@ -62,7 +62,11 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
         text.push(String::new());
         let off = if gateway.forwarding { "" } else { "  (forwarding off)" };
         let (address, prefix, mac) = (gateway.address, gateway.prefix_len, gateway.mac);
-        text.push(format!("gateway  {address}/{prefix}  {mac}{off}"));
+        let all = match several {
+            true => format!("; of each network: {} network ls", lab::called::program()),
+            false => String::new(),
+        };
+        text.push(format!("gateway  {address}/{prefix}  {mac}{off}{all}"));
     }
     if let Some(uplink) = lab.uplink {
         let hop = uplink.next_hop.map_or_else(String::new, |hop| format!(" via {hop}"));

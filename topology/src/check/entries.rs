@@ -3,6 +3,7 @@
 use super::{Check, few};
 use crate::entries::FdbKind;
 use crate::network::Network;
+use crate::spec::MAX_NEIGHBOURS;
 use crate::vlan::LAST;
 
 impl Check<'_> {
@@ -39,6 +40,22 @@ impl Check<'_> {
             }
             self.behind(&path, name, &entry.node);
             self.of_vlan(&path, (name, network), (Some(&entry.node), entry.vlan));
+        }
+    }
+
+    pub(super) fn neighbours(&mut self) {
+        let spec = self.spec;
+        if spec.neigh.len() > MAX_NEIGHBOURS {
+            self.problem(["neigh"], format!("up to {MAX_NEIGHBOURS} neighbours are known by hand"));
+        }
+        for (ip, mac) in &spec.neigh {
+            let path = ["neigh".to_owned(), ip.to_string()];
+            if ip.is_multicast() || ip.is_unspecified() || ip.is_loopback() {
+                self.problem(&path, format!("{ip} is no address of one host"));
+            }
+            if mac.is_group() || *mac == wire::MacAddr::ZERO {
+                self.problem(&path, format!("{mac} is no address of one host"));
+            }
         }
     }
 

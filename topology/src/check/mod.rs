@@ -85,6 +85,7 @@ impl Spec {
         check.ports();
         check.outside();
         check.hosts();
+        check.neighbours();
         if check.problems.is_empty() {
             let mut nodes = check.places();
             check.routes(&mut nodes);

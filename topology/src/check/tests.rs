@@ -20,6 +20,14 @@ fn each_contradiction_is_told_in_one_line() {
         (r#""nodes": {"veth1": {}}"#, "those of interfaces"),
         (r#""nodes": {"a b": {}}"#, "is no name"),
         (r#""mtu": 67, "nodes": {"h": {}}"#, "mtu: 67: IPv4 takes 68 to 65535"),
+        (
+            r#""nodes": {"h": {}}, "neigh": {"10.1.0.9": "01:00:00:00:00:01"}"#,
+            "neigh.10.1.0.9: 01:00:00:00:00:01 is no address of one host",
+        ),
+        (
+            r#""nodes": {"h": {}}, "neigh": {"224.0.0.9": "02:00:00:00:00:01"}"#,
+            "neigh.224.0.0.9: 224.0.0.9 is no address of one host",
+        ),
         (r#""mtu": 65536, "nodes": {"h": {}}"#, "mtu: 65536"),
         (r#""nodes": {"h": {"network": "c"}}"#, "nodes.h.networks.c: there is no network c: a, b"),
         (r#""nodes": {"h": {"networks": ["a", "a"]}}"#, "h is in a twice"),
