@@ -129,7 +129,7 @@ fn again(sandbox: &Sandbox) {
         "kind: sticky",
         "kind: blackhole",
         "group: \"239.1.2.3\"",
-        "10.9.9.9:",
+        "10.9.9.9",
         "8080:printer:80",
         "late:",
     ] {
