@@ -67,9 +67,12 @@ fn help(asked: &Receiver<Vec<Thread>>) -> io::Result<()> {
 }
 
 fn come_first(Thread(id): Thread) -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: PRIORITY };
+    // The kernel's struct sched_param (uapi/linux/sched/types.h); musl's is larger, and its
+    // sched_setscheduler does not ask the kernel.
+    let priority: libc::c_int = PRIORITY;
     let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
-    // SAFETY: the kernel reads `parameters` during the call and keeps nothing.
-    let done = unsafe { libc::sched_setscheduler(id, policy, &raw const parameters) };
+    // SAFETY: the kernel reads `priority` during the call and keeps nothing.
+    let done =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, id, policy, &raw const priority) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
