@@ -1,5 +1,5 @@
-// What userspace has decided, repeated: learned unicast between two ports, and packets that the
-// gateway sends on, translated or not.
+// What userspace has decided, repeated: learned unicast between two ports, groups flooded to many, and
+// packets that the gateway sends on, translated or not.
 //
 // Two programs share four arrays with the switch's process, which maps them (BPF_F_MMAPABLE) and
 // writes the flows. `tap` is the filter of the switch's packet socket. It sees a frame first, asks
@@ -21,6 +21,9 @@
 #define BUCKETS (ENTRIES / BUCKET)
 /* Flows between ports, then routes. */
 #define ROWS (2 * ENTRIES)
+/* Sets of ports that frames are flooded to, and ports of one. */
+#define SETS 64
+#define MEMBERS 128
 /* A longer frame is the ring's to refuse (sys/src/packet/long.rs). */
 #define LONGEST 0x3f000
 /* All of a frame, as a socket filter says it. */
@@ -34,8 +37,15 @@
 #define ATOMIC 8
 /* By the crossing, into the other namespace, and on by `onward` there. */
 #define BEYOND 16
+/* By all ports of a set, whose number stands for the interface. */
+#define FLOOD 32
 /* Set in the number of an interface that lies in another namespace than the switch's. */
 #define ELSEWHERE (1u << 31)
+
+/* What a send to an interface that is no more says (EINVAL), and one to a link that is down: its
+   queueing discipline is then the kernel's own that takes nothing (NET_XMIT_CN). */
+#define NO_SUCH -22
+#define DOWN 2
 
 #define ETHERNET 14
 #define IPV4 20
@@ -52,7 +62,7 @@ struct flow {
 	u64 addresses;  /* the frame's first eight bytes */
 	u64 rest;       /* its next four, and above them the ingress interface */
 	u32 tag;        /* its tag, protocol above control information; 0 without */
-	u32 egress;     /* the interface it leaves by */
+	u32 egress;     /* the interface it leaves by, or the number of a set */
 	u64 generation; /* holds while this is the one in `control`; 0: no flow */
 	u64 until;      /* and until then, in nanoseconds of the monotonic clock */
 	u32 mtu;        /* of the egress port */
@@ -142,6 +152,19 @@ struct word {
 	u32 passing; /* the flow's number + 1 */
 };
 
+/* A port of a set, and frames that could not be sent there: above 40 bits of their bytes. Apart those
+   whose port was no more, or down. */
+struct member {
+	u32 ifindex, unused;
+	u64 failed, gone;
+};
+
+struct set {
+	u32 count, unused;
+	struct member members[MEMBERS];
+};
+
+_Static_assert(sizeof(struct set) == 3080, "layout.rs");
 _Static_assert(sizeof(struct flow) == 64, "layout.rs");
 _Static_assert(sizeof(struct route) == 128, "layout.rs");
 _Static_assert(sizeof(struct count) == 48, "layout.rs");
@@ -153,6 +176,7 @@ MAP(flows, BPF_MAP_TYPE_ARRAY, struct bucket, BUCKETS, BPF_F_MMAPABLE);
 MAP(routes, BPF_MAP_TYPE_ARRAY, struct routes, BUCKETS, BPF_F_MMAPABLE);
 /* A row a flow, those of routes last, for each core; made as long as there are cores. */
 MAP(counts, BPF_MAP_TYPE_ARRAY, struct count, ROWS, BPF_F_MMAPABLE);
+MAP(sets, BPF_MAP_TYPE_ARRAY, struct set, SETS, BPF_F_MMAPABLE);
 MAP(held, BPF_MAP_TYPE_ARRAY, struct held, 1, BPF_F_MMAPABLE);
 MAP(words, BPF_MAP_TYPE_PERCPU_ARRAY, struct word, 1, 0);
 
@@ -453,7 +477,7 @@ int tap(struct __sk_buff *skb)
 	word->flow = 0;
 	generation = READ(c->generation);
 	if (bpf_skb_load_bytes(skb, 0, &addresses, 8) || bpf_skb_load_bytes(skb, 8, &last, 4) ||
-	    (u8)addresses & 1 || skb->len > LONGEST)
+	    skb->len > LONGEST)
 		return to_ring(lane);
 	if (skb->vlan_present)
 		tag = (u32)be16(skb->vlan_proto) << 16 | (skb->vlan_tci & 0xffff);
@@ -470,6 +494,8 @@ int tap(struct __sk_buff *skb)
 		if (!b)
 			return to_ring(lane);
 		flow = find(b, &at, addresses, rest, tag);
+		if (!flow && (u8)addresses & 1)
+			return to_ring(lane);
 		if (!flow)
 			return route(skb, c, lane, word, addresses, rest, tag, generation);
 	}
@@ -682,6 +708,32 @@ static inline int leave(struct __sk_buff *skb, u32 egress, u32 action)
 	return bpf_redirect_peer(egress, 0);
 }
 
+/* Sends a copy of a frame to each port of a set. To the last one as well, which could have the frame
+   itself: of a redirect nobody is told whether it was sent. */
+static inline int flood(struct __sk_buff *skb, u32 number, u32 flow)
+{
+	struct set *set = bpf_map_lookup_elem(&sets, &number);
+	u32 count, length = skb->len;
+
+	if (!set)
+		return TCX_DROP;
+	count = READ(set->count);
+	for (u32 n = 0; n < MEMBERS && n < count; n++) {
+		struct member *to = &set->members[n];
+		long refused = bpf_clone_redirect(skb, to->ifindex, 0);
+
+		if (!refused)
+			continue;
+		if (refused == NO_SUCH || refused == DOWN) {
+			/* Before the other, and so before it counts as failed. */
+			__sync_fetch_and_add(&to->gone, 1);
+			end(flow);
+		}
+		__sync_fetch_and_add(&to->failed, (1ull << 40) + length);
+	}
+	return TCX_DROP;
+}
+
 /* What is left to do for a frame that came in by an interface, if `tap` left word of it. */
 static inline int go_on(struct __sk_buff *skb, u32 ingress)
 {
@@ -706,7 +758,7 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 	count->seen = bpf_ktime_get_coarse_ns();
 	count->packets += word->packets;
 	count->frames++;
-	if (is_gone(skb, egress)) {
+	if (!(action & FLOOD) && is_gone(skb, egress)) {
 		/* Before the call below, and so before it counts as failed. */
 		count->gone++;
 		end(flow);
@@ -722,6 +774,8 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 		count->failed += (1ull << 40) + skb->len;
 		return TCX_DROP;
 	}
+	if (action & FLOOD)
+		return flood(skb, egress, flow);
 	if (!(action & BEYOND))
 		return leave(skb, egress, action);
 	word->passing = flow + 1;

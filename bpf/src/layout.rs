@@ -43,12 +43,22 @@ pub(crate) const ACTION_PUSH: u32 = 2;
 pub(crate) const ACTION_PEER: u32 = 4;
 pub(crate) const ACTION_ATOMIC: u32 = 8;
 pub(crate) const ACTION_BEYOND: u32 = 16;
+pub(crate) const ACTION_FLOOD: u32 = 32;
 /// Set in the number of an interface of another namespace than the switch's.
 pub(crate) const ELSEWHERE: u32 = 1 << 31;
 
 /// Words of a flow's counts on one core: frames, bytes, failures, when last, packets, failures for
 /// want of the port.
 pub const COUNT: usize = 6;
+
+/// Sets of ports that frames are flooded to, a flow each.
+pub const SETS: usize = 64;
+/// Most ports of a set.
+pub const MEMBERS: usize = 128;
+/// Words of a member: its interface, its failures, those for want of it.
+pub(crate) const MEMBER: usize = 3;
+/// Words of a set: how many ports, then these.
+pub const SET: usize = 1 + MEMBERS * MEMBER;
 
 /// Words of what is said to all flows at once.
 pub const CONTROL: usize = 40;

@@ -25,5 +25,6 @@ pub mod table;
 pub use load::{Error, Programs};
 pub use route::{Ends, Route};
 pub use table::{
-    Flow, FlowId, Generation, Key, Lane, Retag, Shared, Table, Totals, elsewhere, here,
+    Flow, FlowId, Generation, Key, Lane, Missed, Retag, SetId, Shared, Table, Totals, elsewhere,
+    here,
 };

@@ -12,7 +12,7 @@ use aya::maps::Map;
 use aya::programs::Program as Loaded;
 use sys::bpf::{Area, Attached, Program};
 
-use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW, HELD, ROUTE, ROWS};
+use crate::layout::{CONTROL, COUNT, ENTRIES, FLOW, HELD, ROUTE, ROWS, SET, SETS};
 use crate::table::{Lane, Table};
 
 /// What `bpf/build` made of `c/flows.bpf.c`.
@@ -84,8 +84,9 @@ impl Programs {
         let flows = map("flows", ENTRIES * FLOW)?;
         let routes = map("routes", ENTRIES * ROUTE)?;
         let counts = map("counts", ROWS * COUNT * cores)?;
+        let sets = map("sets", SETS * SET)?;
         let held = Arc::new(map("held", HELD)?);
-        let table = Table::shared([control, flows, routes, counts], cores);
+        let table = Table::shared([control, flows, routes, counts, sets], cores);
         Ok((Self { tap, forward, tap_uplink, forward_uplink, onward, held }, table))
     }
 

@@ -16,14 +16,15 @@ use sys::bpf::Area;
 use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
-    ACTION_ATOMIC, ACTION_BEYOND, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES, BEYOND, BUCKET,
-    BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK, MTU_ACTION, NEW_ENDS,
-    NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SLACK, SUM_LINK,
-    TAG_EGRESS, TICKET, UNTIL,
+    ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES,
+    BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK, MTU_ACTION,
+    NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SET,
+    SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
 
 pub use lane::{Lane, Shared, elsewhere, here};
+pub use sets::{Missed, SetId};
 
 /// Set in the generation while nothing is forwarded by flows.
 const CLOSED: u64 = 1 << 63;
@@ -59,6 +60,8 @@ pub struct Retag {
 pub struct Flow {
     /// The interface they leave by: where they come in, of that namespace.
     pub egress: u32,
+    /// They leave by all ports of this set instead.
+    pub flood: Option<SetId>,
     /// That is an end of the crossing, and this the interface they leave the other namespace by. Of
     /// packets that the gateway sends on alone.
     pub beyond: Option<u32>,
@@ -135,14 +138,15 @@ pub struct Table {
     flows: Words,
     routes: Words,
     counts: Words,
+    sets: Words,
     cores: usize,
 }
 
 impl Table {
     /// Over memory that programs see, for so many cores.
-    pub(crate) fn shared(areas: [Area; 4], cores: usize) -> Self {
-        let [control, flows, routes, counts] = areas.map(Words::Shared);
-        Self { control, flows, routes, counts, cores }.ready()
+    pub(crate) fn shared(areas: [Area; 5], cores: usize) -> Self {
+        let [control, flows, routes, counts, sets] = areas.map(Words::Shared);
+        Self { control, flows, routes, counts, sets, cores }.ready()
     }
 
     /// Over memory of its own, which no program sees: for tests.
@@ -151,7 +155,8 @@ impl Table {
         let words = |n: usize| Words::Own((0..n).map(|_| AtomicU64::new(0)).collect());
         let (flows, routes) = (words(ENTRIES * FLOW), words(ENTRIES * ROUTE));
         let (control, counts) = (words(CONTROL), words(ROWS * COUNT * cores));
-        Self { control, flows, routes, counts, cores }.ready()
+        let sets = words(SETS * SET);
+        Self { control, flows, routes, counts, sets, cores }.ready()
     }
 
     fn ready(self) -> Self {
@@ -236,11 +241,13 @@ impl Table {
             | flag(push.is_some(), ACTION_PUSH)
             | flag(flow.peer, ACTION_PEER)
             | flag(flow.beyond.is_some(), ACTION_BEYOND)
+            | flag(flow.flood.is_some(), ACTION_FLOOD)
             | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC);
         put(TICKET, LATER);
         put(ADDRESSES, addresses);
         put(REST, rest);
-        put(TAG_EGRESS, pair(tag_word(key.tag), flow.egress));
+        let egress = flow.flood.map_or(flow.egress, |SetId(set)| set.into());
+        put(TAG_EGRESS, pair(tag_word(key.tag), egress));
         put(UNTIL, flow.until.as_nanos());
         put(MTU_ACTION, pair(flow.mtu, action));
         // As it lies in the packet.
@@ -302,7 +309,7 @@ impl Table {
     /// Bytes shared with the kernel.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let all = [&self.control, &self.flows, &self.routes, &self.counts];
+        let all = [&self.control, &self.flows, &self.routes, &self.counts, &self.sets];
         all.map(|words| words.get().len() * 8).iter().sum()
     }
 
@@ -374,5 +381,6 @@ fn secret() -> u64 {
 
 mod lane;
 mod programs;
+mod sets;
 #[cfg(test)]
 mod tests;

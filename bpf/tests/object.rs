@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
-use uswitch_bpf::layout::{CONTROL, COUNT, ENTRIES, FLOW, HELD, ROUTE};
+use uswitch_bpf::layout::{CONTROL, COUNT, ENTRIES, FLOW, HELD, MEMBERS, ROUTE, SET, SETS};
 use uswitch_bpf::load::OBJECT;
 
 /// The sections that make up the programs: code, licence, maps.
@@ -90,5 +90,8 @@ fn the_layout_is_the_same_on_both_sides() {
     says(&format!("_Static_assert(sizeof(struct route) == {}", ROUTE * 8));
     says(&format!("_Static_assert(sizeof(struct count) == {}", COUNT * 8));
     says(&format!("_Static_assert(sizeof(struct control) == {}", CONTROL * 8));
+    says(&format!("#define SETS {SETS}\n"));
+    says(&format!("#define MEMBERS {MEMBERS}\n"));
+    says(&format!("_Static_assert(sizeof(struct set) == {}", SET * 8));
     says(&format!("_Static_assert(sizeof(struct held) == {}", HELD * 8));
 }

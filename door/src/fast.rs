@@ -39,6 +39,7 @@ pub(crate) fn flows(door: &LabDoor, page: &PageQuery) -> Answer<Page<FastFlow>> 
         vlan: flow.tag.map(|tag| tag.id().get()),
         dst: flow.dst.to_string(),
         out: name(flow.egress),
+        others: flow.others.iter().copied().map(name).collect(),
         out_node: nodes.get(&flow.egress).cloned(),
         tag: match (flow.retag.pop, flow.retag.push) {
             (false, None) => "keep",

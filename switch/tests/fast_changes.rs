@@ -16,7 +16,8 @@ use rig::frames::{mac, number, plain};
 use rig::{Node, Rig, eventually, on_a_rig, settled};
 use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
 use uswitch_switch::{
-    Config, EntryKind, FastPath, NetworkConfig, NetworkId, PortId, PortSettings, Switch,
+    Config, EntryKind, FastPath, NetworkConfig, NetworkId, PortId, PortSettings, StormLimits,
+    Switch,
 };
 use wire::{MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
@@ -29,7 +30,8 @@ enum Step {
     Send(u8, u8, u8),
     /// An address sends from another node than its own.
     Move(u8, u8, u8),
-    Broadcast(u8),
+    /// An address sends to all, so many times.
+    Broadcast(u8, u8),
     Link(u8, bool),
     Settings(u8, u8),
     Mtu(u8, bool),
@@ -48,9 +50,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (n.clone(), n.clone(), 1..12u8).prop_map(|(a, b, c)| Step::Send(a, b, c)),
         2 => (n.clone(), n.clone(), n.clone()).prop_map(|(a, b, c)| Step::Move(a, b, c)),
-        1 => n.clone().prop_map(Step::Broadcast),
+        2 => (n.clone(), 1..24u8).prop_map(|(a, b)| Step::Broadcast(a, b)),
         1 => (n.clone(), any::<bool>()).prop_map(|(a, b)| Step::Link(a, b)),
-        1 => (n.clone(), 0..6u8).prop_map(|(a, b)| Step::Settings(a, b)),
+        1 => (n.clone(), 0..9u8).prop_map(|(a, b)| Step::Settings(a, b)),
         1 => (n.clone(), any::<bool>()).prop_map(|(a, b)| Step::Mtu(a, b)),
         1 => proptest::option::of(n.clone()).prop_map(Step::Flush),
         1 => (n.clone(), n.clone()).prop_map(|(a, b)| Step::Static(a, b)),
@@ -78,6 +80,9 @@ fn settings(which: u8) -> PortSettings {
         2 => PortSettings { locked: true, ..plain },
         3 => PortSettings { hairpin: true, ..plain },
         4 => PortSettings { learn_limit: 1, ..plain },
+        5 => PortSettings { bcast_flood: false, ..plain },
+        // None a second, for a second may end anywhere.
+        6 => PortSettings { storm: StormLimits { broadcast: Some(0), ..plain.storm }, ..plain },
         _ => plain,
     }
 }
@@ -129,7 +134,9 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
                 (0..times).for_each(|_| send(rig, from, from, mac(to)));
             }
             Step::Move(who, at, to) => send(rig, at, who, mac(to)),
-            Step::Broadcast(from) => send(rig, from, from, MacAddr::BROADCAST),
+            Step::Broadcast(from, times) => {
+                (0..times).for_each(|_| send(rig, from, from, MacAddr::BROADCAST));
+            }
             Step::Link(at, up) => switch.set_link(PortId(at.into()), up).unwrap(),
             Step::Settings(at, which) => {
                 switch.set_settings(PortId(at.into()), settings(which)).unwrap();

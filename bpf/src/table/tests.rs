@@ -13,7 +13,8 @@ fn key(n: u8) -> Key {
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
     let retag = Retag::default();
-    Flow { egress, beyond: None, peer: true, retag, mtu: 1500, until, source: None, route: None }
+    let (beyond, flood, source, route) = (None, None, None, None);
+    Flow { egress, flood, beyond, peer: true, retag, mtu: 1500, until, source, route }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {
@@ -136,8 +137,9 @@ fn each_ring_has_tickets_of_its_own() {
 
 #[test]
 fn its_memory_is_bounded() {
-    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 48 of either for each core.
-    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 48 + CONTROL * 8;
+    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 48 of either for each core; 24 a port
+    // that frames are flooded to.
+    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 48 + CONTROL * 8 + 64 * (8 + 128 * 24);
     assert_eq!(Table::alone(2).memory(), memory);
 }
 
@@ -157,4 +159,21 @@ fn a_route_is_found_by_its_ends_too_and_apart_from_flows() {
     assert_eq!(table.find(&of(2)), None);
     let tcp = ends(1).map(|ends| Ends { protocol: 6, ..ends });
     assert_eq!(table.find(&Key { ends: tcp, ..key(1) }), None);
+}
+
+#[test]
+fn a_set_tells_what_each_of_its_ports_missed_and_begins_anew() {
+    let table = Table::alone(1);
+    table.write_set(SetId(63), 1..=200);
+    let words = table.set(SetId(63));
+    assert_eq!(words[0].load(Ordering::Relaxed), pair(128, 0), "as many as there is room for");
+    assert_eq!(words[1 + 3 * 127].load(Ordering::Relaxed), pair(128, 0));
+    words[1 + 3 * 5 + 1].fetch_add((2 << 40) + 120, Ordering::Relaxed);
+    words[1 + 3 * 5 + 2].fetch_add(1, Ordering::Relaxed);
+    let missed = Missed { failed: 2, failed_bytes: 120, gone: 1 };
+    let told: Vec<Missed> = table.missed(SetId(63)).collect();
+    assert_eq!((told.len(), told[5]), (128, missed));
+    assert_eq!(table.missed(SetId(62)).map(|missed| missed.failed).sum::<u64>(), 0);
+    table.write_set(SetId(63), [7, 8, 9, 10, 11, 12]);
+    assert!(table.missed(SetId(63)).all(|missed| missed == Missed::default()));
 }

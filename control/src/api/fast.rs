@@ -42,6 +42,9 @@ pub struct FastFlow {
     /// The node behind that port; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_node: Option<String>,
+    /// Of frames flooded to several ports: the others they leave by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// What becomes of their tag: `keep`, `push`, `pop` or `set`.
     pub tag: String,
     /// Of packets that the gateway sends on: which, and what they become. Absent between two ports.

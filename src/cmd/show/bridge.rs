@@ -165,7 +165,10 @@ pub(super) fn flows(flows: &[FastFlow], paint: Paint) -> Vec<String> {
             flow.vlan.map_or_else(|| "-".into(), |vlan| vlan.to_string()),
             flow.src.clone(),
             flow.dst.clone(),
-            flow.out.clone(),
+            match flow.others.len() {
+                0 => flow.out.clone(),
+                more => format!("{} +{more}", flow.out),
+            },
             or_none(&flow.out_node),
             flow.tag.clone(),
             flow.packets.to_string(),

@@ -273,6 +273,13 @@ impl Bridge {
         self.lane(tag, ingress).map_or(VlanId::NONE, |lane| lane.vid())
     }
 
+    /// The smallest MTU of the ports that a frame which comes in by a port may be flooded to.
+    #[must_use]
+    pub fn least_mtu(&self, ingress: PortId) -> Option<u32> {
+        let network = self.network(self.get(ingress)?.state.network)?;
+        network.plugged.iter().filter_map(|id| Some(self.get(*id)?.state.mtu)).min()
+    }
+
     /// The part of the table that a frame of `tag` is looked up in, where it comes in by a port.
     #[must_use]
     pub fn scope(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Scope> {

@@ -109,7 +109,16 @@ impl<L: Link> Worker<L> {
                     self.scribe.forwarded(&of, &self.bridge, now);
                 }
             }
-            Outcome::Flooded => self.cells.flooded.add(1),
+            Outcome::Flooded => {
+                self.cells.flooded.add(1);
+                if let (Some(frame), Some(learned), true) = (&header, learned, self.scribe.writes())
+                {
+                    let (ifindex, exits) = (received.ifindex, self.path.exits());
+                    let of = Forwarded { frame, ingress, ifindex, learned, exits };
+                    let looked_at = (self.bridge.reads(frame, ingress), self.path.leg());
+                    self.scribe.flooded(&of, looked_at, &self.bridge, now);
+                }
+            }
             Outcome::Members => self.cells.members.add(1),
             Outcome::Station(how) | Outcome::Uplink(how) => {
                 match outcome {

@@ -230,7 +230,7 @@ impl<L: Link> Worker<L> {
                 Command::Round(round) => self.round = Some(round),
                 Command::Ring { uplink, spare } => self.renew(uplink, spare),
                 Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
-                Command::Tick => self.next_tick = self.station.as_ref().map(|_| Timestamp::ZERO),
+                Command::Tick => self.next_tick = self.station.is_some().then_some(Timestamp::ZERO),
                 Command::Sync(done) => {
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());
@@ -252,9 +252,7 @@ impl<L: Link> Worker<L> {
         self.scribe.begin();
         let main = &self.links.main;
         self.fair.look(|ahead| main.ready(ahead));
-        let shared = self.station.clone();
-        let mut station = None;
-        let mut taken = 0;
+        let (shared, mut station, mut taken) = (self.station.clone(), None, 0);
         while taken < BATCH && self.links.main.admit(taken) {
             self.frame(Place::Main(taken), shared.as_ref(), &mut station, now);
             taken += 1;
@@ -303,6 +301,7 @@ impl<L: Link> Worker<L> {
         self.awake.gone_by(gone_by, now);
         if self.bridge.is_behind() {
             self.bridge.heed(now);
+            self.scribe.changed(self.tap.is_some());
         }
         if self.next_groups.is_some_and(|at| at <= now) {
             self.look_at_groups(now);
@@ -352,9 +351,9 @@ impl<L: Link> Worker<L> {
         let expiry = (!self.bridge.fdb().is_empty()).then_some(self.next_expiry);
         let turn = self.member.as_ref().and_then(Member::until);
         let look = self.pulses.iter().map(|pulse| pulse.next(dozing)).min();
-        let groups = self.next_groups;
         let flows = self.scribe.until(dozing);
         let watched = watch.map(|w| w.from);
+        let groups = self.next_groups;
         let times =
             [self.next_tick, expiry, watched, self.awake.until(), turn, look, flows, groups];
         let next = times.into_iter().flatten().min();

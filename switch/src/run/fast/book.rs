@@ -7,16 +7,19 @@
 //! cannot push out another's. A place is taken again a second after it was left, for a program may
 //! have had a frame at hand; until then the newcomer's frames go to the ring.
 
+mod counted;
+mod flood;
 mod told;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bpf::layout::ROWS;
-use bpf::{Flow, FlowId, Key, Retag, Table, Totals};
+use bpf::{Flow, FlowId, Key, Retag, SetId, Table, Totals};
 use sys::bpf::Attached;
-use sys::packet::Refusal;
 use wire::{Timestamp, VlanId};
+
+use flood::Flood;
 
 use super::flow::{Across, Decided, FlowInfo, Hook, Plug, Routed};
 use crate::core::{Fdb, PortId, Scope};
@@ -36,6 +39,8 @@ struct Row {
     scope: Option<Scope>,
     vlans: [Option<VlanId>; 2],
     routed: Option<Routed>,
+    /// Where it leaves by several ports.
+    flood: Option<Flood>,
     /// Not yet told to the station.
     owed: Totals,
     since: Timestamp,
@@ -58,6 +63,8 @@ pub(super) struct Book {
     sessions: HashMap<u64, Vec<FlowId>>,
     /// Places of which the station has to be told.
     owing: Vec<FlowId>,
+    /// Sets of ports that no flow has.
+    sets: Vec<SetId>,
     pub(super) cells: WorkerCells,
     folded: Timestamp,
 }
@@ -71,6 +78,7 @@ impl Book {
             held: vec![0; PortId::MAX].into(),
             sessions: HashMap::new(),
             owing: Vec::new(),
+            sets: flood::all(),
             cells: WorkerCells::default(),
             folded: Timestamp::ZERO,
         }
@@ -94,7 +102,7 @@ impl Book {
         for at in 0..self.places.len() {
             let place = self.places[at];
             let row = self.rows[usize::from(place.0)].as_ref();
-            if row.is_some_and(|row| row.ports.contains(&id)) {
+            if row.is_some_and(|row| row.has(id)) {
                 self.leave(table, place, now);
             }
         }
@@ -148,7 +156,7 @@ impl Book {
     }
 
     /// The key of frames between two ports of ours; None where the kernel does not forward for one.
-    pub(super) fn key(&self, of: &Decided) -> Option<Key> {
+    pub(super) fn key(&self, of: &Decided<'_>) -> Option<Key> {
         let Decided { dst, src, tag, .. } = *of;
         self.port(of.egress)?;
         let ends = of.routed.map(|routed| routed.ends);
@@ -156,7 +164,7 @@ impl Book {
     }
 
     /// Writes a decision down; false where there is no place for it now.
-    pub(super) fn put(&mut self, table: &Table, of: &Decided, now: Timestamp) -> bool {
+    pub(super) fn put(&mut self, table: &Table, of: &Decided<'_>, now: Timestamp) -> bool {
         let (Some(key), Some(to)) = (self.key(of), self.port(of.egress)) else { return false };
         let route = of.routed.map(|routed| routed.route);
         let peer = to.behind == Some(route.map_or(of.dst, |route| route.next));
@@ -174,7 +182,7 @@ impl Book {
         };
         let retag = of.retag;
         let Decided { mtu, until, source, .. } = *of;
-        let flow = Flow { egress, beyond, peer, retag, mtu, until, source, route };
+        let flow = Flow { egress, flood: None, beyond, peer, retag, mtu, until, source, route };
         let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);
@@ -183,7 +191,9 @@ impl Book {
         {
             let same_way =
                 row.routed.map(|routed| routed.way) == of.routed.map(|routed| routed.way);
-            if row.ports == ports && same_way && row.left.is_none() {
+            let same_ports = row.ports == ports && flood::is_it(row.flood.as_ref(), of.flood);
+            if same_ports && same_way && row.left.is_none() {
+                let flow = Flow { flood: row.flood.as_ref().map(Flood::set), ..flow };
                 (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
                 row.routed = of.routed;
                 table.write(id, &key, &flow, of.generation);
@@ -193,6 +203,8 @@ impl Book {
             self.leave(table, id, now);
         }
         let Some(id) = self.place(table, &key, of.ingress, now) else { return false };
+        let Some(flood) = self.flood(table, of.flood) else { return false };
+        let flow = Flow { flood: flood.as_ref().map(Flood::set), ..flow };
         let base = table.totals(id);
         let (since, used, left) = (now, now, None);
         let (scope, vlans, routed, owed) = (of.scope, of.vlans, of.routed, Totals::default());
@@ -203,6 +215,7 @@ impl Book {
             scope,
             vlans,
             routed,
+            flood,
             owed,
             since,
             base,
@@ -236,6 +249,7 @@ impl Book {
                 // What is owed of it is told first.
                 Some(left) if now.since(left) >= REST && row.owed == Totals::default() => {
                     let session = row.routed.and_then(|routed| routed.way.session);
+                    self.sets.extend(row.flood.as_ref().map(Flood::set));
                     self.rows[usize::from(place.0)] = None;
                     self.places.swap_remove(at);
                     self.forget(session, place);
@@ -262,6 +276,7 @@ impl Book {
                 place: id.0,
                 ingress: row.ports[0],
                 egress: row.ports[1],
+                others: row.flood.as_ref().map(Flood::others).unwrap_or_default(),
                 src: row.key.src,
                 dst: row.key.dst,
                 tag: row.key.tag,
@@ -274,72 +289,6 @@ impl Book {
             })
         };
         self.places.iter().filter_map(shown).collect()
-    }
-
-    /// Counts what has come by a flow since the last time.
-    fn count(&mut self, table: &Table, fdb: &Fdb, place: FlowId) -> u64 {
-        let Some(row) = &mut self.rows[usize::from(place.0)] else { return 0 };
-        let mut total = table.totals(place);
-        let frames = total.frames - row.counted.frames;
-        // Counted after the frame itself: a little later, it may be.
-        let failed = total.failed - row.counted.failed;
-        match (frames, failed) {
-            (0, 0) => return 0,
-            (0, _) => (total.bytes, total.packets) = (row.counted.bytes, row.counted.packets),
-            _ => {}
-        }
-        let bytes = total.bytes - row.counted.bytes;
-        let packets = total.packets - row.counted.packets;
-        let lost = total.failed_bytes - row.counted.failed_bytes;
-        let gone = (total.gone - row.counted.gone).min(failed);
-        row.counted = Totals { gone: row.counted.gone + gone, ..total };
-        row.used = row.used.max(total.seen);
-        if row.routed.is_some() && frames > 0 {
-            if row.owed == Totals::default() {
-                self.owing.push(place);
-            }
-            row.owed.frames += frames;
-            row.owed.packets += packets;
-            row.owed.bytes += bytes;
-            row.owed.seen = total.seen;
-        }
-        let ([from, to], vlans, routed) = (row.ports, row.vlans, row.routed.is_some());
-        if let Some(scope) = row.scope {
-            fdb.touch(row.key.src, scope, from, total.seen);
-        }
-        self.cells.ring_packets.add(frames);
-        self.cells.received.add(frames);
-        let at = |id: PortId| self.port(id).is_some_and(|port| port.uplink);
-        match (routed, at(from), at(to)) {
-            (false, ..) => self.cells.forwarded.add(frames),
-            (true, false, _) => self.cells.local.add(frames),
-            (true, true, _) => self.cells.uplink.add(frames),
-        }
-        match (routed, at(to)) {
-            (false, _) => {}
-            (true, false) => self.cells.station_to_bridge.add(frames),
-            (true, true) => self.cells.station_to_uplink.add(frames),
-        }
-        self.cells.refused[Refusal::LinkDown.index()].add(gone);
-        self.cells.refused[Refusal::Other.index()].add(failed - gone);
-        if let Some(port) = self.port(from) {
-            port.cells.rx_packets.add(frames);
-            port.cells.rx_bytes.add(bytes);
-            if let Some(vlan) = vlans[0] {
-                port.cells.vlans.came(vlan, frames, bytes);
-            }
-        }
-        if let Some(port) = self.port(to) {
-            port.cells.tx_packets.add(frames);
-            port.cells.tx_packets.take_back(failed);
-            port.cells.tx_bytes.add(bytes);
-            port.cells.tx_bytes.take_back(lost);
-            port.cells.tx_errors.add(failed);
-            if let Some(vlan) = vlans[1] {
-                port.cells.vlans.went(vlan, frames, bytes);
-            }
-        }
-        frames
     }
 
     /// A flow is over; its place rests, and what is under way is still counted.

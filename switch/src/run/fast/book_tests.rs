@@ -45,13 +45,14 @@ impl Desk {
         Self { book, table: Table::alone(2), fdb: Fdb::new(FdbConfig::default()), cells }
     }
 
-    fn decided(&self, src: u32, from: u16, dst: u32, to: u16) -> Decided {
+    fn decided(&self, src: u32, from: u16, dst: u32, to: u16) -> Decided<'static> {
         Decided {
             dst: mac(dst),
             src: mac(src),
             tag: None,
             ingress: PortId(from),
             egress: PortId(to),
+            flood: &[],
             retag: Retag::default(),
             mtu: 1500,
             until: Timestamp::from_nanos(u64::MAX),
@@ -63,7 +64,7 @@ impl Desk {
         }
     }
 
-    fn put(&mut self, of: &Decided, now: Timestamp) -> Option<FlowId> {
+    fn put(&mut self, of: &Decided<'_>, now: Timestamp) -> Option<FlowId> {
         let put = self.book.put(&self.table, of, now);
         let key = self.book.key(of)?;
         put.then(|| self.table.find(&key).unwrap())

@@ -8,7 +8,7 @@ use bpf::{Ends, Generation, Retag, Route};
 use sys::bpf::Attached;
 use wire::{MacAddr, Timestamp, VlanId};
 
-use crate::core::{PortId, Scope};
+use crate::core::{Exit, PortId, Scope};
 use crate::station::Way;
 use crate::stats::PortCells;
 
@@ -48,12 +48,14 @@ pub(super) enum Hook {
 
 /// A decision to be repeated.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decided {
+pub(super) struct Decided<'a> {
     pub(super) dst: MacAddr,
     pub(super) src: MacAddr,
     pub(super) tag: Option<wire::VlanTag>,
     pub(super) ingress: PortId,
     pub(super) egress: PortId,
+    /// Of frames flooded to several ports: all of them, `egress` first. They leave with the same tag.
+    pub(super) flood: &'a [Exit],
     pub(super) retag: Retag,
     pub(super) mtu: u32,
     pub(super) until: Timestamp,
@@ -79,7 +81,7 @@ pub(super) struct Routed {
 }
 
 /// One flow, to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowInfo {
     /// Its place, which it keeps.
     pub place: u16,
@@ -91,6 +93,8 @@ pub struct FlowInfo {
     pub src: MacAddr,
     /// Their destination.
     pub dst: MacAddr,
+    /// Of frames flooded to several ports: the others they leave by.
+    pub others: Vec<PortId>,
     /// Their tag as they come.
     pub tag: Option<wire::VlanTag>,
     /// What becomes of it.

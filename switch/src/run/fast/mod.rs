@@ -17,9 +17,11 @@
 //! | `book` | which flows there are, whose, what they have done: pure |
 //! | `porter` | has the kernel look at a port, once there is something to repeat |
 //! | `scribe` | the worker's part: what it decided into the book |
+//! | `flooded` | the same of groups that are flooded to many ports |
 //! | `routed` | the station's part: what it sends on, and what it is told of that |
 
 mod book;
+mod flooded;
 mod flow;
 mod porter;
 mod routed;
@@ -113,7 +115,7 @@ impl FastPath {
 
     /// Writes a decision down, where the kernel looks at what comes in by its port; else that is asked
     /// for.
-    fn put(&self, decided: &Decided, now: Timestamp) {
+    fn put(&self, decided: &Decided<'_>, now: Timestamp) {
         let mut book = self.book();
         let ends = [decided.ingress, decided.egress];
         // What leaves to another namespace is looked at there once more.
@@ -224,7 +226,8 @@ impl Switch {
         fast.fold(&self.fdb, now());
         let book = fast.book();
         let cells = &book.cells;
-        Some(cells.forwarded.get() + cells.local.get() + cells.uplink.get())
+        let ours = [&cells.forwarded, &cells.flooded, &cells.local, &cells.uplink];
+        Some(ours.iter().map(|count| count.get()).sum())
     }
 
     /// Whether the kernel would carry such a frame that comes in by a port; None where it repeats

@@ -114,7 +114,7 @@ fn decide(
     bridge: &Bridge,
     (ingress, learned): (PortId, Learned),
     frame: &Frame,
-) -> Option<Decided> {
+) -> Option<Decided<'static>> {
     let Repeat { came, leaves, atomic, mtu, until, way } = of.repeat;
     let tag = frame.tag();
     let from = bridge.port(ingress);
@@ -145,6 +145,7 @@ fn decide(
         tag,
         ingress,
         egress: of.exit.port,
+        flood: &[],
         retag: Retag { pop: tag.is_some(), push },
         mtu,
         until,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bpf::{Ends, FlowId, Generation, Key, Lane, Retag};
 use wire::{Timestamp, VlanId};
 
+use super::flooded::Kinds;
 use super::routed::ends;
 use super::{Decided, FastPath};
 use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
@@ -35,6 +36,7 @@ pub(in crate::run) struct Scribe {
     gone: u64,
     /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
     cuts: Vec<(FlowId, u64)>,
+    pub(super) kinds: Kinds,
     next: Option<Timestamp>,
     /// What each ring had been given and had sent on, when that differed first.
     behind: [Option<([u64; 2], Timestamp)>; 2],
@@ -103,8 +105,10 @@ impl Scribe {
         if known.is_some_and(|id| fast.table.holds(id, now)) || exit.port == of.ingress {
             return;
         }
-        let Some(decided) = decide(of, *exit, generation, bridge) else { return };
-        fast.put(&decided, now);
+        let Some(scope) = bridge.scope(of.frame.tag(), of.ingress) else { return };
+        let Some(until) = bridge.fdb().known_until(of.frame.dst, scope).map(early) else { return };
+        let Some(decided) = decide(of, *exit, until, bridge) else { return };
+        fast.put(&Decided { generation, ..decided }, now);
         self.wake_later(now);
     }
 
@@ -245,13 +249,14 @@ pub(super) fn may_repeat(from: Option<&PortSettings>, to: Option<&PortSettings>)
     !(*locked || *loop_protect || shut_at_any_frame)
 }
 
-/// What the kernel is to repeat; None where a port or an address asks for more than that.
-fn decide(
+/// What the kernel is to repeat until then of frames that leave by a port; None where a port asks for
+/// more than that.
+pub(super) fn decide<'a>(
     of: &Forwarded<'_>,
     exit: Exit,
-    generation: Generation,
+    until: Timestamp,
     bridge: &Bridge,
-) -> Option<Decided> {
+) -> Option<Decided<'a>> {
     let (from, to) = (bridge.port(of.ingress)?, bridge.port(exit.port)?);
     if !may_repeat(Some(&from.settings), Some(&to.settings)) {
         return None;
@@ -264,7 +269,6 @@ fn decide(
     let Frame { dst, src, .. } = *of.frame;
     let tag = of.frame.tag();
     let scope = bridge.scope(tag, of.ingress)?;
-    let until = early(bridge.fdb().known_until(dst, scope)?);
     let retag = match exit.tagging {
         Tagging::Keep => Retag::default(),
         Tagging::Pop => Retag { pop: true, push: None },
@@ -277,6 +281,7 @@ fn decide(
         tag,
         ingress: of.ingress,
         egress: exit.port,
+        flood: &[],
         retag,
         mtu: to.mtu,
         until,
@@ -284,7 +289,7 @@ fn decide(
         scope: (of.learned != Learned::Off).then_some(scope),
         vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
         routed: None,
-        generation,
+        generation: Generation::NEVER,
     })
 }
 
