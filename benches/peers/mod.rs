@@ -65,6 +65,7 @@ pub fn all() -> Vec<Box<dyn Forwarder>> {
         Box::new(uswitch::Uswitch::built()),
         Box::new(uswitch::Uswitch::fast()),
         Box::new(linux::Linux { big: true }),
+        Box::new(uswitch::Uswitch::pair()),
         Box::new(ovs::Ovs),
         Box::new(vde::Vde),
         Box::new(testpmd::Testpmd),

@@ -16,8 +16,17 @@ use crate::world;
 pub struct Uswitch {
     name: String,
     binary: String,
-    /// With `--fast-path on`.
-    fast: bool,
+    how: How,
+}
+
+/// What it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Plain,
+    /// `--fast-path on`.
+    Fast,
+    /// Nothing between the two nodes but the cable: the limit of all others.
+    Pair,
 }
 
 impl Uswitch {
@@ -28,11 +37,16 @@ impl Uswitch {
 
     /// The same, with what it has decided repeated by the kernel.
     pub fn fast() -> Self {
-        Self { fast: true, ..Self::other("uswitch-fast", env!("CARGO_BIN_EXE_uswitch")) }
+        Self { how: How::Fast, ..Self::other("uswitch-fast", env!("CARGO_BIN_EXE_uswitch")) }
+    }
+
+    /// Two nodes on one veth pair, with the links that a switch's nodes have.
+    pub fn pair() -> Self {
+        Self { how: How::Pair, ..Self::other("pair", env!("CARGO_BIN_EXE_uswitch")) }
     }
 
     pub fn other(name: &str, binary: &str) -> Self {
-        Self { name: name.into(), binary: binary.into(), fast: false }
+        Self { name: name.into(), binary: binary.into(), how: How::Plain }
     }
 }
 
@@ -43,7 +57,7 @@ impl Forwarder for Uswitch {
 
     fn absent(&self) -> Option<String> {
         let is_root = nix::unistd::geteuid().is_root();
-        (self.fast && !is_root).then(|| "it takes root".into())
+        (self.how == How::Fast && !is_root).then(|| "it takes root".into())
     }
 
     fn version(&self) -> String {
@@ -51,11 +65,15 @@ impl Forwarder for Uswitch {
     }
 
     fn settings(&self) -> &'static str {
-        if self.fast { "`uswitch run --fast-path on`" } else { "`uswitch run`, defaults" }
+        match self.how {
+            How::Plain => "`uswitch run`, defaults",
+            How::Fast => "`uswitch run --fast-path on`",
+            How::Pair => "`uswitch run pair`: a veth pair from node to node, and nothing between",
+        }
     }
 
-    fn fits(&self, _: Shape) -> bool {
-        true
+    fn fits(&self, shape: Shape) -> bool {
+        self.how != How::Pair || shape == Shape::Lan(2)
     }
 
     fn start(&self, shape: Shape) -> Result<Lab> {
@@ -69,13 +87,15 @@ impl Forwarder for Uswitch {
         };
         let number = count.to_string();
         let mut args = vec!["run", "--json"];
-        if let Shape::Networks(networks) = shape {
+        if self.how == How::Pair {
+            args.push("pair");
+        } else if let Shape::Networks(networks) = shape {
             std::fs::write(FILE, file(networks)).context(FILE)?;
             args.push(FILE);
         } else {
             args.extend(["-n", &number, "--uplink", uplink]);
         }
-        if self.fast {
+        if self.how == How::Fast {
             // Another build may not know the word.
             args.extend(["--fast-path", "on"]);
         }
@@ -91,6 +111,7 @@ impl Forwarder for Uswitch {
         lab.nodes = match shape {
             Shape::Networks(_) => (1..=NODES).map(in_first).collect::<Result<_>>()?,
             Shape::Nat => topology::nodes(1)?,
+            Shape::Lan(_) if self.how == How::Pair => end_to_end()?,
             Shape::Lan(count) => topology::nodes(count)?,
         };
         if shape == Shape::Nat {
@@ -123,6 +144,12 @@ fn file(networks: usize) -> String {
         text += &format!("  net{node}: {{networks: [{}]}}\n", here.join(", "));
     }
     text
+}
+
+/// The two nodes of a pair.
+fn end_to_end() -> Result<Vec<Node>> {
+    let node = |n: u8| Node::open(&format!("net{n}"), &format!("veth{n}"), [10, 100, 0, n].into());
+    Ok(vec![node(1)?, node(2)?])
 }
 
 /// A node of these, by its place in the first network.
