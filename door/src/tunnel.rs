@@ -35,9 +35,14 @@ pub(crate) fn tunnels(door: &LabDoor) -> Answer<Vec<Tunnel>> {
     Ok(door.lab()?.tunnels().into_iter().map(|tunnel| told(door, tunnel)).collect())
 }
 
-/// The networks of several hosts that the lab is in: one, or none.
+/// The networks of several hosts that the lab is in.
 pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
-    let Some((join, vni, network, status)) = door.lab()?.hosts() else { return Ok(Vec::new()) };
+    Ok(door.lab()?.hosts().into_iter().map(of_several).collect())
+}
+
+fn of_several(
+    lab::hosts::OfSeveral { join, vni, network, status }: lab::hosts::OfSeveral,
+) -> Hosts {
     let host = |member: lab::hosts::Member| MemberHost {
         own: member.name == join.host,
         name: member.name,
@@ -45,7 +50,7 @@ pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
         nodes: member.nodes,
     };
     let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
-    Ok(vec![Hosts {
+    Hosts {
         registry: join.members.iter().map(|member| format!("etcd://{member}")).collect(),
         state: match (&status.out, since) {
             (Some(_), _) => "out",
@@ -64,7 +69,7 @@ pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
         name: join.name,
         network,
         vni,
-    }])
+    }
 }
 
 /// What happened among the hosts, in the door's words.

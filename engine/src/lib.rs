@@ -16,6 +16,7 @@
 //! | [`netavark`] | a driver of podman's own network program: its calls and its answers |
 //! | [`plugin`] | what a plugin that an engine has started asks of `serve` |
 //! | [`network`] | a network as it is asked for, with its options |
+//! | [`join`] | the network of several hosts that a network is to be in |
 //! | [`attach`] | a container's place in a network, and ports published for it |
 
 #![forbid(unsafe_code)]
@@ -23,11 +24,13 @@
 pub mod attach;
 pub mod cni;
 pub mod docker;
+pub mod join;
 pub mod netavark;
 pub mod network;
 pub mod plugin;
 
 pub use attach::{Attach, PortAsk, Route};
+pub use join::Joins;
 pub use network::{Network, Options, Pool};
 
 /// Why something that was asked for cannot be: one line, which the engine's user reads.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use topology::{Address, Gateway, SetPort, StormLimits, Subnet};
 
-use crate::Refusal;
+use crate::{Joins, Refusal};
 
 /// What our own options begin with. One that is not known is an error; those of other drivers are
 /// passed over, for compose files carry them along.
@@ -62,6 +62,8 @@ pub struct Options {
     pub spoof: bool,
     /// Published ports are sockets of the host's for clients outside too, behind the host's firewall.
     pub sockets: bool,
+    /// The network of several hosts that it is to be in; None where it is for the server to say.
+    pub join: Option<Joins>,
 }
 
 impl Options {
@@ -105,13 +107,16 @@ impl Options {
                 "isolate" => {
                     options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
                 }
+                "join" => {
+                    options.join = Some(value.parse().map_err(|Refusal(why)| refuse(&why))?);
+                }
                 "storm" => {
                     let limit = value.parse().map_err(|_| refuse("frames a second, a number"))?;
                     options.storm = Some(limit);
                 }
                 _ => {
                     let known = "uswitch.name, uswitch.uplink, uswitch.isolate, uswitch.storm, \
-                                 uswitch.spoof, uswitch.publish";
+                                 uswitch.spoof, uswitch.publish, uswitch.join";
                     return Err(refuse(&format!("there is no such option; there are {known}")));
                 }
             }
@@ -180,6 +185,7 @@ mod tests {
             ("uswitch.storm", "100"),
             ("uswitch.spoof", "allow"),
             ("uswitch.publish", "socket"),
+            ("uswitch.join", "etcd://10.9.0.1/prod"),
         ]);
         let options = read.unwrap();
         let name = Some("lab".into());
@@ -191,6 +197,7 @@ mod tests {
             storm: Some(100),
             spoof: true,
             sockets: true,
+            join: Some("etcd://10.9.0.1/prod".parse().unwrap()),
         };
         assert_eq!(options, wanted);
         for (key, value, word) in [
@@ -200,6 +207,7 @@ mod tests {
             ("uswitch.storm", "-1", "a number"),
             ("uswitch.spoof", "yes", "allow, or deny"),
             ("uswitch.publish", "host", "direct, or socket"),
+            ("uswitch.join", "etcd://10.9.0.1", "/NET is missing"),
             ("mtu", "67", "68 to 65535"),
             ("mtu", "many", "68 to 65535"),
         ] {

@@ -14,6 +14,7 @@ use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
 use crate::config::{MAX_NODES, check_node_name};
 use crate::error::{Error, Result};
 use crate::home::Home;
+use crate::hosts;
 use crate::known::known;
 use crate::lab::{Held, Lab, State};
 use crate::node::{Node, running};
@@ -170,11 +171,7 @@ impl Lab {
         if ask.dry_run {
             return Ok(running(self.config(), &planned, &[]));
         }
-        if let Some(joined) = joined
-            && let Some(claim) = joined.shared.of_node(&running(self.config(), &planned, &[]))
-        {
-            joined.shared.claim(claim)?;
-        }
+        hosts::claim(joined, &running(self.config(), &planned, &[]))?;
         let mut recorder = Recorder {
             journal,
             stop: &AtomicBool::new(false),
@@ -231,8 +228,7 @@ impl Lab {
         let by_number = places.iter().any(counts);
         let nodes = || state.nodes.iter().map(|held| &held.node);
         // What other hosts of the network have claimed is taken too.
-        let others = state.joined.as_ref().map(|joined| joined.shared.status().others.clone());
-        let others = others.unwrap_or_default();
+        let others = hosts::others(&state.joined);
         let numbers: HashSet<u32> = nodes().map(|node| node.number).collect();
         let names = nodes().map(|node| node.name.as_str());
         let names: HashSet<&str> = names.chain(others.keys().map(String::as_str)).collect();
@@ -367,7 +363,7 @@ impl Lab {
 
 /// What a node had claimed is free for other hosts.
 fn release(state: &State, node: &str) {
-    if let Some(joined) = &state.joined {
+    for joined in &state.joined {
         joined.shared.wanted().remove(node);
         joined.look();
     }

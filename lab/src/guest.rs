@@ -21,6 +21,7 @@ pub use ns::shape::{Limits, Rate};
 use crate::domain;
 use crate::error::{Error, Result};
 use crate::home::Home;
+use crate::hosts::{self, Joined};
 use crate::lab::{Held, Lab, State};
 use crate::node::{Interface, Node, Plug};
 use crate::port;
@@ -89,6 +90,10 @@ impl Lab {
         }
         let mtu = state.spec.mtu_of(&guest.network);
         let found = ns::link::find(near, &guest.port)?;
+        if found.is_none() {
+            // One that runs has what it claimed, or the host's agent claims it anew.
+            hosts::claim(&state.joined, &claimant(state, guest))?;
+        }
         let index = match found {
             Some(index) => index,
             None => {
@@ -99,7 +104,8 @@ impl Lab {
                     Far::Goes(sandbox, _) => (sandbox.as_fd(), guest.interface.as_str()),
                 };
                 let near = (near, guest.port.as_str(), index);
-                pair::make(&Pair { near, far, mac: guest.mac.0, mtu })?;
+                let made = pair::make(&Pair { near, far, mac: guest.mac.0, mtu });
+                made.inspect_err(|_| state.joined.iter().for_each(Joined::look))?;
                 index
             }
         };
@@ -114,6 +120,7 @@ impl Lab {
         });
         let id = come_up.inspect_err(|_| {
             leave(state, &guest.node, &guest.network);
+            state.joined.iter().for_each(Joined::look);
             if found.is_none() {
                 let _ = ns::link::delete(near, index);
             }
@@ -133,7 +140,12 @@ impl Lab {
         let home = Home::of_container(guest.sandbox.clone(), passed);
         settle(state, &guest.node, home, interface);
         call(state, &guest.node, &guest.names);
+        let of_several = !state.joined.is_empty();
+        state.joined.iter().for_each(Joined::look);
         drop(guard);
+        if of_several {
+            self.tell_known()?;
+        }
         if found.is_none()
             && let Far::Goes(sandbox, _) = &guest.far
         {
@@ -302,6 +314,25 @@ fn call(state: &mut State, node: &str, names: &[String]) {
     state.naming.guest(&held.node);
 }
 
+/// The guest's node with this place in it, for what it is to claim.
+fn claimant(state: &State, guest: &Guest) -> Node {
+    let interface = Interface {
+        name: guest.interface.clone(),
+        network: Some(guest.network.clone()),
+        addresses: guest.addresses.clone(),
+        mac: guest.mac,
+        port: None,
+    };
+    let (name, names) = (guest.node.clone(), Vec::new());
+    let there = state.nodes.iter().find(|held| held.node.name == name);
+    let mut node = there.map_or_else(
+        || Node { number: 0, file: name.clone(), name, names, interfaces: Vec::new() },
+        |held| held.node.clone(),
+    );
+    node.interfaces.push(interface);
+    node
+}
+
 /// The spec has the place from now on.
 fn enter(state: &mut State, guest: &Guest) {
     let place = Attachment {
@@ -349,6 +380,11 @@ pub(crate) fn depart(state: &mut State, name: &str, gone: impl Fn(&Interface) ->
     let empty = held.node.interfaces.is_empty();
     for network in left.iter().filter_map(|interface| interface.network.as_deref()) {
         leave(state, name, network);
+        // Whoever has its address next need not wait until the registry has heard of it.
+        for joined in state.joined.iter().filter(|joined| joined.shared.network() == network) {
+            joined.shared.wanted().remove(name);
+            joined.look();
+        }
     }
     if empty {
         state.nodes.retain(|held| held.node.name != name);

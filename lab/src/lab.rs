@@ -22,7 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::fast::Fast;
 use crate::ground::Ground;
 use crate::home::Home;
-use crate::hosts::Joined;
+use crate::hosts::{self, Joined};
 use crate::journal::{Header, Journal};
 use crate::known::{gateways, known};
 use crate::links::{Heard, Links};
@@ -53,7 +53,8 @@ pub(crate) struct State {
     inet: Option<Namespace>,
     /// To other hosts.
     pub(crate) tunnels: Vec<Tunnel>,
-    pub(crate) joined: Option<Joined>,
+    /// The networks that other hosts are in.
+    pub(crate) joined: Vec<Joined>,
     /// The uplink's port.
     pub(crate) uplink: Option<(PortId, u32)>,
     pub(crate) journal: Option<Journal>,
@@ -246,7 +247,7 @@ impl Lab {
                 nodes,
                 inet,
                 tunnels: Vec::new(),
-                joined: None,
+                joined: Vec::new(),
                 uplink: plugged.uplink,
                 journal,
                 naming,
@@ -282,7 +283,7 @@ impl Lab {
         // Without the state's lock, for which those who end may wait.
         let watches = {
             let mut state = self.state();
-            let joined = state.joined.take();
+            let joined = hosts::parted(&mut state, self.config.served);
             (joined, state.links.take(), state.follow.take(), state.host_watch.take())
         };
         drop(watches);

@@ -34,7 +34,7 @@ impl Lab {
                 known.extend(gateway.map(|((address, _), mac)| (IpAddr::V4(address), mac)));
             }
         });
-        if let Some((network, remotes)) = self.remotes() {
+        for (network, remotes) in self.remotes() {
             let known = all.entry(network).or_default();
             for remote in remotes.into_values() {
                 // Which of several addresses is at which hardware address is not told.

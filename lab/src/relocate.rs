@@ -11,6 +11,7 @@ use switch::{NetworkId, PortId};
 
 use crate::domain;
 use crate::error::{Error, Result};
+use crate::hosts::Joined;
 use crate::known::known;
 use crate::lab::{Held, Lab, State};
 use crate::node::{Interface, Node};
@@ -68,9 +69,7 @@ impl Lab {
         node.interfaces[at].network = to.map(Into::into);
         state.note_moved(place, node);
         // What it has there is claimed, or given up, behind this: a conflict cuts it off.
-        if let Some(joined) = &state.joined {
-            joined.look();
-        }
+        state.joined.iter().for_each(Joined::look);
         Ok(())
     }
 

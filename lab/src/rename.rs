@@ -2,6 +2,7 @@
 //! later than they are. Called by `serve`, under the state's lock.
 
 use crate::config::check_node_name;
+use crate::error::Result;
 use crate::known::gateways;
 use crate::lab::{Lab, State};
 
@@ -36,6 +37,13 @@ impl Lab {
         let networks = interfaces.filter_map(|interface| interface.network.as_mut());
         networks.filter(|network| *network == before).for_each(|network| *network = name.into());
         state.naming.networks(&state.spec, &state.domains);
+        for tunnel in state.tunnels.iter_mut().filter(|tunnel| tunnel.network == before) {
+            tunnel.network = name.into();
+        }
+        for joined in state.joined.iter().filter(|joined| joined.shared.network() == before) {
+            joined.shared.call_network(name);
+            joined.look();
+        }
         let known = gateways(&state.spec, name);
         if let Some(journal) = &mut state.journal
             && let Err(error) = journal.strike_network(before).and_then(|()| journal.know(known))
@@ -47,15 +55,28 @@ impl Lab {
 
     /// The node that has a container's place is called so from now on, where no other node is.
     /// Returns whether it is.
-    pub fn rename_guest(&self, port: &str, name: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] where the name is another host's in a network that it is in, and
+    /// [`Error::Registry`] where that cannot be asked; it keeps the name it has.
+    ///
+    /// [`Error::Claimed`]: crate::Error::Claimed
+    /// [`Error::Registry`]: crate::Error::Registry
+    pub fn rename_guest(&self, port: &str, name: &str) -> Result<bool> {
         let mut guard = self.state();
         let state = &mut *guard;
-        let Some((before, _)) = self.at(state, port) else { return false };
+        let Some((before, _)) = self.at(state, port) else { return Ok(false) };
         if before == name {
-            return true;
+            return Ok(true);
         }
         if check_node_name(name).is_err() || state.nodes.iter().any(|held| held.node.is(name)) {
-            return false;
+            return Ok(false);
+        }
+        let own = state.nodes.iter().find(|held| held.node.name == before);
+        for joined in own.into_iter().flat_map(|own| state.joined.iter().map(move |j| (own, j))) {
+            let (own, joined) = joined;
+            joined.shared.rename(&own.node, name)?;
+            joined.look();
         }
         for held in state.nodes.iter_mut().filter(|held| held.node.name == before) {
             (held.node.name, held.node.file) = (name.into(), name.into());
@@ -67,7 +88,7 @@ impl Lab {
         }
         let (old, new) = (format!("{before}:"), format!("{name}:"));
         rekey(state, |key| Some(format!("{new}{}", key.strip_prefix(&old)?)));
-        true
+        Ok(true)
     }
 }
 

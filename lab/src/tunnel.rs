@@ -21,6 +21,7 @@ use switch::{PortId, PortSettings, PortSpec};
 
 use crate::domain;
 use crate::error::{Doing, Error, Result};
+use crate::hosts::Joined;
 use crate::lab::{Lab, State};
 use crate::node::Plug;
 use crate::port;
@@ -148,6 +149,10 @@ impl Lab {
         let device =
             Vxlan { name: &name, index, vni: ask.vni, local, port: udp_port, mtu, learning };
         let remotes: Vec<_> = ask.remotes.iter().map(|remote| (*remote).into()).collect();
+        // One that an earlier process left in a namespace that outlives it.
+        if let Some(left) = ns::link::find(switch_ns.as_fd(), &name)? {
+            ns::link::delete(switch_ns.as_fd(), left)?;
+        }
         make(&device, &remotes)?;
         state.next_index += 1;
         // Where rows are set, so is who is behind them: questions for them are answered here.
@@ -203,7 +208,8 @@ impl Lab {
         };
         let tunnel = state.tunnels.remove(place);
         fit_gso(&state, &tunnel.network);
-        let joined = state.joined.take_if(|joined| joined.shared.vni == vni);
+        let is = |joined: &Joined| joined.shared.vni == vni;
+        let joined = state.joined.iter().position(is).map(|place| state.joined.remove(place));
         let of_it = |number: u32| number == vni;
         state.spec.tunnels.retain(|own| !of_it(own.vni));
         let named = joined.is_some();
@@ -232,7 +238,7 @@ impl Lab {
     pub fn tunnels(&self) -> Vec<Tunnel> {
         let state = self.state();
         let mut tunnels = state.tunnels.clone();
-        if let Some(joined) = &state.joined {
+        for joined in &state.joined {
             let own = joined.shared.join.vtep;
             let ends = joined.shared.status().members.iter().map(|member| member.vtep).collect();
             let is = |tunnel: &&mut Tunnel| tunnel.vni == joined.shared.vni;

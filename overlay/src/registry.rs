@@ -282,8 +282,9 @@ impl Registry {
         let keys = claim.keys();
         let held = |key: &Key| self.claims.get(key);
         for key in &keys {
+            // What this host has for another of its nodes is its own to give.
             if let Some(other) = held(key)
-                && (other.value.host != me || other.value.node != claim.node)
+                && other.value.host != me
             {
                 return Standing::Taken(key.clone(), (*other.value).clone());
             }

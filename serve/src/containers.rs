@@ -79,7 +79,8 @@ impl Daemon {
                 limited.map_err(|error| refusal(&error))?;
             }
             if let Some(name) = &place.name {
-                self.lab.rename_guest(&port_of(&endpoint), name);
+                let called = self.lab.rename_guest(&port_of(&endpoint), name);
+                called.map_err(|error| refusal(&error))?;
             }
             if binds { Ok(()) } else { self.lead_again(&place) }
         });
@@ -115,8 +116,8 @@ impl Daemon {
                 if known.is_some() {
                     self.end_network(&network.id)?;
                 }
-                let kept = Kept { network, name: Some(called) };
-                let name = self.make_network(&kept)?;
+                let mut kept = Kept { network, name: Some(called), reached: None };
+                let name = self.make_new(&mut kept)?;
                 let id = kept.network.id.clone();
                 let written = self.store.keep_network(&kept);
                 self.tables().networks.insert(id, (kept, name));

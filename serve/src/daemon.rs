@@ -16,11 +16,14 @@ use engine::{Attach, Network, Refusal};
 use lab::Lab;
 use lab::guest::{Attached, Far, Guest};
 use lab::host_port::HostPort;
+use lab::hosts::End;
 use tokio::sync::mpsc::UnboundedSender;
+use topology::join::Join;
 use wire::MacAddr;
 
 use crate::Config;
 use crate::error::{Result, line};
+use crate::hosts::taken;
 use crate::publish::Publisher;
 use crate::store::{Kept, Place, Store};
 
@@ -45,6 +48,8 @@ pub(crate) struct Daemon {
     pub(crate) naming: RwLock<()>,
     /// Networks taken on from the disk, which their engine may have removed meanwhile.
     pub(crate) doubted: Mutex<BTreeSet<String>>,
+    /// The network of several hosts that networks join which say nothing, and this host among them.
+    pub(crate) usual: (Option<Join>, End),
     /// Networks whose names, and whose containers' names, are to be asked for.
     pub(crate) asker: Mutex<Option<UnboundedSender<String>>>,
 }
@@ -78,12 +83,14 @@ pub(crate) fn beside_of(endpoint: &str) -> String {
 }
 
 /// The names of the host's link into a network: its port, and the host's interface.
-pub(crate) fn host_port(network: &Network, name: &str) -> HostPort {
+pub(crate) fn host_port(kept: &Kept, name: &str) -> HostPort {
+    let network = &kept.network;
     HostPort {
         network: name.into(),
         port: format!("uh{}", short(&network.id, SHORT)),
         interface: format!("us{}", short(&network.id, HOST)),
-        names: network.names,
+        // Nobody but our resolver knows the names of other hosts' containers.
+        names: network.names || kept.reached.is_some(),
     }
 }
 
@@ -106,6 +113,7 @@ impl Daemon {
             calls: OnceLock::new(),
             naming: RwLock::default(),
             doubted: Mutex::default(),
+            usual: (config.join.clone(), config.end.clone()),
             asker: Mutex::default(),
         })
     }
@@ -140,7 +148,8 @@ impl Daemon {
         let own = network.options.name.as_ref().or(kept.name.as_ref().filter(free));
         let name = own.cloned().unwrap_or(number);
         self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
-        if let Err(error) = self.lab.attach_host(&host_port(network, &name)) {
+        let host = host_port(kept, &name);
+        if let Err(error) = self.lab.attach_host(&host) {
             let _ = self.lab.remove_network(&name);
             return Err(refusal(&error));
         }
@@ -157,6 +166,7 @@ impl Daemon {
         left.iter().try_for_each(|endpoint| self.forget(endpoint))?;
         let _names = self.names_stay();
         let Some((_, name)) = self.tables().networks.get(id).cloned() else { return Ok(()) };
+        self.lab.leave_hosts(&name).map_err(|error| refusal(&error))?;
         self.lab.detach_host(&name).map_err(|error| refusal(&error))?;
         self.lab.remove_network(&name).map_err(|error| refusal(&error))?;
         self.tables().networks.remove(id);
@@ -196,7 +206,7 @@ impl Daemon {
             spoofs: network.options.spoof,
             names: attach.names.clone(),
         };
-        self.lab.attach(&guest).map_err(|error| refusal(&error))
+        self.lab.attach(&guest).map_err(|error| taken(&error, &guest.addresses))
     }
 
     /// What the node of a container is called: as in the other network it is in, else by number.
@@ -300,8 +310,8 @@ impl Driver for Daemon {
             }
             self.end_network(&network.id)?;
         }
-        let kept = Kept { network, name: None };
-        let name = self.make_network(&kept)?;
+        let mut kept = Kept { network, name: None, reached: None };
+        let name = self.make_new(&mut kept)?;
         let id = kept.network.id.clone();
         let written = self.store.keep_network(&kept);
         self.tables().networks.insert(id.clone(), (kept, name));

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `daemon` | does what engines ask: [`engine::docker::Driver`] |
 //! | `containers` | does what plugins of other engines ask |
+//! | `hosts` | networks that reach other hosts |
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
 //! | `server` | the socket where dockerd asks |
@@ -31,6 +32,7 @@ mod containers;
 mod daemon;
 mod error;
 pub mod held;
+mod hosts;
 mod leads;
 mod leaving;
 mod names;
@@ -68,6 +70,10 @@ pub struct Config {
     pub docker: PathBuf,
     /// The folder for what outlives a boot.
     pub state: PathBuf,
+    /// What networks join that do not say themselves which hosts they reach.
+    pub join: Option<topology::join::Join>,
+    /// This host among the others.
+    pub end: lab::hosts::End,
     /// How it ends with its last container; None where it stays.
     pub ending: Option<Ending>,
 }

@@ -170,7 +170,20 @@ impl Daemon {
             if !self.tables().places.contains_key(&endpoint) {
                 continue;
             }
-            self.lab.rename_guest(&port_of(&endpoint), &name);
+            let port = port_of(&endpoint);
+            let name = match self.lab.rename_guest(&port, &name) {
+                Ok(_) => name,
+                Err(why @ lab::Error::Claimed(_)) => {
+                    let known = self.lab.node_at(&port).unwrap_or_default();
+                    tracing::warn!("container {name} is {known} here and on other hosts: {why}");
+                    known
+                }
+                // It is asked for again with the next change.
+                Err(why) => {
+                    tracing::warn!("container {name} is not known by its name: {why}");
+                    continue;
+                }
+            };
             if let Err(why) = self.change(&endpoint, |place| place.name = Some(name)) {
                 tracing::warn!("endpoint {endpoint}: {why}");
             }

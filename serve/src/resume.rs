@@ -55,13 +55,15 @@ impl Daemon {
                 false => Ok(()),
             };
             if let Some(name) = &place.name {
-                self.lab.rename_guest(&port_of(&endpoint), name);
+                // Nothing is asked of other hosts before the networks reach them.
+                let _ = self.lab.rename_guest(&port_of(&endpoint), name);
             }
             let led = if place.published { self.lead_by(&place, &keepers) } else { Ok(()) };
             if let Err(why) = resumed.and(led) {
                 tracing::error!("endpoint {endpoint}: {why}");
             }
         }
+        self.reach_again();
         // All of them came up long ago.
         self.lab.see_links()?;
         self.sweep(&links);
@@ -79,8 +81,9 @@ impl Daemon {
         let known: HashSet<String> = {
             let tables = self.tables();
             let networks = tables.networks.values();
-            let of_host = networks.map(|(kept, name)| host_port(&kept.network, name).port);
-            of_host.chain(tables.places.keys().map(|id| port_of(id))).collect()
+            let of_host = networks.map(|(kept, name)| host_port(kept, name).port);
+            let tunnels = self.lab.tunnels().into_iter().map(|tunnel| tunnel.port.name);
+            of_host.chain(tables.places.keys().map(|id| port_of(id))).chain(tunnels).collect()
         };
         for link in links.iter().filter(|link| !known.contains(*link)) {
             if let Err(error) = self.lab.forget_link(link) {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use engine::{Attach, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use topology::join::Join;
 use wire::MacAddr;
 
 use crate::error::{Doing, Error, Result};
@@ -59,6 +60,18 @@ pub(crate) struct Kept {
     /// What its engine calls it, once that is known.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// The network of several hosts that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reached: Option<Reached>,
+}
+
+/// A network of several hosts, as it was joined: whoever takes over joins the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reached {
+    /// Where it was found.
+    pub(crate) join: Join,
+    /// Its number outside.
+    pub(crate) vni: u32,
 }
 
 impl Place {

@@ -4,7 +4,7 @@
 //! on all of it, so that containers notice no more than a pause. `--clean` undoes it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,8 +16,10 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::Exporter;
 use lab::clean::{Downed, down};
+use lab::hosts::End;
 use lab::{FastPath, Ground, Lab, LabConfig, LabName, Progress, Uplink};
 use ns::user::Privilege;
+use topology::join::Join;
 use topology::{PortBlock, Spec};
 
 use super::run::{come_first, describe, part_of_the_cores};
@@ -71,6 +73,17 @@ pub(crate) struct Args {
           value_parser = PossibleValuesParser::new(["on", "off", "auto"])
               .try_map(|text| text.parse::<FastPath>()))]
     fast_path: FastPath,
+    /// Join networks to those of other hosts by VXLAN, unless they say otherwise with `-o uswitch.join=…`:
+    /// etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N], by what etcd knows of them, or
+    /// vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N], all of them named
+    #[arg(long, value_name = "URL")]
+    join: Option<Join>,
+    /// This host's address among the hosts (default: the one by which it speaks with the first of them)
+    #[arg(long, value_name = "ADDRESS")]
+    vtep: Option<Ipv4Addr>,
+    /// What this host is called among the hosts that etcd knows (default: its hostname)
+    #[arg(long, value_name = "NAME")]
+    host_name: Option<String>,
     /// Serve the counters to Prometheus at http://ADDR/metrics: a port of 127.0.0.1, or ADDR:PORT
     #[arg(long, value_name = "ADDR", value_parser = super::run::metrics)]
     metrics: Option<SocketAddr>,
@@ -149,7 +162,10 @@ pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
             grace: Duration::from_secs(seconds),
             end: Box::new(signals.ender()),
         });
-        let config = Config { plugin, listener, own, own_listener, docker, state, ending };
+        let end = End { vtep: args.vtep, host: args.host_name };
+        let join = args.join;
+        let config =
+            Config { plugin, listener, own, own_listener, docker, state, join, end, ending };
         let served = Serve::start(&lab, config)?;
         let alive = notify::ready(&lab)?;
         let (networks, places) = served.count();

@@ -56,7 +56,7 @@ pub(super) fn destination(
         _ => {}
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
-    let remotes = || lab.remotes().and_then(|(_, nodes)| nodes.get(text).cloned());
+    let remotes = || lab.remotes().into_iter().find_map(|(_, nodes)| nodes.get(text).cloned());
     if let Some(remote) = node.is_none().then(remotes).flatten() {
         let own = remote.ips.iter().find_map(|ip| match ip {
             IpAddr::V4(own) => Some(*own),

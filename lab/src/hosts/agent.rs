@@ -40,14 +40,16 @@ pub(super) struct Agent {
     pub(super) table: Table,
     /// The rows there are to be.
     pub(super) rows: Rows,
-    /// The revision of which all is told.
-    pub(super) told: Option<i64>,
+    /// The revision of which all is told, and what the network here was called then.
+    pub(super) told: Option<(i64, String)>,
     /// Lets in what other hosts send.
     pub(super) members: Option<Arc<Members>>,
     /// Nodes that are cut off, with their ports and what isolated them before.
     pub(super) apart: BTreeMap<String, Vec<(PortId, Option<u8>)>>,
     /// Other hosts' nodes that are known by their names.
     pub(super) named: BTreeMap<String, Remote>,
+    /// What the network here was called then.
+    pub(super) named_in: String,
     pub(super) next_claim: Timestamp,
     /// A watch that has failed is asked for again then.
     next_watch: Timestamp,
@@ -59,7 +61,7 @@ impl Agent {
         (etcd, session): (Etcd, Session),
         (table, members): (Table, Option<Arc<Members>>),
     ) -> Self {
-        let registry = Registry::new(shared.space.clone());
+        let (registry, named_in) = (Registry::new(shared.space.clone()), shared.network());
         Self {
             present: session.lease(),
             shared,
@@ -75,6 +77,7 @@ impl Agent {
             members,
             apart: BTreeMap::new(),
             named: BTreeMap::new(),
+            named_in,
             next_claim: Timestamp::ZERO,
             next_watch: Timestamp::ZERO,
         }
@@ -82,6 +85,7 @@ impl Agent {
 
     /// Learns the hosts there are, and sets their rows.
     pub(super) async fn begin(&mut self) {
+        self.keep().await;
         self.follow().await;
         self.settle().await;
     }
@@ -278,6 +282,7 @@ impl Agent {
             self.undo(&lab);
         }
         if let Some(lease) = self.session.lease()
+            && !self.shared.stays()
             && self.session.alone().is_none()
             && let Err(failed) = self.etcd.revoke(lease).await
         {

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use overlay::claim::conflict;
 use overlay::{Claim, Key, NodeClaim};
 
-use super::Shared;
 use super::etcd::{Done, Etcd, Kv, MOST, Write};
 use super::http::Failed;
+use super::{Joined, Remote, Shared};
 use crate::error::{Error, Result};
+use crate::node::Node;
 
 /// What became of a claim.
 pub(super) enum Outcome {
@@ -45,7 +46,7 @@ pub(super) async fn make(
         for (text, key) in &keys {
             let Some(kv) = there.iter().find(|kv| kv.key() == *text) else { continue };
             let other = owner(kv);
-            if other.host != own.host || other.node != own.node {
+            if other.host != own.host || shared.has_other(key, &other, claim) {
                 return Ok(Outcome::Taken(key.clone(), other));
             }
             whole &= kv.lease == lease && other == own;
@@ -103,7 +104,44 @@ pub(super) fn taken(shared: &Shared, key: &Key, other: &Claim) -> Error {
     Error::Claimed(format!("{} in network {network}: choose another", conflict(key, other)))
 }
 
+/// Claims what a node has in networks of several hosts: all of it, or none.
+pub(crate) fn claim(joined: &[Joined], node: &Node) -> Result<()> {
+    for (done, own) in joined.iter().enumerate() {
+        let Some(claim) = own.shared.of_node(node) else { continue };
+        own.shared.claim(claim).inspect_err(|_| {
+            for before in &joined[..done] {
+                before.shared.wanted().remove(&node.name);
+                before.look();
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The nodes of other hosts, by name.
+pub(crate) fn others(joined: &[Joined]) -> BTreeMap<String, Remote> {
+    joined.iter().flat_map(|joined| joined.shared.status().others.clone()).collect()
+}
+
 impl Shared {
+    /// Whether another node of this host, that there still is, has `key`, which `claim` asks for. What
+    /// one had that is gone, or is called otherwise by now, is free here before the registry says so.
+    fn has_other(&self, key: &Key, other: &Claim, claim: &NodeClaim) -> bool {
+        let wanted = self.wanted();
+        let there = wanted.get(&other.node).filter(|_| other.node != claim.node);
+        there.is_some_and(|there| there.keys().contains(key))
+    }
+
+    /// A node is called otherwise from now on: it claims that name for what it has.
+    pub(crate) fn rename(&self, node: &Node, name: &str) -> Result<()> {
+        let Some(claim) = self.of_node(node) else { return Ok(()) };
+        let before = self.wanted().remove(&node.name);
+        self.claim(NodeClaim { node: name.into(), ..claim }).inspect_err(|_| {
+            let before = before.map(|before| (node.name.clone(), before));
+            self.wanted().extend(before);
+        })
+    }
+
     /// Claims what a node is to have, from a thread that may wait; within [`super::http::ALL`].
     pub(crate) fn claim(&self, claim: NodeClaim) -> Result<()> {
         let silent = |why: String| Error::Registry {

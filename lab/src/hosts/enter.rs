@@ -1,7 +1,8 @@
 //! A host comes into a network: what all agree on is agreed on, the host and all its nodes are claimed,
 //! and only then is there a tunnel. What fails on the way is taken back by the lease.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use control::api::AddTunnel;
@@ -18,7 +19,7 @@ use super::claims::{self, Outcome, make, make_many};
 use super::etcd::{Done, Etcd, Kv, Write};
 use super::http::Failed;
 use super::table::Table;
-use super::{Event, Join, Joined, Look, Remote, Shared, Status};
+use super::{Join, Joined, Look, Shared, Status};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -43,42 +44,21 @@ impl Lab {
     pub fn join(self: &Arc<Self>, ask: &Join) -> Result<Tunnel> {
         let space = Space::of(&ask.name).map_err(Error::Usage)?;
         checked(&ask.host).map_err(|no| Error::Usage(format!("--host-name: {no}")))?;
-        if self.state().joined.is_some() {
-            return Err(Error::Usage("the lab is in a network of several hosts already".into()));
-        }
-        let (network, domain) = self.network(ask.network.as_deref())?;
+        let (network, _) = self.network(ask.network.as_deref())?;
+        self.check_apart(&network, &ask.name)?;
         // Before anything is said of us: what the tunnel would be refused for.
         self.check_end(ask.vtep)?;
         let runtime = runtime()?;
         let etcd = Etcd::new(ask.members.clone());
         let mut entry = Entry { etcd, space, ask };
         let vni = runtime.block_on(entry.agree(|vni| self.config_of(&network, ask, vni)))?;
-        let config = self.config_of(&network, ask, vni);
-        let shared = Shared {
-            join: ask.clone(),
-            vni,
-            config,
-            space: entry.space.clone(),
-            lab: self.config().name.to_string(),
-            network,
-            wanted: Mutex::default(),
-            status: Mutex::new(Status::default()),
-            events: Mutex::new(VecDeque::new()),
-        };
+        let shared = self.shared(ask, (entry.space.clone(), vni, network));
         let wanted = self.claims_of(&shared);
         let (lease, ttl, asked) = runtime.block_on(entry.claim(&shared, &wanted))?;
         *shared.wanted() = wanted;
         shared.status().lease = Some(lease);
-        let shared = Arc::new(shared);
-        let tunnel = self.plug_in_tunnel(&AddTunnel {
-            vni,
-            local: ask.vtep,
-            remotes: Vec::new(),
-            network: Some(shared.network.clone()),
-            port: ask.port,
-        });
         let Entry { mut etcd, .. } = entry;
-        let tunnel = match tunnel {
+        let tunnel = match self.plug_in_tunnel(&tunnel_of(&shared)) {
             Ok(tunnel) => tunnel,
             Err(error) => {
                 let _ = runtime.block_on(etcd.revoke(lease));
@@ -87,7 +67,72 @@ impl Lab {
         };
         let mut session = Session::new(asked);
         session.granted(lease, ttl, asked);
+        self.follow_hosts(shared, (runtime, etcd, session), tunnel)
+    }
+
+    /// Is again in a network of several hosts that an earlier process of this lab was in, as number
+    /// `vni`. What its nodes have is claimed as soon as etcd answers; what another host has claimed
+    /// meanwhile is told, and its node cut off from other hosts.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what makes no sense; what [`Lab::add_tunnel`] fails by.
+    pub fn rejoin(self: &Arc<Self>, ask: &Join, vni: u32) -> Result<Tunnel> {
+        let space = Space::of(&ask.name).map_err(Error::Usage)?;
+        checked(&ask.host).map_err(|no| Error::Usage(format!("--host-name: {no}")))?;
+        let (network, _) = self.network(ask.network.as_deref())?;
+        self.check_apart(&network, &ask.name)?;
+        let runtime = runtime()?;
+        let shared = self.shared(ask, (space, vni, network));
+        *shared.wanted() = self.claims_of(&shared);
+        let tunnel = self.plug_in_tunnel(&tunnel_of(&shared))?;
+        let etcd = Etcd::new(ask.members.clone());
+        self.follow_hosts(shared, (runtime, etcd, Session::new(now())), tunnel)
+    }
+
+    /// Refuses a network here that is in one of several hosts, and one there that another here is in.
+    fn check_apart(&self, network: &str, there: &str) -> Result<()> {
+        let state = self.state();
+        for joined in &state.joined {
+            let (own, name) = (joined.shared.network(), &joined.shared.join.name);
+            if own == network {
+                return Err(Error::Usage(format!(
+                    "network {network} is in a network of several hosts already: {name}"
+                )));
+            }
+            if name == there {
+                return Err(Error::Usage(format!(
+                    "network {own} is in {there} of etcd already: join another there"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn shared(&self, ask: &Join, (space, vni, network): (Space, u32, String)) -> Shared {
+        Shared {
+            join: ask.clone(),
+            vni,
+            config: self.config_of(&network, ask, vni),
+            space,
+            lab: self.config().name.to_string(),
+            network: Mutex::new(network),
+            stays: AtomicBool::default(),
+            wanted: Mutex::default(),
+            status: Mutex::new(Status::default()),
+            events: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// Has a thread keep this host in the network from now on.
+    fn follow_hosts(
+        self: &Arc<Self>,
+        shared: Shared,
+        (runtime, etcd, session): (Runtime, Etcd, Session),
+        tunnel: Tunnel,
+    ) -> Result<Tunnel> {
+        let (vni, shared) = (shared.vni, Arc::new(shared));
         let (words, told) = mpsc::channel(16);
+        let (_, domain) = self.network(Some(&tunnel.network))?;
         let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
         let of = (Arc::clone(&shared), Arc::downgrade(self));
         let mut agent = Agent::new(of, (etcd, session), (table, tunnel.members.clone()));
@@ -98,7 +143,7 @@ impl Lab {
         match thread.doing(|| "starting a thread".into()) {
             Ok(thread) => {
                 let joined = Joined { shared, words: Some(words), thread: Some(thread) };
-                self.state().joined = Some(joined);
+                self.state().joined.push(joined);
                 Ok(tunnel)
             }
             Err(error) => {
@@ -113,32 +158,6 @@ impl Lab {
         let nodes = self.nodes();
         let claims = nodes.iter().filter_map(|node| shared.of_node(node));
         claims.map(|claim| (claim.node.clone(), claim)).collect()
-    }
-
-    /// The network of several hosts that it is in: what was asked for, its VNI, the network here, and
-    /// how things stand.
-    #[must_use]
-    pub fn hosts(&self) -> Option<(Join, u32, String, Status)> {
-        let state = self.state();
-        let shared = &state.joined.as_ref()?.shared;
-        let status = shared.status().clone();
-        Some((shared.join.clone(), shared.vni, shared.network.clone(), status))
-    }
-
-    /// The network here that other hosts are in, and their nodes, by name.
-    #[must_use]
-    pub fn remotes(&self) -> Option<(String, BTreeMap<String, Remote>)> {
-        let state = self.state();
-        let shared = &state.joined.as_ref()?.shared;
-        let others = shared.status().others.clone();
-        Some((shared.network.clone(), others))
-    }
-
-    /// What has happened among the hosts since the last call.
-    #[must_use]
-    pub fn take_host_events(&self) -> Vec<Event> {
-        let state = self.state();
-        state.joined.as_ref().map(|joined| joined.shared.take_events()).unwrap_or_default()
     }
 
     /// What the nodes there are need, from now on.
@@ -296,7 +315,8 @@ pub(super) async fn agree_again(
 }
 
 /// Claims this host's name and its end of the tunnel; why not, where another has one of them. What a
-/// process of this lab before has left there ends.
+/// process of this lab before has left there is this one's, without a moment in which it is nobody's; what
+/// nobody has of what that one had claimed is given up as soon as the registry has been listed.
 pub(super) async fn host(
     etcd: &mut Etcd,
     shared: &Shared,
@@ -308,15 +328,19 @@ pub(super) async fn host(
     let value = serde_json::to_vec(&own).unwrap_or_default();
     let keys = [Key::Host(name.clone()), Key::Vtep(*vtep)].map(|key| shared.space.write(&key));
     let values = [value, name.as_bytes().to_vec()];
+    let mut seen = [0; 2];
     for _ in 0..4 {
-        let writes = keys.iter().zip(&values);
-        let writes =
-            writes.map(|(key, value)| Write { key: key.clone(), value: value.clone(), seen: 0 });
+        let writes = keys.iter().zip(&values).zip(seen);
+        let writes = writes.map(|((key, value), seen)| Write {
+            key: key.clone(),
+            value: value.clone(),
+            seen,
+        });
         let there = match etcd.put(&writes.collect::<Vec<_>>(), lease).await? {
             Done::Made => return Ok(None),
             Done::Refused(there) => there,
         };
-        let mut left = BTreeSet::new();
+        seen = [0; 2];
         for kv in &there {
             let other: Option<Host> = serde_json::from_slice(&kv.value).ok();
             if kv.key() == keys[0] && other.as_ref() != Some(&own) {
@@ -333,21 +357,26 @@ pub(super) async fn host(
                     "{vtep} is host {other}'s in network {network}: choose another `--vtep`"
                 )));
             }
-            if kv.lease != lease {
-                left.insert((kv.lease, kv.key().into_owned(), kv.mod_revision));
+            if let Some(place) = keys.iter().position(|key| kv.key() == *key) {
+                seen[place] = kv.mod_revision;
             }
         }
-        if left.is_empty() && there.len() == keys.len() {
+        if there.len() == keys.len() && there.iter().all(|kv| kv.lease == lease) {
             return Ok(None);
-        }
-        for (lease, key, seen) in left {
-            match lease {
-                0 => drop(etcd.delete(&key, seen).await?),
-                other => etcd.revoke(other).await?,
-            }
         }
     }
     Err(Failed::Silent("what is claimed changes all the time".into()))
+}
+
+/// The tunnel of a network: rows are set, so it is told of nobody.
+fn tunnel_of(shared: &Shared) -> AddTunnel {
+    AddTunnel {
+        vni: shared.vni,
+        local: shared.join.vtep,
+        remotes: Vec::new(),
+        network: Some(shared.network()),
+        port: shared.join.port,
+    }
 }
 
 /// How an agent is told to leave.

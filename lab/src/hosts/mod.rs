@@ -9,7 +9,8 @@
 //! | `named` | what a spec says of other hosts |
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
-//! | `settle` | … and what follows from what it has heard
+//! | `settle` | … and what follows from what it has heard |
+//! | `told` | what the lab tells of them |
 //! | `table` | the rows of the tunnel's device and of the switch |
 //!
 //! What is decided is in the room `overlay`. A claim for a node that is added is made by whoever adds it,
@@ -26,9 +27,11 @@ mod http;
 mod named;
 mod settle;
 mod table;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -36,8 +39,10 @@ use overlay::{Config, NodeClaim, Space};
 use tokio::sync::mpsc;
 use wire::{MacAddr, Timestamp};
 
+use crate::lab::State;
 use crate::node::Node;
 
+pub(crate) use claims::{claim, others};
 pub use named::End;
 
 /// A network to join.
@@ -105,6 +110,19 @@ pub struct Remote {
     pub macs: Vec<MacAddr>,
 }
 
+/// A network of several hosts that the lab is in.
+#[derive(Clone, Debug)]
+pub struct OfSeveral {
+    /// What was asked for.
+    pub join: Join,
+    /// Its number outside.
+    pub vni: u32,
+    /// The network here.
+    pub network: String,
+    /// How things stand.
+    pub status: Status,
+}
+
 /// How things stand.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
@@ -137,8 +155,10 @@ pub(crate) struct Shared {
     /// What all hosts have agreed on.
     config: Config,
     lab: String,
-    /// The network here.
-    pub(crate) network: String,
+    /// The network here, which may get another name.
+    network: Mutex<String>,
+    /// What is claimed stays when the lab ends, as long as the lease does: the next process has it.
+    stays: AtomicBool,
     /// What our nodes are to have. Changed under the state's lock.
     wanted: Mutex<BTreeMap<String, NodeClaim>>,
     status: Mutex<Status>,
@@ -152,6 +172,19 @@ impl Shared {
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn network(&self) -> String {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The network here is called so from now on.
+    pub(crate) fn call_network(&self, name: &str) {
+        name.clone_into(&mut self.network.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn stays(&self) -> bool {
+        self.stays.load(Ordering::Relaxed)
     }
 
     fn tell(&self, event: Event) {
@@ -169,9 +202,8 @@ impl Shared {
 
     /// What a node is to have in this network; None where it is not in it.
     pub(crate) fn of_node(&self, node: &Node) -> Option<NodeClaim> {
-        let network = Some(self.network.as_str());
-        let own: Vec<_> =
-            node.interfaces.iter().filter(|i| i.network.as_deref() == network).collect();
+        let network = Some(self.network());
+        let own: Vec<_> = node.interfaces.iter().filter(|own| own.network == network).collect();
         let ips = own.iter().flat_map(|own| &own.addresses).map(|address| address.ip).collect();
         let macs = own.iter().map(|own| own.mac).collect();
         (!own.is_empty()).then(|| NodeClaim { node: node.name.clone(), ips, macs })
@@ -206,4 +238,12 @@ impl Drop for Joined {
             let _ = thread.join();
         }
     }
+}
+
+/// The networks of several hosts that a lab leaves by ending. Where it serves engines, whose containers
+/// live on, the next process is to find what is claimed, if it comes before the lease runs out.
+pub(crate) fn parted(state: &mut State, served: bool) -> Vec<Joined> {
+    let all = std::mem::take(&mut state.joined);
+    all.iter().for_each(|joined| joined.shared.stays.store(served, Ordering::Relaxed));
+    all
 }

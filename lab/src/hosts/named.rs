@@ -10,7 +10,7 @@ use control::api::AddTunnel;
 use super::Join;
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
-use crate::tunnel::PORT;
+use crate::tunnel::{PORT, Tunnel};
 
 /// This host among the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,30 +28,66 @@ impl Lab {
     /// Those of [`Lab::join`] and [`Lab::add_tunnel`]; [`Error::Io`] where there is no way to them.
     pub fn reach_hosts(self: &Arc<Self>, end: &End) -> Result<()> {
         let (join, tunnels) = self.with_spec(|spec| (spec.join.clone(), spec.tunnels.clone()));
-        match &join {
-            None => {}
-            Some(join::Join::Named(tunnel)) => {
-                let local = end.vtep.or(tunnel.local);
-                self.plug_in_tunnel(&asked(tunnel, local)?)?;
-            }
-            Some(join::Join::Etcd(etcd)) => {
-                let first = join.as_ref().map_or(Ipv4Addr::UNSPECIFIED.into(), join::Join::first);
-                self.join(&Join {
-                    members: etcd.members.clone(),
-                    name: etcd.name.clone(),
-                    vni: etcd.vni,
-                    port: etcd.port,
-                    network: etcd.network.clone(),
-                    vtep: end.vtep.map_or_else(|| towards(first), Ok)?,
-                    host: end.host.clone().map_or_else(host_name, Ok)?,
-                })?;
-            }
+        if let Some(join) = &join {
+            self.reach(join, join.network(), end)?;
         }
         for tunnel in &tunnels {
             self.plug_in_tunnel(&asked(tunnel, tunnel.local)?)?;
         }
         Ok(())
     }
+
+    /// Has a network of the lab, or the first, reach other hosts.
+    ///
+    /// # Errors
+    /// Those of [`Lab::reach_hosts`].
+    pub fn reach(
+        self: &Arc<Self>,
+        join: &join::Join,
+        network: Option<&str>,
+        end: &End,
+    ) -> Result<Tunnel> {
+        match join {
+            join::Join::Named(_) => self.reach_again(join, (network, 0), end),
+            join::Join::Etcd(etcd) => self.join(&ask(etcd, network, end)?),
+        }
+    }
+
+    /// The same of a network that an earlier process of this lab has had reach them, as number `vni`:
+    /// whether etcd answers and what it says is seen later ([`Lab::rejoin`]).
+    ///
+    /// # Errors
+    /// Those of [`Lab::rejoin`] and [`Lab::add_tunnel`]; [`Error::Io`] where there is no way to them.
+    pub fn reach_again(
+        self: &Arc<Self>,
+        join: &join::Join,
+        (network, vni): (Option<&str>, u32),
+        end: &End,
+    ) -> Result<Tunnel> {
+        match join {
+            join::Join::Named(tunnel) => {
+                let asked = asked(tunnel, end.vtep.or(tunnel.local))?;
+                let network = network.map(str::to_owned);
+                self.plug_in_tunnel(&AddTunnel { network, ..asked })
+            }
+            join::Join::Etcd(etcd) => self.rejoin(&ask(etcd, network, end)?, vni),
+        }
+    }
+}
+
+/// A network of etcd's, for this host.
+fn ask(etcd: &join::Etcd, network: Option<&str>, end: &End) -> Result<Join> {
+    let join::Etcd { members, name, vni, port, .. } = etcd.clone();
+    let first = members.first().map_or(Ipv4Addr::UNSPECIFIED.into(), |first| first.ip());
+    Ok(Join {
+        members,
+        name,
+        vni,
+        port,
+        network: network.map(str::to_owned),
+        vtep: end.vtep.map_or_else(|| towards(first), Ok)?,
+        host: end.host.clone().map_or_else(host_name, Ok)?,
+    })
 }
 
 fn asked(tunnel: &join::Tunnel, local: Option<Ipv4Addr>) -> Result<AddTunnel> {

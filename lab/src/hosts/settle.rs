@@ -56,8 +56,9 @@ impl Agent {
             }
             Err(error) => tracing::warn!("network {}: {error}", self.shared.join.name),
         }
-        if self.told != Some(self.registry.revision()) {
-            self.told = Some(self.registry.revision());
+        let told = (self.registry.revision(), self.shared.network());
+        if self.told.as_ref() != Some(&told) {
+            self.told = Some(told);
             self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
             self.name(&lab);
         }
@@ -176,11 +177,14 @@ impl Agent {
 
     /// Has the nodes of other hosts known by their names.
     fn name(&mut self, lab: &Lab) {
-        let others = self.shared.status().others.clone();
-        if others == self.named {
+        let (others, network) = (self.shared.status().others.clone(), self.shared.network());
+        if self.named_in != network {
+            // Under its other name the network is a new one to the resolver.
+            self.named_in.clone_from(&network);
+        } else if others == self.named {
             return;
         }
-        name_others(lab, &self.shared.network, &self.named, &others);
+        name_others(lab, &network, &self.named, &others);
         if let Err(error) = lab.tell_known() {
             tracing::warn!("questions for other hosts' nodes go on to them: {error}");
         }
@@ -209,7 +213,7 @@ impl Agent {
         }
         self.isolate(lab, self.table.port(), (!after.is_empty()).then_some(APART));
         for node in after.difference(&before) {
-            let ports = lab.ports_in(node, &self.shared.network);
+            let ports = lab.ports_in(node, &self.shared.network());
             let ports = ports.into_iter().map(|port| (port, self.isolate(lab, port, Some(APART))));
             let ports = ports.collect();
             let why = taken.get(node).cloned().unwrap_or_default();
@@ -220,7 +224,7 @@ impl Agent {
         }
         for node in before.difference(&after) {
             // A port that is gone may be another's by now.
-            let there = lab.ports_in(node, &self.shared.network);
+            let there = lab.ports_in(node, &self.shared.network());
             for (port, was) in self.apart.remove(node).unwrap_or_default() {
                 if there.contains(&port) {
                     self.isolate(lab, port, was);
@@ -234,13 +238,13 @@ impl Agent {
     /// Takes back what was done here for the other hosts' sake.
     pub(super) fn undo(&mut self, lab: &Lab) {
         for (node, ports) in std::mem::take(&mut self.apart) {
-            let there = lab.ports_in(&node, &self.shared.network);
+            let there = lab.ports_in(&node, &self.shared.network());
             for (port, was) in ports.into_iter().filter(|(port, _)| there.contains(port)) {
                 self.isolate(lab, port, was);
             }
         }
         let named = std::mem::take(&mut self.named);
-        name_others(lab, &self.shared.network, &named, &BTreeMap::new());
+        name_others(lab, &self.shared.network(), &named, &BTreeMap::new());
     }
 
     /// Sets the group of isolated ports that one is in; the group it was in.

@@ -33,9 +33,14 @@ impl Lab {
             return BTreeMap::new();
         }
         let remotes = self.remotes();
-        let hosts: BTreeMap<_, _> = self.hosts().map_or_else(BTreeMap::new, |(.., status)| {
-            status.members.into_iter().map(|member| (member.vtep, member.name)).collect()
-        });
+        let hosts: BTreeMap<u32, BTreeMap<_, _>> = self
+            .hosts()
+            .into_iter()
+            .map(|own| {
+                let members = own.status.members.into_iter();
+                (own.vni, members.map(|member| (member.vtep, member.name)).collect())
+            })
+            .collect();
         let far = |tunnel: &super::Tunnel| {
             let rows = self.switch_ns.as_ref().map(|ns| vxlan::rows(ns.as_fd(), tunnel.port.index));
             let rows = rows.and_then(std::result::Result::ok).unwrap_or_default();
@@ -48,9 +53,10 @@ impl Lab {
             let nodes = own
                 .flat_map(|(_, nodes)| nodes)
                 .flat_map(|(name, remote)| remote.macs.iter().map(move |mac| (*mac, name.clone())));
+            let name_of = |end: &Ipv4Addr| hosts.get(&tunnel.vni)?.get(end).cloned();
             Far {
                 vni: tunnel.vni,
-                ends: ends.into_iter().map(|end| (end, hosts.get(&end).cloned())).collect(),
+                ends: ends.into_iter().map(|end| (end, name_of(&end))).collect(),
                 macs,
                 nodes: nodes.collect(),
             }

@@ -1,0 +1,90 @@
+//! Networks whose containers are on several hosts: a network joins with its making, or it is not made;
+//! one that was taken on from an earlier process joins again behind its containers, whether etcd answers
+//! or not, so that what they have is claimed and nothing of it is given up.
+
+use std::net::IpAddr;
+
+use engine::{Joins, Refusal};
+use topology::Address;
+use topology::join::Join;
+
+use crate::daemon::{Daemon, refusal};
+use crate::store::{Kept, Reached};
+
+impl Daemon {
+    /// Makes a network that was not there, in the lab and among the hosts that it is to reach.
+    pub(crate) fn make_new(&self, kept: &mut Kept) -> Result<String, Refusal> {
+        let (usual, end) = &self.usual;
+        let join = Joins::resolve(kept.network.options.join.as_ref(), usual.as_ref())?;
+        // What is there says that the host's port lets our resolver have questions.
+        kept.reached = join.clone().map(|join| Reached { join, vni: 0 });
+        let name = self.make_network(kept)?;
+        let Some(join) = join else { return Ok(name) };
+        match self.lab.reach(&join, Some(&name), end) {
+            Ok(tunnel) => {
+                kept.reached = Some(Reached { join, vni: tunnel.vni });
+                Ok(name)
+            }
+            Err(error) => {
+                let undone = self.lab.detach_host(&name);
+                if let Err(left) = undone.and_then(|()| self.lab.remove_network(&name)) {
+                    tracing::error!("network {name} is left half-way: {left}");
+                }
+                Err(self.no_reach(&error, &join))
+            }
+        }
+    }
+
+    /// Why a network does not reach other hosts, and what to say where the server's own word was meant
+    /// for another one.
+    fn no_reach(&self, error: &lab::Error, join: &Join) -> Refusal {
+        let Refusal(why) = refusal(error);
+        let there = match join {
+            Join::Etcd(own) => self.lab.hosts().iter().any(|joined| joined.join.name == own.name),
+            Join::Named(own) => self.lab.tunnels().iter().any(|tunnel| tunnel.vni == own.vni),
+        };
+        match there {
+            true => Refusal(format!(
+                "{why}; -o uswitch.join=NAME joins another network there, -o uswitch.join=none no other host"
+            )),
+            false => Refusal(why),
+        }
+    }
+
+    /// Networks taken on from the disk reach other hosts again.
+    pub(crate) fn reach_again(&self) {
+        let networks: Vec<_> = self.tables().networks.values().cloned().collect();
+        for (kept, name) in networks {
+            let Some(Reached { join, vni }) = &kept.reached else { continue };
+            let join = self.as_is_now(join);
+            if let Err(error) = self.lab.reach_again(&join, (Some(&name), *vni), &self.usual.1) {
+                tracing::error!("network {name} reaches no other host: {error}");
+            }
+        }
+    }
+
+    /// A cluster may have other members by now: where the server is told of the same network, its word
+    /// counts.
+    fn as_is_now(&self, join: &Join) -> Join {
+        match (join, &self.usual.0) {
+            (Join::Etcd(kept), Some(Join::Etcd(usual))) if usual.name == kept.name => {
+                let members = usual.members.clone();
+                Join::Etcd(topology::join::Etcd { members, ..kept.clone() })
+            }
+            _ => join.clone(),
+        }
+    }
+}
+
+/// An error of the lab's where a container asks for a place with these addresses: engines on several
+/// hosts give out the same ones, each by itself.
+pub(crate) fn taken(error: &lab::Error, addresses: &[Address]) -> Refusal {
+    let Refusal(why) = refusal(error);
+    let is = |ip: IpAddr| why.starts_with(&format!("{ip} is "));
+    match error {
+        lab::Error::Claimed(_) if addresses.iter().any(|own| is(own.ip)) => Refusal(format!(
+            "{why}, or give each host's network a range of its own (docker network create --ip-range)"
+        )),
+        _ => Refusal(why),
+    }
+}
