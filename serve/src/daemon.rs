@@ -136,7 +136,10 @@ impl Daemon {
     pub(crate) fn make_network(&self, kept: &Kept) -> std::result::Result<String, Refusal> {
         let _names = self.names_stay();
         let network = &kept.network;
-        let made = network.to_topology()?;
+        let mut made = network.to_topology()?;
+        // Links that live on have it already.
+        let carried = kept.reached.as_ref().map(|own| own.mtu).filter(|mtu| *mtu != u32::MAX);
+        made.mtu = carried.map(|mtu| made.mtu.map_or(mtu, |own| own.min(mtu))).or(made.mtu);
         let digits = short(&network.id, SHORT);
         let fit = lab::config::check_node_name(digits).is_ok();
         let number = if fit { digits.to_owned() } else { format!("n-{digits}") };

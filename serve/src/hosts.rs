@@ -17,12 +17,13 @@ impl Daemon {
         let (usual, end) = &self.usual;
         let join = Joins::resolve(kept.network.options.join.as_ref(), usual.as_ref())?;
         // What is there says that the host's port lets our resolver have questions.
-        kept.reached = join.clone().map(|join| Reached { join, vni: 0 });
+        let (vni, mtu) = (0, u32::MAX);
+        kept.reached = join.clone().map(|join| Reached { join, vni, mtu });
         let name = self.make_network(kept)?;
         let Some(join) = join else { return Ok(name) };
         match self.lab.reach(&join, Some(&name), end) {
             Ok(tunnel) => {
-                kept.reached = Some(Reached { join, vni: tunnel.vni });
+                kept.reached = Some(Reached { join, vni: tunnel.vni, mtu: tunnel.mtu });
                 Ok(name)
             }
             Err(error) => {
@@ -55,7 +56,7 @@ impl Daemon {
     pub(crate) fn reach_again(&self) {
         let networks: Vec<_> = self.tables().networks.values().cloned().collect();
         for (kept, name) in networks {
-            let Some(Reached { join, vni }) = &kept.reached else { continue };
+            let Some(Reached { join, vni, .. }) = &kept.reached else { continue };
             let join = self.as_is_now(join);
             if let Err(error) = self.lab.reach_again(&join, (Some(&name), *vni), &self.usual.1) {
                 tracing::error!("network {name} reaches no other host: {error}");

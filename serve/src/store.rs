@@ -72,6 +72,8 @@ pub(crate) struct Reached {
     pub(crate) join: Join,
     /// Its number outside.
     pub(crate) vni: u32,
+    /// The largest packet that its tunnel carries, in bytes.
+    pub(crate) mtu: u32,
 }
 
 impl Place {

@@ -104,6 +104,10 @@ impl Args {
                 "--uplink sim: containers have the world, or `none`; `run` has one of its own";
             return Err(Usage(said.into()).into());
         }
+        if let Some(own) = self.join.as_ref().and_then(Join::network) {
+            let said = format!("--join: network={own}: it is whichever is made");
+            return Err(Usage(said).into());
+        }
         let name: LabName = NAME.parse()?;
         let spec = Spec {
             name: Some(name.clone()),

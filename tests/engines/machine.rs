@@ -109,6 +109,15 @@ impl Machine {
         command
     }
 
+    /// A cable to another machine: an interface `u0` at either end.
+    pub(crate) fn cable(&self, other: &Self) {
+        let (own, other) = (self.init.to_string(), other.init.to_string());
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &own, "-n", "ip", "link", "add", "u0", "type", "veth"]);
+        command.args(["peer", "name", "u0", "netns", &other]);
+        Process::start(command, "a cable").ended().ok();
+    }
+
     /// A network namespace of it, by its path there, as this process finds it.
     pub(crate) fn netns(&self, path: &str) -> String {
         format!("/proc/{}/root{path}", self.init)

@@ -40,7 +40,7 @@ use tokio::sync::mpsc;
 use wire::{MacAddr, Timestamp};
 
 use crate::lab::State;
-use crate::node::Node;
+use crate::node::{Interface, Node};
 
 pub(crate) use claims::{claim, others};
 pub use named::End;
@@ -203,7 +203,12 @@ impl Shared {
     /// What a node is to have in this network; None where it is not in it.
     pub(crate) fn of_node(&self, node: &Node) -> Option<NodeClaim> {
         let network = Some(self.network());
-        let own: Vec<_> = node.interfaces.iter().filter(|own| own.network == network).collect();
+        // The host's own place has the gateway's address, as it has on every host.
+        let is_gateway = |own: &Interface| {
+            own.addresses.iter().any(|own| self.config.gateways.contains(&own.ip))
+        };
+        let own = node.interfaces.iter().filter(|own| own.network == network && !is_gateway(own));
+        let own: Vec<_> = own.collect();
         let ips = own.iter().flat_map(|own| &own.addresses).map(|address| address.ip).collect();
         let macs = own.iter().map(|own| own.mac).collect();
         (!own.is_empty()).then(|| NodeClaim { node: node.name.clone(), ips, macs })

@@ -8,10 +8,12 @@
 //! | `ports` | published ports |
 //! | `source` | clients' own addresses at published ports |
 //! | `lives` | either side killed, restarted, late |
+//! | `hosts` | containers of two hosts on one network |
 //! | `spoof` | containers that speak for others |
 //! | `compose` | docker compose |
 
 mod compose;
+mod hosts;
 mod lives;
 mod networks;
 mod ports;
@@ -31,21 +33,29 @@ struct Docker<'m> {
     machine: &'m Machine,
     serve: Option<Process>,
     dockerd: Option<Process>,
+    /// What the server is told.
+    words: &'static str,
 }
 
 fn docker(test: impl FnOnce(&mut Docker<'_>)) {
     let named = std::env::var("USWITCH_TEST_SUITE");
     on(named.as_deref().unwrap_or(SUITE), "docker", |machine| {
-        let mut docker = Docker { machine, serve: None, dockerd: None };
-        docker.serve();
-        docker.dock("");
-        docker.sh("tar -C /tmp/image -c . | docker import - box >/dev/null");
+        let mut docker = Docker::begin(machine, "");
         test(&mut docker);
         docker.end();
     });
 }
 
-impl Docker<'_> {
+impl<'m> Docker<'m> {
+    /// A server that is told these words, dockerd, and an image.
+    fn begin(machine: &'m Machine, words: &'static str) -> Self {
+        let mut docker = Self { machine, serve: None, dockerd: None, words };
+        docker.serve();
+        docker.dock("");
+        docker.sh("tar -C /tmp/image -c . | docker import - box >/dev/null");
+        docker
+    }
+
     #[track_caller]
     fn sh(&self, line: &str) -> String {
         self.machine.sh(line)
@@ -53,7 +63,8 @@ impl Docker<'_> {
 
     /// Starts to serve.
     fn serve(&mut self) {
-        let mut serve = self.machine.start_sh("echo $$ >/run/serve.pid; exec uswitch serve");
+        let line = format!("echo $$ >/run/serve.pid; exec uswitch serve {}", self.words);
+        let mut serve = self.machine.start_sh(&line);
         serve.wait_for("serving Docker");
         self.serve = Some(serve);
     }
