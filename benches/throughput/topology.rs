@@ -6,9 +6,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -20,6 +22,15 @@ pub struct Node {
     pub interface: String,
     pub address: Ipv4Addr,
     netns: File,
+    published: Option<Published>,
+}
+
+/// Ports at which a node is reached by another's address, each under its own number.
+struct Published {
+    at: Ipv4Addr,
+    first: u16,
+    count: u16,
+    next: AtomicU16,
 }
 
 impl Node {
@@ -28,9 +39,38 @@ impl Node {
     /// # Errors
     /// When it does not.
     pub fn open(name: &str, interface: &str, address: Ipv4Addr) -> Result<Self> {
-        let path = format!("/run/netns/{name}");
-        let netns = File::open(&path).with_context(|| format!("opening {path}"))?;
-        Ok(Self { name: name.into(), interface: interface.into(), address, netns })
+        Self::open_at(Path::new(&format!("/run/netns/{name}")), name, interface, address)
+    }
+
+    /// The same of a namespace that is elsewhere.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn open_at(path: &Path, name: &str, interface: &str, address: Ipv4Addr) -> Result<Self> {
+        let netns = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+        let (name, interface) = (name.into(), interface.into());
+        Ok(Self { name, interface, address, netns, published: None })
+    }
+
+    /// The node as it is reached by `count` published ports from `first` on, at `at`.
+    #[allow(dead_code)] // a container's, which the benchmark of containers has
+    pub fn reached_at(self, at: Ipv4Addr, first: u16, count: u16) -> Self {
+        Self { published: Some(Published { at, first, count, next: AtomicU16::new(0) }), ..self }
+    }
+
+    /// Listens inside; where that is reached by others.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn listen(&self) -> Result<(TcpListener, SocketAddr)> {
+        let (own, mut port) = (self.address, 0);
+        if let Some(Published { first, count, next, .. }) = &self.published {
+            port = first + next.fetch_add(1, Relaxed) % count;
+        }
+        let listener = self.run(move || Ok(TcpListener::bind((own, port))?))?;
+        let at = self.published.as_ref().map_or(own, |published| published.at);
+        let target = SocketAddr::new(IpAddr::V4(at), listener.local_addr()?.port());
+        Ok((listener, target))
     }
 
     /// Starts a thread inside.

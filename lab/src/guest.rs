@@ -25,6 +25,7 @@ use crate::hosts::{self, Joined};
 use crate::lab::{Held, Lab, State};
 use crate::node::{Interface, Node, Plug};
 use crate::port;
+use crate::uplink::Host;
 
 /// A container's place in a network.
 #[derive(Clone, Debug)]
@@ -262,6 +263,13 @@ impl Lab {
         let (near, _) = self.grounds()?;
         let links = ns::link::list(near)?.into_iter();
         Ok(links.filter(|link| link.ethernet).map(|link| link.name).collect())
+    }
+
+    /// The link in the switch's namespace by which the kernel gets to a real uplink, while there is one:
+    /// no node's, and nobody else's to delete.
+    #[must_use]
+    pub fn crossing(&self) -> Option<&'static str> {
+        self.state().host.as_ref().and_then(Host::crossing)
     }
 
     /// The name of the node that has the place of this port.

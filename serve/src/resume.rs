@@ -82,8 +82,10 @@ impl Daemon {
             let tables = self.tables();
             let networks = tables.networks.values();
             let of_host = networks.map(|(kept, name)| host_port(kept, name).port);
-            let tunnels = self.lab.tunnels().into_iter().map(|tunnel| tunnel.port.name);
-            of_host.chain(tables.places.keys().map(|id| port_of(id))).chain(tunnels).collect()
+            let of_places = tables.places.keys().map(|id| port_of(id));
+            let of_tunnels = self.lab.tunnels().into_iter().map(|tunnel| tunnel.port.name);
+            let of_uplink = self.lab.crossing().map(str::to_owned);
+            of_host.chain(of_places).chain(of_tunnels).chain(of_uplink).collect()
         };
         for link in links.iter().filter(|link| !known.contains(*link)) {
             if let Err(error) = self.lab.forget_link(link) {

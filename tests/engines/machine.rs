@@ -75,14 +75,20 @@ pub(crate) fn on(suite: &str, engine: &str, test: impl FnOnce(&Machine)) {
     if !geteuid().is_root() {
         return skip("an engine's machine takes root");
     }
-    match tree(suite).filter(|tree| tree.join("usr/bin").join(engine).exists()) {
-        Some(tree) => test(&Machine::start(&tree)),
+    match Machine::with(suite, engine) {
+        Some(machine) => test(&machine),
         // What is not fetched is no failure: it is 800 MB.
         None => crate::support::beyond(format!("tests/engines/fetch {suite} was not run")),
     }
 }
 
 impl Machine {
+    /// One with the engines of a suite, where it is unpacked and this one is among them.
+    pub(crate) fn with(suite: &str, engine: &str) -> Option<Self> {
+        let tree = tree(suite).filter(|tree| tree.join("usr/bin").join(engine).exists())?;
+        Some(Self::start(&tree))
+    }
+
     fn start(tree: &Path) -> Self {
         let binaries = Path::new(env!("CARGO_BIN_EXE_uswitch")).parent().unwrap();
         let mut command = Command::new("setpriv");
@@ -121,6 +127,11 @@ impl Machine {
     /// A network namespace of it, by its path there, as this process finds it.
     pub(crate) fn netns(&self, path: &str) -> String {
         format!("/proc/{}/root{path}", self.init)
+    }
+
+    /// A file of it, in the same way.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.netns(path).into()
     }
 
     /// Runs a line of shell in it to its end.

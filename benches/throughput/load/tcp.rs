@@ -5,7 +5,7 @@
 //! own choices (GSO sizes, autotuned windows) meet every forwarder alike.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -36,11 +36,8 @@ pub fn bulk(directions: &[Direction<'_>], window: Duration) -> Result<(f64, f64)
     let bytes = Arc::new(AtomicU64::new(0));
     let mut threads = Vec::new();
     for direction in directions {
-        let address = IpAddr::V4(direction.to.address);
-        let listener = direction.to.run(move || Ok(TcpListener::bind((address, 0))?))?;
-        let port = listener.local_addr()?.port();
+        let (listener, target) = direction.to.listen()?;
         for _ in 0..direction.flows {
-            let target = SocketAddr::new(address, port);
             let (done, count) = (stop.clone(), bytes.clone());
             let out = direction.from.run(move || connect(target))?;
             let (inward, _) = listener.accept().context("accepting a bulk flow")?;
@@ -98,9 +95,7 @@ fn receive(mut stream: TcpStream, count: &AtomicU64, stop: &AtomicBool) -> Resul
 /// # Errors
 /// When the connection cannot be made or breaks.
 pub fn request_response(from: &Node, to: &Node, window: Duration) -> Result<f64> {
-    let address = IpAddr::V4(to.address);
-    let listener = to.run(move || Ok(TcpListener::bind((address, 0))?))?;
-    let target = listener.local_addr()?;
+    let (listener, target) = to.listen()?;
     let server = std::thread::spawn(move || -> Result<()> {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
@@ -147,11 +142,10 @@ pub fn connections(from: &Node, to: &Node, workers: usize, window: Duration) -> 
     let mut clients = Vec::new();
     let stop = Arc::new(AtomicBool::new(false));
     for _ in 0..workers {
-        let address = IpAddr::V4(to.address);
-        let listener = to.run(move || Ok(TcpListener::bind((address, 0))?))?;
-        let target = listener.local_addr()?;
+        let (listener, target) = to.listen()?;
+        let own = listener.local_addr()?;
         let done = stop.clone();
-        servers.push((target, std::thread::spawn(move || serve_short(&listener, &done))));
+        servers.push((own, std::thread::spawn(move || serve_short(&listener, &done))));
         clients.push(from.spawn(move || {
             let warm = Instant::now();
             while warm.elapsed() < WARM {
@@ -167,8 +161,8 @@ pub fn connections(from: &Node, to: &Node, workers: usize, window: Duration) -> 
     }
     let rates: Result<Vec<f64>> = clients.into_iter().map(finish).collect();
     stop.store(true, Relaxed);
-    for (target, server) in servers {
-        let _ = to.run(move || Ok(TcpStream::connect(target)?)); // wakes the accept
+    for (own, server) in servers {
+        let _ = to.run(move || Ok(TcpStream::connect(own)?)); // wakes the accept
         finish(server)?;
     }
     Ok(rates?.iter().sum())

@@ -17,7 +17,7 @@ use super::PortBlock;
 use crate::error::Result;
 
 /// Its end in the switch's namespace: no port is called so.
-const NEAR: &str = "~uplink";
+pub(super) const NEAR: &str = "~uplink";
 /// Locally administered: nothing is ever sent to it.
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The kernel's own for a veth; frames that cross are measured before.

@@ -171,7 +171,7 @@ struct Live {
     facts: Facts,
     port: PortId,
     _silence: Silence,
-    _crossing: Option<Crossing>,
+    crossing: Option<Crossing>,
 }
 
 impl Host {
@@ -188,6 +188,11 @@ impl Host {
     /// The interface, while there is one.
     pub(crate) fn interface(&self) -> Option<&str> {
         self.live.as_ref().map(|live| live.facts.name.as_str())
+    }
+
+    /// The link by which the kernel gets there from the switch's namespace, while there is one.
+    pub(crate) fn crossing(&self) -> Option<&'static str> {
+        self.live.as_ref()?.crossing.as_ref().map(|_| crossing::NEAR)
     }
 
     /// Why a port cannot be published: since the lab began a socket of the host has it, or the host
@@ -287,7 +292,7 @@ impl Host {
         if !facts.carrier {
             switch.set_link(port, false)?;
         }
-        Ok(Live { facts, port, _silence: silence, _crossing: crossing })
+        Ok(Live { facts, port, _silence: silence, crossing })
     }
 
     /// Lets go of the interface. The ring goes before the silence does.

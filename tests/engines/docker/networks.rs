@@ -35,6 +35,27 @@ fn containers_meet_each_other_the_host_and_the_world() {
 }
 
 #[test]
+fn the_kernel_repeats_what_passes_between_a_container_and_the_world() {
+    docker(|docker| {
+        if !docker.sh("uswitch show").contains("fast path (auto): the kernel") {
+            return crate::support::beyond("no BPF is to be had for a fast path");
+        }
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh(&format!("docker run -d --name web --network one {SLEEP}"));
+        let repeated = |docker: &Docker<'_>| {
+            docker.sh("docker exec web ping -c 40 -i 0.02 -W 3 198.51.100.1");
+            let flows = docker.sh("uswitch show flows");
+            flows.lines().filter(|line| line.contains("eth0")).count() >= 2
+        };
+        eventually("flows to the uplink and back", || repeated(docker).then_some(()));
+        // The way there is one of the links that the next server finds.
+        docker.kill();
+        docker.serve();
+        eventually("flows after a crash", || repeated(docker).then_some(()));
+    });
+}
+
+#[test]
 fn a_network_is_as_it_was_asked_for() {
     docker(|docker| {
         docker.sh(
