@@ -140,7 +140,9 @@ impl<'m> Docker<'m> {
     }
 
     pub fn end(mut self) {
-        self.machine.sh("docker ps -aq | xargs -r docker rm -f >/dev/null; docker network prune -f >/dev/null");
+        self.machine.sh(
+            "docker ps -aq | xargs -r docker rm -f >/dev/null; docker network prune -f >/dev/null",
+        );
         self.machine.sh("kill $(cat /run/dockerd.pid)");
         while self.dockerd.running() {
             std::thread::sleep(Duration::from_millis(50));

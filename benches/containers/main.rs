@@ -58,7 +58,10 @@ use crate::machine::Machine;
 use crate::report::Report;
 
 #[derive(Parser, Debug)]
-#[command(name = "containers", about = "Containers on our networks beside the engines' own bridges")]
+#[command(
+    name = "containers",
+    about = "Containers on our networks beside the engines' own bridges"
+)]
 struct Args {
     /// The Debian suite whose engines are measured: bookworm, trixie, sid
     #[arg(long, default_value = "trixie")]
@@ -104,21 +107,25 @@ fn run(args: &Args) -> Result<()> {
         if args.part("docker") {
             docker.starts(args.starts, &mut report)?;
             docker.connects(args.starts, &mut report)?;
+            report.save(&args.out)?;
         }
         if args.part("traffic") {
             traffic::measure(&docker, args, &mut report)?;
+            report.save(&args.out)?;
         }
         docker.end();
     }
     if args.part("cni") {
         cni::measure(&machine, args.starts, &mut report)?;
+        report.save(&args.out)?;
     }
     if args.part("podman") {
         podman::measure(&machine, args.starts, &mut report)?;
     }
     machine.sh("kill $(cat /run/serve.pid)");
     serve.ended();
-    report.write(&args.out)
+    report.print();
+    report.save(&args.out)
 }
 
 fn main() -> ExitCode {

@@ -41,6 +41,7 @@ pub struct Report {
     engines: Vec<String>,
     command: String,
     rows: Vec<Row>,
+    failures: Vec<String>,
 }
 
 impl Report {
@@ -57,7 +58,13 @@ impl Report {
                 .to_vec(),
             command: format!("cargo bench --bench containers -- {}", words.join(" ")),
             rows: Vec::new(),
+            failures: Vec::new(),
         }
+    }
+
+    /// Something could not be measured.
+    pub fn fail(&mut self, what: &str) {
+        self.failures.push(what.to_owned());
     }
 
     /// A sample of a row in milliseconds, less of which is better.
@@ -84,15 +91,18 @@ impl Report {
         }
     }
 
-    pub fn write(&self, to: &Path) -> Result<()> {
+    /// Prints the table.
+    pub fn print(&self) {
         println!("{}", self.table());
+    }
+
+    /// Writes all samples, so far.
+    pub fn save(&self, to: &Path) -> Result<()> {
         if let Some(folder) = to.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("making {folder:?}"))?;
         }
         std::fs::write(to, serde_json::to_string_pretty(self)? + "\n")
-            .with_context(|| format!("writing {}", to.display()))?;
-        println!("written: {}", to.display());
-        Ok(())
+            .with_context(|| format!("writing {}", to.display()))
     }
 
     fn table(&self) -> String {
@@ -116,8 +126,14 @@ impl Report {
             let mark = if row.lower_is_better { " ↓" } else { "" };
             let ratio = stats::median(&row.ours) / stats::median(&row.theirs);
             let (theirs, ours) = (in_words(&row.theirs), in_words(&row.ours));
-            let _ =
-                writeln!(text, "| {} | {}{mark} | {theirs} | {ours} | {ratio:.2} |", row.name, row.unit);
+            let _ = writeln!(
+                text,
+                "| {} | {}{mark} | {theirs} | {ours} | {ratio:.2} |",
+                row.name, row.unit
+            );
+        }
+        for failure in &self.failures {
+            let _ = writeln!(text, "\nfailed: {failure}");
         }
         text
     }

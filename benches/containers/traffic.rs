@@ -40,7 +40,10 @@ pub fn measure(docker: &Docker<'_>, args: &Args, report: &mut Report) -> Result<
         for (theirs, ours) in theirs.iter().zip(&ours) {
             for side in in_turn(round) {
                 let way = if side == Side::Theirs { theirs } else { ours };
-                go(way, side, args, report).with_context(|| format!("{side:?}, {}", way.name))?;
+                // What fails is told, and the rest measured all the same.
+                if let Err(error) = go(way, side, args, report) {
+                    report.fail(&format!("{side:?}, {}: {error:#}", way.name));
+                }
             }
         }
     }
@@ -57,7 +60,8 @@ fn go(way: &Way, side: Side, args: &Args, report: &mut Report) -> Result<()> {
     for flows in [1, 4] {
         if wanted(&format!("tcp/{flows}")) {
             let (bits, _) = tcp::bulk(&[tcp::Direction { from, to, flows }], window)?;
-            let row = format!("{name}: bulk TCP, {flows} flow{}", if flows == 1 { "" } else { "s" });
+            let row =
+                format!("{name}: bulk TCP, {flows} flow{}", if flows == 1 { "" } else { "s" });
             report.rate(&row, "Gbit/s", side, bits / 1e9);
         }
     }
@@ -117,7 +121,8 @@ fn ways(docker: &Docker<'_>, side: Side, first: u16) -> Result<Vec<Way>> {
         let address = told(&name, &format!("{settings}.IPAddress")).parse()?;
         Node::open_at(&machine.file(&sandbox), &name, "eth0", address)
     };
-    let gateway: Ipv4Addr = told(&format!("{network}-a"), &format!("{settings}.Gateway")).parse()?;
+    let gateway: Ipv4Addr =
+        told(&format!("{network}-a"), &format!("{settings}.Gateway")).parse()?;
     let id = told(&format!("{network}-a"), &format!("{settings}.NetworkID"));
     let of_host = match side {
         Side::Theirs => BRIDGE_INTERFACE.to_owned(),
