@@ -8,9 +8,7 @@ mod rig;
 use rig::frames::{mac, number, plain};
 use rig::{Rig, eventually, ip, on_a_rig, settled};
 use uswitch_switch::core::{McastConfig, Memberships, PortVlans, StormLimits, VlanFilter};
-use uswitch_switch::{
-    Config, FastPath, NetworkConfig, NetworkId, PortId, PortSettings, Refusal, Switch,
-};
+use uswitch_switch::{Config, FastPath, NetworkConfig, PortId, PortSettings, Refusal, Switch};
 use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
 
 /// Frames after which the kernel has a kind that comes often.
