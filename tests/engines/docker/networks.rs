@@ -1,6 +1,6 @@
 //! Networks as they were asked for, and who reaches whom.
 
-use super::{SLEEP, docker};
+use super::{Docker, SLEEP, docker};
 use crate::machine::eventually;
 
 #[test]
