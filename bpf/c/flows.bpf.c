@@ -39,6 +39,8 @@
 #define BEYOND 16
 /* By all ports of a set, whose number stands for the interface. */
 #define FLOOD 32
+/* As it came: to a kernel that has the gateway's address too. */
+#define KEPT 64
 /* Set in the number of an interface that lies in another namespace than the switch's. */
 #define ELSEWHERE (1u << 31)
 
@@ -66,7 +68,7 @@ struct flow {
 	u64 generation; /* holds while this is the one in `control`; 0: no flow */
 	u64 until;      /* and until then, in nanoseconds of the monotonic clock */
 	u32 mtu;        /* of the egress port */
-	u32 action;     /* POP, PUSH, PEER */
+	u32 action;     /* POP, PUSH, PEER, … */
 	u32 push;       /* the tag to push */
 	u32 source;     /* the address that its packets come from; 0: whatever they are */
 	u64 ticket;     /* of its last frame that went to the ring; 0: none is there any more */
@@ -764,7 +766,7 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 		end(flow);
 		failed = 1;
 	}
-	if (word->protocol && !failed)
+	if (word->protocol && !(action & KEPT) && !failed)
 		failed = !rewrite(skb, word);
 	if (action & POP && !failed)
 		failed = bpf_skb_vlan_pop(skb) != 0;

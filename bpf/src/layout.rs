@@ -44,6 +44,7 @@ pub(crate) const ACTION_PEER: u32 = 4;
 pub(crate) const ACTION_ATOMIC: u32 = 8;
 pub(crate) const ACTION_BEYOND: u32 = 16;
 pub(crate) const ACTION_FLOOD: u32 = 32;
+pub(crate) const ACTION_KEPT: u32 = 64;
 /// Set in the number of an interface of another namespace than the switch's.
 pub(crate) const ELSEWHERE: u32 = 1 << 31;
 

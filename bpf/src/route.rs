@@ -18,7 +18,7 @@ pub struct Ends {
     pub dst: SocketAddrV4,
 }
 
-/// What becomes of such packets; their time to live is one less then.
+/// What becomes of such packets; their time to live is one less then, unless they are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Where they seem to come from then.
@@ -31,6 +31,8 @@ pub struct Route {
     pub own: MacAddr,
     /// Those alone that may not be cut (Don't Fragment): others are numbered anew.
     pub atomic: bool,
+    /// Nothing becomes of them: they go on as they came, and all of this says the same.
+    pub kept: bool,
 }
 
 /// Both addresses as they lie in a packet.

@@ -16,10 +16,10 @@ use sys::bpf::Area;
 use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
-    ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_PEER, ACTION_POP, ACTION_PUSH, ADDRESSES,
-    BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK, MTU_ACTION,
-    NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SET,
-    SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
+    ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_KEPT, ACTION_PEER, ACTION_POP, ACTION_PUSH,
+    ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK,
+    MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
+    SECRETS, SET, SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
 
@@ -242,7 +242,8 @@ impl Table {
             | flag(flow.peer, ACTION_PEER)
             | flag(flow.beyond.is_some(), ACTION_BEYOND)
             | flag(flow.flood.is_some(), ACTION_FLOOD)
-            | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC);
+            | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC)
+            | flag(flow.route.is_some_and(|route| route.kept), ACTION_KEPT);
         put(TICKET, LATER);
         put(ADDRESSES, addresses);
         put(REST, rest);

@@ -42,6 +42,7 @@ impl Gateway {
             return Err(LegError::Unknown(id));
         }
         self.links.link_mut(Side::Leg(id)).asked = asked;
+        self.stir();
         Ok(())
     }
 

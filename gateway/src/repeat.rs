@@ -43,7 +43,7 @@ pub struct Way {
 
 /// What is to be done with packets like the last one: of the same protocol and ends, and from the
 /// same node. Their time to live becomes one less; the frame's hardware addresses are those the last
-/// one left with. Not repeated are fragments, packets with options, those that are not to go on
+/// one left with. What is for a kernel beside the gateway goes there as it came. Not repeated are fragments, packets with options, those that are not to go on
 /// (time to live), and TCP segments with SYN, FIN or RST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
@@ -56,6 +56,8 @@ pub struct Repeat {
     pub leaves: [Endpoint; 2],
     /// Only what may not be cut (Don't Fragment): the identification of others becomes another.
     pub atomic: bool,
+    /// They go on as they came ([`Verdict::Host`]).
+    pub kept: bool,
     /// What is larger is not repeated, in bytes.
     pub mtu: usize,
     /// It holds until then, unless it is taken back before.
@@ -150,15 +152,24 @@ impl Gateway {
             Course::Out { hop, .. } => (hop, Some(realm.known_out(src, dst, now)?), true),
             Course::Back { session, .. } => (new_dst.address, Some(session), false),
             Course::Straight { hop, detour: false, .. } => (hop, None, false),
+            Course::Host(_) => (dst.address, None, false),
             _ => return None,
         };
-        let (from, to) = (before.side, verdict.side()?);
+        let kept = matches!(course, Course::Host(_));
+        let (from, to) = match verdict {
+            Verdict::Host(leg) => (before.side, Side::Leg(leg)),
+            other => (before.side, other.side()?),
+        };
         let lasts = match session {
             Some(id) if !realm.is_steady(id, atomic) => return None,
             Some(id) => realm.table.get(id).expires,
             None => Timestamp::from_nanos(u64::MAX),
         };
-        let known = self.links.link(to).neighbours.known_until(hop)?;
+        // The kernel is no neighbour.
+        let known = match kept {
+            true => Timestamp::from_nanos(u64::MAX),
+            false => self.links.link(to).neighbours.known_until(hop)?,
+        };
         let session = session.map(|place| SessionId { protocol, place });
         if let Some(session) = session {
             self.nat.give(session);
@@ -168,6 +179,7 @@ impl Gateway {
             came: [src, dst],
             leaves: [new_src, new_dst],
             atomic,
+            kept,
             mtu: self.links.mtu(to),
             until: known.min(lasts),
             way: Way { from, to, hop, session },

@@ -77,7 +77,8 @@ impl Lab {
             addresses.iter().map(|own| (own.ip, own.prefix.unwrap_or(whole(own.ip)))).collect();
         let id = state.domains.get(network).map(|domain| domain.id).unwrap_or_default();
         let bridged = PortSpec::bridged(port.clone(), index, mtu);
-        let plugged = self.plug_in(PortSpec { network: id, up: false, ..bridged });
+        let behind = Some(mac);
+        let plugged = self.plug_in(PortSpec { network: id, behind, up: false, ..bridged });
         let come_up = plugged.and_then(|id| {
             self.tell_of_host(state, network, Some((id, *names)))?;
             ns::link::set_up(near, index, true)?;

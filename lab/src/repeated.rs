@@ -27,7 +27,7 @@ impl Repeater for Kernel {
 
 /// A decision of the gateway's, for the switch.
 pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
-    let gateway::Repeat { protocol, came, leaves, atomic, mtu, until, way } = *of;
+    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, way } = *of;
     let ends = |[src, dst]: [Endpoint; 2]| {
         let end = |end: Endpoint| SocketAddrV4::new(end.address, end.port);
         Ends { protocol: protocol.number(), src: end(src), dst: end(dst) }
@@ -36,6 +36,7 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
         came: ends(came),
         leaves: ends(leaves),
         atomic,
+        kept,
         mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
         until,
         way: named(&way),

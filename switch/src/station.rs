@@ -49,6 +49,8 @@ pub struct Repeat {
     pub leaves: Ends,
     /// Those alone that may not be cut.
     pub atomic: bool,
+    /// They go on as they came, with the same time to live and the same hardware addresses.
+    pub kept: bool,
     /// What is larger comes to the station, in bytes.
     pub mtu: u32,
     /// It holds until then, unless it is taken back before.

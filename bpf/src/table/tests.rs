@@ -151,12 +151,17 @@ fn a_route_is_found_by_its_ends_too_and_apart_from_flows() {
     let of = |port| Key { ends: ends(port), ..key(1) };
     let between = enter(&table, &key(1), &flow(7));
     let (src, dst) = (end(9), end(53));
-    let route = Route { src, dst, next: mac(3), own: mac(4), atomic: true };
+    let route = Route { src, dst, next: mac(3), own: mac(4), atomic: true, kept: false };
     let routed = enter(&table, &of(1), &Flow { route: Some(route), ..flow(7) });
     assert!(usize::from(between.0) < ENTRIES && usize::from(routed.0) >= ENTRIES);
     assert_eq!(table.find(&key(1)), Some(between));
     assert_eq!(table.find(&of(1)), Some(routed));
     assert_eq!(table.find(&of(2)), None);
+    let action = |id| halves(table.flow(id)[MTU_ACTION].load(Ordering::Relaxed)).1;
+    assert_eq!(action(routed) & ACTION_KEPT, 0);
+    let kept = Route { kept: true, ..route };
+    let kept = enter(&table, &of(3), &Flow { route: Some(kept), ..flow(7) });
+    assert_eq!(action(kept) & ACTION_KEPT, ACTION_KEPT);
     let tcp = ends(1).map(|ends| Ends { protocol: 6, ..ends });
     assert_eq!(table.find(&Key { ends: tcp, ..key(1) }), None);
 }

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use gateway::{DropReason, Endpoint, LegConfig, LegId, Outcome, Probe, Protocol, Side, Verdict};
 use wire::{MacAddr, VnetHeader, tcp};
 
+use crate::world::beside::Beside;
+use crate::world::packet::SYN;
 use crate::world::packet::arp_request;
 use crate::world::{LAN_MAC, Pkt, World, config, mac};
 
@@ -40,6 +42,28 @@ fn the_kernel_is_handed_what_is_its_own_untouched() {
     }
     let left = world.gateway.legs().next().unwrap().counters.left;
     assert_eq!(left, 6);
+}
+
+#[test]
+fn what_often_comes_for_the_kernel_others_may_hand_it_as_it_came() {
+    let mut world = hosted();
+    world.gateway.repeat_by(Box::new(Beside::default()));
+    for to in ["10.100.0.1", ELSEWHERE] {
+        let packet = Pkt::udp("10.100.0.10:7", &format!("{to}:53"), b"name");
+        for _ in 0..8 {
+            world.lan(&packet);
+            assert_eq!(world.gateway.repeats(), None, "it has not come often");
+        }
+        world.lan(&packet);
+        let repeat = world.gateway.repeats().unwrap();
+        assert!(repeat.kept && repeat.came == repeat.leaves, "{repeat:?}");
+        assert_eq!((repeat.way.to, repeat.way.session), (Side::LAN, None));
+        let opens = Pkt::tcp("10.100.0.10:7", &format!("{to}:80"), SYN, b"");
+        for _ in 0..9 {
+            assert_eq!(world.lan(&opens).verdict, HOST);
+        }
+        assert_eq!(world.gateway.repeats(), None);
+    }
 }
 
 #[test]

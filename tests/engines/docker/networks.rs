@@ -35,7 +35,7 @@ fn containers_meet_each_other_the_host_and_the_world() {
 }
 
 #[test]
-fn the_kernel_repeats_what_passes_between_a_container_and_the_world() {
+fn the_kernel_repeats_what_containers_say_to_the_host_and_the_world() {
     docker(|docker| {
         if !docker.sh("uswitch show").contains("fast path (auto): the kernel") {
             return crate::support::beyond("no BPF is to be had for a fast path");
@@ -52,6 +52,16 @@ fn the_kernel_repeats_what_passes_between_a_container_and_the_world() {
         docker.kill();
         docker.serve();
         eventually("flows after a crash", || repeated(docker).then_some(()));
+        // The host is handed what is its own as it was sent: hops are not counted.
+        docker.sh(
+            "nft add table ip t; nft 'add chain ip t in { type filter hook input priority 0; }'; \
+             nft add rule ip t in icmp type echo-request ip ttl != 64 drop",
+        );
+        eventually("a flow to the host", || {
+            docker.sh("docker exec web ping -c 40 -i 0.02 -W 3 10.77.0.1 | grep ' 0% packet loss'");
+            let flows = docker.sh("uswitch show flows");
+            flows.lines().any(|line| line.contains("10.77.0.1")).then_some(())
+        });
     });
 }
 

@@ -229,7 +229,7 @@ fn the_station_is_told_of_each_frame_once() {
     let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
     let ends = Ends { protocol: 17, src: end(1), dst: end(2) };
     let (src, dst) = (end(3), end(2));
-    let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true };
+    let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true, kept: false };
     let way = Way { session: Some(7), course: 5 };
     let routed = Some(Routed { ends, route, way });
     let decided = Decided { routed, ..desk.decided(0, 0, 9, 1) };

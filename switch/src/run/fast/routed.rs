@@ -25,7 +25,7 @@ pub(in crate::run) struct SentOn<'a> {
     /// Its hardware addresses now: to whom, from whom.
     pub(in crate::run) link: [MacAddr; 2],
     pub(in crate::run) exit: Exit,
-    /// The leg it left to; None by the uplink.
+    /// The leg it left to, or the host by it; None by the uplink.
     pub(in crate::run) leg: Option<Leg>,
     /// Its VLAN there.
     pub(in crate::run) vlan: Option<VlanId>,
@@ -82,7 +82,9 @@ impl<L: Link> Worker<L> {
             (Handling::ToUplink, _, Some(port)) => {
                 (Exit { port, tagging: Tagging::Pop }, None, None)
             }
-            (Handling::ToBridge(leg), [exit], _) => (*exit, Some(leg), self.path.vlan()),
+            (Handling::ToBridge(leg) | Handling::ToHost(leg), [exit], _) => {
+                (*exit, Some(leg), self.path.vlan())
+            }
             _ => return,
         };
         let Some(after) = self.header_after(place, came.frame) else { return };
@@ -115,7 +117,7 @@ fn decide(
     (ingress, learned): (PortId, Learned),
     frame: &Frame,
 ) -> Option<Decided<'static>> {
-    let Repeat { came, leaves, atomic, mtu, until, way } = of.repeat;
+    let Repeat { came, leaves, atomic, kept, mtu, until, way } = of.repeat;
     let tag = frame.tag();
     let from = bridge.port(ingress);
     let settings = from.as_ref().map(|port| &port.settings);
@@ -126,7 +128,10 @@ fn decide(
         if !super::scribe::may_repeat(settings, Some(&to.settings)) {
             return None;
         }
-        until = until.min(early(bridge.fdb().known_until(next, bridge.scope_at(leg)?)?));
+        // The station's own address, which the host has too, is in no table.
+        if !kept {
+            until = until.min(early(bridge.fdb().known_until(next, bridge.scope_at(leg)?)?));
+        }
         mtu = mtu.min(to.mtu);
         [push, _] = of.exit.tagging.tags(None);
     } else if !super::scribe::may_repeat(settings, None) {
@@ -138,7 +143,7 @@ fn decide(
     };
     let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
     let Ends { src, dst, .. } = leaves;
-    let route = Route { src, dst, next, own, atomic };
+    let route = Route { src, dst, next, own, atomic, kept };
     Some(Decided {
         dst: frame.dst,
         src: frame.src,
