@@ -105,7 +105,10 @@ impl Lab {
                     Far::Goes(sandbox, _) => (sandbox.as_fd(), guest.interface.as_str()),
                 };
                 let near = (near, guest.port.as_str(), index);
-                let made = pair::make(&Pair { near, far, mac: guest.mac.0, mtu });
+                // What goes to the world leaves by an interface of the host's.
+                let large =
+                    state.spec.network(&guest.network).is_some_and(|network| network.internal);
+                let made = pair::make(&Pair { near, far, mac: guest.mac.0, mtu, large });
                 made.inspect_err(|_| state.joined.iter().for_each(Joined::look))?;
                 index
             }

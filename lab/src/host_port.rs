@@ -68,7 +68,7 @@ impl Lab {
                 let index = state.next_index;
                 state.next_index += 1;
                 let near = (near, port.as_str(), index);
-                pair::make(&Pair { near, far: (host, interface), mac: mac.0, mtu })?;
+                pair::make(&Pair { near, far: (host, interface), mac: mac.0, mtu, large: true })?;
                 index
             }
         };

@@ -31,6 +31,9 @@ pub struct Pair<'a> {
     pub mac: [u8; 6],
     /// The largest packet of both, in bytes.
     pub mtu: u32,
+    /// The other end's stack may hand on frames of more than 64 KiB (BIG TCP): where none of them
+    /// leaves by a device that takes no longer ones, for which each would be cut into packets.
+    pub large: bool,
 }
 
 /// Makes the pair, both ends down.
@@ -38,7 +41,7 @@ pub struct Pair<'a> {
 /// # Errors
 /// When a name is taken, or the kernel refuses.
 pub fn make(pair: &Pair<'_>) -> Result<()> {
-    let Pair { near: (near, name, index), far: (far, far_name), mac, mtu } = *pair;
+    let Pair { near: (near, name, index), far: (far, far_name), mac, mtu, large } = *pair;
     let end = |name: &str, index, mac| End { ns: NsId(0), name: name.into(), index, mac };
     let what = || format!("making the veth pair {name} and {far_name}");
     inside(near, || {
@@ -46,7 +49,14 @@ pub fn make(pair: &Pair<'_>) -> Result<()> {
         run(&[message::veth(&a, &b, far.as_raw_fd(), mtu)])?;
         offloads::restrict(name)
     })
-    .and_then(|()| inside(far, || offloads::restrict(far_name)))
+    .and_then(|()| {
+        inside(far, || {
+            if !large {
+                run(&[message::set_gso(far_name, false)])?;
+            }
+            offloads::restrict(far_name)
+        })
+    })
     .inspect_err(|error| {
         // What has the name already is not ours.
         if errno(error) != Some(libc::EEXIST) {

@@ -102,7 +102,8 @@ impl Crossing {
             ns::link::delete(near, left)?;
         }
         vanish(far, block.first())?;
-        pair::make(&Pair { near: (near, NEAR, index), far: (far, &name), mac: MAC, mtu: MTU })?;
+        let (near_end, far_end) = ((near, NEAR, index), (far, name.as_str()));
+        pair::make(&Pair { near: near_end, far: far_end, mac: MAC, mtu: MTU, large: true })?;
         let mut made = Self { switch: Arc::clone(switch), near: index, far: 0 };
         pair::furnish(near, NEAR, &[])?;
         pair::furnish(far, &name, &[])?;

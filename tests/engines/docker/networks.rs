@@ -66,6 +66,23 @@ fn the_kernel_repeats_what_containers_say_to_the_host_and_the_world() {
 }
 
 #[test]
+fn what_may_leave_for_the_world_is_no_longer_than_the_hosts_interface_takes() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch one");
+        docker.sh("docker network create -d uswitch --internal two");
+        for (network, longest) in [("one", "65536"), ("two", "196608")] {
+            docker.sh(&format!("docker run -d --name in-{network} --network {network} {SLEEP}"));
+            let key = docker.sh(&format!(
+                "docker inspect -f '{{{{.NetworkSettings.SandboxKey}}}}' in-{network}"
+            ));
+            let link = docker.sh(&format!("nsenter --net={} ip -d link show eth0", key.trim()));
+            let wanted = format!("gso_ipv4_max_size {longest}");
+            assert!(link.contains(&wanted), "{network}: {link}");
+        }
+    });
+}
+
+#[test]
 fn a_network_is_as_it_was_asked_for() {
     docker(|docker| {
         docker.sh(
