@@ -7,7 +7,6 @@
 # Takes root, iperf3, jq, Debian's etcd (target/etcd or installed) for the last row. All of it is in
 # namespaces that end with it.
 set -eu
-[ -z "${TRACE:-}" ] || set -x
 root=$(cd "$(dirname "$0")/../.." && pwd)
 if [ -z "${USWITCH_BENCH_INSIDE:-}" ]; then
     export USWITCH_BENCH_INSIDE=1

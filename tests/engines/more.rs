@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::machine::eventually;
 use crate::podman::{SERVE, SLEEP, alone, podman, suite};
-use crate::support::in_netns;
+use crate::support::{beyond, in_netns};
 
 #[test]
 fn a_link_to_the_program_is_all_that_podman_needs() {
@@ -199,5 +199,53 @@ fn ports_lead_from_everywhere() {
         for port in 9101..=9120 {
             podman.serves(world, &format!("198.51.100.2 {port}"));
         }
+    });
+}
+
+#[test]
+fn a_container_is_on_one_network_with_another_hosts_lab() {
+    const LAB: &str = "networks:\n  lan: {subnet: 10.92.0.0/16, gateway: true}\nuplink: none\n\
+                       nodes:\n  n1: {network: \"lan,10.92.9.1\"}\n";
+    let etcd = concat!(env!("CARGO_MANIFEST_DIR"), "/target/etcd/usr/bin/etcd");
+    if !std::path::Path::new(etcd).exists() {
+        return beyond("no etcd in target/etcd: the package etcd-server, unpacked");
+    }
+    podman(&suite(), "netavark", |podman| {
+        std::fs::copy(etcd, podman.machine.netns("/tmp/etcd")).unwrap();
+        std::fs::write(podman.machine.netns("/tmp/lab.yaml"), LAB).unwrap();
+        let url = "http://198.51.100.2:2379";
+        let urls = format!("--listen-client-urls {url} --advertise-client-urls {url}");
+        let _etcd =
+            podman.machine.start_sh(&format!("exec /tmp/etcd --data-dir /tmp/etcd.data {urls}"));
+        let answers = "bash -c 'exec 3<>/dev/tcp/198.51.100.2/2379'";
+        eventually("etcd answers", || {
+            podman.machine.try_sh(answers).code.filter(|code| *code == 0)
+        });
+        let join = "etcd://198.51.100.2/prod";
+        podman.sh(&format!(
+            "podman network create -d uswitch --subnet 10.92.0.0/16 --gateway 10.92.0.1 \
+             -o uswitch.join={join} lab"
+        ));
+        podman.run("--name web --network lab", SLEEP);
+        let mut other = podman.machine.start_sh(&format!(
+            "echo $$ >/run/other.pid; exec nsenter --net=/run/netns/world uswitch run /tmp/lab.yaml \
+             --name other --host-name other --vtep 198.51.100.1 --join {join}"
+        ));
+        other.wait_for("Ctrl-C undoes");
+        let hosts = || podman.sh("uswitch show hosts --name other");
+        eventually("the lab knows the container", || hosts().contains("web").then_some(()));
+        // Our resolver tells the container of the other host's node.
+        podman.reaches("web", "n1", true);
+        // A name is one host's: podman says whose, and nothing of the container is left.
+        let run = format!("podman run -d --name n1 --network lab {SLEEP}");
+        let ended = podman.machine.try_sh(&run);
+        assert!(ended.code != Some(0), "{}", ended.out);
+        assert!(ended.err.contains("node n1 is on host other in network prod"), "{}", ended.err);
+        podman.sh("podman rm -f -t 1 n1 web");
+        // The network goes with its last container, and this host is in none any more.
+        eventually("the lab is alone", || (!hosts().contains("web")).then_some(()));
+        assert_eq!(podman.sh("uswitch show hosts --name serve -j").trim(), "[]");
+        podman.sh("kill $(cat /run/other.pid)");
+        other.ended();
     });
 }
