@@ -232,7 +232,7 @@ fn a_container_is_on_one_network_with_another_hosts_lab() {
              --name other --host-name other --vtep 198.51.100.1 --join {join}"
         ));
         other.wait_for("Ctrl-C undoes");
-        let hosts = || podman.sh("uswitch show hosts --name other");
+        let hosts = || podman.sh("uswitch show hosts --name other -j");
         eventually("the lab knows the container", || hosts().contains("web").then_some(()));
         // Our resolver tells the container of the other host's node.
         podman.reaches("web", "n1", true);
