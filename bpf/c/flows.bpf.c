@@ -70,7 +70,8 @@ struct flow {
 	u32 mtu;        /* of the egress port */
 	u32 action;     /* POP, PUSH, PEER, … */
 	u32 push;       /* the tag to push */
-	u32 source;     /* the address that its packets come from; 0: whatever they are */
+	u32 source;     /* the address that its packets come from, or of a flood their EtherType, as it lies
+			   there; 0: whatever they are */
 	u64 ticket;     /* of its last frame that went to the ring; 0: none is there any more */
 };
 
@@ -507,8 +508,8 @@ int tap(struct __sk_buff *skb)
 	source = READ(flow->source);
 	mtu = READ(flow->mtu);
 	ticket = READ(flow->ticket);
-	/* Not of those whose order is kept. */
-	if (source && !is_from(skb, source))
+	/* Not of those whose order is kept. Of a flood it is the EtherType. */
+	if (source && !(action & FLOOD ? skb->protocol == source : is_from(skb, source)))
 		return to_ring(lane);
 	if (!may(c, lane, flow, generation, packet_length(skb), mtu, ticket))
 		return in_order(lane, flow);

@@ -62,6 +62,8 @@ pub struct Flow {
     pub egress: u32,
     /// They leave by all ports of this set instead.
     pub flood: Option<SetId>,
+    /// Of those, frames of this EtherType alone; None for all.
+    pub ethertype: Option<u16>,
     /// That is an end of the crossing, and this the interface they leave the other namespace by. Of
     /// packets that the gateway sends on alone.
     pub beyond: Option<u32>,
@@ -253,6 +255,7 @@ impl Table {
         put(MTU_ACTION, pair(flow.mtu, action));
         // As it lies in the packet.
         let source = flow.source.map_or(0, |own| u32::from_ne_bytes(own.octets()));
+        let source = flow.ethertype.map_or(source, |kind| kind.to_be().into());
         put(PUSH_SOURCE, pair(tag_word(push), source));
         if let (Some(ends), Some(route)) = (&key.ends, &flow.route) {
             let ([sum, others], [first, second, third]) = (route.sums(ends), route.link());

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::output::Output;
 use crate::redirect::Redirects;
 use crate::route::Routes;
-use crate::verdict::{Side, Verdict};
+use crate::verdict::{DropReason, Side, Verdict};
 
 /// IPv4's least MTU (RFC 791).
 const LEAST_MTU: u16 = 68;
@@ -320,6 +320,18 @@ impl Links {
                 self.link_mut(from).counters.dropped += 1;
             }
         }
+    }
+
+    /// So many frames were refused that nobody has shown here.
+    pub(crate) fn ignored(&mut self, from: Side, reason: DropReason, frames: u64) {
+        if matches!(from, Side::Leg(leg) if !self.has(leg)) {
+            self.counters.lan_in += frames;
+        } else {
+            let link = self.link_mut(from);
+            link.counters.entered += frames;
+            link.counters.dropped += frames;
+        }
+        self.counters.dropped[reason.index()] += frames;
     }
 
     /// All that has been counted.

@@ -11,13 +11,13 @@
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 
-use wire::Timestamp;
+use wire::{Ethernet, Timestamp, ethertype};
 
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
-use crate::verdict::{Side, Verdict};
+use crate::verdict::{DropReason, Side, Verdict};
 
 /// A session of the NAT, while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +81,30 @@ pub struct Repeated {
     pub seen: Timestamp,
 }
 
+/// Frames to groups, shown to nobody here, that would all have been refused ([`ignores`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Where they came in.
+    pub from: Side,
+    /// What they would have been refused for.
+    pub reason: DropReason,
+    /// How many since it was asked last.
+    pub frames: u64,
+}
+
+/// Whether each frame of the same EtherType to any group is refused as one was: its addresses alone
+/// said so, or that the gateway speaks no such protocol.
+#[must_use]
+pub fn ignores(ethernet: &Ethernet<'_>, verdict: Verdict) -> Option<DropReason> {
+    let Verdict::Drop(reason) = verdict else { return None };
+    let alike = match ethernet.ethertype() {
+        ethertype::ARP | ethertype::IPV6 | ethertype::VLAN | ethertype::QINQ => false,
+        ethertype::IPV4 => reason == DropReason::NotForMe,
+        _ => reason == DropReason::NotIpv4,
+    };
+    (alike && ethernet.dst().is_group() && !ethernet.src().is_group()).then_some(reason)
+}
+
 /// Who repeats.
 pub trait Repeater: Debug + Send {
     /// Nothing that was said before holds any more.
@@ -91,6 +115,10 @@ pub trait Repeater: Debug + Send {
     fn over(&mut self, session: Option<SessionId>) -> Vec<Repeated>;
     /// What was done since it was asked last.
     fn take(&mut self) -> Vec<Repeated>;
+    /// What was refused without asking, as it was when [`Repeater::take`] was asked.
+    fn ignored(&mut self) -> Vec<Ignored> {
+        Vec::new()
+    }
 }
 
 impl Gateway {
@@ -115,6 +143,10 @@ impl Gateway {
             to.counters.left += frames;
             to.neighbours.was_used(way.hop, seen);
             self.nat.repeated(&done);
+        }
+        let ignored = self.nat.repeater.as_mut().map(|by| by.ignored()).unwrap_or_default();
+        for Ignored { from, reason, frames } in ignored {
+            self.links.ignored(from, reason, frames);
         }
     }
 

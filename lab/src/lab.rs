@@ -163,7 +163,7 @@ impl Lab {
             let begun = station::of(&config, &domains, host.as_ref())?;
             if let Some(path) = &fast.path {
                 let mut station = begun.lock().unwrap_or_else(PoisonError::into_inner);
-                station.gateway().repeat_by(Box::new(Kernel(Arc::clone(path))));
+                station.gateway().repeat_by(Box::new(Kernel::new(Arc::clone(path))));
             }
             let shared: SharedStation = Arc::clone(&begun) as SharedStation;
             let asked = switch::Config {

@@ -4,24 +4,43 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use gateway::{Endpoint, LegId, Protocol, Repeater, SessionId, Side};
+use gateway::{DropReason, Endpoint, Ignored, LegId, Protocol, Repeater, SessionId, Side};
 use switch::{Ends, FastPath};
+
+/// Where packets leave that the gateway does not want: no leg has so high a number.
+const NOWHERE: u64 = 0xffff;
 
 /// The kernel, as the gateway sees it.
 #[derive(Debug)]
-pub(crate) struct Kernel(pub(crate) Arc<FastPath>);
+pub(crate) struct Kernel {
+    fast: Arc<FastPath>,
+    /// What was refused without asking, and is not told yet.
+    ignored: Vec<Ignored>,
+}
+
+impl Kernel {
+    pub(crate) fn new(fast: Arc<FastPath>) -> Self {
+        Self { fast, ignored: Vec::new() }
+    }
+}
 
 impl Repeater for Kernel {
     fn changed(&mut self) {
-        self.0.stir();
+        self.fast.stir();
     }
 
     fn over(&mut self, session: Option<SessionId>) -> Vec<gateway::Repeated> {
-        self.0.over(session.map(number)).iter().filter_map(repeated).collect()
+        self.fast.over(session.map(number)).iter().filter_map(repeated).collect()
     }
 
     fn take(&mut self) -> Vec<gateway::Repeated> {
-        self.0.take().iter().filter_map(repeated).collect()
+        let all = self.fast.take();
+        self.ignored.extend(all.iter().filter_map(refused));
+        all.iter().filter_map(repeated).collect()
+    }
+
+    fn ignored(&mut self) -> Vec<Ignored> {
+        std::mem::take(&mut self.ignored)
     }
 }
 
@@ -45,32 +64,57 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
 
 /// The next hop, and above it where packets come in and leave.
 fn named(way: &gateway::Way) -> switch::Way {
-    let side = |side: Side| match side {
-        Side::Uplink => 0,
-        Side::Leg(leg) => u64::from(leg.0) + 1,
-    };
     let course = side(way.from) << 48 | side(way.to) << 32 | u64::from(way.hop.to_bits());
     switch::Way { session: way.session.map(number), course }
+}
+
+/// The way of frames that come in somewhere and are refused.
+pub(crate) fn ignored(from: Side, reason: DropReason) -> switch::Way {
+    let course = side(from) << 48 | NOWHERE << 32 | reason.index() as u64;
+    switch::Way { session: None, course }
+}
+
+/// The same the other way; None for what was sent on.
+fn refused(of: &switch::Repeated) -> Option<Ignored> {
+    let course = of.way.course;
+    if course >> 32 & 0xffff != NOWHERE {
+        return None;
+    }
+    let reason = *DropReason::ALL.get(usize::try_from(course & 0xffff_ffff).ok()?)?;
+    Some(Ignored { from: side_of(course >> 48)?, reason, frames: of.frames })
+}
+
+fn side(side: Side) -> u64 {
+    match side {
+        Side::Uplink => 0,
+        Side::Leg(leg) => u64::from(leg.0) + 1,
+    }
+}
+
+fn side_of(word: u64) -> Option<Side> {
+    match u16::try_from(word & 0xffff).ok()?.checked_sub(1) {
+        None => Some(Side::Uplink),
+        Some(leg) => Some(Side::Leg(LegId(leg))),
+    }
 }
 
 fn number(of: SessionId) -> u64 {
     u64::from(of.protocol.number()) << 32 | u64::from(of.place)
 }
 
-/// The same the other way; None for what was never named.
+/// What was sent on; None for what was never named so.
 fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
+    if of.way.course >> 32 & 0xffff == NOWHERE {
+        return None;
+    }
     let switch::Repeated { way, frames, packets, bytes, seen } = *of;
     let low = |word: u64| u32::try_from(word & 0xffff_ffff).ok();
-    let side = |word: u64| match u16::try_from(word & 0xffff).ok()?.checked_sub(1) {
-        None => Some(Side::Uplink),
-        Some(leg) => Some(Side::Leg(LegId(leg))),
-    };
     let session = |session: u64| {
         let protocol =
             Protocol::ALL.into_iter().find(|p| u64::from(p.number()) == session >> 32)?;
         Some(SessionId { protocol, place: low(session)? })
     };
-    let (from, to) = (side(way.course >> 48)?, side(way.course >> 32)?);
+    let (from, to) = (side_of(way.course >> 48)?, side_of(way.course >> 32)?);
     let hop = Ipv4Addr::from_bits(low(way.course)?);
     let way = gateway::Way { from, to, hop, session: way.session.and_then(session) };
     Some(gateway::Repeated { way, frames, packets, bytes, seen })
@@ -80,6 +124,17 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
 mod tests {
     use super::*;
     use wire::Timestamp;
+
+    #[test]
+    fn what_is_ignored_comes_back_as_it_was_named_and_as_nothing_else() {
+        for reason in DropReason::ALL {
+            let (from, way) = (Side::Leg(LegId(255)), ignored(Side::Leg(LegId(255)), *reason));
+            let (packets, bytes, seen) = (3, 4, Timestamp::from_nanos(5));
+            let told = switch::Repeated { way, frames: 2, packets, bytes, seen };
+            assert_eq!(refused(&told), Some(Ignored { from, reason: *reason, frames: 2 }));
+            assert_eq!(repeated(&told), None);
+        }
+    }
 
     #[test]
     fn a_way_comes_back_as_it_was_named() {
@@ -93,7 +148,7 @@ mod tests {
                 let (frames, packets, bytes, seen) = (1, 2, 3, Timestamp::from_nanos(4));
                 let told = switch::Repeated { way: named(&way), frames, packets, bytes, seen };
                 let want = gateway::Repeated { way, frames, packets, bytes, seen };
-                assert_eq!(repeated(&told), Some(want));
+                assert_eq!((repeated(&told), refused(&told)), (Some(want), None));
             }
         }
     }

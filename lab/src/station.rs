@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use ::topology::{Spec, Uplink};
 use gateway::{Asked, Asker, Gateway, LegId, Node, Output, Side, Verdict};
 use names::{NetworkId, Resolver, Server};
-use switch::{Arrival, Handling, Leg, Outlet, PortId, Station};
-use wire::{FrameMut, MacAddr, Timestamp, VnetHeader};
+use switch::{Arrival, Handling, Ignored, Leg, Outlet, PortId, Station};
+use wire::{Ethernet, FrameMut, MacAddr, Timestamp, VnetHeader};
 
 use crate::address;
 use crate::config::LabConfig;
@@ -31,13 +31,15 @@ pub struct GatewayStation {
     mac: MacAddr,
     gateway: Gateway,
     names: Option<Names>,
+    /// The frame it was shown last was to a group, and it would refuse all like it.
+    ignored: Option<Ignored>,
 }
 
 impl GatewayStation {
     /// A station around `gateway`, whose address on the LAN is `mac`.
     #[must_use]
     pub fn new(mac: MacAddr, gateway: Gateway) -> Self {
-        Self { mac, gateway, names: None }
+        Self { mac, gateway, names: None, ignored: None }
     }
 
     /// The same, with a resolver of names at its addresses.
@@ -105,7 +107,20 @@ impl Station for GatewayStation {
     ) -> Handling {
         let Arrival { port, leg: Leg(leg) } = from;
         let out = &mut Out(out, self.names.as_mut());
-        handling(self.gateway.from_leg(LegId(leg), node(port), frame, out, now))
+        let verdict = self.gateway.from_leg(LegId(leg), node(port), frame, out, now);
+        self.ignored = None;
+        if frame.bytes.first().is_some_and(|first| first & 1 == 1)
+            && let Some(ethernet) = Ethernet::parse(frame.bytes)
+            && let Some(reason) = gateway::ignores(&ethernet, verdict)
+        {
+            let way = repeated::ignored(Side::Leg(LegId(leg)), reason);
+            self.ignored = Some(Ignored { ethertype: ethernet.ethertype(), way });
+        }
+        handling(verdict)
+    }
+
+    fn ignores(&self) -> Option<Ignored> {
+        self.ignored
     }
 
     fn on_uplink(

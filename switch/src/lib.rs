@@ -23,7 +23,9 @@ pub use run::{
     Config, Crossing, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec,
     Switch, Waker, Watch,
 };
-pub use station::{Arrival, Handling, Outlet, Repeat, Repeated, SharedStation, Station, Way};
+pub use station::{
+    Arrival, Handling, Ignored, Outlet, Repeat, Repeated, SharedStation, Station, Way,
+};
 pub use stats::{Counters, PortStats};
 pub use sys::packet::Refusal;
 pub use tap::{Outcome, Tap, TapRecord};

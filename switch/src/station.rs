@@ -83,6 +83,15 @@ pub struct Repeated {
     pub seen: Timestamp,
 }
 
+/// What the station would not look at: frames to groups, of one EtherType.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The EtherType.
+    pub ethertype: u16,
+    /// What they count for.
+    pub way: Way,
+}
+
 /// A host behind [`crate::PortId::LOCAL`]. It stands behind a lock that a worker takes at most
 /// once a batch.
 pub trait Station: Send {
@@ -110,6 +119,11 @@ pub trait Station: Send {
     }
     /// How frames like the one it was given last may be sent on without it; None where they may not.
     fn repeats(&self) -> Option<Repeat> {
+        None
+    }
+    /// Whether it would refuse each frame of the same EtherType, and from the same leg, as it refused
+    /// the one to a group that it was shown last: then they need not be shown to it.
+    fn ignores(&self) -> Option<Ignored> {
         None
     }
     /// Some have been: it is to count them.

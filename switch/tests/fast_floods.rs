@@ -5,11 +5,16 @@
 
 mod rig;
 
+use std::sync::{Arc, Mutex};
+
 use rig::frames::{mac, number, plain};
 use rig::{Rig, eventually, ip, on_a_rig, settled};
 use uswitch_switch::core::{McastConfig, Memberships, PortVlans, StormLimits, VlanFilter};
-use uswitch_switch::{Config, FastPath, NetworkConfig, PortId, PortSettings, Refusal, Switch};
-use wire::{MacAddr, VlanId, VlanTag, VnetHeader};
+use uswitch_switch::{
+    Arrival, Config, FastPath, Handling, Ignored, NetworkConfig, Outlet, PortId, PortSettings,
+    Refusal, SharedStation, Station, Switch, Way,
+};
+use wire::{FrameMut, MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
 /// Frames after which the kernel has a kind that comes often.
 const SOME: u32 = 12;
@@ -118,6 +123,81 @@ fn nothing_is_flooded_by_the_kernel_that_has_to_be_looked_at() {
                 rig.nodes[2].receive();
             }
             assert_eq!(switch.repeated(), Some(0), "{network:?} {settings:?}");
+        });
+    }
+}
+
+/// It refuses all of one EtherType, and says so.
+struct Deaf {
+    fast: Arc<FastPath>,
+    to: u16,
+    /// What it was shown, and what it was told of.
+    shown: u64,
+    told: u64,
+}
+
+impl Station for Deaf {
+    fn mac(&self) -> MacAddr {
+        mac(77)
+    }
+
+    fn on_bridge(
+        &mut self,
+        _: Arrival,
+        _: &mut FrameMut<'_>,
+        _: &mut dyn Outlet,
+        _: Timestamp,
+    ) -> Handling {
+        self.shown += 1;
+        Handling::Drop("deaf")
+    }
+
+    fn on_uplink(&mut self, _: &mut FrameMut<'_>, _: &mut dyn Outlet, _: Timestamp) -> Handling {
+        Handling::Drop("deaf")
+    }
+
+    fn ignores(&self) -> Option<Ignored> {
+        let way = Way { session: None, course: 5 };
+        Some(Ignored { ethertype: self.to, way })
+    }
+
+    fn catch_up(&mut self) {
+        for done in self.fast.take() {
+            assert_eq!(done.way, Way { session: None, course: 5 });
+            self.told += done.frames;
+        }
+    }
+
+    fn tick(&mut self, _: &mut dyn Outlet, _: Timestamp) -> Option<Timestamp> {
+        None
+    }
+}
+
+#[test]
+fn a_station_that_would_refuse_them_is_told_how_many_there_were() {
+    let frame = plain(0, MacAddr::BROADCAST, 0, 60);
+    let kind = u16::from_be_bytes([frame[12], frame[13]]);
+    for (to, shown) in [(kind, false), (kind + 1, true)] {
+        on_a_rig(3, |rig| {
+            let path = FastPath::load().unwrap();
+            let fast = Arc::clone(&path);
+            let station = Arc::new(Mutex::new(Deaf { fast, to, shown: 0, told: 0 }));
+            let network =
+                NetworkConfig { local: Some(mac(77)), legs: legs(), ..NetworkConfig::default() };
+            let config = Config { network, fast: Some(path), ..Config::default() };
+            let switch = rig.switch(config, Some(station.clone() as SharedStation));
+            assert!(switch.repeat_from(PortId(0)));
+            floods(rig, 0..200, &untagged(1..3));
+            assert_eq!(settled(&switch, 200).flooded, 200);
+            eventually("each was shown or told of", || {
+                let mut station = station.lock().unwrap();
+                station.catch_up();
+                assert!(station.shown + station.told <= 200);
+                station.shown + station.told == 200
+            });
+            let told = station.lock().unwrap().told;
+            assert_eq!(told > 150, !shown, "{told}");
+            assert_eq!(switch.repeated(), Some(told));
         });
     }
 }

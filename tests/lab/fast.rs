@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::door::show::both;
 use crate::door::until;
-use crate::lab;
-use crate::support::{Process, Sandbox, captured, rootless};
+use crate::support::{Process, Sandbox, Wire, captured, rootless};
+use crate::{lab, netns};
 
 fn shown(sandbox: &Sandbox, what: &str) -> Value {
     serde_json::from_str(&sandbox.uswitch(&["show", what, "-j"]).ok().out).unwrap()
@@ -138,6 +138,45 @@ fn what_it_does_not_go_with_is_a_usage_error() {
         ] {
             let ended = sandbox.uswitch(args);
             assert!(ended.complaint(2).contains("fast-path"), "{args:?}: {}", ended.err);
+        }
+    });
+}
+
+/// The gateway would refuse them all alike, and counts them as if it had been shown each.
+#[test]
+fn what_the_kernel_floods_the_gateway_counts_too() {
+    captured(|sandbox| {
+        let _lab = lab(sandbox, &["run", "--uplink", "none", "-n", "4", "--fast-path", "on"]);
+        let counted = || {
+            let counters = shown(sandbox, "counters");
+            let count = |of: &Value| of.as_u64().unwrap_or(0);
+            let gateway = &counters["gateway"];
+            let refused = ["not-ipv4", "not-for-me"].map(|why| count(&gateway["drops"][why]));
+            (count(&counters["switch"]["flooded"]), refused, count(&gateway["lan_in"]))
+        };
+        let carried = || shown(sandbox, "topology")["fast_path"]["packets"].as_u64().unwrap();
+        let mut wire = Wire::open(netns("net1"), "vethpeer1");
+        for (ethertype, refused) in [([0x88, 0xb5], [1, 0]), ([8, 0], [0, 1])] {
+            let mut frame = [0xff; 60];
+            frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0x77, ethertype[0]]);
+            frame[12..14].copy_from_slice(&ethertype);
+            let ((flooded, before, entered), by_kernel) = (counted(), carried());
+            let begun = Instant::now();
+            let mut sent = 0;
+            // It looks at a port once there is something to repeat.
+            while carried() < by_kernel + 500 {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{sent} frames");
+                (0..50).for_each(|_| wire.send(&frame));
+                sent += 50;
+            }
+            until("each is counted once", || {
+                let (now, drops, came) = counted();
+                // Nodes say something to groups of their own accord.
+                let alike = |more: u64, sent: u64| (sent..=sent + 20).contains(&more);
+                let drops = [0, 1].map(|n| alike(drops[n] - before[n], sent * refused[n]));
+                let all = alike(now - flooded, sent) && alike(came - entered, sent);
+                (all && drops == [true; 2]).then_some(())
+            });
         }
     });
 }

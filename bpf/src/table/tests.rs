@@ -13,8 +13,8 @@ fn key(n: u8) -> Key {
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
     let retag = Retag::default();
-    let (beyond, flood, source, route) = (None, None, None, None);
-    Flow { egress, flood, beyond, peer: true, retag, mtu: 1500, until, source, route }
+    let (beyond, flood, ethertype, source, route) = (None, None, None, None, None);
+    Flow { egress, flood, ethertype, beyond, peer: true, retag, mtu: 1500, until, source, route }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {

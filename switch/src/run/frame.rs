@@ -291,12 +291,14 @@ impl<L: Link> Worker<L> {
 
     /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
     fn show(&mut self, place: Place, from: Arrival, station: &mut dyn Station, now: Timestamp) {
+        self.scribe.ignored = None;
         let Some((received, data)) = self.links.slot(place) else { return };
         let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
         copy.copy_from_slice(data);
         if let Some(mut view) = FrameMut::new(copy, tag(received)) {
             // Whatever it did to the copy, the copy goes nowhere: it answers through the stage.
             let _ = station.on_bridge(from, &mut view, &mut self.stage, now);
+            self.scribe.ignored = station.ignores().filter(|_| self.scribe.writes());
             self.send_staged(now);
         }
     }

@@ -23,6 +23,7 @@ use flood::Flood;
 
 use super::flow::{Across, Decided, FlowInfo, Hook, Plug, Routed};
 use crate::core::{Fdb, PortId, Scope};
+use crate::station::Ignored;
 use crate::stats::WorkerCells;
 
 /// A place that was left is taken again after this time.
@@ -39,6 +40,7 @@ struct Row {
     scope: Option<Scope>,
     vlans: [Option<VlanId>; 2],
     routed: Option<Routed>,
+    ignored: Option<Ignored>,
     /// Where it leaves by several ports.
     flood: Option<Flood>,
     /// Not yet told to the station.
@@ -181,16 +183,18 @@ impl Book {
             (Some(_), Some(_)) => return false,
         };
         let retag = of.retag;
-        let Decided { mtu, until, source, .. } = *of;
-        let flow = Flow { egress, flood: None, beyond, peer, retag, mtu, until, source, route };
+        let Decided { mtu, until, source, ignored, .. } = *of;
+        let (flood, ethertype) = (None, ignored.map(|ignored| ignored.ethertype));
+        let flow =
+            Flow { egress, flood, ethertype, beyond, peer, retag, mtu, until, source, route };
         let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);
         if let Some(row) = known.and_then(|id| self.rows[usize::from(id.0)].as_mut())
             && let Some(id) = known
         {
-            let same_way =
-                row.routed.map(|routed| routed.way) == of.routed.map(|routed| routed.way);
+            let way = |of: Option<Routed>| of.map(|routed| routed.way);
+            let same_way = way(row.routed) == way(of.routed) && row.ignored == ignored;
             let same_ports = row.ports == ports && flood::is_it(row.flood.as_ref(), of.flood);
             if same_ports && same_way && row.left.is_none() {
                 let flow = Flow { flood: row.flood.as_ref().map(Flood::set), ..flow };
@@ -215,6 +219,7 @@ impl Book {
             scope,
             vlans,
             routed,
+            ignored,
             flood,
             owed,
             since,

@@ -60,6 +60,7 @@ impl Desk {
             scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
             vlans: [None; 2],
             routed: None,
+            ignored: None,
             generation: self.table.generation(),
         }
     }

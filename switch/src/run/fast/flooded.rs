@@ -1,8 +1,9 @@
 //! The worker's part for groups: which floods are the kernel's to repeat.
 //!
 //! Those that come often alone: to write a set of ports costs more than to flood a frame. Not those
-//! that something has to look at: the gateway, snooping and suppression, a guard of sources, a limit of
-//! storms. Nor those whose frames leave with different tags.
+//! that something has to look at: snooping and suppression, a guard of sources, a limit of storms; nor
+//! those whose frames leave with different tags. What the station is shown a copy of is repeated where
+//! it would refuse all of its EtherType, and is told how many there were.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::core::{Bridge, Flooded, Learned, Leg};
 /// Frames of a kind within [`SPAN`] that make it often.
 const ENOUGH: u8 = 8;
 const SPAN: Duration = Duration::from_secs(1);
+/// What the station is shown a copy of is no longer, in bytes.
+const SHOWN: u32 = 1500;
 /// Kinds that are told apart at a time: who comes later takes the place.
 const KINDS: usize = 256;
 
@@ -61,7 +64,9 @@ impl Scribe {
         now: Timestamp,
     ) {
         let (Some(fast), Some(generation)) = (self.fast.clone(), self.generation) else { return };
-        let looked_at = read || leg.is_some() || !of.frame.dst.is_group();
+        let ignored = self.ignored.take().filter(|_| leg.is_some());
+        let wanted = leg.is_some() && ignored.is_none();
+        let looked_at = read || wanted || !of.frame.dst.is_group();
         if looked_at || !matches!(of.learned, Learned::Known | Learned::New | Learned::Off) {
             return;
         }
@@ -72,7 +77,9 @@ impl Scribe {
             return;
         }
         if let Some(decided) = all(of, bridge) {
-            fast.put(&Decided { generation, ..decided }, now);
+            let shown = if leg.is_some() { SHOWN } else { u32::MAX };
+            let mtu = decided.mtu.min(shown);
+            fast.put(&Decided { ignored, mtu, generation, ..decided }, now);
             self.wake_later(now);
         }
     }

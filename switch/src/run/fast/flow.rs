@@ -9,7 +9,7 @@ use sys::bpf::Attached;
 use wire::{MacAddr, Timestamp, VlanId};
 
 use crate::core::{Exit, PortId, Scope};
-use crate::station::Way;
+use crate::station::{Ignored, Way};
 use crate::stats::PortCells;
 
 /// A port that the kernel forwards for.
@@ -68,6 +68,8 @@ pub(super) struct Decided<'a> {
     pub(super) vlans: [Option<VlanId>; 2],
     /// Of packets that the station sends on.
     pub(super) routed: Option<Routed>,
+    /// Of floods that the station would be shown, and would refuse.
+    pub(super) ignored: Option<Ignored>,
     /// What held when it was made.
     pub(super) generation: Generation,
 }

@@ -159,6 +159,7 @@ fn decide(
         scope: scope.filter(|_| learned != Learned::Off),
         vlans: [came_in, of.vlan],
         routed: Some(Routed { ends: came, route, way }),
+        ignored: None,
         generation: bpf::Generation::NEVER,
     })
 }

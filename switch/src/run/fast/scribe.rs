@@ -14,7 +14,7 @@ use super::flooded::Kinds;
 use super::routed::ends;
 use super::{Decided, FastPath};
 use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
-use crate::station::SharedStation;
+use crate::station::{Ignored, SharedStation};
 
 /// How often the counts are looked at while there are flows.
 const LOOK: Duration = Duration::from_millis(50);
@@ -37,6 +37,8 @@ pub(in crate::run) struct Scribe {
     /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
     cuts: Vec<(FlowId, u64)>,
     pub(super) kinds: Kinds,
+    /// The station was shown the frame at hand, and would refuse all like it.
+    pub(in crate::run) ignored: Option<Ignored>,
     next: Option<Timestamp>,
     /// What each ring had been given and had sent on, when that differed first.
     behind: [Option<([u64; 2], Timestamp)>; 2],
@@ -289,6 +291,7 @@ pub(super) fn decide<'a>(
         scope: (of.learned != Learned::Off).then_some(scope),
         vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
         routed: None,
+        ignored: None,
         generation: Generation::NEVER,
     })
 }

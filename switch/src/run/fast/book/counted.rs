@@ -35,7 +35,7 @@ impl Book {
         let gone = (total.gone - row.counted.gone).min(failed);
         row.counted = Totals { gone: row.counted.gone + gone, ..total };
         row.used = row.used.max(total.seen);
-        if row.routed.is_some() && frames > 0 {
+        if row.way().is_some() && frames > 0 {
             if row.owed == Totals::default() {
                 self.owing.push(place);
             }

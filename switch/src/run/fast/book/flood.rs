@@ -10,6 +10,7 @@ use bpf::{Missed, SetId, Table};
 
 use super::{Book, Row};
 use crate::core::{Exit, PortId};
+use crate::station::Way;
 
 /// What a flow has beside, that leaves by several ports.
 pub(super) struct Flood {
@@ -42,6 +43,12 @@ impl Flood {
 }
 
 impl Row {
+    /// What the station counts its frames for.
+    pub(super) fn way(&self) -> Option<Way> {
+        let ignored = self.ignored.map(|ignored| ignored.way);
+        self.routed.map(|routed| routed.way).or(ignored)
+    }
+
     /// Whether its frames come in or leave by a port.
     pub(super) fn has(&self, id: PortId) -> bool {
         let flooded = self.flood.as_ref().is_some_and(|flood| flood.ports.contains(&id));

@@ -45,7 +45,7 @@ impl Book {
         let owing = std::mem::take(&mut self.owing);
         let told = owing.into_iter().filter_map(|place| {
             let row = self.rows[usize::from(place.0)].as_mut()?;
-            repeated(row.routed?.way, &std::mem::take(&mut row.owed))
+            repeated(row.way()?, &std::mem::take(&mut row.owed))
         });
         told.collect()
     }
