@@ -126,12 +126,12 @@ impl Machine {
 
     /// A network namespace of it, by its path there, as this process finds it.
     pub(crate) fn netns(&self, path: &str) -> String {
-        format!("/proc/{}/root{path}", self.init)
+        self.file(path).display().to_string()
     }
 
     /// A file of it, in the same way.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
-        self.netns(path).into()
+        format!("/proc/{}/root{path}", self.init).into()
     }
 
     /// Runs a line of shell in it to its end.
