@@ -23,7 +23,7 @@ pub enum Side {
 
 /// Both, one after the other; the other way round in every second round.
 pub fn in_turn(round: usize) -> [Side; 2] {
-    if round % 2 == 0 { [Side::Theirs, Side::Ours] } else { [Side::Ours, Side::Theirs] }
+    if round.is_multiple_of(2) { [Side::Theirs, Side::Ours] } else { [Side::Ours, Side::Theirs] }
 }
 
 #[derive(Serialize)]
