@@ -27,8 +27,9 @@ pub(super) struct Conf {
     pub(super) ipam: Option<Ipam>,
     #[serde(default)]
     pub(super) dns: Option<Dns>,
+    /// Read where a container is taken in: nothing in it keeps one from being let go.
     #[serde(rename = "runtimeConfig", default)]
-    pub(super) runtime: Option<Runtime>,
+    pub(super) runtime: Option<Value>,
     #[serde(rename = "prevResult", default)]
     pub(super) before: Option<Value>,
     #[serde(rename = "cni.dev/valid-attachments", default)]
@@ -93,10 +94,10 @@ pub(super) struct Runtime {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Bandwidth {
-    pub(super) ingress_rate: u64,
-    pub(super) ingress_burst: u64,
-    pub(super) egress_rate: u64,
-    pub(super) egress_burst: u64,
+    pub(super) ingress_rate: Option<u64>,
+    pub(super) ingress_burst: Option<u64>,
+    pub(super) egress_rate: Option<u64>,
+    pub(super) egress_burst: Option<u64>,
 }
 
 /// A port to publish.
@@ -119,6 +120,15 @@ pub(super) struct Attachment {
     pub(super) container: String,
     #[serde(rename = "ifname")]
     pub(super) interface: String,
+}
+
+impl Runtime {
+    pub(super) fn read(said: Option<&Value>) -> Result<Self, Failure> {
+        let Some(said) = said.filter(|said| !said.is_null()) else { return Ok(Self::default()) };
+        Self::deserialize(said).map_err(|why| {
+            Failure::new(code::CONFIG, format!("runtimeConfig is not understood: {why}"))
+        })
+    }
 }
 
 impl Conf {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::Refusal;
 use crate::plugin::{Ask, number};
-use conf::Conf;
+use conf::{Conf, Runtime};
 
 /// Versions of the specification whose calls are understood, and in whose words is answered.
 pub const VERSIONS: [&str; 4] = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
@@ -147,6 +147,8 @@ pub struct Call {
     interface: String,
     args: Vec<(String, String)>,
     conf: Conf,
+    /// What ADD is to know of the container.
+    runtime: Runtime,
 }
 
 /// The version that an error is to be told in, whatever the rest of the configuration is.
@@ -181,6 +183,7 @@ impl Call {
             interface,
             args: Vec::new(),
             conf: Conf::default(),
+            runtime: Runtime::default(),
         };
         if verb == Verb::Version {
             return Ok(call);
@@ -198,6 +201,9 @@ impl Call {
                 call.version
             );
             return Err(Failure::new(code::VERSION, msg));
+        }
+        if verb == Verb::Add {
+            call.runtime = Runtime::read(call.conf.runtime.as_ref())?;
         }
         Ok(call)
     }

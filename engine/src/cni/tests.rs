@@ -228,6 +228,22 @@ fn what_makes_no_sense_has_the_code_of_the_specification() {
 }
 
 #[test]
+fn what_the_runtime_says_wrongly_keeps_no_container_from_being_let_go() {
+    for (rates, wanted) in [
+        (json!({"ingressRate": null, "ingressBurst": null}), None),
+        (json!({"ingressRate": "fast"}), Some(code::CONFIG)),
+        (json!({"ingressRate": -1}), Some(code::CONFIG)),
+        (json!(7), Some(code::CONFIG)),
+    ] {
+        let mut conf = recorded();
+        conf["runtimeConfig"]["bandwidth"] = rates.clone();
+        let added = call("ADD", &conf).and_then(|call| call.join(&told()));
+        assert_eq!(added.err().map(|refused| refused.code), wanted, "{rates}");
+        assert!(call("DEL", &conf).is_ok(), "{rates}");
+    }
+}
+
+#[test]
 fn what_cannot_be_a_place_is_refused_before_anything_is_done() {
     for (path, value) in [
         ("/runtimeConfig/portMappings/0/protocol", json!("sctp")),

@@ -121,16 +121,12 @@ impl Port {
 }
 
 impl Call {
-    fn runtime(&self) -> Runtime {
-        self.conf.runtime.clone().unwrap_or_default()
-    }
-
     /// What addresses the container has, as the runtime says itself: for a configuration without a
     /// plugin for them.
     #[must_use]
     pub fn own_addresses(&self) -> Value {
-        let ips = self.runtime().ips.unwrap_or_default();
-        json!({ "ips": ips.into_iter().map(|ip| json!({ "address": ip })).collect::<Vec<_>>() })
+        let ips = self.runtime.ips.iter().flatten();
+        json!({ "ips": ips.map(|ip| json!({ "address": ip })).collect::<Vec<_>>() })
     }
 
     /// ADD, for `serve`: with what the plugin for addresses has told.
@@ -181,16 +177,16 @@ impl Call {
             options: Options::read(options)?,
         };
         network.to_topology()?;
-        let runtime = self.runtime();
+        let runtime = &self.runtime;
         let asked = runtime.bandwidth.unwrap_or_default();
         let ports = runtime.ports.iter().flatten().map(Port::ask);
         let attach = Attach {
             network: self.network(),
             endpoint: self.endpoint(),
-            mac: self.mac(&runtime)?,
+            mac: self.mac(runtime)?,
             addresses,
             ports: ports.collect::<Result<_, _>>()?,
-            names: self.names(&runtime),
+            names: self.names(runtime),
         };
         Ok(Join {
             network,
@@ -272,7 +268,7 @@ impl Call {
     /// addresses; else our resolver, at the gateway's address.
     fn dns(&self, join: &Join, told: &Value) -> Value {
         let told = Told::deserialize(told).ok().and_then(|told| told.dns).unwrap_or_default();
-        let said = self.runtime().dns.unwrap_or_default();
+        let said = self.runtime.dns.clone().unwrap_or_default();
         let said = said.or(self.conf.dns.clone().unwrap_or_default()).or(told);
         let gateways = join.network.pools.iter().filter_map(|pool| pool.gateway);
         let ours = gateways.map(|gateway| gateway.ip).find(IpAddr::is_ipv4);
@@ -315,16 +311,16 @@ impl Call {
 }
 
 /// One of the rates of the capability `bandwidth`, where there is one; as the reference plugin has it.
-fn rate(which: &str, rate: u64, burst: u64) -> Result<Option<Rate>, Failure> {
+fn rate(which: &str, rate: Option<u64>, burst: Option<u64>) -> Result<Option<Rate>, Failure> {
     /// Bits of the largest burst that the kernel counts.
     const MOST: u64 = (u32::MAX as u64) * 8;
-    match (rate, burst) {
+    match (rate.unwrap_or(0), burst.unwrap_or(0)) {
         (0, 0) => Ok(None),
         (0, _) => Err(bad(format!("bandwidth: {which}Burst is set, and {which}Rate is not"))),
         (_, 0) => Err(bad(format!("bandwidth: {which}Rate is set, and {which}Burst is not"))),
-        (_, MOST..) => {
+        (_, burst @ MOST..) => {
             Err(bad(format!("bandwidth: {which}Burst={burst} is more than 4 GB, in bits")))
         }
-        _ => Ok(Some(Rate { rate, burst })),
+        (rate, burst) => Ok(Some(Rate { rate, burst })),
     }
 }
