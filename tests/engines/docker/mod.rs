@@ -9,6 +9,7 @@
 //! | `source` | clients' own addresses at published ports |
 //! | `lives` | either side killed, restarted, late |
 //! | `hosts` | containers of two hosts on one network |
+//! | `page` | the page of a server |
 //! | `spoof` | containers that speak for others |
 //! | `compose` | docker compose |
 
@@ -16,6 +17,7 @@ mod compose;
 mod hosts;
 mod lives;
 mod networks;
+mod page;
 mod ports;
 mod source;
 mod spoof;

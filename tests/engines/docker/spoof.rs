@@ -43,6 +43,12 @@ fn a_container_speaks_for_itself_alone() {
         refused("an address that is not its own", "ping -c 2 -W 2 -I 10.77.0.99 10.77.0.2");
         docker.sh("docker exec bad ip -6 addr add fd00:7::99/64 dev eth0");
         refused("one of IPv6", "ping -6 -c 2 -W 2 -I fd00:7::99 fd00:7::2");
+        // Metrics have them by their reason, as `show` has.
+        let metrics = docker.sh("uswitch metrics");
+        let counted = metrics.lines().filter(|line| line.contains("reason=\"spoofed\""));
+        let sum: f64 =
+            counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+        assert!(sum >= 3.0, "{metrics}");
         docker.reaches("bad", "10.77.0.2", true);
         // What is dropped is told as it happens.
         let trace = docker.machine.start_sh("timeout 60 uswitch trace bad");
