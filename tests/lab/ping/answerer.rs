@@ -15,24 +15,29 @@ const IP: usize = 20;
 
 /// An echo request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Request(Vec<u8>);
+pub(super) struct Request {
+    frame: Vec<u8>,
+    /// When it was read.
+    came: Instant,
+}
 
 impl Request {
     fn read(frame: &[u8]) -> Option<Self> {
         let ip = frame.get(ETHERNET..)?;
         let whole = ip.len() >= IP + 8 && frame[12..14] == [8, 0] && ip[0] == 0x45;
-        (whole && ip[9] == 1 && ip[IP] == 8).then(|| Self(frame.to_vec()))
+        let echo = whole && ip[9] == 1 && ip[IP] == 8;
+        echo.then(|| Self { frame: frame.to_vec(), came: Instant::now() })
     }
 
     /// The IP header.
     pub(super) fn ip(&self) -> &[u8] {
-        &self.0[ETHERNET..ETHERNET + IP]
+        &self.frame[ETHERNET..ETHERNET + IP]
     }
 
     /// The ICMP message.
     pub(super) fn icmp(&self) -> &[u8] {
         let total = usize::from(u16::from_be_bytes([self.ip()[2], self.ip()[3]]));
-        &self.0[ETHERNET + IP..ETHERNET + total]
+        &self.frame[ETHERNET + IP..ETHERNET + total]
     }
 
     /// Its sequence number.
@@ -78,7 +83,7 @@ impl Request {
         ip[16..20].copy_from_slice(&self.ip()[12..16]);
         let sum = wire::checksum::checksum(&ip);
         ip[10..12].copy_from_slice(&sum.to_be_bytes());
-        [&self.0[6..12], &self.0[..6], &[8, 0], &ip, &message].concat()
+        [&self.frame[6..12], &self.frame[..6], &[8, 0], &ip, &message].concat()
     }
 }
 
@@ -193,6 +198,14 @@ impl Answerer {
             }
         });
         Self { stop, seen, thread: Some(thread) }
+    }
+
+    /// The requests came `interval` apart, each within half of it: neither the pinger nor this peer
+    /// was kept from running for longer.
+    pub(super) fn was_steady(&self, interval: Duration) -> bool {
+        let seen = self.seen.lock().unwrap();
+        let apart = |pair: &[Request]| pair[1].came - pair[0].came;
+        seen.windows(2).all(|pair| (interval / 2..=interval * 3 / 2).contains(&apart(pair)))
     }
 
     /// The requests so far.

@@ -81,7 +81,7 @@ fn lost_late_doubled_and_overtaken() {
 fn corrupt_changed_and_truncated() {
     rooted(|sandbox| {
         joined_to_silence(sandbox);
-        let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 1", but(2, |r| vec![r.answer().unsound()]));
+        let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 5", but(2, |r| vec![r.answer().unsound()]));
         counted(&out, 3, 2, json!({"lost": 1, "corrupt": 1}));
         assert_eq!(replies(&out)[1]["bad_checksum"], true);
 
@@ -90,7 +90,7 @@ fn corrupt_changed_and_truncated() {
             let peer = move |r: &Request| {
                 vec![if r.seq() == 2 { r.answer().changed(at) } else { r.answer() }]
             };
-            let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 1", peer);
+            let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 20", peer);
             counted(&out, 3, 3, json!({"changed": 1}));
             assert_eq!(replies(&out)[1]["changed"]["at"], at, "{out}");
         }
@@ -100,7 +100,7 @@ fn corrupt_changed_and_truncated() {
             let peer = move |r: &Request| {
                 vec![if r.seq() == 2 { r.answer().cut(left) } else { r.answer() }]
             };
-            let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 1", peer);
+            let (_, out) = told(sandbox, "-c 3 -i 0.1 -W 20", peer);
             counted(&out, 3, 3, json!({"truncated": 1}));
             assert_eq!(replies(&out)[1]["bytes"], left + 8, "{out}");
         }
