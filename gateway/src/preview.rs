@@ -12,7 +12,7 @@ use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
 use crate::nat::fragments::Datagram;
-use crate::nat::plan::PlanOut;
+use crate::nat::plan::{Displaced, PlanOut};
 use crate::node::Node;
 use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
@@ -191,7 +191,7 @@ impl Gateway {
                         (Node::NOBODY, src)
                     }
                     // It gave way to the very packet that was to meet it.
-                    false if displaced.is_some_and(|id| realm.is_last_of(id, dst.port)) => {
+                    false if displaced.is_some_and(|gone| realm.ends_with(gone, dst.port)) => {
                         return Err(DropReason::NoSession);
                     }
                     false => self.foresee_in(probe, outside, note, now)?,
@@ -206,7 +206,7 @@ impl Gateway {
         }
     }
 
-    /// The outside endpoint of what goes out, and the session that gives way for it.
+    /// The outside endpoint of what goes out, and what gives way for it.
     fn foresee_out(
         &self,
         from: (Side, Node),
@@ -214,7 +214,7 @@ impl Gateway {
         own: Ipv4Addr,
         note: &mut Note,
         now: Timestamp,
-    ) -> Result<(Endpoint, Option<u32>), DropReason> {
+    ) -> Result<(Endpoint, Option<Displaced>), DropReason> {
         let Probe { protocol, src: inside, dst, .. } = *probe;
         let ends = (inside, dst);
         let (port, plan) = self.foresee_port(from, protocol, ends, (probe.tcp_flags(), now))?;

@@ -9,6 +9,9 @@ use std::ops::RangeInclusive;
 
 use super::index::Index;
 use super::ports::Ports;
+use super::session::NONE;
+use super::siblings;
+use super::slots::Slots;
 use crate::hash::Key;
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
@@ -22,12 +25,15 @@ const PRIMARY: u32 = 1 << 29;
 const WITHDRAWN: u32 = 1 << 28;
 /// It is published, and somebody holds the port at the host's kernel.
 const HELD: u32 = 1 << 27;
-const FLAGS: u32 = USED | PUBLISHED | PRIMARY | WITHDRAWN | HELD;
+/// It has had more sessions than are linked: they are counted.
+const CROWDED: u32 = 1 << 26;
+const FLAGS: u32 = USED | PUBLISHED | PRIMARY | WITHDRAWN | HELD | CROWDED;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Mapping {
     inside: u32,
-    /// The flags, and below them the number of sessions.
+    /// The flags, and below them one more than the first of its sessions, or their number where they are
+    /// counted; 0 for none.
     word: u32,
     port: u16,
     node: Node,
@@ -97,14 +103,28 @@ impl Mappings {
         self.by_port[usize::from(port)].word & WITHDRAWN != 0
     }
 
-    /// Sessions on this port.
-    pub(crate) fn sessions(&self, port: u16) -> u32 {
-        self.by_port[usize::from(port)].word & !FLAGS
+    /// True where no session is on this port.
+    pub(crate) fn is_idle(&self, port: u16) -> bool {
+        self.by_port[usize::from(port)].word & !FLAGS == 0
+    }
+
+    /// The sessions on this port, where they are few.
+    pub(crate) fn sessions_of<'a>(
+        &self,
+        port: u16,
+        slots: &'a Slots,
+    ) -> Option<impl Iterator<Item = u32> + use<'a>> {
+        let mapping = &self.by_port[usize::from(port)];
+        (mapping.word & CROWDED == 0).then(|| siblings::from(slots, mapping.first()))
     }
 
     /// True where the end of one session is the end of the mapping.
-    pub(crate) fn ends_with(&self, port: u16) -> bool {
-        self.sessions(port) == 1 && !self.is_published(port)
+    pub(crate) fn ends_with(&self, port: u16, slots: &Slots) -> bool {
+        let alone = match self.sessions_of(port, slots) {
+            Some(sessions) => sessions.take(2).count() == 1,
+            None => self.by_port[usize::from(port)].word & !FLAGS == 1,
+        };
+        alone && !self.is_published(port)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -131,14 +151,21 @@ impl Mappings {
     }
 
     /// One session more on this port.
-    pub(crate) fn acquire(&mut self, port: u16) {
-        self.by_port[usize::from(port)].word += 1;
+    pub(crate) fn acquire(&mut self, port: u16, id: u32, slots: &mut Slots) {
+        let mapping = &mut self.by_port[usize::from(port)];
+        if mapping.word & CROWDED != 0 {
+            mapping.word += 1;
+        } else if siblings::enter(slots, id, mapping.first()) {
+            mapping.word = mapping.word & FLAGS | (id + 1);
+        } else {
+            mapping.word = mapping.word & FLAGS | CROWDED | (siblings::MOST as u32 + 1);
+        }
     }
 
     /// One session less; true where that was the end of the mapping.
-    pub(crate) fn release(&mut self, port: u16) -> bool {
-        self.by_port[usize::from(port)].word -= 1;
-        let ends = self.sessions(port) == 0 && !self.is_published(port);
+    pub(crate) fn release(&mut self, port: u16, id: u32, slots: &mut Slots) -> bool {
+        self.by_port[usize::from(port)].leave(id, slots);
+        let ends = self.is_idle(port) && !self.is_published(port);
         if ends {
             self.close(port);
         }
@@ -150,7 +177,7 @@ impl Mappings {
     pub(crate) fn withdraw(&mut self, port: u16) -> bool {
         let word = &mut self.by_port[usize::from(port)].word;
         *word = *word & !(PUBLISHED | HELD) | WITHDRAWN;
-        if self.sessions(port) > 0 {
+        if !self.is_idle(port) {
             return true;
         }
         self.close(port);
@@ -201,6 +228,24 @@ impl Mappings {
 }
 
 impl Mapping {
+    /// The first of its sessions, where they are linked.
+    fn first(&self) -> u32 {
+        (self.word & !FLAGS).checked_sub(1).unwrap_or(NONE)
+    }
+
+    /// One session less.
+    fn leave(&mut self, id: u32, slots: &mut Slots) {
+        if self.word & CROWDED == 0 {
+            let first = siblings::leave(slots, id, self.first());
+            self.word = self.word & FLAGS | first.wrapping_add(1);
+            return;
+        }
+        self.word -= 1;
+        if self.word & !FLAGS == 0 {
+            self.word &= !CROWDED;
+        }
+    }
+
     fn hash(&self, key: Key) -> u64 {
         hash(key, self.inside, self.port)
     }

@@ -7,7 +7,7 @@
 //! | `table`, `slots`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
 //! | `mapping`, `ports`, `publish` | outside ports: whose, which, for good |
 //! | `filter`, `tcp` | who may come in, how TCP goes |
-//! | `quota`, `order` | how much a node may hold, and which of it gives way |
+//! | `quota`, `order`, `siblings` | how much a node may hold, and what of it gives way |
 //! | `forget` | a flush, a node that is gone |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
 //! | `repeated` | what others do by themselves to packets of a session |
@@ -32,6 +32,7 @@ pub(crate) mod quota;
 pub(crate) mod realm;
 mod repeated;
 pub(crate) mod session;
+pub(crate) mod siblings;
 pub(crate) mod slots;
 pub(crate) mod snapshot;
 pub(crate) mod table;
@@ -44,7 +45,7 @@ use std::ops::RangeInclusive;
 use wire::Timestamp;
 
 use self::ours::{Ours, Telling};
-use self::plan::{PlanIn, PlanOut};
+use self::plan::{Displaced, PlanIn, PlanOut};
 use self::publish::{Owner, Published};
 use self::realm::{Load, Realm};
 use self::repeated::Places;
@@ -180,9 +181,8 @@ impl Nat {
                 return stale.ok_or(DropReason::TableFull);
             };
             let stale = realm.table.find_in(outside, remote);
-            if let Some(id) = displaced {
-                realm.pass_over(id);
-                self.end(protocol, id, Closing::Displaced);
+            if let Some(displaced) = displaced {
+                self.give_way(protocol, displaced);
                 paid = true;
                 continue;
             }
@@ -307,6 +307,20 @@ impl Nat {
         let realm = self.realm(protocol);
         if realm.table.free() == 0 || realm.mappings.ports.available() == 0 {
             self.expire_some(protocol, &mut 64, now);
+        }
+    }
+
+    /// Ends what gives way to a new session.
+    fn give_way(&mut self, protocol: Protocol, Displaced { id, whole }: Displaced) {
+        let realm = &mut self.realms[protocol as usize];
+        realm.pass_over(id);
+        if !whole {
+            return self.end(protocol, id, Closing::Displaced);
+        }
+        let port = realm.table.get(id).outside_port;
+        let all = realm.mappings.sessions_of(port, &realm.table.slots);
+        for id in all.into_iter().flatten().collect::<Vec<u32>>() {
+            self.end(protocol, id, Closing::Displaced);
         }
     }
 

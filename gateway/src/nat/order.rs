@@ -16,7 +16,7 @@ use super::slots::Slots;
 const TURNS: usize = 8;
 
 /// A list a session may stand in; the first gives way first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Standing {
     /// Both sides have closed, or one has reset.
@@ -111,12 +111,13 @@ pub(crate) fn leave(lists: &mut Lists, slots: &mut Slots, id: u32) {
     slots.sessions[id as usize].stand(None);
 }
 
-/// The session that gives way first of those for which `fits` holds.
+/// The session that gives way first of those that fit. `used` says whether one has been used since it got
+/// its place, and None of one that does not fit.
 pub(crate) fn first(
     lists: &Lists,
     slots: &Slots,
     among: &[Standing],
-    fits: impl Fn(&Session) -> bool,
+    used: impl Fn(&Session) -> Option<bool>,
 ) -> Option<u32> {
     among.iter().find_map(|standing| {
         let mut oldest = None;
@@ -127,11 +128,10 @@ pub(crate) fn first(
             }
             let session = &slots.sessions[at as usize];
             debug_assert!(session.state != State::Free);
-            if fits(session) {
-                if session.flags & USED == 0 {
-                    return Some(at);
-                }
-                oldest = oldest.or(Some(at));
+            match used(session) {
+                Some(false) => return Some(at),
+                Some(true) => oldest = oldest.or(Some(at)),
+                None => {}
             }
             at = slots.places[at as usize].next;
         }

@@ -10,7 +10,7 @@ use wire::tcp::Flags;
 
 use super::order::{self, Standing};
 use super::realm::Realm;
-use super::session::{MAPPED, Session, State};
+use super::session::{MAPPED, Session, State, USED};
 use super::tcp;
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
@@ -22,7 +22,15 @@ pub(crate) enum PlanOut {
     /// It belongs to this session.
     Known(u32),
     /// It opens a session on this outside port, once another has given way where one has to.
-    Open { outside: u16, mapping: Use, state: State, displaced: Option<u32> },
+    Open { outside: u16, mapping: Use, state: State, displaced: Option<Displaced> },
+}
+
+/// What gives way to a session that the inside opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Displaced {
+    pub(crate) id: u32,
+    /// With this session all others of its mapping: it is their port that is wanted.
+    pub(crate) whole: bool,
 }
 
 /// How a new session comes by its outside port.
@@ -83,6 +91,7 @@ impl Realm {
             true => None,
             false => self.room(node, inside.address, order::ALL)?,
         };
+        let displaced = displaced.map(|id| Displaced { id, whole: false });
         let (outside, mapping, displaced) = match existing {
             Some(port) => (port, Use::Existing, displaced),
             None if self.kind.endpoint_independent_mapping() => {
@@ -94,8 +103,9 @@ impl Realm {
                 (port, Use::Own, displaced)
             }
         };
-        let taken = self.known_in(outside, remote, now);
-        if taken.is_some() && taken != displaced {
+        let goes =
+            |id| displaced.is_some_and(|d: Displaced| d.id == id || self.ends_with(d, outside));
+        if self.known_in(outside, remote, now).is_some_and(|id| !goes(id)) {
             return Err(DropReason::TupleTaken);
         }
         Ok(PlanOut::Open { outside, mapping, state, displaced })
@@ -172,9 +182,10 @@ impl Realm {
         }
         // Where it is the host that holds too many, one of its own gives way.
         let own = free > 0 && held[1] >= free;
-        let fits = |s: &Session| !own || s.inside == u32::from(host);
-        let victim = self.victim(node, among, fits);
-        let victim = victim.or_else(|| (free == 0).then(|| self.crowd(held[0], among, fits))?);
+        let used =
+            |s: &Session| (!own || s.inside == u32::from(host)).then_some(s.flags & USED != 0);
+        let victim = self.victim(node, among, used);
+        let victim = victim.or_else(|| (free == 0).then(|| self.crowd(held[0], among, used))?);
         let reason = if free == 0 { DropReason::TableFull } else { DropReason::Quota };
         victim.map(Some).ok_or(reason)
     }
@@ -189,8 +200,9 @@ impl Realm {
             return self.room(node, host, order::FOR_OUTSIDE);
         }
         let among = &[Standing::FromOutside];
-        let victim = self.victim(node, among, |_| true);
-        victim.or_else(|| self.crowd(0, among, |_| true)).map(Some).ok_or(DropReason::TableFull)
+        let used = |s: &Session| Some(s.flags & USED != 0);
+        let victim = self.victim(node, among, used);
+        victim.or_else(|| self.crowd(0, among, used)).map(Some).ok_or(DropReason::TableFull)
     }
 
     /// A port for a new mapping, and who gives way for it: `displaced` if that is enough.
@@ -198,11 +210,11 @@ impl Realm {
         &self,
         node: Node,
         inside: Endpoint,
-        (displaced, paid): (Option<u32>, bool),
-    ) -> Result<(u16, Option<u32>), DropReason> {
+        (displaced, paid): (Option<Displaced>, bool),
+    ) -> Result<(u16, Option<Displaced>), DropReason> {
         let ports = &self.mappings.ports;
-        let frees = |s: &Session| s.flags & MAPPED != 0 && self.mappings.ends_with(s.outside_port);
-        let freed = displaced.map(|id| self.table.get(id)).filter(|s| frees(s));
+        let freed = displaced.filter(|d| self.ends_with(*d, self.table.get(d.id).outside_port));
+        let freed = freed.map(|d| self.table.get(d.id));
         let mut held = self.quota.of(node, inside.address).map(|usage| usage.ports);
         if let Some(session) = freed.filter(|s| s.node == node) {
             held[0] -= 1;
@@ -216,21 +228,38 @@ impl Realm {
         }
         let own = available > 0 && !allowed && held[1] >= available;
         let fits = |s: &Session| {
-            frees(s)
-                && ports.serves(inside.port, s.outside_port)
+            ports.serves(inside.port, s.outside_port)
                 && (!own || s.inside == u32::from(inside.address))
         };
+        let used = |s: &Session| if fits(s) { self.used_by_any(s) } else { None };
         let reason =
             if available == 0 || allowed { DropReason::PortsExhausted } else { DropReason::Quota };
-        let victim = self.victim(node, order::ALL, fits);
+        let victim = self.victim(node, order::ALL, used);
         let victim = victim.or_else(|| match reason {
-            DropReason::PortsExhausted => self.crowd(held[0], order::ALL, fits),
+            DropReason::PortsExhausted => self.crowd(held[0], order::ALL, used),
             _ => None,
         });
         let id = victim.ok_or(reason)?;
         let freed = Some(self.table.get(id).outside_port);
         let port = ports.choose(inside, freed).ok_or(DropReason::PortsExhausted)?;
-        Ok((port, Some(id)))
+        Ok((port, Some(Displaced { id, whole: true })))
+    }
+
+    /// Whether a session of this one's mapping has been used since it got its place; None where not all of
+    /// them may give way, or they are too many to be ended for one packet.
+    fn used_by_any(&self, session: &Session) -> Option<bool> {
+        let port = session.outside_port;
+        if session.flags & MAPPED == 0 || self.mappings.is_published(port) {
+            return None;
+        }
+        let mut used = false;
+        for id in self.mappings.sessions_of(port, &self.table.slots)? {
+            let other = self.table.get(id);
+            // What has closed takes nothing along that is about to open.
+            other.standing().filter(|own| Some(*own) <= session.standing())?;
+            used |= other.flags & USED != 0;
+        }
+        Some(used)
     }
 
     /// A session of this node that gives way.
@@ -238,16 +267,21 @@ impl Realm {
         &self,
         node: Node,
         among: &[Standing],
-        fits: impl Fn(&Session) -> bool,
+        used: impl Fn(&Session) -> Option<bool>,
     ) -> Option<u32> {
-        order::first(self.quota.lists(node)?, &self.table.slots, among, fits)
+        order::first(self.quota.lists(node)?, &self.table.slots, among, used)
     }
 
     /// A session that gives way of the node that holds most, where that is more than `held`.
-    fn crowd(&self, held: u32, among: &[Standing], fits: impl Fn(&Session) -> bool) -> Option<u32> {
+    fn crowd(
+        &self,
+        held: u32,
+        among: &[Standing],
+        used: impl Fn(&Session) -> Option<bool>,
+    ) -> Option<u32> {
         let stands = |lists: &order::Lists| among.iter().any(|s| lists[*s as usize].length > 0);
         let (node, most) = self.quota.most(|holding| stands(&holding.lists))?;
-        if most > held { self.victim(node, among, fits) } else { None }
+        if most > held { self.victim(node, among, used) } else { None }
     }
 
     /// A port that no mapping has and no other session uses towards `remote`. Not the inside port:

@@ -180,8 +180,8 @@ impl Nat {
             }
             let realm = &mut self.realms[protocol as usize];
             realm.withhold(&session);
+            realm.release(id);
             realm.table.get_mut(id).flags &= !(MAPPED | PERMITS);
-            realm.release(port, session.inside().address);
         }
     }
 }

@@ -11,7 +11,7 @@ use wire::tcp::Flags;
 use super::filter::{NatType, Permits};
 use super::mapping::Mappings;
 use super::order::{self, Standing};
-use super::plan::Use;
+use super::plan::{Displaced, Use};
 use super::quota::Quota;
 use super::session::{
     EMBRYONIC, FRESH, FROM_OUTSIDE, MAPPED, PERMITS, Rest, STANDING, Session, State, USED,
@@ -89,10 +89,11 @@ impl Realm {
         self.mappings.inside(target.port).is_some() || self.known_out(inside, target, now).is_some()
     }
 
-    /// Whether a session's end is the end of the mapping on `port`.
-    pub(crate) fn is_last_of(&self, id: u32, port: u16) -> bool {
-        let session = self.table.get(id);
-        session.outside_port == port && session.flags & MAPPED != 0 && self.mappings.ends_with(port)
+    /// Whether the mapping on `port` ends with what gives way.
+    pub(crate) fn ends_with(&self, displaced: Displaced, port: u16) -> bool {
+        let session = self.table.get(displaced.id);
+        let on_it = session.outside_port == port && session.flags & MAPPED != 0;
+        on_it && (displaced.whole || self.mappings.ends_with(port, &self.table.slots))
     }
 
     /// Under which address a session with `remote` lets others in.
@@ -139,10 +140,6 @@ impl Realm {
         (state, flags): (State, u8),
         now: Timestamp,
     ) -> Option<u32> {
-        if flags & MAPPED != 0 {
-            self.mappings.acquire(outside_port);
-        }
-        self.quota.add((node, inside.address), 1, 0);
         let session = Session {
             expires: now + state.lifetime(self.protocol, &self.lifetimes),
             inside: inside.address.into(),
@@ -157,6 +154,10 @@ impl Realm {
             ..Session::default()
         };
         let id = self.table.insert(session, now)?;
+        if flags & MAPPED != 0 {
+            self.mappings.acquire(outside_port, id, &mut self.table.slots);
+        }
+        self.quota.add((node, inside.address), 1, 0);
         self.stand(id, standing(&session, false));
         Some(id)
     }
@@ -166,7 +167,7 @@ impl Realm {
     pub(crate) fn touch_out(&mut self, id: u32, load: Load, now: Timestamp) {
         let rest = self.table.rest_mut(id);
         rest.packets_out = rest.packets_out.saturating_add(load.packets.into());
-        rest.bytes_out += load.bytes as u64;
+        rest.bytes_out.add(load.bytes as u64);
         let session = self.table.get(id);
         let (state, refresh) = match load.flags {
             Some(flags) => tcp::step(session.state, tcp::Sender::Inside, flags),
@@ -184,7 +185,7 @@ impl Realm {
     pub(crate) fn touch_in(&mut self, id: u32, load: Load, now: Timestamp) {
         let rest = self.table.rest_mut(id);
         rest.packets_in = rest.packets_in.saturating_add(load.packets.into());
-        rest.bytes_in += load.bytes as u64;
+        rest.bytes_in.add(load.bytes as u64);
         let session = self.table.get(id);
         let (state, refresh) = match load.flags {
             Some(flags) => tcp::step(session.state, tcp::Sender::Outside, flags),
@@ -254,21 +255,23 @@ impl Realm {
     /// Ends a session and gives back whatever only it held.
     pub(crate) fn close(&mut self, id: u32) -> (Session, Rest) {
         self.stand(id, None);
-        let (session, rest) = self.table.remove(id);
+        let session = *self.table.get(id);
+        if session.flags & MAPPED != 0 {
+            self.release(id);
+        }
         self.withhold(&session);
         self.quota.remove((session.node, session.inside().address), 1, 0);
-        if session.flags & MAPPED != 0 {
-            self.release(session.outside_port, session.inside().address);
-        }
-        (session, rest)
+        self.table.remove(id)
     }
 
-    /// A session less on a mapping. With its last one its port is given back, to the node that it was
+    /// A session leaves its mapping. With the last one the port is given back, to the node that it was
     /// counted for: sessions of others may have used it, where an address was published before it was
     /// known whose it is.
-    pub(super) fn release(&mut self, port: u16, inside: Ipv4Addr) {
+    pub(super) fn release(&mut self, id: u32) {
+        let session = self.table.get(id);
+        let (port, inside) = (session.outside_port, session.inside().address);
         let owner = (self.mappings.node(port), inside);
-        if self.mappings.release(port) {
+        if self.mappings.release(port, id, &mut self.table.slots) {
             self.quota.remove(owner, 0, 1);
         }
     }

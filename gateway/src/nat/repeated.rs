@@ -117,10 +117,10 @@ impl Realm {
         let rest = self.table.rest_mut(id);
         if out {
             rest.packets_out = rest.packets_out.saturating_add(more);
-            rest.bytes_out += bytes;
+            rest.bytes_out.add(bytes);
         } else {
             rest.packets_in = rest.packets_in.saturating_add(more);
-            rest.bytes_in += bytes;
+            rest.bytes_in.add(bytes);
         }
         let session = self.table.get_mut(id);
         if session.flags & STANDING != 0 {

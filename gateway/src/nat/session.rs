@@ -140,8 +140,30 @@ pub(crate) struct Rest {
     pub(crate) next: u32,
     pub(crate) packets_out: u32,
     pub(crate) packets_in: u32,
-    pub(crate) bytes_out: u64,
-    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: Bytes,
+    pub(crate) bytes_in: Bytes,
+    /// The next session of its mapping ([`super::siblings`]).
+    pub(crate) sibling: u32,
+}
+
+/// Bytes that have passed, in six bytes: 256 TiB, and then no more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bytes([u16; 3]);
+
+impl Bytes {
+    const MOST: u64 = (1 << 48) - 1;
+
+    #[inline]
+    pub(crate) fn get(self) -> u64 {
+        let [low, middle, high] = self.0.map(u64::from);
+        high << 32 | middle << 16 | low
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, bytes: u64) {
+        let sum = self.get().saturating_add(bytes).min(Self::MOST);
+        self.0 = [sum as u16, (sum >> 16) as u16, (sum >> 32) as u16];
+    }
 }
 
 // Two of each to a cache line.

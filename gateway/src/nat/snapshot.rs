@@ -55,8 +55,8 @@ impl SessionView {
             age: Duration::from_secs(now.as_secs().saturating_sub(s.opened.into())),
             packets_out: rest.packets_out,
             packets_in: rest.packets_in,
-            bytes_out: rest.bytes_out,
-            bytes_in: rest.bytes_in,
+            bytes_out: rest.bytes_out.get(),
+            bytes_in: rest.bytes_in.get(),
         }
     }
 }
@@ -179,8 +179,8 @@ impl Events {
             expires: s.expires,
             packets_out: rest.packets_out,
             packets_in: rest.packets_in,
-            bytes_out: rest.bytes_out,
-            bytes_in: rest.bytes_in,
+            bytes_out: rest.bytes_out.get(),
+            bytes_in: rest.bytes_in.get(),
         });
     }
 }

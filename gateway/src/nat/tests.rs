@@ -8,7 +8,7 @@ use wire::tcp::Flags;
 use super::filter::{Filter, NatType};
 use super::order::Standing;
 use super::plan::Use;
-use super::session::{MAPPED, PERMITS, State};
+use super::session::{MAPPED, PERMITS, Session, State};
 use super::*;
 
 const PORTS: RangeInclusive<u16> = 2000..=2011;
@@ -118,6 +118,17 @@ fn check(nat: &Nat, now: Timestamp) {
         // A mapped port stands for one inside endpoint.
         for s in sessions.iter().filter(|s| s.flags & MAPPED != 0) {
             assert_eq!(realm.mappings.inside(s.outside_port), Some(s.inside()));
+        }
+        for port in PORTS {
+            let on_it = |s: &Session| s.flags & MAPPED != 0 && s.outside_port == port;
+            let wanted: HashSet<_> =
+                realm.table.from(0).filter(|(_, s)| on_it(s)).map(|(id, _)| id).collect();
+            assert_eq!(realm.mappings.is_idle(port), wanted.is_empty());
+            if let Some(linked) = realm.mappings.sessions_of(port, &realm.table.slots) {
+                let linked: Vec<_> = linked.collect();
+                assert_eq!(linked.len(), wanted.len());
+                assert_eq!(linked.into_iter().collect::<HashSet<_>>(), wanted);
+            }
         }
         // What has none has kept the port of another time.
         if realm.kind.endpoint_independent_mapping() {
