@@ -158,7 +158,7 @@ impl Mappings {
         } else if siblings::enter(slots, id, mapping.first()) {
             mapping.word = mapping.word & FLAGS | (id + 1);
         } else {
-            mapping.word = mapping.word & FLAGS | CROWDED | (siblings::MOST as u32 + 1);
+            mapping.word = mapping.word & FLAGS | CROWDED | (siblings::MOST + 1);
         }
     }
 

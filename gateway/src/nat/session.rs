@@ -148,21 +148,22 @@ pub(crate) struct Rest {
 
 /// Bytes that have passed, in six bytes: 256 TiB, and then no more.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Bytes([u16; 3]);
+pub(crate) struct Bytes([u8; 6]);
 
 impl Bytes {
     const MOST: u64 = (1 << 48) - 1;
 
     #[inline]
     pub(crate) fn get(self) -> u64 {
-        let [low, middle, high] = self.0.map(u64::from);
-        high << 32 | middle << 16 | low
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
     }
 
     #[inline]
     pub(crate) fn add(&mut self, bytes: u64) {
         let sum = self.get().saturating_add(bytes).min(Self::MOST);
-        self.0 = [sum as u16, (sum >> 16) as u16, (sum >> 32) as u16];
+        let [a, b, c, d, e, f, ..] = sum.to_le_bytes();
+        self.0 = [a, b, c, d, e, f];
     }
 }
 

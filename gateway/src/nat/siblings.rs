@@ -9,7 +9,7 @@ use super::session::NONE;
 use super::slots::Slots;
 
 /// Sessions that are linked at most.
-pub(crate) const MOST: usize = 8;
+pub(crate) const MOST: u32 = 8;
 
 /// Those from `first` on.
 pub(crate) fn from(slots: &Slots, first: u32) -> impl Iterator<Item = u32> + '_ {
@@ -19,7 +19,7 @@ pub(crate) fn from(slots: &Slots, first: u32) -> impl Iterator<Item = u32> + '_ 
 
 /// Puts a session before `first`; false where there are enough.
 pub(crate) fn enter(slots: &mut Slots, id: u32, first: u32) -> bool {
-    let fits = from(slots, first).count() < MOST;
+    let fits = from(slots, first).count() < MOST as usize;
     if fits {
         slots.rests[id as usize].sibling = first;
     }
@@ -134,16 +134,16 @@ mod tests {
     fn no_connection_of_a_busy_client_is_cut() {
         let limits = Limits::default();
         let mut nat = Nat::new(&NatConfig::default(), &(20_000..=20_999), limits, 9);
-        let mut port: [u16; 48] =
-            std::array::from_fn(|n| 1025 + (n as u16).wrapping_mul(7919) % 60_000);
+        // Where it is among its ports, by server.
+        let mut at: Vec<u16> = (0..48).map(|n| 1025 + n * 1319).collect();
         for n in 0..40_000u32 {
-            let round = (n / 3_400 % 12) as usize;
-            let open: Vec<_> = (0..4)
-                .map(|worker| {
-                    let server = round * 4 + worker;
-                    port[server] = if port[server] > 65_000 { 1025 } else { port[server] + 2 };
-                    let (inside, remote) = ends(port[server], 1);
-                    (inside, Endpoint { port: 80 + server as u16, ..remote })
+            let round = n / 3_400 % 12 * 4;
+            let open: Vec<_> = (round..round + 4)
+                .map(|server| {
+                    let port = &mut at[server as usize];
+                    *port = if *port > 65_000 { 1025 } else { *port + 2 };
+                    let (inside, remote) = ends(*port, 1);
+                    (inside, Endpoint { port: 80 + u16::try_from(server).unwrap(), ..remote })
                 })
                 .collect();
             for connection in &open {
@@ -163,8 +163,9 @@ mod tests {
     #[test]
     fn the_plan_foresees_the_port_once_several_gave_way() {
         let mut nat = nat();
-        for n in 0..16 {
-            short(&mut nat, 5000 + n / 2, n as u8 % 2).unwrap();
+        for port in 5000..5008 {
+            short(&mut nat, port, 1).unwrap();
+            short(&mut nat, port, 2).unwrap();
         }
         let next = ends(6000, 1);
         let realm = nat.realm(Protocol::Tcp);
