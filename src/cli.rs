@@ -78,6 +78,7 @@ enum Verb {
 
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
+    sys::memory::keep_little();
     if let Some(code) = plugin::cni::called() {
         return code;
     }
