@@ -26,6 +26,8 @@ cd /run/r; mkdir -p proc sys dev tmp old root uswitch
 mount -t proc proc proc; mount --rbind /sys sys; mount --rbind /dev dev
 mount --bind "$BINARIES" uswitch
 mount -t tmpfs -o mode=1777 tmpfs tmp; mount -t tmpfs -o mode=755 tmpfs run; mkdir -p run/lock run/netns
+# Not every host lets ordinary users open it; pasta does.
+mknod -m 666 run/tun c 10 200; mount --bind run/tun dev/net/tun
 echo "127.0.0.1 localhost" >etc/hosts; echo "nameserver 198.51.100.1" >etc/resolv.conf
 pivot_root . old; cd /; umount -l /old
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
