@@ -6,6 +6,7 @@
 //! made is gone when `apply` returns. When all of the plan is done, every pair carries frames both
 //! ways. A plan with a pause is done in two parts, and its caller does something between them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,9 +29,11 @@ use crate::plan::{NsId, Plan, Room, Step};
 #[cfg(test)]
 mod tests;
 
-/// From one look at links that do not run yet to the next, and how many looks: ten seconds.
+/// From one look at links that do not run yet to the next.
 const NAP: Duration = Duration::from_millis(1);
-const NAPS: u32 = 10_000;
+/// How long they are slept for altogether, at most: so long, and so much more for each end.
+const PATIENCE: Duration = Duration::from_secs(10);
+const AN_END: Duration = Duration::from_millis(50);
 
 /// Who is told of what happens.
 pub trait Observer: Send {
@@ -148,6 +151,22 @@ fn lent(plan: &Plan, existing: &[BorrowedFd<'_>]) -> Result<Vec<Held>> {
 /// Whether the kernel refused `step` because it knows no such kind of link.
 fn is_no_veth(step: &Step, error: &io::Error) -> bool {
     matches!(step, Step::Veth { .. }) && errno(error) == Some(nix::libc::EOPNOTSUPP)
+}
+
+/// Whether one of the links asked for is up and does not run yet. One that somebody has taken down or
+/// out meanwhile is nothing to wait for.
+fn waiting(netlink: &mut Netlink, asked: &[Request]) -> io::Result<bool> {
+    let mut waiting = false;
+    let told = netlink.ask(asked, |item| {
+        if let RouteNetlinkMessage::NewLink(message) = item {
+            let link = Link::from_message(&message);
+            waiting |= link.up && !link.running;
+        }
+    });
+    match told {
+        Err(error) if errno(&error) != Some(nix::libc::ENODEV) => Err(error),
+        _ => Ok(waiting),
+    }
 }
 
 struct Apply<'a> {
@@ -289,34 +308,28 @@ impl<'a> Apply<'a> {
     /// Waits until both ends of the pairs work. The end brought up last does at once. The other one
     /// has its carrier from then on, but the kernel sets its queue to work a little later, and until
     /// then throws away what it is given to send; the state `up` comes with it.
-    fn settle(&mut self) -> Result<()> {
-        for (ns, indices) in self.plan.early() {
+    ///
+    /// A kernel that is asked for one link does this for it at once (Linux 6.8). Of itself it does so
+    /// for a hundred ends a second: an older one takes its time for a large lab. Says how long was slept.
+    fn settle(&mut self) -> Result<Duration> {
+        let early = self.plan.early();
+        let ends: usize = early.values().map(BTreeSet::len).sum();
+        let patience = PATIENCE + AN_END * u32::try_from(ends).unwrap_or(u32::MAX);
+        let mut slept = Duration::ZERO;
+        for (ns, indices) in early {
             self.go(ns)?;
             let what = || format!("waiting for the links of {}", self.plan.label(ns));
             let mut netlink = Netlink::open().doing(what)?;
-            let mut naps = 0;
-            loop {
-                let mut waiting = false;
-                netlink
-                    .dump(&message::get_links(), |item| {
-                        if let RouteNetlinkMessage::NewLink(message) = item {
-                            let link = Link::from_message(&message);
-                            // One that somebody has taken down meanwhile is nothing to wait for.
-                            waiting |= indices.contains(&link.index) && link.up && !link.running;
-                        }
-                    })
-                    .doing(what)?;
-                if !waiting {
-                    break;
-                }
-                if naps == NAPS {
+            let asked: Vec<_> = indices.into_iter().map(message::get_link).collect();
+            while waiting(&mut netlink, &asked).doing(what)? {
+                if slept >= patience {
                     return Err(io::Error::from(Errno::ETIMEDOUT)).doing(what);
                 }
-                naps += 1;
                 std::thread::sleep(NAP);
+                slept += NAP;
             }
         }
-        Ok(())
+        Ok(slept)
     }
 
     fn describe(&self, step: &Step) -> String {

@@ -214,6 +214,13 @@ pub(crate) fn delete_link(index: u32) -> Request {
     Request::change(RouteNetlinkMessage::DelLink(link))
 }
 
+/// Of one link. The kernel (6.8 and newer) does first what it still has to do for its carrier.
+pub(crate) fn get_link(index: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    Request::change(RouteNetlinkMessage::GetLink(message))
+}
+
 /// Every link of the namespace.
 pub(crate) fn get_links() -> Request {
     Request::change(RouteNetlinkMessage::GetLink(LinkMessage::default()))

@@ -18,6 +18,9 @@ use crate::message::Request;
 /// by default, under 1 KiB each), so this many always fit.
 pub(crate) const BATCH: usize = 64;
 
+/// Questions sent in one go: an item is some 2 KiB.
+const ASKED: usize = 16;
+
 /// NLMSGERR_ATTR_MSG: the kernel's explanation.
 const EXPLANATION: u16 = 1;
 /// The length of a netlink header, which an error carries back before its attributes.
@@ -51,7 +54,7 @@ impl Netlink {
     /// Sends `requests`, in order, and waits for every acknowledgement.
     pub(crate) fn run(&mut self, requests: &[Request]) -> Result<(), Refused> {
         for (round, some) in requests.chunks(BATCH).enumerate() {
-            self.run_some(some).map_err(|refused| Refused {
+            self.run_some(some, &mut |_| {}).map_err(|refused| Refused {
                 place: refused.place + round * BATCH,
                 error: refused.error,
             })?;
@@ -59,7 +62,21 @@ impl Netlink {
         Ok(())
     }
 
-    fn run_some(&mut self, requests: &[Request]) -> Result<(), Refused> {
+    /// Sends `requests` for one item each, and hands the items to `item`.
+    pub(crate) fn ask(
+        &mut self,
+        requests: &[Request],
+        mut item: impl FnMut(RouteNetlinkMessage),
+    ) -> io::Result<()> {
+        let mut all = requests.chunks(ASKED);
+        all.try_for_each(|some| self.run_some(some, &mut item)).map_err(|refused| refused.error)
+    }
+
+    fn run_some(
+        &mut self,
+        requests: &[Request],
+        item: &mut dyn FnMut(RouteNetlinkMessage),
+    ) -> Result<(), Refused> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
         for request in requests {
@@ -75,11 +92,18 @@ impl Netlink {
             let (datagram, _) = self.socket.recv_from_full().map_err(whole)?;
             for message in messages(&datagram) {
                 let message = message.map_err(whole)?;
-                let NetlinkPayload::Error(answer) = &message.payload else { continue };
+                let answer = match message.payload {
+                    NetlinkPayload::Error(answer) => answer,
+                    NetlinkPayload::InnerMessage(inner) => {
+                        item(inner);
+                        continue;
+                    }
+                    _ => continue,
+                };
                 waiting -= 1;
                 if answer.code.is_some() && failed.is_none() {
                     let place = message.header.sequence_number.wrapping_sub(first) as usize;
-                    failed = Some(Refused { place, error: explain(answer) });
+                    failed = Some(Refused { place, error: explain(&answer) });
                 }
             }
         }
