@@ -93,6 +93,7 @@ class Pages:
 
     def __init__(self, browser, url):
         self.browser, self.url, self.wrong, self.expected = browser, url, [], []
+        self.asked = {}
 
     def open(self, url=None, **options):
         context = self.browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
@@ -103,6 +104,8 @@ class Pages:
         page.on("pageerror", lambda error: self.note(f"exception: {error}"))
         server = self.url.split("#")[0]
         page.on("request", lambda asked: asked.url.startswith((server, "data:", "blob:", "about:")) or self.note(f"asks {asked.url}"))
+        self.asked[page] = asked = []
+        page.on("request", lambda request: request.url.startswith("data:") or asked.append(request.url))
         page.goto(url or self.url)
         return page
 
@@ -327,6 +330,46 @@ def keeps_strangers_out(pages):
     context.close()
 
 
+# What the page does for news of no and of one port: how often it goes through all that it knows, and what
+# of the document it touches.
+WORK = """async () => {
+  const frame = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  let passes = 0, touched = [];
+  facts[Symbol.iterator] = () => { passes++; return facts.entries(); };
+  const watch = new MutationObserver(records => touched.push(...records.map(record => record.target)));
+  for (const part of ['picture', 'tables']) {
+    watch.observe($(part), { subtree: true, childList: true, characterData: true, attributes: true });
+  }
+  const told = async change => {
+    await frame(); touched = []; passes = 0;
+    handle('change', change); await frame();
+    return { passes, touched };
+  };
+  const none = await told({});
+  const [name, value] = [...facts.entries()].find(([key, value]) => key.startsWith('port/') && value.node);
+  const port = structuredClone(value);
+  port.rx.bps += 123456789;
+  const one = await told({ set: { [name]: port } });
+  delete facts[Symbol.iterator];
+  const rows = new Set(one.touched.map(target => target.closest && target.closest('#nodes tr')).filter(Boolean));
+  return { idle: [none.passes, none.touched.length], passes: one.passes, touched: new Set(one.touched).size, rows: rows.size };
+}"""
+
+
+def costs_what_has_changed(page, count):
+    """News cost what they change, however many nodes there are: no test of time."""
+    # The lab's own news, which would be counted in, are kept away.
+    page.evaluate("listening.abort()")
+    work = page.evaluate(WORK)
+    assert work["idle"] == [0, 0], work
+    assert work["rows"] == 1, work
+    # Once for each kind of facts.
+    assert work["passes"] <= 8, work
+    # Its way, its box, a line in each, and its row.
+    assert work["touched"] <= 10, work
+    assert page.locator("#nodes tbody tr").count() == count
+
+
 def waits_for_a_lab_that_stops(pages):
     page = pages.open()
     expect(nodes(page)).to_have_count(5)
@@ -342,10 +385,13 @@ def waits_for_a_lab_that_stops(pages):
         assert page.evaluate("window.same"), "it was loaded anew"
         if count == 60:
             picture(page, "sixty")
-            begun = time.monotonic()
             again = pages.open()
             expect(nodes(again)).to_have_count(60)
-            print(f"told of the end after {told:.1f} s; 60 nodes drawn {time.monotonic() - begun:.1f} s after opening")
+            drawn = again.evaluate("performance.getEntriesByName('drawn').at(-1).startTime")
+            print(f"told of the end after {told:.1f} s; 60 nodes drawn {drawn:.0f} ms after the page was asked for")
+            # The page and its stream.
+            assert len(pages.asked[again]) == 2, pages.asked[again]
+            costs_what_has_changed(again, 60)
             again.context.close()
         uswitch("down")
     uswitch("up", "mesh", "-n", "5")
@@ -380,6 +426,7 @@ def groups_what_is_too_much_to_draw(pages, page):
     expect(nodes(made)).to_have_count(1)
     expect(nodes(made)).to_contain_text("1000 nodes")
     expect(made.locator("#nodes tbody tr")).to_have_count(1000)
+    costs_what_has_changed(made, 1000)
     picture(made, "thousand")
     made.context.close()
 
