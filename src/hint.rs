@@ -27,6 +27,8 @@ const VERBS: &[(&[&str], &str)] = &[
     (&["published"], "show published"),
     (&["sh", "bash", "enter", "console", "ssh"], "shell NODE"),
     (&["dump", "tcpdump", "sniff"], "capture"),
+    (&["brctl", "bridge"], "show ports --brctl"),
+    (&["ip", "ifconfig"], "exec NODE -- ip addr"),
     (&["watch", "events", "log", "logs"], "monitor"),
     (&["traceroute", "tracepath", "why"], "explain NODE DEST"),
     (&["version"], "--version"),
@@ -80,7 +82,9 @@ pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
         }
         ErrorKind::UnknownArgument => context(error, ContextKind::InvalidArg).and_then(|word| {
             let found = OPTIONS.iter().find(|(of, option, _)| (*of, *option) == (verb, &word));
-            found.map(|(.., said)| format!("{verb} has no {word}: {said}"))
+            let said = found.map(|(.., said)| format!("{verb} has no {word}: {said}"));
+            let second = verb == "add" && !word.starts_with('-');
+            said.or_else(|| second.then(|| format!("{word}: nodes are added one at a time")))
         }),
         _ => None,
     };
@@ -142,7 +146,7 @@ fn plain(text: &str) -> String {
     let said = said.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let misleads = ["tip: to pass '", "tip: a similar value"];
     let said = said.filter(|line| !misleads.iter().any(|tip| line.starts_with(tip)));
-    let said = said.collect::<Vec<_>>().join(" ");
+    let said = said.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     let said = said.trim_start_matches("error: ");
     let said = said.replace("invalid digit found in string", "it is no number");
     said.replace("cannot parse integer from empty string", "a number is missing")
@@ -181,6 +185,10 @@ mod tests {
             ("uswitch rnu", " run` is meant"),
             ("uswitch expalin", " explain` is meant"),
             ("uswitch nonsense", "unrecognized"),
+            ("uswitch brctl show", " show ports --brctl`"),
+            ("uswitch ifconfig", " exec NODE -- ip addr`"),
+            ("uswitch impair net1", "'impair'; a similar subcommand"),
+            ("uswitch add web db", "db: nodes are added one at a time"),
             ("uswitch run --subnet 10.0.0.0/8", "`run lab.yaml`"),
         ] {
             let said = said(line);

@@ -29,6 +29,9 @@ pub(crate) enum Block<'a> {
 /// The prompt before a command of ours.
 const COMMAND: &str = "$ uswitch ";
 
+/// What the page says of itself, in quoted lines: the lesson goes without it.
+const ASIDE: &str = "> ";
+
 /// The parts of a page.
 pub(crate) fn parts(page: &str) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
@@ -58,7 +61,7 @@ pub(crate) fn parts(page: &str) -> Vec<Part<'_>> {
             if let Some(part) = parts.last_mut() {
                 part.blocks.push(block);
             }
-        } else if !line.is_empty() {
+        } else if !line.is_empty() && !line.starts_with(ASIDE) {
             prose.push(line);
         }
     }
@@ -68,6 +71,29 @@ pub(crate) fn parts(page: &str) -> Vec<Part<'_>> {
         part.blocks.push(Block::Prose(prose.join(" ")));
     }
     parts
+}
+
+/// The words of a line that somebody has typed: parted by blanks, but for what stands in quotes.
+pub(crate) fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut quote, mut inside) = (None, false);
+    for letter in line.chars() {
+        match quote {
+            Some(open) if letter == open => quote = None,
+            None if letter == '\'' || letter == '"' => {
+                quote = Some(letter);
+                words.extend((!inside).then(String::new));
+                inside = true;
+            }
+            None if letter.is_whitespace() => inside = false,
+            _ => {
+                words.extend((!inside).then(String::new));
+                inside = true;
+                words.last_mut().into_iter().for_each(|word| word.push(letter));
+            }
+        }
+    }
+    words
 }
 
 /// Words on lines of so many columns.
@@ -97,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_page_has_parts_of_prose_and_blocks() {
-        let page = "# Title\n\nOne\ntwo.\n\n## Part\n\nBy hand:\n\n```sh\nip link\n```\n\nOurs:\n\n\
+        let page = "# Title\n\nOne\ntwo.\n\n> This page.\n\n## Part\n\nBy hand:\n\n```sh\nip link\n```\n\nOurs:\n\n\
                     ```console\n$ uswitch up pair\nbuilt\n$ uswitch down\ngone\n```\n\nEnd.\n";
         let prose = |text: &str| Block::Prose(text.into());
         assert_eq!(
@@ -116,6 +142,17 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn what_is_typed_is_parted_by_blanks_outside_of_quotes() {
+        assert_eq!(words("  trace 'net1 and icmp'  -c 2\n"), ["trace", "net1 and icmp", "-c", "2"]);
+        assert_eq!(
+            words("exec net1 -- sh -c \"echo 'a b'\"''"),
+            ["exec", "net1", "--", "sh", "-c", "echo 'a b'"]
+        );
+        assert_eq!(words("a '' \"b"), ["a", "", "b"]);
+        assert!(words(" \n").is_empty());
     }
 
     #[test]

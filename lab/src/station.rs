@@ -255,9 +255,11 @@ pub(crate) fn words(config: &LabConfig, host: Option<&Prepared>) -> String {
     let mut own = match gateways.as_slice() {
         [] => return "switch, no gateway".into(),
         [(address, prefix)] => format!("switch and gateway {address}/{prefix}"),
+        [(address, prefix), (other, its)] => {
+            format!("switch and gateway {address}/{prefix} and {other}/{its}")
+        }
         [(address, prefix), rest @ ..] => {
-            let more = if rest.len() == 1 { "network" } else { "networks" };
-            format!("switch and gateway {address}/{prefix}, and one in {} more {more}", rest.len())
+            format!("switch and gateway {address}/{prefix}, and in {} more networks", rest.len())
         }
     };
     own.push_str(&match spec.uplink() {

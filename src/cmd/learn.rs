@@ -46,11 +46,7 @@ pub(crate) fn main(Args {}: Args) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    let over = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&over)).context("waiting for signals")?;
-    }
-    let outcome = all(&over);
+    let outcome = all(&Stops::heard()?);
     // Ended in the middle, or failed: what was built is undone.
     if !join::labs(&door::ground()).is_empty() {
         run(&["down".into()])?;
@@ -58,22 +54,49 @@ pub(crate) fn main(Args {}: Args) -> anyhow::Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-fn all(over: &AtomicBool) -> anyhow::Result<()> {
+/// Signals that end the lesson.
+struct Stops {
+    /// By Ctrl-C.
+    interrupted: Arc<AtomicBool>,
+    /// By somebody else, or with the terminal.
+    ended: Arc<AtomicBool>,
+}
+
+impl Stops {
+    /// From now on.
+    fn heard() -> anyhow::Result<Self> {
+        let stops = Self { interrupted: Arc::default(), ended: Arc::default() };
+        for (signal, flag) in
+            [(SIGINT, &stops.interrupted), (SIGTERM, &stops.ended), (SIGHUP, &stops.ended)]
+        {
+            signal_hook::flag::register(signal, Arc::clone(flag)).context("waiting for signals")?;
+        }
+        Ok(stops)
+    }
+
+    fn one(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed)
+    }
+}
+
+fn all(stops: &Stops) -> anyhow::Result<()> {
     let parts = lesson::parts(lesson::PAGE);
     let waits = std::io::stdin().is_terminal();
     for (number, part) in parts.iter().enumerate() {
         show(part)?;
         let is_last = number + 1 == parts.len();
-        while waits && !is_last && !over.load(Ordering::Relaxed) {
-            match asked(over)? {
+        while waits && !is_last && !stops.one() {
+            match asked(stops)? {
                 Wish::On => break,
                 Wish::End => return Ok(()),
+                // What runs until Ctrl-C is ended by it, and the lesson is not.
                 Wish::Look(words) => {
                     run(&words)?;
+                    stops.interrupted.store(false, Ordering::Relaxed);
                 }
             }
         }
-        if over.load(Ordering::Relaxed) {
+        if stops.one() {
             return Ok(());
         }
     }
@@ -120,7 +143,7 @@ fn run(words: &[String]) -> anyhow::Result<bool> {
     Ok(ended.success())
 }
 
-fn asked(over: &AtomicBool) -> anyhow::Result<Wish> {
+fn asked(stops: &Stops) -> anyhow::Result<Wish> {
     let prompt = "Enter: go on · a node's name: a shell in it · any command: run it · q: end > ";
     say::part(&format!("\n{prompt}"));
     let stdin = std::io::stdin();
@@ -129,7 +152,7 @@ fn asked(over: &AtomicBool) -> anyhow::Result<Wish> {
         let mut ready = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) => break,
-            Err(nix::errno::Errno::EINTR) if over.load(Ordering::Relaxed) => return Ok(Wish::End),
+            Err(nix::errno::Errno::EINTR) if stops.one() => return Ok(Wish::End),
             Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error).context("waiting for the terminal"),
         }
@@ -138,7 +161,7 @@ fn asked(over: &AtomicBool) -> anyhow::Result<Wish> {
     if stdin.lock().read_line(&mut line).context("reading from the terminal")? == 0 {
         return Ok(Wish::End);
     }
-    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let mut words = lesson::words(&line);
     // The whole command, as it stands on the page.
     if words.first().is_some_and(|word| word == "uswitch" || word == program()) {
         words.remove(0);

@@ -67,7 +67,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             TraceLine::Frame(_) | TraceLine::Lost { .. } => {}
             TraceLine::End { told, lost } => {
                 let told = units::count(told, "frame", "frames");
-                say::note(&format!("{told} followed, {lost} not for want of room"));
+                say::note(&format!("{told} followed, {lost} missed for want of room"));
                 return Ok(ExitCode::SUCCESS);
             }
         }

@@ -127,6 +127,11 @@ fn between_steps_one_can_look_inside_and_leave() {
         learn.wait_for("permanent");
         learn.keys("uswitch exec net2 -- echo looked-inside=$((1+1))\r");
         learn.wait_for("looked-inside=");
+        // Ctrl-C ends what is looked at, and not the lesson.
+        learn.keys("trace net1 'icmp and net1' -c 1\r");
+        learn.wait_for("until Ctrl-C");
+        learn.keys("\x03");
+        learn.wait_for("0 frames followed");
         learn.keys("net1\r");
         learn.wait_for("(net1)");
         learn.keys("echo $USWITCH_NODE is here; exit\r");

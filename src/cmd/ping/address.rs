@@ -36,6 +36,16 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
     }
 }
 
+/// What to type where this host has no way to `dest`, and a lab runs whose nodes may have one.
+pub(super) fn from_a_node(lab: &LabName, dest: &str) -> Option<String> {
+    let from = node::names(lab).into_iter().next()?;
+    let name = door::option(lab);
+    Some(format!(
+        "this host has no way there: `{} ping{name} {from} {dest}` pings it from {from}",
+        program()
+    ))
+}
+
 /// What to type where `dest` is the lab's and no node was named to ping it from.
 pub(super) fn from_inside(lab: &LabName, dest: &str) -> Option<String> {
     let nodes = node::names(lab);

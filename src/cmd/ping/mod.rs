@@ -184,8 +184,11 @@ fn open<'a>(
         let pinger = match Pinger::open(towards, options.clone(), route) {
             Ok(pinger) => pinger,
             Err(error) => {
-                let said = Some(dest).filter(|_| from_here);
-                match said.and_then(|dest| address::from_inside(&args.which.name, dest)) {
+                let lab = &args.which.name;
+                let no_way = matches!(error, icmp::Error::Send(..));
+                let beyond = || address::from_a_node(lab, dest).filter(|_| no_way);
+                let said = || address::from_inside(lab, dest).or_else(beyond);
+                match from_here.then(said).flatten() {
                     Some(said) => complain(&anyhow::Error::from(error).context(said)),
                     None => complain(&error.into()),
                 }
