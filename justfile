@@ -35,6 +35,6 @@ soak:
 fuzz:
     fuzz/run
 
-# a .deb, and a static binary where Rust's musl target is installed, in target/package
+# a .deb, and a static binary where one can be built (packaging/static says how), in target/package
 package:
     packaging/build

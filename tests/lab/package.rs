@@ -1,5 +1,5 @@
-//! The package that `packaging/build` makes, installed by dpkg in a root of its own: the machine's files, with
-//! a layer over them that goes with the test.
+//! What `packaging/build` makes. The package is installed by dpkg in a root of its own: the machine's files,
+//! with a layer over them that goes with the test. The archive is unpacked in one that is empty.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,20 +7,24 @@ use std::process::Command;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::geteuid;
 
-use crate::support::{As, Ended, Process, Sandbox, rooted, skip};
+use crate::support::{As, Ended, Process, Sandbox, beyond, rooted, skip};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Builds the package of the binary under test.
-fn package(sandbox: &Sandbox, into: &str) -> PathBuf {
+/// Runs the script for a binary that is there.
+fn script(sandbox: &Sandbox, option: &str, binary: &Path, into: &str) -> Ended {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/build");
     let mut command = sandbox.command(As::Root, &script);
-    let binary = sandbox.dir.join("uswitch");
-    command.arg("--binary").arg(binary).arg("--into").arg(sandbox.dir.join(into));
+    command.arg(option).arg(binary).arg("--into").arg(sandbox.dir.join(into));
     command.env("SOURCE_DATE_EPOCH", "1790000000");
     // It strips and packs some 50 MB, beside other tests.
     let patience = std::time::Duration::from_secs(300);
-    let said = Process::start(command, "packaging/build").ended_within(patience).ok().out;
+    Process::start(command, "packaging/build").ended_within(patience)
+}
+
+/// Builds the package of the binary under test.
+fn package(sandbox: &Sandbox, into: &str) -> PathBuf {
+    let said = script(sandbox, "--binary", &sandbox.dir.join("uswitch"), into).ok().out;
     let deb = PathBuf::from(said.trim());
     assert!(deb.ends_with(format!("uswitch_{VERSION}_{}.deb", arch())), "{said}");
     deb
@@ -132,5 +136,74 @@ fn it_installs_and_works_and_goes() {
         let left: Vec<_> =
             left.out.lines().filter(|path| !path.contains("/local/")).map(String::from).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
+    });
+}
+
+#[test]
+fn an_archive_holds_a_static_binary_alone() {
+    rooted(|sandbox| {
+        let ended = script(sandbox, "--static", &sandbox.dir.join("uswitch"), "one");
+        assert_eq!((ended.code, &*ended.out), (Some(1), ""), "{}", ended.err);
+        assert!(ended.err.contains("is not static"), "{}", ended.err);
+    });
+}
+
+/// The static binary that `packaging/static` has built, or the one that is named.
+fn built() -> Option<PathBuf> {
+    let folder = format!("target/{}-unknown-linux-musl/release/uswitch", std::env::consts::ARCH);
+    let named = std::env::var_os("USWITCH_STATIC_BINARY").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+    path.exists().then_some(path)
+}
+
+#[test]
+fn the_archive_works_where_nothing_else_is() {
+    let Some(binary) = built() else {
+        return beyond("there is no static binary: packaging/static builds one");
+    };
+    if !geteuid().is_root() {
+        return skip("a root of one's own takes root");
+    }
+    rooted(|sandbox| {
+        let made = script(sandbox, "--static", &binary, "one").ok().out;
+        let again = script(sandbox, "--static", &binary, "two").ok().out;
+        let read = |path: &str| std::fs::read(path.trim()).unwrap();
+        assert!(read(&made) == read(&again), "two builds differ");
+
+        // No library, no shell, no file but the archive's.
+        let root = sandbox.dir.join("root");
+        std::fs::create_dir(&root).unwrap();
+        let mut tar = sandbox.command(As::Root, Path::new("tar"));
+        tar.arg("-C").arg(&root).args(["--strip-components=1", "-xf", made.trim()]);
+        Process::start(tar, "tar").ended().ok();
+        let none = None::<&str>;
+        for name in ["proc", "sys", "dev", "run", "tmp"] {
+            std::fs::create_dir(root.join(name)).unwrap();
+        }
+        for name in ["proc", "sys", "dev"] {
+            let from = Path::new("/").join(name);
+            let how = MsFlags::MS_BIND | MsFlags::MS_REC;
+            mount(Some(&from), &root.join(name), none, how, none).unwrap();
+        }
+        let inside = |words: &[&str]| {
+            let mut command = sandbox.command(As::Root, Path::new("chroot"));
+            command.arg(&root).arg("/uswitch").args(words);
+            Process::start(command, "uswitch").ended()
+        };
+        let said = inside(&["--version"]).ok().out;
+        assert!(
+            said.starts_with(&format!("uswitch {VERSION} (")) && said.contains("musl"),
+            "{said}"
+        );
+        inside(&["doctor"]).ok();
+        let works = |said: String| {
+            assert!(said.contains("ping net1 -> internet 8.8.8.8"), "{said}");
+            assert!(said.contains("undone"), "{said}");
+        };
+        works(inside(&["run", "--check"]).ok().out);
+        // The kernel gives nobody a user namespace inside of a chroot.
+        let mut user = sandbox.command(As::User, &root.join("uswitch"));
+        user.args(["run", "--check"]);
+        works(Process::start(user, "uswitch").ended().ok().out);
     });
 }
