@@ -18,8 +18,8 @@ pub(crate) struct Args {
     /// Its name [default: the next free netN]
     #[arg(value_name = "NODE")]
     node: Option<String>,
-    /// Attach it to this network, with an address of one's own perhaps; repeatable [default: the
-    /// first network]
+    /// Attach it to this network, at this address if one is given; repeatable [default: the first
+    /// network]
     #[arg(long = "network", value_name = "NAME[,ADDRESS]")]
     networks: Vec<String>,
     /// Its address in the first of them [default: the next free one by the lab's rule]

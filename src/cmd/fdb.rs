@@ -28,10 +28,10 @@ enum Verb {
             conflicts_with = "blackhole"
         )]
         port: Option<String>,
-        /// Neither ages nor moves (the default)
+        /// It does not age; seen at another port it moves there (the default)
         #[arg(long = "static", group = "kind")]
         is_static: bool,
-        /// And frames from it are refused at every other port
+        /// It does not age, and stays at this port wherever frames from it come in
         #[arg(long, group = "kind")]
         sticky: bool,
         /// It is the switch's own: frames to it are for nobody

@@ -10,8 +10,8 @@ use crate::{by_hand, complete, say};
 /// Pull a node's cables, or plug them in again
 ///
 /// As when a cable is pulled at the switch: the node has no carrier, keeps its addresses and routes,
-/// and is reached again as soon as it is plugged in. Of a link from node to node the node's own end
-/// goes down; its routes are put back.
+/// and is reached again as soon as it is plugged in. Where a link joins two nodes, the node's own end goes
+/// down; its routes are put back when it comes up.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The node

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Verb {
-    /// Have a neighbour known
+    /// Name a neighbour that the switch answers questions about
     Add {
         /// Its address, of IPv4 or IPv6
         address: String,

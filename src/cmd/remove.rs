@@ -10,8 +10,8 @@ use crate::{complete, exit, say};
 
 /// Take nodes out of a running lab
 ///
-/// Its namespace goes, and what was published for it; processes in it lose their network. Where one
-/// cannot be taken out, the others are all the same.
+/// A node's namespace goes, and what was published for it; processes in it lose their network. Where one
+/// node cannot be taken out, the others are all the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The nodes

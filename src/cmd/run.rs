@@ -84,8 +84,8 @@ pub(crate) struct LabArgs {
     /// broadcast=N,multicast=N,unknown=N [default: unlimited]
     #[arg(long, value_name = "LIMITS", value_parser = storm::limits)]
     storm: Option<StormLimits>,
-    /// Threads of the switch that forward; each flow stays with one of them. Without this: one, and
-    /// in a lab of root's one a core (up to four) while that forwards more
+    /// Threads of the switch that forward; each flow stays with one of them [default: one; a lab of
+    /// root's takes more while they forward more, at most four and one a core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     /// Whether the kernel repeats what the switch has decided, by BPF programs (root, Linux 6.6):

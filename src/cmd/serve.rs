@@ -57,8 +57,8 @@ pub(crate) struct Args {
     /// The socket that Docker knows the driver `uswitch` by; `none` for no Docker
     #[arg(long, value_name = "PATH", default_value = "/run/docker/plugins/uswitch.sock")]
     plugin: PathBuf,
-    /// The socket where this program asks when it is started as a plugin; there plugins look that have
-    /// no USWITCH_SERVE
+    /// The socket where this program asks when an engine starts it as a plugin, unless USWITCH_SERVE
+    /// names another
     #[arg(long, value_name = "PATH", default_value = crate::plugin::SOCKET)]
     socket: PathBuf,
     /// Docker's own socket, where containers' names are asked for

@@ -199,10 +199,14 @@ impl Sender {
         let mut done = 0;
         while done < total {
             let left = libc::c_uint::try_from(total - done).unwrap_or(0);
+            // The kernel's own call: musl's library makes one of another name for each message, which
+            // a confined thread may not.
             // SAFETY: headers[done..total] were filled by push; they and what they point to are
-            // in place until now (this type's and PacketIo's contract).
+            // in place until now (this type's and PacketIo's contract). Where musl's header has ints
+            // for the kernel's longs, the halves between are those of new headers, zero.
             let sent = unsafe {
-                libc::sendmmsg(
+                libc::syscall(
+                    libc::SYS_sendmmsg,
                     self.fd.as_raw_fd(),
                     self.headers[done..].as_mut_ptr(),
                     left,
