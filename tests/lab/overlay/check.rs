@@ -27,6 +27,9 @@ fn the_way_to_a_bridge_of_the_kernel_is_checked() {
     rooted(|sandbox| {
         other_host(sandbox, "100");
         let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
+        let nft = |line: &str| ip(&format!("netns exec hostb nft {line}"));
+        nft("add table ip t");
+        nft("add chain ip t in { type filter hook input priority 0 ; }");
         let _lab = lab(sandbox, &["run", "--join", "vtep://10.9.0.2?vni=100"]);
         // Nobody says who is there.
         let (row, code) = checked(sandbox, &[]);
@@ -61,21 +64,18 @@ fn the_way_to_a_bridge_of_the_kernel_is_checked() {
         ip("-n hostb link set out1 mtu 1500");
 
         // TCP that is dropped as one with wrong checksums is, in long segments alone.
-        let rule =
-            "netns exec hostb iptables -A INPUT -i br0 -p tcp -m length --length 1000:9000 -j DROP";
-        ip(rule);
+        nft("add rule ip t in iifname br0 meta l4proto tcp ip length 1000-9000 drop");
         let (row, code) = checked(sandbox, &["10.100.0.99"]);
         assert_eq!(code, Some(1));
         says(&row, "short segments of TCP get to 10.100.0.99 and long ones do not", "tx-udp_tnl");
-        ip(&rule.replace("-A INPUT", "-D INPUT"));
+        nft("flush chain ip t in");
 
         // A firewall before the tunnel's port.
-        let rule = "netns exec hostb iptables -A INPUT -p udp --dport 4789 -j DROP";
-        ip(rule);
+        nft("add rule ip t in udp dport 4789 drop");
         let (row, code) = checked(sandbox, &["10.100.0.99"]);
         assert_eq!(code, Some(1));
         says(&row, "10.9.0.2 answers, but nothing comes back", "let UDP port 4789 in");
-        ip(&rule.replace("-A INPUT", "-D INPUT"));
+        nft("flush chain ip t in");
 
         // A host that is gone.
         ip("-n hostb link set out1 down");
