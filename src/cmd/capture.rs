@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -68,21 +68,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let (ports, filter) = look::split(&args.which, &args.words)?;
     let Args { count, snaplen, segment, .. } = args;
     let ask = CaptureAsk { ports, filter, snaplen, segment, count };
-    let mut output = match &args.write {
-        None => Output::Lines { json: args.json, names: Vec::new() },
-        Some(path) if path.as_os_str() == "-" => {
-            if io::stdout().is_terminal() {
-                bail!("standard output is a terminal: -w - is for a pipe, as in `| tcpdump -r -`");
-            }
-            say::writable()?;
-            Output::Pipe(Box::new(io::stdout()))
-        }
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
-            Output::File { file, whole: 0, path: path.clone() }
-        }
-    };
     let stream = args.which.answer(client.capture(&ask))?;
+    // What is in the file already is lost for a capture that begins, not for a slip in its filter.
+    let mut output = Output::to(args.write.as_deref(), args.json)?;
     look::end_on(signals, args.which.clone(), stream.id())?;
     let zone = match output {
         Output::Lines { json: false, .. } => format!("; times are {}", clock::zone_name()),
@@ -155,6 +143,20 @@ pub(crate) fn record(stream: ByteStream<'_>, output: &mut Output) -> anyhow::Res
 }
 
 impl Output {
+    /// Where it is asked to go; a file is begun anew.
+    fn to(place: Option<&Path>, json: bool) -> anyhow::Result<Self> {
+        let Some(path) = place else { return Ok(Self::Lines { json, names: Vec::new() }) };
+        if path.as_os_str() != "-" {
+            let file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+            return Ok(Self::File { file, whole: 0, path: path.into() });
+        }
+        if io::stdout().is_terminal() {
+            bail!("standard output is a terminal: -w - is for a pipe, as in `| tcpdump -r -`");
+        }
+        say::writable()?;
+        Ok(Self::Pipe(Box::new(io::stdout())))
+    }
+
     fn name(&mut self, name: String) {
         if let Self::Lines { names, .. } = self {
             names.push(name);

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::{fields, lab, ping, tcpdump};
-use crate::support::{Arrived, As, Process, Sandbox, both_ways, captured, datagrams};
+use crate::support::{Arrived, As, Process, Sandbox, both_ways, captured, datagrams, rooted};
 
 /// Starts `uswitch capture … -w FILE`, which records whatever happens from now on.
 fn capture(sandbox: &Sandbox, args: &[&str]) -> (Process, String) {
@@ -48,6 +48,25 @@ const SAME: &[&str] = &[
     "frame.len",
     "data.data",
 ];
+
+/// What is in the file already goes for a capture that begins, and for no other.
+#[test]
+fn a_capture_that_is_refused_leaves_the_file_as_it_is() {
+    rooted(|sandbox| {
+        let file = sandbox.dir.join("kept.pcapng");
+        let to = file.to_str().unwrap();
+        std::fs::write(&file, "an hour of work").unwrap();
+        sandbox.uswitch(&["capture", "-w", to]).complaint(2);
+        let _lab = lab(sandbox, &["run"]);
+        for words in [&["and and"][..], &["nosuch"], &["net9", "icmp"], &["--name", "nosuch"]] {
+            let refused = sandbox.uswitch(&[&["capture", "-w", to], words].concat());
+            assert_eq!(refused.code, Some(2), "{words:?}: {}", refused.err);
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "an hour of work", "{words:?}");
+        }
+        let nowhere = sandbox.uswitch(&["capture", "-w", "/nosuch/file", "-c", "1"]);
+        assert!(nowhere.complaint(1).contains("making /nosuch/file"), "{}", nowhere.err);
+    });
+}
 
 #[test]
 fn a_capture_holds_what_tcpdump_sees_on_the_cable() {
