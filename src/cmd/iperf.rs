@@ -129,6 +129,23 @@ fn inside<T: Send>(
     sys::netns::inside(netns, work)
 }
 
+/// Ends what sends and what receives when it goes.
+struct End<'a> {
+    over: &'a AtomicBool,
+    pairs: &'a [(TcpStream, TcpStream)],
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // A sender that waits for room waits no longer.
+        for (sender, receiver) in self.pairs {
+            let _ = sender.shutdown(Shutdown::Both);
+            let _ = receiver.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 /// Sends and counts, and tells each second while it lasts.
 fn measured(
     pairs: &[(TcpStream, TcpStream)],
@@ -137,10 +154,13 @@ fn measured(
     let (over, arrived) = (AtomicBool::new(false), AtomicU64::new(0));
     let bar = bar(args);
     std::thread::scope(|scope| {
+        // The scope waits for those that have begun, also where the next cannot be had.
+        let _end = End { over: &over, pairs };
         let builder = || std::thread::Builder::new().name("iperf".into());
         for (sender, receiver) in pairs {
-            builder().spawn_scoped(scope, || send(sender, &over)).context("starting a thread")?;
+            let send = || send(sender, &over);
             let count = || receive(receiver, &arrived);
+            builder().spawn_scoped(scope, send).context("starting a thread")?;
             builder().spawn_scoped(scope, count).context("starting a thread")?;
         }
         let begun = sys::clock::now();
@@ -158,12 +178,6 @@ fn measured(
             bar.inc(1);
             intervals.push(interval);
             last = now;
-        }
-        over.store(true, Ordering::Relaxed);
-        // A sender that waits for room waits no longer.
-        for (sender, receiver) in pairs {
-            let _ = sender.shutdown(Shutdown::Both);
-            let _ = receiver.shutdown(Shutdown::Both);
         }
         bar.finish_and_clear();
         Ok((intervals, interval((Duration::ZERO, 0), last)))

@@ -107,6 +107,30 @@ fn a_moment_without_threads_takes_nothing_from_the_door() {
     });
 }
 
+/// One that has begun does not keep a verb that cannot do its work.
+#[test]
+fn a_verb_without_threads_ends_at_once() {
+    among_few(|sandbox, few| {
+        let _lab = lab(sandbox, &["run"]);
+        for (verb, too_few) in [
+            ("iperf net1 net2 -t 1 -P 2", 4),
+            ("ping net1 net2 8.8.8.8 10.100.0.1 -i 0.2 -w 50", 3),
+        ] {
+            let words: Vec<_> = verb.split(' ').collect();
+            for most in 1..=too_few {
+                few.most(most);
+                let begun = Instant::now();
+                let ended = few.start(sandbox, &words).ended();
+                let why = ended.err.lines().last().unwrap_or_default();
+                assert!(matches!(ended.code, Some(1 | 2)), "{verb}, {most}: {ended:?}");
+                assert!(why.contains("Resource temporarily unavailable"), "{verb}, {most}: {why}");
+                assert!(begun.elapsed() < Duration::from_secs(20), "{verb}, {most}");
+            }
+        }
+        few.most("max");
+    });
+}
+
 #[test]
 fn what_captures_took_is_given_back() {
     rooted(|sandbox| {

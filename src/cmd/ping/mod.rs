@@ -11,7 +11,7 @@ mod tell;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use icmp::{Options, Pinger, Route, Stats, text};
@@ -160,6 +160,10 @@ fn run_all(
             thread.spawn_scoped(scope, move || one(run, None)).context("starting a thread")
         });
         let started: Vec<_> = threads.collect();
+        // With one that cannot be had the others have no time of their own either: it is told now.
+        if started.iter().any(Result::is_err) {
+            stop.store(true, Ordering::Relaxed);
+        }
         let ended = started.into_iter().map(|thread| thread.map(|thread| thread.join()));
         ended.map(|end| end?.unwrap_or_else(|_| bail!("a pinger panicked"))).collect()
     })
