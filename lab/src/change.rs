@@ -11,7 +11,7 @@ use ns::Plan;
 use switch::PortId;
 
 use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
-use crate::config::{MAX_NODES, check_node_name};
+use crate::config::{MAX_NODES, check_node_of};
 use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::hosts;
@@ -125,7 +125,7 @@ impl Lab {
         }
         let number = self.number(state, ask.name.is_none(), &places, refused)?;
         let name = ask.name.clone().unwrap_or_else(|| shape::name(number));
-        check_node_name(&name)?;
+        check_node_of(&name, &self.config().name)?;
         let file = format!("{}{name}", self.config().prefix());
         // Verbs find a node by its name and by its namespace's; who looks a name up, by any case of it.
         let alike = |held: &Held| held.node.name.eq_ignore_ascii_case(&name);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use ::topology::{LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name};
+pub use ::topology::{LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name, check_node_of};
 use ::topology::{Publish, Spec, shape};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::network;
 
 /// Most threads of a switch: each has a ring of its own, of 8 MiB.
 pub const MAX_WORKERS: usize = 16;
+/// What the lab is called that serves container engines.
+pub const SERVED: &str = "serve";
 /// Longest prefix of namespaces.
 const MAX_PREFIX: usize = 64;
 
@@ -133,6 +135,7 @@ impl LabConfig {
         if spec.nodes.is_empty() && !self.served {
             return usage("a lab has at least one node".into());
         }
+        self.validate_names()?;
         if let (Uplink::Host(name), false) = (spec.uplink(), self.is_switched()) {
             return usage(format!(
                 "--uplink {}: a {topology} has no gateway; only the topology `switch` has one",
@@ -184,6 +187,16 @@ impl LabConfig {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
         }
         Ok(())
+    }
+
+    fn validate_names(&self) -> Result<()> {
+        // `serve --clean` would take it for its own.
+        if self.name.as_str().eq_ignore_ascii_case(SERVED) && !self.served {
+            let said = "the lab that serves container engines is called so: choose another name";
+            return Err(Error::Usage(format!("--name {}: {said}", self.name)));
+        }
+        let mut names = self.spec.nodes.keys();
+        Ok(names.try_for_each(|name| check_node_of(name, &self.name))?)
     }
 
     fn validate_publish(&self, ask: &Publish) -> Result<()> {

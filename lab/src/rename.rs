@@ -1,7 +1,7 @@
 //! Networks and guests that get another name while the lab runs, for their engine's names are known
 //! later than they are. Called by `serve`, under the state's lock.
 
-use crate::config::check_node_name;
+use crate::config::{check_node_name, check_node_of};
 use crate::error::Result;
 use crate::known::gateways;
 use crate::lab::{Lab, State};
@@ -69,7 +69,8 @@ impl Lab {
         if before == name {
             return Ok(true);
         }
-        if check_node_name(name).is_err() || state.nodes.iter().any(|held| held.node.is(name)) {
+        let unfit = check_node_of(name, &self.config().name).is_err();
+        if unfit || state.nodes.iter().any(|held| held.node.is(name)) {
             return Ok(false);
         }
         let own = state.nodes.iter().find(|held| held.node.name == before);

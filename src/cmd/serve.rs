@@ -31,7 +31,7 @@ use crate::say;
 use crate::signals::{self, Signals};
 
 /// What the lab is called that serves.
-pub(crate) const NAME: &str = "serve";
+pub(crate) const NAME: &str = lab::config::SERVED;
 /// How a service manager calls the sockets that it has opened for us (FileDescriptorName=).
 const DOCKER: &str = "docker";
 const PLUGINS: &str = "plugins";

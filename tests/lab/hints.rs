@@ -71,6 +71,8 @@ fn names_that_mean_something_else_are_no_nodes() {
                 ("run --name all", 2, "is no name"),
                 ("up --name 10.0.0.1", 2, "is no name"),
                 ("run --prefix veth", 2, "interfaces"),
+                ("up --name serve", 2, "engines"),
+                ("run --name lab.", 2, "dots"),
             ],
         );
         assert_eq!(sandbox.state(), before);
@@ -91,6 +93,11 @@ fn names_that_mean_something_else_are_no_nodes() {
             ("veth1", "interfaces"),
             ("vethpeer9", "interfaces"),
             ("uplink", "way out"),
+            ("vxlan7", "tunnel"),
+            ("net1.", "dots"),
+            ("a..b", "dots"),
+            ("net1.uswitch", "the lab's"),
+            ("Gateway.USWITCH", "the lab's"),
         ] {
             refused(sandbox, &[(&format!("add {name}"), 2, why)]);
         }
@@ -141,6 +148,7 @@ fn words_of_other_programs_are_pointed_on() {
                 ("exec net1", 2, "shell net1"),
                 ("-v", 2, "verb is missing"),
                 ("show nosuch", 2, "possible values"),
+                ("schema nosuch", 2, "schema --list"),
             ],
         );
         let listed = sandbox.shell("uswitch; uswitch -v; uswitch help; uswitch man nosuch");

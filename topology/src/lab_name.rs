@@ -70,10 +70,30 @@ pub(crate) fn shaped(text: &str) -> Result<(), Invalid> {
     }
     let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    // As a host's name the same one without it, and one that nobody can ask for.
+    if text.ends_with('.') || text.contains("..") {
+        return Err(Invalid(format!(
+            "{text:?} is no name: dots stand between letters, digits, '-' and '_'"
+        )));
+    }
     if !begins || !text.chars().all(plain) {
         return Err(Invalid(format!(
             "{text:?} is no name: letters, digits, '-', '_' and '.' make one, and a letter or \
              digit begins it"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether `name` can be that of a node of `lab`.
+///
+/// # Errors
+/// One line for what it is taken for instead.
+pub fn check_node_of(name: &str, lab: &LabName) -> Result<(), Invalid> {
+    check_node_name(name)?;
+    if names::is_within(name, lab.as_str()) {
+        return Err(Invalid(format!(
+            "{name:?} is no name: those that end in .{lab} are the lab's, each node's with its domain"
         )));
     }
     Ok(())

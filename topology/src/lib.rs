@@ -43,7 +43,7 @@ pub use checked::{Checked, CheckedInterface, CheckedNode, CheckedRoute, Place};
 pub use cidr::{Address, Subnet};
 pub use entries::{FdbEntry, FdbKind, Group, MdbEntry};
 pub use invalid::Invalid;
-pub use lab_name::{LabName, MAX_NAME, check_node_name};
+pub use lab_name::{LabName, MAX_NAME, check_node_name, check_node_of};
 pub use link::{End, Link};
 pub use nat::NatType;
 pub use network::{Gateway, GatewayVlan, Network, VlanProtocol};

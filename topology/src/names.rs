@@ -41,6 +41,8 @@ const OURS: &[(&str, &str)] = &[
 
 /// Interfaces are called so, with a number behind it.
 const INTERFACE: &str = "veth";
+/// Ports of tunnels are called so, with the VXLAN's number behind it.
+const TUNNEL: &str = "vxlan";
 
 /// Why nothing can be called `name`; None where it can.
 #[must_use]
@@ -55,7 +57,18 @@ pub fn taken(name: &str) -> Option<String> {
     if lower.starts_with(INTERFACE) {
         return Some(format!("names that begin with {INTERFACE} are those of interfaces"));
     }
+    let digits = lower.strip_prefix(TUNNEL).unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("a tunnel's port is called so".into());
+    }
     observe::filter::is_word(&lower).then(|| "it is a word of the filter language".into())
+}
+
+/// Whether `name` lies in the domain of a lab, which is called like the lab: a node's name there is
+/// the node's own already.
+pub(crate) fn is_within(name: &str, lab: &str) -> bool {
+    let (name, lab) = (name.to_ascii_lowercase(), lab.to_ascii_lowercase());
+    name.strip_suffix(&lab).is_some_and(|before| before.ends_with('.'))
 }
 
 /// An address as inet_aton(3) reads it: one to four parts, decimal, octal or hex, of which the last

@@ -42,7 +42,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         say::bytes(topology::SCHEMA.as_bytes());
     } else {
         let said = || Usage(format!("{verb} prints no JSON; `schema --list` says what does"));
-        let schema = of(&verb)?.with_context(said)?;
+        let schema = of(&verb)?.ok_or_else(said)?;
         say::bytes(format!("{schema:#}\n").as_bytes());
     }
     Ok(ExitCode::SUCCESS)

@@ -41,6 +41,8 @@ fn what_means_something_else_is_no_name() {
         "veth1",
         "vethpeer5",
         "vethinet",
+        "vxlan7",
+        "VXLAN16777215",
         "lo",
         "icmp",
         "tcp",
@@ -71,7 +73,9 @@ fn what_means_something_else_is_no_name() {
     ] {
         assert!(taken(word).is_some(), "{word}");
     }
-    for name in ["net1", "web", "db-1", "a", "1a", "uswitch", "m1", "hosts", "tcpdump", "p1.lab"] {
+    for name in
+        ["net1", "web", "db-1", "a", "1a", "uswitch", "m1", "hosts", "tcpdump", "p1.lab", "vxlan-7"]
+    {
         assert_eq!(taken(name), None, "{name}");
     }
 }
