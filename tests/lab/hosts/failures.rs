@@ -155,6 +155,7 @@ fn an_etcd_that_has_forgotten_all_is_told_all() {
         (1..=3).for_each(|host| world.signal_member(host, Signal::SIGKILL));
         (1..=3).for_each(|host| world.forget(host));
         (1..=3).for_each(|host| world.start_member(host, "new"));
+        (1..=3).for_each(|host| world.member_answers(host));
         let three = world.lab(3);
         until("the new one is known", || {
             (world.rows(&one) == [flood(2), flood(3), row(2), row(3)]).then_some(())
