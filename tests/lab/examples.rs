@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::support::{Sandbox, in_netns, rooted};
+use crate::support::{Sandbox, captures, in_netns, rooted};
 use crate::{lab, netns};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -89,6 +89,9 @@ fn router() {
 
 #[test]
 fn vlan_trunk() {
+    if !captures() {
+        return;
+    }
     example("vlan-trunk.yaml", |sandbox| {
         assert!(reaches(sandbox, "red", "10.10.0.1") && reaches(sandbox, "blue", "10.20.0.1"));
         assert!(!reaches(sandbox, "red", "10.20.0.2"), "it is in another VLAN");
@@ -168,6 +171,9 @@ fn ring() {
 
 #[test]
 fn snooping() {
+    if !captures() {
+        return;
+    }
     example("snooping.yaml", |sandbox| {
         let socket =
             |node: &str| in_netns(netns(node), || UdpSocket::bind("0.0.0.0:5000").unwrap());

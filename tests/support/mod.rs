@@ -20,7 +20,7 @@ mod terminal;
 mod traffic;
 
 pub(crate) use process::{Ended, PATIENCE, Process};
-pub(crate) use sandbox::{As, Sandbox, captured, rooted, rootless};
+pub(crate) use sandbox::{As, Sandbox, captured, captures, rooted, rootless};
 pub(crate) use skip::{beyond, skip};
 pub(crate) use terminal::Terminal;
 pub(crate) use traffic::{

@@ -82,14 +82,21 @@ pub(crate) fn rooted(test: impl FnOnce(&Sandbox) + Send) {
     }
 }
 
-/// [`rooted`] where tcpdump and BPF programs run. tcpdump gives up its privileges first, which root
-/// of a user namespace may not, and BPF is not for it: an ordinary user's tests go without them.
+/// [`rooted`] where tcpdump and BPF programs run.
 pub(crate) fn captured(test: impl FnOnce(&Sandbox) + Send) {
-    if geteuid().is_root() {
+    if captures() {
         rooted(test);
-    } else {
+    }
+}
+
+/// Whether tcpdump and BPF programs run; says so where not. tcpdump gives up its privileges first, which
+/// root of a user namespace may not, and BPF is not for it: an ordinary user's tests go without them.
+pub(crate) fn captures() -> bool {
+    let root = geteuid().is_root();
+    if !root {
         skip("tcpdump and BPF programs run for root only");
     }
+    root
 }
 
 /// Runs `test` on behalf of an ordinary user.

@@ -93,9 +93,9 @@ ports:
 #[test]
 fn a_vlan_with_a_subnet_of_its_own_has_its_names() {
     rooted(|sandbox| {
-        let file = "/tmp/vlans.yaml";
-        std::fs::write(file, VLANS).unwrap();
-        let run = lab(sandbox, &["run", file]);
+        let file = sandbox.dir.join("vlans.yaml");
+        std::fs::write(&file, VLANS).unwrap();
+        let run = lab(sandbox, &["run", file.to_str().unwrap()]);
         for (from, name, wanted) in [
             ("red", "pink", Some("10.10.0.3")),
             ("red", "gateway", Some("10.10.0.1")),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::door::json;
 use crate::lab;
-use crate::support::{As, Process, Sandbox, rooted};
+use crate::support::{As, Process, Sandbox, captured, rooted};
 
 /// For what takes a moment on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ fn ping(sandbox: &Sandbox, from: &str, to: &str, count: &str) {
 /// A question that the switch answers itself is foretold so, in a lab made by a file too.
 #[test]
 fn who_answers_for_a_neighbour_is_foretold() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let path = sandbox.dir.join("suppressed.yaml");
         let file = "networks: {lan: {subnet: 10.1.0.0/24}}\n\
                     nodes: {'h[1-3]': {network: lan}}\n\
