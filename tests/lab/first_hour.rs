@@ -125,8 +125,6 @@ fn masked(line: &str) -> String {
         narrow += word.trim();
     }
     let indent = out.len() - out.trim_start().len();
-    // A frame that had to wait for its turn has waited for milliseconds.
-    let narrow = narrow.replace("#.# ms in the ", "#.# µs in the ");
     format!("{}{narrow}", " ".repeat(indent.min(2)))
 }
 
