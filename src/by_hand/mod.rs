@@ -6,7 +6,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use control::api::{AddTunnel, AddVlan, DelFdb, FdbKind, FlushFdb, SetFdb, SetMdb, SetNetwork};
+use control::api::{
+    AddTunnel, AddVlan, DelFdb, FdbKind, FlushFdb, Known, SetFdb, SetMdb, SetNetwork,
+};
 use control::api::{Port, SetPort, Topology};
 
 use crate::door::Which;
@@ -245,6 +247,25 @@ impl Scene {
     /// A tunnel that is taken out; told while it is there.
     pub(crate) fn remove_tunnel(&self, port: &str) -> String {
         format!("ip -n {} link del {port}", self.switch)
+    }
+
+    /// A neighbour that all networks answer for, or none any more.
+    pub(crate) fn set_known(&self, asked: &Known) -> Vec<String> {
+        let Known { address, mac, .. } = asked;
+        let (verb, mac) = match mac {
+            Some(mac) => ("replace", format!(" lladdr {mac}")),
+            None => ("del", String::new()),
+        };
+        let line = |network: &String| {
+            let bridge = self.bridge(Some(network));
+            format!("ip -n {} neigh {verb} {address}{mac} dev {bridge}", self.switch)
+        };
+        self.networks.iter().map(line).collect()
+    }
+
+    /// Every session forgotten.
+    pub(crate) fn flush_nat(&self) -> String {
+        format!("ip netns exec {} conntrack -F", self.switch)
     }
 
     /// The gateway's forwarding and NAT, as they are from now on.

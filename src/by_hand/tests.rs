@@ -120,3 +120,21 @@ fn groups_links_and_the_gateway() {
         ]
     );
 }
+
+#[test]
+fn neighbours_are_known_in_every_network() {
+    let known = |mac: Option<&str>| Known {
+        address: "10.100.9.9".into(),
+        mac: mac.map(String::from),
+        own: false,
+    };
+    assert_eq!(
+        scene().set_known(&known(Some("02:00:00:00:00:09"))),
+        [
+            "ip -n switch neigh replace 10.100.9.9 lladdr 02:00:00:00:00:09 dev br00",
+            "ip -n switch neigh replace 10.100.9.9 lladdr 02:00:00:00:00:09 dev br01",
+        ]
+    );
+    assert_eq!(scene().set_known(&known(None))[1], "ip -n switch neigh del 10.100.9.9 dev br01");
+    assert_eq!(scene().flush_nat(), "ip netns exec switch conntrack -F");
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use control::api::Flushed;
 
 use crate::door::Which;
-use crate::{say, units};
+use crate::{by_hand, say, units};
 
 /// Change the NAT's table of sessions
 #[derive(clap::Args)]
@@ -24,9 +24,10 @@ enum NatVerb {
 }
 
 /// Runs `nat`.
-pub(crate) fn nat(args: Nat) -> anyhow::Result<ExitCode> {
+pub(crate) fn nat(args: Nat, steps: bool) -> anyhow::Result<ExitCode> {
     let NatVerb::Flush { which } = args.verb;
     let Flushed { flushed } = which.answer(which.client()?.flush_nat())?;
+    by_hand::tell(steps, &which, |lab| vec![lab.flush_nat()])?;
     say::line(&format!("{} forgotten", units::count(flushed, "session", "sessions")));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,8 @@ use control::api::Known;
 
 use crate::door::{Which, json};
 use crate::paint::Paint;
-use crate::say;
 use crate::table::Table;
+use crate::{by_hand, say};
 
 /// Neighbours that questions are answered for, where a port suppresses them
 ///
@@ -49,15 +49,17 @@ enum Verb {
 }
 
 /// Runs the verb.
-pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Add { address, mac, which } => {
             let ask = Known { address, mac: Some(mac), own: false };
             which.answer(which.client()?.set_known(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_known(&ask))?;
         }
         Verb::Del { address, which } => {
             let ask = Known { address, mac: None, own: false };
             which.answer(which.client()?.set_known(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_known(&ask))?;
         }
         Verb::Ls { json: as_json, which } => {
             let known = which.answer(which.client()?.known())?;

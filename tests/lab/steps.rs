@@ -127,6 +127,7 @@ fn a_running_lab_is_changed_by_hand() {
             &format!("fdb add {mac} net1 --sticky"),
             "fdb flush",
             "set gateway --forwarding off --nat none",
+            &format!("neigh add 10.100.9.9 {mac}"),
             "link net1 down",
         ]
         .iter()
@@ -155,6 +156,8 @@ fn a_running_lab_is_changed_by_hand() {
         let table = sandbox.tool("bridge", &["-n", "switch", "fdb", "show", "br", "br00"]);
         let ours = table.lines().find(|line| line.starts_with(mac)).unwrap_or_default();
         assert!(ours.contains("dev veth1") && ours.contains("sticky"), "{table}");
+        let known = sandbox.tool("ip", &["-n", "switch", "neigh", "show", "10.100.9.9"]);
+        assert!(known.contains(&format!("dev br00 lladdr {mac}")), "{known}");
         let within =
             |args: &[&str]| sandbox.tool("ip", &[&["netns", "exec", "switch"], args].concat());
         assert!(within(&["sysctl", "net.ipv4.ip_forward"]).ends_with("= 0\n"));
