@@ -383,7 +383,7 @@ pub(super) fn describe(error: &lab::Error) -> String {
 }
 
 /// The shell's convention for an end by signal.
-fn interrupted(signals: &Signals) -> ExitCode {
+pub(super) fn interrupted(signals: &Signals) -> ExitCode {
     let number = signals.arrived().map_or(2, |signal| signal as i32);
     ExitCode::from(u8::try_from(128 + number).unwrap_or(130))
 }

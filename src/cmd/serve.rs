@@ -22,7 +22,7 @@ use ns::user::Privilege;
 use topology::join::Join;
 use topology::{PortBlock, Spec};
 
-use super::run::{come_first, describe, part_of_the_cores};
+use super::run::{come_first, describe, interrupted, part_of_the_cores};
 use crate::complete;
 use crate::door::ground;
 use crate::exit::Usage;
@@ -152,7 +152,10 @@ pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch(blocked)?;
     notify::status("taking on networks");
     let name = config.name.clone();
-    let lab = Lab::start(config, &ground, signals.stop(), &mut |step| tell(&step))?;
+    let lab = match Lab::start(config, &ground, signals.stop(), &mut |step| tell(&step)) {
+        Err(lab::Error::Interrupted) => return Ok(interrupted(&signals)),
+        other => other?,
+    };
     if let Some(helper) = helper {
         come_first(&lab, helper);
     }
