@@ -85,10 +85,22 @@ pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
             let said = found.map(|(.., said)| format!("{verb} has no {word}: {said}"));
             let second = verb == "add" && !word.starts_with('-');
             said.or_else(|| second.then(|| format!("{word}: nodes are added one at a time")))
+                .or_else(|| below_zero(&word, words))
         }),
         _ => None,
     };
     meant.unwrap_or_else(|| format!("{}; --help says more", plain(&error.to_string())))
+}
+
+/// A number below zero, which clap takes for an option: whose value it was to be.
+fn below_zero(word: &str, words: &[OsString]) -> Option<String> {
+    // Of -0.5 clap names -0.
+    let is_it = |one: &str| one.starts_with(word) && one.parse::<f64>().is_ok();
+    let words: Vec<&str> = words.iter().map(|one| one.to_str().unwrap_or_default()).collect();
+    let at = words.iter().position(|one| is_it(one))?;
+    let (option, number) = (words[..at].last()?, words[at]);
+    let said = || format!("{option} {number}: it takes no number below zero; --help says more");
+    option.starts_with('-').then(said)
 }
 
 /// What is meant by `word` in the place of a verb.
@@ -178,6 +190,10 @@ mod tests {
             ("uswitch ping -6 net1", "IPv4 alone"),
             ("uswitch -v", "a verb is missing"),
             ("uswitch run -n abc", "it is no number"),
+            ("uswitch ping -c -1 net1 net2", "-c -1: it takes no number below zero"),
+            ("uswitch run --mtu -1", "--mtu -1: it takes no number below zero"),
+            ("uswitch top -d -0.5", "-d -0.5: it takes no number below zero"),
+            ("uswitch show -1", "unexpected argument '-1'"),
             ("uswitch show nodes", " show topology`"),
             ("uswitch show arp", " show neigh`"),
             ("uswitch show net1", "possible values: topology"),
