@@ -8,6 +8,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
+use control::Client;
 use lab::{Ground, LabName, join};
 
 use crate::cli::Cli;
@@ -18,7 +19,20 @@ pub(crate) const VARIABLE: &str = "COMPLETE";
 
 /// Answers a shell that asks, and ends; does nothing otherwise.
 pub(crate) fn answer() {
-    CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+    CompleteEnv::with_factory(shown).var(VARIABLE).complete();
+}
+
+/// The program as people know it. clap offers a hidden verb to whoever has typed how it begins, so it
+/// has a name here that nobody types.
+fn shown() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| match verb.is_hide_set() {
+        true => {
+            let name = format!("\u{1}{}", verb.get_name());
+            // The process answers and ends.
+            verb.name(&*name.leak())
+        }
+        false => verb,
+    })
 }
 
 fn candidates(words: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
@@ -35,6 +49,40 @@ pub(crate) fn labs() -> ArgValueCandidates {
 /// The nodes of the lab that is meant.
 pub(crate) fn nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| candidates(node::names(&meant())))
+}
+
+/// The nodes that the lab has made, which can go again.
+pub(crate) fn own_nodes() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        candidates(node::names(&meant()).into_iter().filter(|name| name != lab::names::INET))
+    })
+}
+
+/// Ports of the switch, by their own names and by their nodes'.
+pub(crate) fn ports() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let ports = client().and_then(|lab| lab.ports().ok()).unwrap_or_default();
+        let nodes = ports.iter().filter_map(|port| port.node.clone());
+        let mut names: Vec<_> = nodes.collect();
+        names.dedup();
+        names.extend(ports.iter().map(|port| port.ifname.clone()));
+        candidates(names)
+    })
+}
+
+/// The networks of the lab that is meant.
+pub(crate) fn networks() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let networks = client().and_then(|lab| lab.networks().ok()).unwrap_or_default();
+        candidates(networks.into_iter().map(|network| network.name))
+    })
+}
+
+/// The lab that is meant, where it runs.
+fn client() -> Option<Client> {
+    let (ground, lab) = (Ground::find(), meant());
+    join::running(&ground, &lab).ok()?;
+    Client::new(&ground.socket(&lab)).ok()
 }
 
 /// Nodes, and what else has an address by name.

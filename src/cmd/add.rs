@@ -20,7 +20,7 @@ pub(crate) struct Args {
     node: Option<String>,
     /// Attach it to this network, at this address if one is given; repeatable [default: the first
     /// network]
-    #[arg(long = "network", value_name = "NAME[,ADDRESS]")]
+    #[arg(long = "network", value_name = "NAME[,ADDRESS]", add = crate::complete::networks())]
     networks: Vec<String>,
     /// Its address in the first of them [default: the next free one by the lab's rule]
     #[arg(long, value_name = "ADDRESS")]

@@ -34,7 +34,7 @@ use crate::units;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Ports or nodes (none: all), then a filter
-    #[arg(value_name = "PORT… FILTER")]
+    #[arg(value_name = "PORT… FILTER", add = crate::complete::ports())]
     words: Vec<String>,
     /// Write pcapng to FILE, or to standard output with `-`, instead of a line for each frame
     #[arg(short, value_name = "FILE")]

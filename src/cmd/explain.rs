@@ -17,10 +17,11 @@ use crate::say;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The node that would send it; `inet` for the outside
+    #[arg(add = crate::complete::nodes())]
     node: String,
     /// DEST[:PORT[/PROTOCOL]]: an address or a node; PROTOCOL tcp, udp or icmp: tcp with a
     /// port, a ping without, unless it is said
-    #[arg(value_name = "DEST", value_parser = destination)]
+    #[arg(value_name = "DEST", value_parser = destination, add = crate::complete::destinations())]
     to: Destination,
     /// JSON
     #[arg(short, long)]

@@ -47,7 +47,7 @@ enum Verb {
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
         /// The network of a blackhole; a port is in its own [default: the lab's only one]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = crate::complete::networks())]
         network: Option<String>,
         #[command(flatten)]
         which: Which,
@@ -57,13 +57,13 @@ enum Verb {
         /// The address
         mac: String,
         /// Only if it is behind this port or node
-        #[arg(value_name = "NODE|PORT")]
+        #[arg(value_name = "NODE|PORT", add = crate::complete::ports())]
         port: Option<String>,
         /// Only in this VLAN
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
         /// Only in this network
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = crate::complete::networks())]
         network: Option<String>,
         #[command(flatten)]
         which: Which,
@@ -71,13 +71,13 @@ enum Verb {
     /// Forget learned addresses, of one port or node or of all
     Flush {
         /// The port, or its node
-        #[arg(value_name = "NODE|PORT")]
+        #[arg(value_name = "NODE|PORT", add = crate::complete::ports())]
         port: Option<String>,
         /// Only in this VLAN
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
         /// Only in this network
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = crate::complete::networks())]
         network: Option<String>,
         #[command(flatten)]
         which: Which,

@@ -15,7 +15,7 @@ use crate::{by_hand, complete, say};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The node
-    #[arg(value_name = "NODE", add = complete::nodes())]
+    #[arg(value_name = "NODE", add = complete::own_nodes())]
     node: String,
     /// Plugged in, or pulled
     #[arg(value_enum)]

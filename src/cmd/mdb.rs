@@ -29,7 +29,7 @@ enum Verb {
 #[derive(clap::Args)]
 struct Membership {
     /// A node, or a port of the switch
-    #[arg(value_name = "NODE|PORT")]
+    #[arg(value_name = "NODE|PORT", add = crate::complete::ports())]
     port: String,
     /// The group: 239.1.2.3, ff05::1, 01:00:5e:01:02:03
     group: String,

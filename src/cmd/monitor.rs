@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     json: bool,
     /// Only what happens in this network, where the lab has several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = crate::complete::networks())]
     network: Option<String>,
     #[command(flatten)]
     which: Which,

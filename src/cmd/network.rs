@@ -49,7 +49,7 @@ enum Verb {
         #[arg(long)]
         internal: bool,
         /// Let the gateway forward between it and this network; repeatable
-        #[arg(long = "routed", value_name = "NETWORK")]
+        #[arg(long = "routed", value_name = "NETWORK", add = crate::complete::networks())]
         routed: Vec<String>,
         /// Its largest packet, in bytes [default: the lab's]
         #[arg(long, value_name = "BYTES")]
@@ -62,7 +62,7 @@ enum Verb {
     /// End networks that no node is attached to
     Remove {
         /// The networks
-        #[arg(value_name = "NAME", required = true)]
+        #[arg(value_name = "NAME", required = true, add = crate::complete::networks())]
         networks: Vec<String>,
         #[command(flatten)]
         which: Which,
@@ -70,7 +70,7 @@ enum Verb {
     /// Change a network's settings; what is not given stays
     Set {
         /// The network: `lan`
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = crate::complete::networks())]
         network: String,
         /// Its largest packet, in bytes: its nodes' interfaces, its ports and the gateway follow
         #[arg(long, value_name = "BYTES")]

@@ -23,7 +23,7 @@ const NONE: &str = "none";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A node, its port in one network (NODE:NETWORK), or a port of the switch [default: show all]
-    #[arg(value_name = "NODE|PORT")]
+    #[arg(value_name = "NODE|PORT", add = crate::complete::ports())]
     port: Option<String>,
     /// Learn the addresses that frames come from
     #[arg(long, value_name = "on|off")]
@@ -82,7 +82,7 @@ pub(crate) struct Args {
     storm: Option<StormLimits>,
     /// Move it to this network, or out of all: what was learned at it is forgotten, and its VLANs are
     /// those a port of that network begins with; its node keeps its addresses
-    #[arg(long, value_name = "NAME|none")]
+    #[arg(long, value_name = "NAME|none", add = crate::complete::networks())]
     network: Option<String>,
     /// JSON, on one line
     #[arg(short, long)]

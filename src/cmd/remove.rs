@@ -15,7 +15,7 @@ use crate::{complete, exit, say};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The nodes
-    #[arg(value_name = "NODE", required = true, add = complete::nodes())]
+    #[arg(value_name = "NODE", required = true, add = complete::own_nodes())]
     nodes: Vec<String>,
     /// Print the steps as the commands that would do the same by hand, and change nothing; -v
     /// prints them on stderr as well

@@ -23,13 +23,13 @@ use crate::units;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Ports or nodes (none: all), then a filter
-    #[arg(value_name = "PORT… FILTER")]
+    #[arg(value_name = "PORT… FILTER", add = crate::complete::ports())]
     words: Vec<String>,
     /// Stop after COUNT frames
     #[arg(short, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Only frames of this network: that come in or leave by its ports
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = crate::complete::networks())]
     network: Option<String>,
     /// JSON, one object a line; times are nanoseconds since 1970, UTC
     #[arg(short, long)]

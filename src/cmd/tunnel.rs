@@ -38,7 +38,7 @@ enum Verb {
         #[arg(long = "remote", value_name = "ADDRESS", required = true)]
         remotes: Vec<Ipv4Addr>,
         /// The network that joins [default: the first]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = crate::complete::networks())]
         network: Option<String>,
         /// The UDP port of all ends [default: 4789]
         #[arg(long, value_name = "PORT")]

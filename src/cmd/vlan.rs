@@ -44,14 +44,14 @@ enum Verb {
 #[derive(clap::Args)]
 struct Place {
     /// A node, its port in one network (NODE:NETWORK), a port of the switch, or `gateway`
-    #[arg(value_name = "PORT|gateway")]
+    #[arg(value_name = "PORT|gateway", add = crate::complete::ports())]
     port: String,
     /// The VLAN, 1 to 4094, or the first and the last of several
     #[arg(value_name = "VID[-VID]", value_parser = range)]
     vlans: (u16, u16),
     /// The network of the gateway's leg, or of the node's port, where there are several [default: the
     /// first]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = crate::complete::networks())]
     network: Option<String>,
 }
 

@@ -66,6 +66,7 @@ mod support;
 mod awake;
 mod check;
 mod ci;
+mod complete;
 mod crash;
 mod daemon;
 mod doctor;
