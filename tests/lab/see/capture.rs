@@ -227,7 +227,7 @@ fn a_capture_ends_with_its_statistics_when_the_lab_does() {
         assert_eq!(run.ended().code, Some(0));
         let ended = ours.ended().ok();
         assert_eq!(numbers(&ended.err), (20, 0), "each where it came in and where it left");
-        assert!(trace.ended().ok().err.contains("10 frames followed, 0 not"));
+        assert!(trace.ended().ok().err.contains("10 frames followed, 0 missed for want of room"));
         // tshark reads the file's blocks: what passed each port.
         let blocks = sandbox.tool(
             "tshark",
