@@ -28,6 +28,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::door::until;
 use crate::support::{As, Ended, Process, Sandbox, in_netns};
 
 /// The other end; the pinging one is 10.9.0.1.
@@ -50,6 +51,14 @@ fn joined(sandbox: &Sandbox) {
         "-n b link set vb up",
     ] {
         sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>());
+    }
+    // The kernel drops what the end brought up first sends until it has set that to work; who asks for
+    // the link has it done at once (Linux 6.8).
+    for (netns, end) in [("a", "va"), ("b", "vb")] {
+        until("the link works", || {
+            let shown = sandbox.tool("ip", &["-n", netns, "link", "show", end]);
+            shown.contains("state UP").then_some(())
+        });
     }
     in_netns("/run/netns/a", || {
         std::fs::write("/proc/sys/net/ipv4/neigh/va/retrans_time_ms", "100").unwrap();
