@@ -91,10 +91,9 @@ fn moved(sandbox: &Sandbox) {
     assert_eq!(mtu(sandbox, "net2", "vethpeer2"), 1500);
     lab.signal(Signal::SIGINT);
     lab.ended().ok();
-    let path = std::env::temp_dir().join(format!("uswitch-moved-{}.yaml", std::process::id()));
+    let path = sandbox.dir.join("moved.yaml");
     std::fs::write(&path, said).unwrap();
     sandbox.uswitch(&["run", path.to_str().unwrap(), "--check"]).ok();
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -229,7 +228,7 @@ fn legs_of_vlans_come_back_to_their_vlans() {
                 10: {subnet: 10.10.0.0/24}\nnodes:\n  a: {network: lan}\n  b: {network: lan}\nports:\n  \
                 b: {vlans: [10 pvid untagged]}\n";
     rooted(|sandbox| {
-        let path = std::env::temp_dir().join(format!("uswitch-legs-{}.yaml", std::process::id()));
+        let path = sandbox.dir.join("legs.yaml");
         std::fs::write(&path, file).unwrap();
         let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
         let own =
