@@ -152,6 +152,7 @@ impl Mappings {
 
     /// One session more on this port.
     pub(crate) fn acquire(&mut self, port: u16, id: u32, slots: &mut Slots) {
+        debug_assert!(id < CROWDED - 1, "slot {id} has no room below the flags");
         let mapping = &mut self.by_port[usize::from(port)];
         if mapping.word & CROWDED != 0 {
             mapping.word += 1;

@@ -103,8 +103,7 @@ impl Realm {
                 (port, Use::Own, displaced)
             }
         };
-        let goes =
-            |id| displaced.is_some_and(|d: Displaced| d.id == id || self.ends_with(d, outside));
+        let goes = |id| displaced.is_some_and(|displaced| self.goes_with(displaced, id));
         if self.known_in(outside, remote, now).is_some_and(|id| !goes(id)) {
             return Err(DropReason::TupleTaken);
         }

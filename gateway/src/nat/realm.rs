@@ -89,6 +89,14 @@ impl Realm {
         self.mappings.inside(target.port).is_some() || self.known_out(inside, target, now).is_some()
     }
 
+    /// Whether session `id` is, or is among, what gives way. One that has kept the port of another time
+    /// is of no mapping, and stays.
+    pub(crate) fn goes_with(&self, displaced: Displaced, id: u32) -> bool {
+        let [first, other] = [displaced.id, id].map(|id| self.table.get(id));
+        let on_it = other.flags & MAPPED != 0 && other.outside_port == first.outside_port;
+        displaced.id == id || displaced.whole && on_it
+    }
+
     /// Whether the mapping on `port` ends with what gives way.
     pub(crate) fn ends_with(&self, displaced: Displaced, port: u16) -> bool {
         let session = self.table.get(displaced.id);
