@@ -54,6 +54,10 @@
 #define ICMP 1
 #define TCP 6
 #define UDP 17
+#define FIN 1
+#define SYN 2
+#define RST 4
+#define ACK 16
 #define ECHO_REPLY 0
 #define UNREACHABLE 3
 #define TIME_EXCEEDED 11
@@ -94,7 +98,7 @@ struct route {
 	u32 link[3];   /* the new hardware addresses */
 	u32 beyond;    /* the interface they leave by in the other namespace */
 	u32 unused;
-	u64 spare;
+	u64 ended;     /* when the first segment with FIN was sent on; 0: none was */
 };
 
 struct routes {
@@ -150,6 +154,7 @@ struct word {
 	u32 addresses;
 	u32 others;
 	u32 link[3];
+	u32 fin; /* it is the last one of its direction */
 	/* For `onward`. */
 	u32 beyond;
 	u32 passing; /* the flow's number + 1 */
@@ -304,7 +309,7 @@ static inline int is_from(struct __sk_buff *skb, u32 source)
 struct facts {
 	u64 ends;
 	u32 ports, length, packets;
-	u8 protocol, atomic, last;
+	u8 protocol, atomic, aside, fin;
 };
 
 static inline u32 folded(u32 sum)
@@ -353,18 +358,20 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 	facts->atomic = p.fragment != 0;
 	facts->length = total;
 	facts->packets = 1;
-	facts->last = 0;
+	facts->aside = facts->fin = 0;
 	if (p.protocol == TCP) {
-		u8 last[2];
+		u8 bits[2];
 		u32 data;
 
-		if (bpf_skb_load_bytes(skb, ETHERNET + IPV4 + 12, last, 2))
+		if (bpf_skb_load_bytes(skb, ETHERNET + IPV4 + 12, bits, 2))
 			return 0;
-		/* FIN, SYN and RST change what a session is; what comes after the last waits for it. */
-		header = (last[0] >> 4) * 4;
-		if (last[1] & 2 || header < 20 || IPV4 + header > total)
+		/* SYN begins another session. RST, and what acknowledges nothing, userspace judges, and
+		   what comes after it waits for that. FIN is told. */
+		header = (bits[0] >> 4) * 4;
+		if (bits[1] & SYN || header < 20 || IPV4 + header > total)
 			return 0;
-		facts->last = last[1] & 5;
+		facts->aside = (bits[1] & (ACK | RST)) != ACK;
+		facts->fin = bits[1] & FIN;
 		if (!skb->gso_size)
 			return 1;
 		data = total - IPV4 - header;
@@ -447,7 +454,7 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 	word->beyond = READ(r->beyond);
 	mtu = READ(r->flow.mtu);
 	ticket = READ(r->flow.ticket);
-	if (facts.last || (action & ATOMIC && !facts.atomic))
+	if (facts.aside || (action & ATOMIC && !facts.atomic))
 		return in_order(lane, &r->flow);
 	if (!may(c, lane, &r->flow, generation, facts.length, mtu, ticket))
 		return in_order(lane, &r->flow);
@@ -455,6 +462,7 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 	word->length = skb->len;
 	word->protocol = facts.protocol;
 	word->packets = facts.packets;
+	word->fin = facts.fin;
 	word->flow = ENTRIES + slot * BUCKET + at + 1;
 	return 0;
 }
@@ -520,6 +528,7 @@ int tap(struct __sk_buff *skb)
 	word->push = push;
 	word->protocol = 0;
 	word->packets = 0;
+	word->fin = 0;
 	word->flow = slot * BUCKET + at + 1;
 	return 0;
 }
@@ -701,6 +710,18 @@ static inline void end(u32 flow)
 	}
 }
 
+/* A direction of a connection ends, by a frame that has been counted. */
+static inline void ended(u32 flow)
+{
+	u32 slot = flow / BUCKET & (BUCKETS - 1), at = flow & (BUCKET - 1);
+	struct routes *b = bpf_map_lookup_elem(&routes, &slot);
+
+	/* Whoever sees it finds the frame in the counts. */
+	__asm__ volatile("" ::: "memory");
+	if (b && !READ(b->routes[at].ended))
+		b->routes[at].ended = bpf_ktime_get_coarse_ns();
+}
+
 /* Sends a frame to an interface of this namespace. */
 static inline int leave(struct __sk_buff *skb, u32 egress, u32 action)
 {
@@ -761,6 +782,8 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 	count->seen = bpf_ktime_get_coarse_ns();
 	count->packets += word->packets;
 	count->frames++;
+	if (word->fin)
+		ended(flow);
 	if (!(action & FLOOD) && is_gone(skb, egress)) {
 		/* Before the call below, and so before it counts as failed. */
 		count->gone++;

@@ -37,6 +37,8 @@ pub(crate) const SUM_LINK: usize = 12;
 pub(crate) const LINK: usize = 13;
 /// The interface in the other namespace.
 pub(crate) const BEYOND: usize = 14;
+/// When the first segment with FIN was sent on.
+pub(crate) const ENDED: usize = 15;
 
 pub(crate) const ACTION_POP: u32 = 1;
 pub(crate) const ACTION_PUSH: u32 = 2;

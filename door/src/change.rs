@@ -188,10 +188,8 @@ pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
         Some(info.spec.name)
     };
     let (flushed, ifname) = door.switch(|switch| {
-        let gone = switch.table().flush_where(|whose, of, at| {
-            port.is_none_or(|port| at == port)
-                && vlan.is_none_or(|vlan| of == vlan)
-                && network.is_none_or(|network| whose == network)
+        let gone = switch.table().flush_where(port, |whose, of| {
+            vlan.is_none_or(|vlan| of == vlan) && network.is_none_or(|network| whose == network)
         });
         (gone, name(switch))
     })?;

@@ -1,7 +1,7 @@
 //! Which packets come often: those alone are worth being repeated by others ([`crate::repeat`]).
 //!
-//! What is written down for a connection of a few packets costs more than it saves. A table of
-//! counts, in which who comes later takes the place: nothing is kept of anybody, nothing grows, and
+//! What is written down for a few packets costs more than it saves; but a connection that is taken up
+//! is expected to go on. A table of counts, in which who comes later takes the place: nothing is kept of anybody, nothing grows, and
 //! a kind of packets that lost its place only comes here a few times more.
 
 use crate::hash::Key;
@@ -29,20 +29,31 @@ impl Often {
     /// Another packet comes; whether that is enough.
     #[inline]
     pub(crate) fn again(&mut self, protocol: Protocol, src: Endpoint, dst: Endpoint) -> bool {
+        self.count(protocol, src, dst, 1) > ENOUGH
+    }
+
+    /// More packets are expected: the next one is enough.
+    pub(crate) fn expect(&mut self, protocol: Protocol, src: Endpoint, dst: Endpoint) {
+        self.count(protocol, src, dst, ENOUGH);
+    }
+
+    /// How often packets have come, so many more now.
+    #[inline]
+    fn count(&mut self, protocol: Protocol, src: Endpoint, dst: Endpoint, more: u8) -> u8 {
         let word = |end: Endpoint| u64::from(end.address.to_bits()) << 16 | u64::from(end.port);
         let hash = self.key.mix(word(src) << 8 | u64::from(protocol.number()), word(dst));
         let (whose, at) = (hash >> 32, hash & (PAIRS as u64 - 1));
-        let (Ok(whose), Ok(at)) = (u32::try_from(whose), usize::try_from(at)) else { return false };
-        let Some(pair) = self.pairs.get_mut(at) else { return false };
+        let (Ok(whose), Ok(at)) = (u32::try_from(whose), usize::try_from(at)) else { return 0 };
+        let Some(pair) = self.pairs.get_mut(at) else { return 0 };
         if let Some((_, count)) = pair.iter_mut().find(|(known, _)| *known == whose) {
-            *count = count.saturating_add(1);
-            return *count > ENOUGH;
+            *count = count.saturating_add(more);
+            return *count;
         }
         // The rarer one gives way; the other does, in time, if it is never seen again.
         pair.sort_unstable_by_key(|(_, count)| *count);
-        pair[0] = (whose, 1);
+        pair[0] = (whose, more);
         pair[1].1 /= 2;
-        false
+        more
     }
 }
 
@@ -63,7 +74,10 @@ mod tests {
             assert_eq!(enough, n >= u32::from(ENOUGH), "{n}");
             assert!(!often.again(Protocol::Udp, end(1), end(2)) || n >= u32::from(ENOUGH));
         }
-        // Connections of a few packets each, one after the other: none of them.
+        // What is expected to come often is believed.
+        often.expect(Protocol::Tcp, end(3), end(4));
+        assert!(often.again(Protocol::Tcp, end(3), end(4)));
+        // A few packets of many kinds, one after the other: none of them.
         for port in 100..60_000 {
             for _ in 0..ENOUGH {
                 assert!(!often.again(Protocol::Tcp, end(port), end(80)));

@@ -5,8 +5,10 @@
 //! for as long as nothing changes that the decision looks at. It says so beside the verdict
 //! ([`crate::Gateway::repeats`]), takes it back by [`Repeater::changed`] and [`Repeater::over`], and
 //! fetches what has been done before anything looks at a session, a neighbour or a counter
-//! ([`crate::Gateway::catch_up`]). What changes a session (SYN, FIN, RST), opens one, or is answered
-//! by the gateway itself is never repeated; nor is what does not come often ([`crate::often`]).
+//! ([`crate::Gateway::catch_up`]). What opens a session, or is answered by the gateway itself, is never
+//! repeated; nor are RSTs, which may be forged. A FIN is, and is told: most of what a short connection
+//! consists of comes between the answer to its SYN and its last acknowledgement. Of other packets only
+//! what comes often is worth it ([`crate::often`]).
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
@@ -44,7 +46,7 @@ pub struct Way {
 /// What is to be done with packets like the last one: of the same protocol and ends, and from the
 /// same node. Their time to live becomes one less; the frame's hardware addresses are those the last
 /// one left with. What is for a kernel beside the gateway goes there as it came. Not repeated are fragments, packets with options, those that are not to go on
-/// (time to live), and TCP segments with SYN, FIN or RST.
+/// (time to live), and TCP segments with SYN or RST, or without ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
     /// TCP, UDP, or ICMP: echoes and replies alone.
@@ -62,6 +64,9 @@ pub struct Repeat {
     pub mtu: usize,
     /// It holds until then, unless it is taken back before.
     pub until: Timestamp,
+    /// It is of the first segment of a connection: it holds for the next ones once that is answered,
+    /// which is when the answer may be repeated.
+    pub unanswered: bool,
     /// What they count for.
     pub way: Way,
 }
@@ -79,6 +84,8 @@ pub struct Repeated {
     pub bytes: u64,
     /// When the last one came.
     pub seen: Timestamp,
+    /// When the first one came that has FIN.
+    pub ended: Option<Timestamp>,
 }
 
 /// Frames to groups, shown to nobody here, that would all have been refused ([`ignores`]).
@@ -136,14 +143,14 @@ impl Gateway {
     /// Counts what has been repeated: to be called before anything is looked at.
     pub fn catch_up(&mut self) {
         let Some(repeater) = &mut self.nat.repeater else { return };
-        for done in repeater.take() {
-            let Repeated { way, frames, seen, .. } = done;
+        let told = repeater.take();
+        for Repeated { way, frames, seen, .. } in &told {
             self.links.link_mut(way.from).counters.entered += frames;
             let to = self.links.link_mut(way.to);
             to.counters.left += frames;
-            to.neighbours.was_used(way.hop, seen);
-            self.nat.repeated(&done);
+            to.neighbours.was_used(way.hop, *seen);
         }
+        self.nat.repeated(&told);
         let ignored = self.nat.repeater.as_mut().map(|by| by.ignored()).unwrap_or_default();
         for Ignored { from, reason, frames } in ignored {
             self.links.ignored(from, reason, frames);
@@ -168,16 +175,28 @@ impl Gateway {
     ) -> Option<Repeat> {
         let packet = &before.packet;
         let plain = packet.header_len == wire::ipv4::HEADER_LEN && !packet.is_fragment();
-        let opens = match packet.transport {
-            Transport::Tcp(_, _, flags) => flags.syn() || flags.fin() || flags.rst(),
-            _ => false,
-        };
-        if !plain || opens {
+        if !plain {
             return None;
         }
         let ((protocol, src, dst), (_, new_src, new_dst)) = (packet.flow()?, after.flow()?);
-        if !self.often.again(protocol, src, dst) {
-            return None;
+        let mut unanswered = false;
+        match packet.transport {
+            Transport::Tcp(_, _, flags) if flags.fin() || flags.rst() => return None,
+            Transport::Tcp(_, _, flags) if flags.syn() => {
+                unanswered = !flags.ack();
+                // More is to come, and where a kernel beside the gateway answers that is not seen here.
+                match course {
+                    Course::Host(_) if unanswered => {
+                        self.often.expect(protocol, src, dst);
+                        return None;
+                    }
+                    _ if !unanswered => self.often.expect(protocol, new_dst, new_src),
+                    _ => {}
+                }
+            }
+            Transport::Tcp(_, _, flags) if !flags.ack() => return None,
+            _ if !self.often.again(protocol, src, dst) => return None,
+            _ => {}
         }
         let realm = self.nat.realm(protocol);
         let (hop, session, atomic) = match course {
@@ -193,7 +212,7 @@ impl Gateway {
             other => (before.side, other.side()?),
         };
         let lasts = match session {
-            Some(id) if !realm.is_steady(id, atomic) => return None,
+            Some(id) if !unanswered && !realm.is_steady(id, atomic) => return None,
             Some(id) => realm.table.get(id).expires,
             None => Timestamp::from_nanos(u64::MAX),
         };
@@ -203,7 +222,7 @@ impl Gateway {
             false => self.links.link(to).neighbours.known_until(hop)?,
         };
         let session = session.map(|place| SessionId { protocol, place });
-        if let Some(session) = session {
+        if let Some(session) = session.filter(|_| !unanswered) {
             self.nat.give(session);
         }
         Some(Repeat {
@@ -214,6 +233,7 @@ impl Gateway {
             kept,
             mtu: self.links.mtu(to),
             until: known.min(lasts),
+            unanswered,
             way: Way { from, to, hop, session },
         })
     }

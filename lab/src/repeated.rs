@@ -46,7 +46,7 @@ impl Repeater for Kernel {
 
 /// A decision of the gateway's, for the switch.
 pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
-    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, way } = *of;
+    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, unanswered, way } = *of;
     let ends = |[src, dst]: [Endpoint; 2]| {
         let end = |end: Endpoint| SocketAddrV4::new(end.address, end.port);
         Ends { protocol: protocol.number(), src: end(src), dst: end(dst) }
@@ -58,6 +58,7 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
         kept,
         mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
         until,
+        unanswered,
         way: named(&way),
     }
 }
@@ -107,7 +108,7 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
     if of.way.course >> 32 & 0xffff == NOWHERE {
         return None;
     }
-    let switch::Repeated { way, frames, packets, bytes, seen } = *of;
+    let switch::Repeated { way, frames, packets, bytes, seen, ended } = *of;
     let low = |word: u64| u32::try_from(word & 0xffff_ffff).ok();
     let session = |session: u64| {
         let protocol =
@@ -117,7 +118,7 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
     let (from, to) = (side_of(way.course >> 48)?, side_of(way.course >> 32)?);
     let hop = Ipv4Addr::from_bits(low(way.course)?);
     let way = gateway::Way { from, to, hop, session: way.session.and_then(session) };
-    Some(gateway::Repeated { way, frames, packets, bytes, seen })
+    Some(gateway::Repeated { way, frames, packets, bytes, seen, ended })
 }
 
 #[cfg(test)]
@@ -130,7 +131,7 @@ mod tests {
         for reason in DropReason::ALL {
             let (from, way) = (Side::Leg(LegId(255)), ignored(Side::Leg(LegId(255)), *reason));
             let (packets, bytes, seen) = (3, 4, Timestamp::from_nanos(5));
-            let told = switch::Repeated { way, frames: 2, packets, bytes, seen };
+            let told = switch::Repeated { way, frames: 2, packets, bytes, seen, ended: None };
             assert_eq!(refused(&told), Some(Ignored { from, reason: *reason, frames: 2 }));
             assert_eq!(repeated(&told), None);
         }
@@ -145,9 +146,11 @@ mod tests {
         for session in sessions {
             for (from, to) in sides.into_iter().flat_map(|a| sides.map(|b| (a, b))) {
                 let way = gateway::Way { from, to, hop, session };
-                let (frames, packets, bytes, seen) = (1, 2, 3, Timestamp::from_nanos(4));
-                let told = switch::Repeated { way: named(&way), frames, packets, bytes, seen };
-                let want = gateway::Repeated { way, frames, packets, bytes, seen };
+                let [seen, ended] = [4, 5].map(Timestamp::from_nanos);
+                let (frames, packets, bytes, ended) = (1, 2, 3, Some(ended));
+                let way_of = named(&way);
+                let told = switch::Repeated { way: way_of, frames, packets, bytes, seen, ended };
+                let want = gateway::Repeated { way, frames, packets, bytes, seen, ended };
                 assert_eq!((repeated(&told), refused(&told)), (Some(want), None));
             }
         }

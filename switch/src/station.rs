@@ -55,6 +55,8 @@ pub struct Repeat {
     pub mtu: u32,
     /// It holds until then, unless it is taken back before.
     pub until: Timestamp,
+    /// Only once a packet with the ends of an answer has been sent on.
+    pub unanswered: bool,
     /// What they count for.
     pub way: Way,
 }
@@ -81,6 +83,8 @@ pub struct Repeated {
     pub bytes: u64,
     /// When the last one came.
     pub seen: Timestamp,
+    /// When the first of them came that has FIN: it ends a connection in this direction.
+    pub ended: Option<Timestamp>,
 }
 
 /// What the station would not look at: frames to groups, of one EtherType.

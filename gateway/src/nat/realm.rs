@@ -204,7 +204,13 @@ impl Realm {
     }
 
     #[inline]
-    fn advance(&mut self, id: u32, state: State, (refresh, settled): (bool, bool), now: Timestamp) {
+    pub(super) fn advance(
+        &mut self,
+        id: u32,
+        state: State,
+        (refresh, settled): (bool, bool),
+        now: Timestamp,
+    ) {
         let session = self.table.get_mut(id);
         let changed = session.state != state;
         session.state = state;

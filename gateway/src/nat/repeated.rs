@@ -4,10 +4,12 @@
 //! what the session is, and before the session ends, so that its last figures are whole.
 
 use wire::Timestamp;
+use wire::tcp::Flags;
 
 use super::Nat;
 use super::realm::{Load, Realm, standing};
 use super::session::{EMBRYONIC, FRESH, STANDING, State, USED};
+use super::tcp::{self, Sender};
 use crate::packet::Protocol;
 use crate::repeat::{Repeated, SessionId};
 
@@ -35,18 +37,35 @@ impl Places {
 }
 
 impl Nat {
-    /// Counts what was repeated of a session, if that is still there.
-    pub(crate) fn repeated(&mut self, done: &Repeated) {
-        let Some(SessionId { protocol, place }) = done.way.session else { return };
-        self.realms[protocol as usize].repeated(place, done);
+    /// Counts what was repeated, of sessions that are still there. What was said of a session whose
+    /// connection has ended both ways by it holds no more.
+    pub(crate) fn repeated(&mut self, told: &[Repeated]) {
+        for done in told {
+            let Some(SessionId { protocol, place }) = done.way.session else { continue };
+            self.realms[protocol as usize].repeated(place, done);
+        }
+        // Which end came first decides until when a session stays.
+        let end = |done: &Repeated| Some((done.ended?, done.way.session?, sender(done)));
+        let mut ends: Vec<_> = told.iter().filter_map(end).collect();
+        ends.sort_unstable_by_key(|(at, ..)| *at);
+        for (at, SessionId { protocol, place }, from) in ends {
+            if self.realms[protocol as usize].ended(place, from, at) == State::Closing {
+                self.take_back(protocol, place);
+            }
+        }
     }
 
-    /// A packet of a session comes, out or in: where it changes the session, nobody repeats that any
-    /// more.
+    /// A packet of a session comes, out or in: where it changes what becomes of others, nobody repeats
+    /// those any more. The first FIN does not: what goes the other way goes on.
     #[inline]
     pub(super) fn before(&mut self, protocol: Protocol, id: u32, load: Load, out: bool) {
         let changes = match load.flags {
-            Some(flags) => flags.syn() || flags.fin() || flags.rst(),
+            Some(flags) => {
+                let first = |state: State| state == State::Established;
+                flags.syn()
+                    || flags.rst()
+                    || flags.fin() && !first(self.realm(protocol).table.get(id).state)
+            }
             // The first answer.
             None => !out && self.realm(protocol).table.get(id).state == State::Opened,
         };
@@ -71,29 +90,29 @@ impl Nat {
     #[inline(never)]
     fn fetch(&mut self, protocol: Protocol, place: u32) {
         let Some(repeater) = &mut self.repeater else { return };
-        for done in repeater.over(Some(SessionId { protocol, place })) {
-            self.repeated(&done);
-        }
+        let told = repeater.over(Some(SessionId { protocol, place }));
+        self.repeated(&told);
     }
 
     /// The same of all.
     pub(super) fn take_back_all(&mut self) {
         let Some(repeater) = &mut self.repeater else { return };
         self.given = Default::default();
-        for done in repeater.over(None) {
-            self.repeated(&done);
-        }
+        let told = repeater.over(None);
+        self.repeated(&told);
     }
 }
 
 impl Realm {
     /// Whether another packet like the last one, which went out or came in, would change nothing of
-    /// a session but its figures and its end.
+    /// a session but its figures and its end, and of a connection its state.
     pub(crate) fn is_steady(&self, id: u32, out: bool) -> bool {
         let session = self.table.get(id);
         let stays = match self.protocol {
+            // Any segment that is repeated takes up what is opening, and is told so.
             Protocol::Tcp => {
-                matches!(session.state, State::Established | State::FinOut | State::FinIn)
+                use State::{Established, FinIn, FinOut, Opening};
+                return matches!(session.state, Opening | Established | FinOut | FinIn);
             }
             // What nobody answers goes one way for as long as it likes: logs, measurements, pictures.
             Protocol::Udp | Protocol::Icmp => {
@@ -122,15 +141,56 @@ impl Realm {
             rest.packets_in = rest.packets_in.saturating_add(more);
             rest.bytes_in.add(bytes);
         }
+        if packets == 0 {
+            return;
+        }
+        if self.protocol == Protocol::Tcp {
+            self.segment(id, sender(done), Flags(Flags::ACK), seen);
+            return;
+        }
         let session = self.table.get_mut(id);
         if session.flags & STANDING != 0 {
             session.flags |= USED;
         }
-        // As a packet of its own would: TCP either way, others from inside (RFC 4787 REQ-6).
-        let (state, expires) = (session.state, session.expires);
-        let lasts: Timestamp = seen + state.lifetime(self.protocol, &self.lifetimes);
-        if (out || self.protocol == Protocol::Tcp) && lasts > expires {
+        // As a packet of its own would, from inside (RFC 4787 REQ-6).
+        if out {
+            self.prolong(id, seen);
+        }
+    }
+
+    /// The first segment with FIN in one direction was repeated; the state after it.
+    fn ended(&mut self, id: u32, from: Sender, at: Timestamp) -> State {
+        let there = self.table.slots.sessions.get(id as usize);
+        if there.is_none_or(|session| session.state == State::Free) {
+            return State::Free;
+        }
+        self.segment(id, from, Flags(Flags::FIN | Flags::ACK), at);
+        self.table.get(id).state
+    }
+
+    /// A segment was repeated, some time ago.
+    fn segment(&mut self, id: u32, from: Sender, flags: Flags, at: Timestamp) {
+        let before = self.table.get(id).state;
+        let (state, refresh) = tcp::step(before, from, flags);
+        if state != before {
+            self.advance(id, state, (refresh && state == State::Closing, false), at);
+        }
+        if refresh && state != State::Closing {
+            self.prolong(id, at);
+        }
+    }
+
+    /// A session lives on from then, if it does not live longer.
+    fn prolong(&mut self, id: u32, from: Timestamp) {
+        let session = self.table.get(id);
+        let lasts = from + session.state.lifetime(self.protocol, &self.lifetimes);
+        if lasts > session.expires {
             self.table.set_expiry(id, lasts);
         }
     }
+}
+
+/// Who sent what was repeated.
+fn sender(done: &Repeated) -> Sender {
+    if done.way.from.is_inside() { Sender::Inside } else { Sender::Outside }
 }

@@ -43,6 +43,12 @@ enum Step {
         flags: u8,
         times: u8,
     },
+    /// A host sends on a session that it has, whoever opened it.
+    Forth {
+        session: usize,
+        flags: u8,
+        times: u8,
+    },
     /// A connection is made, and some of it sent both ways.
     Connect {
         host: usize,
@@ -93,8 +99,10 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (packets, shape, size).prop_map(|((host, to, kind, port, times), (df, ttl), size)| {
             Out { host, to, kind, port, times, df, ttl, size }
         }),
-        12 => (any::<usize>(), flags, times.clone())
+        12 => (any::<usize>(), flags.clone(), times.clone())
             .prop_map(|(session, flags, times)| Back { session, flags, times }),
+        8 => (any::<usize>(), flags, times.clone())
+            .prop_map(|(session, flags, times)| Forth { session, flags, times }),
         6 => (0..5usize, 0..3usize, 0..2u16, times.clone())
             .prop_map(|(host, to, port, times)| Connect { host, to, port, times }),
         3 => (0..2u16, 0..2u8, times).prop_map(|(port, kind, times)| In { port, kind, times }),
@@ -153,6 +161,22 @@ impl Twins {
                         }
                     };
                     self.send(Side::Uplink, &Pkt { df: n % 2 == 0, ..packet });
+                }
+            }
+            Step::Forth { session, flags, times } => {
+                let sessions = self.worlds[1].sessions();
+                let Some(of) = sessions.get(session % sessions.len().max(1)) else { return };
+                let (inside, remote) = (of.inside.to_string(), of.remote.to_string());
+                for n in 0..times {
+                    let packet = match of.protocol {
+                        Protocol::Tcp => Pkt::tcp(&inside, &remote, flags, &[n; 10]),
+                        Protocol::Udp => Pkt::udp(&inside, &remote, &[n; 10]),
+                        Protocol::Icmp => return,
+                    };
+                    self.send(
+                        side(&of.inside.address.to_string()),
+                        &Pkt { df: n % 4 > 0, ..packet },
+                    );
                 }
             }
             Step::Connect { host, to, port, times } => {
@@ -276,18 +300,26 @@ proptest! {
 
 /// The test above has something to look at: of what goes on for long most is repeated.
 #[test]
-fn what_goes_on_is_repeated_and_what_is_short_is_not() {
+fn what_goes_on_is_repeated_and_connections_that_are_taken_up() {
     let mut twins = Twins::new();
     for port in 0..2 {
         for (host, to) in [(0, 0), (1, 1), (3, 0)] {
             twins.take(&Step::Connect { host, to, port, times: 5 });
         }
     }
-    assert_eq!(twins.beside.kernel().carried, 0, "of five packets each way");
+    // All but the two that open it.
+    assert_eq!(twins.beside.kernel().carried, 6 * 10, "of five segments each way");
+    for n in 0..2 {
+        let short =
+            Step::Out { host: n, to: 0, kind: 3, port: 0, times: 5, df: true, ttl: 64, size: 10 };
+        twins.take(&short);
+    }
+    assert_eq!(twins.beside.kernel().carried, 6 * 10, "datagrams have to come more often");
+    let before = twins.beside.kernel().carried;
     twins.take(&Step::Connect { host: 2, to: 0, port: 0, times: 100 });
     twins.compare();
     let carried = twins.beside.kernel().carried;
-    assert!(carried > 170, "{carried} of 200");
+    assert_eq!(carried - before, 200, "of 200");
     let straight =
         Step::Out { host: 3, to: 3, kind: 3, port: 0, times: 100, df: false, ttl: 64, size: 10 };
     twins.take(&straight);
@@ -312,15 +344,27 @@ fn what_goes_on_is_repeated_and_what_is_short_is_not() {
     twins.send(Side::Uplink, &Pkt::udp("9.9.9.9:81", &outside, b"heard"));
     twins.compare();
     assert_eq!(of_it(&twins).state.as_str(), "active");
-    // An end takes its flows with it, and no others.
     let held = |twins: &Twins| {
         let kernel = twins.beside.kernel();
         kernel.flows.iter().filter(|flow| kernel.holds(flow, twins.worlds[0].now)).count()
     };
-    assert_eq!(held(&twins), 3);
+    let lasting = held(&twins);
+    // Both ends are repeated; with the second one the session's flows are over, and no others.
+    let carried = twins.beside.kernel().carried;
+    let of_it = |twins: &Twins| {
+        let sessions = twins.worlds[0].sessions();
+        sessions.into_iter().find(|s| s.inside.to_string() == "10.100.0.30:7000").unwrap()
+    };
     twins.send(Side::LAN, &Pkt::tcp("10.100.0.30:7000", "8.8.8.8:443", FIN, b""));
     twins.compare();
-    assert_eq!(held(&twins), 1);
+    assert_eq!((of_it(&twins).state.as_str(), held(&twins)), ("fin-out", lasting));
+    let outside = format!("{OUTSIDE}:{}", of_it(&twins).outside_port);
+    twins.pass(Duration::from_millis(5));
+    twins.send(Side::Uplink, &Pkt::tcp("8.8.8.8:443", &outside, FIN, b""));
+    twins.send(Side::LAN, &Pkt::tcp("10.100.0.30:7000", "8.8.8.8:443", ACK, b""));
+    assert_eq!(twins.beside.kernel().carried, carried + 3);
+    twins.compare();
+    assert_eq!((of_it(&twins).state.as_str(), held(&twins)), ("closing", lasting - 2));
 }
 
 /// Found by the test at the top: the port was counted for the node that an address had when it was

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::beside::Beside;
+use super::beside::{Beside, Concern};
 use super::fdb_entry::{FdbEntry, Learned};
 use super::fdb_row::{EntryKind, Value, fid, key, mac};
 use super::fdb_slots::{Slot, Slots, WINDOW};
@@ -154,30 +154,37 @@ impl Fdb {
             None => return false,
         }
         drop(writer);
-        self.settle();
+        self.settle(Concern::Address(mac));
         true
     }
 
     /// Forgets the learned entries of a port, or of all ports; says how many.
     pub fn flush(&self, port: Option<PortId>) -> usize {
-        self.flush_where(|_, _, at| port.is_none_or(|port| at == port))
+        self.flush_where(port, |_, _| true)
     }
 
-    /// Forgets the learned entries that `gone` says; says how many.
-    pub fn flush_where(&self, gone: impl Fn(NetworkId, VlanId, PortId) -> bool) -> usize {
-        self.clear_where(|(network, vlan), value| {
-            value.kind().is_learned() && gone(network, vlan, value.port())
+    /// Forgets those of them in the VLANs that `gone` says; says how many.
+    pub fn flush_where(
+        &self,
+        port: Option<PortId>,
+        gone: impl Fn(NetworkId, VlanId) -> bool,
+    ) -> usize {
+        let concern = port.map_or(Concern::All, Concern::Port);
+        self.clear_where(concern, |(network, vlan), value| {
+            value.kind().is_learned()
+                && port.is_none_or(|port| value.port() == port)
+                && gone(network, vlan)
         })
     }
 
     /// Forgets everything about a port that is gone, set entries too.
     pub fn forget_port(&self, port: PortId) -> usize {
-        self.clear_where(|_, value| value.port() == port)
+        self.clear_where(Concern::Port(port), |_, value| value.port() == port)
     }
 
     /// Forgets everything about a network that is gone.
     pub fn forget_network(&self, network: NetworkId) -> usize {
-        self.clear_where(|owner, _| owner.0 == network)
+        self.clear_where(Concern::All, |owner, _| owner.0 == network)
     }
 
     /// Forgets what has aged; says how many.
@@ -339,7 +346,7 @@ impl Fdb {
         greedy.is_some()
     }
 
-    fn clear_where(&self, gone: impl Fn(Owner, Value) -> bool) -> usize {
+    fn clear_where(&self, concern: Concern, gone: impl Fn(Owner, Value) -> bool) -> usize {
         let (mut writer, mut count) = (self.lock(), 0);
         for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
             let owner = writer.fids.owner(fid(slot.key.load(Ordering::Relaxed)));
@@ -349,7 +356,7 @@ impl Fdb {
             }
         }
         drop(writer);
-        self.settle();
+        self.settle(concern);
         count
     }
 

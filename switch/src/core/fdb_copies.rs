@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use wire::{MacAddr, Timestamp};
 
 use super::{EntryKind, Fdb, PortId, Scope, key};
-use crate::core::Beside;
+use crate::core::{Beside, Concern};
 
 impl Fdb {
     /// Has somebody forward by copies of rows, from now on.
@@ -50,9 +50,9 @@ impl Fdb {
         }
     }
 
-    pub(super) fn settle(&self) {
+    pub(super) fn settle(&self, concern: Concern) {
         if let Some(beside) = self.beside.get() {
-            beside.settle();
+            beside.settle(concern);
         }
     }
 

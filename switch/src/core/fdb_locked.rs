@@ -3,6 +3,7 @@
 
 use wire::{MacAddr, Timestamp};
 
+use super::super::beside::Concern;
 use super::super::fdb_entry::Learned;
 use super::super::fdb_row::{EntryKind, Value, key};
 use super::super::fids::Scope;
@@ -22,7 +23,7 @@ impl Fdb {
         self.remove(mac, scope);
         let value = Value::new(port, kind, now);
         let entered = self.enter(key(mac, scope.fid), value, u32::MAX, now);
-        self.settle();
+        self.settle(Concern::Address(mac));
         !matches!(entered, Learned::Full)
     }
 
@@ -44,7 +45,9 @@ impl Fdb {
 
     /// Forgets the addresses that were noted at a locked port and not let in.
     pub fn flush_locked(&self, port: PortId) -> usize {
-        self.clear_where(|_, value| value.kind() == EntryKind::Locked && value.port() == port)
+        self.clear_where(Concern::Port(port), |_, value| {
+            value.kind() == EntryKind::Locked && value.port() == port
+        })
     }
 
     /// Enters what another table knew, as last seen at `seen`.

@@ -25,7 +25,7 @@ mod verdict;
 mod vlan;
 mod withheld;
 
-pub use beside::Beside;
+pub use beside::{Beside, Concern};
 pub use bridge::{Bridge, Shared};
 pub use bundle::{Bundle, Datagram, settle};
 pub use fair::Fair;

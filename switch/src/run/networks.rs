@@ -27,7 +27,7 @@ impl Switch {
         let mut before = settings;
         self.change(id, |port| before = std::mem::replace(&mut port.spec.settings, settings))?;
         if before.mab && !settings.mab {
-            self.sync()?;
+            self.sync_of(id)?;
             self.fdb.flush_locked(id);
         }
         Ok(())
@@ -65,8 +65,8 @@ impl Switch {
             port.make_room(&networks);
         })?;
         drop(networks);
-        self.sync()?;
-        self.fdb.flush_where(|_, vlan, port| port == id && !vlans.has(vlan));
+        self.sync_of(id)?;
+        self.fdb.flush_where(Some(id), |_, vlan| !vlans.has(vlan));
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Switch {
             port.make_room(&networks);
         })?;
         // Nobody may learn for the old network any more when its addresses are forgotten.
-        self.sync()?;
+        self.sync_of(id)?;
         self.fdb.forget_port(id);
         self.guards.open(id);
         Ok(())
@@ -141,7 +141,7 @@ impl Switch {
         self.all(|| Command::Network { id, config: Some(config.clone()) })?;
         if changed {
             self.sync()?;
-            self.fdb.flush_where(|network, _, _| network == id);
+            self.fdb.flush_where(None, |network, _| network == id);
         }
         Ok(())
     }

@@ -32,6 +32,9 @@ use crate::stats::WorkerCells;
 
 /// Commands on their way to a worker; the handle waits for room.
 const COMMANDS: usize = 64;
+/// How long a worker looks for the next frame where the kernel repeats what is decided: little is
+/// left for it then, and whoever is served by the kernel needs the core.
+const FAST_SPIN: Duration = Duration::from_micros(5);
 
 pub(super) struct Running {
     commands: Sender<Command>,
@@ -114,7 +117,7 @@ pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
         commands,
         events: says.events,
         wake,
-        spin: config.spin,
+        spin: if config.fast.is_some() { config.spin.min(FAST_SPIN) } else { config.spin },
         member,
         rhythm: Rhythm::default(),
         scribe: Scribe::new(config.fast.clone()),

@@ -19,7 +19,8 @@ use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{
-    Bridge, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId, Shared, Snoops,
+    Beside, Bridge, Concern, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId,
+    Shared, Snoops,
 };
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
@@ -183,7 +184,7 @@ impl Switch {
         let port = ports.remove(&id).ok_or(Error::NoPort(id))?;
         self.all(|| Command::Remove { id })?;
         // Nobody may learn there any more when its addresses are forgotten.
-        self.sync()?;
+        self.sync_of(id)?;
         self.fdb.forget_port(id);
         self.unplug_beside(id);
         self.note(Event::Removed { port: id, name: port.spec.name.as_str().into() });
@@ -207,7 +208,7 @@ impl Switch {
             return Ok(());
         }
         if !up {
-            self.sync()?;
+            self.sync_of(id)?;
             self.fdb.flush(Some(id));
         }
         self.note(Event::Link { port: id, up });
@@ -352,7 +353,7 @@ impl Switch {
         change(port);
         let state = port.state();
         self.all(|| Command::State { id, state: state.clone() })?;
-        if self.fast.is_some() { self.sync() } else { Ok(()) }
+        if self.fast.is_some() { self.sync_of(id) } else { Ok(()) }
     }
 
     /// Waits until every worker has done what it was told so far: the proof that they live.
@@ -360,13 +361,27 @@ impl Switch {
     /// # Errors
     /// [`Error::Dead`] where one does not answer within some seconds.
     pub fn sync(&self) -> Result<(), Error> {
+        self.sync_workers()?;
+        self.grace();
+        Ok(())
+    }
+
+    /// The same after a change of one port: what is under way by others goes where it went.
+    pub(super) fn sync_of(&self, id: PortId) -> Result<(), Error> {
+        self.sync_workers()?;
+        if let Some(fast) = &self.fast {
+            fast.settle(Concern::Port(id));
+        }
+        Ok(())
+    }
+
+    fn sync_workers(&self) -> Result<(), Error> {
         let (done, all) = bounded(self.workers.len());
         self.all(|| Command::Sync(done.clone()))?;
         drop(done);
         for _ in &self.workers {
             all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?;
         }
-        self.grace();
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gateway::{Endpoint, Node, Protocol, Repeat, Repeated, Repeater, SessionId, Side};
 use wire::{MacAddr, Timestamp};
 
-use super::packet::{Pkt, RST, SYN};
+use super::packet::{ACK, FIN, Pkt, RST, SYN};
 
 /// A decision that was written down, as the kernel has it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Flow {
     pub leaves: MacAddr,
     pub repeat: Repeat,
     pub over: bool,
+    /// A FIN has passed.
+    pub ended: bool,
     pub owed: Repeated,
 }
 
@@ -24,6 +26,8 @@ pub struct Flow {
 pub struct Kernel {
     pub generation: u64,
     pub flows: Vec<Flow>,
+    /// Decisions that wait for an answer.
+    pub pending: Vec<Flow>,
     pub carried: u64,
 }
 
@@ -64,7 +68,7 @@ impl Repeater for Beside {
         let owing = kernel.flows.iter_mut().filter(|flow| flow.owed.frames > 0);
         let told = owing.map(|flow| {
             let told = flow.owed;
-            (flow.owed.frames, flow.owed.packets, flow.owed.bytes) = (0, 0, 0);
+            flow.owed = Repeated { frames: 0, packets: 0, bytes: 0, ended: None, ..told };
             told
         });
         let told = told.collect();
@@ -77,7 +81,7 @@ impl Repeater for Beside {
 pub fn ends(packet: &Pkt) -> Option<(Protocol, [Endpoint; 2])> {
     let port = |at: usize| u16::from_be_bytes([packet.body[at], packet.body[at + 1]]);
     let (protocol, ports) = match (packet.protocol, packet.body[0]) {
-        (6, _) if packet.body[13] & (SYN | RST | 1) == 0 => (Protocol::Tcp, [port(0), port(2)]),
+        (6, _) if packet.body[13] & (SYN | RST | ACK) == ACK => (Protocol::Tcp, [port(0), port(2)]),
         (17, _) => (Protocol::Udp, [port(0), port(2)]),
         (1, 8) => (Protocol::Icmp, [port(4), 0]),
         (1, 0) => (Protocol::Icmp, [0, port(4)]),
@@ -103,6 +107,25 @@ pub fn routed(packet: &Pkt, [src, dst]: [Endpoint; 2]) -> Pkt {
 }
 
 impl Kernel {
+    /// Writes a decision down, and the one that waited for it.
+    pub fn put(&mut self, flow: Flow) {
+        if flow.repeat.unanswered {
+            self.pending.push(flow);
+            return;
+        }
+        let [src, dst] = flow.repeat.came;
+        let answers = |asked: &Flow| {
+            asked.repeat.protocol == flow.repeat.protocol
+                && asked.repeat.leaves == [dst, src]
+                && asked.repeat.way.session == flow.repeat.way.session
+        };
+        if let Some(at) = self.pending.iter().rposition(answers) {
+            let asked = self.pending.swap_remove(at);
+            self.flows.push(asked);
+        }
+        self.flows.push(flow);
+    }
+
     pub fn holds(&self, flow: &Flow, now: Timestamp) -> bool {
         !flow.over && flow.generation == self.generation && flow.repeat.until > now
     }
@@ -130,6 +153,9 @@ impl Kernel {
         let owed = &mut flow.owed;
         (owed.frames, owed.packets) = (owed.frames + 1, owed.packets + 1);
         (owed.bytes, owed.seen) = (owed.bytes + length as u64, now);
+        if protocol == Protocol::Tcp && packet.body[13] & FIN & 1 != 0 && !flow.ended {
+            (flow.ended, owed.ended) = (true, Some(now));
+        }
         Some((flow.repeat.way.to, flow.leaves, routed(packet, flow.repeat.leaves)))
     }
 }

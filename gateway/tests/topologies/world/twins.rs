@@ -93,11 +93,11 @@ impl Twins {
             && let [(_, _, sent), ..] = &out.frames[..]
         {
             let leaves = MacAddr(sent[..6].try_into().unwrap());
-            let owed =
-                Repeated { way: repeat.way, frames: 0, packets: 0, bytes: 0, seen: first.now };
-            let (from, came, over) = ((side, node), [own, from], false);
+            let (way, seen, ended) = (repeat.way, first.now, None);
+            let owed = Repeated { way, frames: 0, packets: 0, bytes: 0, seen, ended };
+            let (from, came, over, ended) = ((side, node), [own, from], false, false);
             let mut kernel = self.beside.kernel();
-            kernel.flows.push(Flow { generation, from, came, leaves, repeat, over, owed });
+            kernel.put(Flow { generation, from, came, leaves, repeat, over, ended, owed });
         }
         self.hear(&out, &plain);
     }

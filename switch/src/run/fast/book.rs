@@ -4,54 +4,35 @@
 //! Behind a lock: a worker writes what it decided, whoever reads counters has them brought up to
 //! date. Bounds: the table's [`ROWS`]. Where a key's places are all taken, one whose flow holds no
 //! longer gives way, else one of the port that has most flows, so that one port's many addresses
-//! cannot push out another's. A place is taken again a second after it was left, for a program may
-//! have had a frame at hand; until then the newcomer's frames go to the ring.
+//! cannot push out another's. A place that was left is taken again once no program can have a frame of
+//! it at hand; until then the newcomer's frames go to the ring.
 
 mod counted;
 mod flood;
+mod rest;
+mod row;
 mod told;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bpf::layout::ROWS;
-use bpf::{Flow, FlowId, Key, Retag, SetId, Table, Totals};
+use bpf::{Flow, FlowId, Key, SetId, Table, Totals};
 use sys::bpf::Attached;
-use wire::{Timestamp, VlanId};
+use wire::Timestamp;
 
 use flood::Flood;
+use rest::Rests;
+use row::Row;
 
 use super::flow::{Across, Decided, FlowInfo, Hook, Plug, Routed};
-use crate::core::{Fdb, PortId, Scope};
-use crate::station::Ignored;
+use crate::core::{Concern, Fdb, PortId};
 use crate::stats::WorkerCells;
 
-/// A place that was left is taken again after this time.
-const REST: Duration = Duration::from_secs(1);
 /// A flow that nothing has come by for so long is taken back: its next frame wakes the worker.
 const IDLE: Duration = Duration::from_secs(3);
 /// Counts are no older than this when somebody asks in passing.
 const FRESH: Duration = Duration::from_millis(1);
-
-struct Row {
-    key: Key,
-    ports: [PortId; 2],
-    retag: Retag,
-    scope: Option<Scope>,
-    vlans: [Option<VlanId>; 2],
-    routed: Option<Routed>,
-    ignored: Option<Ignored>,
-    /// Where it leaves by several ports.
-    flood: Option<Flood>,
-    /// Not yet told to the station.
-    owed: Totals,
-    since: Timestamp,
-    /// What had been done at its place before it, and what of its own has been counted.
-    base: Totals,
-    counted: Totals,
-    used: Timestamp,
-    left: Option<Timestamp>,
-}
 
 /// The book.
 pub(super) struct Book {
@@ -67,6 +48,9 @@ pub(super) struct Book {
     owing: Vec<FlowId>,
     /// Sets of ports that no flow has.
     sets: Vec<SetId>,
+    rests: Rests,
+    /// Places that rest, when it was looked last.
+    resting: usize,
     pub(super) cells: WorkerCells,
     folded: Timestamp,
 }
@@ -81,6 +65,8 @@ impl Book {
             sessions: HashMap::new(),
             owing: Vec::new(),
             sets: flood::all(),
+            rests: Rests::default(),
+            resting: 0,
             cells: WorkerCells::default(),
             folded: Timestamp::ZERO,
         }
@@ -105,7 +91,7 @@ impl Book {
             let place = self.places[at];
             let row = self.rows[usize::from(place.0)].as_ref();
             if row.is_some_and(|row| row.has(id)) {
-                self.leave(table, place, now);
+                self.leave(table, place);
             }
         }
         self.fold(table, fdb, now);
@@ -165,22 +151,27 @@ impl Book {
         Some(Key { ingress: self.port(of.ingress)?.ifindex, dst, src, tag, ends })
     }
 
-    /// Writes a decision down; false where there is no place for it now.
-    pub(super) fn put(&mut self, table: &Table, of: &Decided<'_>, now: Timestamp) -> bool {
-        let (Some(key), Some(to)) = (self.key(of), self.port(of.egress)) else { return false };
+    /// Writes a decision down, and says where; None where there is no place for it now.
+    pub(super) fn put(
+        &mut self,
+        table: &Table,
+        of: &Decided<'_>,
+        now: Timestamp,
+    ) -> Option<FlowId> {
+        let (key, to) = (self.key(of)?, self.port(of.egress)?);
         let route = of.routed.map(|routed| routed.route);
         let peer = to.behind == Some(route.map_or(of.dst, |route| route.next));
         // What is sent to a link that is down the kernel refuses whoever sends by a socket, and tells
         // no program.
         if to.uplink && !to.up {
-            return false;
+            return None;
         }
         let from = self.port(of.ingress).and_then(|from| from.across.as_ref());
         let (egress, beyond) = match (from, &to.across) {
             (None, None) => (to.ifindex, None),
             (Some(across), None) => (across.ends[1], Some(to.ifindex)),
             (None, Some(across)) => (across.ends[0], Some(bpf::here(to.ifindex))),
-            (Some(_), Some(_)) => return false,
+            (Some(_), Some(_)) => return None,
         };
         let retag = of.retag;
         let Decided { mtu, until, source, ignored, .. } = *of;
@@ -201,16 +192,17 @@ impl Book {
                 (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
                 row.routed = of.routed;
                 table.write(id, &key, &flow, of.generation);
-                return true;
+                return Some(id);
             }
             // What is under way still counts for the port it went to.
-            self.leave(table, id, now);
+            self.leave(table, id);
         }
-        let Some(id) = self.place(table, &key, of.ingress, now) else { return false };
-        let Some(flood) = self.flood(table, of.flood) else { return false };
+        let id = self.place(table, &key, of.ingress, now)?;
+        let flood = self.flood(table, of.flood)?;
         let flow = Flow { flood: flood.as_ref().map(Flood::set), ..flow };
+        table.begin(id);
         let base = table.totals(id);
-        let (since, used, left) = (now, now, None);
+        let (since, used, ended, told_end, left) = (now, now, None, false, None);
         let (scope, vlans, routed, owed) = (of.scope, of.vlans, of.routed, Totals::default());
         self.rows[usize::from(id.0)] = Some(Row {
             key,
@@ -226,6 +218,8 @@ impl Book {
             base,
             counted: base,
             used,
+            ended,
+            told_end,
             left,
         });
         if let Some(session) = session(of.routed) {
@@ -236,14 +230,14 @@ impl Book {
             *held += 1;
         }
         table.write(id, &key, &flow, of.generation);
-        true
+        Some(id)
     }
 
     /// Brings the counters and the ages of addresses up to what the kernel has done; how many frames
     /// that is.
     pub(super) fn fold(&mut self, table: &Table, fdb: &Fdb, now: Timestamp) -> u64 {
         self.folded = self.folded.max(now);
-        let (mut frames, mut at) = (0, 0);
+        let (mut frames, mut at, mut resting) = (0, 0, 0);
         while let Some(place) = self.places.get(at).copied() {
             frames += self.count(table, fdb, place);
             let Some(row) = &self.rows[usize::from(place.0)] else {
@@ -252,7 +246,7 @@ impl Book {
             };
             match row.left {
                 // What is owed of it is told first.
-                Some(left) if now.since(left) >= REST && row.owed == Totals::default() => {
+                Some(left) if self.rests.is_over(left) && !row.owes() => {
                     let session = row.routed.and_then(|routed| routed.way.session);
                     self.sets.extend(row.flood.as_ref().map(Flood::set));
                     self.rows[usize::from(place.0)] = None;
@@ -260,17 +254,62 @@ impl Book {
                     self.forget(session, place);
                     continue;
                 }
-                None if now.since(row.used) >= IDLE => self.leave(table, place, now),
-                _ => {}
+                Some(_) => resting += 1,
+                // Of what ends without a session nothing more is to come but the other's last word.
+                None if now.since(row.used) >= IDLE || row.told_end && row.is_of_no_session() => {
+                    self.leave(table, place);
+                    resting += 1;
+                }
+                None => {}
             }
             at += 1;
         }
+        self.resting = resting;
         frames
     }
 
     /// Whether the counts are so old that somebody who asks in passing has them brought up to date.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         !self.places.is_empty() && now.since(self.folded) >= FRESH
+    }
+
+    /// Whether places rest, and nobody waits for what frees them.
+    pub(super) fn wants_grace(&self) -> bool {
+        self.resting > 0 && !self.rests.is_asked()
+    }
+
+    /// Somebody will wait for a grace period.
+    pub(super) fn grace_asked(&mut self) {
+        self.rests.ask();
+    }
+
+    /// What was asked for is done.
+    pub(super) fn grace_served(&mut self) {
+        self.rests.serve();
+    }
+
+    /// A grace period begins; its number.
+    pub(super) fn grace_begins(&mut self) -> u64 {
+        self.rests.begin()
+    }
+
+    /// It has ended.
+    pub(super) fn grace_ended(&mut self, number: u64) {
+        self.rests.end(number);
+    }
+
+    /// Ends the flows that a change is about; whether a frame may be under way by one of them.
+    pub(super) fn end_of(&mut self, table: &Table, concern: Concern) -> bool {
+        let mut wait = false;
+        for at in 0..self.places.len() {
+            let place = self.places[at];
+            let Some(row) = self.rows[usize::from(place.0)].as_ref() else { continue };
+            if row.is_about(concern) && row.left.is_none_or(|turn| !self.rests.is_over(turn)) {
+                self.leave(table, place);
+                wait = true;
+            }
+        }
+        wait
     }
 
     /// The flows that hold.
@@ -297,11 +336,11 @@ impl Book {
     }
 
     /// A flow is over; its place rests, and what is under way is still counted.
-    fn leave(&mut self, table: &Table, place: FlowId, now: Timestamp) {
+    fn leave(&mut self, table: &Table, place: FlowId) {
         let Some(row) = &mut self.rows[usize::from(place.0)] else { return };
         if row.left.is_none() {
             table.clear(place);
-            row.left = Some(now);
+            row.left = Some(self.rests.leave());
             if let Some(held) = self.held.get_mut(row.ports[0].index()) {
                 *held = held.saturating_sub(1);
             }
@@ -325,7 +364,7 @@ impl Book {
             table.places(key).max_by_key(of).filter(|id| of(id) > held(from))
         };
         if let Some(id) = over.or_else(greedy) {
-            self.leave(table, id, now);
+            self.leave(table, id);
         }
         None
     }

@@ -9,8 +9,8 @@ use crate::core::{FdbConfig, NetworkId};
 use crate::station::Way;
 use crate::stats::PortCells;
 use bpf::layout::ENTRIES;
-use bpf::{Ends, Route};
-use wire::MacAddr;
+use bpf::{Ends, Retag, Route};
+use wire::{MacAddr, VlanId};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -66,13 +66,33 @@ impl Desk {
     }
 
     fn put(&mut self, of: &Decided<'_>, now: Timestamp) -> Option<FlowId> {
-        let put = self.book.put(&self.table, of, now);
+        let put = self.book.put(&self.table, of, now)?;
         let key = self.book.key(of)?;
-        put.then(|| self.table.find(&key).unwrap())
+        assert_eq!(self.table.find(&key), Some(put));
+        Some(put)
     }
 
     fn fold(&mut self, now: Timestamp) -> u64 {
         self.book.fold(&self.table, &self.fdb, now)
+    }
+
+    /// A flow of a connection by way of the station.
+    fn tcp(&mut self, session: Option<u64>, now: Timestamp) -> FlowId {
+        let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
+        let port = 1 + u16::from(session.is_some());
+        let ends = Ends { protocol: 6, src: end(port), dst: end(80) };
+        let (src, dst) = (end(port), end(80));
+        let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true, kept: false };
+        let routed = Some(Routed { ends, route, way: Way { session, course: 5 } });
+        let decided = Decided { routed, ..self.decided(0, 0, 9, 1) };
+        self.put(&decided, now).unwrap()
+    }
+
+    /// Nothing that was under way is so any longer.
+    fn grace(&mut self) {
+        let number = self.book.grace_begins();
+        self.book.grace_ended(number);
+        self.book.grace_served();
     }
 }
 
@@ -137,7 +157,7 @@ fn a_frame_under_way_while_its_flow_ends_counts_for_the_ports_it_went_by() {
 }
 
 #[test]
-fn a_place_is_taken_again_a_second_after_it_was_left() {
+fn a_place_is_taken_again_when_nobody_can_have_a_frame_of_it_at_hand() {
     let mut desk = Desk::new(2);
     let decided = desk.decided(0, 0, 1, 1);
     let id = desk.put(&decided, at(0)).unwrap();
@@ -147,12 +167,87 @@ fn a_place_is_taken_again_a_second_after_it_was_left() {
     assert!(!desk.table.holds(id, at(0)));
     let again = desk.put(&decided, at(3_001)).unwrap();
     assert_ne!(again, id);
+    assert!(desk.book.wants_grace());
+    desk.book.grace_asked();
+    assert!(!desk.book.wants_grace(), "one at a time");
     // A late count of the old one is still seen.
     desk.table.count(id, 60, at(3_001));
-    assert_eq!(desk.fold(at(3_999)), 1);
-    desk.fold(at(4_000));
-    assert_eq!(desk.book.places.len(), 1, "its row is gone");
+    assert_eq!(desk.fold(at(3_002)), 1);
+    let number = desk.book.grace_begins();
+    // What is left while a grace period lasts waits for the next one.
+    desk.table.advance();
+    let moved = Decided { egress: PortId(0), ..decided };
+    let moved = Decided { generation: desk.table.generation(), ..moved };
+    desk.put(&moved, at(3_003)).unwrap();
+    assert_eq!(desk.book.places.len(), 3);
+    desk.book.grace_ended(number);
+    desk.book.grace_served();
+    desk.fold(at(3_004));
+    assert_eq!(desk.book.places.len(), 2, "the first row is gone, the second not yet");
+    assert!(desk.book.wants_grace());
+    desk.grace();
+    desk.fold(at(3_005));
+    assert_eq!(desk.book.places.len(), 1);
+    assert!(!desk.book.wants_grace());
     assert_eq!(desk.cells[0].rx_packets.get(), 1);
+}
+
+/// A change of one port or address waits for what is under way by its own flows, once.
+#[test]
+fn a_change_waits_for_the_frames_that_it_is_about() {
+    let mut desk = Desk::new(4);
+    let between = desk.decided(0, 0, 1, 1);
+    let id = desk.put(&between, at(0)).unwrap();
+    for other in [Concern::Port(PortId(2)), Concern::Address(mac(2))] {
+        assert!(!desk.book.end_of(&desk.table, other), "{other:?}");
+    }
+    assert!(desk.table.holds(id, at(1)));
+    for own in [
+        Concern::Port(PortId(0)),
+        Concern::Port(PortId(1)),
+        Concern::Address(mac(0)),
+        Concern::Address(mac(1)),
+        Concern::All,
+    ] {
+        let id = desk.put(&desk.decided(0, 0, 1, 1), at(2)).unwrap();
+        assert!(desk.book.end_of(&desk.table, own), "{own:?}");
+        assert!(!desk.table.holds(id, at(2)));
+        // Somebody else changes the same while the first one waits.
+        assert!(desk.book.end_of(&desk.table, own), "{own:?}");
+        desk.grace();
+        assert!(!desk.book.end_of(&desk.table, own), "{own:?}");
+    }
+}
+
+/// What ends without a session leaves its place; a session's waits for what the session says.
+#[test]
+fn an_end_is_told_once_and_ends_what_is_of_no_session() {
+    let mut desk = Desk::new(2);
+    let [with, without] = [Some(7), None].map(|session| desk.tcp(session, at(0)));
+    for id in [with, without] {
+        desk.table.count(id, 66, at(1));
+        desk.table.end(id, at(1));
+        desk.table.count(id, 66, at(2));
+    }
+    assert_eq!(desk.fold(at(3)), 4);
+    let told = desk.book.take();
+    let ends: Vec<_> = told.iter().map(|done| (done.frames, done.ended, done.seen)).collect();
+    assert_eq!(ends, [(2, Some(at(1)), at(2)); 2]);
+    assert!(desk.table.holds(with, at(3)) && !desk.table.holds(without, at(3)));
+    desk.table.count(with, 66, at(4));
+    desk.fold(at(4));
+    let [again] = desk.book.take()[..] else { panic!("one is told") };
+    assert_eq!((again.frames, again.ended), (1, None), "once");
+    // A place that is taken by another knows nothing of it.
+    let _ = desk.book.over((&desk.table, &desk.fdb), Some(7));
+    desk.grace();
+    desk.fold(at(5));
+    assert!(desk.book.is_empty());
+    let id = desk.tcp(Some(8), at(6));
+    assert_eq!(id, with);
+    desk.table.count(id, 66, at(7));
+    desk.fold(at(8));
+    assert_eq!(desk.book.take()[0].ended, None);
 }
 
 #[test]
@@ -189,8 +284,9 @@ fn who_has_most_flows_gives_way() {
     }
     assert!(written > u32::try_from(ENTRIES).unwrap() * 8 / 10, "{written}");
     assert_eq!(desk.book.places.len(), written as usize);
-    // Those that would have the same place come one after the other, a second apart.
+    // Those that would have the same place come one after the other, a grace period apart.
     for millis in [100, 1_150, 2_200] {
+        desk.grace();
         desk.book.fold(&desk.table, &desk.fdb, at(millis));
         for n in 0..200 {
             let decided = desk.decided(900_000 + n, 2, 1, 1);
@@ -217,6 +313,7 @@ fn flows_that_hold_no_longer_give_way_first() {
     desk.table.advance();
     let new = desk.decided(900_000, 0, 1, 1);
     if desk.put(&new, at(1)).is_none() {
+        desk.grace();
         desk.fold(at(1_001));
         assert!(desk.put(&new, at(1_002)).is_some());
     }
@@ -245,7 +342,7 @@ fn the_station_is_told_of_each_frame_once() {
     assert_eq!(desk.book.take(), []);
     // It ends, one frame not told of yet, another under way.
     desk.table.count(id, 64, at(4));
-    let told = desk.book.over((&desk.table, &desk.fdb), Some(7), at(5));
+    let told = desk.book.over((&desk.table, &desk.fdb), Some(7));
     let [last] = told[..] else { panic!("{told:?}") };
     assert_eq!((last.way, last.frames, last.packets, last.bytes), (way, 0, 1, 50));
     assert!(!desk.table.holds(id, at(5)));
@@ -254,9 +351,10 @@ fn the_station_is_told_of_each_frame_once() {
     let told = desk.book.take();
     let [late] = told[..] else { panic!("{told:?}") };
     assert_eq!((late.way.session, late.frames), (None, 2));
-    assert_eq!(desk.book.over((&desk.table, &desk.fdb), None, at(8)), []);
+    assert_eq!(desk.book.over((&desk.table, &desk.fdb), None), []);
     assert_eq!(desk.cells[0].rx_packets.get(), 4);
     assert_eq!(desk.book.cells.local.get(), 4);
+    desk.grace();
     desk.fold(at(2_000));
     assert!(desk.book.is_empty());
 }

@@ -18,11 +18,13 @@
 //! | `porter` | has the kernel look at a port, once there is something to repeat |
 //! | `scribe` | the worker's part: what it decided into the book |
 //! | `flooded` | the same of groups that are flooded to many ports |
+//! | `pending` | decisions about what nobody has answered yet |
 //! | `routed` | the station's part: what it sends on, and what it is told of that |
 
 mod book;
 mod flooded;
 mod flow;
+mod pending;
 mod porter;
 mod routed;
 mod scribe;
@@ -32,7 +34,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use bpf::{Lane, Programs, Table};
+use bpf::{FlowId, Lane, Programs, Table};
 use sys::bpf::Area;
 use sys::packet::{PacketIo, RingConfig, Spare};
 use wire::Timestamp;
@@ -40,7 +42,7 @@ use wire::Timestamp;
 use super::ports::{Crossing, Elsewhere, Port, PortRole};
 use super::switch::Switch;
 use super::worker::now;
-use crate::core::{Beside, Fdb, Frame, PortId};
+use crate::core::{Beside, Concern, Fdb, Frame, PortId};
 use crate::stats::{Counters, PortCells};
 
 use book::Book;
@@ -116,6 +118,17 @@ impl FastPath {
     /// Writes a decision down, where the kernel looks at what comes in by its port; else that is asked
     /// for.
     fn put(&self, decided: &Decided<'_>, now: Timestamp) {
+        self.write(decided, now);
+    }
+
+    /// The same where no frame of the flow can be in the ring.
+    fn put_first(&self, decided: &Decided<'_>, now: Timestamp) {
+        if let Some(id) = self.write(decided, now) {
+            let _ = self.table.cut(id);
+        }
+    }
+
+    fn write(&self, decided: &Decided<'_>, now: Timestamp) -> Option<FlowId> {
         let mut book = self.book();
         let ends = [decided.ingress, decided.egress];
         // What leaves to another namespace is looked at there once more.
@@ -123,9 +136,7 @@ impl FastPath {
             let looked_at = port == decided.ingress || book.is_across(port);
             !looked_at || self.looks(&mut book, port) == Some(true)
         });
-        if asked == [true; 2] {
-            book.put(&self.table, decided, now);
-        }
+        if asked == [true; 2] { book.put(&self.table, decided, now) } else { None }
     }
 
     /// Whether the kernel looks at what comes in by a port; None until that is known, for it is asked
@@ -169,9 +180,21 @@ impl FastPath {
         if self.book().is_empty() {
             return;
         }
-        if sys::grace::wait().is_err() {
-            std::thread::sleep(GRACE);
+        grace();
+    }
+
+    /// Has the places of flows that have ended become free, once somebody is through with them.
+    fn free(&self, book: &mut Book) {
+        if book.wants_grace() && self.porter.get().is_some_and(|porter| porter.ask(Ask::Grace)) {
+            book.grace_asked();
         }
+    }
+}
+
+/// Waits until no program is under way that was when this was called.
+fn grace() {
+    if sys::grace::wait().is_err() {
+        std::thread::sleep(GRACE);
     }
 }
 
@@ -186,8 +209,18 @@ impl Beside for FastPath {
         self.table.advance();
     }
 
-    fn settle(&self) {
-        self.grace();
+    fn settle(&self, concern: Concern) {
+        if concern == Concern::All {
+            return self.grace();
+        }
+        // A port that is new, and an address that was not known, have no flows.
+        let mut book = self.book();
+        if book.end_of(&self.table, concern) {
+            let number = book.grace_begins();
+            drop(book);
+            grace();
+            self.book().grace_ended(number);
+        }
     }
 
     fn catch_up(&self, table: &Fdb, now: Timestamp) {

@@ -3,11 +3,11 @@
 //! To attach a program takes the kernel some ten milliseconds, in which it waits for all its cores
 //! with the lock of all links held; to take one away costs as much. So it is done by a thread of its
 //! own, for the ports alone that have something to repeat: until then their frames go by the ring, as
-//! the first ones do anyway.
+//! the first ones do anyway. The same thread waits until places that flows have left are free.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bpf::Programs;
@@ -22,8 +22,14 @@ use crate::core::PortId;
 const ASKS: usize = 256;
 
 pub(super) enum Ask {
-    Attach { port: PortId, ifindex: u32, across: Option<Across> },
+    Attach {
+        port: PortId,
+        ifindex: u32,
+        across: Option<Across>,
+    },
     Detach(Vec<Attached>),
+    /// Waits until nothing is under way by flows that have ended.
+    Grace,
 }
 
 /// The thread, while it is held.
@@ -73,6 +79,13 @@ fn serve(home: &OwnedFd, programs: &Programs, book: &Mutex<Book>, asked: &Receiv
                 drop(attached);
                 continue;
             }
+            Ask::Grace => {
+                let number = lock(book).grace_begins();
+                super::grace();
+                lock(book).grace_ended(number);
+                lock(book).grace_served();
+                continue;
+            }
         };
         let attached = here.is_ok().then(|| match &across {
             None => programs.attach(ifindex).map(|attached| vec![attached]),
@@ -83,12 +96,16 @@ fn serve(home: &OwnedFd, programs: &Programs, book: &Mutex<Book>, asked: &Receiv
             tracing::debug!("the kernel repeats nothing of interface {ifindex}: {error}");
         }
         let attached = attached.and_then(Result::ok);
-        let mut known = book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(book);
         let late = known.attached(port, ifindex, attached);
         drop(known);
         // Where the port is no more, it is taken away without the lock.
         drop(late);
     }
+}
+
+fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The same for an interface of another namespace. What comes across goes on at both ends before

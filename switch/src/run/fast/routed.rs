@@ -53,7 +53,7 @@ impl FastPath {
     #[must_use]
     pub fn over(&self, session: Option<u64>) -> Vec<Repeated> {
         let Some(fdb) = self.fdb.get().and_then(Weak::upgrade) else { return Vec::new() };
-        self.book().over((&self.table, &fdb), session, now())
+        self.book().over((&self.table, &fdb), session)
     }
 
     /// What was sent on without the station since it was told last.
@@ -104,7 +104,19 @@ impl Scribe {
             return;
         }
         let Some(decided) = decide(of, bridge, (ingress, learned), frame) else { return };
-        fast.put(&Decided { generation, ..decided }, now);
+        let decided = Decided { generation, ..decided };
+        if of.repeat.unanswered {
+            self.pending.put(&of.repeat.leaves, decided);
+            return;
+        }
+        fast.put(&decided, now);
+        // What it answers opened the connection: nothing of that direction's can be in the ring that
+        // would be overtaken.
+        let asked = self.pending.take(&of.repeat.came);
+        let session = |of: &Decided<'_>| of.routed.and_then(|routed| routed.way.session);
+        if let Some(asked) = asked.filter(|asked| session(asked) == session(&decided)) {
+            fast.put_first(&asked, now);
+        }
         self.wake_later(now);
     }
 }
@@ -117,7 +129,7 @@ fn decide(
     (ingress, learned): (PortId, Learned),
     frame: &Frame,
 ) -> Option<Decided<'static>> {
-    let Repeat { came, leaves, atomic, kept, mtu, until, way } = of.repeat;
+    let Repeat { came, leaves, atomic, kept, mtu, until, way, unanswered: _ } = of.repeat;
     let tag = frame.tag();
     let from = bridge.port(ingress);
     let settings = from.as_ref().map(|port| &port.settings);

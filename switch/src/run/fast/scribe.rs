@@ -11,6 +11,7 @@ use bpf::{Ends, FlowId, Generation, Key, Lane, Retag};
 use wire::{Timestamp, VlanId};
 
 use super::flooded::Kinds;
+use super::pending::Pending;
 use super::routed::ends;
 use super::{Decided, FastPath};
 use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
@@ -37,6 +38,7 @@ pub(in crate::run) struct Scribe {
     /// Flows the kernel carries already while frames of theirs are in the ring, up to which ticket.
     cuts: Vec<(FlowId, u64)>,
     pub(super) kinds: Kinds,
+    pub(super) pending: Pending,
     /// The station was shown the frame at hand, and would refuse all like it.
     pub(in crate::run) ignored: Option<Ignored>,
     next: Option<Timestamp>,
@@ -166,6 +168,7 @@ impl Scribe {
         };
         let mut book = fast.book();
         let frames = book.fold(&fast.table, fdb, now);
+        fast.free(&mut book);
         self.next = (!book.is_empty()).then(|| now + LOOK);
         let owes = book.owes();
         // The station's lock comes before the book's.

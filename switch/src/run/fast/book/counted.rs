@@ -20,12 +20,14 @@ impl Book {
 
     fn came(&mut self, table: &Table, fdb: &Fdb, place: FlowId) -> u64 {
         let Some(row) = &mut self.rows[usize::from(place.0)] else { return 0 };
+        // Before the frames, for it is written after them.
+        let ended = table.ended(place).filter(|_| !row.told_end && row.way().is_some());
         let mut total = table.totals(place);
         let frames = total.frames - row.counted.frames;
         // Counted after the frame itself: a little later, it may be.
         let failed = total.failed - row.counted.failed;
         match (frames, failed) {
-            (0, 0) => return 0,
+            (0, 0) if ended.is_none() => return 0,
             (0, _) => (total.bytes, total.packets) = (row.counted.bytes, row.counted.packets),
             _ => {}
         }
@@ -35,10 +37,11 @@ impl Book {
         let gone = (total.gone - row.counted.gone).min(failed);
         row.counted = Totals { gone: row.counted.gone + gone, ..total };
         row.used = row.used.max(total.seen);
-        if row.way().is_some() && frames > 0 {
-            if row.owed == Totals::default() {
+        if row.way().is_some() && (frames > 0 || ended.is_some()) {
+            if !row.owes() {
                 self.owing.push(place);
             }
+            (row.ended, row.told_end) = (ended.or(row.ended), row.told_end || ended.is_some());
             row.owed.frames += frames;
             row.owed.packets += packets;
             row.owed.bytes += bytes;

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use bpf::layout::{MEMBERS, SETS};
 use bpf::{Missed, SetId, Table};
 
-use super::{Book, Row};
+use super::Book;
 use crate::core::{Exit, PortId};
-use crate::station::Way;
 
 /// What a flow has beside, that leaves by several ports.
 pub(super) struct Flood {
@@ -39,20 +38,6 @@ impl Flood {
     /// All but the first.
     pub(super) fn others(&self) -> Vec<PortId> {
         self.ports.get(1..).unwrap_or_default().to_vec()
-    }
-}
-
-impl Row {
-    /// What the station counts its frames for.
-    pub(super) fn way(&self) -> Option<Way> {
-        let ignored = self.ignored.map(|ignored| ignored.way);
-        self.routed.map(|routed| routed.way).or(ignored)
-    }
-
-    /// Whether its frames come in or leave by a port.
-    pub(super) fn has(&self, id: PortId) -> bool {
-        let flooded = self.flood.as_ref().is_some_and(|flood| flood.ports.contains(&id));
-        self.ports.contains(&id) || flooded
     }
 }
 

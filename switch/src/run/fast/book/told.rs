@@ -17,7 +17,6 @@ impl Book {
         &mut self,
         (table, fdb): (&Table, &Fdb),
         session: Option<u64>,
-        now: Timestamp,
     ) -> Vec<Repeated> {
         let places: Vec<FlowId> = match session {
             Some(session) => self.sessions.remove(&session).unwrap_or_default(),
@@ -25,14 +24,14 @@ impl Book {
         };
         let mut told = Vec::new();
         for place in places {
-            self.leave(table, place, now);
+            self.leave(table, place);
             self.count(table, fdb, place);
             let row = self.rows[usize::from(place.0)].as_mut();
             let Some(routed) = row.as_ref().and_then(|row| row.routed) else { continue };
             if let Some(row) = row {
-                told.extend(
-                    repeated(routed.way, &row.owed).map(|done| Repeated { frames: 0, ..done }),
-                );
+                let ended = row.ended.take();
+                let done = repeated(routed.way, &row.owed, ended);
+                told.extend(done.map(|done| Repeated { frames: 0, ..done }));
                 let way = Way { session: None, ..routed.way };
                 row.routed = Some(Routed { way, ..routed });
             }
@@ -45,7 +44,7 @@ impl Book {
         let owing = std::mem::take(&mut self.owing);
         let told = owing.into_iter().filter_map(|place| {
             let row = self.rows[usize::from(place.0)].as_mut()?;
-            repeated(row.way()?, &std::mem::take(&mut row.owed))
+            repeated(row.way()?, &std::mem::take(&mut row.owed), row.ended.take())
         });
         told.collect()
     }
@@ -67,8 +66,9 @@ impl Book {
 }
 
 /// What is owed, in the station's words; None where that is nothing.
-fn repeated(way: Way, owed: &Totals) -> Option<Repeated> {
+fn repeated(way: Way, owed: &Totals, ended: Option<Timestamp>) -> Option<Repeated> {
     let Totals { frames, packets, bytes, seen, .. } = *owed;
     let bytes = bytes - ETHERNET * frames;
-    (frames > 0).then_some(Repeated { way, frames, packets, bytes, seen })
+    let some = frames > 0 || ended.is_some();
+    some.then_some(Repeated { way, frames, packets, bytes, seen, ended })
 }
