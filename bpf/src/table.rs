@@ -17,8 +17,8 @@ use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
     ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_KEPT, ACTION_PEER, ACTION_POP, ACTION_PUSH,
-    ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDED, ENDS, ENTRIES, FLOW, GENERATION,
-    LINK, MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
+    ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK,
+    MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
     SECRETS, SET, SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
@@ -290,21 +290,6 @@ impl Table {
         self.flow(id)[GENERATION].store(0, Ordering::SeqCst);
     }
 
-    /// When the kernel sent on the first segment with FIN by a route's place since the place was
-    /// taken; it is in the totals that are read afterwards.
-    #[must_use]
-    pub fn ended(&self, id: FlowId) -> Option<Timestamp> {
-        let word = self.flow(id).get(ENDED)?.load(Ordering::Acquire);
-        (word != 0).then(|| Timestamp::from_nanos(word))
-    }
-
-    /// A place is taken: no segment with FIN has been sent on by it.
-    pub fn begin(&self, id: FlowId) {
-        if let Some(word) = self.flow(id).get(ENDED) {
-            word.store(0, Ordering::Release);
-        }
-    }
-
     /// All that the kernel has ever done at a place.
     #[must_use]
     pub fn totals(&self, id: FlowId) -> Totals {
@@ -398,6 +383,7 @@ fn secret() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+mod ends;
 mod lane;
 mod programs;
 mod sets;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use wire::Timestamp;
 
 use super::{FlowId, Lane, Table};
-use crate::layout::{CAME, COUNT, ENDED, ROWS, TICKET};
+use crate::layout::{CAME, COUNT, ROWS, TICKET};
 
 impl Table {
     /// Does to a place's counts what `forward` does for a frame: for tests over memory of its own.
@@ -16,13 +16,6 @@ impl Table {
         row[4].fetch_add(1, Ordering::Relaxed);
         row[1].fetch_add(bytes, Ordering::Relaxed);
         row[3].store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// Does what `forward` does for a segment with FIN that it has counted.
-    pub fn end(&self, id: FlowId, now: Timestamp) {
-        if let Some(word) = self.flow(id).get(ENDED) {
-            let _ = word.compare_exchange(0, now.as_nanos(), Ordering::SeqCst, Ordering::SeqCst);
-        }
     }
 
     /// What `tap` does about order for a frame of a place's flow: true where it may pass.

@@ -171,9 +171,8 @@ impl Fdb {
     ) -> usize {
         let concern = port.map_or(Concern::All, Concern::Port);
         self.clear_where(concern, |(network, vlan), value| {
-            value.kind().is_learned()
-                && port.is_none_or(|port| value.port() == port)
-                && gone(network, vlan)
+            let there = port.is_none_or(|port| value.port() == port);
+            value.kind().is_learned() && there && gone(network, vlan)
         })
     }
 

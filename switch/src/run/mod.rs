@@ -25,6 +25,7 @@ mod round;
 mod running;
 mod stage;
 mod switch;
+mod sync;
 mod waker;
 mod watched;
 mod worker;

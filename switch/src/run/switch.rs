@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bpf::Lane;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -19,8 +18,7 @@ use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
 use super::worker::Command;
 use crate::core::{
-    Beside, Bridge, Concern, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId,
-    Shared, Snoops,
+    Bridge, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId, Shared, Snoops,
 };
 use crate::station::SharedStation;
 use crate::stats::{Counters, PortCells, PortStats};
@@ -31,9 +29,6 @@ const EVENTS: usize = 4096;
 
 /// Slots of the rings of workers that take part at times.
 const OTHERS_SLOTS: usize = 1024;
-
-/// How long a worker may take to do what it is told; a batch takes far less.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running switch. Dropping it stops the workers.
 pub struct Switch {
@@ -354,35 +349,6 @@ impl Switch {
         let state = port.state();
         self.all(|| Command::State { id, state: state.clone() })?;
         if self.fast.is_some() { self.sync_of(id) } else { Ok(()) }
-    }
-
-    /// Waits until every worker has done what it was told so far: the proof that they live.
-    ///
-    /// # Errors
-    /// [`Error::Dead`] where one does not answer within some seconds.
-    pub fn sync(&self) -> Result<(), Error> {
-        self.sync_workers()?;
-        self.grace();
-        Ok(())
-    }
-
-    /// The same after a change of one port: what is under way by others goes where it went.
-    pub(super) fn sync_of(&self, id: PortId) -> Result<(), Error> {
-        self.sync_workers()?;
-        if let Some(fast) = &self.fast {
-            fast.settle(Concern::Port(id));
-        }
-        Ok(())
-    }
-
-    fn sync_workers(&self) -> Result<(), Error> {
-        let (done, all) = bounded(self.workers.len());
-        self.all(|| Command::Sync(done.clone()))?;
-        drop(done);
-        for _ in &self.workers {
-            all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?;
-        }
-        Ok(())
     }
 
     pub(super) fn all(&self, command: impl Fn() -> Command) -> Result<(), Error> {
