@@ -22,7 +22,7 @@ use wire::{Timestamp, VlanId};
 use flood::Flood;
 
 use super::flow::{Across, Decided, FlowInfo, Hook, Plug, Routed};
-use crate::core::{Fdb, PortId, Scope};
+use crate::core::{Fdb, Leg, PortId, Scope};
 use crate::station::Ignored;
 use crate::stats::WorkerCells;
 
@@ -39,6 +39,7 @@ struct Row {
     retag: Retag,
     scope: Option<Scope>,
     vlans: [Option<VlanId>; 2],
+    legs: [Option<(Leg, VlanId)>; 2],
     routed: Option<Routed>,
     ignored: Option<Ignored>,
     /// Where it leaves by several ports.
@@ -199,7 +200,7 @@ impl Book {
             if same_ports && same_way && row.left.is_none() {
                 let flow = Flow { flood: row.flood.as_ref().map(Flood::set), ..flow };
                 (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
-                row.routed = of.routed;
+                (row.legs, row.routed) = (of.legs, of.routed);
                 table.write(id, &key, &flow, of.generation);
                 return true;
             }
@@ -218,6 +219,7 @@ impl Book {
             retag,
             scope,
             vlans,
+            legs: of.legs,
             routed,
             ignored,
             flood,
