@@ -78,6 +78,43 @@ pub(crate) fn networks() -> ArgValueCandidates {
     })
 }
 
+/// The numbers of tunnels.
+pub(crate) fn tunnels() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let tunnels = client().and_then(|lab| lab.tunnels().ok()).unwrap_or_default();
+        candidates(tunnels.into_iter().map(|tunnel| tunnel.vni.to_string()))
+    })
+}
+
+/// Ports that are published, as `unpublish` takes them.
+pub(crate) fn published() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let published = client().and_then(|lab| lab.published().ok()).unwrap_or_default();
+        candidates(published.into_iter().map(|one| match one.protocol {
+            control::api::Protocol::Udp => format!("{}/udp", one.port),
+            _ => one.port.to_string(),
+        }))
+    })
+}
+
+/// The words of verbs that print JSON, as far as they are said: those that may stand at this place.
+pub(crate) fn schemas() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let said: Vec<String> = std::env::args().skip_while(|word| word != "schema").collect();
+        // The last word is the one that is asked for.
+        let before = said.get(1..said.len().saturating_sub(1)).unwrap_or_default();
+        let verbs = crate::cmd::schema::names().unwrap_or_default();
+        let next = verbs.iter().filter_map(|verb| {
+            let words: Vec<_> = verb.split(' ').collect();
+            let fits = words.iter().zip(before).all(|(word, said)| word == said);
+            words.get(before.len()).filter(|_| fits).map(|word| (*word).to_owned())
+        });
+        let mut next: Vec<_> = next.collect();
+        next.dedup();
+        candidates(next)
+    })
+}
+
 /// The lab that is meant, where it runs.
 fn client() -> Option<Client> {
     let (ground, lab) = (Ground::find(), meant());

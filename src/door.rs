@@ -88,7 +88,7 @@ impl Which {
 
 /// ` --name LAB`, or nothing for the lab that is found without.
 pub(crate) fn option(name: &LabName) -> String {
-    if *name == LabName::default() { String::new() } else { format!(" --name {name}") }
+    lab::called::option(name.as_str())
 }
 
 /// Where this user's labs are. What is odd about the choice is told, once.

@@ -86,6 +86,12 @@ impl Graph {
                 graph.edge([*a, *b], "", true);
             }
         }
+        for link in &lab.links {
+            let [a, b] = link.networks.each_ref().map(|name| places.get(name.as_str()));
+            if let (Some(a), Some(b)) = (a, b) {
+                graph.edge([*a, *b], &link.name, link.up);
+            }
+        }
         graph.way_out(lab, networks, &places, published);
         graph
     }

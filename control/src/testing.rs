@@ -75,6 +75,7 @@ impl Door for MemoryLab {
             kind: TopologyKind::Switch,
             pid: 1,
             uptime: 7,
+            links: Vec::new(),
             nodes: self.nodes.lock().unwrap().clone(),
             gateway: Some(Host {
                 forwarding: true,
@@ -123,6 +124,7 @@ impl Door for MemoryLab {
         let from = page.cursor.unwrap_or(0);
         let to = self.fdb.min(from + page.limit() as u64);
         let entry = |n: u64| FdbEntry {
+            dst: None,
             mac: format!(
                 "02:00:{:02x}:{:02x}:{:02x}:{:02x}",
                 n >> 24,

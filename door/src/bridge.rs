@@ -54,14 +54,18 @@ fn groups(door: &LabDoor, info: &PortInfo) -> u32 {
     groups.ok().flatten().map_or(0, |groups| groups.of_port(info.id))
 }
 
-/// The nodes behind ports.
+/// The nodes behind ports, and the links between networks.
 pub(crate) fn nodes(lab: &Lab) -> HashMap<PortId, String> {
     let nodes = lab.nodes().into_iter();
     let ports = |node: lab::Node| {
         let ids: Vec<PortId> = node.ports().map(|port| port.id).collect();
         ids.into_iter().map(move |id| (id, node.name.clone()))
     };
-    nodes.flat_map(ports).collect()
+    let joints = lab.joints().into_iter().flat_map(|joint| {
+        let name = joint.name;
+        joint.ports.map(|port| (port.id, name.clone()))
+    });
+    nodes.flat_map(ports).chain(joints).collect()
 }
 
 /// One port.
@@ -220,10 +224,11 @@ pub(crate) fn fdb(door: &LabDoor, page: &PageQuery) -> Answer<Page<FdbEntry>> {
     }
     entries.sort_unstable_by_key(|(key, _)| *key);
     let page = Page::cut(entries, &page, |(key, _)| *key);
-    let (nodes, domains) = (nodes(&lab), networks(&lab));
+    let (nodes, domains, far) = (nodes(&lab), networks(&lab), lab.far());
     let row = |entry: &switch::FdbEntry| FdbEntry {
         mac: entry.mac.to_string(),
         node: nodes.get(&entry.port).cloned(),
+        dst: far.get(&entry.port).and_then(|far| far.macs.get(&entry.mac)).copied(),
         ifname: match names.get(&entry.port) {
             Some(name) => name.clone(),
             // A blackhole is behind no port.
@@ -266,6 +271,7 @@ fn own(master: &str, network: String, mac: MacAddr) -> FdbEntry {
         mac: mac.to_string(),
         ifname: "gateway".into(),
         node: None,
+        dst: None,
         network: Some(network),
         vlan: None,
         updated: 0,

@@ -198,7 +198,8 @@ pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     Ok(Flushed { flushed })
 }
 
-/// A port by its own name, its node's (then the first), or `NODE:NETWORK`.
+/// A port by its own name, its node's (then the first), or `NODE:NETWORK`; of a link between networks by
+/// `LINK:NETWORK`.
 pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
     if let Some((node, network)) = name.split_once(':')
         && let Some(node) = named(lab, node)
@@ -227,6 +228,9 @@ pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
             return Ok(port.id);
         }
     }
+    if let Some(found) = of_joint(lab, name).or_else(|| of_tunnel(lab, name)) {
+        return found;
+    }
     let ports = door.switch(Switch::ports)?;
     let found = ports.iter().find(|info| info.spec.name == name).map(|info| info.id);
     found.ok_or_else(|| {
@@ -234,4 +238,40 @@ pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
         let lab = &lab.config().name;
         DoorError::NotFound(format!("lab {lab} has no port {name}; it has {}", names.join(", ")))
     })
+}
+
+/// The port of a link between networks, where one is meant.
+fn of_joint(lab: &Lab, name: &str) -> Option<Answer<PortId>> {
+    let (link, network) = name.split_once(':').map_or((name, None), |(l, n)| (l, Some(n)));
+    let joint = lab.joints().into_iter().find(|joint| joint.name == link)?;
+    let Some(network) = network else {
+        let all = joint.networks.each_ref().map(|network| format!("{link}:{network}"));
+        return Some(Err(DoorError::Invalid(format!(
+            "{link} has two ports: say which, {}",
+            all.join(" or ")
+        ))));
+    };
+    Some(joint.port(network).map(|port| port.id).ok_or_else(|| {
+        let line = format!(
+            "{link} has no end in network {network}: it joins {}",
+            joint.networks.join(" and ")
+        );
+        DoorError::NotFound(line)
+    }))
+}
+
+/// The one tunnel's port, where `vxlan` alone is meant.
+fn of_tunnel(lab: &Lab, name: &str) -> Option<Answer<PortId>> {
+    if name != "vxlan" {
+        return None;
+    }
+    match lab.tunnels().as_slice() {
+        [] => None,
+        [one] => Some(Ok(one.port.id)),
+        many => {
+            let all: Vec<_> = many.iter().map(|tunnel| tunnel.port.name.as_str()).collect();
+            let all = all.join(" or ");
+            Some(Err(DoorError::Invalid(format!("there are several tunnels: say which, {all}"))))
+        }
+    }
 }

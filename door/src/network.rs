@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use control::DoorError;
-use control::api::{AddNetwork, Network, SetNetwork};
+use control::api::{AddNetwork, Network, PortVlan, SetNetwork};
 use gateway::LegId;
 use lab::domain::{self, Domain};
 use lab::{port, station};
-use switch::core::{Memberships, VlanFilter};
+use switch::core::{Memberships, PortVlans, VlanFilter};
 use switch::{Leg, NetworkConfig, NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
@@ -220,8 +220,7 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
     let Of { name, domain, config } = Of::named(door, Some(name))?;
     let lab = door.lab()?;
     let spec = lab.with_spec(|spec| spec.network(&name).cloned()).unwrap_or_default();
-    let (gateway, mtu) =
-        lab.with_spec(|spec| (station::gateway_in(spec, &name), spec.mtu_of(&name)));
+    let (gateway, mtu) = lab.with_spec(|spec| (own_gateway(spec, &name), spec.mtu_of(&name)));
     let (learned, moved, ports) = door.switch(|switch| {
         let here = |info: &PortInfo| {
             info.spec.role == switch::PortRole::Bridged && info.spec.network == domain.id
@@ -237,7 +236,7 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
     let shown = Network {
         name,
         subnets: spec.subnets.iter().map(ToString::to_string).collect(),
-        gateway: config.local.and(gateway).map(|(own, _)| own.to_string()),
+        gateway: config.local.and(gateway).map(|own| own.ip.to_string()),
         internal: spec.internal,
         routed: spec.routed.clone(),
         mtu,
@@ -253,9 +252,15 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
         vlan_default_pvid: spec.default_pvid().unwrap_or(0),
         gateway_vlan: own.first().copied(),
         gateway_vlans: own,
+        gateway_vlan_stats: gateway_vlans(door, &config)?,
         ..Network::default()
     };
     groups::shown(door, domain.id, &config.mcast, shown)
+}
+
+/// The gateway's address of IPv4 in the network's own subnets.
+fn own_gateway(spec: &topology::Spec, network: &str) -> Option<topology::Address> {
+    spec.gateways(network).into_iter().find(|own| own.ip.is_ipv4())
 }
 
 pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
@@ -263,6 +268,19 @@ pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
     lab.add_network(&ask.name, ask.network.clone()).map_err(|error| refusal(&error))?;
     door.renamed.store(true, Ordering::Relaxed);
     network(door, &ask.name)
+}
+
+/// The gateway's VLANs in a network, with what it has said and was given in each.
+fn gateway_vlans(door: &LabDoor, config: &NetworkConfig) -> Answer<Vec<PortVlan>> {
+    if config.vlans.is_none() {
+        return Ok(Vec::new());
+    }
+    let of_leg = |(vlan, leg): &(VlanId, Leg)| {
+        let counted = door.switch(|switch| switch.leg_stats(*leg))?;
+        Ok(port::vlans_shown(&PortVlans::access(*vlan).into(), &counted))
+    };
+    let rows = config.legs.iter().map(of_leg).collect::<Answer<Vec<_>>>()?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {

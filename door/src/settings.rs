@@ -226,7 +226,17 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
             (info.id, kind, of.vlans_for(&info, ask.vlan)?)
         }
     };
-    set_in(door, &of, address, (port, kind), &vlans)
+    let Some(end) = ask.dst else { return set_in(door, &of, address, (port, kind), &vlans) };
+    if matches!(kind, EntryKind::Blackhole | EntryKind::Local) {
+        return Err(invalid(format!("{address}: what leads nowhere is at no remote end")));
+    }
+    lab.set_row(port, address, end).map_err(|error| refusal(&error))?;
+    // What the switch refuses is no row of the tunnel's either.
+    set_in(door, &of, address, (port, kind), &vlans).inspect_err(|_| {
+        if let Err(error) = lab.remove_row(port, address) {
+            tracing::warn!("{error}");
+        }
+    })
 }
 
 /// Sets an address in all of these VLANs, or in none. What was learned of it gives way; what was set
@@ -280,20 +290,25 @@ pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
         (None, Some(asked)) => Some(known_vlan(door, asked, ask.network.as_deref())?),
     };
     let network = Of::id(door, ask.network.as_deref())?;
-    let gone = door.switch(|switch| {
+    let (gone, by_hand) = door.switch(|switch| {
         let meant = |row: &switch::FdbEntry| {
             row.mac == address
                 && asked.is_none_or(|vlan| row.vlan == vlan)
                 && network.is_none_or(|network| row.network == network)
                 && port.as_ref().is_none_or(|info| row.port == info.id)
         };
-        let rows = switch.fdb().into_iter().filter(meant);
-        let scope = |row: switch::FdbEntry| switch.table().scope(row.network, row.vlan);
-        let scopes: Vec<_> = rows.filter_map(scope).collect();
-        scopes.into_iter().filter(|scope| switch.table().remove(address, *scope)).count()
+        let rows: Vec<_> = switch.fdb().into_iter().filter(meant).collect();
+        let set = rows.iter().filter(|row| !row.kind.is_learned()).map(|row| row.port);
+        let by_hand: Vec<PortId> = set.collect();
+        let scope = |row: &switch::FdbEntry| switch.table().scope(row.network, row.vlan);
+        let scopes = rows.iter().filter_map(scope);
+        (scopes.filter(|scope| switch.table().remove(address, *scope)).count(), by_hand)
     })?;
     if gone == 0 {
         return Err(DoorError::NotFound(format!("{address} is not in the table there")));
     }
+    // Behind a tunnel the kernel knows of it too.
+    let mut rows = by_hand.into_iter();
+    rows.try_for_each(|port| lab.remove_row(port, address)).map_err(|error| refusal(&error))?;
     Ok(Flushed { flushed: gone as u64 })
 }

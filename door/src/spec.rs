@@ -105,13 +105,17 @@ fn groups(network: &mut Network, is: &McastConfig, default: &McastConfig) {
 fn tables(door: &LabDoor, id: NetworkId, network: &mut Network) -> Answer<()> {
     let (lab, now) = (door.lab()?, now());
     let nodes = bridge::nodes(&lab);
+    let (tunnels, far) = (lab.tunnels_by_hand(), lab.far());
     let of = |vlan: VlanId| Some(vlan.get()).filter(|vlan| *vlan > 0);
     let (rows, groups) = door.switch(|switch| (switch.fdb(), switch.groups(id)))?;
     let entry = |row: switch::FdbEntry| {
         let (kind, node) = (entries::kind_shown(row.kind)?, nodes.get(&row.port).cloned());
-        // What is behind a tunnel is another host's to say.
+        // What is behind a tunnel is another host's to say, but for what was set by hand.
+        let behind = tunnels.iter().find(|tunnel| tunnel.port.id == row.port);
+        let dst = behind.and_then(|_| far.get(&row.port)?.macs.get(&row.mac).copied());
+        let node = node.or_else(|| dst.and(behind).map(|tunnel| tunnel.port.name.clone()));
         let ours = node.is_some() || kind == FdbKind::Blackhole;
-        ours.then_some(FdbEntry { mac: row.mac, node, kind, vlan: of(row.vlan) })
+        ours.then_some(FdbEntry { mac: row.mac, node, kind, vlan: of(row.vlan), dst })
     };
     network.fdb = rows.into_iter().filter(|row| row.network == id).filter_map(entry).collect();
     network.fdb.sort_by_key(|entry| (entry.mac, entry.vlan));
@@ -124,7 +128,7 @@ fn tables(door: &LabDoor, id: NetworkId, network: &mut Network) -> Answer<()> {
     Ok(())
 }
 
-/// The nodes' interfaces as they are, and what their ports are set to.
+/// The nodes' interfaces as they are, and what their ports and those of links are set to.
 fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
     let plain = port::plugged(spec.storm);
     let networks = spec.networks.clone();
@@ -148,6 +152,16 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
                 let key =
                     if several { format!("{}:{network}", node.name) } else { node.name.clone() };
                 said.push((key, set));
+            }
+        }
+    }
+    for joint in lab.joints() {
+        for (port, network) in joint.ports.iter().zip(&joint.networks) {
+            let Some(info) = ports.iter().find(|info| info.id == port.id) else { continue };
+            let mut set = changed(&info.spec.settings, &plain);
+            set.vlans = spec.network(network).and_then(|own| vlans(own, &info.spec.vlans));
+            if set != SetPort::default() {
+                said.push((format!("{}:{network}", joint.name), set));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use control::api::{Host, Interface, Node, Topology, TopologyKind, Uplink};
+use control::api::{Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink};
 
 use lab::{Lab, address, config, station};
 
@@ -18,6 +18,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         pid: std::process::id(),
         uptime,
         nodes: Vec::new(),
+        links: Vec::new(),
         gateway: None,
         uplink: None,
         fast_path: None,
@@ -28,6 +29,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
     topology.kind = kind(lab.config().topology());
     let up = up(&lab);
     topology.nodes = lab.nodes().iter().filter_map(|held| node(held, &up)).collect();
+    topology.links = lab.joints().into_iter().map(|joint| link(joint, &up)).collect();
     topology.gateway = lab.with_spec(station::first_gateway).map(|(address, prefix_len)| Host {
         address,
         prefix_len,
@@ -84,6 +86,12 @@ pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
         up: held.ports().all(|port| up.contains(&port.id)),
         further: further.collect(),
     })
+}
+
+fn link(joint: lab::joint::Joint, up: &[switch::PortId]) -> NetworkLink {
+    let lab::joint::Joint { name, ports, networks } = joint;
+    let up = ports.iter().all(|port| up.contains(&port.id));
+    NetworkLink { name, networks, ports: ports.map(|port| port.name), up }
 }
 
 fn ipv4(interface: &lab::Interface) -> (Option<Ipv4Addr>, u8) {

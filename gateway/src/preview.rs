@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use wire::{MacAddr, Timestamp, VnetHeader, tcp};
+use wire::{Ethernet, MacAddr, Timestamp, VnetHeader, tcp};
 
 use crate::course::Course;
 use crate::gateway::Gateway;
@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::note::{Hop, Note, Opening, Translation};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
-use crate::verdict::{DropReason, Side};
+use crate::verdict::{DropReason, Side, Verdict};
 
 /// A packet to ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,15 @@ impl Gateway {
             Side::Uplink => None,
         };
         self.preview_from(at.unwrap_or(Node::NOBODY), probe, now)
+    }
+
+    /// What would become of a frame of IPv6 from a leg, of which it is given the headers: its host's, or
+    /// dropped.
+    ///
+    /// # Errors
+    /// Why it would be dropped.
+    pub fn preview_ipv6(&self, leg: LegId, frame: &Ethernet<'_>) -> Result<Verdict, DropReason> {
+        self.links.ipv6(Side::Leg(leg), frame)
     }
 
     /// The same of a packet that would come from this node, whoever it claims to be.

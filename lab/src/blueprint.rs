@@ -14,9 +14,11 @@ use wire::MacAddr;
 
 use crate::address;
 use crate::config::LabConfig;
+use crate::joint::{self, Joint};
 use crate::node::{Interface, Node, Plug};
 
 mod checks;
+mod internet;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +55,8 @@ pub struct Blueprint {
     pub switch: Option<NsId>,
     /// The simulated internet's.
     pub inet: Option<NsId>,
+    /// The links between networks.
+    pub joints: Vec<Joint>,
     /// The uplink's port.
     pub uplink: Option<Plug>,
     /// The pings that show it works.
@@ -76,10 +80,11 @@ impl Blueprint {
         format!("namespaces {names}; {} {veths}, addresses, routes", self.pairs)
     }
 
-    /// The switch's ends of all nodes' interfaces.
+    /// The switch's ends of all nodes' interfaces, and those of links between networks.
     pub(crate) fn ports(&self) -> impl Iterator<Item = &Plug> {
         let interfaces = self.nodes.iter().flat_map(|node| &node.interfaces);
-        interfaces.filter_map(|interface| interface.port.as_ref())
+        let of_nodes = interfaces.filter_map(|interface| interface.port.as_ref());
+        of_nodes.chain(self.joints.iter().flat_map(|joint| &joint.ports))
     }
 }
 
@@ -118,6 +123,8 @@ pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
                 print.pairs += 1;
             }
         }
+        print.joints = joint::planned(&mut print.plan, switch, spec);
+        print.pairs += print.joints.len();
     }
     let outside = inet.zip(switch).map(|(inet, switch)| {
         let options = VethOptions {
@@ -136,7 +143,7 @@ pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
         furnish(&mut print.plan, node, spec);
     }
     if let Some((inet, peer)) = outside {
-        internet(&mut print.plan, inet, peer);
+        internet::furnish(&mut print.plan, inet, peer);
         print.inet = Some(inet);
     }
     if let Some(switch) = switch {
@@ -382,15 +389,4 @@ fn by(spec: &Spec, node: &NodePlan, via: &Via) -> Option<IpAddr> {
         Some(far.addresses.first()?.ip)
     };
     shared.or_else(linked)
-}
-
-/// The simulated internet: it answers, has no route to the LAN, and is of IPv4 alone.
-fn internet(plan: &mut Plan, inet: NsId, peer: u32) {
-    plan.sysctl(inet, "ipv6/conf/all/disable_ipv6", "1");
-    plan.up(inet, LOOPBACK);
-    plan.up(inet, peer);
-    plan.address(inet, peer, address::SIM_ROUTER, address::SIM_PREFIX);
-    for host in address::SIM_HOSTS {
-        plan.address(inet, LOOPBACK, host, 32);
-    }
 }

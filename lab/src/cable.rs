@@ -14,12 +14,16 @@ use crate::lab::{Held, Lab, State};
 use crate::progress::Quiet;
 
 impl Lab {
-    /// Pulls a node's cables, or plugs them in: all of them, or the one in a network.
+    /// Pulls a node's cables, or plugs them in: all of them, or the one in a network. A link between
+    /// networks is pulled at both its ends, or at the one in a network.
     ///
     /// # Errors
     /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network; what the kernel says.
     pub fn set_link(&self, name: &str, network: Option<&str>, up: bool) -> Result<()> {
         let lab = self.config().name.to_string();
+        if self.set_joint(name, network, up)? {
+            return Ok(());
+        }
         let state = self.state();
         let Some(held) = state.nodes.iter().find(|held| held.node.is(name)) else {
             let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();

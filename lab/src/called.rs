@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::config::LabName;
+
 /// What it is called where nobody knows better.
 const NAME: &str = "uswitch";
 
@@ -17,6 +19,15 @@ pub fn program() -> &'static str {
         let sudo = nix::unistd::geteuid().is_root() && std::env::var_os("SUDO_UID").is_some();
         if sudo { format!("sudo {name}") } else { name }
     })
+}
+
+/// ` --name LAB`, or nothing for the lab that is meant without.
+#[must_use]
+pub fn option(lab: &str) -> String {
+    match lab.parse::<LabName>() {
+        Ok(name) if name == LabName::default() => String::new(),
+        _ => format!(" --name {lab}"),
+    }
 }
 
 /// The program as typed; `found` says whether the name alone would start the same file.

@@ -120,6 +120,7 @@ impl Lab {
             self.check_place(state, place)?;
         }
         let ports = state.nodes.iter().map(|held| held.node.ports().count()).sum::<usize>();
+        let ports = ports + 2 * state.joints.len();
         if ports + places.len() > MAX_NODES as usize {
             return Err(Error::Usage(format!("lab {lab} has all the {MAX_NODES} nodes it can")));
         }

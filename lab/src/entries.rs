@@ -52,7 +52,7 @@ pub fn group_shown(group: Group) -> Said {
 }
 
 /// The VLAN that an entry is of.
-fn vlan(state: &State, network: &str, node: Option<&str>, said: Option<u16>) -> VlanId {
+pub(crate) fn vlan(state: &State, network: &str, node: Option<&str>, said: Option<u16>) -> VlanId {
     let filters = state.spec.network(network).is_some_and(::topology::Network::filters_vlans);
     let native = || match node {
         Some(node) => state.spec.pvid(node, network),
@@ -62,8 +62,11 @@ fn vlan(state: &State, network: &str, node: Option<&str>, said: Option<u16>) -> 
     vlan.map_or(VlanId::NONE, VlanId::from_tci)
 }
 
-/// The port of a node in a network.
+/// The port of a node, or of a link between networks, in a network.
 fn port(state: &State, node: &str, network: &str) -> Option<PortId> {
+    if let Some(joint) = state.joints.iter().find(|joint| joint.name == node) {
+        return joint.port(network).map(|port| port.id);
+    }
     let held = state.nodes.iter().find(|held| held.node.name == node)?;
     let mut here =
         held.node.interfaces.iter().filter(|own| own.network.as_deref() == Some(network));
@@ -84,7 +87,8 @@ impl Lab {
             Error::Usage(format!("network {name}: its table has no room for {what}"))
         };
         let now = Timestamp::from_nanos(sys::clock::now());
-        for entry in &network.fdb {
+        // What is behind a tunnel is set once that is plugged in.
+        for entry in network.fdb.iter().filter(|entry| entry.dst.is_none()) {
             let node = entry.node.as_deref();
             let at = node.map_or(Some(PortId::LOCAL), |node| port(state, node, name));
             let vlan = vlan(state, name, node, entry.vlan);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::called::program;
+use crate::called::{self, program};
 
 /// A failure of a lab.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +17,8 @@ pub enum Error {
     NoFastPath(String),
     /// Somebody runs a lab of this name.
     #[error(
-        "lab {name} is held by {holder}{}: stop it with `{program} down --name {name}`, or choose \
-         another --name", gone(.swept), program = program()
+        "lab {name} is held by {holder}{}: stop it with `{program} down{}`, or choose another --name",
+        gone(.swept), down(name, .swept), program = program()
     )]
     Held {
         /// The lab.
@@ -73,7 +73,7 @@ pub enum Error {
     #[error("node {0}: the lab holds its namespace no longer: look at `{program} show topology`", program = program())]
     NodeGone(String),
     /// No lab of this name.
-    #[error("lab {0} is not running: start it with `{program} up --name {0}`", program = program())]
+    #[error("lab {0} is not running: start it with `{program} up{name}`", program = program(), name = called::option(.0))]
     NotRunning(String),
     /// No lab of this name runs; these do.
     #[error("lab {lab} is not running; {running}")]
@@ -221,6 +221,11 @@ impl From<ns::Error> for Error {
             other => Self::Ns(other),
         }
     }
+}
+
+/// How `down` is told which lab: one whose files are gone is not the one that is meant without a name.
+fn down(name: &str, swept: &bool) -> String {
+    if *swept { format!(" --name {name}") } else { called::option(name) }
 }
 
 fn gone(swept: &bool) -> &'static str {

@@ -105,7 +105,7 @@ pub fn labs(ground: &Ground) -> Vec<LabName> {
 fn no_lab(ground: &Ground, lab: &LabName) -> Error {
     let labs = labs(ground);
     let names: Vec<_> = labs.iter().map(LabName::as_str).collect();
-    let name = if *lab == LabName::default() { String::new() } else { format!(" --name {lab}") };
+    let name = called::option(lab.as_str());
     let start = format!("{} up{name}", called::program());
     let running = match names.as_slice() {
         [] => format!("start it with `{start}`"),

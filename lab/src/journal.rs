@@ -98,6 +98,12 @@ pub(crate) enum Place<'a> {
 }
 
 impl Known {
+    /// Whether another's address is in the subnet of this one.
+    pub(crate) fn is_near(&self, other: &Self) -> bool {
+        let host = u32::MAX.checked_shr(self.prefix_len.into()).unwrap_or(0);
+        (self.address.to_bits() ^ other.address.to_bits()) & !host == 0
+    }
+
     pub(crate) fn place(&self) -> Place<'_> {
         match &self.network {
             Some(network) => Place::Network(network),

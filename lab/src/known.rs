@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::topology::{Address, Spec};
+use ::topology::{Address, Network, Spec};
 
 use crate::journal::Known;
 use crate::node::Node;
@@ -17,7 +17,7 @@ pub(crate) fn known(node: &Node) -> impl Iterator<Item = Known> {
     })
 }
 
-/// The gateway's addresses of IPv4 in a network.
+/// The gateway's addresses of IPv4 in a network, and in its VLANs.
 pub(crate) fn gateways(spec: &Spec, network: &str) -> Vec<Known> {
     let name = || crate::names::GATEWAY.to_owned();
     let known = |own: Address| match own.ip {
@@ -27,5 +27,6 @@ pub(crate) fn gateways(spec: &Spec, network: &str) -> Vec<Known> {
         }
         IpAddr::V6(_) => None,
     };
-    spec.gateways(network).into_iter().filter_map(known).collect()
+    let all = spec.network(network).map(Network::all_gateways).unwrap_or_default();
+    all.into_iter().filter_map(known).collect()
 }

@@ -23,6 +23,7 @@ use crate::fast::Fast;
 use crate::ground::Ground;
 use crate::home::Home;
 use crate::hosts::{self, Joined};
+use crate::joint::{self, Joint};
 use crate::journal::{Header, Journal};
 use crate::known::{gateways, known};
 use crate::links::{Heard, Links};
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) domains: Domains,
     pub(crate) nodes: Vec<Held>,
     inet: Option<Namespace>,
+    /// Links between networks.
+    pub(crate) joints: Vec<Joint>,
     /// To other hosts.
     pub(crate) tunnels: Vec<Tunnel>,
     /// The networks that other hosts are in.
@@ -206,6 +209,7 @@ impl Lab {
             }
         }
         let inet = print.inet.and_then(|ns| applied.take(ns));
+        let joints = joint::running(&print.joints, &plugged.joints);
         let gateways = config.spec.networks.keys().flat_map(|name| gateways(&config.spec, name));
         journal.know(gateways.chain(nodes.iter().flat_map(|held| known(&held.node))))?;
         let there = nodes.iter().map(|held| &held.node);
@@ -246,6 +250,7 @@ impl Lab {
                 domains,
                 nodes,
                 inet,
+                joints,
                 tunnels: Vec::new(),
                 joined: Vec::new(),
                 uplink: plugged.uplink,
@@ -348,14 +353,6 @@ impl Lab {
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         self.state().nodes.iter().map(|held| held.node.clone()).collect()
-    }
-
-    /// The uplink's port.
-    #[must_use]
-    pub fn uplink_port(&self) -> Option<PortId> {
-        let state = self.state();
-        let host = || state.host.as_ref().and_then(Host::port);
-        state.uplink.map(|(port, _)| port).or_else(host)
     }
 
     /// Looks at the switch, or asks it for something; None in a topology without one, and once

@@ -43,6 +43,7 @@
 //! | [`port`] | a port's settings, as asked for and as the switch takes them |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
+//! | [`joint`] | links between networks, as cables between switches |
 //! | [`tunnel`] | tunnels to other hosts |
 //! | [`uplink`] | a real interface of the host, shared with it |
 //! | [`guest`] | containers of an engine, in networks of the lab |
@@ -82,6 +83,7 @@ mod home;
 pub mod host_port;
 pub mod hosts;
 pub mod join;
+pub mod joint;
 pub mod journal;
 mod known;
 pub mod lab;

@@ -87,6 +87,7 @@ impl Lab {
         let ports = state.nodes.iter().flat_map(|held| held.node.ports());
         ports
             .chain(state.tunnels.iter().map(|tunnel| &tunnel.port))
+            .chain(state.joints.iter().flat_map(|joint| &joint.ports))
             .find(|port| port.index == index)
             .map(|port| port.id)
             .or_else(|| state.uplink.filter(|uplink| uplink.1 == index).map(|uplink| uplink.0))
@@ -114,6 +115,11 @@ impl Lab {
     fn link_gone(&self, index: u32) {
         let Some(port) = self.port_of(index) else { return };
         let mut state = self.state();
+        if let Some(ports) = state.joint_gone(index) {
+            drop(state);
+            ports.into_iter().for_each(|port| self.unplug(port));
+            return;
+        }
         if !self.guest_vanished(&mut state, index) {
             let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
             let is = |interface: &&mut Interface| {
@@ -129,11 +135,15 @@ impl Lab {
             }
         }
         drop(state);
+        self.unplug(port);
+        self.node_vanished(port);
+    }
+
+    fn unplug(&self, port: PortId) {
         match self.with_switch(|switch| switch.remove_port(port)) {
             None | Some(Ok(()) | Err(switch::Error::NoPort(_))) => {}
             Some(Err(error)) => tracing::warn!("port {}: {error}", port.0),
         }
-        self.node_vanished(port);
     }
 
     /// Tells the switch of every link as it is now; the indices of those that are up.

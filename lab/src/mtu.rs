@@ -51,6 +51,7 @@ impl Lab {
                     self.set_link_mtu((held, interface), mtu)?;
                 }
             }
+            self.follow_joints(state, name)?;
             for (id, config) in domain::of_gateway(&state.spec, &state.domains, name) {
                 if let Some(Err(error)) = self.with_gateway(|gateway| gateway.set_leg(id, config)) {
                     return Err(Error::Usage(format!("network {name}: {error}")));

@@ -190,7 +190,9 @@ impl Naming {
         }
         for name in spec.networks.keys() {
             let others = spec.networks.keys().filter(|other| *other != name);
-            let others = others.filter(|other| spec.routes_between(name, other));
+            let reached =
+                |other: &&String| spec.routes_between(name, other) || spec.linked(name, other);
+            let others = others.filter(reached);
             let reaches = others.flat_map(|other| media(spec, other)).map(|(other, ..)| other);
             let reaches: BTreeSet<_> = reaches.map(|other| self.number(other)).collect();
             for (medium, subnets, gateway) in media(spec, name) {

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::AsFd;
 use std::sync::{Arc, PoisonError};
 
-use ::topology::MAX_NEIGHBOURS;
+use ::topology::{MAX_NEIGHBOURS, Network};
 use wire::MacAddr;
 
 use crate::error::{Error, Result};
@@ -24,14 +25,17 @@ impl Lab {
         for interface in self.nodes().iter().flat_map(|node| &node.interfaces) {
             let Some(network) = &interface.network else { continue };
             let known = all.entry(network.clone()).or_default();
-            known.insert(link_local(interface.mac).into(), interface.mac);
+            known.insert(interface.mac.to_link_local().into(), interface.mac);
             known.extend(interface.addresses.iter().map(|address| (address.ip, interface.mac)));
         }
         self.with_spec(|spec| {
             for name in spec.networks.keys() {
-                let gateway = station::gateway_in(spec, name).zip(station::mac_in(spec, name));
+                let gateways = spec.network(name).map(Network::all_gateways).unwrap_or_default();
+                let v4 = gateways.into_iter().map(|own| own.ip).filter(IpAddr::is_ipv4);
                 let known = all.entry(name.clone()).or_default();
-                known.extend(gateway.map(|((address, _), mac)| (IpAddr::V4(address), mac)));
+                if let Some(mac) = station::mac_in(spec, name) {
+                    known.extend(v4.map(|address| (address, mac)));
+                }
             }
         });
         for (network, remotes) in self.remotes() {
@@ -40,13 +44,24 @@ impl Lab {
                 // Which of several addresses is at which hardware address is not told.
                 let [mac] = remote.macs[..] else { continue };
                 // Whoever is here is here, also where another host says so too.
-                known.entry(link_local(mac).into()).or_insert(mac);
+                known.entry(mac.to_link_local().into()).or_insert(mac);
                 for ip in remote.ips {
                     known.entry(ip).or_insert(mac);
                 }
             }
         }
         all
+    }
+
+    /// The neighbours of IPv6 that a node's kernel knows, with the index of the interface each is behind;
+    /// none of a node that is not there.
+    ///
+    /// # Errors
+    /// When its namespace cannot be entered or the kernel refuses.
+    pub fn neighbours_of(&self, node: &str) -> Result<Vec<(u32, Ipv6Addr, MacAddr)>> {
+        let Some(netns) = self.namespace(node) else { return Ok(Vec::new()) };
+        let known = ns::neighbour::known_v6(netns.as_fd())?.into_iter();
+        Ok(known.map(|own| (own.index, own.address, MacAddr(own.mac))).collect())
     }
 
     /// Whoever was named by hand.
@@ -99,11 +114,4 @@ impl Lab {
         }
         Ok(())
     }
-}
-
-/// RFC 4291, appendix A.
-fn link_local(mac: MacAddr) -> Ipv6Addr {
-    let [a, b, c, d, e, f] = mac.0;
-    let pair = |high, low| u16::from_be_bytes([high, low]);
-    Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
 }

@@ -175,6 +175,12 @@ impl Lab {
             let nodes = few(&nodes);
             return Err(Error::NetworkBusy { lab, network: name.into(), nodes });
         }
+        if let Some(joint) = state.joints.iter().find(|joint| joint.port(name).is_some()) {
+            let (joint, lab) = (joint.name.clone(), self.config().name.clone());
+            return Err(Error::Usage(format!(
+                "network {name} is joined to another by {joint}, which is lab {lab}'s as long as it runs"
+            )));
+        }
         if let Some(tunnel) = state.tunnels.iter().find(|tunnel| tunnel.network == name) {
             let vni = tunnel.vni;
             return Err(Error::Usage(format!(

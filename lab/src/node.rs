@@ -1,6 +1,6 @@
 //! A node and its interfaces: as planned, and as it runs. Plain values.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ::topology::Address;
 use switch::PortId;
@@ -44,6 +44,12 @@ impl Interface {
             IpAddr::V4(own) => Some((own, address.prefix.unwrap_or(32))),
             IpAddr::V6(_) => None,
         })
+    }
+
+    /// The address that its node's kernel gives it by itself.
+    #[must_use]
+    pub fn link_local(&self) -> Ipv6Addr {
+        self.mac.to_link_local()
     }
 
     /// Whether it has this address.

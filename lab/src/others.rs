@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User, geteuid};
 
-use crate::called::program;
+use crate::called::{self, program};
 use crate::config::LabName;
 use crate::error::Error;
 use crate::ground::Ground;
@@ -27,7 +27,8 @@ pub(crate) fn owner(ground: &Ground, name: &LabName) -> Option<Error> {
     let owner = lock::owner_elsewhere(name).or_else(folder)?;
     let uid = Uid::from_raw(owner);
     let called = User::from_uid(uid).ok().flatten().map(|user| user.name);
-    let start = format!("or start your own with `{} up{}`", program(), flag(name));
+    let start =
+        format!("or start your own with `{} up{}`", program(), called::option(name.as_str()));
     let (owner, mend) = match called {
         _ if uid.is_root() => ("root".into(), format!("use `sudo uswitch …`, {start}")),
         Some(user) if own == 0 => {
@@ -38,8 +39,4 @@ pub(crate) fn owner(ground: &Ground, name: &LabName) -> Option<Error> {
         None => (format!("user {owner}"), format!("ask as that user, {start}")),
     };
     Some(Error::Others { lab: name.to_string(), owner, mend })
-}
-
-fn flag(name: &LabName) -> String {
-    if *name == LabName::default() { String::new() } else { format!(" --name {name}") }
 }

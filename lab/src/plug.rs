@@ -5,10 +5,12 @@
 
 use ::topology::Spec;
 use switch::{PortId, PortRole, PortSettings, PortSpec, Switch};
+use wire::MacAddr;
 
 use crate::blueprint::Blueprint;
 use crate::domain::{self, Domains};
 use crate::error::Result;
+use crate::joint;
 use crate::node::{Interface, Plug};
 use crate::port;
 
@@ -17,6 +19,8 @@ use crate::port;
 pub(crate) struct Plugged {
     /// The number of each node's interface's port, node by node.
     pub(crate) nodes: Vec<Vec<Option<PortId>>>,
+    /// Those of the ends of links between networks.
+    pub(crate) joints: Vec<[PortId; 2]>,
     /// That of the simulated uplink, and its interface's index.
     pub(crate) uplink: Option<(PortId, u32)>,
     /// The next interface index in the switch's namespace.
@@ -45,6 +49,12 @@ impl Plugged {
             }
             plugged.nodes.push(ids);
         }
+        for joint in &print.joints {
+            for port in &joint.ports {
+                plugged.next_index = plugged.next_index.max(port.index + 1);
+            }
+            plugged.joints.push(joint::plugged(switch, (spec, domains), joint)?);
+        }
         if let Some(port) = &print.uplink {
             let behind = Some(crate::address::mac(crate::address::SIM_ROUTER));
             let spec = PortSpec { role: PortRole::Routed, behind, ..down(port, spec.mtu) };
@@ -61,7 +71,8 @@ impl Plugged {
     /// What the switch says.
     pub(crate) fn up(&self, switch: &Switch) -> Result<()> {
         let nodes = self.nodes.iter().flatten().flatten().copied();
-        for port in nodes.chain(self.uplink.map(|(port, _)| port)) {
+        let joints = self.joints.iter().flatten().copied();
+        for port in nodes.chain(joints).chain(self.uplink.map(|(port, _)| port)) {
             switch.set_link(port, true)?;
         }
         Ok(switch.sync()?)
@@ -79,17 +90,30 @@ pub(crate) fn bridged(
     let (Some(port), Some(network)) = (&interface.port, &interface.network) else {
         return Ok(None);
     };
+    let place = Place { node, network, behind: Some(interface.mac) };
+    let mtu = spec.mtu_of(network);
+    bridge_port(switch, (spec, domains), (port, mtu), place, settings).map(Some)
+}
+
+/// Where a port is: whose, in which network.
+pub(crate) struct Place<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) network: &'a str,
+    /// The one host at the other end, where that is known.
+    pub(crate) behind: Option<MacAddr>,
+}
+
+/// Plugs in a port of this MTU, whose link is still down.
+pub(crate) fn bridge_port(
+    switch: &Switch,
+    (spec, domains): (&Spec, &Domains),
+    (port, mtu): (&Plug, u32),
+    Place { node, network, behind }: Place<'_>,
+    settings: PortSettings,
+) -> Result<PortId> {
     let (settings, vlans) = domain::of_port(spec, node, network, settings)?;
-    let network_id = domains.get(network).map(|domain| domain.id).unwrap_or_default();
-    let of_network = down(port, spec.mtu_of(network));
-    let spec = PortSpec {
-        settings,
-        vlans,
-        network: network_id,
-        behind: Some(interface.mac),
-        ..of_network
-    };
-    Ok(Some(switch.add_port(spec)?))
+    let network = domains.get(network).map(|domain| domain.id).unwrap_or_default();
+    Ok(switch.add_port(PortSpec { settings, vlans, network, behind, ..down(port, mtu) })?)
 }
 
 fn down(port: &Plug, mtu: u32) -> PortSpec {

@@ -78,6 +78,13 @@ pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings
                 .into(),
         );
     }
+    if mab && !ask.learning.unwrap_or(before.learning) {
+        return Err(
+            "MAC authentication bypass learns who knocks: `--learning on` as well, or `--mab off` \
+                    with it"
+                .into(),
+        );
+    }
     let mask = ask.group_fwd_mask.unwrap_or(before.group_fwd_mask);
     if mask & PAUSE != 0 {
         return Err(format!(

@@ -119,10 +119,13 @@ fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
         let reached =
             others.filter_map(|to| Some(Cell { from, to, address: shared(&places[to])? }));
         cells.extend(reached);
-        if switched {
-            let own = shared(&gateway);
-            cells.extend(own.map(|address| Cell { from, to: nodes, address }));
-        }
+        // In a network it has an address for each part: the one that is the node's.
+        let near: Vec<&Known> = gateway
+            .iter()
+            .filter(|own| places[from].iter().any(|known| own.is_near(known)))
+            .copied()
+            .collect();
+        cells.extend(shared(&near).map(|address| Cell { from, to: nodes, address }));
         if simulated {
             let address = address::SIM_HOSTS[0];
             cells.push(Cell { from, to: nodes + 1, address });

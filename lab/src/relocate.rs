@@ -9,6 +9,7 @@ use ::topology::{Attachment, Node as Asked};
 use switch::core::Memberships;
 use switch::{NetworkId, PortId};
 
+use crate::called;
 use crate::domain;
 use crate::error::{Error, Result};
 use crate::hosts::Joined;
@@ -37,6 +38,14 @@ impl Lab {
             .iter()
             .enumerate()
             .find_map(|(place, held)| Some((place, held.node.interfaces.iter().position(is)?)));
+        if let Some(joint) = state.joints.iter().find(|joint| joint.beyond(port).is_some()) {
+            return Err(Error::Usage(format!(
+                "{} joins two networks, and its ends stay in them; `{} link {} down` pulls it",
+                joint.name,
+                called::program(),
+                joint.name
+            )));
+        }
         let (place, at) = place.ok_or(switch::Error::NoPort(port))?;
         let before = state.nodes[place].node.clone();
         let interface = &before.interfaces[at];

@@ -178,10 +178,10 @@ pub fn mac_in(spec: &Spec, network: &str) -> Option<MacAddr> {
     })
 }
 
-/// The gateway's first address of IPv4 in a network, with the prefix length.
+/// The gateway's first address of IPv4 in a network, or in a VLAN of it, with the prefix length.
 #[must_use]
 pub fn gateway_in(spec: &Spec, network: &str) -> Option<(Ipv4Addr, u8)> {
-    spec.gateways(network).into_iter().find_map(|address| match address.ip {
+    spec.network(network)?.all_gateways().into_iter().find_map(|address| match address.ip {
         IpAddr::V4(own) => Some((own, address.prefix.unwrap_or(32))),
         IpAddr::V6(_) => None,
     })

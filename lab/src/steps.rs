@@ -85,6 +85,8 @@ fn switched(config: &LabConfig, print: &Blueprint) -> Vec<String> {
         let ports = here.filter_map(|interface| interface.port.as_ref());
         let join = |port: &Plug| format!("ip -n {switch} link set {} master {bridge}", port.name);
         lines.extend(ports.map(join));
+        let ends = print.joints.iter().filter_map(|joint| joint.port(name));
+        lines.extend(ends.map(join));
     }
     lines
 }

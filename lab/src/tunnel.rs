@@ -6,6 +6,7 @@
 
 mod far;
 mod members;
+mod rows;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -192,6 +193,9 @@ impl Lab {
         };
         state.tunnels.push(tunnel.clone());
         fit_gso(state, network);
+        if let Err(error) = self.set_rows(state, &tunnel) {
+            tracing::warn!("{}: {error}", tunnel.port.name);
+        }
         Ok(tunnel)
     }
 

@@ -331,6 +331,13 @@ pub(crate) fn get_neighbours() -> Request {
     Request::change(RouteNetlinkMessage::GetNeighbour(message))
 }
 
+/// Every neighbour of IPv6.
+pub(crate) fn get_neighbours_v6() -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Inet6;
+    Request::change(RouteNetlinkMessage::GetNeighbour(message))
+}
+
 /// A neighbour forgotten.
 pub(crate) fn delete_neighbour(index: u32, address: Ipv4Addr) -> Request {
     let mut message = NeighbourMessage::default();

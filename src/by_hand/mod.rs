@@ -158,12 +158,14 @@ impl Scene {
     }
 
     /// An address set by hand.
-    pub(crate) fn set_fdb(&self, asked: &SetFdb) -> String {
+    pub(crate) fn set_fdb(&self, asked: &SetFdb) -> Vec<String> {
         let (switch, mac) = (&self.switch, &asked.mac);
         let vlan = vlan("vlan", asked.vlan);
         let Some(port) = &asked.port else {
             let bridge = self.bridge(asked.network.as_deref());
-            return format!("bridge -n {switch} fdb add {mac} dev {bridge} self blackhole{vlan}");
+            return vec![format!(
+                "bridge -n {switch} fdb add {mac} dev {bridge} self blackhole{vlan}"
+            )];
         };
         let kind = match asked.kind {
             FdbKind::Sticky => "static sticky",
@@ -171,7 +173,16 @@ impl Scene {
             FdbKind::Extern => "dynamic extern_learn",
             _ => "static",
         };
-        format!("bridge -n {switch} fdb add {mac} dev {} master {kind}{vlan}", self.place(port).0)
+        // `vxlan` alone stands for the only tunnel.
+        let tunnel = || self.ports.iter().find(|own| own.ifname.starts_with("vxlan"));
+        let port = match (port.as_str(), tunnel()) {
+            ("vxlan", Some(tunnel)) => tunnel.ifname.clone(),
+            _ => self.place(port).0,
+        };
+        let row = |end| format!("bridge -n {switch} fdb replace {mac} dev {port} dst {end} self");
+        let row = asked.dst.map(row);
+        let own = format!("bridge -n {switch} fdb add {mac} dev {port} master {kind}{vlan}");
+        row.into_iter().chain([own]).collect()
     }
 
     /// An address that is taken out; told while it is there.

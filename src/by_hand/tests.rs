@@ -90,13 +90,23 @@ fn addresses_are_set_taken_out_and_forgotten() {
     let mac = "02:00:00:00:00:09".to_owned();
     let set = |port: Option<&str>, kind, vlan| {
         let port = port.map(str::to_owned);
-        scene().set_fdb(&SetFdb { mac: mac.clone(), port, vlan, network: None, kind })
+        scene().set_fdb(&SetFdb { mac: mac.clone(), port, vlan, network: None, kind, dst: None })
     };
     let add = format!("bridge -n switch fdb add {mac} dev");
-    assert_eq!(set(Some("db"), FdbKind::Static, None), format!("{add} veth2 master static"));
+    assert_eq!(set(Some("db"), FdbKind::Static, None), [format!("{add} veth2 master static")]);
     let sticky = set(Some("db"), FdbKind::Sticky, Some(3));
-    assert_eq!(sticky, format!("{add} veth2 master static sticky vlan 3"));
-    assert_eq!(set(None, FdbKind::Blackhole, None), format!("{add} br00 self blackhole"));
+    assert_eq!(sticky, [format!("{add} veth2 master static sticky vlan 3")]);
+    assert_eq!(set(None, FdbKind::Blackhole, None), [format!("{add} br00 self blackhole")]);
+    let behind = SetFdb {
+        mac: mac.clone(),
+        port: Some("db".into()),
+        vlan: None,
+        network: None,
+        kind: FdbKind::Static,
+        dst: Some("10.9.0.2".parse().unwrap()),
+    };
+    let row = format!("bridge -n switch fdb replace {mac} dev veth2 dst 10.9.0.2 self");
+    assert_eq!(scene().set_fdb(&behind), [row, format!("{add} veth2 master static")]);
     let flush = FlushFdb { port: None, vlan: None, network: Some("dmz".into()) };
     assert_eq!(scene().flush_fdb(&flush), ["bridge -n switch fdb flush dev br01 dynamic"]);
     let del = DelFdb { mac: mac.clone(), port: Some("web".into()), vlan: None, network: None };

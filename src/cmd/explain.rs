@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(add = crate::complete::nodes())]
     node: String,
     /// DEST[:PORT[/PROTOCOL]]: an address or a node; PROTOCOL tcp, udp or icmp: tcp with a
-    /// port, a ping without, unless it is said
+    /// port, a ping without, unless it is said. IPv6: fd00::2, [fd00::2]:80, fe80::2%IFACE
     #[arg(value_name = "DEST", value_parser = destination, add = crate::complete::destinations())]
     to: Destination,
     /// JSON
@@ -45,23 +45,43 @@ fn destination(text: &str) -> Result<Destination, String> {
         Some((rest, "icmp")) => (rest, Some(Protocol::Icmp)),
         Some((_, other)) => return Err(format!("{other} is not tcp, udp or icmp")),
     };
-    let bare = rest.trim_start_matches('[').split(']').next().unwrap_or_default();
-    if rest.parse::<Ipv6Addr>().is_ok() || bare.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!(
-            "{bare} is an IPv6 address: the gateway routes IPv4 only, and IPv6 is switched as it is"
-        ));
-    }
-    let (host, port) = match rest.rsplit_once(':') {
-        None => (rest, None),
-        Some((host, port)) => {
-            let number = port.parse().ok().filter(|port| *port != 0);
-            (host, Some(number.ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?))
-        }
-    };
+    let (host, port) = split(rest)?;
     if host.is_empty() {
         return Err("an address or a node is missing".into());
     }
+    let port = match port {
+        None => None,
+        Some(port) => {
+            let number = port.parse().ok().filter(|port| *port != 0);
+            Some(number.ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?)
+        }
+    };
     Ok(Destination { host: host.into(), port, protocol })
+}
+
+/// The host and the port behind it. Of IPv6 an address that a port stands behind is in brackets
+/// (RFC 3986, section 3.2.2).
+fn split(text: &str) -> Result<(&str, Option<&str>), String> {
+    let is_v6 = |text: &str| {
+        let (address, _) = text.split_once('%').unwrap_or((text, ""));
+        address.parse::<Ipv6Addr>().is_ok()
+    };
+    if is_v6(text) {
+        return Ok((text, None));
+    }
+    let Some(rest) = text.strip_prefix('[') else {
+        return Ok(match text.rsplit_once(':') {
+            None => (text, None),
+            Some((host, port)) => (host, Some(port)),
+        });
+    };
+    match rest.split_once(']') {
+        Some((host, "")) if is_v6(host) => Ok((host, None)),
+        Some((host, behind)) if is_v6(host) && behind.starts_with(':') => {
+            Ok((host, behind.strip_prefix(':')))
+        }
+        _ => Err(format!("{text:?}: an address of IPv6 stands in brackets, as in [fd00::2]:80")),
+    }
 }
 
 /// Runs the verb.
@@ -106,8 +126,17 @@ mod tests {
         assert_eq!(of("net2:80"), Ok(("net2".into(), Some(80), None)));
         assert_eq!(of("8.8.8.8:53/udp"), Ok(("8.8.8.8".into(), Some(53), Some(Protocol::Udp))));
         assert_eq!(of("net2/icmp"), Ok(("net2".into(), None, Some(Protocol::Icmp))));
-        for v6 in ["::1", "fe80::1", "2001:db8::1/tcp", "[::1]:80", "::ffff:10.0.0.1"] {
-            assert!(of(v6).unwrap_err().contains("IPv4 only"), "{v6}");
+        for (text, host, port, protocol) in [
+            ("fd00::2", "fd00::2", None, None),
+            ("[fd00::2]", "fd00::2", None, None),
+            ("[fd00::2]:80", "fd00::2", Some(80), None),
+            ("[fe80::2%eth1]:53/udp", "fe80::2%eth1", Some(53), Some(Protocol::Udp)),
+            ("fe80::2%eth1/icmp", "fe80::2%eth1", None, Some(Protocol::Icmp)),
+        ] {
+            assert_eq!(of(text), Ok((host.into(), port, protocol)), "{text}");
+        }
+        for wrong in ["[fd00::2", "[net2]:80", "[fd00::2]80", "[fd00::2]:0", "[]:80"] {
+            assert!(of(wrong).is_err(), "{wrong}");
         }
         for wrong in ["net2:0", "net2:x", "net2:80/sctp", ":80", "net2:65536"] {
             assert!(of(wrong).is_err(), "{wrong}");

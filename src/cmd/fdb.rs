@@ -1,5 +1,6 @@
 //! `uswitch fdb`: addresses set by hand, taken out, forgotten.
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use control::api::{DelFdb, FdbKind, FlushFdb, Flushed, SetFdb};
@@ -25,7 +26,8 @@ enum Verb {
         #[arg(
             value_name = "NODE|PORT",
             required_unless_present = "blackhole",
-            conflicts_with = "blackhole"
+            conflicts_with = "blackhole",
+            add = crate::complete::ports()
         )]
         port: Option<String>,
         /// It does not age; seen at another port it moves there (the default)
@@ -43,6 +45,9 @@ enum Verb {
         /// Drop frames to it
         #[arg(long, group = "kind")]
         blackhole: bool,
+        /// Behind a tunnel, `vxlan` or `vxlanN`: the remote end that frames to it go to
+        #[arg(long, value_name = "ADDR", requires = "port", conflicts_with_all = ["blackhole", "local"])]
+        dst: Option<Ipv4Addr>,
         /// Its VLAN, where they are told apart [default: all that the port is a member of]
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
@@ -95,6 +100,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             local,
             is_extern,
             blackhole,
+            dst,
             vlan,
             network,
             which,
@@ -107,9 +113,9 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             ];
             let kind = asked.into_iter().find(|(is_asked, _)| *is_asked);
             let kind = kind.map_or(FdbKind::Static, |(_, kind)| kind);
-            let ask = SetFdb { mac, port, vlan, network, kind };
+            let ask = SetFdb { mac, port, vlan, network, kind, dst };
             which.answer(which.client()?.set_fdb(&ask))?;
-            by_hand::tell(steps, &which, |lab| vec![lab.set_fdb(&ask)])?;
+            by_hand::tell(steps, &which, |lab| lab.set_fdb(&ask))?;
         }
         Verb::Del { mac, port, vlan, network, which } => {
             let ask = DelFdb { mac, port, vlan, network };

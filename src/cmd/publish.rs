@@ -29,7 +29,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct Withdraw {
     /// [ADDR:]PORT[/udp], as `show published` has it
-    #[arg(value_name = "PORT", value_parser = forward::published)]
+    #[arg(value_name = "PORT", value_parser = forward::published, add = crate::complete::published())]
     port: Named,
     #[command(flatten)]
     which: Which,

@@ -53,7 +53,7 @@ enum Verb {
     /// Exits with 1 where a way fails, and says why and what mends it.
     Check {
         /// A VNI, another host's name or end, or an address of a node there [default: all hosts]
-        #[arg(value_name = "VNI|HOST|ADDRESS")]
+        #[arg(value_name = "VNI|HOST|ADDRESS", add = crate::complete::tunnels())]
         what: Vec<String>,
         /// JSON, on one line
         #[arg(short, long)]
@@ -64,7 +64,7 @@ enum Verb {
     /// Take a tunnel out
     Remove {
         /// Its number
-        #[arg(value_name = "VNI")]
+        #[arg(value_name = "VNI", add = crate::complete::tunnels())]
         vni: u32,
         #[command(flatten)]
         which: Which,

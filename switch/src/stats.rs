@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sys::packet::Refusal;
 
 use crate::core::DropReason;
-use crate::vlan_cells::VlanCells;
+use crate::vlan_cells::{LegCells, VlanCells};
 
 /// A counter with one writer.
 #[derive(Default)]
@@ -19,6 +19,11 @@ impl Cell {
 
     pub(crate) fn take_back(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// For whoever knows that nobody writes.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
@@ -59,6 +64,7 @@ pub(crate) struct WorkerCells {
     pub(crate) ring_packets: Cell,
     pub(crate) ring_drops: Cell,
     pub(crate) rings_renewed: Cell,
+    pub(crate) legs: LegCells,
 }
 
 /// One port's counters. Frames, and bytes of frames without the vnet header.

@@ -1,4 +1,5 @@
-//! What a worker counts for one port by VLAN: written by one thread without a lock, read by anyone.
+//! What a worker counts by VLAN, for one port or for one of the station's legs: written by one thread
+//! without a lock, read by anyone.
 //!
 //! As the kernel's bridge counts with `vlan_stats_enabled` and `vlan_stats_per_port`
 //! (net/bridge/br_vlan.c, `br_vlan_stats`): frames that were let into a VLAN where they came in, and
@@ -6,13 +7,16 @@
 //!
 //! Room is made in blocks of 64 VLANs, by the handle, when a port becomes a member where VLANs are told
 //! apart: no frame allocates, and a port of a network without VLANs has none. It stays until the port
-//! is unplugged.
+//! is unplugged. A leg's is that of the kernel's bridge itself (`bridge vlan show dev br0`): it counts
+//! what the station says as received and what it is given as sent, until its number is another
+//! network's.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use wire::VlanId;
 
+use crate::core::Leg;
 use crate::stats::Cell;
 
 /// VLANs of a block.
@@ -36,6 +40,9 @@ type Room = OnceLock<Box<[VlanCell; BLOCK]>>;
 #[derive(Default)]
 pub(crate) struct VlanCells(OnceLock<Box<[Room; 4096 / BLOCK]>>);
 
+/// All legs of the station, each with the VLANs it is in or has been in.
+pub(crate) struct LegCells(Box<[VlanCells; Leg::MAX]>);
+
 /// Frames of a VLAN at a port, in the names of `bridge -s -j vlan show`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VlanStats {
@@ -55,6 +62,15 @@ impl VlanCells {
         let blocks = self.0.get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
         let new = || Box::new(std::array::from_fn(|_| VlanCell::default()));
         let _ = blocks[usize::from(vlan.get()) / BLOCK].get_or_init(new);
+    }
+
+    /// Begins anew; for whoever knows that nobody counts there.
+    fn forget(&self) {
+        let blocks = self.0.get().into_iter().flat_map(|blocks| blocks.iter());
+        for cell in blocks.filter_map(OnceLock::get).flat_map(|cells| cells.iter()) {
+            let VlanCell { rx_bytes, rx_packets, tx_bytes, tx_packets } = cell;
+            [rx_bytes, rx_packets, tx_bytes, tx_packets].into_iter().for_each(Cell::clear);
+        }
     }
 
     fn of(&self, vlan: VlanId) -> Option<&VlanCell> {
@@ -95,5 +111,52 @@ impl VlanCells {
                 sum.tx_packets += cell.tx_packets.get();
             }
         }
+    }
+}
+
+impl Default for LegCells {
+    fn default() -> Self {
+        Self(Box::new(std::array::from_fn(|_| VlanCells::default())))
+    }
+}
+
+impl LegCells {
+    /// Makes room for a leg in a VLAN.
+    pub(crate) fn admit(&self, leg: Leg, vlan: VlanId) {
+        if let Some(cells) = self.of(leg) {
+            cells.admit(vlan);
+        }
+    }
+
+    /// A leg is another network's from now on.
+    pub(crate) fn forget(&self, leg: Leg) {
+        if let Some(cells) = self.of(leg) {
+            cells.forget();
+        }
+    }
+
+    /// The station has said a frame, of so many bytes.
+    pub(crate) fn said(&self, (leg, vlan): (Leg, VlanId), frames: u64, bytes: u64) {
+        if let Some(cells) = self.of(leg) {
+            cells.came(vlan, frames, bytes);
+        }
+    }
+
+    /// The station was given one.
+    pub(crate) fn given(&self, (leg, vlan): (Leg, VlanId), frames: u64, bytes: u64) {
+        if let Some(cells) = self.of(leg) {
+            cells.went(vlan, frames, bytes);
+        }
+    }
+
+    /// Adds what was counted of a leg.
+    pub(crate) fn add_to(&self, leg: Leg, sums: &mut BTreeMap<VlanId, VlanStats>) {
+        if let Some(cells) = self.of(leg) {
+            cells.add_to(sums);
+        }
+    }
+
+    fn of(&self, leg: Leg) -> Option<&VlanCells> {
+        self.0.get(usize::from(leg.0))
     }
 }

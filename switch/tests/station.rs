@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use rig::frames::{ethernet, mac, plain};
 use rig::{dropped, on_a_rig, settled};
-use uswitch_switch::core::Scope;
+use uswitch_switch::core::{Scope, VlanFilter};
 use uswitch_switch::{Arrival, Leg, Path};
 use uswitch_switch::{
-    Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, Outcome, Outlet, PortId,
-    PortRole, PortSpec, Refusal, SharedStation, Station, Switch, Tap, TapRecord,
+    Config, DropReason, Elsewhere, EntryKind, FdbEntry, Handling, Learned, NetworkConfig,
+    NetworkId, Outcome, Outlet, PortId, PortRole, PortSpec, Refusal, SharedStation, Station,
+    Switch, Tap, TapRecord, VlanStats,
 };
 use wire::{FrameMut, MacAddr, Timestamp, VlanTag, VnetHeader};
 
@@ -329,5 +330,42 @@ fn a_picture_says_what_would_happen_and_sends_nothing() {
         switch.table().set(mac(2), Scope::default(), PortId(1), EntryKind::Static, Timestamp::ZERO);
         assert_eq!(ports(mac(2)), [PortId(1)]);
         assert_eq!(switch.counters().received, 0);
+    });
+}
+
+#[test]
+fn a_leg_counts_by_vlan_what_the_station_says_and_is_given() {
+    on_a_rig(2, |rig| {
+        let vlan = wire::VlanId::from_tci(1);
+        let network = NetworkConfig {
+            vlans: Some(VlanFilter::default()),
+            legs: vec![(vlan, Leg::default())],
+            ..NetworkConfig::default()
+        };
+        let switch =
+            rig.switch(Config { network: network.clone(), ..Config::default() }, station());
+        switch
+            .set_network(NetworkId::FIRST, NetworkConfig { local: Some(STATION), ..network })
+            .unwrap();
+        // One that is sent back where it lies, one that is answered, one that is kept: a copy of it.
+        for what in [BACK, ANSWER] {
+            rig.nodes[0].send(&order(STATION, what));
+            assert_eq!(rig.nodes[0].receive().bytes[6..12], STATION.0);
+        }
+        rig.nodes[0].send(&order(MacAddr::BROADCAST, KEEP));
+        rig.nodes[1].receive();
+        settled(&switch, 3);
+        let counted = switch.leg_stats(Leg::default());
+        // Without their Ethernet headers.
+        let wanted = VlanStats { rx_packets: 2, rx_bytes: 92, tx_packets: 3, tx_bytes: 138 };
+        assert_eq!(counted.into_iter().collect::<Vec<_>>(), [(vlan, wanted)]);
+        // Whoever has its number next begins anew.
+        let config = NetworkConfig {
+            vlans: Some(VlanFilter::default()),
+            legs: vec![(vlan, Leg::default())],
+            ..NetworkConfig::default()
+        };
+        switch.add_network(config).unwrap();
+        assert!(switch.leg_stats(Leg::default()).is_empty());
     });
 }

@@ -21,6 +21,14 @@ fn what_fits_is_offered() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run", "--name", "m1"]);
         sandbox.uswitch(&["network", "add", "dmz"]).ok();
+        sandbox.tool("ip", &["link", "add", "under", "type", "veth", "peer", "name", "over"]);
+        sandbox.tool("ip", &["addr", "add", "10.9.0.1/24", "dev", "under"]);
+        sandbox.tool("ip", &["link", "set", "under", "up"]);
+        let tunnel = "tunnel add vxlan 7 --local 10.9.0.1 --remote 10.9.0.2 --network dmz";
+        sandbox.uswitch(&tunnel.split(' ').collect::<Vec<_>>()).ok();
+        for port in ["8080:net1:80", "5353:net1:53/udp"] {
+            sandbox.uswitch(&["publish", port]).ok();
+        }
         let nodes = &["net1", "net2"][..];
         let ports = &["net1", "net2", "veth1", "veth2", "vethinet"];
         let networks = &["lan", "dmz"];
@@ -50,6 +58,13 @@ fn what_fits_is_offered() {
             (&["network", "remove", ""], networks),
             (&["add", "--network", ""], networks),
             (&["man", "cap"], &["capture"]),
+            (&["fdb", "add", "02:00:00:00:00:09", ""], ports),
+            (&["unpublish", ""], &["8080", "5353/udp"]),
+            (&["schema", ""], &["show", "ping", "network"]),
+            (&["schema", "show", ""], &["ports", "vlan"]),
+            (&["schema", "show", "po"], &["ports"]),
+            (&["tunnel", "remove", ""], &["7"]),
+            (&["tunnel", "check", ""], &["7"]),
         ] {
             let offered = offered(sandbox, words);
             let missing: Vec<_> =

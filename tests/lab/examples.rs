@@ -170,6 +170,15 @@ fn ring() {
 }
 
 #[test]
+fn linked() {
+    example("linked.yaml", |sandbox| {
+        assert!(reaches(sandbox, "h1", "10.1.0.20") && reaches(sandbox, "h2", "10.1.0.2"));
+        assert!(reaches(sandbox, "h2", "8.8.8.8") && reaches(sandbox, "h1", "8.8.8.8"));
+        assert!(reaches(sandbox, "h3", "10.1.0.20") && !reaches(sandbox, "h3", "10.1.0.2"));
+    });
+}
+
+#[test]
 fn snooping() {
     if !captures() {
         return;

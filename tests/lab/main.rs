@@ -22,6 +22,7 @@
 //! | `stopped` | a ring that a frame has stopped: opened anew, told, counted |
 //! | `frames` | frames no kernel would send, and frames the switch has to leave alone |
 //! | `see` | capture, trace and explain against tcpdump and tshark |
+//! | `legs` | the gateway's places in VLANs: what passes by them, addresses there alone |
 //! | `links` | links that go down, come back or vanish under load |
 //! | `loops` | a loop beside the switch: named, and its port shut |
 //! | `hints` | what a person meets who types what is not there or is meant otherwise |
@@ -46,6 +47,7 @@
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
+//! | `joints` | networks joined by links, as switches by cables |
 //! | `json` | what verbs print with `-j`, held against the schemas they have |
 //! | `library` | labs of a program's own, by the lab crate alone |
 //! | `names` | nodes by their names, in files that change while programs read them |
@@ -84,7 +86,9 @@ mod harness;
 mod hints;
 mod hosts;
 mod iperf;
+mod joints;
 mod json;
+mod legs;
 mod legs_oracle;
 mod library;
 mod links;

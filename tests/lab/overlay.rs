@@ -4,6 +4,7 @@
 mod check;
 mod file;
 mod foreign;
+mod rows;
 
 use serde_json::Value;
 

@@ -132,10 +132,11 @@ impl Checked {
         &self.uplink
     }
 
-    /// How many ports the switch needs for nodes.
+    /// How many ports the switch needs, for nodes and for links between networks.
     #[must_use]
     pub fn ports(&self) -> usize {
-        self.spec.nodes.values().map(|node| node.networks.len()).sum()
+        let of_nodes: usize = self.spec.nodes.values().map(|node| node.networks.len()).sum();
+        of_nodes + 2 * self.spec.joints().count()
     }
 
     /// The same lab with nothing left to choose: what follows from it does not change when a node

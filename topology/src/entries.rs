@@ -1,7 +1,7 @@
 //! What a network's tables hold from the start: addresses and group members that nobody has to learn.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -36,7 +36,8 @@ pub struct FdbEntry {
     /// The address.
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "String"))]
     pub mac: MacAddr,
-    /// The node whose port it is behind; none for a blackhole.
+    /// The node whose port it is behind, a link between networks, or a tunnel (`vxlan7`); none for a
+    /// blackhole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// How it behaves.
@@ -45,6 +46,9 @@ pub struct FdbEntry {
     /// The VLAN, where they are told apart; without one, that of the port's frames without a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
+    /// Behind a tunnel: the remote end that frames to it go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst: Option<Ipv4Addr>,
 }
 
 /// A node that a group's frames go to, though it does not ask for them.

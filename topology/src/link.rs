@@ -1,4 +1,5 @@
-//! A wire: a veth pair from node to node, beside the switch.
+//! A wire: a veth pair from node to node, beside the switch; or a link from network to network
+//! ([`crate::Joint`]).
 //!
 //! Written `[a, b]`, `["a:eth1", "b:eth1"]`, or as a map with `endpoints`.
 
@@ -19,15 +20,15 @@ use crate::one_or_many;
 pub struct Link {
     /// Its ends.
     pub endpoints: [End; 2],
-    /// Its largest packet, in bytes; without one, the lab's.
+    /// Its largest packet, in bytes; without one, the lab's, or the smaller one of two networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
 }
 
-/// An end of a wire: an interface of a node.
+/// An end of a wire: an interface of a node, or a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// The node.
+    /// The node, or the network.
     pub node: String,
     /// The interface's name in it; None for the next free `ethN`.
     pub interface: Option<String>,
@@ -58,9 +59,9 @@ impl FromStr for End {
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct LongEnd {
-    /// The node.
+    /// The node, or the network.
     node: String,
-    /// The interface's name in it.
+    /// The interface's name in the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interface: Option<String>,
     /// Its addresses, with their prefix lengths.

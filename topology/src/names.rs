@@ -6,6 +6,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::joint::LINK;
+
 #[cfg(test)]
 mod tests;
 
@@ -57,9 +59,11 @@ pub fn taken(name: &str) -> Option<String> {
     if lower.starts_with(INTERFACE) {
         return Some(format!("names that begin with {INTERFACE} are those of interfaces"));
     }
-    let digits = lower.strip_prefix(TUNNEL).unwrap_or_default();
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some("a tunnel's port is called so".into());
+    for (word, whose) in [(TUNNEL, "a tunnel's port"), (LINK, "a link between networks")] {
+        let digits = lower.strip_prefix(word).unwrap_or_default();
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(format!("{whose} is called so"));
+        }
     }
     observe::filter::is_word(&lower).then(|| "it is a word of the filter language".into())
 }

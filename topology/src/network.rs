@@ -213,6 +213,12 @@ impl Network {
         self.subnets.iter().chain(of_vlans).copied()
     }
 
+    /// Whether one of its subnets is of IPv6.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        self.all_subnets().any(|subnet| !subnet.is_ipv4())
+    }
+
     /// Every address of the gateway in it, those of VLANs too.
     #[must_use]
     pub fn all_gateways(&self) -> Vec<Address> {

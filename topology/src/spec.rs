@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use wire::MacAddr;
 
 use crate::cidr::{Address, Subnet};
@@ -48,7 +48,16 @@ pub struct Spec {
     #[serde(default = "mtu", skip_serializing_if = "is_mtu")]
     pub mtu: u32,
     /// Its networks, by name.
-    #[serde(default, alias = "switches", skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(
+        default,
+        alias = "switches",
+        deserialize_with = "networks",
+        skip_serializing_if = "IndexMap::is_empty"
+    )]
+    #[cfg_attr(
+        any(test, feature = "schema"),
+        schemars(with = "IndexMap<String, Option<Network>>", default)
+    )]
     pub networks: IndexMap<String, Network>,
     /// Its nodes, by name; a range such as `h[1-3]` stands for several.
     #[serde(default, deserialize_with = "ranges::map", skip_serializing_if = "IndexMap::is_empty")]
@@ -57,10 +66,11 @@ pub struct Spec {
         schemars(with = "IndexMap<String, Option<Node>>", default)
     )]
     pub nodes: IndexMap<String, Node>,
-    /// Wires from node to node.
+    /// Wires from node to node, and links from network to network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
-    /// What ports are set to: those of a node, `NODE`, or the one in a network, `NODE:NETWORK`.
+    /// What ports are set to: those of a node, `NODE`, or the one in a network, `NODE:NETWORK`; and those of
+    /// the first link between networks, `link1`, or its end in one of them, `link1:NETWORK`.
     #[serde(default, deserialize_with = "ranges::map", skip_serializing_if = "IndexMap::is_empty")]
     #[cfg_attr(
         any(test, feature = "schema"),
@@ -100,6 +110,12 @@ pub struct Spec {
     /// Most frames a second of each kind that each port may have flooded.
     #[serde(default, skip_serializing_if = "StormLimits::is_none")]
     pub storm: StormLimits,
+}
+
+/// Networks by name; `lan:` with nothing behind it says nothing more.
+fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Network>, D::Error> {
+    let all = IndexMap::<String, Option<Network>>::deserialize(from)?;
+    Ok(all.into_iter().map(|(name, network)| (name, network.unwrap_or_default())).collect())
 }
 
 fn mtu() -> u32 {

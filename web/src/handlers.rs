@@ -59,9 +59,8 @@ impl IntoResponse for Refusal {
 
 /// The page. Its style and its script are known by a number that only this answer has.
 pub(crate) async fn page() -> Result<Response, Refusal> {
-    let nonce = Token::new().map_err(|error| {
-        Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("no random numbers: {error}"))
-    })?;
+    let nonce = Token::new()
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let nonce = nonce.as_str();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \

@@ -1,8 +1,10 @@
 //! What a browser has to know before it is told anything: 128 bits from the kernel, for as long as the
 //! page is served.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
 
 /// The token, as 32 hexadecimal digits.
 #[derive(Clone)]
@@ -12,10 +14,11 @@ impl Token {
     /// A new one.
     ///
     /// # Errors
-    /// Where the kernel's random numbers cannot be read.
+    /// Where the kernel gives no random numbers. It takes no device for them.
     pub(crate) fn new() -> io::Result<Self> {
         let mut bytes = [0; 16];
-        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        let none = |error| io::Error::other(format!("the kernel gives no random numbers: {error}"));
+        SysRng.try_fill_bytes(&mut bytes).map_err(none)?;
         Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
     }
 

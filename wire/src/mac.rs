@@ -1,6 +1,7 @@
 //! Ethernet addresses (IEEE 802, 48 bits).
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +32,16 @@ impl MacAddr {
     #[must_use]
     pub fn is_link_local(self) -> bool {
         self.0[..5] == [0x01, 0x80, 0xc2, 0x00, 0x00] && self.0[5] & 0xf0 == 0
+    }
+
+    /// The address of IPv6 that a host of this address gives itself (RFC 4291, appendix A).
+    #[must_use]
+    pub const fn to_link_local(self) -> Ipv6Addr {
+        const fn word(high: u8, low: u8) -> u16 {
+            u16::from_be_bytes([high, low])
+        }
+        let [a, b, c, d, e, f] = self.0;
+        Ipv6Addr::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
     }
 
     /// The address as the low 48 bits of an integer, first byte highest.

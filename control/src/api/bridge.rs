@@ -1,6 +1,7 @@
 //! The switch's ports and addresses, in the shape of `ip -j -s link` and `bridge -j fdb show`.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub struct Port {
     pub operstate: String,
     /// Frames and bytes, as the switch sees them: `rx` came from the node, `tx` went to it.
     pub stats64: Stats64,
-    /// The node at the other end.
+    /// The node at the other end; or the link between networks that it is an end of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The network it belongs to; absent for the uplink.
@@ -156,6 +157,9 @@ pub struct FdbEntry {
     /// The node that port leads to; absent where it leads to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// Behind a tunnel: the remote end that it is at, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst: Option<Ipv4Addr>,
     /// The network it is known in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,

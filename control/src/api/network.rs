@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Seconds;
+use super::{PortVlan, Seconds};
 
 /// A network of the lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,10 @@ pub struct Network {
     /// All VLANs the gateway is in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateway_vlans: Vec<u16>,
+    /// The same in the shape of `bridge -s -j vlan show` of a bridge itself: what the gateway has said
+    /// counts as received, what it was given as sent, since the network was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateway_vlan_stats: Vec<PortVlan>,
 }
 
 /// A network to be.

@@ -1,6 +1,8 @@
 //! VLANs of a port as they are shown, and addresses set by hand: in the names of `bridge -j vlan show`
 //! and `bridge -j fdb show`. What a port is set to is the topology's.
 
+use std::net::Ipv4Addr;
+
 use ::topology::{FdbKind, SetPort};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ pub struct PortVlan {
     /// `PVID`, `Egress Untagged`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// What has passed by it, for each of the VLANs alike; absent for the gateway's.
+    /// What has passed by it, for each of the VLANs alike.
     #[serde(flatten)]
     pub stats: Option<VlanStats>,
 }
@@ -67,6 +69,9 @@ pub struct SetFdb {
     pub network: Option<String>,
     /// How it behaves.
     pub kind: FdbKind,
+    /// Behind a tunnel whose rows are set by hand: the remote end that frames to it go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst: Option<Ipv4Addr>,
 }
 
 /// An address to be taken out of the table.

@@ -20,6 +20,9 @@ pub struct Topology {
     pub uptime: u64,
     /// Its nodes, in the order of their numbers.
     pub nodes: Vec<Node>,
+    /// Links between its networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<NetworkLink>,
     /// The gateway; None where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Host>,
@@ -114,6 +117,20 @@ pub struct Interface {
     pub addresses: Vec<String>,
     /// Its hardware address.
     pub mac: String,
+}
+
+/// A link between two networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NetworkLink {
+    /// Its name, `link1`.
+    pub name: String,
+    /// The networks at its ends.
+    pub networks: [String; 2],
+    /// Its ports, each in the network of the same place.
+    pub ports: [String; 2],
+    /// Whether both ends are up.
+    pub up: bool,
 }
 
 /// The gateway's place in the LAN.

@@ -1,11 +1,11 @@
 //! What `explain` is asked about, and the frames it imagines. Pure, but for the names of nodes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use control::DoorError;
 use control::api::{self, ExplainAsk};
 use gateway::Protocol;
-use lab::{Lab, Node, Uplink, address, names, station};
+use lab::{Interface, Lab, Node, Uplink, address, names};
 use switch::Frame;
 use wire::MacAddr;
 
@@ -15,13 +15,22 @@ pub(super) const TTL: u8 = 64;
 pub(super) const FROM_PORT: u16 = 40_000;
 
 /// An imagined packet in a line.
-pub(super) fn summary(protocol: Protocol, from: Ipv4Addr, (to, port): (Ipv4Addr, u16)) -> String {
+pub(super) fn summary(protocol: Protocol, from: IpAddr, (to, port): (IpAddr, u16)) -> String {
+    let end = |address: IpAddr, port| SocketAddr::new(address, port);
+    let (hops, length) = (if to.is_ipv4() { "ttl" } else { "hlim" }, length(to));
     match protocol {
-        Protocol::Icmp => format!("{from} > {to} icmp echo request ttl {TTL} length {LENGTH}"),
-        Protocol::Tcp => {
-            format!("{from}:{FROM_PORT} > {to}:{port} tcp S ttl {TTL} length {LENGTH}")
+        Protocol::Icmp => {
+            let icmp = if to.is_ipv4() { "icmp" } else { "icmp6" };
+            format!("{from} > {to} {icmp} echo request {hops} {TTL} length {length}")
         }
-        Protocol::Udp => format!("{from}:{FROM_PORT} > {to}:{port} udp ttl {TTL} length {LENGTH}"),
+        Protocol::Tcp => {
+            let (from, to) = (end(from, FROM_PORT), end(to, port));
+            format!("{from} > {to} tcp S {hops} {TTL} length {length}")
+        }
+        Protocol::Udp => {
+            let (from, to) = (end(from, FROM_PORT), end(to, port));
+            format!("{from} > {to} udp {hops} {TTL} length {length}")
+        }
     }
 }
 
@@ -31,38 +40,44 @@ pub(super) fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
     DoorError::NotFound(format!("lab {lab} has no node {name}; it has {names}"))
 }
 
+/// Where a packet goes, and the interface that is named for it (`fe80::1%vethpeer1`).
+pub(super) struct Destination {
+    pub(super) address: IpAddr,
+    pub(super) by: Option<String>,
+}
+
+impl From<IpAddr> for Destination {
+    fn from(address: IpAddr) -> Self {
+        Self { address, by: None }
+    }
+}
+
 /// Where a packet of `from` goes that is for `text`: an address, a node, or what else has a name there.
+/// `gateway` is the gateway's address in the network of `from`.
 pub(super) fn destination(
     lab: &Lab,
-    (nodes, from): (&[Node], Option<&Node>),
+    (nodes, gateway): (&[Node], Option<Ipv4Addr>),
     text: &str,
-) -> Result<Ipv4Addr, DoorError> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
+) -> Result<Destination, DoorError> {
+    if let Some(told) = address(text) {
+        return told.map_err(DoorError::Invalid);
     }
     if text == names::GATEWAY {
-        let own = from.into_iter().flat_map(|node| &node.interfaces);
-        let own = own.filter_map(|interface| interface.network.as_deref());
-        let gateway = lab
-            .with_spec(|spec| own.filter_map(|network| station::gateway_in(spec, network)).next());
-        return gateway.map(|(own, _)| own).ok_or_else(|| {
+        return gateway.map(|own| IpAddr::V4(own).into()).ok_or_else(|| {
             DoorError::NotFound(format!("the gateway has no address where {text} is asked for"))
         });
     }
     let sim = lab.with_spec(|spec| spec.uplink() == Uplink::Sim);
     match text {
-        names::INET if sim => return Ok(address::SIM_ROUTER),
-        names::INTERNET if sim => return Ok(address::SIM_HOSTS[0]),
+        names::INET if sim => return Ok(IpAddr::V4(address::SIM_ROUTER).into()),
+        names::INTERNET if sim => return Ok(IpAddr::V4(address::SIM_HOSTS[0]).into()),
         _ => {}
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
     let remotes = || lab.remotes().into_iter().find_map(|(_, nodes)| nodes.get(text).cloned());
     if let Some(remote) = node.is_none().then(remotes).flatten() {
-        let own = remote.ips.iter().find_map(|ip| match ip {
-            IpAddr::V4(own) => Some(*own),
-            IpAddr::V6(_) => None,
-        });
-        return own.ok_or_else(|| no_address(lab, text));
+        let own = first(remote.ips.iter().copied());
+        return own.map(Into::into).ok_or_else(|| no_address(lab, text));
     }
     let Some(node) = node else {
         return Err(match missing(lab, nodes, text) {
@@ -70,12 +85,40 @@ pub(super) fn destination(
             other => other,
         });
     };
-    node.ipv4().ok_or_else(|| no_address(lab, text))
+    let own = node.interfaces.iter().flat_map(|interface| &interface.addresses);
+    first(own.map(|own| own.ip)).map(Into::into).ok_or_else(|| no_address(lab, text))
+}
+
+/// The address that somebody is known by: the first of IPv4, else the first.
+fn first(all: impl Iterator<Item = IpAddr> + Clone) -> Option<IpAddr> {
+    all.clone().find(IpAddr::is_ipv4).or_else(|| all.clone().next())
+}
+
+/// An address as it is written, perhaps with its interface; None for what is none.
+fn address(text: &str) -> Option<Result<Destination, String>> {
+    let (plain, by) = match text.split_once('%') {
+        Some((plain, by)) => (plain, Some(by.to_owned())),
+        None => (text, None),
+    };
+    let address: IpAddr = plain.parse().ok()?;
+    let refused = match address {
+        IpAddr::V4(own) if by.is_some() => {
+            Some(format!("{own} is an address of IPv4, which has no interface: leave it out"))
+        }
+        IpAddr::V6(own) => own.to_ipv4_mapped().map(|v4| {
+            format!("{own} stands for an address of IPv4, which packets carry as it is: {v4}")
+        }),
+        IpAddr::V4(_) => None,
+    };
+    Some(match refused {
+        Some(line) => Err(line),
+        None => Ok(Destination { address, by }),
+    })
 }
 
 fn no_address(lab: &Lab, node: &str) -> DoorError {
     let lab = &lab.config().name;
-    DoorError::Invalid(format!("node {node} of lab {lab} has no IPv4 address to send to"))
+    DoorError::Invalid(format!("node {node} of lab {lab} has no address to send to"))
 }
 
 pub(super) fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {
@@ -92,9 +135,20 @@ pub(super) fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {
     }
 }
 
-/// The node that has an address.
-pub(super) fn owner(nodes: &[Node], address: Ipv4Addr) -> Option<&Node> {
-    nodes.iter().find(|node| node.interface(address).is_some())
+/// The node that has an address, and its interface; one that is of a link alone, in this network.
+pub(super) fn owner<'n>(
+    nodes: &'n [Node],
+    address: IpAddr,
+    network: Option<&str>,
+) -> Option<(&'n Node, &'n Interface)> {
+    let is = |interface: &Interface| match address {
+        IpAddr::V6(own) if own.is_unicast_link_local() => {
+            interface.network.as_deref() == network
+                && (interface.link_local() == own || interface.has(own))
+        }
+        _ => interface.has(address),
+    };
+    nodes.iter().find_map(|node| Some((node, node.interfaces.iter().find(|own| is(own))?)))
 }
 
 /// Whether an address is the broadcast of the network that `own` is in, or of any.
@@ -103,10 +157,29 @@ pub(super) fn is_broadcast(to: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
     to.is_broadcast() || (hosts > 1 && u32::from(to) == u32::from(own) | hosts)
 }
 
-/// The hardware address of a group (RFC 1112 section 6.4).
-pub(super) fn multicast(group: Ipv4Addr) -> MacAddr {
-    let [_, b, c, d] = group.octets();
-    MacAddr([1, 0, 0x5e, b & 0x7f, c, d])
+/// The hardware address of a group (RFC 1112 section 6.4, RFC 2464 section 7).
+pub(super) fn multicast(group: IpAddr) -> MacAddr {
+    match group {
+        IpAddr::V4(group) => {
+            let [_, b, c, d] = group.octets();
+            MacAddr([1, 0, 0x5e, b & 0x7f, c, d])
+        }
+        IpAddr::V6(group) => {
+            let [.., a, b, c, d] = group.octets();
+            MacAddr([0x33, 0x33, a, b, c, d])
+        }
+    }
+}
+
+/// The group by which an address is asked for (RFC 4291, section 2.7.1).
+pub(super) fn solicited(target: Ipv6Addr) -> Ipv6Addr {
+    let low = target.to_bits() & 0x00ff_ffff;
+    Ipv6Addr::from_bits(0xff02_0000_0000_0000_0000_0001_ff00_0000 | low)
+}
+
+/// How long the imagined packet to an address is: as ping's.
+pub(super) fn length(to: IpAddr) -> u16 {
+    if to.is_ipv4() { LENGTH } else { LENGTH + 20 }
 }
 
 pub(super) fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
@@ -116,6 +189,25 @@ pub(super) fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_read_with_their_interfaces() {
+        let read = |text: &str| address(text).map(|told| told.map(|to| (to.address, to.by)));
+        let at = |text: &str| text.parse::<IpAddr>().ok();
+        for (text, plain, by) in [
+            ("10.0.0.1", "10.0.0.1", None),
+            ("fd00::2", "fd00::2", None),
+            ("fe80::2%eth1", "fe80::2", Some("eth1".to_owned())),
+        ] {
+            assert_eq!(read(text), at(plain).map(|plain| Ok((plain, by))), "{text}");
+        }
+        for wrong in ["10.0.0.1%eth1", "::ffff:10.0.0.1"] {
+            assert!(read(wrong).is_some_and(|told| told.is_err()), "{wrong}");
+        }
+        assert_eq!(read("net1"), None);
+        let group = at("ff02::1:ff00:14").map(multicast);
+        assert_eq!(group, Some(MacAddr([0x33, 0x33, 0xff, 0, 0, 0x14])));
+    }
 
     #[test]
     fn a_broadcast_is_everyone_s() {

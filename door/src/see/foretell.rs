@@ -4,19 +4,20 @@
 //! Pure. The switch decides by a copy of its ports over a small table of its own, into which an
 //! entry is copied when it is first asked about; so learning happens there, and is told.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use gateway::{Consumed, Gateway, Outcome as Fate, Probe, Side, Verdict as Sent};
+use gateway::{Consumed, Gateway, LegId, Note, Outcome as Fate, Probe, Side, Verdict as Sent};
 use switch::core::{PortState, Withheld};
 use switch::{
     Bridge, DropReason, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path, PortId,
     Verdict,
 };
-use wire::{Arp, MacAddr, Timestamp, arp, ethertype};
+use wire::{Arp, Ethernet, MacAddr, Timestamp, arp, ethertype};
 
 use lab::station;
 
+use super::asked::{TTL, solicited};
 use super::walk::Facts;
 
 /// Entries of the table beside.
@@ -99,6 +100,11 @@ impl<'a> Beside<'a> {
         &mut self.bridge
     }
 
+    /// The gateway's leg among a port's frames without a tag.
+    pub(crate) fn leg(&self, port: PortId) -> Option<Leg> {
+        self.original.leg_among(None, port).map(|(leg, _)| leg)
+    }
+
     /// Why a flooded frame would not leave by a port.
     pub(crate) fn withheld(
         &self,
@@ -124,8 +130,15 @@ fn nanos(span: std::time::Duration) -> u64 {
 pub(crate) enum Inside<'a> {
     /// A packet.
     Packet(&'a Probe),
+    /// A packet of IPv6, from the first address to the second, which reaches this leg of the gateway if
+    /// it reaches the gateway at all.
+    Packet6([Ipv6Addr; 2], LegId),
     /// A question by ARP: who has the second address, the first asks.
     Question([Ipv4Addr; 2]),
+    /// The same by neighbour discovery (RFC 4861).
+    Question6([Ipv6Addr; 2]),
+    /// Nothing that is read.
+    Nothing,
 }
 
 /// A question by ARP as a frame, or an answer.
@@ -137,6 +150,32 @@ pub(crate) fn arp(
     let arp = Arp { operation, sender_mac: frame.src, sender, target_mac: MacAddr::ZERO, target };
     [&frame.dst.0[..], &frame.src.0, &ethertype::ARP.to_be_bytes(), &arp.to_bytes()].concat()
 }
+
+/// A neighbour solicitation as a frame, or the advertisement that answers it, from the first address to
+/// the second; the target is the one asked for (RFC 4861, sections 4.3 and 4.4).
+pub(crate) fn discovery(frame: &Frame, [from, to]: [Ipv6Addr; 2], target: Ipv6Addr) -> Vec<u8> {
+    let answers = from == target;
+    let (kind, option, flags) = if answers { (136, 2, 0x60) } else { (135, 1, 0) };
+    let message = [&[kind, 0, 0, 0, flags, 0, 0, 0][..], &target.octets(), &[option, 1]].concat();
+    let message = [&message[..], &frame.src.0].concat();
+    packet6(frame, [from, to], (ICMPV6, 255), &message)
+}
+
+fn packet6(
+    frame: &Frame,
+    [from, to]: [Ipv6Addr; 2],
+    (next, hops): (u8, u8),
+    payload: &[u8],
+) -> Vec<u8> {
+    let [high, low] = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let header = [0x60, 0, 0, 0, high, low, next, hops];
+    let ethernet = [&frame.dst.0[..], &frame.src.0, &ethertype::IPV6.to_be_bytes()].concat();
+    [&ethernet[..], &header, &from.octets(), &to.octets(), payload].concat()
+}
+
+/// ICMPv6 and UDP among the headers of IPv6.
+const ICMPV6: u8 = 58;
+const UDP: u8 = 17;
 
 /// The headers of a packet that is only imagined, as far as a switch reads them.
 fn imagined(frame: &Frame, probe: &Probe) -> Vec<u8> {
@@ -150,7 +189,7 @@ impl Oracle<'_> {
     pub(crate) fn ask(&mut self, frame: &Frame, ingress: PortId, inside: Inside<'_>) -> Facts {
         let probe = match inside {
             Inside::Packet(probe) => Some(probe),
-            Inside::Question(_) => None,
+            _ => None,
         };
         let now = self.now;
         let by = By::Port(ingress);
@@ -176,11 +215,17 @@ impl Oracle<'_> {
         let mut path = Path::default();
         let (bytes, asked) = match inside {
             Inside::Packet(probe) => (imagined(frame, probe), None),
-            Inside::Question(ends) => (
-                arp(frame, arp::Operation::Request, ends),
-                self.bridge.original.neighbour(ends[1].into(), ingress),
-            ),
+            Inside::Nothing => (Vec::new(), None),
+            Inside::Packet6(ends, _) => (packet6(frame, ends, (UDP, TTL), &[0; 8]), None),
+            Inside::Question(ends) => {
+                (arp(frame, arp::Operation::Request, ends), Some(IpAddr::V4(ends[1])))
+            }
+            Inside::Question6(ends @ [from, target]) => {
+                let to = [from, solicited(target)];
+                (discovery(frame, to, target), Some(IpAddr::V6(ends[1])))
+            }
         };
+        let asked = asked.and_then(|of| self.bridge.original.neighbour(of, ingress));
         // Whether the switch answers depends on where it knows who is asked for.
         let bridge = self.bridge.knowing(asked.as_slice(), by, now);
         let decision = bridge.decide_reading(frame, &bytes, ingress, now, &mut path);
@@ -192,9 +237,11 @@ impl Oracle<'_> {
             Verdict::Flood => Outcome::Flooded,
             Verdict::Members => Outcome::Members,
             Verdict::Drop(reason) => Outcome::Dropped(reason),
-            Verdict::Local => self
-                .gateway(frame, probe, &mut facts)
-                .map_or(Outcome::Dropped(DropReason::Station), Outcome::Station),
+            Verdict::Local => match inside {
+                Inside::Packet6(_, leg) => self.gateway6(frame, (&bytes, leg), &mut facts),
+                _ => self.gateway(frame, probe, &mut facts),
+            }
+            .map_or(Outcome::Dropped(DropReason::Station), Outcome::Station),
         };
         facts
     }
@@ -249,6 +296,25 @@ impl Oracle<'_> {
             _ => {}
         }
         handling
+    }
+
+    /// What the gateway would do with a packet of IPv6, of which it routes none: a host that has its
+    /// addresses too may take it.
+    fn gateway6(
+        &mut self,
+        frame: &Frame,
+        (bytes, leg): (&[u8], LegId),
+        facts: &mut Facts,
+    ) -> Option<Handling> {
+        let outcome = self.gateway?.preview_ipv6(leg, &Ethernet::parse(bytes)?);
+        let end = outcome.unwrap_or_else(Sent::Drop);
+        facts.note = Some(Note { end: Some(end), ..Note::default() });
+        let Sent::Host(leg) = end else { return None };
+        let leg = station::leg(leg);
+        let mut path = Path::default();
+        self.bridge.knowing(&[], By::Leg(leg), self.now).send_to_host(frame, leg, &mut path);
+        facts.egress.extend(path.ports());
+        Some(Handling::ToHost(leg))
     }
 
     /// Where a frame of the gateway's would go on the bridge.

@@ -1,13 +1,15 @@
 //! What a node's own kernel would do first: which route it has, whose hardware address it knows.
 //!
 //! Read from /proc as seen from inside the node's namespace; nothing is changed there. The parsing
-//! is pure; a line that is not understood is passed over.
+//! is pure; a line that is not understood is passed over. IPv6 is `kernel6`'s.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 
 use wire::MacAddr;
+
+use super::kernel6::Kernel6;
 
 /// `RTF_UP`, `RTF_GATEWAY`, `RTF_REJECT` (linux/route.h).
 const UP: u32 = 1;
@@ -21,6 +23,8 @@ const COMPLETE: u32 = 2;
 pub(super) struct Kernel {
     routes: String,
     neighbours: String,
+    /// Those of IPv6; who is known there is told by whoever can ask.
+    pub(super) v6: Kernel6,
 }
 
 impl Kernel {
@@ -29,13 +33,24 @@ impl Kernel {
         sys::netns::inside(netns, || {
             let read =
                 |what: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{what}"));
-            Ok(Self { routes: read("route")?, neighbours: read("arp")? })
+            // A kernel without IPv6 has neither of these.
+            let [routes, addresses] =
+                ["ipv6_route", "if_inet6"].map(|what| read(what).unwrap_or_default());
+            let v6 = Kernel6 { routes, addresses, known: Vec::new() };
+            Ok(Self { routes: read("route")?, neighbours: read("arp")?, v6 })
         })
     }
 
     /// The next hop to an address, itself where it is on a network of the node's own; and the
-    /// interface it is reached by.
-    pub(super) fn hop(&self, to: Ipv4Addr) -> Option<(Ipv4Addr, &str)> {
+    /// interface it is reached by: the one that is named, where one is.
+    pub(super) fn hop(&self, to: IpAddr, named: Option<&str>) -> Option<(IpAddr, &str)> {
+        match to {
+            IpAddr::V4(to) => self.hop_v4(to).map(|(hop, by)| (hop.into(), by)),
+            IpAddr::V6(to) => self.v6.hop(to, named).map(|(hop, by)| (hop.into(), by)),
+        }
+    }
+
+    fn hop_v4(&self, to: Ipv4Addr) -> Option<(Ipv4Addr, &str)> {
         let routes = self.routes.lines().skip(1).filter_map(|line| {
             let mut words = line.split_whitespace();
             let interface = words.next()?;
@@ -53,8 +68,15 @@ impl Kernel {
         routes.max_by_key(|(length, metric, _)| (*length, *metric)).map(|(.., hop)| hop)
     }
 
-    /// The hardware address it knows of a neighbour.
-    pub(super) fn neighbour(&self, address: Ipv4Addr) -> Option<MacAddr> {
+    /// The hardware address it knows of a neighbour behind an interface.
+    pub(super) fn neighbour(&self, address: IpAddr, by: &str) -> Option<MacAddr> {
+        match address {
+            IpAddr::V4(address) => self.neighbour_v4(address),
+            IpAddr::V6(address) => self.v6.neighbour(address, by),
+        }
+    }
+
+    fn neighbour_v4(&self, address: Ipv4Addr) -> Option<MacAddr> {
         let mut lines = self.neighbours.lines().skip(1);
         lines.find_map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
@@ -94,16 +116,16 @@ vethpeer1\t0000640A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
     #[test]
     #[cfg(target_endian = "little")]
     fn the_longest_route_and_a_neighbour_that_is_known() {
-        let kernel = Kernel { routes: ROUTES.into(), neighbours: ARP.into() };
+        let kernel = Kernel { routes: ROUTES.into(), neighbours: ARP.into(), ..Kernel::default() };
         let gateway = Ipv4Addr::new(10, 100, 0, 1);
         assert_eq!(
-            kernel.hop(Ipv4Addr::new(10, 100, 3, 4)),
+            kernel.hop_v4(Ipv4Addr::new(10, 100, 3, 4)),
             Some((Ipv4Addr::new(10, 100, 3, 4), "vethpeer1"))
         );
-        assert_eq!(kernel.hop(Ipv4Addr::new(1, 1, 1, 1)), Some((gateway, "vethpeer1")));
+        assert_eq!(kernel.hop_v4(Ipv4Addr::new(1, 1, 1, 1)), Some((gateway, "vethpeer1")));
         let known = MacAddr([6, 0, 0x0a, 0x64, 0, 1]);
-        assert_eq!(kernel.neighbour(gateway), Some(known));
-        assert_eq!(kernel.neighbour(Ipv4Addr::new(10, 100, 0, 99)), None);
-        assert_eq!(Kernel::default().hop(gateway), None);
+        assert_eq!(kernel.neighbour_v4(gateway), Some(known));
+        assert_eq!(kernel.neighbour_v4(Ipv4Addr::new(10, 100, 0, 99)), None);
+        assert_eq!(Kernel::default().hop_v4(gateway), None);
     }
 }

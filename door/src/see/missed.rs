@@ -1,10 +1,11 @@
 //! Why a flooded frame misses the one it is for: the setting of a port that keeps it back, by its name.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
 use switch::core::Withheld;
 
 use control::api::{Decision, Step};
-use lab::Node;
+use lab::{Interface, Node};
 use switch::{DropReason, Flooded, Frame, Outcome, PortId};
 
 use super::asked::owner;
@@ -17,26 +18,26 @@ pub(super) fn told(
     (bridge, names, nodes): (&Beside<'_>, &Names, &[Node]),
     facts: &Facts,
     frame: &Frame,
-    address: Ipv4Addr,
+    address: IpAddr,
 ) -> Option<Step> {
     let floods = [Outcome::Flooded, Outcome::Dropped(DropReason::NoTarget)];
-    let node = owner(nodes, address).filter(|_| floods.contains(&facts.outcome))?;
-    let at = node.interface(address)?.port.as_ref()?.id;
+    let network = names.home(facts.ingress);
+    let owner = owner(nodes, address, network);
+    let (node, own) = owner.filter(|_| floods.contains(&facts.outcome))?;
+    let at = own.port.as_ref()?.id;
     let why = why(bridge, names, frame, [facts.ingress, at]);
     let text = format!("{}, whom it is for, is not among them: {why}", node.name);
     Some(Step { at: "table".into(), decision: Decision::Drop, text, age: None })
 }
 
-/// Why a question by ARP for `address` is not heard by its owner: the end of a line.
+/// Why a question is not heard by whoever is asked for: the end of a line.
 pub(super) fn unheard(
-    (bridge, names, _): (&Beside<'_>, &Names, &[Node]),
-    owner: Option<&Node>,
-    address: Ipv4Addr,
+    (bridge, names): (&Beside<'_>, &Names),
+    owner: Option<(&Node, &Interface)>,
     (question, ingress): (&Frame, PortId),
 ) -> String {
-    let Some(node) = owner else { return "nobody here has that address".into() };
-    let at = node.interface(address).and_then(|own| own.port.as_ref());
-    let why = at.map(|at| why(bridge, names, question, [ingress, at.id]));
+    let Some((node, own)) = owner else { return "nobody here has that address".into() };
+    let why = own.port.as_ref().map(|at| why(bridge, names, question, [ingress, at.id]));
     let why = why.unwrap_or_else(|| "it has no port there".into());
     format!("the question does not reach {}: {why}", node.name)
 }

@@ -13,9 +13,12 @@ mod asked;
 mod capture;
 mod explain;
 mod foretell;
+mod journey;
 mod kernel;
+mod kernel6;
 mod missed;
 mod names;
+mod question;
 mod recorder;
 mod run;
 #[cfg(test)]

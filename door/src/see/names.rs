@@ -14,6 +14,17 @@ use crate::bridge;
 /// How many ports of a flood are named.
 const NAMED: usize = 4;
 
+/// The other end of a link between networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Beyond {
+    /// The link's name.
+    link: String,
+    /// The port there.
+    pub(crate) port: PortId,
+    /// The network there.
+    network: String,
+}
+
 /// The ports at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
@@ -27,6 +38,8 @@ pub(crate) struct Names {
     pub(crate) uplink: Option<PortId>,
     /// What lies behind tunnels, by their ports.
     pub(crate) far: BTreeMap<PortId, Far>,
+    /// The other ends of links between networks, by their ports.
+    joints: BTreeMap<PortId, Beyond>,
 }
 
 impl Names {
@@ -36,6 +49,7 @@ impl Names {
         let nodes = lab.nodes();
         let networks = bridge::networks(lab);
         names.far = lab.far();
+        names.joints = joints(lab);
         names.several = networks.len() > 1;
         for (network, domain) in lab.networks() {
             let called = |(vlan, leg): &(VlanId, LegId)| match *vlan {
@@ -47,6 +61,8 @@ impl Names {
         for info in lab.with_switch(switch::Switch::ports).unwrap_or_default() {
             let of = |node: &&lab::Node| node.at(info.id).is_some();
             let node = nodes.iter().find(of).map(|node| node.name.clone());
+            let joint = || names.joints.get(&info.id).map(|beyond| beyond.link.clone());
+            let node = node.or_else(joint);
             if info.spec.role == PortRole::Routed {
                 names.uplink = Some(info.id);
             }
@@ -95,6 +111,11 @@ impl Names {
         self.networks.get(&id).filter(|_| self.several).map(String::as_str)
     }
 
+    /// The network of a port, however many there are.
+    pub(crate) fn home(&self, id: PortId) -> Option<&str> {
+        self.networks.get(&id).map(String::as_str)
+    }
+
     /// The ports of a network.
     pub(crate) fn of_network(&self, network: &str) -> Vec<PortId> {
         let here = self.networks.iter().filter(|(_, own)| *own == network);
@@ -104,6 +125,19 @@ impl Names {
     /// The node behind a port.
     pub(crate) fn node(&self, id: PortId) -> Option<&str> {
         self.ports.get(&id).and_then(|(_, node)| node.as_deref())
+    }
+
+    /// The port at the other end of a link between networks.
+    pub(crate) fn beyond(&self, id: PortId) -> Option<PortId> {
+        self.joints.get(&id).map(|beyond| beyond.port)
+    }
+
+    /// Who is at the other end of a port: a node, or a network over a link.
+    pub(crate) fn neighbour(&self, id: PortId) -> Option<String> {
+        match self.joints.get(&id) {
+            Some(Beyond { link, network, .. }) => Some(format!("network {network}, over {link}")),
+            None => self.node(id).map(str::to_owned),
+        }
     }
 
     /// A port with whose an address there is.
@@ -144,4 +178,16 @@ impl Names {
             |(_, name, node): &(PortId, &str, Option<&str>)| *name == word || *node == Some(word);
         self.all().find(is).map(|(id, ..)| id)
     }
+}
+
+fn joints(lab: &Lab) -> BTreeMap<PortId, Beyond> {
+    let mut all = BTreeMap::new();
+    for joint in lab.joints() {
+        for own in &joint.ports {
+            let Some((port, network)) = joint.beyond(own.id) else { continue };
+            let (link, network) = (joint.name.clone(), network.to_owned());
+            all.insert(own.id, Beyond { link, port, network });
+        }
+    }
+    all
 }

@@ -148,7 +148,7 @@ impl Steps<'_> {
             return self.add("gateway", Decision::Speaks, "it says this of its own");
         }
         let port = format!("port {}", self.names.port(facts.ingress));
-        let text = match (self.names.node(facts.ingress), self.names.far.get(&facts.ingress)) {
+        let text = match (self.names.neighbour(facts.ingress), self.names.far.get(&facts.ingress)) {
             (Some(node), _) => format!("takes it from {node}"),
             (None, Some(far)) => match far.host_of(facts.src) {
                 Some(host) => format!("takes it from {host}"),
@@ -332,7 +332,7 @@ impl Steps<'_> {
             if facts.egress.len() > 1 && far.is_none() {
                 continue;
             }
-            let text = match (self.names.node(*id), far) {
+            let text = match (self.names.neighbour(*id), far) {
                 (Some(node), _) => format!("sends it to {node}"),
                 (None, Some(far)) => match far.host_of(facts.new_dst.unwrap_or(facts.dst)) {
                     Some(host) => format!("sends it to {host}"),

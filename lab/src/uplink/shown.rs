@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
+use switch::PortId;
+
 use super::{Follow, Host};
 use crate::error::Result;
 use crate::lab::{Lab, State};
 use crate::station;
 
 impl Lab {
+    /// The uplink's port.
+    #[must_use]
+    pub fn uplink_port(&self) -> Option<PortId> {
+        let state = self.state();
+        let host = || state.host.as_ref().and_then(Host::port);
+        state.uplink.map(|(port, _)| port).or_else(host)
+    }
+
     /// What is changed on the host and will be undone, a line each; empty without a real uplink.
     #[must_use]
     pub fn host_changes(&self) -> Vec<String> {

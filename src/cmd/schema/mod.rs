@@ -26,7 +26,7 @@ const OURS: &str = "#/$defs/";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The verb and what tells its outputs apart, as in `show ports`
-    #[arg(value_name = "VERB")]
+    #[arg(value_name = "VERB", add = crate::complete::schemas())]
     verb: Vec<String>,
     /// The verbs that print JSON
     #[arg(long, conflicts_with = "verb")]
@@ -46,6 +46,11 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         say::bytes(format!("{schema:#}\n").as_bytes());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The verbs that print JSON, in their order.
+pub(crate) fn names() -> anyhow::Result<Vec<String>> {
+    Ok(verbs()?.keys().cloned().collect())
 }
 
 fn verbs() -> anyhow::Result<Map<String, Value>> {

@@ -63,6 +63,7 @@ mod tests {
 
     fn entry(network: &str, ifname: &str, mac: &str, state: &str) -> FdbEntry {
         FdbEntry {
+            dst: None,
             mac: mac.into(),
             ifname: ifname.into(),
             node: None,

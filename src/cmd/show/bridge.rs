@@ -127,6 +127,10 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
     if several {
         heads.insert(3, "NETWORK");
     }
+    let far = entries.iter().any(|entry| entry.dst.is_some());
+    if far {
+        heads.push("REMOTE END");
+    }
     let mut table = Table::new(&heads);
     for entry in entries {
         let state = if entry.state.is_empty() { "learned" } else { &entry.state };
@@ -140,6 +144,9 @@ pub(super) fn fdb(entries: &[FdbEntry], paint: Paint) -> Vec<String> {
             if ages { units::span(entry.updated) } else { "-".into() },
             words.collect::<Vec<_>>().join(" "),
         ];
+        if far {
+            cells.push(entry.dst.map_or_else(|| "-".into(), |end| end.to_string()));
+        }
         if several {
             cells.insert(3, entry.network.clone().unwrap_or_else(|| "-".into()));
         }
@@ -204,19 +211,12 @@ pub(super) fn vlans(ports: &[Port], networks: &[Network]) -> Vec<VlanRow> {
     };
     let several = networks.len() > 1;
     let of_gateway = |network: &Network| {
-        let flags = vec!["PVID".to_owned(), "Egress Untagged".to_owned()];
-        let vlan = |vlan: &u16| PortVlan {
-            vlan: *vlan,
-            vlan_end: None,
-            flags: flags.clone(),
-            stats: None,
-        };
         // By the name that `vlan add` takes.
         let ifname = match several {
             true => format!("gateway:{}", network.name),
             false => "gateway".into(),
         };
-        VlanRow { ifname, vlans: network.gateway_vlans.iter().map(vlan).collect(), node: None }
+        VlanRow { ifname, vlans: network.gateway_vlan_stats.clone(), node: None }
     };
     let all = ports.iter().map(of_port).chain(networks.iter().map(of_gateway));
     all.filter(|row| !row.vlans.is_empty()).collect()

@@ -58,6 +58,14 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
         }
     }
     text.extend(lines(&table, paint));
+    if !lab.links.is_empty() {
+        text.push(String::new());
+    }
+    text.extend(lab.links.into_iter().map(|link| {
+        let ([a, b], [from, to]) = (link.networks, link.ports);
+        let state = if link.up { "" } else { ", down" };
+        format!("{}    {a} to {b}, by {from} and {to}{state}", link.name)
+    }));
     if let Some(gateway) = lab.gateway {
         text.push(String::new());
         let off = if gateway.forwarding { "" } else { "  (forwarding off)" };

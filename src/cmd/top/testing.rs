@@ -66,6 +66,7 @@ fn topology(nodes: u32, second: u64) -> Topology {
         kind: TopologyKind::Switch,
         pid: 4242,
         uptime: 3725 + second,
+        links: Vec::new(),
         nodes: (1..=nodes).map(node).collect(),
         gateway: Some(Host {
             forwarding: true,
@@ -136,6 +137,7 @@ fn port(number: u32, second: u64) -> Port {
 
 fn entry(number: u32, second: u64) -> FdbEntry {
     FdbEntry {
+        dst: None,
         mac: format!("02:00:0a:64:00:{:02x}", number * 10),
         ifname: format!("veth{number}"),
         node: Some(format!("net{number}")),

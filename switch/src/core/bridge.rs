@@ -286,6 +286,15 @@ impl Bridge {
         Some(self.lane(tag, ingress)?.scope)
     }
 
+    /// The station's leg among the frames of `tag` that come in by a port, and their VLAN;
+    /// [`VlanId::NONE`] where tags mean nothing.
+    #[must_use]
+    pub fn leg_among(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<(Leg, VlanId)> {
+        let lane = self.lane(tag, ingress)?;
+        let network = self.network(self.get(ingress)?.state.network)?;
+        Some((network.leg(&lane)?, lane.vid()))
+    }
+
     /// The part of the table that what the station sends to a leg is looked up in.
     #[must_use]
     pub fn scope_at(&self, leg: Leg) -> Option<Scope> {

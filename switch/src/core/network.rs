@@ -39,6 +39,11 @@ impl NetworkId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Leg(pub u16);
 
+impl Leg {
+    /// Most legs of a station.
+    pub const MAX: usize = 256;
+}
+
 /// What holds for a whole network, named as the kernel's bridge names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkConfig {

@@ -41,7 +41,7 @@ impl SourceGuard {
     /// from the former is its own too.
     #[must_use]
     pub fn new(mac: MacAddr, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), vec![link_local(mac)]);
+        let (mut v4, mut v6) = (Vec::new(), vec![mac.to_link_local()]);
         for address in addresses {
             match address {
                 IpAddr::V4(own) => v4.push(own),
@@ -162,12 +162,6 @@ impl SourceGuard {
         }
         true
     }
-}
-
-/// The address that a host has by itself (RFC 4291, appendix A).
-fn link_local(MacAddr([a, b, c, d, e, f]): MacAddr) -> Ipv6Addr {
-    let word = |high, low| u16::from_be_bytes([high, low]);
-    Ipv6Addr::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {

@@ -185,6 +185,7 @@ impl<L: Link> Worker<L> {
         (ingress, verdict): (PortId, Verdict),
         now: Timestamp,
     ) -> Outcome {
+        self.given(place);
         match (verdict, self.path.leg()) {
             (Verdict::Drop(reason), _) => Outcome::Dropped(reason),
             (Verdict::Local, leg) => {
@@ -263,7 +264,9 @@ impl<L: Link> Worker<L> {
         let Some(after) = self.header_after(place, before) else {
             return self.cells.station_lost.add(1);
         };
-        match self.bridge.send(&after, leg, now, &mut self.path) {
+        let verdict = self.bridge.send(&after, leg, now, &mut self.path);
+        self.said(place, leg);
+        match verdict {
             Verdict::Forward(_) | Verdict::Flood | Verdict::Members => {
                 self.links.send_all(&self.ports, place, None, &self.path);
                 self.cells.station_to_bridge.add(1);

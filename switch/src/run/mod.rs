@@ -13,6 +13,7 @@ mod fast;
 mod frame;
 mod groups;
 mod keeper;
+mod legs;
 mod link;
 mod meta;
 mod networks;

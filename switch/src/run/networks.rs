@@ -15,7 +15,9 @@ use super::ports::PortRole;
 use super::switch::Switch;
 use super::worker::Command;
 use crate::VlanStats;
-use crate::core::{Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop};
+use crate::core::{
+    Leg, Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop,
+};
 
 impl Switch {
     /// Changes a port's settings. Where it no longer notes who knocks at it, those noted are
@@ -111,6 +113,26 @@ impl Switch {
         sums
     }
 
+    /// The same of one of the station's legs: what it has said counts as received, what it was given as
+    /// sent. Since its network was made.
+    #[must_use]
+    pub fn leg_stats(&self, leg: Leg) -> BTreeMap<VlanId, VlanStats> {
+        self.catch_up();
+        let mut sums = BTreeMap::new();
+        self.each_counts(|cells| cells.legs.add_to(leg, &mut sums));
+        sums
+    }
+
+    /// Makes room to count the legs of a network that tells VLANs apart.
+    fn make_room(&self, config: &NetworkConfig) {
+        if config.vlans.is_some() {
+            let legs = &config.legs;
+            self.each_counts(|cells| {
+                legs.iter().for_each(|(vlan, leg)| cells.legs.admit(*leg, *vlan));
+            });
+        }
+    }
+
     /// Makes one more network.
     ///
     /// # Errors
@@ -120,6 +142,9 @@ impl Switch {
         let free = (0..NetworkId::MAX).filter_map(|n| u16::try_from(n).ok()).map(NetworkId);
         let id = free.into_iter().find(|id| !networks.contains_key(id));
         let id = id.ok_or(Error::NoRoomForNetworks)?;
+        // Of whoever had these legs before nothing is counted any more.
+        self.each_counts(|cells| config.legs.iter().for_each(|(_, leg)| cells.legs.forget(*leg)));
+        self.make_room(&config);
         self.all(|| Command::Network { id, config: Some(config.clone()) })?;
         networks.insert(id, config);
         Ok(id)
@@ -138,6 +163,7 @@ impl Switch {
         if changed {
             self.lock().values().for_each(|port| port.make_room(&networks));
         }
+        self.make_room(&config);
         self.all(|| Command::Network { id, config: Some(config.clone()) })?;
         if changed {
             self.sync()?;

@@ -115,6 +115,7 @@ impl<L: Link> Out<'_, L> {
         let verdict = self.bridge.send_reading(&header, frame, leg, now, path);
         path.exits().iter().for_each(|exit| self.copy(vnet, frame, *exit));
         if let Some(vlan) = path.vlan() {
+            self.cells.legs.said((leg, vlan), 1, frame.len() as u64);
             went(self.ports, path, vlan, frame.len());
         }
         let outcome = match verdict {

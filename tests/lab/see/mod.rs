@@ -5,10 +5,12 @@
 //! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers |
 //! | `extcap` | labs as interfaces of Wireshark |
 //! | `trace` | what a trace and an explanation say is what happens |
+//! | `v6` | the same of IPv6 |
 
 mod capture;
 mod extcap;
 mod trace;
+mod v6;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

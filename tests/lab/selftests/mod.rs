@@ -7,6 +7,8 @@
 //! | `vlans` | bridge_vlan_aware: beside what IEEE 802.1Q says, where the kernel's bridge cannot filter VLANs |
 //! | `igmp` | bridge_igmp |
 //! | `mld` | bridge_mld |
+//! | `sources` | both of them, with sources: each case, one after the other |
+//! | `limits` | bridge_fdb_learning_limit |
 //! | `mdb` | what both of them compare of `bridge -d -s -j mdb show` |
 //! | `neighbours` | bridge_neigh_suppress |
 //!
@@ -15,11 +17,13 @@
 //! group frame that it reads, padding too, so packets are compared and not what follows them.)
 
 mod igmp;
+mod limits;
 mod mdb;
 mod mld;
 mod neighbours;
 mod packets;
 mod ports;
+mod sources;
 mod vlans;
 
 use std::path::Path;

@@ -38,7 +38,12 @@ pub(super) fn ipv4(n: u8, protocol: u8, from: [u8; 4], to: [u8; 4], body: &[u8])
 
 /// UDP from host `n` to a group.
 pub(super) fn data(n: u8, group: [u8; 4]) -> Vec<u8> {
-    ipv4(n, 17, ip(n), group, &[0x12, 0x34, 0x12, 0x34, 0, 8, 0, 0])
+    data_from(n, ip(n), group)
+}
+
+/// The same from another address than its own.
+pub(super) fn data_from(n: u8, source: [u8; 4], group: [u8; 4]) -> Vec<u8> {
+    ipv4(n, 17, source, group, &[0x12, 0x34, 0x12, 0x34, 0, 8, 0, 0])
 }
 
 pub(super) fn igmp(n: u8, kind: u8, code: u8, rest: &[u8], to: [u8; 4]) -> Vec<u8> {
@@ -58,9 +63,17 @@ pub(super) fn leave(n: u8, group: [u8; 4]) -> Vec<u8> {
 
 /// IGMPv3, one record.
 pub(super) fn report(n: u8, kind: u8, group: [u8; 4], sources: &[[u8; 4]]) -> Vec<u8> {
+    igmp(n, 0x22, 0, &record(kind, group, sources), [224, 0, 0, 22])
+}
+
+/// The same to all hosts, as the kernel's own tests send it.
+pub(super) fn report_to_all(n: u8, kind: u8, group: [u8; 4], sources: &[[u8; 4]]) -> Vec<u8> {
+    igmp(n, 0x22, 0, &record(kind, group, sources), [224, 0, 0, 1])
+}
+
+fn record(kind: u8, group: [u8; 4], sources: &[[u8; 4]]) -> Vec<u8> {
     let count = u8::try_from(sources.len()).unwrap();
-    let record = [&[0, 0, 0, 1, kind, 0, 0, count][..], &group, &sources.concat()].concat();
-    igmp(n, 0x22, 0, &record, [224, 0, 0, 22])
+    [&[0, 0, 0, 1, kind, 0, 0, count][..], &group, &sources.concat()].concat()
 }
 
 fn link_local(n: u8) -> Ipv6Addr {
@@ -68,10 +81,14 @@ fn link_local(n: u8) -> Ipv6Addr {
 }
 
 pub(super) fn ipv6(n: u8, next: u8, to: Ipv6Addr, body: &[u8]) -> Vec<u8> {
+    ipv6_from(n, next, [link_local(n), to], body)
+}
+
+fn ipv6_from(n: u8, next: u8, [from, to]: [Ipv6Addr; 2], body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(body.len()).unwrap().to_be_bytes();
     let [.., a, b, c, d] = to.octets();
     let header = [0x60, 0, 0, 0, length[0], length[1], next, 255];
-    let addresses = [link_local(n).octets(), to.octets()].concat();
+    let addresses = [from.octets(), to.octets()].concat();
     padded(
         [&[0x33, 0x33, a, b, c, d][..], &mac(n), &[0x86, 0xdd], &header, &addresses, body].concat(),
     )
@@ -96,9 +113,24 @@ pub(super) fn mld(n: u8, kind: u8, group: Ipv6Addr, to: Ipv6Addr) -> Vec<u8> {
     ipv6(n, 0, to, &[&[58, 0, 5, 2, 0, 0, 1, 0][..], &message].concat())
 }
 
+/// MLDv2, one record, to all hosts, as the kernel's own tests send it.
+pub(super) fn report6(n: u8, kind: u8, group: Ipv6Addr, sources: &[Ipv6Addr]) -> Vec<u8> {
+    let (count, to) =
+        (u8::try_from(sources.len()).unwrap(), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1));
+    let sources: Vec<u8> = sources.iter().flat_map(|own| own.octets()).collect();
+    let head = [143, 0, 0, 0, 0, 0, 0, 1, kind, 0, 0, count];
+    let message = icmpv6(n, to, &[&head[..], &group.octets(), &sources].concat());
+    ipv6(n, 0, to, &[&[58, 0, 5, 2, 0, 0, 1, 0][..], &message].concat())
+}
+
 /// UDP from host `n` to a group of IPv6.
 pub(super) fn data6(n: u8, group: Ipv6Addr) -> Vec<u8> {
-    ipv6(n, 17, group, &[0x12, 0x34, 0x12, 0x34, 0, 8, 0, 0])
+    data6_from(n, link_local(n), group)
+}
+
+/// The same from another address than its own.
+pub(super) fn data6_from(n: u8, source: Ipv6Addr, group: Ipv6Addr) -> Vec<u8> {
+    ipv6_from(n, 17, [source, group], &[0x12, 0x34, 0x12, 0x34, 0, 8, 0, 0])
 }
 
 /// An ARP request of host `n`.

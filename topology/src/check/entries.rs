@@ -1,7 +1,10 @@
 //! What a network's tables hold from the start.
 
+use std::net::Ipv4Addr;
+
 use super::{Check, few};
 use crate::entries::FdbKind;
+use crate::join::Join;
 use crate::network::Network;
 use crate::spec::MAX_NEIGHBOURS;
 use crate::vlan::LAST;
@@ -21,7 +24,13 @@ impl Check<'_> {
                     self.problem(path, format!("{mac}: a blackhole leads nowhere: leave node out"));
                 }
                 (_, None) => self.problem(path, format!("{mac}: say the node it is behind")),
-                (_, Some(node)) => self.behind(&path, name, node),
+                (_, Some(node)) => match entry.dst {
+                    Some(end) => self.far(&path, name, (node, end)),
+                    None => self.behind(&path, name, node),
+                },
+            }
+            if entry.dst.is_some() && matches!(entry.kind, FdbKind::Blackhole | FdbKind::Local) {
+                self.problem(path, format!("{mac}: what leads nowhere has no dst: leave it out"));
             }
             self.of_vlan(&path, (name, network), (entry.node.as_deref(), entry.vlan));
             // Without a VLAN it is one that may be named beside it.
@@ -40,6 +49,28 @@ impl Check<'_> {
             }
             self.behind(&path, name, &entry.node);
             self.of_vlan(&path, (name, network), (Some(&entry.node), entry.vlan));
+        }
+    }
+
+    /// What is behind a tunnel.
+    fn far(&mut self, path: &[&str; 4], network: &str, (port, end): (&str, Ipv4Addr)) {
+        let spec = self.spec;
+        let first = spec.networks.keys().next().map(String::as_str);
+        let joined = match &spec.join {
+            Some(Join::Named(tunnel)) => Some(tunnel),
+            _ => None,
+        };
+        let mut all = spec.tunnels.iter().chain(joined);
+        let Some(tunnel) = all.find(|own| format!("vxlan{}", own.vni) == port) else {
+            self.problem(path, format!("{port} is no tunnel, so nobody there is behind {end}"));
+            return;
+        };
+        if tunnel.network.as_deref().or(first) != Some(network) {
+            self.problem(path, format!("{port} has no port in {network}"));
+        } else if !tunnel.remotes.contains(&end) {
+            let all: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
+            let all = few(all.iter());
+            self.problem(path, format!("{end} is no remote end of {port}: {all}"));
         }
     }
 
@@ -62,6 +93,7 @@ impl Check<'_> {
     fn behind(&mut self, path: &[&str; 4], network: &str, node: &str) {
         match self.spec.node(node) {
             Some(own) if own.attachment(network).is_some() => {}
+            None if self.spec.joint(node).is_some_and(|own| own.networks.contains(&network)) => {}
             Some(_) => self.problem(path, format!("{node} has no port in {network}")),
             None => {
                 let all = few(self.spec.nodes.keys());

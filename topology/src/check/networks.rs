@@ -39,7 +39,7 @@ impl Check<'_> {
             self.routed(name, network);
             self.bridge(name, network);
             self.entries(name, network);
-            let ipv6 = network.all_subnets().any(|subnet| !subnet.is_ipv4());
+            let ipv6 = network.has_ipv6();
             match network.mtu {
                 Some(mtu) => self.mtu(&["networks", name, "mtu"], mtu, ipv6),
                 None if ipv6 => self.mtu(&["mtu"], spec.mtu, true),

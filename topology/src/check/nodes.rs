@@ -22,6 +22,7 @@ impl Check<'_> {
             return;
         }
         let ports: usize = spec.nodes.values().map(|node| node.networks.len()).sum();
+        let ports = ports + 2 * spec.joints().count();
         if ports > MAX_NODES as usize {
             self.problem(
                 ["nodes"],

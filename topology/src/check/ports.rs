@@ -16,12 +16,17 @@ impl Check<'_> {
                 Some((name, network)) => (name, Some(network)),
                 None => (key.as_str(), None),
             };
-            let Some(node) = spec.node(name) else {
+            let joint = spec.joint(name);
+            let of_node = spec.node(name);
+            if of_node.is_none() && joint.is_none() {
                 let all = few(spec.nodes.keys());
                 self.problem(path, format!("there is no node {name}: {all}"));
                 continue;
-            };
-            let own: Vec<&str> = node.networks.iter().map(|place| place.network.as_str()).collect();
+            }
+            let places = of_node.iter().flat_map(|node| &node.networks);
+            let places = places.map(|place| place.network.as_str());
+            let own: Vec<&str> =
+                places.chain(joint.iter().flat_map(|joint| joint.networks)).collect();
             if own.is_empty() || network.is_some_and(|network| !own.contains(&network)) {
                 let where_ = network.unwrap_or("a network");
                 let text =
@@ -36,6 +41,11 @@ impl Check<'_> {
             if settings.mab == Some(true) && meant.clone().any(open) {
                 let text =
                     "MAC authentication bypass takes a locked port: say locked: true as well";
+                self.problem(["ports", key, "mab"], text);
+            }
+            let deaf = |own: &&str| spec.port(name, own).learning == Some(false);
+            if settings.mab == Some(true) && meant.clone().any(deaf) {
+                let text = "MAC authentication bypass learns who knocks: leave learning on";
                 self.problem(["ports", key, "mab"], text);
             }
             self.settings(&path, settings, (filtered, meant.copied().collect()));

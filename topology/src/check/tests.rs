@@ -85,7 +85,24 @@ fn each_contradiction_is_told_in_one_line() {
         (r#""nodes": {"h": {"network": "a", "exec": " "}}"#, "no command"),
         (r#""nodes": {"h": {}}, "links": [["h", "x"]]"#, "links[0]: there is no node x: h"),
         (r#""nodes": {"h": {}}, "links": [["h", "h"]]"#, "both ends are h's"),
-        (r#""nodes": {"h": {}}, "links": [["a", "b"]]"#, "a is a network, and links join nodes"),
+        (r#""nodes": {"h": {}}, "links": [["a", "h"]]"#, "a is a network and h is none"),
+        (r#""nodes": {"h": {}}, "links": [["h", "a"]]"#, "a is a network and h is none"),
+        (r#""nodes": {"h": {}}, "links": [["a", "a"]]"#, "both ends are in a"),
+        (r#""nodes": {"h": {}}, "links": [["a:eth1", "b"]]"#, "has no interface: leave it out"),
+        (
+            r#""nodes": {"h": {}}, "links": [{"endpoints": [{"node": "a", "address": "10.1.0.7/24"}, "b"]}]"#,
+            "has no addresses: leave it out",
+        ),
+        (
+            r#""nodes": {"h": {}}, "links": [["a", "b"], ["b", "a"]]"#,
+            "links[1]: b and a hang together without it",
+        ),
+        (r#""nodes": {"link1": {}}"#, "a link between networks is called so"),
+        (r#""nodes": {"h": {}}, "ports": {"link1": {}}"#, "there is no node link1"),
+        (
+            r#""nodes": {"h": {}}, "links": [["a", "b"]], "ports": {"link1:c": {}}"#,
+            "link1 has no port in c",
+        ),
         (
             r#""nodes": {"h": {}, "i": {}}, "links": [{"endpoints": [{"node": "h", "address": "10.9.0.1"}, "i"]}]"#,
             "10.9.0.1/24, for one",
@@ -112,6 +129,10 @@ fn each_contradiction_is_told_in_one_line() {
         (
             r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"locked": true, "mab": true}, "h:a": {"locked": false}}"#,
             "ports.h.mab: ",
+        ),
+        (
+            r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"locked": true, "mab": true, "learning": false}}"#,
+            "ports.h.mab: MAC authentication bypass learns who knocks",
         ),
         (
             r#""nodes": {"h": {"network": "a"}}, "ports": {"h:a": {"group_fwd_mask": 2}}"#,
@@ -200,6 +221,10 @@ fn networks_that_cannot_be_are_told() {
         (r#"{"a": {"fdb": [{"mac": "02:00:00:00:00:01"}]}}"#, "say the node it is behind"),
         (r#"{"a": {"fdb": [{"mac": "02:00:00:00:00:01", "node": "x"}]}}"#, "there is no node x"),
         (
+            r#"{"a": {"fdb": [{"mac": "02:00:00:00:00:01", "node": "vxlan7", "dst": "10.9.0.2"}]}}"#,
+            "vxlan7 is no tunnel",
+        ),
+        (
             r#"{"a": {"mcast_snooping": true, "mdb": [{"group": "239.1.1.1", "node": "h"}]}}"#,
             "h has no port in a",
         ),
@@ -256,6 +281,32 @@ fn limits_are_told() {
     }
     let problems = many.check().unwrap_err();
     assert_eq!((problems.len(), problems[50].to_string().as_str()), (51, "and 50 more"));
+}
+
+#[test]
+fn networks_are_joined_by_links() {
+    let with = |rest: &str| {
+        check(&format!(
+            r#"{{"networks": {{"a": {{"subnet": "10.1.0.0/24"}}, "b": {{}}, "c": {{}}}},
+                "nodes": {{"h": {{"network": "a"}}, "i": {{"network": "b,10.1.0.9/24"}}}}, {rest}}}"#
+        ))
+    };
+    let checked =
+        with(r#""links": [["a", "b"], ["b", "c"]], "ports": {"link1:b": {"isolated": true}}"#);
+    let checked = checked.unwrap();
+    assert_eq!(checked.ports(), 6);
+    assert_eq!(checked.spec().port("link1", "b").isolated, Some(true));
+    assert_eq!(checked.spec().port("link1", "a").isolated, None);
+    assert_eq!(checked.node("h").unwrap().interfaces.len(), 1);
+    // A ring is let in where a link of it may be shut.
+    let ring = r#""links": [["a", "b"], ["b", "c"], ["c", "a"]]"#;
+    assert!(with(ring).unwrap_err()[0].contains("`link3: {loop_protect: true}`"));
+    for shut in ["link1", "link2:b", "link3"] {
+        assert!(
+            with(&format!(r#"{ring}, "ports": {{"{shut}": {{"loop_protect": true}}}}"#)).is_ok()
+        );
+    }
+    assert_eq!(checked.spelled_out().links, checked.spec().links);
 }
 
 #[test]

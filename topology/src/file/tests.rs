@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod attack;
 mod bad;
 mod written;
 

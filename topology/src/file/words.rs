@@ -15,6 +15,10 @@ pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
         (said == "expected mapping start")
             .then(|| "a map is wanted here: keys with values, as in {subnet: 10.1.0.0/24}".into())
     });
+    let told = told.or_else(|| {
+        let said = "a value is wanted here: null stands for none, and \"null\" in quotes is a word";
+        (fault.text == "null is not allowed here").then(|| said.to_owned())
+    });
     Fault { text: told.unwrap_or(fault.text), ..fault }
 }
 

@@ -190,7 +190,7 @@ impl Book {
             if same_ports && same_way && row.left.is_none() {
                 let flow = Flow { flood: row.flood.as_ref().map(Flood::set), ..flow };
                 (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
-                row.routed = of.routed;
+                (row.legs, row.routed) = (of.legs, of.routed);
                 table.write(id, &key, &flow, of.generation);
                 return Some(id);
             }
@@ -210,6 +210,7 @@ impl Book {
             retag,
             scope,
             vlans,
+            legs: of.legs,
             routed,
             ignored,
             flood,

@@ -59,6 +59,7 @@ impl Desk {
             source: None,
             scope: self.fdb.scope(NetworkId::FIRST, VlanId::NONE),
             vlans: [None; 2],
+            legs: [None; 2],
             routed: None,
             ignored: None,
             generation: self.table.generation(),

@@ -12,7 +12,7 @@ use bpf::layout::MEMBERS;
 use wire::Timestamp;
 
 use super::flow::Decided;
-use super::scribe::{Forwarded, Scribe, decide, key, may_repeat};
+use super::scribe::{Forwarded, Scribe, counted, decide, key, may_repeat};
 use crate::core::{Bridge, Flooded, Learned, Leg};
 
 /// Frames of a kind within [`SPAN`] that make it often.
@@ -79,7 +79,9 @@ impl Scribe {
         if let Some(decided) = all(of, bridge) {
             let shown = if leg.is_some() { SHOWN } else { u32::MAX };
             let mtu = decided.mtu.min(shown);
-            fast.put(&Decided { ignored, mtu, generation, ..decided }, now);
+            let given = leg.and_then(|_| counted(bridge, of.frame.tag(), of.ingress));
+            let legs = [given, None];
+            fast.put(&Decided { ignored, mtu, legs, generation, ..decided }, now);
             self.wake_later(now);
         }
     }

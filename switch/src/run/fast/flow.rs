@@ -8,7 +8,7 @@ use bpf::{Ends, Generation, Retag, Route};
 use sys::bpf::Attached;
 use wire::{MacAddr, Timestamp, VlanId};
 
-use crate::core::{Exit, PortId, Scope};
+use crate::core::{Exit, Leg, PortId, Scope};
 use crate::station::{Ignored, Way};
 use crate::stats::PortCells;
 
@@ -66,6 +66,9 @@ pub(super) struct Decided<'a> {
     pub(super) scope: Option<Scope>,
     /// Their VLANs as they come and as they leave, where they are told apart.
     pub(super) vlans: [Option<VlanId>; 2],
+    /// The station's leg that gets them, or a copy, and the one that says them; where VLANs are told
+    /// apart.
+    pub(super) legs: [Option<(Leg, VlanId)>; 2],
     /// Of packets that the station sends on.
     pub(super) routed: Option<Routed>,
     /// Of floods that the station would be shown, and would refuse.

@@ -43,7 +43,7 @@ use super::ports::{Crossing, Elsewhere, Port, PortRole};
 use super::switch::Switch;
 use super::worker::now;
 use crate::core::{Beside, Concern, Fdb, Frame, PortId};
-use crate::stats::{Counters, PortCells};
+use crate::stats::{Counters, PortCells, WorkerCells};
 
 use book::Book;
 pub use flow::FlowInfo;
@@ -319,6 +319,14 @@ impl Switch {
         if let Some(fast) = &self.fast {
             fast.fold(&self.fdb, now());
             sum.add(&fast.book().cells);
+        }
+    }
+
+    /// Looks at what every one counts that forwards: the workers, and the kernel.
+    pub(super) fn each_counts(&self, mut look: impl FnMut(&WorkerCells)) {
+        self.workers.iter().for_each(|worker| look(&worker.cells));
+        if let Some(fast) = &self.fast {
+            look(&fast.book().cells);
         }
     }
 

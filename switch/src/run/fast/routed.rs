@@ -170,6 +170,7 @@ fn decide(
         source: None,
         scope: scope.filter(|_| learned != Learned::Off),
         vlans: [came_in, of.vlan],
+        legs: [super::scribe::counted(bridge, tag, ingress), of.leg.zip(of.vlan)],
         routed: Some(Routed { ends: came, route, way }),
         ignored: None,
         generation: bpf::Generation::NEVER,

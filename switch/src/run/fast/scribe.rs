@@ -8,13 +8,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bpf::{Ends, FlowId, Generation, Key, Lane, Retag};
-use wire::{Timestamp, VlanId};
+use wire::{Timestamp, VlanId, VlanTag};
 
 use super::flooded::Kinds;
 use super::pending::Pending;
 use super::routed::ends;
 use super::{Decided, FastPath};
-use crate::core::{Bridge, Exit, Fdb, Frame, Learned, PortId, PortSettings, Tagging};
+use crate::core::{Bridge, Exit, Fdb, Frame, Learned, Leg, PortId, PortSettings, Tagging};
 use crate::station::{Ignored, SharedStation};
 
 /// How often the counts are looked at while there are flows.
@@ -254,6 +254,15 @@ pub(super) fn may_repeat(from: Option<&PortSettings>, to: Option<&PortSettings>)
     !(*locked || *loop_protect || shut_at_any_frame)
 }
 
+/// The station's leg that frames of `tag` reach from a port, where it is counted by VLAN.
+pub(super) fn counted(
+    bridge: &Bridge,
+    tag: Option<VlanTag>,
+    ingress: PortId,
+) -> Option<(Leg, VlanId)> {
+    bridge.leg_among(tag, ingress).filter(|(_, vlan)| *vlan != VlanId::NONE)
+}
+
 /// What the kernel is to repeat until then of frames that leave by a port; None where a port asks for
 /// more than that.
 pub(super) fn decide<'a>(
@@ -293,6 +302,7 @@ pub(super) fn decide<'a>(
         source,
         scope: (of.learned != Learned::Off).then_some(scope),
         vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
+        legs: [None; 2],
         routed: None,
         ignored: None,
         generation: Generation::NEVER,

@@ -48,6 +48,7 @@ impl Book {
             row.owed.seen = total.seen;
         }
         let ([from, to], vlans, routed) = (row.ports, row.vlans, row.routed.is_some());
+        let [given, said] = row.legs;
         let flood = row.flood.as_ref().map(|flood| Arc::clone(&flood.ports));
         if let Some(scope) = row.scope {
             fdb.touch(row.key.src, scope, from, total.seen);
@@ -75,6 +76,12 @@ impl Book {
             if let Some(vlan) = vlans[0] {
                 port.cells.vlans.came(vlan, frames, bytes);
             }
+        }
+        if let Some(leg) = given {
+            self.cells.legs.given(leg, frames, bytes);
+        }
+        if let Some(leg) = said {
+            self.cells.legs.said(leg, frames, bytes);
         }
         let missed = Missed { failed, failed_bytes: lost, gone };
         for to in flood.as_deref().unwrap_or(&[to]) {

@@ -6,7 +6,7 @@ use wire::{Timestamp, VlanId};
 use super::super::flow::Routed;
 use super::flood::Flood;
 use super::rest::Turn;
-use crate::core::{Concern, PortId, Scope};
+use crate::core::{Concern, Leg, PortId, Scope};
 use crate::station::{Ignored, Way};
 
 /// One flow, while it holds or its place rests.
@@ -16,6 +16,7 @@ pub(super) struct Row {
     pub(super) retag: Retag,
     pub(super) scope: Option<Scope>,
     pub(super) vlans: [Option<VlanId>; 2],
+    pub(super) legs: [Option<(Leg, VlanId)>; 2],
     pub(super) routed: Option<Routed>,
     pub(super) ignored: Option<Ignored>,
     /// Where it leaves by several ports.
