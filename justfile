@@ -9,11 +9,11 @@ fmt:
 lint:
     cargo fmt --all --check
     cargo fmt --manifest-path fuzz/Cargo.toml -- --check
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --all-targets --features uswitch/evpn -- -D warnings
 
 # every test; root is wanted for those that plug real namespaces (USWITCH_REQUIRE_ROOT=1 insists)
 test:
-    cargo test
+    cargo test --workspace --features uswitch/evpn
 
 # the benchmarks against the kernel bridge and whatever peers are installed
 bench:

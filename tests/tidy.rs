@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "lab",
         &[
-            "control", "gateway", "icmp", "names", "ns", "observe", "overlay", "switch", "sys",
-            "topology", "wire",
+            "control", "evpn", "gateway", "icmp", "names", "ns", "observe", "overlay", "switch",
+            "sys", "topology", "wire",
         ],
     ),
     ("control", &["topology", "wire"]),
@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("names", &["wire"]),
     ("observe", &["wire"]),
     ("overlay", &["wire"]),
+    ("evpn", &["overlay", "wire"]),
     ("switch", &["bpf", "sys", "wire"]),
     ("bpf", &["sys", "wire"]),
     ("gateway", &["wire"]),

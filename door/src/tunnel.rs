@@ -51,7 +51,8 @@ fn of_several(
     };
     let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
     Hosts {
-        registry: join.members.iter().map(|member| format!("etcd://{member}")).collect(),
+        registry: join.members.iter().map(|at| format!("{}://{at}", join.kind)).collect(),
+        speaks: status.speaks,
         state: match (&status.out, since) {
             (Some(_), _) => "out",
             (None, Some(_)) => "alone",

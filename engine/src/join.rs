@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(joined("prod", usual).as_deref(), usual);
         // Another network has another number.
         assert_eq!(joined("dev", usual).as_deref(), Some("etcd://10.0.0.1,10.0.0.2/dev"));
-        for own in ["etcd://10.0.0.3/x", "vtep://10.0.0.2?vni=5"] {
+        for own in ["etcd://10.0.0.3/x", "vtep://10.0.0.2?vni=5", "bgp://127.0.0.1/x?vni=5"] {
             assert_eq!(joined(own, usual).as_deref(), Some(own));
             assert_eq!(own.parse::<Joins>().unwrap().to_string(), own);
         }
@@ -123,7 +123,8 @@ mod tests {
             ("a/b", "no network of other hosts"),
             ("etcd://10.0.0.1", "/NET is missing"),
             ("etcd://10.0.0.1/prod?network=lan", "the one that is made"),
-            ("bgp://10.0.0.1/prod", "is neither"),
+            ("bgp://10.0.0.1/prod", "?vni=N is missing"),
+            ("ftp://10.0.0.1/prod", "is neither"),
         ] {
             let Refusal(why) = text.parse::<Joins>().unwrap_err();
             assert!(why.contains(says), "{text}: {why}");

@@ -155,6 +155,14 @@ pub enum Error {
         /// What was heard of the members.
         why: String,
     },
+    /// The BGP speaker beside the host cannot be asked, or is none that can.
+    #[error("network {network}: the lab has not joined, for {why}")]
+    Speaker {
+        /// The network.
+        network: String,
+        /// What was heard of it, and the mend.
+        why: String,
+    },
     /// The topology has no switch.
     #[error("lab {0} has no switch: nodes come and go only in the topology `switch`")]
     NoSwitch(String),

@@ -219,7 +219,7 @@ impl Lab {
         let named = joined.is_some();
         state.spec.join.take_if(|own| match own {
             join::Join::Named(own) => of_it(own.vni),
-            join::Join::Etcd(_) => named,
+            join::Join::Etcd(_) | join::Join::Bgp(_) => named,
         });
         drop(state);
         // It waits for a thread that may ask for the state.

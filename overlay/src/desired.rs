@@ -83,16 +83,27 @@ impl Rows {
             }
             Touched::Some { macs, hosts } => (macs, hosts),
         };
+        let others = || registry.hosts().filter(|(name, _)| *name != me);
+        let hosts = hosts.then(|| others().map(|(_, host)| host.vtep).collect());
+        self.step(macs, |mac| registry.whereabouts(me, mac), hosts)
+    }
+
+    /// Makes them what is so now of these addresses, and of who is sent what is flooded, where that is
+    /// another now; the steps there.
+    pub fn step(
+        &mut self,
+        macs: BTreeSet<MacAddr>,
+        whereabouts: impl Fn(MacAddr) -> Option<Ipv4Addr>,
+        hosts: Option<BTreeSet<Ipv4Addr>>,
+    ) -> Vec<FdbOp> {
         let (mut there, mut desired) = (BTreeSet::new(), BTreeSet::new());
         for mac in macs {
             there.extend(of(&self.0, mac));
-            let vtep = registry.whereabouts(me, mac);
-            desired.extend(vtep.map(|vtep| Row { mac, vtep }));
+            desired.extend(whereabouts(mac).map(|vtep| Row { mac, vtep }));
         }
-        if hosts {
+        if let Some(hosts) = hosts {
             there.extend(of(&self.0, MacAddr::ZERO));
-            let others = registry.hosts().filter(|(name, _)| *name != me);
-            desired.extend(others.map(|(_, host)| Row::flood(host.vtep)));
+            desired.extend(hosts.into_iter().map(Row::flood));
         }
         let steps = difference(&there, &desired);
         take(&mut self.0, &steps);

@@ -16,12 +16,14 @@
 //! | [`registry`] | what is known of it: a list, and the changes since |
 //! | [`claim`] | names and addresses that one host has, and who has them already |
 //! | [`desired`] | the rows of a tunnel's table, and how it gets there from what there is |
+//! | [`evpn`] | the same by BGP: routes, and who has an address that several hosts say they have |
 //! | [`session`] | the lease by which a host is in the network: when to ask for it again |
 
 #![forbid(unsafe_code)]
 
 pub mod claim;
 pub mod desired;
+pub mod evpn;
 pub mod key;
 pub mod record;
 pub mod registry;

@@ -43,6 +43,7 @@ impl Daemon {
         let there = match join {
             Join::Etcd(own) => self.lab.hosts().iter().any(|joined| joined.join.name == own.name),
             Join::Named(own) => self.lab.tunnels().iter().any(|tunnel| tunnel.vni == own.vni),
+            Join::Bgp(own) => self.lab.tunnels().iter().any(|tunnel| tunnel.vni == own.vni),
         };
         match there {
             true => Refusal(format!(

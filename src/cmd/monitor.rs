@@ -129,8 +129,10 @@ fn words(kind: &EventKind) -> (&'static str, String) {
         EventKind::NatFlushed { count } => ("flushed", units::count(*count, "session", "sessions")),
         EventKind::HostCame { host, vtep } => ("host", format!("{host} came, at {vtep}")),
         EventKind::HostWent { host } => ("host", format!("{host} went")),
-        EventKind::RegistryAlone { why } => ("alone", format!("etcd does not answer: {why}")),
-        EventKind::RegistryBack => ("back", "etcd answers again".into()),
+        EventKind::RegistryAlone { why } => {
+            ("alone", format!("the registry does not answer: {why}"))
+        }
+        EventKind::RegistryBack => ("back", "the registry answers again".into()),
         EventKind::RowsRepaired { count } => {
             ("repaired", format!("{} of the tunnel", units::count(*count, "row", "rows")))
         }

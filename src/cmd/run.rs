@@ -102,8 +102,9 @@ pub(crate) struct LabArgs {
     #[arg(long, value_name = "ADDR", value_parser = metrics)]
     metrics: Option<SocketAddr>,
     /// Join a network to those of other hosts by VXLAN. All of them: vtep://ADDRESS[,ADDRESS…]?vni=N;
-    /// those that etcd knows: etcd://ADDRESS[:PORT][,ADDRESS…]/NET. With &port=N and &network=NAME
-    /// where they are not 4789 and the first
+    /// those that etcd knows: etcd://ADDRESS[:PORT][,ADDRESS…]/NET; those that BGP tells of, by the
+    /// gobgpd beside this host: bgp://ADDRESS[:PORT]/NET?vni=N. With &port=N and &network=NAME where they
+    /// are not 4789 and the first
     #[arg(long, value_name = "URL")]
     join: Option<Join>,
     /// This host's address among them [default: the one its route to the first leaves by]
@@ -146,6 +147,9 @@ impl LabArgs {
                 let line = format!("{word} goes with --join URL, or with join: in a file");
                 return Err(Usage(line).into());
             }
+        }
+        if let Some(join) = &spec.join {
+            lab::hosts::check_build(join).context("--join")?;
         }
         let name = self.name.clone().or(spec.name.take()).unwrap_or_default();
         spec.name = Some(name.clone());

@@ -74,7 +74,8 @@ pub(crate) struct Args {
               .try_map(|text| text.parse::<FastPath>()))]
     fast_path: FastPath,
     /// Join networks to those of other hosts by VXLAN, unless they say otherwise with `-o uswitch.join=…`:
-    /// etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N], by what etcd knows of them, or
+    /// etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N], by what etcd knows of them,
+    /// bgp://ADDRESS[:PORT]/NET?vni=N[&port=N], by what BGP tells the gobgpd beside this host, or
     /// vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N], all of them named
     #[arg(long, value_name = "URL")]
     join: Option<Join>,
@@ -103,6 +104,9 @@ impl Args {
             let said =
                 "--uplink sim: containers have the world, or `none`; `run` has one of its own";
             return Err(Usage(said.into()).into());
+        }
+        if let Some(join) = &self.join {
+            lab::hosts::check_build(join)?;
         }
         if let Some(own) = self.join.as_ref().and_then(Join::network) {
             let said = format!("--join: network={own}: it is whichever is made");

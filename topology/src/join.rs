@@ -1,6 +1,9 @@
 //! Other hosts that a network of the lab reaches: all of them named, or known by a registry. Written as
 //! `vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N][&network=NAME][&local=ADDRESS]`, or as
-//! `etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N][&network=NAME]`.
+//! `etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N][&network=NAME]`, or, by BGP ([`bgp`]), as
+//! `bgp://ADDRESS[:PORT]/NET?vni=N[&port=N][&network=NAME][&rt=ASN:N]`.
+
+pub mod bgp;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,6 +12,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::invalid::Invalid;
+
+pub use bgp::Bgp;
 
 const VTEP: &str = "vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N][&network=NAME]";
 const ETCD: &str = "etcd://ADDRESS[:PORT][,ADDRESS…]/NET[?vni=N][&port=N][&network=NAME]";
@@ -24,6 +29,8 @@ pub enum Join {
     Named(Tunnel),
     /// Those that etcd knows.
     Etcd(Etcd),
+    /// Those that BGP tells of.
+    Bgp(Bgp),
 }
 
 /// A tunnel to hosts that are named: VXLAN (RFC 7348).
@@ -68,7 +75,12 @@ impl Join {
         match self {
             Self::Named(tunnel) => tunnel.network.as_deref(),
             Self::Etcd(etcd) => etcd.network.as_deref(),
+            Self::Bgp(bgp) => bgp.network.as_deref(),
         }
+    }
+
+    fn target(&self) -> Option<bgp::Target> {
+        if let Self::Bgp(bgp) = self { bgp.target } else { None }
     }
 
     /// A host that is to be reached from this one's own end.
@@ -78,6 +90,7 @@ impl Join {
         match self {
             Self::Named(tunnel) => tunnel.remotes.first().map_or(none, |first| (*first).into()),
             Self::Etcd(etcd) => etcd.members.first().map_or(none, SocketAddr::ip),
+            Self::Bgp(bgp) => bgp.speaker.ip(),
         }
     }
 }
@@ -86,10 +99,11 @@ impl FromStr for Join {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let read = match (text.strip_prefix("vtep://"), text.strip_prefix("etcd://")) {
-            (Some(rest), _) => named(rest).map(Self::Named),
-            (None, Some(rest)) => etcd(rest).map(Self::Etcd),
-            (None, None) => Err(format!("{text:?} is neither {VTEP} nor {ETCD}")),
+        let read = match text.split_once("://") {
+            Some(("vtep", rest)) => named(rest).map(Self::Named),
+            Some(("etcd", rest)) => etcd(rest).map(Self::Etcd),
+            Some(("bgp", rest)) => bgp::read(rest).map(Self::Bgp),
+            _ => Err(format!("{text:?} is neither {VTEP} nor {ETCD} nor {}", bgp::BGP)),
         };
         read.map_err(Invalid)
     }
@@ -113,12 +127,17 @@ impl fmt::Display for Join {
                 write!(f, "etcd://{}/{}", hosts.join(","), etcd.name)?;
                 (etcd.vni, etcd.port, &etcd.network, None)
             }
+            Self::Bgp(bgp) => {
+                f.write_str(&bgp::place(bgp))?;
+                (Some(bgp.vni), bgp.port, &bgp.network, None)
+            }
         };
         let words = [
             vni.map(|vni| format!("vni={vni}")),
             port.map(|port| format!("port={port}")),
             network.as_ref().map(|network| format!("network={network}")),
             local.map(|local| format!("local={local}")),
+            self.target().map(|target| format!("rt={target}")),
         ];
         let words: Vec<_> = words.into_iter().flatten().collect();
         let mark = if words.is_empty() { "" } else { "?" };

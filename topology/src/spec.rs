@@ -99,8 +99,9 @@ pub struct Spec {
         schemars(with = "IndexMap<String, String>", default)
     )]
     pub neigh: IndexMap<IpAddr, MacAddr>,
-    /// Other hosts that a network of the lab reaches: `vtep://ADDRESS[,ADDRESS…]?vni=N`, or
-    /// `etcd://ADDRESS[:PORT][,…]/NET`; `--join` of the command goes before it.
+    /// Other hosts that a network of the lab reaches: `vtep://ADDRESS[,ADDRESS…]?vni=N`,
+    /// `etcd://ADDRESS[:PORT][,…]/NET` or `bgp://ADDRESS[:PORT]/NET?vni=N`; `--join` of the command
+    /// goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Option<String>", default))]
     pub join: Option<Join>,

@@ -35,8 +35,12 @@ pub struct Hosts {
     pub network: String,
     /// Its number outside.
     pub vni: u32,
-    /// The members of the registry's cluster: `etcd://ADDRESS:PORT`.
+    /// The members of the registry's cluster, `etcd://ADDRESS:PORT`, or the BGP speaker beside this host,
+    /// `bgp://ADDRESS:PORT`.
     pub registry: Vec<String>,
+    /// Which API of such a speaker has answered, its AS, and what it is called by others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaks: Option<String>,
     /// `joined`; `alone` while the registry does not answer: all goes on by what is known, and new
     /// claims fail; `out` where another host has come by this one's name or address: its nodes are cut
     /// off from the others.
@@ -47,7 +51,7 @@ pub struct Hosts {
     /// What was heard of it last, where it does not answer; why the host is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The revision of the registry up to which all is known.
+    /// The revision of the registry up to which all is known; by BGP, how many routes have come and gone.
     pub revision: i64,
     /// Addresses of other hosts' nodes in the tunnel's table.
     pub rows: u64,

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use overlay::session::TTL;
 use overlay::{Due, Registry, Rows, Session};
-use switch::PortId;
 use wire::Timestamp;
 
+use super::apart::Apart;
 use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Told, Watching};
 use super::http::Failed;
@@ -44,8 +44,8 @@ pub(super) struct Agent {
     pub(super) told: Option<(i64, String)>,
     /// Lets in what other hosts send.
     pub(super) members: Option<Arc<Members>>,
-    /// Nodes that are cut off, with their ports and what isolated them before.
-    pub(super) apart: BTreeMap<String, Vec<(PortId, Option<u8>)>>,
+    /// Nodes that are cut off.
+    pub(super) apart: Apart,
     /// Other hosts' nodes that are known by their names.
     pub(super) named: BTreeMap<String, Remote>,
     /// What the network here was called then.
@@ -75,7 +75,7 @@ impl Agent {
             rows: Rows::default(),
             told: None,
             members,
-            apart: BTreeMap::new(),
+            apart: Apart::default(),
             named: BTreeMap::new(),
             named_in,
             next_claim: Timestamp::ZERO,

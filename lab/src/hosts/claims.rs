@@ -8,7 +8,7 @@ use overlay::{Claim, Key, NodeClaim};
 
 use super::etcd::{Done, Etcd, Kv, MOST, Write};
 use super::http::Failed;
-use super::{Joined, Remote, Shared};
+use super::{Joined, Kind, Remote, Shared};
 use crate::error::{Error, Result};
 use crate::node::Node;
 
@@ -114,6 +114,9 @@ pub(crate) fn claim(joined: &[Joined], node: &Node) -> Result<()> {
                 before.look();
             }
         })?;
+        if own.shared.join.kind == Kind::Bgp {
+            own.look();
+        }
     }
     Ok(())
 }
@@ -142,8 +145,35 @@ impl Shared {
         })
     }
 
+    /// By BGP nobody is asked. A hardware address that another host says it has comes here by being said
+    /// here; an IP address of another node's stays that one's.
+    pub(super) fn check_free(
+        &self,
+        claim: &NodeClaim,
+        others: &BTreeMap<String, Remote>,
+    ) -> Result<()> {
+        for other in others.values() {
+            let ip = claim.ips.iter().find(|ip| other.ips.contains(ip));
+            if let (Some(ip), Some(mac)) = (ip, other.macs.first())
+                && !claim.macs.contains(mac)
+            {
+                return Err(Error::Claimed(format!(
+                    "{ip} is {mac}'s on host {} in network {}: choose another",
+                    other.host, self.join.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Claims what a node is to have, from a thread that may wait; within [`super::http::ALL`].
     pub(crate) fn claim(&self, claim: NodeClaim) -> Result<()> {
+        if self.join.kind == Kind::Bgp {
+            let others = self.status().others.clone();
+            self.check_free(&claim, &others)?;
+            self.wanted().insert(claim.node.clone(), claim);
+            return Ok(());
+        }
         let silent = |why: String| Error::Registry {
             network: self.space.network().into(),
             what: format!("node {} cannot be claimed", claim.node),

@@ -108,7 +108,7 @@ impl Lab {
         Ok(())
     }
 
-    fn shared(&self, ask: &Join, (space, vni, network): (Space, u32, String)) -> Shared {
+    pub(super) fn shared(&self, ask: &Join, (space, vni, network): (Space, u32, String)) -> Shared {
         Shared {
             join: ask.clone(),
             vni,

@@ -1,5 +1,5 @@
 //! The other hosts of a network, by a registry that all of them ask: etcd. Who is there, what each has
-//! claimed (names and addresses of nodes), and where it is.
+//! claimed (names and addresses of nodes), and where it is. Or by BGP, where each says what it has.
 //!
 //! | file | what |
 //! |---|---|
@@ -10,6 +10,8 @@
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
 //! | `settle` | … and what follows from what it has heard |
+//! | `apart` | nodes that are cut off from other hosts |
+//! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
 //! | `told` | what the lab tells of them |
 //! | `table` | the rows of the tunnel's device and of the switch |
 //!
@@ -18,6 +20,9 @@
 //! nodes or sets names. Where no quorum answers, all goes on by what is known, and new claims fail.
 
 mod agent;
+mod apart;
+#[cfg(feature = "evpn")]
+mod bgp;
 mod claims;
 mod enter;
 mod etcd;
@@ -28,8 +33,11 @@ mod named;
 mod settle;
 mod table;
 mod told;
+#[cfg(not(feature = "evpn"))]
+mod without;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,12 +51,32 @@ use crate::lab::State;
 use crate::node::{Interface, Node};
 
 pub(crate) use claims::{claim, others};
-pub use named::End;
+pub use named::{End, check_build};
+
+/// Whom to ask about other hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A cluster that all of them ask.
+    Etcd,
+    /// A BGP speaker of this host's.
+    Bgp,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Etcd => "etcd",
+            Self::Bgp => "bgp",
+        })
+    }
+}
 
 /// A network to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The members of the cluster.
+    /// Whom to ask.
+    pub kind: Kind,
+    /// The members of the cluster, or the speaker.
     pub members: Vec<SocketAddr>,
     /// What the network is called there.
     pub name: String,
@@ -60,7 +88,7 @@ pub struct Join {
     pub network: Option<String>,
     /// This host's address among them.
     pub vtep: Ipv4Addr,
-    /// What this host is called there.
+    /// What this host is called there; by BGP as its end of the tunnel.
     pub host: String,
 }
 
@@ -132,8 +160,10 @@ pub struct Status {
     pub out: Option<String>,
     /// Since when the registry does not answer, and what was heard of it last.
     pub alone: Option<(Timestamp, String)>,
-    /// The revision of the registry up to which all is known.
+    /// The revision of the registry up to which all is known; by BGP, how many routes have come and gone.
     pub revision: i64,
+    /// Who answers, where it is a speaker of BGP.
+    pub speaks: Option<String>,
     /// Addresses of other hosts' nodes.
     pub rows: usize,
     /// Rows that had to be set again.

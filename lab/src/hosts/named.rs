@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::topology::join;
 use control::api::AddTunnel;
 
-use super::Join;
+use super::{Join, Kind};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -19,6 +19,25 @@ pub struct End {
     pub vtep: Option<Ipv4Addr>,
     /// What it is called; None for its hostname, as far as the first dot.
     pub host: Option<String>,
+}
+
+/// Refuses what this build cannot join, before anything is made.
+///
+/// # Errors
+/// [`Error::Usage`], which names the build that can.
+pub fn check_build(join: &join::Join) -> Result<()> {
+    match join {
+        join::Join::Bgp(_) if !cfg!(feature = "evpn") => Err(without_evpn()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn without_evpn() -> Error {
+    Error::Usage(
+        "bgp://: this uswitch was built without EVPN; its packages have it, and so has \
+         `cargo build --release --features evpn`"
+            .into(),
+    )
 }
 
 impl Lab {
@@ -50,6 +69,7 @@ impl Lab {
         match join {
             join::Join::Named(_) => self.reach_again(join, (network, 0), end),
             join::Join::Etcd(etcd) => self.join(&ask(etcd, network, end)?),
+            join::Join::Bgp(bgp) => self.reach_bgp(bgp, network, end, true),
         }
     }
 
@@ -71,6 +91,7 @@ impl Lab {
                 self.plug_in_tunnel(&AddTunnel { network, ..asked })
             }
             join::Join::Etcd(etcd) => self.rejoin(&ask(etcd, network, end)?, vni),
+            join::Join::Bgp(bgp) => self.reach_bgp(bgp, network, end, false),
         }
     }
 }
@@ -80,6 +101,7 @@ fn ask(etcd: &join::Etcd, network: Option<&str>, end: &End) -> Result<Join> {
     let join::Etcd { members, name, vni, port, .. } = etcd.clone();
     let first = members.first().map_or(Ipv4Addr::UNSPECIFIED.into(), |first| first.ip());
     Ok(Join {
+        kind: Kind::Etcd,
         members,
         name,
         vni,
@@ -98,7 +120,7 @@ fn asked(tunnel: &join::Tunnel, local: Option<Ipv4Addr>) -> Result<AddTunnel> {
 }
 
 /// The address by which this host would speak to another; nothing is sent.
-fn towards(remote: IpAddr) -> Result<Ipv4Addr> {
+pub(super) fn towards(remote: IpAddr) -> Result<Ipv4Addr> {
     let ask = || {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect((remote, PORT))?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use overlay::claim::conflict;
 use overlay::{FdbOp, Key, NodeClaim, Standing};
-use switch::PortId;
 use wire::Timestamp;
 
 use super::agent::Agent;
@@ -16,8 +15,6 @@ use super::http::Failed;
 use super::{Event, Member, Remote};
 use crate::lab::Lab;
 
-/// The group of isolated ports in which a node is that is cut off from other hosts, and the tunnel.
-const APART: u8 = 255;
 /// For claims between two renewals of the lease.
 const SPAN: Duration = Duration::from_millis(750);
 /// Claims that are made before it is asked how late it is.
@@ -206,59 +203,14 @@ impl Agent {
                 taken.insert(claim.node.clone(), conflict(&key, &other));
             }
         }
-        let before: BTreeSet<_> = self.apart.keys().cloned().collect();
-        let after: BTreeSet<_> = taken.keys().cloned().collect();
-        if before == after {
-            return;
-        }
-        self.isolate(lab, self.table.port(), (!after.is_empty()).then_some(APART));
-        for node in after.difference(&before) {
-            let ports = lab.ports_in(node, &self.shared.network());
-            let ports = ports.into_iter().map(|port| (port, self.isolate(lab, port, Some(APART))));
-            let ports = ports.collect();
-            let why = taken.get(node).cloned().unwrap_or_default();
-            let network = &self.shared.join.name;
-            tracing::warn!("network {network}: {node} is cut off from other hosts: {why}");
-            self.shared.tell(Event::CutOff(node.clone(), why));
-            self.apart.insert(node.clone(), ports);
-        }
-        for node in before.difference(&after) {
-            // A port that is gone may be another's by now.
-            let there = lab.ports_in(node, &self.shared.network());
-            for (port, was) in self.apart.remove(node).unwrap_or_default() {
-                if there.contains(&port) {
-                    self.isolate(lab, port, was);
-                }
-            }
-            self.shared.tell(Event::Restored(node.clone()));
-        }
-        self.shared.status().cut_off = taken;
+        self.apart.set((lab, &self.shared), self.table.port(), taken);
     }
 
     /// Takes back what was done here for the other hosts' sake.
     pub(super) fn undo(&mut self, lab: &Lab) {
-        for (node, ports) in std::mem::take(&mut self.apart) {
-            let there = lab.ports_in(&node, &self.shared.network());
-            for (port, was) in ports.into_iter().filter(|(port, _)| there.contains(port)) {
-                self.isolate(lab, port, was);
-            }
-        }
+        self.apart.undo(lab, &self.shared);
         let named = std::mem::take(&mut self.named);
         name_others(lab, &self.shared.network(), &named, &BTreeMap::new());
-    }
-
-    /// Sets the group of isolated ports that one is in; the group it was in.
-    fn isolate(&self, lab: &Lab, port: PortId, group: Option<u8>) -> Option<u8> {
-        let was = lab.with_switch(|switch| {
-            let own = switch.ports().into_iter().find(|info| info.id == port)?;
-            let mut settings = own.spec.settings;
-            let was = std::mem::replace(&mut settings.isolation, group);
-            if let Err(error) = switch.set_settings(port, settings) {
-                tracing::warn!("port {}: {error}", own.spec.name);
-            }
-            was
-        });
-        was.flatten()
     }
 }
 

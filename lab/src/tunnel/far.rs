@@ -37,7 +37,9 @@ impl Lab {
             .hosts()
             .into_iter()
             .map(|own| {
+                // By BGP hosts have no names but their ends.
                 let members = own.status.members.into_iter();
+                let members = members.filter(|member| member.name != member.vtep.to_string());
                 (own.vni, members.map(|member| (member.vtep, member.name)).collect())
             })
             .collect();

@@ -1,4 +1,4 @@
-//! The hosts of a network that a registry knows.
+//! The hosts of a network that a registry knows, or BGP tells of.
 
 use control::api::Hosts;
 
@@ -18,15 +18,18 @@ fn of_network(network: Hosts, paint: Paint) -> Vec<String> {
     let Hosts { name, network: here, vni, alone, why, rows, repairs, .. } = &network;
     let repaired = if *repairs > 0 { format!(", {repairs} set again") } else { String::new() };
     let rows = units::count(*rows, "row", "rows");
+    let by_bgp = network.registry.iter().any(|at| at.starts_with("bgp://"));
     let mut said = vec![format!("{name} is {here} here, VNI {vni}; {rows}{repaired}")];
+    said.extend(network.speaks.as_ref().map(|speaks| format!("by {speaks}")));
     if network.state == "out" {
         let why = why.as_deref().unwrap_or_default();
         said.push(paint.bad(&format!("this host is out of it: {why}")));
     }
     if let Some(seconds) = alone {
         let why = why.as_deref().unwrap_or("no answer");
+        let (who, then) = if by_bgp { ("gobgpd", "") } else { ("etcd", ", and new claims fail") };
         said.push(paint.bad(&format!(
-            "etcd has not answered for {}: {why}; what is known goes on, and new claims fail",
+            "{who} has not answered for {}: {why}; what is known goes on{then}",
             units::span(*seconds)
         )));
     }

@@ -62,8 +62,8 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
             ("host came", format!("{host} at {vtep}"), Mood::Good)
         }
         EventKind::HostWent { host } => ("host went", host.clone(), Mood::Bad),
-        EventKind::RegistryAlone { why } => ("etcd silent", why.clone(), Mood::Bad),
-        EventKind::RegistryBack => ("etcd answers", String::new(), Mood::Good),
+        EventKind::RegistryAlone { why } => ("no registry", why.clone(), Mood::Bad),
+        EventKind::RegistryBack => ("registry back", String::new(), Mood::Good),
         EventKind::RowsRepaired { count } => {
             ("repaired", text::counted(*count, "row", "rows"), Mood::Bad)
         }

@@ -2,8 +2,12 @@
 
 mod across;
 mod checks;
+#[cfg(feature = "evpn")]
+mod evpn;
 mod failures;
 mod mended;
+#[cfg(not(feature = "evpn"))]
+mod without;
 mod world;
 
 use serde_json::Value;
