@@ -51,7 +51,10 @@ fn of_several(
     };
     let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
     Hosts {
-        registry: join.members.iter().map(|member| format!("etcd://{member}")).collect(),
+        registry: {
+            let scheme = join.access.scheme();
+            join.members.iter().map(|member| format!("{scheme}://{member}")).collect()
+        },
         state: match (&status.out, since) {
             (Some(_), _) => "out",
             (None, Some(_)) => "alone",

@@ -3,7 +3,10 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `access` | how a cluster lets this host in: a user's token |
+//! | `tls` | … and TLS |
 //! | `http` | requests to the members of a cluster |
+//! | `lines` | answers that go on |
 //! | `etcd` | etcd's calls |
 //! | `claims` | names and addresses claimed, all of a node's or none |
 //! | `named` | what a spec says of other hosts |
@@ -17,6 +20,7 @@
 //! under the state's lock; the agent holds none while it asks, and waits for that one where it looks at
 //! nodes or sets names. Where no quorum answers, all goes on by what is known, and new claims fail.
 
+mod access;
 mod agent;
 mod claims;
 mod enter;
@@ -24,13 +28,15 @@ mod etcd;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;
+mod lines;
 mod named;
 mod settle;
 mod table;
+mod tls;
 mod told;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -42,14 +48,17 @@ use wire::{MacAddr, Timestamp};
 use crate::lab::State;
 use crate::node::{Interface, Node};
 
-pub(crate) use claims::{claim, others};
+pub use access::{Access, Credentials};
+pub(crate) use claims::{beyond, claim};
 pub use named::End;
 
 /// A network to join.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Join {
     /// The members of the cluster.
     pub members: Vec<SocketAddr>,
+    /// How they let this host in.
+    pub access: Arc<Access>,
     /// What the network is called there.
     pub name: String,
     /// Its number outside; None for what it has, or its usual one.
@@ -59,7 +68,7 @@ pub struct Join {
     /// The network here; None for the first.
     pub network: Option<String>,
     /// This host's address among them.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// What this host is called there.
     pub host: String,
 }
@@ -68,7 +77,7 @@ pub struct Join {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A host is in the network.
-    Came(String, Ipv4Addr),
+    Came(String, IpAddr),
     /// It is no longer.
     Went(String),
     /// The registry does not answer.
@@ -92,7 +101,7 @@ pub struct Member {
     /// Its name.
     pub name: String,
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// Its nodes.
     pub nodes: Vec<String>,
 }
@@ -103,7 +112,7 @@ pub struct Remote {
     /// The host's name.
     pub host: String,
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// The node's addresses.
     pub ips: Vec<IpAddr>,
     /// Its hardware addresses.

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use overlay::claim::conflict;
 use overlay::{FdbOp, Key, NodeClaim, Standing};
-use switch::PortId;
+use switch::{PortId, Reach};
 use wire::Timestamp;
 
 use super::agent::Agent;
-use super::claims::{self, Outcome};
+use super::claims;
 use super::enter::{self, now};
 use super::etcd::{Done, MOST};
 use super::http::Failed;
 use super::{Event, Member, Remote};
 use crate::lab::Lab;
 
-/// The group of isolated ports in which a node is that is cut off from other hosts, and the tunnel.
-const APART: u8 = 255;
 /// For claims between two renewals of the lease.
 const SPAN: Duration = Duration::from_millis(750);
 /// Claims that are made before it is asked how late it is.
-const SOME: usize = 64;
+pub(super) const SOME: usize = 64;
+/// Times that keys are given up, while others change them.
+const TRIES: usize = 3;
 /// Until claims go on, where there was no time for all, and where all was done.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_millis(500);
@@ -36,6 +36,9 @@ impl Agent {
         let now = now();
         if self.table.next() <= now {
             lab.refresh_claims(&self.shared);
+        }
+        if self.present.is_some() && self.unlike().is_some() {
+            self.withdraw().await;
         }
         if self.session.alone().is_none() && self.next_claim <= now {
             self.claim().await;
@@ -66,6 +69,17 @@ impl Agent {
         true
     }
 
+    /// Takes back all that this host has claimed in a network that has become another one.
+    async fn withdraw(&mut self) {
+        if let Some(lease) = self.session.lease()
+            && let Err(failed) = self.etcd.revoke(lease).await
+        {
+            return self.alone(&failed);
+        }
+        self.present = None;
+        self.session.lost(now());
+    }
+
     /// Claims what is not ours yet, and lets go of what nobody needs: as much as there is time for
     /// between two renewals of the lease.
     async fn claim(&mut self) {
@@ -79,7 +93,7 @@ impl Agent {
             .filter(|claim| self.registry.standing(claim, &me, lease) == Standing::Open);
         let open: Vec<_> = open.cloned().collect();
         let surplus = self.registry.surplus(&me, &wanted);
-        if open.is_empty() && surplus.is_empty() && self.registry.is_agreed() {
+        if open.is_empty() && surplus.is_empty() && self.registry.agreed().is_some() {
             return;
         }
         let done = self.claim_all(&open, surplus, (lease, begun)).await;
@@ -100,18 +114,15 @@ impl Agent {
         (lease, begun): (i64, Timestamp),
     ) -> Result<bool, Failed> {
         let is_late = || now().since(begun) > SPAN;
-        if !self.registry.is_agreed() {
+        if self.registry.agreed().is_none() {
             enter::agree_again(&mut self.etcd, &self.shared).await?;
         }
         for some in open.chunks(SOME) {
             if is_late() {
                 return Ok(false);
             }
-            let of = (&mut self.etcd, &*self.shared);
-            for claim in claims::make_many(of, some, lease).await? {
-                let of = (&mut self.etcd, &*self.shared);
-                let (Outcome::Made | Outcome::Taken(..)) = claims::make(of, claim, lease).await?;
-            }
+            // What another has is told by what the watch says.
+            claims::make_many((&mut self.etcd, &*self.shared), some, lease).await?;
         }
         for some in surplus.chunks(MOST) {
             if is_late() {
@@ -123,17 +134,24 @@ impl Agent {
             let idle = some.iter().filter(|(key, _)| !needed.contains(key));
             let idle: Vec<_> =
                 idle.map(|(key, seen)| (self.shared.space.write(key), *seen)).collect();
-            if let Done::Refused(_) = self.etcd.delete_all(&idle).await? {
-                // One of them is not what it was: the others one by one, as far as there is time.
-                for (key, seen) in &idle {
-                    if is_late() {
-                        return Ok(false);
-                    }
-                    self.etcd.delete(key, *seen).await?;
-                }
-            }
+            self.give_up(idle).await?;
         }
         Ok(true)
+    }
+
+    /// Takes keys out that are as they were seen; what is another by now is left to the next look.
+    async fn give_up(&mut self, mut idle: Vec<(String, i64)>) -> Result<(), Failed> {
+        for _ in 0..TRIES {
+            if idle.is_empty() {
+                break;
+            }
+            let Done::Refused(there) = self.etcd.delete_all(&idle).await? else { break };
+            let same = |(key, seen): &(String, i64)| {
+                there.iter().any(|kv| kv.key() == *key && kv.mod_revision == *seen)
+            };
+            idle.retain(same);
+        }
+        Ok(())
     }
 
     /// Tells how things stand, and who has come and gone.
@@ -211,11 +229,9 @@ impl Agent {
         if before == after {
             return;
         }
-        self.isolate(lab, self.table.port(), (!after.is_empty()).then_some(APART));
         for node in after.difference(&before) {
             let ports = lab.ports_in(node, &self.shared.network());
-            let ports = ports.into_iter().map(|port| (port, self.isolate(lab, port, Some(APART))));
-            let ports = ports.collect();
+            ports.iter().for_each(|port| set_reach(lab, *port, Reach::Near));
             let why = taken.get(node).cloned().unwrap_or_default();
             let network = &self.shared.join.name;
             tracing::warn!("network {network}: {node} is cut off from other hosts: {why}");
@@ -223,43 +239,42 @@ impl Agent {
             self.apart.insert(node.clone(), ports);
         }
         for node in before.difference(&after) {
-            // A port that is gone may be another's by now.
-            let there = lab.ports_in(node, &self.shared.network());
-            for (port, was) in self.apart.remove(node).unwrap_or_default() {
-                if there.contains(&port) {
-                    self.isolate(lab, port, was);
-                }
-            }
+            self.let_back(lab, node);
             self.shared.tell(Event::Restored(node.clone()));
         }
         self.shared.status().cut_off = taken;
     }
 
+    /// A node is cut off no longer.
+    fn let_back(&mut self, lab: &Lab, node: &str) {
+        // A port that is gone may be another's by now.
+        let there = lab.ports_in(node, &self.shared.network());
+        let ports = self.apart.remove(node).unwrap_or_default();
+        let ports = ports.into_iter().filter(|port| there.contains(port));
+        ports.for_each(|port| set_reach(lab, port, Reach::All));
+    }
+
     /// Takes back what was done here for the other hosts' sake.
     pub(super) fn undo(&mut self, lab: &Lab) {
-        for (node, ports) in std::mem::take(&mut self.apart) {
-            let there = lab.ports_in(&node, &self.shared.network());
-            for (port, was) in ports.into_iter().filter(|(port, _)| there.contains(port)) {
-                self.isolate(lab, port, was);
-            }
+        for node in self.apart.keys().cloned().collect::<Vec<_>>() {
+            self.let_back(lab, &node);
         }
         let named = std::mem::take(&mut self.named);
         name_others(lab, &self.shared.network(), &named, &BTreeMap::new());
     }
+}
 
-    /// Sets the group of isolated ports that one is in; the group it was in.
-    fn isolate(&self, lab: &Lab, port: PortId, group: Option<u8>) -> Option<u8> {
-        let was = lab.with_switch(|switch| {
-            let own = switch.ports().into_iter().find(|info| info.id == port)?;
-            let mut settings = own.spec.settings;
-            let was = std::mem::replace(&mut settings.isolation, group);
+/// Sets where a port's frames may go.
+fn set_reach(lab: &Lab, port: PortId, reach: Reach) {
+    lab.with_switch(|switch| {
+        let ports = switch.ports().into_iter();
+        for own in ports.filter(|own| own.id == port && own.spec.settings.reach != reach) {
+            let settings = switch::PortSettings { reach, ..own.spec.settings };
             if let Err(error) = switch.set_settings(port, settings) {
                 tracing::warn!("port {}: {error}", own.spec.name);
             }
-            was
-        });
-        was.flatten()
-    }
+        }
+    });
 }
 
 /// Has other hosts' nodes known by their names, and those that have gone no longer.

@@ -4,6 +4,9 @@ mod across;
 mod checks;
 mod failures;
 mod mended;
+mod shut;
+mod shut_tls;
+mod six;
 mod world;
 
 use serde_json::Value;
