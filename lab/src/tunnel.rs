@@ -136,10 +136,17 @@ impl Lab {
         check(ask)?;
         let (network, domain) = self.network(ask.network.as_deref())?;
         let outer = self.check_end(ask.local)?;
-        let mtu = underlay(&outer, ask.local)?.saturating_sub(vxlan::overhead(ask.local));
+        let whole = underlay(&outer, ask.local)?;
+        let mtu = whole.saturating_sub(vxlan::overhead(ask.local));
         let before = self.state().spec.mtu_of(&network);
         if before > mtu {
-            self.set_network_mtu(&network, mtu)?;
+            self.set_network_mtu(&network, mtu).map_err(|error| match error {
+                Error::Usage(line) => Error::Usage(format!(
+                    "{line}; a tunnel from {} carries no more, for its interface has MTU {whole}",
+                    ask.local
+                )),
+                other => other,
+            })?;
         }
         let members = members(&outer, ask);
         let mut guard = self.state();

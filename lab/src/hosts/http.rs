@@ -176,9 +176,9 @@ impl Members {
         }
     }
 
-    /// Where this host is not let in, what it shows may have been renewed meanwhile.
+    /// Where this host is not let in, or is hung up on, what it shows may have been renewed meanwhile.
     fn shut_out(&self, failed: Failed) -> Failed {
-        if let (Failed::Shut(_), Some(tls)) = (&failed, &self.access.tls) {
+        if let (Failed::Shut(_) | Failed::Silent(_), Some(tls)) = (&failed, &self.access.tls) {
             tls.read_again();
         }
         failed

@@ -28,13 +28,20 @@ fn lab(sandbox: &Sandbox, network: &str, prefix: &str) -> Process {
          nodes:\n  web: {{network: \"lan,{prefix}.50\"}}\n"
     );
     std::fs::write(&file, text).unwrap();
-    let url = format!("etcd://10.9.0.1/{network}");
+    let url = url(sandbox, network);
     let words = ["run", file.to_str().unwrap(), "--name", network, "--join", &url];
     let mut command = inside(sandbox, &sandbox.dir.join("uswitch"));
     command.args(words).args(["--host-name", "b", "--vtep", "10.9.0.2"]);
     let mut run = Process::start(command, &format!("the lab in {network}"));
     run.wait_for("Ctrl-C undoes all of it");
     run
+}
+
+/// Where a network is found, by a user whose password is in a file.
+fn url(sandbox: &Sandbox, network: &str) -> String {
+    let secret = sandbox.dir.join("secret");
+    std::fs::write(&secret, "geheim-4711\n").unwrap();
+    format!("etcd://10.9.0.1/{network}?user=root&password-file={}", secret.display())
 }
 
 /// A program on the other host.
@@ -75,10 +82,25 @@ fn containers_join_networks_of_several_hosts_and_each_network_has_its_names() {
         command.args(["--data-dir", data.to_str().unwrap()]);
         let etcd = Process::start(command, "etcd");
         eventually("etcd answers", || std::net::TcpStream::connect("10.9.0.1:2379").ok().map(drop));
+        for (call, body) in [
+            ("user/add", json!({"name": "root", "password": "geheim-4711"})),
+            ("user/grant", json!({"user": "root", "role": "root"})),
+            ("enable", json!({})),
+        ] {
+            let at = format!("{at}/v3/auth/{call}");
+            sandbox.tool("curl", &["-sf", "-m", "5", "-d", &body.to_string(), &at]);
+        }
+        // Who does not say who it is does not get in, and neither does a container.
+        let mut nameless = Runtime::new(sandbox, "nameless", "10.94.0");
+        nameless.conf["uswitch.join"] = json!("etcd://10.9.0.1/nameless");
+        nameless.make("c0");
+        let why = refused(&nameless.call("ADD", "c0", &nameless.conf), 999);
+        assert!(why.contains("it asks who this is: user=NAME"), "{why}");
+        nameless.unmake(&["c0"]);
         let mut networks = Vec::new();
         for (name, prefix, container) in [("one", "10.92.0", "c1"), ("two", "10.93.0", "c2")] {
             let mut runtime = Runtime::new(sandbox, name, prefix);
-            runtime.conf["uswitch.join"] = json!(format!("etcd://10.9.0.1/{name}"));
+            runtime.conf["uswitch.join"] = json!(url(sandbox, name));
             runtime.make(container);
             let own = eventually("the container is in it", || {
                 let ended = runtime.call("ADD", container, &runtime.conf);
@@ -106,6 +128,10 @@ fn containers_join_networks_of_several_hosts_and_each_network_has_its_names() {
             });
             assert_eq!(runtime.check(container, own).ok().out, "");
         }
+        // What is kept of a network for the next server has no password in it.
+        let kept = sandbox.dir.join("state");
+        let line = format!("grep -rl geheim {} /run/uswitch || true", kept.display());
+        assert_eq!(sandbox.tool("sh", &["-c", &line]), "");
         // What the other host has is refused, and nothing of it is left.
         let (runtime, _, _, own) = &networks[0];
         let taken = address(own).replace("10.92.0.10", "10.92.0.11");

@@ -172,8 +172,13 @@ fn disguises(from: Ipv6Addr, to: Ipv6Addr, inner: &[u8]) -> Vec<Vec<Vec<u8>>> {
         vec![ip(FRAGMENT, &atomic)],
         cut(UDP, &udp, 8, 1),
         cut(OPTIONS, &chain(2, &udp), 24, 2),
-        // Cut within what stands before UDP: the kernel looks for no more than it has.
-        cut(OPTIONS, &[&[UDP, 1, 1, 4, 0, 0, 0, 0, 1, 6][..], &[0; 6], &udp].concat(), 8, 3),
+        // Cut within what stands before UDP: the kernel looks for no more than it has, whatever is behind it.
+        cut(OPTIONS, &chain(2, &udp), 8, 3),
+        {
+            let mut parts = cut(OPTIONS, &chain(2, &udp), 8, 4);
+            parts[0].extend([59, 0, 1, 4, 0, 0, 0, 0]);
+            parts
+        },
     ]
 }
 

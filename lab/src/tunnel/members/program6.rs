@@ -55,6 +55,8 @@ enum Place {
     Options(u8),
     Fragment(u8),
     Udp,
+    /// What is to be read is of the packet, as far as its length says.
+    Within(u8),
     Whole,
     Clipped,
     Ours,
@@ -105,11 +107,11 @@ pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> 
     p.jump(Op::jump(0), Place::GoOn);
 
     p.at(Place::Udp);
-    fetch(&mut p, Place::Ours);
+    fetch(&mut p, 2 * HEADERS, Place::Ours);
     p.op(Op::load(Size::Half, RESULT, STACK, HEAD + 2));
     p.op(Op::be16(RESULT));
     p.if_so(If::Differs, RESULT, target.port.into(), Place::GoOn);
-    // What is behind the end of a fragment is not of the packet.
+    // A fragment may end before the number.
     p.if_so(If::Equal, CUT, 0, Place::Whole);
     p.op(Op::load(Size::Half, RESULT, STACK, PAYLOAD));
     p.op(Op::be16(RESULT));
@@ -119,7 +121,7 @@ pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> 
 
     p.at(Place::Whole);
     p.op(Op::alu(Alu::Add, OFFSET, 8));
-    fetch(&mut p, Place::Clipped);
+    fetch(&mut p, 2 * HEADERS + 1, Place::Clipped);
     let [_, a, b, c] = target.vni.to_be_bytes();
     p.op(Op::load(Size::Word, RESULT, STACK, HEAD + 4));
     p.op(Op::alu(Alu::And, RESULT, i32::from_ne_bytes([255, 255, 255, 0])));
@@ -163,7 +165,7 @@ fn header(p: &mut Draft<Place>, number: u8) {
 
     // Its length counts units of eight bytes behind the first (RFC 8200, section 4.3).
     p.at(Place::Options(number));
-    fetch(p, Place::Ours);
+    fetch(p, 2 * number, Place::Ours);
     p.op(Op::load(Size::Byte, NEXT, STACK, HEAD));
     p.op(Op::load(Size::Byte, RESULT, STACK, HEAD + 1));
     p.op(Op::alu(Alu::Add, RESULT, 1));
@@ -172,7 +174,7 @@ fn header(p: &mut Draft<Place>, number: u8) {
     p.jump(Op::jump(0), Place::Header(number + 1));
 
     p.at(Place::Fragment(number));
-    fetch(p, Place::Ours);
+    fetch(p, 2 * number + 1, Place::Ours);
     p.op(Op::load(Size::Half, RESULT, STACK, HEAD + 2));
     p.op(Op::be16(RESULT));
     p.op(Op::alu_reg(Alu::Mov, ARG[0], RESULT));
@@ -211,8 +213,19 @@ fn is_for_the_host(p: &mut Draft<Place>) {
     }
 }
 
-/// Copies the eight bytes at OFFSET, counted from the IP header, to the stack.
-fn fetch(p: &mut Draft<Place>, short: Place) {
+/// Copies the eight bytes at OFFSET, counted from the IP header, to the stack. What is behind the end of the
+/// packet is not of it, and the stack cuts it off; a length of 0 stands for what no option here has to say
+/// (RFC 2675), and is none of a fragment's.
+fn fetch(p: &mut Draft<Place>, number: u8, short: Place) {
+    p.op(Op::load(Size::Half, RESULT, STACK, PAYLOAD));
+    p.op(Op::be16(RESULT));
+    p.if_so(If::Equal, RESULT, 0, Place::Within(number));
+    p.op(Op::alu(Alu::Add, RESULT, 40));
+    p.op(Op::alu_reg(Alu::Sub, RESULT, OFFSET));
+    // Below zero counts as a large number.
+    p.if_so(If::Above, RESULT, i32::from(u16::MAX), short);
+    p.if_so(If::Below, RESULT, 8, short);
+    p.at(Place::Within(number));
     p.op(Op::alu_reg(Alu::Mov, ARG[1], OFFSET));
     copy(p, (HEAD, 8), FROM_IP, short);
 }
