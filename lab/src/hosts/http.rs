@@ -27,7 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// For any of them, also while they choose a leader.
 pub(super) const ALL: Duration = Duration::from_millis(2500);
 /// For a token: etcd makes it slow to try passwords (bcrypt).
-const SIGN_IN: Duration = Duration::from_secs(2);
+const SIGN_IN: Duration = Duration::from_secs(1);
 /// For a connection to say why it has failed, once it has.
 const REASON: Duration = Duration::from_millis(50);
 /// Bytes of an answer, or of a line of one.

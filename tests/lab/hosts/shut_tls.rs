@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use super::world::{World, etcd};
 use crate::door::until;
 use crate::support::{Process, rooted, skip};
@@ -58,10 +60,9 @@ fn shut(test: impl FnOnce(&mut World<'_>, &Papers<'_>) + Send) {
         papers.sign("server", "ca", (2, "subjectAltName=IP:10.9.0.1\n"));
         papers.sign("client", "ca", (2, ""));
         let mut world = World::dark(sandbox, program, 3);
-        let [cert, key, ca] = ["server.pem", "server.key", "ca.pem"].map(|name| papers.path(name));
-        let by = ["--cert-file", &cert, "--key-file", &key, "--client-cert-auth"];
-        world.start_alone(1, "https", &[&by[..], &["--trusted-ca-file", &ca]].concat());
-        let [cert, key] = ["client.pem", "client.key"].map(|name| papers.path(name));
+        start(&mut world, &papers, "ca.pem");
+        let names = ["client.pem", "client.key", "ca.pem"];
+        let [cert, key, ca] = names.map(|name| papers.path(name));
         let options = ["--cacert", &ca, "--cert", &cert, "--key", &key];
         until("etcd answers", || {
             let asked = ("kv/range", r#"{"key":"AA=="}"#);
@@ -69,6 +70,14 @@ fn shut(test: impl FnOnce(&mut World<'_>, &Papers<'_>) + Send) {
         });
         test(&mut world, &papers);
     });
+}
+
+/// Starts the etcd of host 1, which takes certificates of this authority.
+fn start(world: &mut World<'_>, papers: &Papers<'_>, ca: &str) {
+    let names = ["server.pem", "server.key", ca];
+    let [cert, key, ca] = names.map(|name| papers.path(name));
+    let by = ["--cert-file", &cert, "--key-file", &key, "--client-cert-auth"];
+    world.start_alone(1, "https", &[&by[..], &["--trusted-ca-file", &ca]].concat());
 }
 
 #[test]
@@ -92,14 +101,20 @@ fn certificates_let_in_by_the_url_and_by_etcdctls_environment() {
         // Files are named where the lab is shown, and nothing of what is in them.
         let shown = world.uswitch(1, &["show", "topology", "--file"]).ok().out;
         assert!(shown.contains(&format!("key={key}")) && !shown.contains("PRIVATE"), "{shown}");
-        // Certificates that are renewed while the lab runs count from then on.
-        let forged = std::fs::read(papers.path("client.pem")).unwrap();
-        papers.sign("client", "ca", (2, ""));
-        assert_ne!(std::fs::read(papers.path("client.pem")).unwrap(), forged);
-        world.signal_member(1, nix::sys::signal::Signal::SIGKILL);
-        until("it is told", || {
-            (world.json(2, &["show", "hosts"])[0]["state"] == "alone").then_some(())
-        });
+        // An etcd of another authority, which takes nobody else's: the files of before do not do.
+        world.signal_member(1, Signal::SIGKILL);
+        papers.sign("server", "other", (2, "subjectAltName=IP:10.9.0.1\n"));
+        start(world, papers, "other.pem");
+        let is = |state: &str, why: &str| {
+            let hosts = world.json(2, &["show", "hosts"]);
+            let said = hosts[0]["why"].as_str().unwrap_or_default();
+            (hosts[0]["state"] == state && said.contains(why)).then_some(())
+        };
+        until("it is not taken", || is("alone", "signed by none of the authorities known here"));
+        // What is put in their place counts, though the lab runs.
+        papers.sign("client", "other", (2, ""));
+        std::fs::copy(papers.path("other.pem"), &ca).unwrap();
+        until("it is joined again", || is("joined", ""));
     });
 }
 
