@@ -87,6 +87,11 @@ pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
             said.or_else(|| second.then(|| format!("{word}: nodes are added one at a time")))
                 .or_else(|| below_zero(&word, words))
         }),
+        // A URL may have a password in it, which is not said again.
+        ErrorKind::ValueValidation => context(error, ContextKind::InvalidArg)
+            .filter(|option| option.starts_with("--join"))
+            .zip(std::error::Error::source(error))
+            .map(|(_, why)| format!("--join: {why}; --help says more")),
         _ => None,
     };
     meant.unwrap_or_else(|| format!("{}; --help says more", plain(&error.to_string())))
@@ -205,11 +210,13 @@ mod tests {
             ("uswitch ifconfig", " exec NODE -- ip addr`"),
             ("uswitch impair net1", "'impair'; a similar subcommand"),
             ("uswitch add web db", "db: nodes are added one at a time"),
+            ("uswitch run --join etcd://root:x@10.0.0.1/p", "--join: a password stands in no URL"),
             ("uswitch run --subnet 10.0.0.0/8", "`run lab.yaml`"),
         ] {
             let said = said(line);
             assert!(said.contains(meant) && !said.contains('\n'), "{line}: {said}");
-            for misleading in ["as a value", "a similar value", "'top'", "extcap", "invalid digit"]
+            for misleading in
+                ["as a value", "a similar value", "'top'", "extcap", "invalid digit", "root:x"]
             {
                 assert!(!said.contains(misleading), "{line}: {said}");
             }

@@ -51,7 +51,10 @@ fn of_several(
     };
     let since = status.alone.as_ref().map(|(since, _)| now().since(*since).as_secs());
     Hosts {
-        registry: join.members.iter().map(|at| format!("{}://{at}", join.kind)).collect(),
+        registry: {
+            let scheme = join.scheme();
+            join.members.iter().map(|member| format!("{scheme}://{member}")).collect()
+        },
         speaks: status.speaks,
         state: match (&status.out, since) {
             (Some(_), _) => "out",

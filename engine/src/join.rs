@@ -19,7 +19,7 @@ pub enum Joins {
     /// The network of this name, of the cluster that the server is told of.
     There(String),
     /// This one.
-    At(Join),
+    At(Box<Join>),
 }
 
 impl FromStr for Joins {
@@ -36,10 +36,18 @@ impl FromStr for Joins {
             return Ok(Self::There(text.into()));
         }
         let join: Join = text.parse().map_err(|why| Refusal(format!("{why}")))?;
-        match join.network() {
-            None => Ok(Self::At(join)),
-            Some(own) => Err(Refusal(format!("network={own}: it is the one that is made"))),
+        if let Some(own) = join.network() {
+            return Err(Refusal(format!("network={own}: it is the one that is made")));
         }
+        if let Join::Etcd(etcd) = &join
+            && let Some((key, path)) = etcd.access.relative()
+        {
+            let path = path.display();
+            return Err(Refusal(format!(
+                "{key}={path}: the server looks for it: say the whole path"
+            )));
+        }
+        Ok(Self::At(Box::new(join)))
     }
 }
 
@@ -75,7 +83,7 @@ impl Joins {
         match (own, usual) {
             (None, usual) => Ok(usual.cloned()),
             (Some(Self::Nobody), _) => Ok(None),
-            (Some(Self::At(join)), _) => Ok(Some(join.clone())),
+            (Some(Self::At(join)), _) => Ok(Some(Join::clone(join))),
             (Some(Self::There(name)), Some(Join::Etcd(usual))) => {
                 let (name, vni) = (name.clone(), usual.vni.filter(|_| *name == usual.name));
                 Ok(Some(Join::Etcd(topology::join::Etcd { name, vni, ..usual.clone() })))
@@ -110,6 +118,10 @@ mod tests {
         assert_eq!(joined("prod", usual).as_deref(), usual);
         // Another network has another number.
         assert_eq!(joined("dev", usual).as_deref(), Some("etcd://10.0.0.1,10.0.0.2/dev"));
+        // And is asked for in the same way.
+        let by_tls = Some("etcds://10.0.0.1/prod?cacert=/ca.pem&user=uswitch");
+        let there = "etcds://10.0.0.1/dev?cacert=/ca.pem&user=uswitch";
+        assert_eq!(joined("dev", by_tls).as_deref(), Some(there));
         for own in ["etcd://10.0.0.3/x", "vtep://10.0.0.2?vni=5", "bgp://127.0.0.1/x?vni=5"] {
             assert_eq!(joined(own, usual).as_deref(), Some(own));
             assert_eq!(own.parse::<Joins>().unwrap().to_string(), own);
@@ -123,6 +135,7 @@ mod tests {
             ("a/b", "no network of other hosts"),
             ("etcd://10.0.0.1", "/NET is missing"),
             ("etcd://10.0.0.1/prod?network=lan", "the one that is made"),
+            ("etcds://10.0.0.1/prod?cacert=ca.pem", "say the whole path"),
             ("bgp://10.0.0.1/prod", "?vni=N is missing"),
             ("ftp://10.0.0.1/prod", "is neither"),
         ] {

@@ -108,7 +108,9 @@ impl Options {
                     options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
                 }
                 "join" => {
-                    options.join = Some(value.parse().map_err(|Refusal(why)| refuse(&why))?);
+                    // A URL may have a password in it, which is not said again.
+                    let refuse = |Refusal(why)| Refusal(format!("option {key}: {why}"));
+                    options.join = Some(value.parse().map_err(refuse)?);
                 }
                 "storm" => {
                     let limit = value.parse().map_err(|_| refuse("frames a second, a number"))?;
@@ -208,11 +210,13 @@ mod tests {
             ("uswitch.spoof", "yes", "allow, or deny"),
             ("uswitch.publish", "host", "direct, or socket"),
             ("uswitch.join", "etcd://10.9.0.1", "/NET is missing"),
+            ("uswitch.join", "etcd://root:x@10.9.0.1/prod", "a password stands in no URL"),
             ("mtu", "67", "68 to 65535"),
             ("mtu", "many", "68 to 65535"),
         ] {
             let Refusal(words) = Options::read([(key, value)]).unwrap_err();
             assert!(words.contains(word) && words.contains(key), "{words}");
+            assert!(!words.contains("root:x"), "{words}");
         }
     }
 

@@ -229,14 +229,15 @@ impl Lab {
         let by_number = places.iter().any(counts);
         let nodes = || state.nodes.iter().map(|held| &held.node);
         // What other hosts of the network have claimed is taken too.
-        let others = hosts::others(&state.joined);
+        let others = hosts::beyond(&state.joined);
         let numbers: HashSet<u32> = nodes().map(|node| node.number).collect();
         let names = nodes().map(|node| node.name.as_str());
-        let names: HashSet<&str> = names.chain(others.keys().map(String::as_str)).collect();
+        let names: HashSet<&str> =
+            names.chain(others.iter().map(|(name, _)| name.as_str())).collect();
         let own = nodes().flat_map(|node| &node.interfaces).flat_map(|own| &own.addresses);
         let own = own.map(|address| address.ip);
         let addresses: HashSet<IpAddr> =
-            own.chain(others.values().flat_map(|other| &other.ips).copied()).collect();
+            own.chain(others.iter().flat_map(|(_, other)| &other.ips).copied()).collect();
         let free = |number: &u32| {
             let address = shape::address::of_node(*number).filter(|_| by_number);
             let meets = address.is_some_and(|address| addresses.contains(&address.into()));

@@ -142,6 +142,16 @@ pub enum Error {
     /// Another host of the network has the name or the address.
     #[error("{0}")]
     Claimed(String),
+    /// The registry of a network of several hosts does not let this host in.
+    #[error("network {network}: {what}, for etcd does not let this host in: {why}")]
+    NotLetIn {
+        /// The network.
+        network: String,
+        /// What cannot be done now.
+        what: String,
+        /// Why, as its members say or this host sees.
+        why: String,
+    },
     /// The registry of a network of several hosts cannot be asked.
     #[error(
         "network {network}: {what}, for etcd does not answer ({why}): look whether most of its members \

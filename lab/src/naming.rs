@@ -52,6 +52,8 @@ pub(crate) struct Naming {
     zone: Zone,
     numbers: BTreeMap<Medium, NetworkId>,
     next: u32,
+    /// What other hosts' nodes are called, and where each is found.
+    beyond: BTreeMap<String, BTreeMap<NetworkId, Vec<IpAddr>>>,
     views: BTreeMap<Vec<NetworkId>, View>,
     folder: Folder,
     /// Where `ip netns exec` is to find them as well: the run directory that its links lead to.
@@ -108,6 +110,7 @@ impl Naming {
         let mut naming = Self {
             zone: zone(config),
             numbers: BTreeMap::new(),
+            beyond: BTreeMap::new(),
             next: 0,
             views: BTreeMap::new(),
             folder,
@@ -144,7 +147,7 @@ impl Naming {
 
     /// A node has gone.
     pub(crate) fn removed(&mut self, node: &Node) {
-        self.change(|zone| zone.remove(&node.name));
+        self.name_beyond(&node.name);
         if self.system.is_some() {
             system::unlink(&node.file, self.folder.path());
         }
@@ -163,7 +166,7 @@ impl Naming {
 
     /// It has gone.
     pub(crate) fn forget_guest(&mut self, name: &str) {
-        self.change(|zone| zone.remove(name));
+        self.name_beyond(name);
     }
 
     /// Networks have come, gone or changed.
@@ -186,6 +189,8 @@ impl Naming {
         for medium in gone {
             if let Some(id) = self.numbers.remove(&medium) {
                 self.change(|zone| zone.remove_network(id));
+                self.beyond.values_mut().for_each(|known| _ = known.remove(&id));
+                self.beyond.retain(|_, known| !known.is_empty());
             }
         }
         for name in spec.networks.keys() {

@@ -98,6 +98,8 @@ pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings
         mcast_flood: ask.mcast_flood.unwrap_or(before.mcast_flood),
         bcast_flood: ask.bcast_flood.unwrap_or(before.bcast_flood),
         isolation,
+        // The lab's to set.
+        reach: before.reach,
         locked,
         mab,
         group_fwd_mask: mask,

@@ -10,15 +10,16 @@ mod rows;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use ::topology::join;
+use ::topology::Spec;
+use ::topology::join::{self, is_host};
 use control::api::AddTunnel;
 use ns::user::Privilege;
 use ns::vxlan::{self, Vxlan};
-use switch::{PortId, PortSettings, PortSpec};
+use switch::{PortId, PortSettings, PortSpec, Reach};
 
 use crate::domain;
 use crate::error::{Doing, Error, Result};
@@ -42,9 +43,9 @@ pub struct Tunnel {
     /// The number of its network outside.
     pub vni: u32,
     /// The host's address that it sends from.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// Its remote ends.
-    pub remotes: Vec<Ipv4Addr>,
+    pub remotes: Vec<IpAddr>,
     /// The UDP port of all ends.
     pub udp_port: u16,
     /// The network here that it belongs to.
@@ -84,7 +85,7 @@ impl Lab {
     }
 
     /// Says why this host can have no end of a tunnel at `local`.
-    pub(crate) fn check_end(&self, local: Ipv4Addr) -> Result<File> {
+    pub(crate) fn check_end(&self, local: IpAddr) -> Result<File> {
         if self.switch_ns.is_none() {
             return Err(Error::NoSwitch(self.config().name.to_string()));
         }
@@ -98,10 +99,35 @@ impl Lab {
                 "{local} is an address of this host alone: say the one by which the others reach it"
             )));
         }
+        if !is_host(local) {
+            return Err(Error::Usage(format!(
+                "{local} is no address by which other hosts reach this one"
+            )));
+        }
         let outer =
             File::open("/proc/self/ns/net").doing(|| "opening the host's namespace".into())?;
         underlay(&outer, local)?;
         Ok(outer)
+    }
+
+    /// Refuses packets that somebody has asked for and that a tunnel from `local` does not carry; what
+    /// nobody has asked for becomes what fits.
+    pub(crate) fn check_fits(&self, network: Option<&str>, local: IpAddr) -> Result<()> {
+        let (network, _) = self.network(network)?;
+        let whole = underlay(&self.check_end(local)?, local)?;
+        let carries = whole.saturating_sub(vxlan::overhead(local));
+        let asked = self.with_spec(|spec| {
+            let own = spec.network(&network).and_then(|own| own.mtu);
+            own.unwrap_or(if spec.mtu == Spec::default().mtu { 0 } else { spec.mtu })
+        });
+        if asked <= carries {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "network {network} is to have packets of {asked} bytes, and a tunnel from {local} carries \
+             {carries}: say MTU {carries}, or raise that of the interface with {local} to {}",
+            asked + vxlan::overhead(local)
+        )))
     }
 
     /// Plugs a tunnel in. One without remote ends learns nothing: its rows are set.
@@ -111,10 +137,17 @@ impl Lab {
         check(ask)?;
         let (network, domain) = self.network(ask.network.as_deref())?;
         let outer = self.check_end(ask.local)?;
-        let mtu = underlay(&outer, ask.local)?.saturating_sub(vxlan::overhead(ask.local.into()));
+        let whole = underlay(&outer, ask.local)?;
+        let mtu = whole.saturating_sub(vxlan::overhead(ask.local));
         let before = self.state().spec.mtu_of(&network);
         if before > mtu {
-            self.set_network_mtu(&network, mtu)?;
+            self.set_network_mtu(&network, mtu).map_err(|error| match error {
+                Error::Usage(line) => Error::Usage(format!(
+                    "{line}; a tunnel from {} carries no more, for its interface has MTU {whole}",
+                    ask.local
+                )),
+                other => other,
+            })?;
         }
         let members = members(&outer, ask);
         let mut guard = self.state();
@@ -135,7 +168,7 @@ impl Lab {
         state: &mut State,
         (ask, network, id): (&AddTunnel, &str, switch::NetworkId),
         (mtu, members): (u32, Option<Arc<Members>>),
-        make: impl FnOnce(&Vxlan<'_>, &[std::net::IpAddr]) -> Result<()>,
+        make: impl FnOnce(&Vxlan<'_>, &[IpAddr]) -> Result<()>,
     ) -> Result<Tunnel> {
         let Some(switch_ns) = &self.switch_ns else {
             return Err(Error::NoSwitch(self.config().name.to_string()));
@@ -145,21 +178,21 @@ impl Lab {
             return Err(Error::Usage(format!("there is a tunnel with VNI {} already", ask.vni)));
         }
         let (name, index) = (format!("vxlan{}", ask.vni), state.next_index);
-        let local = ask.local.into();
+        let local = ask.local;
         let learning = !ask.remotes.is_empty();
         let device =
             Vxlan { name: &name, index, vni: ask.vni, local, port: udp_port, mtu, learning };
-        let remotes: Vec<_> = ask.remotes.iter().map(|remote| (*remote).into()).collect();
+        let remotes = &ask.remotes;
         // One that an earlier process left in a namespace that outlives it.
         if let Some(left) = ns::link::find(switch_ns.as_fd(), &name)? {
             ns::link::delete(switch_ns.as_fd(), left)?;
         }
-        make(&device, &remotes)?;
+        make(&device, remotes)?;
         state.next_index += 1;
         // Where rows are set, so is who is behind them: questions for them are answered here.
         let neigh_suppress = !learning;
         let plugged = port::plugged(self.config().spec.storm);
-        let settings = PortSettings { learning, neigh_suppress, ..plugged };
+        let settings = PortSettings { learning, neigh_suppress, reach: Reach::Far, ..plugged };
         let plug = || -> Result<PortId> {
             let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
             let spec = PortSpec::bridged(name.clone(), index, mtu);
@@ -274,7 +307,7 @@ pub(crate) fn fit_gso(state: &State, network: &str) {
 
 /// Has what comes to a tunnel looked at, before there is one.
 fn members(outer: &File, ask: &AddTunnel) -> Option<Arc<Members>> {
-    let of = (ask.vni, ask.port.unwrap_or(PORT));
+    let of = (ask.vni, ask.port.unwrap_or(PORT), ask.local);
     match Members::begin(outer, of, ask.remotes.iter().copied().collect()) {
         Ok(members) => Some(Arc::new(members)),
         Err(error) => {
@@ -295,9 +328,14 @@ fn check(ask: &AddTunnel) -> Result<()> {
     }
     let mut seen = BTreeSet::new();
     for remote in &ask.remotes {
-        let is_host = !remote.is_unspecified() && !remote.is_multicast() && !remote.is_broadcast();
-        if !is_host {
+        if !is_host(*remote) {
             return refuse(format!("{remote} is no host's address"));
+        }
+        if remote.is_ipv4() != ask.local.is_ipv4() {
+            return refuse(format!(
+                "{} and {remote}: the ends of a tunnel are all of IPv4 or all of IPv6",
+                ask.local
+            ));
         }
         if *remote == ask.local {
             return refuse(format!("{remote} is this host's own end, and no remote one"));
@@ -310,12 +348,18 @@ fn check(ask: &AddTunnel) -> Result<()> {
 }
 
 /// The MTU of the host's interface that has this address.
-fn underlay(outer: &File, local: Ipv4Addr) -> Result<u32> {
+fn underlay(outer: &File, local: IpAddr) -> Result<u32> {
+    let addresses = ns::own::by_link(outer.as_fd())?;
     let view = ns::route::look(outer.as_fd())?;
-    let own = view.addresses.iter().find(|address| address.address == local);
-    let link = own.and_then(|own| view.links.iter().find(|link| link.index == own.index));
+    let own = addresses.iter().find(|(_, address)| *address == local);
+    let link = own.and_then(|(index, _)| view.links.iter().find(|link| link.index == *index));
     link.map(|link| link.mtu).ok_or_else(|| {
-        let all: Vec<_> = view.addresses.iter().map(|own| own.address.to_string()).collect();
-        Error::Usage(format!("{local} is no address of this host, which has {}", all.join(", ")))
+        // Those by which others may reach this host, and are of the kind that was asked for.
+        let of_kind =
+            |own: &IpAddr| own.is_ipv4() == local.is_ipv4() && is_host(*own) && !own.is_loopback();
+        let all = addresses.iter().map(|(_, own)| own).filter(|own| of_kind(own));
+        let all: Vec<_> = all.map(ToString::to_string).collect();
+        let all = if all.is_empty() { "none".into() } else { all.join(", ") };
+        Error::Usage(format!("{local} is no address of this host, which has {all}"))
     })
 }

@@ -124,7 +124,7 @@ fn of_fdb(index: u32, mac: [u8; 6], remote: IpAddr) -> NeighbourMessage {
 
 /// A change of a row of a VXLAN device's table.
 pub(crate) fn fdb(index: u32, change: &vxlan::Change) -> Request {
-    let of = |row: &vxlan::Row| of_fdb(index, row.mac, row.remote.into());
+    let of = |row: &vxlan::Row| of_fdb(index, row.mac, row.remote);
     match change {
         vxlan::Change::Set(row) => Request {
             body: RouteNetlinkMessage::NewNeighbour(of(row)),
@@ -142,16 +142,22 @@ pub(crate) fn get_fdb() -> Request {
     Request::change(RouteNetlinkMessage::GetNeighbour(message))
 }
 
-/// A row as a table has it; None for one that leads to no end of IPv4.
+/// A row as a table has it; None for one that leads to no other end.
 pub(crate) fn fdb_row(message: &NeighbourMessage) -> Option<vxlan::Row> {
     let (mut mac, mut remote) = (None, None);
     for attribute in &message.attributes {
         match attribute {
             NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_slice().try_into().ok(),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(to)) => remote = Some(*to),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(to)) => {
+                remote = Some(IpAddr::V4(*to));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(to)) => {
+                remote = Some(IpAddr::V6(*to));
+            }
             NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => {
-                let bytes: Option<[u8; 4]> = bytes.as_slice().try_into().ok();
-                remote = bytes.map(Ipv4Addr::from);
+                let four = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+                let six = <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
+                remote = four.or(six).ok();
             }
             _ => {}
         }

@@ -22,6 +22,14 @@ const GROUPS: u32 = 0x10 | 0x100;
 /// # Errors
 /// When it cannot be entered or the kernel refuses.
 pub fn addresses(netns: BorrowedFd<'_>) -> Result<Vec<IpAddr>> {
+    Ok(by_link(netns)?.into_iter().map(|(_, address)| address).collect())
+}
+
+/// The same, each behind the index of its interface.
+///
+/// # Errors
+/// Those of [`addresses`].
+pub fn by_link(netns: BorrowedFd<'_>) -> Result<Vec<(u32, IpAddr)>> {
     inside(netns, || {
         let mut all = Vec::new();
         Netlink::open()?.dump(&message::get_all_addresses(), |item| {
@@ -35,7 +43,7 @@ pub fn addresses(netns: BorrowedFd<'_>) -> Result<Vec<IpAddr>> {
                     }
                 }
                 // At the end of a point-to-point link the other address is the peer's.
-                all.extend(local.or(peer));
+                all.extend(local.or(peer).map(|address| (message.header.index, address)));
             }
         })?;
         Ok(all)

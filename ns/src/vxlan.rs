@@ -3,7 +3,7 @@
 //! The device is made from the outer namespace and put into the inner one at once, so its datagrams go
 //! by the routes of the outer. It goes with the inner namespace.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
@@ -45,7 +45,7 @@ pub struct Row {
     /// The address.
     pub mac: [u8; 6],
     /// The end behind which it is.
-    pub remote: Ipv4Addr,
+    pub remote: IpAddr,
 }
 
 /// A change of a row.

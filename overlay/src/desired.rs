@@ -1,11 +1,15 @@
 //! The rows of a tunnel's table: what they are to be, and the steps there from what there is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::MacAddr;
 
 use crate::registry::{Registry, Touched};
+
+/// The first address and the last, those of IPv4 before those of IPv6.
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
 
 /// A row of the device's table: frames to `mac` go to `vtep`. The address of zeros stands for what is
 /// flooded, and has a row for each host.
@@ -14,13 +18,13 @@ pub struct Row {
     /// The hardware address of a node of another host.
     pub mac: MacAddr,
     /// That host's end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
 }
 
 impl Row {
     /// A host that is sent what is flooded.
     #[must_use]
-    pub fn flood(vtep: Ipv4Addr) -> Self {
+    pub fn flood(vtep: IpAddr) -> Self {
         Self { mac: MacAddr::ZERO, vtep }
     }
 
@@ -35,9 +39,9 @@ impl Row {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
     /// The ends of all other hosts.
-    pub hosts: BTreeSet<Ipv4Addr>,
+    pub hosts: BTreeSet<IpAddr>,
     /// Behind which of them each node's address is.
-    pub macs: BTreeMap<MacAddr, Ipv4Addr>,
+    pub macs: BTreeMap<MacAddr, IpAddr>,
 }
 
 impl Desired {
@@ -67,7 +71,7 @@ impl Rows {
     }
 
     /// The other hosts, by their ends.
-    pub fn hosts(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    pub fn hosts(&self) -> impl Iterator<Item = IpAddr> + '_ {
         of(&self.0, MacAddr::ZERO).map(|row| row.vtep)
     }
 
@@ -93,8 +97,8 @@ impl Rows {
     pub fn step(
         &mut self,
         macs: BTreeSet<MacAddr>,
-        whereabouts: impl Fn(MacAddr) -> Option<Ipv4Addr>,
-        hosts: Option<BTreeSet<Ipv4Addr>>,
+        whereabouts: impl Fn(MacAddr) -> Option<IpAddr>,
+        hosts: Option<BTreeSet<IpAddr>>,
     ) -> Vec<FdbOp> {
         let (mut there, mut desired) = (BTreeSet::new(), BTreeSet::new());
         for mac in macs {
@@ -150,7 +154,7 @@ pub fn take(rows: &mut BTreeSet<Row>, steps: &[FdbOp]) {
 /// The rows of an address.
 fn of(rows: &BTreeSet<Row>, mac: MacAddr) -> impl Iterator<Item = Row> + '_ {
     let row = |vtep| Row { mac, vtep };
-    rows.range(row(Ipv4Addr::UNSPECIFIED)..=row(Ipv4Addr::BROADCAST)).copied()
+    rows.range(row(FIRST)..=row(LAST)).copied()
 }
 
 /// The steps from the rows there are to those there are to be. An address that moves is set once, so

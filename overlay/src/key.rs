@@ -2,7 +2,7 @@
 //! have.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use wire::MacAddr;
 
@@ -17,7 +17,7 @@ pub enum Key {
     /// A host, by its name.
     Host(String),
     /// The address of a host's end of the tunnel.
-    Vtep(Ipv4Addr),
+    Vtep(IpAddr),
     /// The name of a node.
     Node(String),
     /// An address of a node.
@@ -140,7 +140,8 @@ mod tests {
         for (key, text) in [
             (Key::Config, "/uswitch/prod/config"),
             (Key::Host("h1".into()), "/uswitch/prod/hosts/h1"),
-            (Key::Vtep([10, 9, 0, 1].into()), "/uswitch/prod/vteps/10.9.0.1"),
+            (Key::Vtep(IpAddr::from([10, 9, 0, 1])), "/uswitch/prod/vteps/10.9.0.1"),
+            (Key::Vtep("fd09::1".parse().unwrap()), "/uswitch/prod/vteps/fd09::1"),
             (Key::Node("net1".into()), "/uswitch/prod/nodes/net1"),
             (Key::Ip("fd10::1".parse().unwrap()), "/uswitch/prod/ip/fd10::1"),
             (Key::Mac(MacAddr([2, 0, 0, 0, 0, 1])), "/uswitch/prod/mac/02:00:00:00:00:01"),

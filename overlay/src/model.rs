@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 use wire::MacAddr;
@@ -97,7 +97,7 @@ struct Own {
 }
 
 impl Own {
-    fn vtep(number: usize) -> Ipv4Addr {
+    fn vtep(number: usize) -> IpAddr {
         [10, 9, 0, u8::try_from(number).unwrap() + 1].into()
     }
 

@@ -2,7 +2,7 @@
 //! be read is as if it were not there.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use wire::MacAddr;
@@ -20,6 +20,9 @@ pub struct Config {
     pub subnets: BTreeSet<String>,
     /// The gateway's addresses, which each host has.
     pub gateways: BTreeSet<IpAddr>,
+    /// Whether the hosts' ends are of IPv6.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ipv6: bool,
 }
 
 impl Config {
@@ -29,11 +32,13 @@ impl Config {
         let list = |all: Vec<String>| if all.is_empty() { "none".into() } else { all.join(" ") };
         let gateways = |of: &Self| list(of.gateways.iter().map(ToString::to_string).collect());
         let subnets = |of: &Self| list(of.subnets.iter().cloned().collect());
+        let family = |of: &Self| if of.ipv6 { "IPv6" } else { "IPv4" };
         let words = [
             ("VNI", self.vni.to_string(), ours.vni.to_string()),
             ("UDP port", self.port.to_string(), ours.port.to_string()),
             ("subnet", subnets(self), subnets(ours)),
             ("gateway", gateways(self), gateways(ours)),
+            ("ends of", family(self).into(), family(ours).into()),
         ];
         let mut unlike = words.into_iter().filter(|(_, theirs, ours)| theirs != ours);
         unlike.next().map(|(what, theirs, ours)| format!("{what} {theirs}, here {ours}"))
@@ -44,7 +49,7 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// The lab on it that is in the network.
     pub lab: String,
 }
@@ -99,7 +104,7 @@ mod tests {
         };
         let own = claim("n1", "h1");
         let node = Key::Node("n1".into());
-        let ip = |last| Key::Ip(Ipv4Addr::new(10, 0, 0, last).into());
+        let ip = |last| Key::Ip([10, 0, 0, last].into());
         assert!(own.is_of(&node) && own.is_of(&ip(1)));
         assert!(own.is_of(&Key::Mac(MacAddr([2, 0, 0, 0, 0, 1]))));
         for foreign in [Key::Node("n2".into()), ip(2), Key::Mac(MacAddr::ZERO), Key::Config] {

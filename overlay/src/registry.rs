@@ -4,7 +4,7 @@
 //! Bounded by what the registry holds; keys and values that cannot be read are passed over and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use wire::MacAddr;
@@ -12,7 +12,7 @@ use wire::MacAddr;
 use crate::claim::{NodeClaim, Standing};
 use crate::desired::Desired;
 use crate::key::{Key, Space};
-use crate::record::{Claim, Host};
+use crate::record::{Claim, Config, Host};
 
 /// A key that came, is another, or has gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ struct Held<T> {
 #[derive(Clone, Debug)]
 pub struct Registry {
     space: Space,
+    /// Whether the hosts' ends are of IPv6; one of the other kind is no host's.
+    ipv6: bool,
     revision: i64,
     hosts: BTreeMap<String, Held<Host>>,
     /// The keys of one claim share what they say.
@@ -54,8 +56,8 @@ pub struct Registry {
     /// The hardware addresses that each host has claimed, be it there or not.
     macs: BTreeMap<String, BTreeSet<MacAddr>>,
     touched: Touched,
-    /// Whether it says what all hosts agree on.
-    agreed: bool,
+    /// What all hosts agree on, where it says that.
+    agreed: Option<Config>,
     strange: u64,
 }
 
@@ -89,14 +91,21 @@ impl Registry {
     pub fn new(space: Space) -> Self {
         Self {
             space,
+            ipv6: false,
             revision: 0,
             hosts: BTreeMap::new(),
             claims: BTreeMap::new(),
             macs: BTreeMap::new(),
             touched: Touched::All,
-            agreed: false,
+            agreed: None,
             strange: 0,
         }
+    }
+
+    /// The same, of a network whose hosts' ends are of IPv6.
+    #[must_use]
+    pub fn of_ipv6(self, ipv6: bool) -> Self {
+        Self { ipv6, ..self }
     }
 
     /// The revision up to which it is known.
@@ -105,10 +114,10 @@ impl Registry {
         self.revision
     }
 
-    /// Whether it says what all hosts agree on. It does not where it was emptied.
+    /// What all hosts agree on; None where it was emptied, or that cannot be read.
     #[must_use]
-    pub fn is_agreed(&self) -> bool {
-        self.agreed
+    pub fn agreed(&self) -> Option<&Config> {
+        self.agreed.as_ref()
     }
 
     /// Keys and values that could not be read.
@@ -122,7 +131,7 @@ impl Registry {
         self.hosts.clear();
         self.claims.clear();
         self.macs.clear();
-        self.agreed = false;
+        self.agreed = None;
         for (key, put) in all {
             self.put(&key, &put);
         }
@@ -140,7 +149,7 @@ impl Registry {
             Some(put) => self.put(&change.key, put),
             None => match self.space.read(&change.key) {
                 Some(Key::Host(name)) => self.set_host(name, None),
-                Some(Key::Config) => self.agreed = false,
+                Some(Key::Config) => self.agreed = None,
                 Some(key) => self.set_claim(key, None),
                 None => {}
             },
@@ -152,10 +161,14 @@ impl Registry {
     fn put(&mut self, key: &str, put: &Put) {
         let Put { lease, revision, .. } = *put;
         match self.space.read(key) {
-            Some(Key::Config) => self.agreed = true,
+            Some(Key::Config) => {
+                self.agreed = serde_json::from_slice(&put.value).ok();
+                self.strange += u64::from(self.agreed.is_none());
+            }
             Some(Key::Vtep(_)) => {}
             Some(Key::Host(name)) => {
-                let value = serde_json::from_slice(&put.value).ok();
+                let value = serde_json::from_slice::<Host>(&put.value).ok();
+                let value = value.filter(|host| host.vtep.is_ipv6() == self.ipv6);
                 self.strange += u64::from(value.is_none());
                 self.set_host(name, value.map(|value| Held { value, lease, revision }));
             }
@@ -255,11 +268,11 @@ impl Registry {
 
     /// The end behind which host `me` finds an address.
     #[must_use]
-    pub fn whereabouts(&self, me: &str, mac: MacAddr) -> Option<Ipv4Addr> {
+    pub fn whereabouts(&self, me: &str, mac: MacAddr) -> Option<IpAddr> {
         self.behind(me, mac, self.claims.get(&Key::Mac(mac))?)
     }
 
-    fn behind(&self, me: &str, mac: MacAddr, held: &Held<Arc<Claim>>) -> Option<Ipv4Addr> {
+    fn behind(&self, me: &str, mac: MacAddr, held: &Held<Arc<Claim>>) -> Option<IpAddr> {
         let host = self.hosts.get(&held.value.host).filter(|_| held.value.host != me)?;
         let sane = !mac.is_group() && mac != MacAddr::ZERO;
         sane.then_some(host.value.vtep)

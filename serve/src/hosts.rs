@@ -65,13 +65,13 @@ impl Daemon {
         }
     }
 
-    /// A cluster may have other members by now: where the server is told of the same network, its word
-    /// counts.
+    /// A cluster may have other members by now, or let in otherwise: where the server is told of the same
+    /// network, its word counts.
     fn as_is_now(&self, join: &Join) -> Join {
         match (join, &self.usual.0) {
             (Join::Etcd(kept), Some(Join::Etcd(usual))) if usual.name == kept.name => {
-                let members = usual.members.clone();
-                Join::Etcd(topology::join::Etcd { members, ..kept.clone() })
+                let (members, access) = (usual.members.clone(), usual.access.clone());
+                Join::Etcd(topology::join::Etcd { members, access, ..kept.clone() })
             }
             _ => join.clone(),
         }

@@ -1,6 +1,6 @@
 //! `uswitch fdb`: addresses set by hand, taken out, forgotten.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use control::api::{DelFdb, FdbKind, FlushFdb, Flushed, SetFdb};
@@ -47,7 +47,7 @@ enum Verb {
         blackhole: bool,
         /// Behind a tunnel, `vxlan` or `vxlanN`: the remote end that frames to it go to
         #[arg(long, value_name = "ADDR", requires = "port", conflicts_with_all = ["blackhole", "local"])]
-        dst: Option<Ipv4Addr>,
+        dst: Option<IpAddr>,
         /// Its VLAN, where they are told apart [default: all that the port is a member of]
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,

@@ -1,7 +1,7 @@
 //! `uswitch run`: build a lab, check it, stay, undo it. `up` is the same in another process.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
-use lab::hosts::End;
+use lab::hosts::{Credentials, End};
 use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
 use sys::autogroup::Outcome;
 use sys::urgent::Helper;
@@ -104,12 +104,14 @@ pub(crate) struct LabArgs {
     /// Join a network to those of other hosts by VXLAN. All of them: vtep://ADDRESS[,ADDRESS…]?vni=N;
     /// those that etcd knows: etcd://ADDRESS[:PORT][,ADDRESS…]/NET; those that BGP tells of, by the
     /// gobgpd beside this host: bgp://ADDRESS[:PORT]/NET?vni=N. With &port=N and &network=NAME where they
-    /// are not 4789 and the first
+    /// are not 4789 and the first. By TLS etcds://…?cacert=FILE&cert=FILE&key=FILE, with a user
+    /// &user=NAME&password-file=FILE; what the URL does not say etcdctl's environment may:
+    /// ETCDCTL_CACERT, _CERT, _KEY, _USER, _PASSWORD
     #[arg(long, value_name = "URL")]
     join: Option<Join>,
     /// This host's address among them [default: the one its route to the first leaves by]
     #[arg(long, value_name = "ADDR")]
-    vtep: Option<Ipv4Addr>,
+    vtep: Option<IpAddr>,
     /// What this host is called among them, where etcd knows them [default: its hostname]
     #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
@@ -262,7 +264,8 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     if let Some(helper) = helper {
         come_first(&lab, helper);
     }
-    let end = End { vtep: args.vtep, host: args.host_name.clone() };
+    let credentials = Credentials::of_environment();
+    let end = End { vtep: args.vtep, host: args.host_name.clone(), credentials };
     let joined = lab.reach_hosts(&end).context("--join");
     let open = match joined.and_then(|()| Ok(Open::of(&lab)?)) {
         Ok(open) => open,

@@ -4,7 +4,7 @@
 //! on all of it, so that containers notice no more than a pause. `--clean` undoes it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::Exporter;
 use lab::clean::{Downed, down};
-use lab::hosts::End;
+use lab::hosts::{Credentials, End};
 use lab::{FastPath, Ground, Lab, LabConfig, LabName, Progress, Uplink};
 use ns::user::Privilege;
 use topology::join::Join;
@@ -76,12 +76,14 @@ pub(crate) struct Args {
     /// Join networks to those of other hosts by VXLAN, unless they say otherwise with `-o uswitch.join=…`:
     /// etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N], by what etcd knows of them,
     /// bgp://ADDRESS[:PORT]/NET?vni=N[&port=N], by what BGP tells the gobgpd beside this host, or
-    /// vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N], all of them named
+    /// vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N], all of them named. By TLS
+    /// etcds://…?cacert=FILE&cert=FILE&key=FILE, with a user &user=NAME&password-file=FILE; what a URL
+    /// does not say etcdctl's environment may: ETCDCTL_CACERT, _CERT, _KEY, _USER, _PASSWORD
     #[arg(long, value_name = "URL")]
     join: Option<Join>,
     /// This host's address among the hosts (default: the one by which it speaks with the first of them)
     #[arg(long, value_name = "ADDRESS")]
-    vtep: Option<Ipv4Addr>,
+    vtep: Option<IpAddr>,
     /// What this host is called among the hosts that etcd knows (default: its hostname)
     #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
@@ -173,7 +175,8 @@ pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
             grace: Duration::from_secs(seconds),
             end: Box::new(signals.ender()),
         });
-        let end = End { vtep: args.vtep, host: args.host_name };
+        let credentials = Credentials::of_environment();
+        let end = End { vtep: args.vtep, host: args.host_name, credentials };
         let join = args.join;
         let config =
             Config { plugin, listener, own, own_listener, docker, state, join, end, ending };

@@ -2,7 +2,7 @@
 
 mod check;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use control::api::AddTunnel;
@@ -33,10 +33,10 @@ enum Verb {
         vni: u32,
         /// This host's address, which it sends from
         #[arg(long, value_name = "ADDRESS")]
-        local: Ipv4Addr,
+        local: IpAddr,
         /// Another host's address; repeatable
         #[arg(long = "remote", value_name = "ADDRESS", required = true)]
-        remotes: Vec<Ipv4Addr>,
+        remotes: Vec<IpAddr>,
         /// The network that joins [default: the first]
         #[arg(long, value_name = "NAME", add = crate::complete::networks())]
         network: Option<String>,

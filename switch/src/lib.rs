@@ -16,7 +16,7 @@ mod vlan_cells;
 
 pub use crate::core::{
     Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Flooded, Frame, Learned, Leg,
-    NetworkConfig, NetworkId, Path, PortId, PortSettings, StormLimits, Verdict,
+    NetworkConfig, NetworkId, Path, PortId, PortSettings, Reach, StormLimits, Verdict,
 };
 pub use bpf::{Ends, Route};
 pub use run::{

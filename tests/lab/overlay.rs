@@ -5,6 +5,7 @@ mod check;
 mod file;
 mod foreign;
 mod rows;
+mod six;
 
 use serde_json::Value;
 
@@ -127,6 +128,38 @@ fn what_is_no_tunnel_changes_nothing() {
         assert_eq!(after, before);
         let none = sandbox.uswitch(&["tunnel", "remove", "9"]);
         assert!(none.complaint(2).contains("there is none"), "{}", none.err);
+    });
+}
+
+#[test]
+fn packets_that_do_not_fit_are_refused_where_somebody_asked_for_them() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let url = "vtep://10.9.0.2?vni=7";
+        let file = sandbox.dir.join("wide.yaml");
+        let text = "networks:\n  lan: {subnet: 10.100.0.0/16, mtu: 1480}\nnodes:\n  a: {network: lan}\n\
+                    tunnels:\n  - {vni: 7, remotes: [10.9.0.2]}\n";
+        std::fs::write(&file, text).unwrap();
+        let before = sandbox.state();
+        let says = "packets of 1480 bytes, and a tunnel from 10.9.0.1 carries 1450: say MTU 1450";
+        let ended = sandbox.uswitch(&["run", "--mtu", "1480", "--join", url]);
+        assert!(ended.complaint(2).contains(says), "{}", ended.err);
+        let ended = sandbox.uswitch(&["run", file.to_str().unwrap()]);
+        assert!(ended.complaint(2).contains(says), "{}", ended.err);
+        assert_eq!(sandbox.state(), before);
+        // An interface whose packets leave no room for others.
+        sandbox.tool("ip", &["link", "set", "out0", "mtu", "100"]);
+        let before = sandbox.state();
+        let ended = sandbox.uswitch(&["run", "--join", url]);
+        assert!(
+            ended.complaint(2).contains("carries no more, for its interface has MTU 100"),
+            "{}",
+            ended.err
+        );
+        assert_eq!(sandbox.state(), before);
+        sandbox.tool("ip", &["link", "set", "out0", "mtu", "1500"]);
+        let _lab = lab(sandbox, &["run", "--mtu", "1400", "--join", url]);
+        assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["mtu"], 1400);
     });
 }
 

@@ -1,7 +1,7 @@
 //! What a network's tables hold from the start: addresses and group members that nobody has to learn.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -48,7 +48,7 @@ pub struct FdbEntry {
     pub vlan: Option<u16>,
     /// Behind a tunnel: the remote end that frames to it go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dst: Option<Ipv4Addr>,
+    pub dst: Option<IpAddr>,
 }
 
 /// A node that a group's frames go to, though it does not ask for them.

@@ -1,8 +1,11 @@
 //! Other hosts that a network of the lab reaches: all of them named, or known by a registry. Written as
 //! `vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N][&network=NAME][&local=ADDRESS]`, or as
-//! `etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N][&network=NAME]`, or, by BGP ([`bgp`]), as
-//! `bgp://ADDRESS[:PORT]/NET?vni=N[&port=N][&network=NAME][&rt=ASN:N]`.
+//! `etcd://ADDRESS[:PORT][,…]/NET[?vni=N][&port=N][&network=NAME]`, or `etcds://…` where the members
+//! speak TLS, or, by BGP ([`bgp`]), as
+//! `bgp://ADDRESS[:PORT]/NET?vni=N[&port=N][&network=NAME][&rt=ASN:N]`. Addresses of IPv6 may stand in
+//! brackets.
 
+mod access;
 pub mod bgp;
 
 use std::fmt;
@@ -13,10 +16,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::invalid::Invalid;
 
+pub use self::access::Access;
 pub use bgp::Bgp;
 
 const VTEP: &str = "vtep://ADDRESS[,ADDRESS…]?vni=N[&port=N][&network=NAME]";
-const ETCD: &str = "etcd://ADDRESS[:PORT][,ADDRESS…]/NET[?vni=N][&port=N][&network=NAME]";
+const ETCD: &str =
+    "etcd://ADDRESS[:PORT][,ADDRESS…]/NET[?vni=N][&port=N][&network=NAME] (etcds:// by TLS)";
 /// etcd's port for clients (IANA).
 const CLIENTS: u16 = 2379;
 /// The largest number of a network, 24 bits.
@@ -41,10 +46,10 @@ pub struct Tunnel {
     /// The number of its network outside, 1 to 16777215.
     pub vni: u32,
     /// The other hosts' addresses.
-    pub remotes: Vec<Ipv4Addr>,
+    pub remotes: Vec<IpAddr>,
     /// This host's own address that it sends from; without one, that by which the first is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<Ipv4Addr>,
+    pub local: Option<IpAddr>,
     /// The network here that it joins; without one, the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
@@ -58,6 +63,8 @@ pub struct Tunnel {
 pub struct Etcd {
     /// The members of its cluster.
     pub members: Vec<SocketAddr>,
+    /// How they let this host in.
+    pub access: Access,
     /// What the network is called there.
     pub name: String,
     /// Its number outside; None for what it has, or its usual one.
@@ -88,10 +95,21 @@ impl Join {
     pub fn first(&self) -> IpAddr {
         let none = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         match self {
-            Self::Named(tunnel) => tunnel.remotes.first().map_or(none, |first| (*first).into()),
+            Self::Named(tunnel) => tunnel.remotes.first().copied().unwrap_or(none),
             Self::Etcd(etcd) => etcd.members.first().map_or(none, SocketAddr::ip),
             Self::Bgp(bgp) => bgp.speaker.ip(),
         }
+    }
+}
+
+impl Tunnel {
+    /// Two of its ends, one of IPv4 and one of IPv6.
+    #[must_use]
+    pub fn mixed(&self) -> Option<(IpAddr, IpAddr)> {
+        let first = self.remotes.first().or(self.local.as_ref())?;
+        let all = self.remotes.iter().chain(&self.local);
+        let other = all.into_iter().find(|end| end.is_ipv4() != first.is_ipv4())?;
+        Some((*first, *other))
     }
 }
 
@@ -100,8 +118,11 @@ impl FromStr for Join {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let read = match text.split_once("://") {
+            Some((_, rest)) if access::has_password(rest) => Err(access::hidden()),
             Some(("vtep", rest)) => named(rest).map(Self::Named),
-            Some(("etcd", rest)) => etcd(rest).map(Self::Etcd),
+            Some((scheme @ ("etcd" | "etcds"), rest)) => {
+                etcd(scheme == "etcds", rest).map(Self::Etcd)
+            }
             Some(("bgp", rest)) => bgp::read(rest).map(Self::Bgp),
             _ => Err(format!("{text:?} is neither {VTEP} nor {ETCD} nor {}", bgp::BGP)),
         };
@@ -113,18 +134,18 @@ impl fmt::Display for Join {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (vni, port, network, local) = match self {
             Self::Named(tunnel) => {
-                let hosts: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
+                let hosts: Vec<_> = tunnel.remotes.iter().map(bracketed).collect();
                 write!(f, "vtep://{}", hosts.join(","))?;
                 (Some(tunnel.vni), tunnel.port, &tunnel.network, tunnel.local)
             }
             Self::Etcd(etcd) => {
                 let member = |member: &SocketAddr| match member {
-                    SocketAddr::V6(own) if own.port() == CLIENTS => format!("[{}]", own.ip()),
-                    SocketAddr::V4(own) if own.port() == CLIENTS => own.ip().to_string(),
+                    own if own.port() == CLIENTS => bracketed(&own.ip()),
                     other => other.to_string(),
                 };
                 let hosts: Vec<_> = etcd.members.iter().map(member).collect();
-                write!(f, "etcd://{}/{}", hosts.join(","), etcd.name)?;
+                let scheme = if etcd.access.tls { "etcds" } else { "etcd" };
+                write!(f, "{scheme}://{}/{}", hosts.join(","), etcd.name)?;
                 (etcd.vni, etcd.port, &etcd.network, None)
             }
             Self::Bgp(bgp) => {
@@ -139,7 +160,11 @@ impl fmt::Display for Join {
             local.map(|local| format!("local={local}")),
             self.target().map(|target| format!("rt={target}")),
         ];
-        let words: Vec<_> = words.into_iter().flatten().collect();
+        let access = match self {
+            Self::Named(_) | Self::Bgp(_) => Vec::new(),
+            Self::Etcd(etcd) => etcd.access.words(),
+        };
+        let words: Vec<_> = words.into_iter().chain(access).flatten().collect();
         let mark = if words.is_empty() { "" } else { "?" };
         write!(f, "{mark}{}", words.join("&"))
     }
@@ -157,12 +182,22 @@ impl<'de> Deserialize<'de> for Join {
     }
 }
 
+/// Whether an address may be a host's end of a tunnel.
+#[must_use]
+pub fn is_host(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    // One of the link alone is none without the link; one of IPv4 is written as such.
+    let strange = matches!(address, IpAddr::V6(address)
+        if address.is_unicast_link_local() || address.to_ipv4_mapped().is_some());
+    !address.is_unspecified() && !address.is_multicast() && !broadcast && !strange
+}
+
 fn named(rest: &str) -> Result<Tunnel, String> {
     let (hosts, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut remotes = Vec::new();
     for host in hosts.split(',') {
-        let address =
-            host.parse().map_err(|_| format!("{host:?} is no address of IPv4: {VTEP}"))?;
+        let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let address = plain.parse().map_err(|_| format!("{host:?} is no address: {VTEP}"))?;
         remotes.push(address);
     }
     let Query { vni, port, network, local } = Query::read(query, VTEP)?;
@@ -170,7 +205,15 @@ fn named(rest: &str) -> Result<Tunnel, String> {
     Ok(Tunnel { vni, remotes, local, network, port })
 }
 
-fn etcd(rest: &str) -> Result<Etcd, String> {
+/// An address as it stands in a URL.
+fn bracketed(address: &IpAddr) -> String {
+    match address {
+        IpAddr::V4(own) => own.to_string(),
+        IpAddr::V6(own) => format!("[{own}]"),
+    }
+}
+
+fn etcd(tls: bool, rest: &str) -> Result<Etcd, String> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
     if name.is_empty() {
@@ -183,11 +226,12 @@ fn etcd(rest: &str) -> Result<Etcd, String> {
         let member = alone.or_else(|_| host.parse());
         members.push(member.map_err(|_| format!("{host:?} is no address: {ETCD}"))?);
     }
-    let Query { vni, port, network, local } = Query::read(query, ETCD)?;
+    let (access, query) = Access::read(tls, query, members.len())?;
+    let Query { vni, port, network, local } = Query::read(&query, ETCD)?;
     if local.is_some() {
         return Err(format!("this host's own address is its own: `--vtep`, not in {ETCD}"));
     }
-    Ok(Etcd { members, name: name.into(), vni, port, network })
+    Ok(Etcd { members, access, name: name.into(), vni, port, network })
 }
 
 /// What stands behind the question mark.
@@ -196,7 +240,7 @@ struct Query {
     vni: Option<u32>,
     port: Option<u16>,
     network: Option<String>,
-    local: Option<Ipv4Addr>,
+    local: Option<IpAddr>,
 }
 
 impl Query {
@@ -216,7 +260,7 @@ impl Query {
                 }
                 "network" => read.network = Some(value.into()),
                 "local" => {
-                    let local = value.parse().map_err(|_| number("address of IPv4"))?;
+                    let local = value.parse().map_err(|_| number("address"))?;
                     read.local = Some(local);
                 }
                 _ => return Err(format!("{key:?} is none of vni, port, network: {form}")),
@@ -237,6 +281,7 @@ mod tests {
         for text in [
             "vtep://10.0.0.2,10.0.0.3?vni=100&port=8472&network=dmz&local=10.0.0.1",
             "vtep://10.0.0.2?vni=1",
+            "vtep://[fd00::2],[fd00::3]?vni=100&local=fd00::1",
             "etcd://10.0.0.2,[fd00::1],10.0.0.3:2380,[fd00::2]:2381/prod?vni=7&network=dmz",
             "etcd://10.0.0.2/prod",
         ] {
@@ -245,7 +290,7 @@ mod tests {
         let Join::Named(ask) = "vtep://10.0.0.2,10.0.0.3?vni=100&port=8472".parse().unwrap() else {
             panic!()
         };
-        assert_eq!(ask.remotes, [Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
+        assert_eq!(ask.remotes, [IpAddr::from([10, 0, 0, 2]), [10, 0, 0, 3].into()]);
         assert_eq!((ask.vni, ask.port, ask.local), (100, Some(8472), None));
         let Join::Etcd(ask) = "etcd://10.0.0.2,[fd00::1],10.0.0.3:2380/prod".parse().unwrap()
         else {

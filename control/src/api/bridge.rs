@@ -1,7 +1,7 @@
 //! The switch's ports and addresses, in the shape of `ip -j -s link` and `bridge -j fdb show`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +159,7 @@ pub struct FdbEntry {
     pub node: Option<String>,
     /// Behind a tunnel: the remote end that it is at, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dst: Option<Ipv4Addr>,
+    pub dst: Option<IpAddr>,
     /// The network it is known in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,

@@ -1,6 +1,6 @@
 //! What happens in the lab, as it happens: one JSON object a line.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +193,7 @@ pub enum EventKind {
         /// Its name.
         host: String,
         /// Its end of the tunnel.
-        vtep: Ipv4Addr,
+        vtep: IpAddr,
     },
     /// A host is in the network no longer.
     HostWent {

@@ -1,7 +1,7 @@
 //! VLANs of a port as they are shown, and addresses set by hand: in the names of `bridge -j vlan show`
 //! and `bridge -j fdb show`. What a port is set to is the topology's.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use ::topology::{FdbKind, SetPort};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub struct SetFdb {
     pub kind: FdbKind,
     /// Behind a tunnel whose rows are set by hand: the remote end that frames to it go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dst: Option<Ipv4Addr>,
+    pub dst: Option<IpAddr>,
 }
 
 /// An address to be taken out of the table.

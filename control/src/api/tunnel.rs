@@ -1,7 +1,7 @@
 //! Tunnels to other hosts.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,9 @@ pub struct AddTunnel {
     /// The number of its network outside, 1 to 16,777,215.
     pub vni: u32,
     /// The host's own address that it sends from.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// The other hosts' addresses.
-    pub remotes: Vec<Ipv4Addr>,
+    pub remotes: Vec<IpAddr>,
     /// The network here that it joins; without one, the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
@@ -35,8 +35,8 @@ pub struct Hosts {
     pub network: String,
     /// Its number outside.
     pub vni: u32,
-    /// The members of the registry's cluster, `etcd://ADDRESS:PORT`, or the BGP speaker beside this host,
-    /// `bgp://ADDRESS:PORT`.
+    /// The members of the registry's cluster, `etcd://ADDRESS:PORT`, or `etcds://…` by TLS; or the BGP speaker
+    /// beside this host, `bgp://ADDRESS:PORT`.
     pub registry: Vec<String>,
     /// Which API of such a speaker has answered, its AS, and what it is called by others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct MemberHost {
     /// Its name.
     pub name: String,
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// Whether it is this one.
     pub own: bool,
     /// Its nodes.
@@ -89,9 +89,9 @@ pub struct Tunnel {
     /// The number of its network outside.
     pub vni: u32,
     /// The host's own address that it sends from.
-    pub local: Ipv4Addr,
+    pub local: IpAddr,
     /// The other hosts' addresses.
-    pub remotes: Vec<Ipv4Addr>,
+    pub remotes: Vec<IpAddr>,
     /// The UDP port of all ends.
     pub port: u16,
     /// The network here that it has joined.
@@ -105,7 +105,7 @@ pub struct Tunnel {
     pub foreign: u64,
     /// Where the last one of them came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign_from: Option<Ipv4Addr>,
+    pub foreign_from: Option<IpAddr>,
     /// Frames and bytes: `rx` came from other hosts, `tx` went to them.
     pub stats64: Stats64,
 }

@@ -57,6 +57,7 @@ impl From<IpAddr> for Destination {
 pub(super) fn destination(
     lab: &Lab,
     (nodes, gateway): (&[Node], Option<Ipv4Addr>),
+    from: Option<&Node>,
     text: &str,
 ) -> Result<Destination, DoorError> {
     if let Some(told) = address(text) {
@@ -74,7 +75,16 @@ pub(super) fn destination(
         _ => {}
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
-    let remotes = || lab.remotes().into_iter().find_map(|(_, nodes)| nodes.get(text).cloned());
+    let remotes = || {
+        // Each network may have one of that name: the one that is met first is meant.
+        let meets = |network: &String| {
+            let own = from.into_iter().flat_map(|node| &node.interfaces);
+            own.into_iter().any(|own| own.network.as_ref() == Some(network))
+        };
+        let mut all = lab.remotes();
+        all.sort_by_key(|(network, _)| !meets(network));
+        all.into_iter().find_map(|(_, mut nodes)| nodes.remove(text))
+    };
     if let Some(remote) = node.is_none().then(remotes).flatten() {
         let own = first(remote.ips.iter().copied());
         return own.map(Into::into).ok_or_else(|| no_address(lab, text));

@@ -52,7 +52,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         (spec.uplink() == Uplink::Sim, places(spec, &domains), subnets.collect(), v6(spec))
     });
     let near = from.and_then(|node| beside(node, &gateways, &bridge));
-    let to = destination(lab, (&nodes, near), &ask.to)?;
+    let to = destination(lab, (&nodes, near), from, &ask.to)?;
     let now = Timestamp::from_nanos(sys::clock::now());
     let kernel = match from {
         None => Kernel::default(),

@@ -61,7 +61,8 @@ impl Agent {
         (etcd, session): (Etcd, Session),
         (table, members): (Table, Option<Arc<Members>>),
     ) -> Self {
-        let (registry, named_in) = (Registry::new(shared.space.clone()), shared.network());
+        let named_in = shared.network();
+        let registry = Registry::new(shared.space.clone()).of_ipv6(shared.join.vtep.is_ipv6());
         Self {
             present: session.lease(),
             shared,
@@ -185,17 +186,30 @@ impl Agent {
         self.shared.status().alone = Some((since, failed.to_string()));
         if news {
             let network = &self.shared.join.name;
-            tracing::warn!(
-                "network {network}: etcd does not answer: {failed}; what is known goes on"
-            );
+            let what = match failed {
+                Failed::Shut(_) => "etcd does not let this host in",
+                _ => "etcd does not answer",
+            };
+            tracing::warn!("network {network}: {what}: {failed}; what is known goes on");
             self.shared.tell(Event::Alone(failed.to_string()));
         }
     }
 
-    /// Is in the network by a new lease; None where another has come by this host's name or its address.
-    /// Nothing of ours is there then. The lease is kept, and it is tried again with each renewal.
+    /// What the network is that is not as this host has it: others came first where etcd was emptied, or
+    /// somebody has changed it.
+    pub(super) fn unlike(&self) -> Option<String> {
+        let what = self.registry.agreed()?.unlike(&self.shared.config)?;
+        let network = self.shared.space.network();
+        Some(format!("network {network} has {what} by now: make them the same, and join again"))
+    }
+
+    /// Is in the network by a new lease; None where another has come by this host's name or its address,
+    /// or the network is another one. Nothing of ours is there then. The lease is kept, and it is tried again with each renewal.
     async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
-        let out = enter::host(&mut self.etcd, &self.shared, lease).await?;
+        let out = match self.unlike() {
+            None => enter::host(&mut self.etcd, &self.shared, lease).await?,
+            unlike => unlike,
+        };
         self.present = out.is_none().then_some(lease);
         let before = std::mem::replace(&mut self.shared.status().out, out.clone());
         let network = &self.shared.join.name;

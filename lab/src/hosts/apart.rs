@@ -1,39 +1,29 @@
-//! Nodes that are cut off from other hosts, for one of them has what is theirs: one group of isolated
-//! ports, the tunnel's among them. It ends with the reason.
+//! Nodes that are cut off from other hosts, for one of them has what is theirs. Those of this host hear
+//! one another as ever. It ends with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use switch::PortId;
+use switch::{PortId, Reach};
 
 use super::{Event, Shared};
 use crate::lab::Lab;
 
-/// The group of isolated ports in which such a node is, and the tunnel.
-const APART: u8 = 255;
-
-/// Those that are, with their ports and what isolated them before.
+/// Those that are, with their ports.
 #[derive(Debug, Default)]
-pub(super) struct Apart(BTreeMap<String, Vec<(PortId, Option<u8>)>>);
+pub(super) struct Apart(BTreeMap<String, Vec<PortId>>);
 
 impl Apart {
-    /// Cuts off these nodes, for these reasons, from all that is behind the port `tunnel`; those that are
-    /// not among them any more are back.
-    pub(super) fn set(
-        &mut self,
-        (lab, shared): (&Lab, &Shared),
-        tunnel: PortId,
-        taken: BTreeMap<String, String>,
-    ) {
+    /// Cuts off these nodes, for these reasons, from all that is behind tunnels; those that are not among
+    /// them any more are back.
+    pub(super) fn set(&mut self, (lab, shared): (&Lab, &Shared), taken: BTreeMap<String, String>) {
         let before: BTreeSet<_> = self.0.keys().cloned().collect();
         let after: BTreeSet<_> = taken.keys().cloned().collect();
         if before == after {
             return;
         }
-        isolate(lab, tunnel, (!after.is_empty()).then_some(APART));
         for node in after.difference(&before) {
             let ports = lab.ports_in(node, &shared.network());
-            let ports = ports.into_iter().map(|port| (port, isolate(lab, port, Some(APART))));
-            let ports = ports.collect();
+            ports.iter().for_each(|port| set_reach(lab, *port, Reach::Near));
             let why = taken.get(node).cloned().unwrap_or_default();
             let network = &shared.join.name;
             tracing::warn!("network {network}: {node} is cut off from other hosts: {why}");
@@ -41,13 +31,7 @@ impl Apart {
             self.0.insert(node.clone(), ports);
         }
         for node in before.difference(&after) {
-            // A port that is gone may be another's by now.
-            let there = lab.ports_in(node, &shared.network());
-            for (port, was) in self.0.remove(node).unwrap_or_default() {
-                if there.contains(&port) {
-                    isolate(lab, port, was);
-                }
-            }
+            self.let_back((lab, shared), node);
             shared.tell(Event::Restored(node.clone()));
         }
         shared.status().cut_off = taken;
@@ -55,25 +39,29 @@ impl Apart {
 
     /// All are back.
     pub(super) fn undo(&mut self, lab: &Lab, shared: &Shared) {
-        for (node, ports) in std::mem::take(&mut self.0) {
-            let there = lab.ports_in(&node, &shared.network());
-            for (port, was) in ports.into_iter().filter(|(port, _)| there.contains(port)) {
-                isolate(lab, port, was);
-            }
+        for node in self.0.keys().cloned().collect::<Vec<_>>() {
+            self.let_back((lab, shared), &node);
         }
+    }
+
+    fn let_back(&mut self, (lab, shared): (&Lab, &Shared), node: &str) {
+        // A port that is gone may be another's by now.
+        let there = lab.ports_in(node, &shared.network());
+        let ports = self.0.remove(node).unwrap_or_default();
+        let ports = ports.into_iter().filter(|port| there.contains(port));
+        ports.for_each(|port| set_reach(lab, port, Reach::All));
     }
 }
 
-/// Sets the group of isolated ports that one is in; the group it was in.
-fn isolate(lab: &Lab, port: PortId, group: Option<u8>) -> Option<u8> {
-    let was = lab.with_switch(|switch| {
-        let own = switch.ports().into_iter().find(|info| info.id == port)?;
-        let mut settings = own.spec.settings;
-        let was = std::mem::replace(&mut settings.isolation, group);
-        if let Err(error) = switch.set_settings(port, settings) {
-            tracing::warn!("port {}: {error}", own.spec.name);
+/// Sets where a port's frames may go.
+fn set_reach(lab: &Lab, port: PortId, reach: Reach) {
+    lab.with_switch(|switch| {
+        let ports = switch.ports().into_iter();
+        for own in ports.filter(|own| own.id == port && own.spec.settings.reach != reach) {
+            let settings = switch::PortSettings { reach, ..own.spec.settings };
+            if let Err(error) = switch.set_settings(port, settings) {
+                tracing::warn!("port {}: {error}", own.spec.name);
+            }
         }
-        was
     });
-    was.flatten()
 }

@@ -1,7 +1,8 @@
 //! Names and addresses claimed, all of a node's or none of them. What a host of this name has put
 //! itself, by an older lease, it takes over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use overlay::claim::conflict;
 use overlay::{Claim, Key, NodeClaim};
@@ -12,6 +13,9 @@ use super::{Joined, Kind, Remote, Shared};
 use crate::error::{Error, Result};
 use crate::node::Node;
 
+/// Times that a claim is tried: for what is there, and for what has changed meanwhile.
+const TRIES: usize = 4;
+
 /// What became of a claim.
 pub(super) enum Outcome {
     Made,
@@ -21,71 +25,92 @@ pub(super) enum Outcome {
 
 /// Puts all of `claim` under `lease`.
 pub(super) async fn make(
-    (etcd, shared): (&mut Etcd, &Shared),
+    of: (&mut Etcd, &Shared),
     claim: &NodeClaim,
     lease: i64,
 ) -> std::result::Result<Outcome, Failed> {
-    let own = claim.value(&shared.join.host);
-    let value = serde_json::to_vec(&own).unwrap_or_default();
-    let keys: Vec<_> =
-        claim.keys().into_iter().map(|key| (shared.space.write(&key), key)).collect();
-    let mut seen: BTreeMap<String, i64> = BTreeMap::new();
-    // Once for what is there, once more for what has changed meanwhile.
-    for _ in 0..4 {
-        let write = |(text, _): &(String, Key)| Write {
-            key: text.clone(),
-            value: value.clone(),
-            seen: seen.get(text).copied().unwrap_or(0),
-        };
-        let writes: Vec<_> = keys.iter().map(write).collect();
-        let there = match etcd.put(&writes, lease).await? {
-            Done::Made => return Ok(Outcome::Made),
-            Done::Refused(there) => there,
-        };
-        let mut whole = there.len() == keys.len();
-        for (text, key) in &keys {
-            let Some(kv) = there.iter().find(|kv| kv.key() == *text) else { continue };
-            let other = owner(kv);
-            if other.host != own.host || shared.has_other(key, &other, claim) {
-                return Ok(Outcome::Taken(key.clone(), other));
-            }
-            whole &= kv.lease == lease && other == own;
-            seen.insert(text.clone(), kv.mod_revision);
-        }
-        // A member that was too slow to say so had done it.
-        if whole {
-            return Ok(Outcome::Made);
-        }
-        seen.retain(|text, _| there.iter().any(|kv| kv.key() == *text));
-    }
-    Err(Failed::Silent("what is claimed changes all the time".into()))
+    let taken = make_some(of, vec![claim], lease).await?;
+    Ok(taken.into_iter().next().map_or(Outcome::Made, |(key, other)| Outcome::Taken(key, other)))
 }
 
-/// Puts as many claims at a time as a transaction takes; those that were refused as a whole come back.
+/// Puts as many claims at a time as a transaction takes; what of them others have comes back.
 pub(super) async fn make_many<'c>(
     (etcd, shared): (&mut Etcd, &Shared),
     claims: impl IntoIterator<Item = &'c NodeClaim>,
     lease: i64,
-) -> std::result::Result<Vec<&'c NodeClaim>, Failed> {
-    let mut refused = Vec::new();
-    let (mut some, mut writes): (Vec<&NodeClaim>, Vec<Write>) = (Vec::new(), Vec::new());
-    let mut claims = claims.into_iter().peekable();
-    while let Some(claim) = claims.next() {
-        let value = serde_json::to_vec(&claim.value(&shared.join.host)).unwrap_or_default();
-        let keys = claim.keys().into_iter().map(|key| shared.space.write(&key));
-        writes.extend(keys.map(|key| Write { key, value: value.clone(), seen: 0 }));
+) -> std::result::Result<Vec<(Key, Claim)>, Failed> {
+    let (mut taken, mut some, mut keys) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for claim in claims {
+        let own = claim.keys();
+        // A key stands in a transaction once.
+        let fits = keys.len() + own.len() <= MOST && own.iter().all(|key| !keys.contains(key));
+        if !fits {
+            taken.extend(make_some((etcd, shared), std::mem::take(&mut some), lease).await?);
+            keys.clear();
+        }
+        keys.extend(own);
         some.push(claim);
-        let next = claims.peek().map_or(usize::MAX, |next| next.keys().len());
-        if writes.len().saturating_add(next) <= MOST {
-            continue;
-        }
-        if let Done::Refused(_) = etcd.put(&writes, lease).await? {
-            refused.append(&mut some);
-        }
-        some.clear();
-        writes.clear();
     }
-    Ok(refused)
+    taken.extend(make_some((etcd, shared), some, lease).await?);
+    Ok(taken)
+}
+
+/// Puts claims in one transaction, and again where some of them are there already: ours by an older lease
+/// are overwritten, and what others have is left out.
+async fn make_some(
+    (etcd, shared): (&mut Etcd, &Shared),
+    mut claims: Vec<&NodeClaim>,
+    lease: i64,
+) -> std::result::Result<Vec<(Key, Claim)>, Failed> {
+    let mut taken = Vec::new();
+    let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+    for _ in 0..TRIES {
+        let mut writes = Vec::new();
+        for claim in &claims {
+            let value = serde_json::to_vec(&claim.value(&shared.join.host)).unwrap_or_default();
+            writes.extend(claim.keys().iter().map(|key| {
+                let key = shared.space.write(key);
+                Write { seen: seen.get(&key).copied().unwrap_or(0), value: value.clone(), key }
+            }));
+        }
+        if writes.is_empty() {
+            return Ok(taken);
+        }
+        let there = match etcd.put(&writes, lease).await? {
+            Done::Made => return Ok(taken),
+            Done::Refused(there) => there,
+        };
+        seen = there.iter().map(|kv| (kv.key().into_owned(), kv.mod_revision)).collect();
+        // A member that was too slow to say so had done it.
+        let done = |write: &Write| {
+            let is = |kv: &&Kv| kv.key() == write.key && kv.lease == lease;
+            there.iter().find(is).is_some_and(|kv| kv.value == write.value)
+        };
+        let mut left = Vec::new();
+        let mut at = writes.iter();
+        for claim in claims {
+            let keys = claim.keys();
+            let mut own = at.by_ref().take(keys.len());
+            if own.all(done) {
+                continue;
+            }
+            own.for_each(drop);
+            match keys.iter().find_map(|key| others(shared, &there, claim, key)) {
+                Some(other) => taken.push(other),
+                None => left.push(claim),
+            }
+        }
+        claims = left;
+    }
+    Err(Failed::Silent("what is claimed changes all the time".into()))
+}
+
+/// Who else has a key that `claim` asks for.
+fn others(shared: &Shared, there: &[Kv], claim: &NodeClaim, key: &Key) -> Option<(Key, Claim)> {
+    let text = shared.space.write(key);
+    let other = owner(there.iter().find(|kv| kv.key() == text)?);
+    let theirs = other.host != shared.join.host || shared.has_other(key, &other, claim);
+    theirs.then(|| (key.clone(), other))
 }
 
 /// Whose a key is; nobody's by name where that cannot be read.
@@ -121,8 +146,8 @@ pub(crate) fn claim(joined: &[Joined], node: &Node) -> Result<()> {
     Ok(())
 }
 
-/// The nodes of other hosts, by name.
-pub(crate) fn others(joined: &[Joined]) -> BTreeMap<String, Remote> {
+/// The nodes of other hosts, with their names: of one name there may be one in each network.
+pub(crate) fn beyond(joined: &[Joined]) -> Vec<(String, Remote)> {
     joined.iter().flat_map(|joined| joined.shared.status().others.clone()).collect()
 }
 
@@ -174,11 +199,8 @@ impl Shared {
             self.wanted().insert(claim.node.clone(), claim);
             return Ok(());
         }
-        let silent = |why: String| Error::Registry {
-            network: self.space.network().into(),
-            what: format!("node {} cannot be claimed", claim.node),
-            why,
-        };
+        let what = format!("node {} cannot be claimed", claim.node);
+        let silent = |why: String| Failed::Silent(why).to_error(self.space.network(), &what);
         let (lease, alone, out) = {
             let status = self.status();
             (status.lease, status.alone.as_ref().map(|(_, why)| why.clone()), status.out.clone())
@@ -193,7 +215,7 @@ impl Shared {
         let Some(lease) = lease else { return Err(silent("the lease was lost".into())) };
         // Before it is made, so that the agent does not take it for one that nobody needs.
         self.wanted().insert(claim.node.clone(), claim.clone());
-        let mut etcd = Etcd::new(self.join.members.clone());
+        let mut etcd = Etcd::new(self.join.members.clone(), Arc::clone(&self.join.access));
         let made = super::enter::runtime().and_then(|runtime| {
             let made = runtime.block_on(make((&mut etcd, self), &claim, lease));
             match made {
@@ -203,10 +225,10 @@ impl Shared {
                     Err(silent("this host's lease has run out, and another is asked for".into()))
                 }
                 Err(failed) => {
-                    let why = failed.to_string();
                     // The next one does not wait as long before the agent has found out.
-                    self.status().alone.get_or_insert((super::enter::now(), why.clone()));
-                    Err(silent(why))
+                    let told = (super::enter::now(), failed.to_string());
+                    self.status().alone.get_or_insert(told);
+                    Err(failed.to_error(self.space.network(), &what))
                 }
             }
         });
@@ -216,3 +238,6 @@ impl Shared {
         made
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use control::api::AddTunnel;
 use overlay::key::checked;
-use overlay::session::TTL;
+use overlay::session::{BEAT, TTL};
 use overlay::{Config, Host, Key, NodeClaim, Session, Space};
 use switch::PortId;
 use tokio::runtime::{Builder, Runtime};
@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use wire::Timestamp;
 
 use super::agent::Agent;
-use super::claims::{self, Outcome, make, make_many};
+use super::claims;
 use super::etcd::{Done, Etcd, Kv, Write};
 use super::http::Failed;
+use super::settle::SOME;
 use super::table::Table;
 use super::{Join, Joined, Look, Shared, Status};
 use crate::error::{Doing, Error, Result};
@@ -47,9 +48,9 @@ impl Lab {
         let (network, _) = self.network(ask.network.as_deref())?;
         self.check_apart(&network, &ask.name)?;
         // Before anything is said of us: what the tunnel would be refused for.
-        self.check_end(ask.vtep)?;
+        self.check_fits(Some(&network), ask.vtep)?;
         let runtime = runtime()?;
-        let etcd = Etcd::new(ask.members.clone());
+        let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
         let mut entry = Entry { etcd, space, ask };
         let vni = runtime.block_on(entry.agree(|vni| self.config_of(&network, ask, vni)))?;
         let shared = self.shared(ask, (entry.space.clone(), vni, network));
@@ -85,7 +86,7 @@ impl Lab {
         let shared = self.shared(ask, (space, vni, network));
         *shared.wanted() = self.claims_of(&shared);
         let tunnel = self.plug_in_tunnel(&tunnel_of(&shared))?;
-        let etcd = Etcd::new(ask.members.clone());
+        let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
         self.follow_hosts(shared, (runtime, etcd, Session::new(now())), tunnel)
     }
 
@@ -131,6 +132,9 @@ impl Lab {
         tunnel: Tunnel,
     ) -> Result<Tunnel> {
         let (vni, shared) = (shared.vni, Arc::new(shared));
+        if let Some(user) = shared.join.access.bare() {
+            tracing::warn!("the password of {user} goes to etcd as it is: etcds:// would hide it");
+        }
         let (words, told) = mpsc::channel(16);
         let (_, domain) = self.network(Some(&tunnel.network))?;
         let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
@@ -187,6 +191,7 @@ impl Lab {
                 port: ask.port.unwrap_or(PORT),
                 subnets: subnets.unwrap_or_default(),
                 gateways,
+                ipv6: ask.vtep.is_ipv6(),
             }
         })
     }
@@ -201,11 +206,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn silent(&self, failed: &Failed) -> Error {
-        Error::Registry {
-            network: self.space.network().into(),
-            what: "the lab has not joined".into(),
-            why: failed.to_string(),
-        }
+        failed.to_error(self.space.network(), "the lab has not joined")
     }
 
     /// Agrees with the other hosts on what the network is: its VNI.
@@ -260,7 +261,7 @@ impl Entry<'_> {
         }
     }
 
-    /// Claims the host and all that its nodes have; the lease, how long it lasts, when it was asked for.
+    /// Claims the host and all that its nodes have; the lease, how long it lasts, when it was asked for last.
     async fn claim(
         &mut self,
         shared: &Shared,
@@ -269,32 +270,40 @@ impl Entry<'_> {
         let asked = now();
         let granted = self.etcd.grant(TTL).await;
         let (lease, ttl) = granted.map_err(|failed| self.silent(&failed))?;
-        let claimed = self.claim_by(shared, wanted, lease).await;
+        let claimed = self.claim_by(shared, wanted, (lease, asked)).await;
         if claimed.is_err() {
             // It would be gone by itself soon.
             let _ = self.etcd.clone().brief().revoke(lease).await;
         }
-        claimed.map(|()| (lease, ttl, asked))
+        claimed.map(|renewed| (lease, ttl, renewed))
     }
 
     async fn claim_by(
         &mut self,
         shared: &Shared,
         wanted: &BTreeMap<String, NodeClaim>,
-        lease: i64,
-    ) -> Result<()> {
+        (lease, mut renewed): (i64, Timestamp),
+    ) -> Result<Timestamp> {
         if let Some(why) = host(&mut self.etcd, shared, lease).await.map_err(|f| self.silent(&f))? {
             return Err(Error::Claimed(why));
         }
-        let of = (&mut self.etcd, shared);
-        let refused = make_many(of, wanted.values(), lease).await;
-        for claim in refused.map_err(|failed| self.silent(&failed))? {
-            let made = make((&mut self.etcd, shared), claim, lease).await;
-            if let Outcome::Taken(key, other) = made.map_err(|failed| self.silent(&failed))? {
-                return Err(claims::taken(shared, &key, &other));
+        let all: Vec<_> = wanted.values().collect();
+        for some in all.chunks(SOME) {
+            let made =
+                claims::make_many((&mut self.etcd, shared), some.iter().copied(), lease).await;
+            let taken = made.map_err(|failed| self.silent(&failed))?;
+            if let Some((key, other)) = taken.first() {
+                return Err(claims::taken(shared, key, other));
+            }
+            // Many nodes, or a slow way: what is claimed is not to run out before the last of it is.
+            if now().since(renewed) > BEAT {
+                renewed = now();
+                let kept = self.etcd.renew(lease).await.map_err(|failed| self.silent(&failed))?;
+                let lost = || self.silent(&Failed::Silent("the lease has run out".into()));
+                kept.ok_or_else(lost)?;
             }
         }
-        Ok(())
+        Ok(renewed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,7 +11,9 @@ use overlay::registry::{Change, Put};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::http::{ALL, Failed, Lines, Members, refusal};
+use super::access::Access;
+use super::http::{ALL, Failed, Members, refusal};
+use super::lines::Lines;
 
 /// Keys of one answer; more come with the next.
 const PAGE: i64 = 2000;
@@ -94,8 +97,8 @@ pub(super) enum Told {
 pub(super) struct Watching(Lines);
 
 impl Etcd {
-    pub(super) fn new(members: Vec<SocketAddr>) -> Self {
-        Self { members: Members::new(members), patience: ALL, at: i64::MAX }
+    pub(super) fn new(members: Vec<SocketAddr>, access: Arc<Access>) -> Self {
+        Self { members: Members::new(members, access), patience: ALL, at: i64::MAX }
     }
 
     /// The same, which asks each member once.
@@ -122,6 +125,7 @@ impl Etcd {
         let said: Value = self.ask("/v3/lease/keepalive", &asked).await?;
         if said["error"].is_object() {
             let failed = refusal(&said["error"]);
+            self.members.hear(&failed);
             return if failed.is_missing() { Ok(None) } else { Err(failed) };
         }
         self.at = as_number(&said["result"]["header"]["revision"]).unwrap_or(i64::MAX);
@@ -165,8 +169,10 @@ impl Etcd {
         let deletes = keys
             .iter()
             .map(|(key, _)| json!({ "request_delete_range": { "key": STANDARD.encode(key) } }));
-        let success: Vec<_> = deletes.collect();
-        self.transact(&json!({ "compare": compare, "success": success })).await
+        let looks =
+            keys.iter().map(|(key, _)| json!({ "request_range": { "key": STANDARD.encode(key) } }));
+        let (success, failure) = (deletes.collect::<Vec<_>>(), looks.collect::<Vec<_>>());
+        self.transact(&json!({ "compare": compare, "success": success, "failure": failure })).await
     }
 
     async fn transact(&mut self, asked: &Value) -> Result<Done, Failed> {

@@ -5,7 +5,7 @@ use overlay::registry::{Change, Put};
 use overlay::{Registry, Space};
 
 use super::etcd::{Range, Told, told};
-use super::http::Rest;
+use super::lines::Rest;
 
 /// Reads bytes as the answer of a watch, a line at a time however they are cut, and as a list; says how
 /// many rows for a tunnel came of it.

@@ -3,7 +3,10 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `access` | how a cluster lets this host in: a user's token |
+//! | `tls` | … and TLS |
 //! | `http` | requests to the members of a cluster |
+//! | `lines` | answers that go on |
 //! | `etcd` | etcd's calls |
 //! | `claims` | names and addresses claimed, all of a node's or none |
 //! | `named` | what a spec says of other hosts |
@@ -19,6 +22,7 @@
 //! under the state's lock; the agent holds none while it asks, and waits for that one where it looks at
 //! nodes or sets names. Where no quorum answers, all goes on by what is known, and new claims fail.
 
+mod access;
 mod agent;
 mod apart;
 #[cfg(feature = "evpn")]
@@ -29,16 +33,17 @@ mod etcd;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;
+mod lines;
 mod named;
 mod settle;
 mod table;
+mod tls;
 mod told;
 #[cfg(not(feature = "evpn"))]
 mod without;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -50,7 +55,8 @@ use wire::{MacAddr, Timestamp};
 use crate::lab::State;
 use crate::node::{Interface, Node};
 
-pub(crate) use claims::{claim, others};
+pub use access::{Access, Credentials};
+pub(crate) use claims::{beyond, claim};
 pub use named::{End, check_build};
 
 /// Whom to ask about other hosts.
@@ -62,22 +68,15 @@ pub enum Kind {
     Bgp,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Etcd => "etcd",
-            Self::Bgp => "bgp",
-        })
-    }
-}
-
 /// A network to join.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Join {
     /// Whom to ask.
     pub kind: Kind,
     /// The members of the cluster, or the speaker.
     pub members: Vec<SocketAddr>,
+    /// How they let this host in.
+    pub access: Arc<Access>,
     /// What the network is called there.
     pub name: String,
     /// Its number outside; None for what it has, or its usual one.
@@ -87,16 +86,27 @@ pub struct Join {
     /// The network here; None for the first.
     pub network: Option<String>,
     /// This host's address among them.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// What this host is called there; by BGP as its end of the tunnel.
     pub host: String,
+}
+
+impl Join {
+    /// What addresses of [`Join::members`] begin with.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self.kind {
+            Kind::Etcd => self.access.scheme(),
+            Kind::Bgp => "bgp",
+        }
+    }
 }
 
 /// What happened among the hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A host is in the network.
-    Came(String, Ipv4Addr),
+    Came(String, IpAddr),
     /// It is no longer.
     Went(String),
     /// The registry does not answer.
@@ -120,7 +130,7 @@ pub struct Member {
     /// Its name.
     pub name: String,
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// Its nodes.
     pub nodes: Vec<String>,
 }
@@ -131,7 +141,7 @@ pub struct Remote {
     /// The host's name.
     pub host: String,
     /// Its end of the tunnel.
-    pub vtep: Ipv4Addr,
+    pub vtep: IpAddr,
     /// The node's addresses.
     pub ips: Vec<IpAddr>,
     /// Its hardware addresses.

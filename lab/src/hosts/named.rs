@@ -1,13 +1,13 @@
 //! What a spec says of other hosts, done: the lab joins them, and has its tunnels.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 
 use ::topology::join;
 use control::api::AddTunnel;
 
-use super::{Join, Kind};
+use super::{Access, Credentials, Join, Kind};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -16,9 +16,11 @@ use crate::tunnel::{PORT, Tunnel};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct End {
     /// Its address; None for that by which it speaks with the first of them.
-    pub vtep: Option<Ipv4Addr>,
+    pub vtep: Option<IpAddr>,
     /// What it is called; None for its hostname, as far as the first dot.
     pub host: Option<String>,
+    /// What it has to show to etcd, beside what a URL says.
+    pub credentials: Credentials,
 }
 
 /// Refuses what this build cannot join, before anything is made.
@@ -51,7 +53,9 @@ impl Lab {
             self.reach(join, join.network(), end)?;
         }
         for tunnel in &tunnels {
-            self.plug_in_tunnel(&asked(tunnel, tunnel.local)?)?;
+            let asked = asked(tunnel, tunnel.local)?;
+            self.check_fits(asked.network.as_deref(), asked.local)?;
+            self.plug_in_tunnel(&asked)?;
         }
         Ok(())
     }
@@ -67,7 +71,10 @@ impl Lab {
         end: &End,
     ) -> Result<Tunnel> {
         match join {
-            join::Join::Named(_) => self.reach_again(join, (network, 0), end),
+            join::Join::Named(tunnel) => {
+                self.check_fits(network, asked(tunnel, end.vtep.or(tunnel.local))?.local)?;
+                self.reach_again(join, (network, 0), end)
+            }
             join::Join::Etcd(etcd) => self.join(&ask(etcd, network, end)?),
             join::Join::Bgp(bgp) => self.reach_bgp(bgp, network, end, true),
         }
@@ -99,10 +106,12 @@ impl Lab {
 /// A network of etcd's, for this host.
 fn ask(etcd: &join::Etcd, network: Option<&str>, end: &End) -> Result<Join> {
     let join::Etcd { members, name, vni, port, .. } = etcd.clone();
+    let access = Arc::new(Access::open(&etcd.access, &end.credentials)?);
     let first = members.first().map_or(Ipv4Addr::UNSPECIFIED.into(), |first| first.ip());
     Ok(Join {
         kind: Kind::Etcd,
         members,
+        access,
         name,
         vni,
         port,
@@ -112,22 +121,23 @@ fn ask(etcd: &join::Etcd, network: Option<&str>, end: &End) -> Result<Join> {
     })
 }
 
-fn asked(tunnel: &join::Tunnel, local: Option<Ipv4Addr>) -> Result<AddTunnel> {
+fn asked(tunnel: &join::Tunnel, local: Option<IpAddr>) -> Result<AddTunnel> {
     let join::Tunnel { vni, remotes, network, port, .. } = tunnel.clone();
-    let first = remotes.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let local = local.map_or_else(|| towards(first.into()), Ok)?;
+    let first = remotes.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let local = local.map_or_else(|| towards(first), Ok)?;
     Ok(AddTunnel { vni, local, remotes, network, port })
 }
 
 /// The address by which this host would speak to another; nothing is sent.
-pub(super) fn towards(remote: IpAddr) -> Result<Ipv4Addr> {
+pub(super) fn towards(remote: IpAddr) -> Result<IpAddr> {
     let ask = || {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        let any: IpAddr = match remote {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0))?;
         socket.connect((remote, PORT))?;
-        match socket.local_addr()?.ip() {
-            IpAddr::V4(address) => Ok(address),
-            IpAddr::V6(_) => Err(io::Error::from(io::ErrorKind::AddrNotAvailable)),
-        }
+        Ok::<_, io::Error>(socket.local_addr()?.ip())
     };
     ask().doing(|| format!("no way to {remote}"))
 }

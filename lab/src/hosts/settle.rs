@@ -8,7 +8,7 @@ use overlay::{FdbOp, Key, NodeClaim, Standing};
 use wire::Timestamp;
 
 use super::agent::Agent;
-use super::claims::{self, Outcome};
+use super::claims;
 use super::enter::{self, now};
 use super::etcd::{Done, MOST};
 use super::http::Failed;
@@ -18,7 +18,9 @@ use crate::lab::Lab;
 /// For claims between two renewals of the lease.
 const SPAN: Duration = Duration::from_millis(750);
 /// Claims that are made before it is asked how late it is.
-const SOME: usize = 64;
+pub(super) const SOME: usize = 64;
+/// Times that keys are given up, while others change them.
+const TRIES: usize = 3;
 /// Until claims go on, where there was no time for all, and where all was done.
 const SOON: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_millis(500);
@@ -33,6 +35,9 @@ impl Agent {
         let now = now();
         if self.table.next() <= now {
             lab.refresh_claims(&self.shared);
+        }
+        if self.present.is_some() && self.unlike().is_some() {
+            self.withdraw().await;
         }
         if self.session.alone().is_none() && self.next_claim <= now {
             self.claim().await;
@@ -63,6 +68,17 @@ impl Agent {
         true
     }
 
+    /// Takes back all that this host has claimed in a network that has become another one.
+    async fn withdraw(&mut self) {
+        if let Some(lease) = self.session.lease()
+            && let Err(failed) = self.etcd.revoke(lease).await
+        {
+            return self.alone(&failed);
+        }
+        self.present = None;
+        self.session.lost(now());
+    }
+
     /// Claims what is not ours yet, and lets go of what nobody needs: as much as there is time for
     /// between two renewals of the lease.
     async fn claim(&mut self) {
@@ -76,7 +92,7 @@ impl Agent {
             .filter(|claim| self.registry.standing(claim, &me, lease) == Standing::Open);
         let open: Vec<_> = open.cloned().collect();
         let surplus = self.registry.surplus(&me, &wanted);
-        if open.is_empty() && surplus.is_empty() && self.registry.is_agreed() {
+        if open.is_empty() && surplus.is_empty() && self.registry.agreed().is_some() {
             return;
         }
         let done = self.claim_all(&open, surplus, (lease, begun)).await;
@@ -97,18 +113,15 @@ impl Agent {
         (lease, begun): (i64, Timestamp),
     ) -> Result<bool, Failed> {
         let is_late = || now().since(begun) > SPAN;
-        if !self.registry.is_agreed() {
+        if self.registry.agreed().is_none() {
             enter::agree_again(&mut self.etcd, &self.shared).await?;
         }
         for some in open.chunks(SOME) {
             if is_late() {
                 return Ok(false);
             }
-            let of = (&mut self.etcd, &*self.shared);
-            for claim in claims::make_many(of, some, lease).await? {
-                let of = (&mut self.etcd, &*self.shared);
-                let (Outcome::Made | Outcome::Taken(..)) = claims::make(of, claim, lease).await?;
-            }
+            // What another has is told by what the watch says.
+            claims::make_many((&mut self.etcd, &*self.shared), some, lease).await?;
         }
         for some in surplus.chunks(MOST) {
             if is_late() {
@@ -120,17 +133,24 @@ impl Agent {
             let idle = some.iter().filter(|(key, _)| !needed.contains(key));
             let idle: Vec<_> =
                 idle.map(|(key, seen)| (self.shared.space.write(key), *seen)).collect();
-            if let Done::Refused(_) = self.etcd.delete_all(&idle).await? {
-                // One of them is not what it was: the others one by one, as far as there is time.
-                for (key, seen) in &idle {
-                    if is_late() {
-                        return Ok(false);
-                    }
-                    self.etcd.delete(key, *seen).await?;
-                }
-            }
+            self.give_up(idle).await?;
         }
         Ok(true)
+    }
+
+    /// Takes keys out that are as they were seen; what is another by now is left to the next look.
+    async fn give_up(&mut self, mut idle: Vec<(String, i64)>) -> Result<(), Failed> {
+        for _ in 0..TRIES {
+            if idle.is_empty() {
+                break;
+            }
+            let Done::Refused(there) = self.etcd.delete_all(&idle).await? else { break };
+            let same = |(key, seen): &(String, i64)| {
+                there.iter().any(|kv| kv.key() == *key && kv.mod_revision == *seen)
+            };
+            idle.retain(same);
+        }
+        Ok(())
     }
 
     /// Tells how things stand, and who has come and gone.
@@ -203,7 +223,7 @@ impl Agent {
                 taken.insert(claim.node.clone(), conflict(&key, &other));
             }
         }
-        self.apart.set((lab, &self.shared), self.table.port(), taken);
+        self.apart.set((lab, &self.shared), taken);
     }
 
     /// Takes back what was done here for the other hosts' sake.

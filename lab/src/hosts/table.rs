@@ -45,10 +45,6 @@ impl Table {
         }
     }
 
-    pub(super) fn port(&self) -> PortId {
-        self.port
-    }
-
     /// When the kernel is to be asked next.
     pub(super) fn next(&self) -> Timestamp {
         let span = if self.again { SOON } else { RECONCILE };

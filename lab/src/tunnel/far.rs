@@ -2,7 +2,7 @@
 //! registry has told of that host and its nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use ns::vxlan;
@@ -17,9 +17,9 @@ pub struct Far {
     /// The network's number outside.
     pub vni: u32,
     /// The other hosts' ends, and what they are called, where that is known.
-    pub ends: BTreeMap<Ipv4Addr, Option<String>>,
+    pub ends: BTreeMap<IpAddr, Option<String>>,
     /// The end behind which an address is.
-    pub macs: BTreeMap<MacAddr, Ipv4Addr>,
+    pub macs: BTreeMap<MacAddr, IpAddr>,
     /// The nodes that addresses belong to, where that is known.
     pub nodes: BTreeMap<MacAddr, String>,
 }
@@ -55,7 +55,7 @@ impl Lab {
             let nodes = own
                 .flat_map(|(_, nodes)| nodes)
                 .flat_map(|(name, remote)| remote.macs.iter().map(move |mac| (*mac, name.clone())));
-            let name_of = |end: &Ipv4Addr| hosts.get(&tunnel.vni)?.get(end).cloned();
+            let name_of = |end: &IpAddr| hosts.get(&tunnel.vni)?.get(end).cloned();
             Far {
                 vni: tunnel.vni,
                 ends: ends.into_iter().map(|end| (end, name_of(&end))).collect(),
@@ -81,7 +81,7 @@ impl Far {
     #[must_use]
     pub fn all(&self) -> String {
         const NAMED: usize = 4;
-        let word = |(end, name): (&Ipv4Addr, &Option<String>)| match name {
+        let word = |(end, name): (&IpAddr, &Option<String>)| match name {
             Some(name) => format!("{name} {end}"),
             None => end.to_string(),
         };
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn hosts_are_told_by_what_is_known_of_them() {
         let [near, mac] = [1, 2].map(MacAddr::from_u64);
-        let end = |last| Ipv4Addr::new(10, 9, 0, last);
+        let end = |last| IpAddr::from([10, 9, 0, last]);
         let far = Far {
             vni: 100,
             ends: [(end(2), Some("h2".into())), (end(3), None)].into(),

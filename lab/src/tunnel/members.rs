@@ -6,20 +6,21 @@
 //! the kernel has no such programs a tunnel is open, as one of the kernel's own is, and says so.
 
 mod program;
+mod program6;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::poll::PollTimeout;
 use ns::watch::{Event, Watcher};
-use sys::bpf::{Area, Attached, Kind, Program, WordSet};
+use sys::bpf::{Area, Attached, KeySet, Kind, Program};
 
-use self::program::{FOREIGN, LAST, Target, WORDS, program};
+use self::program::{FOREIGN, LAST, Target, WORDS};
 use crate::watch::{Stop, Watch, Woken};
 
 /// Most remote ends of a tunnel.
@@ -33,7 +34,7 @@ pub enum Senders {
         /// Packets of others, which were dropped.
         foreign: u64,
         /// Where the last of them came from.
-        last: Option<Ipv4Addr>,
+        last: Option<IpAddr>,
     },
     /// Whoever can send to the UDP port.
     Open,
@@ -42,8 +43,10 @@ pub enum Senders {
 /// The filter of a tunnel, as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Members {
-    set: WordSet,
-    within: Mutex<BTreeSet<Ipv4Addr>>,
+    set: KeySet,
+    /// Whether its ends are of IPv6.
+    ipv6: bool,
+    within: Mutex<BTreeSet<IpAddr>>,
     counts: Area,
     /// An interface may have been left out.
     leaks: Arc<AtomicBool>,
@@ -52,19 +55,25 @@ pub(crate) struct Members {
 
 impl Members {
     /// Looks at what comes to a UDP port of the host for a network of this number; these are members
-    /// from the first packet on.
+    /// from the first packet on. The kernel's socket of a tunnel takes packets of the family of its own
+    /// end alone, so those of the other are nobody's business here.
     ///
     /// # Errors
     /// Where the kernel takes no such program.
     pub(crate) fn begin(
         outer: &File,
-        (vni, port): (u32, u16),
-        all: BTreeSet<Ipv4Addr>,
+        (vni, port, local): (u32, u16, IpAddr),
+        all: BTreeSet<IpAddr>,
     ) -> io::Result<Self> {
-        let set = WordSet::new("tunnel_members", MOST)?;
-        all.iter().try_for_each(|end| set.insert(end.octets()))?;
+        let ipv6 = local.is_ipv6();
+        let set = KeySet::new("tunnel_members", if ipv6 { 16 } else { 4 }, MOST)?;
+        all.iter().try_for_each(|end| set.insert(&bytes(*end)))?;
         let counts = Area::new("tunnel_foreign", WORDS)?;
-        let ops = program(Target { vni, port }, &set, &counts);
+        let target = Target { vni, port };
+        let ops = match ipv6 {
+            true => program6::program(target, &set, &counts),
+            false => program::program(target, &set, &counts),
+        };
         let program = Program::load(Kind::Ingress, "tunnel_members", &ops)?;
         if !program.can_attach() {
             return Err(io::Error::other("this kernel has no tcx (Linux 6.6)"));
@@ -82,15 +91,15 @@ impl Members {
             }
         });
         let watch = watch.map_err(io::Error::other)?;
-        Ok(Self { set, within: Mutex::new(all), counts, leaks, _watch: watch })
+        Ok(Self { set, ipv6, within: Mutex::new(all), counts, leaks, _watch: watch })
     }
 
     /// These alone may send from now on.
-    pub(crate) fn set(&self, all: &BTreeSet<Ipv4Addr>) {
+    pub(crate) fn set(&self, all: &BTreeSet<IpAddr>) {
         let mut within = self.within.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut come, mut gone) = (all.difference(&within), within.difference(all));
-        let told = come.try_for_each(|end| self.set.insert(end.octets()));
-        match told.and_then(|()| gone.try_for_each(|end| self.set.remove(end.octets()))) {
+        let told = come.try_for_each(|end| self.set.insert(&bytes(*end)));
+        match told.and_then(|()| gone.try_for_each(|end| self.set.remove(&bytes(*end)))) {
             Ok(()) => within.clone_from(all),
             Err(error) => tracing::warn!("a remote end may not be let in: {error}"),
         }
@@ -103,9 +112,29 @@ impl Members {
         }
         let word = |at: usize| self.counts.words()[at].load(Ordering::Relaxed);
         let foreign = word(FOREIGN);
-        let [a, b, c, d, ..] = word(LAST).to_ne_bytes();
-        let last = (foreign > 0).then(|| Ipv4Addr::new(a, b, c, d));
+        let (first, second) = (word(LAST).to_ne_bytes(), word(LAST + 1).to_ne_bytes());
+        let last = match self.ipv6 {
+            true => {
+                let mut all = [0; 16];
+                all[..8].copy_from_slice(&first);
+                all[8..].copy_from_slice(&second);
+                Ipv6Addr::from(all).into()
+            }
+            false => {
+                let [a, b, c, d, ..] = first;
+                Ipv4Addr::new(a, b, c, d).into()
+            }
+        };
+        let last = (foreign > 0).then_some(last);
         Senders::Members { foreign, last }
+    }
+}
+
+/// An address as it lies in a packet.
+fn bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(own) => own.octets().into(),
+        IpAddr::V6(own) => own.octets().into(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! address go to one remote end. The kernel keeps them until they are taken out, and drops what comes
 //! from that address by another end. Those of a network that etcd knows are etcd's alone.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use ns::vxlan::{self, Change, Row};
@@ -20,7 +20,7 @@ impl Lab {
     /// # Errors
     /// [`Error::Usage`] where the port is no tunnel's, the tunnel has no such end, or etcd tells of its
     /// rows; what the kernel refuses.
-    pub fn set_row(&self, port: PortId, mac: MacAddr, end: Ipv4Addr) -> Result<()> {
+    pub fn set_row(&self, port: PortId, mac: MacAddr, end: IpAddr) -> Result<()> {
         let state = self.state();
         let tunnel = by_hand(&state, port)?;
         if !tunnel.remotes.contains(&end) {

@@ -220,37 +220,38 @@ impl Table {
 
     /// The end behind which an address is; None for our own.
     #[must_use]
-    pub fn whereabouts(&self, mac: MacAddr) -> Option<Ipv4Addr> {
-        match self.own.get(&mac) {
-            Some(own) => own.lost.map(|other| other.vtep),
-            None => self.best(mac, true).map(|route| route.vtep),
-        }
+    pub fn whereabouts(&self, mac: MacAddr) -> Option<IpAddr> {
+        let route = match self.own.get(&mac) {
+            Some(own) => own.lost,
+            None => self.best(mac, true),
+        };
+        route.map(|route| route.vtep.into())
     }
 
     /// The ends that are sent what is flooded.
     #[must_use]
-    pub fn floods(&self) -> BTreeSet<Ipv4Addr> {
+    pub fn floods(&self) -> BTreeSet<IpAddr> {
         let floods = self.routes.iter().filter(|(key, _)| matches!(key.of, Of::Floods(_)));
-        floods.map(|(_, held)| held.route.vtep).collect()
+        floods.map(|(_, held)| held.route.vtep.into()).collect()
     }
 
     /// The ends of all other hosts, those that take nothing flooded among them.
     #[must_use]
-    pub fn ends(&self) -> BTreeSet<Ipv4Addr> {
-        self.routes.values().map(|held| held.route.vtep).collect()
+    pub fn ends(&self) -> BTreeSet<IpAddr> {
+        self.routes.values().map(|held| held.route.vtep.into()).collect()
     }
 
     /// The addresses of other hosts' nodes, by hardware address: where each is, and its IP addresses there.
     #[must_use]
-    pub fn others(&self) -> BTreeMap<MacAddr, (Ipv4Addr, BTreeSet<IpAddr>)> {
-        let mut all: BTreeMap<_, (Ipv4Addr, BTreeSet<IpAddr>)> = BTreeMap::new();
+    pub fn others(&self) -> BTreeMap<MacAddr, (IpAddr, BTreeSet<IpAddr>)> {
+        let mut all: BTreeMap<_, (IpAddr, BTreeSet<IpAddr>)> = BTreeMap::new();
         for (key, held) in &self.routes {
             let Of::Mac(mac, ip) = key.of else { continue };
             let there = all.get(&mac).map(|(vtep, _)| *vtep);
             let Some(vtep) = there.or_else(|| self.whereabouts(mac)) else { continue };
             let (_, ips) = all.entry(mac).or_insert((vtep, BTreeSet::new()));
             // What another host says that has it no more is no longer so.
-            ips.extend(ip.filter(|_| held.route.vtep == vtep));
+            ips.extend(ip.filter(|_| vtep == held.route.vtep));
         }
         all
     }

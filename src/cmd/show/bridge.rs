@@ -97,7 +97,7 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
             tunnel.ifname,
             tunnel.network,
             tunnel.vni.to_string(),
-            format!("{}:{}", tunnel.local, tunnel.port),
+            std::net::SocketAddr::new(tunnel.local, tunnel.port).to_string(),
             remotes.join(" "),
             tunnel.mtu.to_string(),
             rx.packets.to_string(),

@@ -3,6 +3,7 @@
 //! Nothing of uswitch answers at the other end: nodes there do, by their kernels. So it works with a bridge
 //! of the kernel as well, and needs a node on both hosts.
 
+mod echo6;
 mod probe;
 mod verdict;
 mod ways;

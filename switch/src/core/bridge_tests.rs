@@ -117,6 +117,20 @@ fn a_flood_leaves_out_ports_that_are_down_too_narrow_or_isolated() {
 }
 
 #[test]
+fn ports_that_are_cut_off_from_other_hosts_reach_each_other() {
+    let mut bridge = bridge(None);
+    change(&mut bridge, 0, |port| port.settings.reach = crate::core::Reach::Near);
+    change(&mut bridge, 1, |port| port.settings.reach = crate::core::Reach::Near);
+    change(&mut bridge, 2, |port| port.settings.reach = crate::core::Reach::Far);
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 3]);
+    assert_eq!(reached(&bridge, &frame(mac(2), MacAddr::BROADCAST), 2), [3]);
+    assert_eq!(reached(&bridge, &frame(mac(3), MacAddr::BROADCAST), 3), [0, 1, 2]);
+    // Two tunnels of one network carry for each other no less than before.
+    change(&mut bridge, 3, |port| port.settings.reach = crate::core::Reach::Far);
+    assert_eq!(reached(&bridge, &frame(mac(2), MacAddr::BROADCAST), 2), [3]);
+}
+
+#[test]
 fn a_port_whose_link_is_yet_to_come_is_heard_and_sent_nothing() {
     let mut bridge = bridge(None);
     change(&mut bridge, 1, |port| (port.up, port.expected) = (false, true));

@@ -311,9 +311,8 @@ pub(super) fn passes(
             return Err(DropReason::SamePort);
         }
         // A port is among those it is isolated from.
-        if state.settings.isolation.is_some()
-            && state.settings.isolation == source.state.settings.isolation
-        {
+        let (of, to) = (&source.state.settings, &state.settings);
+        if to.isolation.is_some() && to.isolation == of.isolation || !of.reach.to(to.reach) {
             return Err(DropReason::Isolated);
         }
     }

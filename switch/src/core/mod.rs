@@ -41,7 +41,7 @@ pub use mcast::{
 };
 pub use network::{Leg, NetworkConfig, NetworkId};
 pub use path::{Exit, Path, Tagging};
-pub use port::{Flooded, PortId, PortSettings, PortState, StormLimits};
+pub use port::{Flooded, PortId, PortSettings, PortState, Reach, StormLimits};
 pub use source_guard::SourceGuard;
 pub use spread::{Policy, Window};
 pub use storm::Storms;

@@ -41,6 +41,8 @@ pub struct PortSettings {
     pub hairpin: bool,
     /// Ports with the same group number do not reach each other; None is not isolated.
     pub isolation: Option<u8>,
+    /// Where its frames may go, and come from.
+    pub reach: Reach,
     /// Frames are let in only from addresses that the table knows at this port.
     pub locked: bool,
     /// An unknown address at a locked port is noted in the table, locked (MAC authentication bypass).
@@ -62,6 +64,26 @@ pub struct PortSettings {
     pub learn_limit: u32,
     /// Flooded frames let in here.
     pub storm: StormLimits,
+}
+
+/// Where a port's frames may go, and come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Wherever they are to.
+    #[default]
+    All,
+    /// The port leads to other hosts.
+    Far,
+    /// To the ports of this host alone, and so from none that leads to others.
+    Near,
+}
+
+impl Reach {
+    /// Whether frames go from a port with this reach to one with that.
+    #[must_use]
+    pub fn to(self, other: Self) -> bool {
+        !matches!((self, other), (Self::Far, Self::Near) | (Self::Near, Self::Far))
+    }
 }
 
 /// Most frames a second of each kind that a port may have flooded (storm control); None is
@@ -122,6 +144,7 @@ impl Default for PortSettings {
             bcast_flood: true,
             hairpin: false,
             isolation: None,
+            reach: Reach::All,
             locked: false,
             mab: false,
             group_fwd_mask: 0,

@@ -89,7 +89,7 @@ drop_reasons! {
     VlanEgress = "vlan-egress",
     /// By a locked port, from an address that the table does not know there.
     Locked = "locked",
-    /// Both ports are in one isolation group.
+    /// Both ports are in one isolation group, or one leads to other hosts that the other is cut off from.
     Isolated = "isolated",
     /// The destination's port is down or gone.
     EgressDown = "egress-down",

@@ -124,54 +124,68 @@ impl Map for LruMap {
     }
 }
 
-/// A set of words that this process fills and a program looks things up in.
+/// A set of keys that this process fills and a program looks things up in.
 #[derive(Debug)]
-pub struct WordSet(OwnedFd);
+pub struct KeySet {
+    map: OwnedFd,
+    /// Bytes of a key.
+    key: usize,
+}
 
-impl WordSet {
-    /// A set of up to `entries` words of 32 bits.
+impl KeySet {
+    /// A set of up to `entries` keys of `key` bytes.
     ///
     /// # Errors
-    /// EPERM without CAP_BPF; ENOMEM.
-    pub fn new(name: &str, entries: u32) -> io::Result<Self> {
-        let attributes = Attributes::new().word(0, HASH).word(4, 4).word(8, 4).word(12, entries);
-        let mut attributes = attributes.word(16, AS_NEEDED).name(28, name);
+    /// EPERM without CAP_BPF; EINVAL for a key of no bytes; ENOMEM.
+    pub fn new(name: &str, key: u8, entries: u32) -> io::Result<Self> {
+        let attributes = Attributes::new().word(0, HASH).word(4, key.into()).word(8, 4);
+        let mut attributes = attributes.word(12, entries).word(16, AS_NEEDED).name(28, name);
         // SAFETY: no pointer among them.
         let made = unsafe { bpf(MAP_CREATE, &mut attributes) };
-        made.map(Self).map_err(|e| operation("making a BPF map", e))
+        let map = made.map_err(|e| operation("making a BPF map", e))?;
+        Ok(Self { map, key: key.into() })
     }
 
-    /// Puts a word in, as it lies in memory.
+    /// Puts a key in, as it lies in memory.
     ///
     /// # Errors
-    /// E2BIG where the set is full; ENOMEM.
-    pub fn insert(&self, word: [u8; 4]) -> io::Result<()> {
+    /// E2BIG where the set is full; ENOMEM; InvalidInput for a key of another length.
+    pub fn insert(&self, key: &[u8]) -> io::Result<()> {
+        self.fits(key)?;
         let value = [0_u8; 4];
-        let attributes = Attributes::new().descriptor(0, &self.0).pointer(8, word.as_ptr());
+        let attributes = Attributes::new().descriptor(0, &self.map).pointer(8, key.as_ptr());
         let mut attributes = attributes.pointer(16, value.as_ptr());
-        // SAFETY: key and value have the map's four bytes each and outlive the call.
+        // SAFETY: the key has as many bytes as the map's, the value four, and both outlive the call.
         unsafe { call(MAP_UPDATE, &mut attributes) }
             .map(drop)
             .map_err(|e| operation("filling a BPF map", e))
     }
 
-    /// Takes a word out; one that is not there is no error.
+    /// Takes a key out; one that is not there is no error.
     ///
     /// # Errors
-    /// EPERM.
-    pub fn remove(&self, word: [u8; 4]) -> io::Result<()> {
-        let mut attributes = Attributes::new().descriptor(0, &self.0).pointer(8, word.as_ptr());
-        // SAFETY: the key has the map's four bytes and outlives the call.
+    /// EPERM; InvalidInput for a key of another length.
+    pub fn remove(&self, key: &[u8]) -> io::Result<()> {
+        self.fits(key)?;
+        let mut attributes = Attributes::new().descriptor(0, &self.map).pointer(8, key.as_ptr());
+        // SAFETY: the key has as many bytes as the map's and outlives the call.
         match unsafe { call(MAP_DELETE, &mut attributes) } {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             told => told.map(drop).map_err(|e| operation("changing a BPF map", e)),
         }
     }
+
+    fn fits(&self, key: &[u8]) -> io::Result<()> {
+        match key.len() == self.key {
+            true => Ok(()),
+            false => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+        }
+    }
 }
 
-impl Map for WordSet {
+impl Map for KeySet {
     fn number(&self) -> i32 {
-        self.0.as_raw_fd()
+        self.map.as_raw_fd()
     }
 }
 

@@ -21,5 +21,5 @@ pub(crate) mod tests;
 
 pub use area::Area;
 pub use draft::Draft;
-pub use kernel::{Attached, Kind, LruMap, Map, Program, WordSet};
+pub use kernel::{Attached, KeySet, Kind, LruMap, Map, Program};
 pub use op::Op;

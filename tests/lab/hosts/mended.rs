@@ -1,12 +1,15 @@
 //! A host whose name another has come by, two that add at once, and a host that leaves with its lab running.
 
-use super::{hosts, mac};
+use serde_json::{Value, json};
+
+use super::{base64, hosts, mac};
 use crate::door::until;
 
 #[test]
 fn a_host_whose_name_was_taken_is_cut_off_and_comes_back() {
     hosts(|world| {
         let mut one = world.lab(1);
+        world.uswitch(1, &["add", "m1", "--address", "10.100.1.11"]).ok();
         let three = world.lab(3);
         until("host 1 reaches host 3", || world.pings(1, "n1", "10.100.1.3").then_some(()));
         // Cut off for longer than its lease; another host comes by its name meanwhile.
@@ -34,6 +37,8 @@ fn a_host_whose_name_was_taken_is_cut_off_and_comes_back() {
             is_out.then_some(())
         });
         assert!(!world.pings(1, "n1", "10.100.1.3"), "n1 is to be cut off");
+        // Nodes that are cut off from other hosts have each other.
+        assert!(world.pings(1, "n1", "10.100.1.11"), "n1 is to reach m1");
         let says = "host h1 is in network prod already, lab h2 at 10.9.0.2";
         let shown = world.uswitch(1, &["show", "hosts"]).ok().out;
         assert!(shown.contains(&format!("this host is out of it: {says}")), "{shown}");
@@ -51,6 +56,41 @@ fn a_host_whose_name_was_taken_is_cut_off_and_comes_back() {
         one.signal(nix::sys::signal::Signal::SIGTERM);
         let said = one.ended().err;
         assert_eq!(said.matches("until then").count(), 1, "{said}");
+    });
+}
+
+/// Somebody has changed what all hosts agreed on, or was the first in an etcd that was emptied.
+#[test]
+fn a_network_that_has_become_another_one_is_left_and_joined_again() {
+    hosts(|world| {
+        let _one = world.lab(1);
+        let two = world.lab(2);
+        until("host 1 reaches host 2", || world.pings(1, "n1", "10.100.1.2").then_some(()));
+        let key = base64("/uswitch/prod/config");
+        let asked = json!({ "key": key }).to_string();
+        let before = world.ask(1, "kv/range", &asked).unwrap()["kvs"][0]["value"].clone();
+        let other = json!({
+            "vni": 7, "port": 4789, "subnets": ["10.100.0.0/16"], "gateways": ["10.100.0.1"],
+        });
+        let put = |value: &Value| json!({ "key": key, "value": value }).to_string();
+        world.ask(1, "kv/put", &put(&base64(&other.to_string()))).unwrap();
+        let says = "network prod has VNI 7, here 100 by now";
+        for host in [1, 2] {
+            until("it is out", || {
+                let hosts = world.json(host, &["show", "hosts"]);
+                let why = hosts[0]["why"].as_str().filter(|_| hosts[0]["state"] == "out")?;
+                why.contains(says).then_some(())
+            });
+        }
+        assert!(!world.pings(1, "n1", "10.100.1.2"), "n1 is to be cut off");
+        let ended = world.uswitch(1, &["add", "more"]);
+        assert!(ended.complaint(1).contains(says), "{}", ended.err);
+        world.ask(1, "kv/put", &put(&before)).unwrap();
+        until("it is in again", || {
+            (world.json(1, &["show", "hosts"])[0]["state"] == "joined").then_some(())
+        });
+        until("host 1 reaches host 2 again", || world.pings(1, "n1", "10.100.1.2").then_some(()));
+        drop(two);
     });
 }
 

@@ -6,6 +6,9 @@ mod checks;
 mod evpn;
 mod failures;
 mod mended;
+mod shut;
+mod shut_tls;
+mod six;
 #[cfg(not(feature = "evpn"))]
 mod without;
 mod world;

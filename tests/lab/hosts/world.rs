@@ -82,6 +82,17 @@ impl<'s> World<'s> {
         self.members[host - 1] = Some(process);
     }
 
+    /// Starts an etcd of its own on a host, with these options beside where it listens.
+    pub(super) fn start_alone(&mut self, host: usize, scheme: &str, further: &[&str]) {
+        let data = self.sandbox.dir.join(format!("etcd{host}"));
+        let clients = format!("{scheme}://10.9.0.{host}:2379");
+        let mut command = self.inside(host, &self.program);
+        command.args(["--name", &format!("e{host}"), "--data-dir", data.to_str().unwrap()]);
+        command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
+        command.args(further);
+        self.members[host - 1] = Some(Process::start(command, &format!("etcd on host {host}")));
+    }
+
     /// Waits until a member has a leader.
     pub(super) fn member_answers(&self, host: usize) {
         until(&format!("etcd answers on host {host}"), || {
@@ -91,9 +102,19 @@ impl<'s> World<'s> {
 
     /// What a member says to a request of its gateway; None where it says nothing, or no.
     pub(super) fn ask(&self, host: usize, call: &str, body: &str) -> Option<Value> {
+        self.ask_by(host, ("http", &[]), (call, body))
+    }
+
+    /// The same by another scheme, with curl's own options.
+    pub(super) fn ask_by(
+        &self,
+        host: usize,
+        (scheme, options): (&str, &[&str]),
+        (call, body): (&str, &str),
+    ) -> Option<Value> {
         let mut command = self.inside(host, Path::new("curl"));
-        command.args(["-sf", "-m", "2", "-d", body]);
-        command.arg(format!("http://10.9.0.{host}:2379/v3/{call}"));
+        command.args(["-sf", "-m", "2", "-d", body]).args(options);
+        command.arg(format!("{scheme}://10.9.0.{host}:2379/v3/{call}"));
         let ended = Process::start(command, call).ended();
         if ended.code == Some(0) { serde_json::from_str(&ended.out).ok() } else { None }
     }
@@ -123,6 +144,11 @@ impl<'s> World<'s> {
             said.is_some_and(|said| said["leader"] == said["header"]["member_id"])
         };
         until("a leader", || (1..=self.members.len()).find(leads))
+    }
+
+    /// `uswitch run` on a host, with its node, for this URL and in this environment.
+    pub(super) fn start_at(&self, host: usize, url: &str, environment: &[(&str, &str)]) -> Process {
+        self.start_run(host, (url, &format!("10.9.0.{host}")), environment)
     }
 
     /// A host's cable, pulled or plugged in.
@@ -164,19 +190,33 @@ impl<'s> World<'s> {
 
     /// Starts the lab of a host, with node nHOST at 10.100.1.HOST, and waits until it is ready.
     pub(super) fn lab(&self, host: usize) -> Process {
-        let mut run = self.start(host, &[]);
+        let mut run = self.start(host);
         run.wait_for(crate::READY);
         run
     }
 
-    /// The same without waiting, with further words.
-    pub(super) fn start(&self, host: usize, further: &[&str]) -> Process {
+    /// The same without waiting.
+    pub(super) fn start(&self, host: usize) -> Process {
+        self.start_with(host, &format!("10.9.0.{host}"))
+    }
+
+    /// The same with another end of the tunnel.
+    pub(super) fn start_with(&self, host: usize, vtep: &str) -> Process {
+        self.start_run(host, (&self.url(), vtep), &[])
+    }
+
+    fn start_run(
+        &self,
+        host: usize,
+        (url, vtep): (&str, &str),
+        environment: &[(&str, &str)],
+    ) -> Process {
         let file = self.sandbox.dir.join(format!("n{host}.yaml"));
-        let (name, url) = (format!("h{host}"), self.url());
-        let vtep = format!("10.9.0.{host}");
-        let words = ["run", file.to_str().unwrap(), "--host-name", &name, "--vtep", &vtep];
-        let args = [&words[..], &["--join", &url], further].concat();
-        Process::start(self.command(host, &args), &format!("uswitch run on host {host}"))
+        let name = format!("h{host}");
+        let words = ["run", file.to_str().unwrap(), "--host-name", &name, "--vtep", vtep];
+        let mut command = self.command(host, &[&words[..], &["--join", url]].concat());
+        command.envs(environment.iter().copied());
+        Process::start(command, &format!("uswitch run on host {host}"))
     }
 
     /// Runs `uswitch ARGS` for a host's lab to its end.

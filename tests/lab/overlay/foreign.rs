@@ -10,7 +10,7 @@ use crate::support::{Sandbox, Wire, in_netns, rooted};
 use crate::{lab, netns};
 
 /// A packet of VXLAN 100 with a frame for everybody in it.
-fn packet(vni: u8) -> Vec<u8> {
+pub(super) fn packet(vni: u8) -> Vec<u8> {
     let header = [8, 0, 0, 0, 0, 0, vni, 0];
     let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 9], &[0x88, 0xb5], &[0; 46]].concat();
     [&header[..], &frame].concat()
@@ -66,12 +66,12 @@ fn hidden(sandbox: &Sandbox) {
     std::thread::sleep(std::time::Duration::from_millis(300));
 }
 
-fn tunnel(sandbox: &Sandbox) -> Value {
+pub(super) fn tunnel(sandbox: &Sandbox) -> Value {
     json(sandbox, &["show", "tunnel", "-j"])[0].clone()
 }
 
 /// The same once none is on its way any more.
-fn settled(sandbox: &Sandbox) -> u64 {
+pub(super) fn settled(sandbox: &Sandbox) -> u64 {
     let mut last = foreign(sandbox);
     until("no more of them", || {
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -81,7 +81,7 @@ fn settled(sandbox: &Sandbox) -> u64 {
 }
 
 /// Packets that were dropped.
-fn foreign(sandbox: &Sandbox) -> u64 {
+pub(super) fn foreign(sandbox: &Sandbox) -> u64 {
     tunnel(sandbox)["foreign"].as_u64().unwrap()
 }
 

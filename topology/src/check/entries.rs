@@ -1,6 +1,6 @@
 //! What a network's tables hold from the start.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{Check, few};
 use crate::entries::FdbKind;
@@ -53,7 +53,7 @@ impl Check<'_> {
     }
 
     /// What is behind a tunnel.
-    fn far(&mut self, path: &[&str; 4], network: &str, (port, end): (&str, Ipv4Addr)) {
+    fn far(&mut self, path: &[&str; 4], network: &str, (port, end): (&str, IpAddr)) {
         let spec = self.spec;
         let first = spec.networks.keys().next().map(String::as_str);
         let joined = match &spec.join {

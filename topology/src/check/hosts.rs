@@ -1,10 +1,9 @@
 //! Other hosts: what is joined, and the tunnels to it.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use super::{Check, few};
-use crate::join::{Join, Tunnel};
+use crate::join::{Join, Tunnel, is_host};
 
 /// The largest number of a network outside, 24 bits.
 const LARGEST: u32 = (1 << 24) - 1;
@@ -57,6 +56,11 @@ impl Check<'_> {
         if tunnel.remotes.is_empty() {
             self.problem(path, "a tunnel leads somewhere: name another host in remotes");
         }
+        if let Some((one, other)) = tunnel.mixed() {
+            let text =
+                format!("{one} and {other}: the ends of a tunnel are all of IPv4 or all of IPv6");
+            self.problem(path, text);
+        }
         let mut seen = BTreeSet::new();
         for remote in &tunnel.remotes {
             if !is_host(*remote) {
@@ -68,8 +72,4 @@ impl Check<'_> {
             }
         }
     }
-}
-
-fn is_host(address: Ipv4Addr) -> bool {
-    !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast()
 }

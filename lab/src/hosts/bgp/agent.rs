@@ -262,7 +262,7 @@ impl Agent {
             }
         }
         let taken = self.known.taken(&wanted);
-        self.apart.set((&lab, &self.shared), self.table.port(), taken);
+        self.apart.set((&lab, &self.shared), taken);
         true
     }
 

@@ -1,7 +1,7 @@
 //! What is known of a network by a speaker: other hosts' routes, and which of ours the speaker has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use overlay::NodeClaim;
 use overlay::evpn::{Heard, Of, Says, Site, Table};
@@ -133,13 +133,15 @@ impl Known {
     }
 
     /// The ends of all other hosts.
-    pub(super) fn ends(&self) -> BTreeSet<Ipv4Addr> {
+    pub(super) fn ends(&self) -> BTreeSet<IpAddr> {
         self.table.ends()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use overlay::evpn::{Mobility, Route, Target};
 
     use super::*;
@@ -207,7 +209,7 @@ mod tests {
         known.hear(vec![other.clone(), said(2, Of::Mac(GATEWAY, None), 9)]);
         assert!(known.table.others().is_empty() && known.ends().is_empty());
         known.hear(vec![said(2, of, 0)]);
-        assert_eq!(known.table.whereabouts(MAC), Some(end(2)));
+        assert_eq!(known.table.whereabouts(MAC), Some(end(2).into()));
         // One that was ours and is another network's now is none of ours.
         known.hear(vec![other]);
         assert_eq!(known.table.whereabouts(MAC), None);

@@ -13,6 +13,7 @@ mod agent;
 mod known;
 mod tell;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ::topology::join;
@@ -48,7 +49,7 @@ impl Lab {
         end: &End,
         anew: bool,
     ) -> Result<Tunnel> {
-        let ask = asked(bgp, network, end)?;
+        let (ask, vtep) = asked(bgp, network, end)?;
         let space = Space::of(&ask.name).map_err(Error::Usage)?;
         let (network, _) = self.network(ask.network.as_deref())?;
         self.check_other(&network, bgp.vni)?;
@@ -56,7 +57,7 @@ impl Lab {
         self.check_end(ask.vtep)?;
         let runtime = runtime()?;
         let gateway = self.with_spec(|spec| station::mac_in(spec, &network));
-        let site = Site::usual(bgp.vni, ask.vtep, 0);
+        let site = Site::usual(bgp.vni, vtep, 0);
         let site = match bgp.target {
             Some(join::bgp::Target { asn, number }) => {
                 Site { target: Target { asn, number }, exact: true, ..site }
@@ -151,7 +152,7 @@ fn check_free(shared: &Shared, known: &Known) -> Result<()> {
     wanted.values().try_for_each(|claim| shared.check_free(claim, &all))
 }
 
-fn asked(bgp: &join::Bgp, network: Option<&str>, end: &End) -> Result<Join> {
+fn asked(bgp: &join::Bgp, network: Option<&str>, end: &End) -> Result<(Join, Ipv4Addr)> {
     if end.host.is_some() {
         let line = "--host-name is for etcd: by BGP a host is called as its end of the tunnel";
         return Err(Error::Usage(line.into()));
@@ -165,16 +166,23 @@ fn asked(bgp: &join::Bgp, network: Option<&str>, end: &End) -> Result<Join> {
         }
         None => towards(bgp.speaker.ip())?,
     };
-    Ok(Join {
+    let IpAddr::V4(own) = vtep else {
+        return Err(Error::Usage(format!(
+            "{vtep}: routes of EVPN are told of ends of IPv4 alone here: say one with --vtep"
+        )));
+    };
+    let join = Join {
         kind: Kind::Bgp,
         members: vec![bgp.speaker],
+        access: Arc::default(),
         name: bgp.name.clone(),
         vni: Some(bgp.vni),
         port: bgp.port,
         network: network.map(str::to_owned),
         vtep,
         host: vtep.to_string(),
-    })
+    };
+    Ok((join, own))
 }
 
 /// The tunnel of a network: rows are set, so it is told of nobody.

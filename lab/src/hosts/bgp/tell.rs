@@ -2,7 +2,7 @@
 //! are called by their ends of the tunnel, nodes by an address.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::super::{Event, Member, Remote, Shared};
 use super::known::Known;
@@ -23,14 +23,14 @@ pub(super) fn remotes(known: &Known) -> BTreeMap<String, Remote> {
 /// Tells how things stand, and who has come and gone. True where somebody's addresses are others now.
 pub(super) fn tell(shared: &Shared, known: &Known) -> bool {
     let own = shared.join.vtep;
-    let mut members: BTreeMap<Ipv4Addr, Vec<String>> =
+    let mut members: BTreeMap<IpAddr, Vec<String>> =
         known.ends().into_iter().map(|end| (end, Vec::new())).collect();
     members.insert(own, shared.wanted().keys().cloned().collect());
     let others = remotes(known);
     for (name, remote) in &others {
         members.entry(remote.vtep).or_default().push(name.clone());
     }
-    let member = |(vtep, nodes): (Ipv4Addr, _)| Member { name: vtep.to_string(), vtep, nodes };
+    let member = |(vtep, nodes): (IpAddr, _)| Member { name: vtep.to_string(), vtep, nodes };
     let members: Vec<_> = members.into_iter().map(member).collect();
     let mut status = shared.status();
     let ends = |all: &[Member]| -> BTreeSet<_> {

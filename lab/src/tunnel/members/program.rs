@@ -1,4 +1,4 @@
-//! The program at an interface's ingress of the host: a VXLAN packet of one number and UDP port, for the
+//! The program at an interface's ingress of the host, for ends of IPv4: a VXLAN packet of one number and UDP port, for the
 //! host itself, goes on only where it comes from a member; all else goes on.
 //!
 //! The kernel's socket of VXLAN takes packets to any address of the host and by any interface, so the
@@ -8,31 +8,32 @@
 //! program (`__netif_receive_skb_core`, check_vlan_id): such a frame goes no further.
 
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
-use sys::bpf::{Area, Draft, Op, WordSet};
+use sys::bpf::{Area, Draft, KeySet, Op};
 use wire::{ethertype, ipv4::protocol};
 
 /// Words of the memory shared with it.
-pub(super) const WORDS: usize = 2;
+pub(super) const WORDS: usize = 3;
 /// Packets that were dropped.
 pub(super) const FOREIGN: usize = 0;
-/// Where the last one of them came from, as it lies in a packet.
+/// Where the last one of them came from, as it lies in a packet: one word of IPv4, two of IPv6, which two
+/// packets at the same moment may mix.
 pub(super) const LAST: usize = 1;
 
-const RESULT: Reg = Reg(0);
-const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
-const FRAME: Reg = Reg(6);
+pub(super) const RESULT: Reg = Reg(0);
+pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
+pub(super) const FRAME: Reg = Reg(6);
 const TRANSPORT: Reg = Reg(7);
 const FLAGS: Reg = Reg(8);
-const AREA: Reg = Reg(9);
-const STACK: Reg = Reg(10);
+pub(super) const AREA: Reg = Reg(9);
+pub(super) const STACK: Reg = Reg(10);
 
 // `struct __sk_buff`.
-const PACKET_TYPE: i16 = 4;
-const ETHERTYPE: i16 = 16;
-const VLAN_TAG: i16 = 24;
-const IFINDEX: i16 = 40;
+pub(super) const PACKET_TYPE: i16 = 4;
+pub(super) const ETHERTYPE: i16 = 16;
+pub(super) const VLAN_TAG: i16 = 24;
+pub(super) const IFINDEX: i16 = 40;
 /// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
-const OTHER_HOST: i32 = 3;
+pub(super) const OTHER_HOST: i32 = 3;
 
 // What is kept on the stack.
 const IP: i16 = -24;
@@ -47,22 +48,22 @@ const ROUTE_SOURCE: i16 = ROUTE + 16;
 const ROUTE_DESTINATION: i16 = ROUTE + 32;
 
 /// `BPF_HDR_START_MAC`, and where the control information of a tag is that the kernel has left in.
-const FROM_MAC: i32 = 0;
-const INNER_TAG: i32 = 14;
+pub(super) const FROM_MAC: i32 = 0;
+pub(super) const INNER_TAG: i32 = 14;
 /// The VLAN of a tag.
-const VID: i32 = 0x0fff;
+pub(super) const VID: i32 = 0x0fff;
 /// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
-const FROM_IP: i32 = 1;
+pub(super) const FROM_IP: i32 = 1;
 /// `AF_INET`
 const INET: i32 = 2;
 /// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
 /// `…_UNSUPP_LWT`, `…_NO_NEIGH`, `…_FRAG_NEEDED`.
-const SENT_ON: [i32; 4] = [0, 6, 7, 8];
+pub(super) const SENT_ON: [i32; 4] = [0, 6, 7, 8];
 
 /// `TCX_NEXT`
-const GO_ON: i32 = -1;
+pub(super) const GO_ON: i32 = -1;
 /// `TCX_DROP`
-const DROP: i32 = 2;
+pub(super) const DROP: i32 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -82,7 +83,7 @@ pub(super) struct Target {
 }
 
 /// The program.
-pub(super) fn program(target: Target, members: &WordSet, area: &Area) -> Vec<Op> {
+pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> {
     let mut p = Draft::default();
     p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
     p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
@@ -213,11 +214,11 @@ fn copy(p: &mut Draft<Place>, (to, len): (i16, i32), from: i32, short: Place) {
     p.if_so(If::Differs, RESULT, 0, short);
 }
 
-fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
+pub(super) fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
     [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
 }
 
 /// A word of the area, as bytes.
-fn at(word: usize) -> i16 {
+pub(super) fn at(word: usize) -> i16 {
     i16::try_from(word * 8).unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 //! it from a node. Runs on a thread of its own, which goes from the host's namespace to the node's.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,20 +12,23 @@ use icmp::run::Fragment;
 use icmp::session::Refusal;
 use icmp::{Event, Moment, Options, Patience, Route};
 
+use super::echo6;
 use super::verdict::{Echo, Inside, Outside, Tcp};
 
 /// Echoes of a size, and between them.
-const COUNT: u64 = 3;
-const INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const COUNT: u64 = 3;
+pub(super) const INTERVAL: Duration = Duration::from_millis(50);
 /// For an answer. TCP says a thing again after a second: what is answered sooner is what was said first.
-const PATIENCE: Duration = Duration::from_millis(900);
+pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 /// Payload of a small echo, as ping's.
 const SMALL: usize = 56;
 /// IPv4's header and ICMP's, and TCP's beside IPv4's, without options.
 const ECHO_HEADERS: u32 = 28;
 const TCP_HEADERS: u32 = 40;
-/// What every host of IPv4 takes (RFC 791); the longest that gets through is looked for from there on.
+/// What every host of IPv4 takes (RFC 791), and of IPv6 (RFC 8200); the longest that gets through is looked
+/// for from there on.
 const LEAST: u32 = 576;
+const LEAST6: u32 = 1280;
 /// A small echo's packet, in bytes.
 pub(super) const SHORT: u32 = 84;
 /// Where nobody listens, as a rule (discard, RFC 863).
@@ -35,16 +38,23 @@ const SEGMENTS: usize = 10;
 const TRIES: usize = 3;
 
 /// From this host's end to another's.
-pub(super) fn outside(local: Ipv4Addr, vtep: Ipv4Addr, outer: u32) -> Outside {
-    let echo = |length: u32, count| echo(vtep, Some(local), payload(length), count);
-    let small = self::echo(vtep, Some(local), SMALL, COUNT);
+pub(super) fn outside(local: IpAddr, vtep: IpAddr, outer: u32) -> Outside {
+    let least = if vtep.is_ipv6() { LEAST6 } else { LEAST };
+    let echo = |length: u32, count| match (local, vtep) {
+        (IpAddr::V6(local), IpAddr::V6(vtep)) => echo6::echo(local, vtep, length, count),
+        (IpAddr::V4(local), IpAddr::V4(vtep)) => {
+            self::echo(vtep, Some(local), payload(length), count)
+        }
+        _ => Echo::Refused(format!("{local} and {vtep} are of two families")),
+    };
+    let small = echo(SHORT, COUNT);
     if !small.is_answered() {
         return Outside { vtep, small, large: Echo::Silent, carries: None };
     }
     let large = echo(outer, COUNT);
     let mut carries = None;
     if matches!(large, Echo::Silent | Echo::Refused(_)) {
-        let (mut fits, mut lost) = (LEAST - 1, outer);
+        let (mut fits, mut lost) = (least - 1, outer);
         while lost - fits > 1 {
             let middle = fits.midpoint(lost);
             match echo(middle, 2) {
@@ -52,7 +62,7 @@ pub(super) fn outside(local: Ipv4Addr, vtep: Ipv4Addr, outer: u32) -> Outside {
                 _ => lost = middle,
             }
         }
-        carries = (fits >= LEAST).then_some(fits);
+        carries = (fits >= least).then_some(fits);
     }
     Outside { vtep, small, large, carries }
 }

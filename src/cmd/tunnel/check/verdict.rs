@@ -1,6 +1,6 @@
 //! What the probes of a way between two hosts came to, and what it means: the reason and the mend. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What came of echoes of one size.
@@ -32,7 +32,7 @@ pub(super) enum Tcp {
 /// Between the two ends of the tunnel, outside it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outside {
-    pub(super) vtep: Ipv4Addr,
+    pub(super) vtep: IpAddr,
     pub(super) small: Echo,
     /// As long as the tunnel's longest packet is with what VXLAN puts before it; may not be cut.
     pub(super) large: Echo,
@@ -63,7 +63,7 @@ pub(super) struct Way {
     /// The UDP port of both ends.
     pub(super) udp_port: u16,
     /// This host's end.
-    pub(super) local: Ipv4Addr,
+    pub(super) local: IpAddr,
     pub(super) network: String,
     /// The network's longest packet, in bytes.
     pub(super) packet: u32,
@@ -147,7 +147,7 @@ fn nobody() -> Fault {
 }
 
 /// Nothing comes through the tunnel.
-fn shut(way: &Way, vtep: Option<Ipv4Addr>, inside: &Inside) -> Fault {
+fn shut(way: &Way, vtep: Option<IpAddr>, inside: &Inside) -> Fault {
     let Way { vni, udp_port, node, .. } = way;
     let said = match &inside.small {
         Echo::Refused(why) => format!(" ({why})"),
@@ -212,7 +212,7 @@ fn within(way: &Way, inside: &Inside, wide: bool) -> Option<Fault> {
     }
 }
 
-fn changed(place: &str, from: Ipv4Addr) -> Fault {
+fn changed(place: &str, from: IpAddr) -> Fault {
     Fault {
         why: format!("echoes come back from {from} changed, {place}"),
         mend: "look at the network between the hosts: it changes packets".into(),

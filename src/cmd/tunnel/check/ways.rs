@@ -9,8 +9,6 @@ use super::verdict::Way;
 use crate::door::Which;
 use crate::exit::Usage;
 
-/// What VXLAN puts before a packet, over IPv4: the outer headers and the frame's own (RFC 7348, 4.3).
-const VXLAN: u32 = 50;
 /// Nodes of a host that are asked, until one answers.
 const MOST: usize = 3;
 
@@ -30,7 +28,7 @@ pub(super) struct Asked {
     /// What the other host is called; None where nobody says.
     pub(super) host: Option<String>,
     /// Its end; None where an address is asked that may be behind any.
-    pub(super) vtep: Option<Ipv4Addr>,
+    pub(super) vtep: Option<IpAddr>,
     /// The node here that asks.
     pub(super) from: String,
     /// Who may answer there: names and addresses.
@@ -69,8 +67,8 @@ impl Known {
             return Ok(asked);
         }
         for word in words {
-            let (vni, address) = (word.parse::<u32>().ok(), word.parse::<Ipv4Addr>().ok());
-            let means = |(tunnel, vtep): &&(&Tunnel, Ipv4Addr)| {
+            let (vni, address) = (word.parse::<u32>().ok(), word.parse::<IpAddr>().ok());
+            let means = |(tunnel, vtep): &&(&Tunnel, IpAddr)| {
                 vni == Some(tunnel.vni)
                     || address == Some(*vtep)
                     || self.name_of(tunnel, *vtep).is_some_and(|name| name == word)
@@ -80,14 +78,17 @@ impl Known {
                 asked.push(self.to_host(tunnel, *vtep)?);
             }
             if asked.len() == before {
-                let behind = address.and_then(|address| self.behind(address));
+                let behind = address.and_then(|address| match address {
+                    IpAddr::V4(address) => self.behind(address),
+                    IpAddr::V6(_) => None,
+                });
                 asked.push(behind.unwrap_or_else(|| Err(self.unknown(word, &all).into()))?);
             }
         }
         Ok(asked)
     }
 
-    fn to_host(&self, tunnel: &Tunnel, vtep: Ipv4Addr) -> anyhow::Result<Asked> {
+    fn to_host(&self, tunnel: &Tunnel, vtep: IpAddr) -> anyhow::Result<Asked> {
         let nodes = self.member(tunnel, vtep).map(|member| member.nodes.as_slice());
         let there = nodes.unwrap_or_default().iter().filter_map(|node| {
             let is = |name: &&Name| name.whose == NameOf::Node && name.name == *node;
@@ -138,7 +139,7 @@ impl Known {
     fn asked(
         &self,
         tunnel: &Tunnel,
-        vtep: Option<Ipv4Addr>,
+        vtep: Option<IpAddr>,
         (host, there): (Option<String>, Vec<(String, Ipv4Addr)>),
     ) -> anyhow::Result<Asked> {
         let network = tunnel.network.clone();
@@ -155,7 +156,7 @@ impl Known {
             local: tunnel.local,
             network,
             packet,
-            outer: packet + VXLAN,
+            outer: packet + ns::vxlan::overhead(tunnel.local),
             node: there.first().map(|(name, _)| name.clone()).unwrap_or_default(),
         };
         Ok(Asked { way, host, vtep, from, there })
@@ -172,16 +173,16 @@ impl Known {
         nodes.filter(own).collect()
     }
 
-    fn member(&self, tunnel: &Tunnel, vtep: Ipv4Addr) -> Option<&control::api::MemberHost> {
+    fn member(&self, tunnel: &Tunnel, vtep: IpAddr) -> Option<&control::api::MemberHost> {
         let hosts = self.hosts.iter().find(|hosts| hosts.vni == tunnel.vni)?;
         hosts.hosts.iter().find(|host| host.vtep == vtep && !host.own)
     }
 
-    fn name_of(&self, tunnel: &Tunnel, vtep: Ipv4Addr) -> Option<&str> {
+    fn name_of(&self, tunnel: &Tunnel, vtep: IpAddr) -> Option<&str> {
         self.member(tunnel, vtep).map(|member| member.name.as_str())
     }
 
-    fn unknown(&self, word: &str, all: &[(&Tunnel, Ipv4Addr)]) -> Usage {
+    fn unknown(&self, word: &str, all: &[(&Tunnel, IpAddr)]) -> Usage {
         let others: Vec<_> = all
             .iter()
             .map(|(tunnel, vtep)| match self.name_of(tunnel, *vtep) {

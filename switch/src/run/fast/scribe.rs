@@ -240,6 +240,7 @@ pub(super) fn may_repeat(from: Option<&PortSettings>, to: Option<&PortSettings>)
         bcast_flood: _,
         hairpin: _,
         isolation: _,
+        reach: _,
         learn_limit: _,
         storm: _,
         mab: _,
