@@ -34,7 +34,7 @@ fn routes_of_a_move_and_of_frr_are_read() {
             None => table.forget(&key),
         }
     }
-    let end = |host| Some(Ipv4Addr::new(10, 9, 0, host));
+    let end = |host| Some(Ipv4Addr::new(10, 9, 0, host).into());
     assert_eq!(table.whereabouts(MacAddr([2, 0, 10, 100, 1, 1])), end(2));
     assert_eq!(table.whereabouts(far), end(3));
     assert_eq!(table.floods().len(), 2);

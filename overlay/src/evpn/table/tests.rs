@@ -11,6 +11,10 @@ fn end(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 9, 0, host)
 }
 
+fn place(host: u8) -> IpAddr {
+    end(host).into()
+}
+
 fn mac(number: u64) -> MacAddr {
     MacAddr::from_u64(0x0200_0000_0000 | number)
 }
@@ -52,14 +56,14 @@ fn the_higher_number_has_an_address_and_at_a_tie_the_lower_end() {
     {
         let (key, route) = at(host, 9, sequence);
         table.hear(key, route);
-        assert_eq!(table.whereabouts(mac(9)), Some(end(has)), "{host} {sequence}");
+        assert_eq!(table.whereabouts(mac(9)), Some(place(has)), "{host} {sequence}");
     }
     // What does not move has it, whatever the number.
     let sticky = Route { mobility: Mobility { sticky: true, sequence: 0 }, ..route(8, 0) };
     table.hear(at(8, 9, 0).0, sticky);
-    assert_eq!(table.whereabouts(mac(9)), Some(end(8)));
+    assert_eq!(table.whereabouts(mac(9)), Some(place(8)));
     table.forget(&at(8, 9, 0).0);
-    assert_eq!(table.whereabouts(mac(9)), Some(end(4)));
+    assert_eq!(table.whereabouts(mac(9)), Some(place(4)));
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn a_node_that_comes_takes_its_address_with_the_next_number_and_the_loser_says_n
     // It moves away.
     let (key, there) = at(3, 1, 1);
     table.hear(key, there);
-    assert_eq!((number(&table, 1), table.whereabouts(mac(1))), (None, Some(end(3))));
+    assert_eq!((number(&table, 1), table.whereabouts(mac(1))), (None, Some(place(3))));
     assert_eq!(table.lost().collect::<Vec<_>>(), [(mac(1), there)]);
     // It is gone there: here it is again, by a number that nobody has heard.
     table.forget(&key);
@@ -114,20 +118,20 @@ fn what_was_known_outlives_a_speaker_that_is_started_anew() {
     assert_eq!(table.whereabouts(mac(5)), None, "what the speaker has no more is gone");
     table.renewed(secs(100));
     table.list([]);
-    assert_eq!(table.whereabouts(mac(3)), Some(end(3)));
+    assert_eq!(table.whereabouts(mac(3)), Some(place(3)));
     // One comes back, the other's address comes back elsewhere, by a lower number.
     table.hear(all[0].0, all[0].1);
     table.hear(at(4, 9, 8).0, route(4, 8));
     table.renewed(secs(110));
     table.hear(all[0].0, all[0].1);
     table.hear(at(6, 9, 2).0, route(6, 2));
-    assert_eq!(table.whereabouts(mac(9)), Some(end(6)), "what is told goes before what was");
+    assert_eq!(table.whereabouts(mac(9)), Some(place(6)), "what is told goes before what was");
     table.expire(secs(169));
-    assert_eq!(table.whereabouts(mac(4)), Some(end(4)));
+    assert_eq!(table.whereabouts(mac(4)), Some(place(4)));
     assert_eq!(table.next(), Some(secs(170)));
     table.expire(secs(170));
     assert_eq!((table.whereabouts(mac(4)), table.next()), (None, None));
-    assert_eq!(table.whereabouts(mac(3)), Some(end(3)));
+    assert_eq!(table.whereabouts(mac(3)), Some(place(3)));
 }
 
 #[test]
@@ -138,8 +142,8 @@ fn who_is_flooded_to_and_who_has_which_addresses() {
     table.hear(key(4, Of::Mac(mac(9), None)), route(4, 0));
     // It says an address that it had once, and another host has now.
     table.hear(at(5, 9, 1).0, route(5, 1));
-    assert_eq!((table.floods(), table.ends()), ([end(3)].into(), [3, 4, 5].map(end).into()));
-    assert_eq!(table.others(), [(mac(9), (end(5), [ip(5)].into()))].into());
+    assert_eq!((table.floods(), table.ends()), ([place(3)].into(), [3, 4, 5].map(place).into()));
+    assert_eq!(table.others(), [(mac(9), (place(5), [ip(5)].into()))].into());
     let touched = Touched::Some { macs: [mac(9)].into(), hosts: true };
     assert_eq!(table.take_touched(), touched);
     assert_eq!(table.take_touched(), Touched::Some { macs: BTreeSet::new(), hosts: false });
@@ -223,7 +227,7 @@ proptest! {
             let has = nodes.iter().any(|own| own.contains_key(&mac(of)));
             prop_assert_eq!(says.len(), usize::from(has));
             for (table, host) in tables.iter().zip(1..) {
-                let there = says.iter().find(|says| **says != host).map(|says| end(*says));
+                let there = says.iter().find(|says| **says != host).map(|says| place(*says));
                 prop_assert_eq!(table.whereabouts(mac(of)), there);
             }
         }
