@@ -13,7 +13,13 @@ lint:
 
 # every test; root is wanted for those that plug real namespaces (USWITCH_REQUIRE_ROOT=1 insists)
 test:
-    cargo test --workspace --features uswitch/evpn
+    cargo test
+
+# what speaks BGP, which the command above leaves out with its crates for gRPC
+test-evpn:
+    cargo test -p uswitch-evpn
+    cargo test -p uswitch-lab --features evpn --lib hosts::
+    cargo test --features evpn --test lab -- hosts::evpn::
 
 # the benchmarks against the kernel bridge and whatever peers are installed
 bench:
