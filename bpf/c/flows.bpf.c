@@ -716,10 +716,9 @@ static inline void ended(u32 flow)
 	u32 slot = flow / BUCKET & (BUCKETS - 1), at = flow & (BUCKET - 1);
 	struct routes *b = bpf_map_lookup_elem(&routes, &slot);
 
-	/* Whoever sees it finds the frame in the counts. */
-	__asm__ volatile("" ::: "memory");
-	if (b && !READ(b->routes[at].ended))
-		b->routes[at].ended = bpf_ktime_get_coarse_ns();
+	/* In this order: whoever sees it finds the frame in the counts. */
+	if (b)
+		__sync_val_compare_and_swap(&b->routes[at].ended, 0, bpf_ktime_get_coarse_ns());
 }
 
 /* Sends a frame to an interface of this namespace. */

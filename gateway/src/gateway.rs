@@ -17,11 +17,11 @@ use crate::ipid::Identification;
 use crate::leg::{LegError, LegId, LegView};
 use crate::limit::Queries;
 use crate::links::Links;
-use crate::nat::Nat;
 use crate::nat::fragments::{Action, Datagram, Fragments};
 use crate::nat::publish::Published;
 use crate::nat::snapshot::{Cursor, Event, SessionView};
 use crate::nat::unsolicited::Unsolicited;
+use crate::nat::{Nat, REFUSED};
 use crate::neighbour::NeighbourView;
 use crate::node::Node;
 use crate::note::{Note, Notes};
@@ -202,7 +202,13 @@ impl Gateway {
         if self.notes.is_on() {
             self.notes.route(self.routed_by(&p.arrival));
         }
-        match self.plan(&p.arrival, p.frame.bytes, p.now) {
+        let mut plan = self.plan(&p.arrival, p.frame.bytes, p.now);
+        if plan.as_ref().is_err_and(|refusal| refusal.reason.is_exhaustion())
+            && self.nat.hear(REFUSED, p.now)
+        {
+            plan = self.plan(&p.arrival, p.frame.bytes, p.now);
+        }
+        match plan {
             Ok(course) if self.nat.repeater.is_none() => self.commit(p, course),
             Ok(course) => {
                 let before = p.arrival;

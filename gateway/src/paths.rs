@@ -114,7 +114,7 @@ impl Gateway {
     fn open_back(&mut self, p: &mut Passage<'_, '_>, to: Side) -> Result<Departure, DropReason> {
         let (protocol, remote, local) = p.arrival.packet.flow().ok_or(DropReason::Truncated)?;
         let load = load(p.frame, &p.arrival.packet);
-        let plan = self.nat.plan_in(protocol, (local.port, remote), load, p.now)?;
+        let plan = self.nat.plan_opening_in(protocol, (local.port, remote), load, p.now)?;
         let (node, inside) = self.nat.realm(protocol).inside_of(local.port, &plan);
         let session = plan.into();
         self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
@@ -130,7 +130,7 @@ impl Gateway {
         let outside = self.outbound(p, (protocol, inside, target))?;
         let from = Endpoint::new(target.address, outside);
         let load = load(p.frame, &p.arrival.packet);
-        let plan = self.nat.plan_in(protocol, (target.port, from), load, p.now)?;
+        let plan = self.nat.plan_opening_in(protocol, (target.port, from), load, p.now)?;
         let (node, other) = self.nat.realm(protocol).inside_of(target.port, &plan);
         let to = self.side_of(other.address)?;
         let other = self.nat.commit_in(protocol, (target.port, from), plan, load, p.now)?;

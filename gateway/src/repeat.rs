@@ -64,11 +64,20 @@ pub struct Repeat {
     pub mtu: usize,
     /// It holds until then, unless it is taken back before.
     pub until: Timestamp,
-    /// It is of the first segment of a connection: it holds for the next ones once that is answered,
-    /// which is when the answer may be repeated.
-    pub unanswered: bool,
+    /// Of a packet that opens a connection: which.
+    pub opening: Option<Opens>,
     /// What they count for.
     pub way: Way,
+}
+
+/// A segment that opens a connection. What was decided of it holds for the next ones of its direction once
+/// both are there, and only then: whoever knocks, or answers what nobody has asked, sends no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// A SYN.
+    Asks,
+    /// The answer to one.
+    Answers,
 }
 
 /// What has been repeated since it was asked last.
@@ -122,6 +131,8 @@ pub trait Repeater: Debug + Send {
     fn over(&mut self, session: Option<SessionId>) -> Vec<Repeated>;
     /// What was done since it was asked last.
     fn take(&mut self) -> Vec<Repeated>;
+    /// What the packets of sessions were since it was asked last: their frames [`Repeater::take`] says.
+    fn sessions(&mut self) -> Vec<Repeated>;
     /// What was refused without asking, as it was when [`Repeater::take`] was asked.
     fn ignored(&mut self) -> Vec<Ignored> {
         Vec::new()
@@ -179,19 +190,19 @@ impl Gateway {
             return None;
         }
         let ((protocol, src, dst), (_, new_src, new_dst)) = (packet.flow()?, after.flow()?);
-        let mut unanswered = false;
+        let mut opening = None;
         match packet.transport {
             Transport::Tcp(_, _, flags) if flags.fin() || flags.rst() => return None,
             Transport::Tcp(_, _, flags) if flags.syn() => {
-                unanswered = !flags.ack();
-                // More is to come, and where a kernel beside the gateway answers that is not seen here.
-                match course {
-                    Course::Host(_) if unanswered => {
-                        self.often.expect(protocol, src, dst);
-                        return None;
-                    }
-                    _ if !unanswered => self.often.expect(protocol, new_dst, new_src),
-                    _ => {}
+                opening = Some(if flags.ack() { Opens::Answers } else { Opens::Asks });
+                // More is to come, at once where the other one of the two was seen as well; what a kernel
+                // beside the gateway answers is not.
+                if flags.ack() {
+                    self.often.expect(protocol, src, dst);
+                    self.often.expect(protocol, new_dst, new_src);
+                } else if matches!(course, Course::Host(_)) {
+                    self.often.expect(protocol, src, dst);
+                    return None;
                 }
             }
             Transport::Tcp(_, _, flags) if !flags.ack() => return None,
@@ -202,6 +213,9 @@ impl Gateway {
         let (hop, session, atomic) = match course {
             Course::Out { hop, .. } => (hop, Some(realm.known_out(src, dst, now)?), true),
             Course::Back { session, .. } => (new_dst.address, Some(session), false),
+            Course::Open { .. } if opening == Some(Opens::Asks) => {
+                (new_dst.address, Some(realm.known_in(dst.port, src, now)?), false)
+            }
             Course::Straight { hop, detour: false, .. } => (hop, None, false),
             Course::Host(_) => (dst.address, None, false),
             _ => return None,
@@ -212,7 +226,9 @@ impl Gateway {
             other => (before.side, other.side()?),
         };
         let lasts = match session {
-            Some(id) if !unanswered && !realm.is_steady(id, atomic) => return None,
+            Some(id) if opening != Some(Opens::Asks) && !realm.is_steady(id, atomic) => {
+                return None;
+            }
             Some(id) => realm.table.get(id).expires,
             None => Timestamp::from_nanos(u64::MAX),
         };
@@ -222,7 +238,7 @@ impl Gateway {
             false => self.links.link(to).neighbours.known_until(hop)?,
         };
         let session = session.map(|place| SessionId { protocol, place });
-        if let Some(session) = session.filter(|_| !unanswered) {
+        if let Some(session) = session.filter(|_| opening != Some(Opens::Asks)) {
             self.nat.give(session);
         }
         Some(Repeat {
@@ -233,7 +249,7 @@ impl Gateway {
             kept,
             mtu: self.links.mtu(to),
             until: known.min(lasts),
-            unanswered,
+            opening,
             way: Way { from, to, hop, session },
         })
     }

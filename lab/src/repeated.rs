@@ -39,6 +39,10 @@ impl Repeater for Kernel {
         all.iter().filter_map(repeated).collect()
     }
 
+    fn sessions(&mut self) -> Vec<gateway::Repeated> {
+        self.fast.sessions().iter().filter_map(repeated).collect()
+    }
+
     fn ignored(&mut self) -> Vec<Ignored> {
         std::mem::take(&mut self.ignored)
     }
@@ -46,7 +50,7 @@ impl Repeater for Kernel {
 
 /// A decision of the gateway's, for the switch.
 pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
-    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, unanswered, way } = *of;
+    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, opening, way } = *of;
     let ends = |[src, dst]: [Endpoint; 2]| {
         let end = |end: Endpoint| SocketAddrV4::new(end.address, end.port);
         Ends { protocol: protocol.number(), src: end(src), dst: end(dst) }
@@ -58,8 +62,15 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
         kept,
         mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
         until,
-        unanswered,
+        opening: opening.map(opens),
         way: named(&way),
+    }
+}
+
+fn opens(of: gateway::Opens) -> switch::Opens {
+    match of {
+        gateway::Opens::Asks => switch::Opens::Asks,
+        gateway::Opens::Answers => switch::Opens::Answers,
     }
 }
 

@@ -24,7 +24,7 @@ pub use run::{
     Switch, Waker, Watch,
 };
 pub use station::{
-    Arrival, Handling, Ignored, Outlet, Repeat, Repeated, SharedStation, Station, Way,
+    Arrival, Handling, Ignored, Opens, Outlet, Repeat, Repeated, SharedStation, Station, Way,
 };
 pub use stats::{Counters, PortStats};
 pub use sys::packet::Refusal;

@@ -40,6 +40,16 @@ pub trait Outlet {
     fn to_uplink(&mut self, vnet: VnetHeader, frame: &[u8]);
 }
 
+/// A packet that opens a connection: what is said of it holds for the next ones of its direction once the
+/// other one has been sent on too, whose ends are the reverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// It asks.
+    Asks,
+    /// It answers.
+    Answers,
+}
+
 /// What may be done, without asking the station, to frames like the one it sent on last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
@@ -55,8 +65,8 @@ pub struct Repeat {
     pub mtu: u32,
     /// It holds until then, unless it is taken back before.
     pub until: Timestamp,
-    /// Only once a packet with the ends of an answer has been sent on.
-    pub unanswered: bool,
+    /// Of a packet that opens a connection: which.
+    pub opening: Option<Opens>,
     /// What they count for.
     pub way: Way,
 }

@@ -44,11 +44,13 @@ use std::ops::RangeInclusive;
 
 use wire::Timestamp;
 
+pub(crate) use self::repeated::REFUSED;
+
 use self::ours::{Ours, Telling};
 use self::plan::{Displaced, PlanIn, PlanOut};
 use self::publish::{Owner, Published};
 use self::realm::{Load, Realm};
-use self::repeated::Places;
+use self::repeated::{DISPLACED, Places};
 use self::snapshot::{Closing, Events};
 use crate::config::{Limits, NatConfig};
 use crate::node::Node;
@@ -88,6 +90,8 @@ pub(crate) struct Nat {
     pub(crate) repeater: Option<Box<dyn Repeater>>,
     /// Sessions of each protocol that it may know of.
     given: [Places; 3],
+    /// When it was asked for all of them, for want of room.
+    heard: Timestamp,
     pub(crate) events: Events,
     pub(crate) counters: NatCounters,
 }
@@ -109,6 +113,7 @@ impl Nat {
             ours: Telling::default(),
             repeater: None,
             given: Default::default(),
+            heard: Timestamp::ZERO,
             events: Events::new(config.events, limits.events),
             counters: NatCounters::default(),
         }
@@ -167,7 +172,8 @@ impl Nat {
     ) -> Result<u32, DropReason> {
         self.make_room(protocol, now);
         let mut paid = false;
-        for _ in 0..=GIVE_WAY {
+        // Once more, to hear of what was repeated.
+        for _ in 0..=GIVE_WAY + 1 {
             let realm = &mut self.realms[protocol as usize];
             // Both keys are to be free; what has them has expired, or the plan refuses.
             let stale = realm.table.find_out(inside, remote);
@@ -176,14 +182,17 @@ impl Nat {
                 continue;
             }
             let ends = (inside, remote);
-            let plan = realm.plan_out_again(node, ends, (load.flags, paid), now)?;
+            let plan = match realm.plan_out_again(node, ends, (load.flags, paid), now) {
+                Err(reason) if reason.is_exhaustion() && self.hear(REFUSED, now) => continue,
+                plan => plan?,
+            };
+            let realm = &mut self.realms[protocol as usize];
             let PlanOut::Open { outside, mapping, state, displaced } = plan else {
                 return stale.ok_or(DropReason::TableFull);
             };
             let stale = realm.table.find_in(outside, remote);
             if let Some(displaced) = displaced {
-                self.give_way(protocol, displaced);
-                paid = true;
+                paid |= !self.hear(DISPLACED, now) && self.give_way(protocol, displaced);
                 continue;
             }
             if let Some(id) = stale {
@@ -225,6 +234,24 @@ impl Nat {
         now: Timestamp,
     ) -> Result<PlanIn, DropReason> {
         self.realm(protocol).plan_in(port, remote, load.flags, now)
+    }
+
+    /// The same, of who gives way as he is known now.
+    pub(crate) fn plan_opening_in(
+        &mut self,
+        protocol: Protocol,
+        (port, remote): (u16, Endpoint),
+        load: Load,
+        now: Timestamp,
+    ) -> Result<PlanIn, DropReason> {
+        for _ in 0..=GIVE_WAY {
+            let plan = self.plan_in(protocol, (port, remote), load, now)?;
+            let PlanIn::Open { displaced: Some(id), .. } = plan else { return Ok(plan) };
+            if !self.hear(DISPLACED, now) && !self.is_another(protocol, id) {
+                return Ok(plan);
+            }
+        }
+        Err(DropReason::TableFull)
     }
 
     /// Carries out a plan for a packet that comes in: the inside endpoint it goes to.
@@ -310,18 +337,21 @@ impl Nat {
         }
     }
 
-    /// Ends what gives way to a new session.
-    fn give_way(&mut self, protocol: Protocol, Displaced { id, whole }: Displaced) {
+    /// Ends what gives way to a new session; false where something of it does not, as is known now.
+    fn give_way(&mut self, protocol: Protocol, Displaced { id, whole }: Displaced) -> bool {
         let realm = &mut self.realms[protocol as usize];
-        realm.pass_over(id);
-        if !whole {
-            return self.end(protocol, id, Closing::Displaced);
+        let mut all = vec![id];
+        if whole {
+            let port = realm.table.get(id).outside_port;
+            let sessions = realm.mappings.sessions_of(port, &realm.table.slots);
+            all = sessions.into_iter().flatten().collect();
         }
-        let port = realm.table.get(id).outside_port;
-        let all = realm.mappings.sessions_of(port, &realm.table.slots);
-        for id in all.into_iter().flatten().collect::<Vec<u32>>() {
-            self.end(protocol, id, Closing::Displaced);
+        if all.iter().any(|id| self.is_another(protocol, *id)) {
+            return false;
         }
+        self.realms[protocol as usize].pass_over(id);
+        all.iter().for_each(|id| self.end(protocol, *id, Closing::Displaced));
+        true
     }
 
     fn opened(&mut self, protocol: Protocol, id: u32) {

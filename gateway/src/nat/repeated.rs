@@ -3,6 +3,8 @@
 //! What they did counts as if each packet had come here. It is taken back before a packet changes
 //! what the session is, and before the session ends, so that its last figures are whole.
 
+use std::time::Duration;
+
 use wire::Timestamp;
 use wire::tcp::Flags;
 
@@ -12,6 +14,11 @@ use super::session::{EMBRYONIC, FRESH, STANDING, State, USED};
 use super::tcp::{self, Sender};
 use crate::packet::Protocol;
 use crate::repeat::{Repeated, SessionId};
+
+/// All that was repeated is asked for no more often than this, for all of it is looked at: before
+/// somebody gives way, of whom it is asked anyway ([`Nat::is_another`]), and before somebody is refused.
+pub(super) const DISPLACED: Duration = Duration::from_millis(20);
+pub(crate) const REFUSED: Duration = Duration::from_millis(1);
 
 /// Places of sessions that may be repeated: a bit each, up to the last.
 #[derive(Debug, Default)]
@@ -56,15 +63,17 @@ impl Nat {
     }
 
     /// A packet of a session comes, out or in: where it changes what becomes of others, nobody repeats
-    /// those any more. The first FIN does not: what goes the other way goes on.
+    /// those any more. Of FINs the one does that ends the connection: then nothing of the other side's end
+    /// can be under way.
     #[inline]
     pub(super) fn before(&mut self, protocol: Protocol, id: u32, load: Load, out: bool) {
         let changes = match load.flags {
             Some(flags) => {
-                let first = |state: State| state == State::Established;
+                let from = if out { Sender::Inside } else { Sender::Outside };
+                let ends = |state| tcp::step(state, from, flags).0 == State::Closing;
                 flags.syn()
                     || flags.rst()
-                    || flags.fin() && !first(self.realm(protocol).table.get(id).state)
+                    || flags.fin() && ends(self.realm(protocol).table.get(id).state)
             }
             // The first answer.
             None => !out && self.realm(protocol).table.get(id).state == State::Opened,
@@ -72,6 +81,26 @@ impl Nat {
         if changes {
             self.take_back(protocol, id);
         }
+    }
+
+    /// Whether a session that is to give way is another than it seemed: what was repeated of it is told
+    /// now.
+    pub(super) fn is_another(&mut self, protocol: Protocol, id: u32) -> bool {
+        let before = self.realm(protocol).table.get(id).standing();
+        self.take_back(protocol, id);
+        self.realm(protocol).table.get(id).standing() != before
+    }
+
+    /// Has all sessions be what was repeated of them, before somebody gives way or is refused for want of
+    /// room. False where that was so so short a time ago.
+    pub(crate) fn hear(&mut self, span: Duration, now: Timestamp) -> bool {
+        let Some(repeater) = self.repeater.as_mut().filter(|_| now >= self.heard + span) else {
+            return false;
+        };
+        self.heard = now;
+        let told = repeater.sessions();
+        self.repeated(&told);
+        !told.is_empty()
     }
 
     /// A session's packets may be repeated from now on.

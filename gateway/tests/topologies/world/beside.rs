@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use gateway::{Endpoint, Node, Protocol, Repeat, Repeated, Repeater, SessionId, Side};
+use gateway::{Endpoint, Node, Opens, Protocol, Repeat, Repeated, Repeater, SessionId, Side};
 use wire::{MacAddr, Timestamp};
 
 use super::packet::{ACK, FIN, Pkt, RST, SYN};
@@ -75,6 +75,17 @@ impl Repeater for Beside {
         kernel.flows.retain(|flow| !flow.over);
         told
     }
+
+    fn sessions(&mut self) -> Vec<Repeated> {
+        let mut kernel = self.kernel();
+        let of = |flow: &&mut Flow| flow.repeat.way.session.is_some() && flow.owed.packets > 0;
+        let told = kernel.flows.iter_mut().filter(of).map(|flow| {
+            let told = Repeated { frames: 0, ..flow.owed };
+            (flow.owed.packets, flow.owed.bytes, flow.owed.ended) = (0, 0, None);
+            told
+        });
+        told.collect()
+    }
 }
 
 /// What tells packets apart, where they may be repeated at all.
@@ -107,11 +118,12 @@ pub fn routed(packet: &Pkt, [src, dst]: [Endpoint; 2]) -> Pkt {
 }
 
 impl Kernel {
-    /// Writes a decision down, and the one that waited for it.
+    /// Writes a decision down, and of what opens a connection both or none.
     pub fn put(&mut self, flow: Flow) {
-        if flow.repeat.unanswered {
-            self.pending.push(flow);
-            return;
+        match flow.repeat.opening {
+            Some(Opens::Asks) => return self.pending.push(flow),
+            Some(Opens::Answers) => {}
+            None => return self.flows.push(flow),
         }
         let [src, dst] = flow.repeat.came;
         let answers = |asked: &Flow| {
@@ -121,9 +133,8 @@ impl Kernel {
         };
         if let Some(at) = self.pending.iter().rposition(answers) {
             let asked = self.pending.swap_remove(at);
-            self.flows.push(asked);
+            self.flows.extend([asked, flow]);
         }
-        self.flows.push(flow);
     }
 
     pub fn holds(&self, flow: &Flow, now: Timestamp) -> bool {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{LegConfig, LegId, Node, Outcome, Policy, Probe, Repeat, Repeated, Side};
+use gateway::{Config, LegConfig, LegId, Node, Outcome, Policy, Probe, Repeat, Repeated, Side};
 use wire::{MacAddr, tcp};
 
 use super::beside::{Beside, Flow};
@@ -26,8 +26,12 @@ pub struct Twins {
 
 impl Twins {
     pub fn new() -> Self {
+        Self::of(config())
+    }
+
+    pub fn of(config: Config) -> Self {
         let world = || {
-            let mut config = config();
+            let mut config = config.clone();
             config.legs[0].1.policy = Policy { internal: false, routed: vec![OTHER] };
             config.legs.push((OTHER, other(1500, false, true)));
             let mut world = World::new(config);

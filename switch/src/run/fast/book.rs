@@ -184,7 +184,8 @@ impl Book {
         if let Some(row) = known.and_then(|id| self.rows[usize::from(id.0)].as_mut())
             && let Some(id) = known
         {
-            let way = |of: Option<Routed>| of.map(|routed| routed.way);
+            // With another next hop it is about another address (`end_of`).
+            let way = |of: Option<Routed>| of.map(|routed| (routed.way, routed.route.next));
             let same_way = way(row.routed) == way(of.routed) && row.ignored == ignored;
             let same_ports = row.ports == ports && flood::is_it(row.flood.as_ref(), of.flood);
             if same_ports && same_way && row.left.is_none() {

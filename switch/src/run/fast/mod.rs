@@ -121,9 +121,12 @@ impl FastPath {
         self.write(decided, now);
     }
 
-    /// The same where no frame of the flow can be in the ring.
+    /// The same of the segment that has opened a connection: where its direction has no flow yet, no frame
+    /// of it is in the ring that another could overtake.
     fn put_first(&self, decided: &Decided<'_>, now: Timestamp) {
-        if let Some(id) = self.write(decided, now) {
+        let key = self.book().key(decided);
+        let first = key.is_some_and(|key| self.table.find(&key).is_none());
+        if let Some(id) = self.write(decided, now).filter(|_| first) {
             let _ = self.table.cut(id);
         }
     }

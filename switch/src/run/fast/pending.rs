@@ -26,9 +26,14 @@ impl Pending {
         if self.places.is_empty() {
             self.places.resize_with(ROOM, || None);
         }
-        let answer = Ends { src: leaves.dst, dst: leaves.src, ..*leaves };
+        let answer = answer_to(leaves);
         let at = self.place(&answer);
         self.places[at] = Some((answer, decided));
+    }
+
+    /// A packet that leaves with these ends waits for no answer.
+    pub(super) fn forget(&mut self, leaves: &Ends) {
+        let _ = self.take(&answer_to(leaves));
     }
 
     /// What waited for an answer with these ends.
@@ -44,4 +49,8 @@ impl Pending {
         let low = self.hash.hash_one(answer) & (ROOM as u64 - 1);
         usize::try_from(low).unwrap_or(0)
     }
+}
+
+fn answer_to(leaves: &Ends) -> Ends {
+    Ends { src: leaves.dst, dst: leaves.src, ..*leaves }
 }

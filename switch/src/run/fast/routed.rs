@@ -15,7 +15,7 @@ use crate::run::link::Link;
 use crate::run::outbox::Place;
 use crate::run::switch::Switch;
 use crate::run::worker::{Worker, now};
-use crate::station::{Handling, Repeat, Repeated};
+use crate::station::{Handling, Opens, Repeat, Repeated};
 
 /// A frame that the station has sent on, as the worker knows it.
 pub(in crate::run) struct SentOn<'a> {
@@ -61,8 +61,21 @@ impl FastPath {
     pub fn take(&self) -> Vec<Repeated> {
         let Some(fdb) = self.fdb.get().and_then(Weak::upgrade) else { return Vec::new() };
         let mut book = self.book();
-        book.fold(&self.table, &fdb, now());
+        let now = now();
+        if book.is_due(now) {
+            book.fold(&self.table, &fdb, now);
+        }
         book.take()
+    }
+
+    /// What the packets of sessions were since it was asked last; their frames are taken by
+    /// [`FastPath::take`].
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Repeated> {
+        let Some(fdb) = self.fdb.get().and_then(Weak::upgrade) else { return Vec::new() };
+        let mut book = self.book();
+        book.fold(&self.table, &fdb, now());
+        book.sessions()
     }
 }
 
@@ -105,18 +118,20 @@ impl Scribe {
         }
         let Some(decided) = decide(of, bridge, (ingress, learned), frame) else { return };
         let decided = Decided { generation, ..decided };
-        if of.repeat.unanswered {
-            self.pending.put(&of.repeat.leaves, decided);
-            return;
+        match of.repeat.opening {
+            Some(Opens::Asks) => return self.pending.put(&of.repeat.leaves, decided),
+            Some(Opens::Answers) => {
+                let session = |of: &Decided<'_>| of.routed.and_then(|routed| routed.way.session);
+                let same = |asked: &Decided<'_>| {
+                    asked.generation == generation && session(asked) == session(&decided)
+                };
+                let Some(asked) = self.pending.take(&of.repeat.came).filter(same) else { return };
+                fast.put_first(&asked, now);
+            }
+            // It goes on without one: an answer that comes yet is a late one.
+            None => self.pending.forget(&of.repeat.leaves),
         }
         fast.put(&decided, now);
-        // What it answers opened the connection: nothing of that direction's can be in the ring that
-        // would be overtaken.
-        let asked = self.pending.take(&of.repeat.came);
-        let session = |of: &Decided<'_>| of.routed.and_then(|routed| routed.way.session);
-        if let Some(asked) = asked.filter(|asked| session(asked) == session(&decided)) {
-            fast.put_first(&asked, now);
-        }
         self.wake_later(now);
     }
 }
@@ -129,7 +144,7 @@ fn decide(
     (ingress, learned): (PortId, Learned),
     frame: &Frame,
 ) -> Option<Decided<'static>> {
-    let Repeat { came, leaves, atomic, kept, mtu, until, way, unanswered: _ } = of.repeat;
+    let Repeat { came, leaves, atomic, kept, mtu, until, way, opening: _ } = of.repeat;
     let tag = frame.tag();
     let from = bridge.port(ingress);
     let settings = from.as_ref().map(|port| &port.settings);

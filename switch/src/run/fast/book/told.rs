@@ -49,6 +49,18 @@ impl Book {
         told.collect()
     }
 
+    /// What the packets of sessions were, which [`Book::take`] does not tell again; their frames it does.
+    pub(in crate::run::fast) fn sessions(&mut self) -> Vec<Repeated> {
+        let told = self.owing.iter().filter_map(|place| {
+            let row = self.rows[usize::from(place.0)].as_mut()?;
+            let way = row.way().filter(|way| way.session.is_some())?;
+            let done = repeated(way, &row.owed, row.ended.take())?;
+            (row.owed.packets, row.owed.bytes) = (0, ETHERNET * row.owed.frames);
+            Some(Repeated { frames: 0, ..done })
+        });
+        told.collect()
+    }
+
     /// Whether the station has not been told of all.
     pub(in crate::run::fast) fn owes(&self) -> bool {
         !self.owing.is_empty()
