@@ -221,6 +221,8 @@ fn numbers(frames: &[Numbered]) -> Vec<u8> {
 fn linux_bridge(sandbox: &Sandbox) {
     let ip = |line: &str| sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>());
     ip("netns add bridge");
+    // Without an address of its own it is no querier of MLD, and floods.
+    ip("netns exec bridge sysctl -qw net.ipv6.conf.default.accept_dad=0");
     ip("-n bridge link add br0 type bridge forward_delay 0 mcast_snooping 0");
     ip("-n bridge link set br0 up");
     for port in PORTS {

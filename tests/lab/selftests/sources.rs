@@ -119,7 +119,7 @@ fn told_alike(v6: bool) {
             let wires =
                 PORTS.map(|n| Wire::open(netns(&format!("net{n}")), &format!("vethpeer{n}")));
             let mut wires = wires;
-            std::thread::sleep(Duration::from_millis(1500));
+            std::thread::sleep(Duration::from_millis(2500));
             for frame in reports(v6) {
                 wires[1].send(&numbered(&frame, 0));
                 std::thread::sleep(Duration::from_millis(30));
@@ -159,7 +159,7 @@ fn what_members_of_ipv6_groups_want_is_told_as_bridge_tells_it() {
 /// The frames of each case's sources, by what becomes of them: the member at port 2 gets those that it
 /// wants, a router at port 3 all.
 fn let_through(v6: bool) {
-    let mut steps = vec![Step::Set(OURS, THEIRS), wait(1500)];
+    let mut steps = vec![Step::Set(OURS, THEIRS), wait(2500)];
     steps.push(Step::Set(
         "port net3 --mcast-router 2",
         &["bridge link set dev veth3 mcast_router 2"],
