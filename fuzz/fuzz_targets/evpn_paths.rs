@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         if let Of::Mac(mac, _) = heard.key.of {
             let there = table.whereabouts(mac);
-            assert!(there != Some(site.vtep) && there != Some(Ipv4Addr::UNSPECIFIED));
+            assert!(there != Some(site.vtep.into()) && there != Some(Ipv4Addr::UNSPECIFIED.into()));
         }
     }
 });
