@@ -307,8 +307,13 @@ pub(crate) fn del_fdb(door: &LabDoor, ask: &DelFdb) -> Answer<Flushed> {
     if gone == 0 {
         return Err(DoorError::NotFound(format!("{address} is not in the table there")));
     }
-    // Behind a tunnel the kernel knows of it too.
-    let mut rows = by_hand.into_iter();
+    // Behind a tunnel the kernel knows of it too, for all VLANs together.
+    let kept = door.switch(|switch| {
+        let rows = switch.fdb().into_iter();
+        let set = rows.filter(|row| row.mac == address && !row.kind.is_learned());
+        set.map(|row| row.port).collect::<Vec<PortId>>()
+    })?;
+    let mut rows = by_hand.into_iter().filter(|port| !kept.contains(port));
     rows.try_for_each(|port| lab.remove_row(port, address)).map_err(|error| refusal(&error))?;
     Ok(Flushed { flushed: gone as u64 })
 }

@@ -174,7 +174,8 @@ impl Lab {
             return Err(Error::NoSwitch(self.config().name.to_string()));
         };
         let udp_port = ask.port.unwrap_or(PORT);
-        if state.tunnels.iter().any(|t| (t.vni, t.udp_port) == (ask.vni, udp_port)) {
+        // Of another UDP port the kernel would take one more; its name would be the same.
+        if state.tunnels.iter().any(|t| t.vni == ask.vni) {
             return Err(Error::Usage(format!("there is a tunnel with VNI {} already", ask.vni)));
         }
         let (name, index) = (format!("vxlan{}", ask.vni), state.next_index);

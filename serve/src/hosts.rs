@@ -41,7 +41,12 @@ impl Daemon {
     fn no_reach(&self, error: &lab::Error, join: &Join) -> Refusal {
         let Refusal(why) = refusal(error);
         let there = match join {
-            Join::Etcd(own) => self.lab.hosts().iter().any(|joined| joined.join.name == own.name),
+            Join::Etcd(own) => {
+                let is = |join: &lab::hosts::Join| {
+                    (join.kind, &join.name) == (lab::hosts::Kind::Etcd, &own.name)
+                };
+                self.lab.hosts().iter().any(|joined| is(&joined.join))
+            }
             Join::Named(own) => self.lab.tunnels().iter().any(|tunnel| tunnel.vni == own.vni),
             Join::Bgp(own) => self.lab.tunnels().iter().any(|tunnel| tunnel.vni == own.vni),
         };

@@ -73,8 +73,17 @@ impl Credentials {
 #[derive(Debug, Default)]
 pub struct Access {
     pub(super) tls: Option<Tls>,
-    user: Option<(String, Secret)>,
+    user: Option<User>,
     token: Mutex<Token>,
+}
+
+/// Who asks.
+#[derive(Debug)]
+struct User {
+    name: String,
+    password: Mutex<Secret>,
+    /// Where the password came from, which may have another by now.
+    file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -102,8 +111,8 @@ impl Access {
 
     /// Whose password goes to etcd as it is, for want of TLS.
     pub(super) fn bare(&self) -> Option<&str> {
-        let (user, _) = self.user.as_ref().filter(|_| self.tls.is_none())?;
-        Some(user)
+        let user = self.user.as_ref().filter(|_| self.tls.is_none())?;
+        Some(&user.name)
     }
 
     /// What members' addresses begin with.
@@ -117,9 +126,25 @@ impl Access {
     }
 
     /// The user and the password, where a token is to be asked for first.
-    pub(super) fn signs_in(&self) -> Option<(&str, &str)> {
-        let (user, Secret(password)) = self.user.as_ref()?;
-        matches!(*self.token(), Token::Wanted).then_some((user.as_str(), password.as_str()))
+    pub(super) fn signs_in(&self) -> Option<(&str, String)> {
+        let user = self.user.as_ref().filter(|_| matches!(*self.token(), Token::Wanted))?;
+        let Secret(password) = user.password().clone();
+        Some((&user.name, password))
+    }
+
+    /// Takes certificates and the password as they are in their files now.
+    pub(super) fn read_again(&self) {
+        if let Some(tls) = &self.tls {
+            tls.read_again();
+        }
+        if let Some((user, path)) =
+            self.user.as_ref().and_then(|user| Some((user, user.file.as_ref()?)))
+        {
+            match secret("password-file", path) {
+                Ok(password) => *user.password() = password,
+                Err(why) => tracing::debug!("{why}"),
+            }
+        }
     }
 
     /// The token to be shown.
@@ -158,7 +183,7 @@ impl Access {
                     .into(),
             ),
             Failed::Refused(7, words) => {
-                let user = self.user.as_ref().map_or("nobody", |(user, _)| user);
+                let user = self.user.as_ref().map_or("nobody", |user| &user.name);
                 Failed::Shut(format!(
                     "{words} ({user}): give it a role that reads and writes keys from /uswitch on, \
                      `etcdctl role grant-permission ROLE --prefix=true readwrite /uswitch`"
@@ -169,11 +194,14 @@ impl Access {
     }
 }
 
+impl User {
+    fn password(&self) -> MutexGuard<'_, Secret> {
+        self.password.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Who asks, with the password.
-fn user(
-    url: &join::Access,
-    own: &Credentials,
-) -> std::result::Result<Option<(String, Secret)>, String> {
+fn user(url: &join::Access, own: &Credentials) -> std::result::Result<Option<User>, String> {
     let Some(user) = url.user.as_ref().or(own.user.as_ref()) else {
         return match &url.password_file {
             Some(path) => Err(format!("password-file={}: whose? user=NAME", path.display())),
@@ -188,7 +216,8 @@ fn user(
     let password = password.ok_or_else(|| {
         format!("user {user} has no password: ETCDCTL_PASSWORD in the environment, or password-file=FILE")
     })?;
-    Ok(Some((user.clone(), password)))
+    let file = url.password_file.clone();
+    Ok(Some(User { name: user.clone(), password: Mutex::new(password), file }))
 }
 
 fn secret(key: &str, path: &Path) -> std::result::Result<Secret, String> {
@@ -237,7 +266,7 @@ mod tests {
 
     fn asks(url: &join::Access, own: &Credentials) -> std::result::Result<Option<String>, String> {
         let user = user(url, own)?;
-        Ok(user.map(|(user, Secret(password))| format!("{user} {password}")))
+        Ok(user.map(|user| format!("{} {}", user.name, user.password().0)))
     }
 
     #[test]
@@ -279,9 +308,15 @@ mod tests {
 
     #[test]
     fn a_token_is_asked_for_where_one_is_wanted() {
-        let access =
-            Access { user: Some(("root".into(), Secret("x".into()))), ..Access::default() };
-        assert_eq!(access.signs_in(), Some(("root", "x")));
+        let access = Access {
+            user: Some(User {
+                name: "root".into(),
+                password: Mutex::new(Secret("x".into())),
+                file: None,
+            }),
+            ..Access::default()
+        };
+        assert_eq!(access.signs_in(), Some(("root", "x".into())));
         access.has(Some("t".into()));
         assert_eq!((access.signs_in(), access.shown().as_deref()), (None, Some("t")));
         assert!(!access.is_stale(&Failed::Refused(5, "not there".into())));

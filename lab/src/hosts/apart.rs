@@ -18,7 +18,16 @@ impl Apart {
     pub(super) fn set(&mut self, (lab, shared): (&Lab, &Shared), taken: BTreeMap<String, String>) {
         let before: BTreeSet<_> = self.0.keys().cloned().collect();
         let after: BTreeSet<_> = taken.keys().cloned().collect();
+        // One that was taken out and added again has another port.
+        for node in after.intersection(&before) {
+            let ports = lab.ports_in(node, &shared.network());
+            if self.0.get(node).is_some_and(|known| *known != ports) {
+                ports.iter().for_each(|port| set_reach(lab, *port, Reach::Near));
+                self.0.insert(node.clone(), ports);
+            }
+        }
         if before == after {
+            shared.status().cut_off = taken;
             return;
         }
         for node in after.difference(&before) {

@@ -20,7 +20,7 @@ use super::etcd::{Done, Etcd, Kv, Write};
 use super::http::Failed;
 use super::settle::SOME;
 use super::table::Table;
-use super::{Join, Joined, Look, Shared, Status};
+use super::{Join, Joined, Kind, Look, Shared, Status};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -100,7 +100,7 @@ impl Lab {
                     "network {network} is in a network of several hosts already: {name}"
                 )));
             }
-            if name == there {
+            if joined.shared.join.kind == Kind::Etcd && name == there {
                 return Err(Error::Usage(format!(
                     "network {own} is in {there} of etcd already: join another there"
                 )));

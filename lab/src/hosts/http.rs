@@ -178,8 +178,8 @@ impl Members {
 
     /// Where this host is not let in, or is hung up on, what it shows may have been renewed meanwhile.
     fn shut_out(&self, failed: Failed) -> Failed {
-        if let (Failed::Shut(_) | Failed::Silent(_), Some(tls)) = (&failed, &self.access.tls) {
-            tls.read_again();
+        if let Failed::Shut(_) | Failed::Silent(_) = &failed {
+            self.access.read_again();
         }
         failed
     }

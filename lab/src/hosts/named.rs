@@ -49,15 +49,17 @@ impl Lab {
     /// Those of [`Lab::join`] and [`Lab::add_tunnel`]; [`Error::Io`] where there is no way to them.
     pub fn reach_hosts(self: &Arc<Self>, end: &End) -> Result<()> {
         let (join, tunnels) = self.with_spec(|spec| (spec.join.clone(), spec.tunnels.clone()));
+        let tunnels: Result<Vec<_>> =
+            tunnels.iter().map(|tunnel| asked(tunnel, tunnel.local)).collect();
+        let tunnels = tunnels?;
+        // Before the first one: the MTU that a tunnel leaves its network is not one that was asked for.
+        for asked in &tunnels {
+            self.check_fits(asked.network.as_deref(), asked.local)?;
+        }
         if let Some(join) = &join {
             self.reach(join, join.network(), end)?;
         }
-        for tunnel in &tunnels {
-            let asked = asked(tunnel, tunnel.local)?;
-            self.check_fits(asked.network.as_deref(), asked.local)?;
-            self.plug_in_tunnel(&asked)?;
-        }
-        Ok(())
+        tunnels.iter().try_for_each(|asked| self.plug_in_tunnel(asked).map(drop))
     }
 
     /// Has a network of the lab, or the first, reach other hosts.

@@ -198,10 +198,10 @@ impl Files {
             }
             return Ok(roots);
         }
-        // As OpenSSL and Go do.
-        let said = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let known = said.into_iter().chain(SYSTEM.map(PathBuf::from));
-        let Some(path) = known.into_iter().find(|path| path.is_file()) else {
+        // As OpenSSL and Go have it: the variable stands in the place of the system's list.
+        let said = std::env::var_os("SSL_CERT_FILE").filter(|said| !said.is_empty());
+        let known = || SYSTEM.map(PathBuf::from).into_iter().find(|path| path.is_file());
+        let Some(path) = said.map(PathBuf::from).or_else(known) else {
             return Err(
                 "this system has no list of authorities: cacert=FILE says which may sign".into()
             );

@@ -1,6 +1,6 @@
 //! Rows of a tunnel that are set by hand, as `bridge fdb add MAC dev vxlan7 dst END self` does: frames to an
 //! address go to one remote end. The kernel keeps them until they are taken out, and drops what comes
-//! from that address by another end. Those of a network that etcd knows are etcd's alone.
+//! from that address by another end. Those of a network that etcd or BGP knows are theirs alone.
 
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -18,8 +18,8 @@ impl Lab {
     /// Has frames to an address go to a remote end of the tunnel at a port.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the port is no tunnel's, the tunnel has no such end, or etcd tells of its
-    /// rows; what the kernel refuses.
+    /// [`Error::Usage`] where the port is no tunnel's, the tunnel has no such end, or etcd or BGP tells
+    /// of its rows; what the kernel refuses.
     pub fn set_row(&self, port: PortId, mac: MacAddr, end: IpAddr) -> Result<()> {
         let state = self.state();
         let tunnel = by_hand(&state, port)?;
@@ -95,7 +95,7 @@ fn by_hand(state: &State, port: PortId) -> Result<&Tunnel> {
     })?;
     if state.joined.iter().any(|joined| joined.shared.vni == tunnel.vni) {
         return Err(Error::Usage(format!(
-            "{}: etcd tells which host an address is on, and its rows follow that alone",
+            "{}: the registry tells which host an address is on, and its rows follow that alone",
             tunnel.port.name
         )));
     }

@@ -74,7 +74,7 @@ enum What {
     Mdb,
     /// Tunnels to other hosts
     Tunnel,
-    /// The hosts of a network that etcd knows (`run --join`), and whether it answers
+    /// The hosts of a network that etcd or BGP knows (`run --join`), and whether that answers
     Hosts,
     /// The NAT: published ports and sessions
     Nat,

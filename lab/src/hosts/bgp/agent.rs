@@ -315,8 +315,8 @@ impl Agent {
                         tracing::warn!("network {}: {why}", self.shared.join.name);
                         self.refused = Some(why);
                     }
+                    // The others may be taken.
                     self.speak = now() + LATER;
-                    return;
                 }
             }
         }

@@ -54,7 +54,10 @@ impl Lab {
         let (network, _) = self.network(ask.network.as_deref())?;
         self.check_other(&network, bgp.vni)?;
         // Before anything is said of us: what the tunnel would be refused for.
-        self.check_end(ask.vtep)?;
+        match anew {
+            true => self.check_fits(Some(&network), ask.vtep)?,
+            false => drop(self.check_end(ask.vtep)?),
+        }
         let runtime = runtime()?;
         let gateway = self.with_spec(|spec| station::mac_in(spec, &network));
         let site = Site::usual(bgp.vni, vtep, 0);

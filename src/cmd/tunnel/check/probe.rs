@@ -55,7 +55,8 @@ pub(super) fn outside(local: IpAddr, vtep: IpAddr, outer: u32) -> Outside {
     let mut carries = None;
     if matches!(large, Echo::Silent | Echo::Refused(_)) {
         let (mut fits, mut lost) = (least - 1, outer);
-        while lost - fits > 1 {
+        // Where the whole is less than that, there is nothing to look for.
+        while lost.saturating_sub(fits) > 1 {
             let middle = fits.midpoint(lost);
             match echo(middle, 2) {
                 Echo::Answered(_) => fits = middle,
