@@ -21,6 +21,7 @@ mod publish;
 mod reasons;
 mod redirect;
 mod repeat;
+mod repeat_room;
 mod room;
 mod routing;
 mod shared;

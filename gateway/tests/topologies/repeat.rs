@@ -5,14 +5,12 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{
-    Config, Endpoint, LegId, Limits, Node, Protocol, Published, Routing, Side, UplinkAddress,
-};
+use gateway::{Endpoint, LegId, Node, Protocol, Published, Routing, Side, UplinkAddress};
 use proptest::prelude::*;
 
 use crate::world::packet::{ACK, FIN, RST, SYN};
 use crate::world::twins::{HOSTS, OTHER, Twins, other};
-use crate::world::{OUTSIDE, Pkt, ROUTER, UPLINK_MAC, config};
+use crate::world::{OUTSIDE, Pkt, ROUTER, UPLINK_MAC};
 
 /// Whom they speak to: the world, each other, and the gateway by two of its addresses.
 const OTHERS: [&str; 8] = [
@@ -27,7 +25,7 @@ const OTHERS: [&str; 8] = [
 ];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     /// A host sends so many of a kind.
     Out {
         host: usize,
@@ -128,7 +126,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Twins {
-    fn take(&mut self, step: &Step) {
+    pub fn take(&mut self, step: &Step) {
         match *step {
             Step::Out { host, to, kind, port, times, df, ttl, size } => {
                 for _ in 0..times {
@@ -367,51 +365,6 @@ fn what_goes_on_is_repeated_and_connections_that_are_taken_up() {
     assert_eq!(twins.beside.kernel().carried, carried + 3);
     twins.compare();
     assert_eq!((of_it(&twins).state.as_str(), held(&twins)), ("closing", lasting - 2));
-}
-
-/// A node that has its share makes room by what its connections are, not by what they were when a packet of
-/// theirs came here last.
-#[test]
-fn who_gives_way_is_told_first_what_was_repeated_of_him() {
-    let limits = Limits { per_node: 4, ..Limits::default() };
-    let mut twins = Twins::of(Config { limits, ..config() });
-    let connect = |port| Step::Connect { host: 0, to: 0, port, times: 1 };
-    (0..4).for_each(|port| twins.take(&connect(port)));
-    assert_eq!(twins.beside.kernel().carried, 8, "each was taken up without the gateway");
-    // Established connections give way to nobody.
-    let one_more = Pkt::tcp("10.100.0.10:7009", "8.8.8.8:443", SYN, b"");
-    twins.send(Side::LAN, &one_more);
-    twins.compare();
-    assert_eq!(twins.worlds[0].sessions().len(), 4);
-    assert!(twins.worlds[0].sessions().iter().all(|s| s.state.as_str() == "established"));
-    // One that has ended does.
-    twins.pass(Duration::from_millis(5));
-    let ended = twins.worlds[1].sessions()[2];
-    let (inside, remote) = (ended.inside.to_string(), ended.remote.to_string());
-    let outside = format!("{OUTSIDE}:{}", ended.outside_port);
-    twins.send(Side::LAN, &Pkt::tcp(&inside, &remote, FIN, b""));
-    twins.send(Side::Uplink, &Pkt::tcp(&remote, &outside, FIN, b""));
-    assert_eq!(twins.beside.kernel().carried, 10, "it has ended without the gateway");
-    twins.send(Side::LAN, &one_more);
-    twins.compare();
-    let all = twins.worlds[0].sessions();
-    assert!(all.len() == 4 && all.iter().all(|s| s.inside.to_string() != inside), "{all:?}");
-}
-
-/// A SYN that nobody answers, and an answer that nobody has asked for, are no reason to repeat anything.
-#[test]
-fn half_a_handshake_is_not_repeated() {
-    let mut twins = Twins::new();
-    let held = |twins: &Twins| twins.beside.kernel().flows.len();
-    twins.send(Side::LAN, &Pkt::tcp("10.100.0.10:7000", "8.8.8.8:443", SYN, b""));
-    let answer = |port| Pkt::tcp(&format!("10.1.0.2:{port}"), "10.100.0.10:80", SYN | ACK, b"");
-    (1..9).for_each(|port| twins.send(Side::Leg(OTHER), &answer(port)));
-    assert_eq!(held(&twins), 0);
-    // From network to network both together are.
-    twins.send(Side::LAN, &Pkt::tcp("10.100.0.10:80", "10.1.0.2:9", SYN, b""));
-    twins.send(Side::Leg(OTHER), &answer(9));
-    assert_eq!(held(&twins), 2);
-    twins.compare();
 }
 
 /// Found by the test at the top: the port was counted for the node that an address had when it was
