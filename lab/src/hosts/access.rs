@@ -307,6 +307,24 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_the_one_that_its_file_has_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "old\n").unwrap();
+        let (user, password_file) = (Some("a".into()), Some(path.clone()));
+        let url = join::Access { user, password_file, ..join::Access::default() };
+        let access = Access::open(&url, &Credentials::default()).unwrap();
+        assert_eq!(access.signs_in(), Some(("a", "old".into())));
+        std::fs::write(&path, "new\n").unwrap();
+        access.read_again();
+        assert_eq!(access.signs_in(), Some(("a", "new".into())));
+        // One that is being written has no word yet, and what was known stays.
+        std::fs::write(&path, "").unwrap();
+        access.read_again();
+        assert_eq!(access.signs_in(), Some(("a", "new".into())));
+    }
+
+    #[test]
     fn a_token_is_asked_for_where_one_is_wanted() {
         let access = Access {
             user: Some(User {
