@@ -119,7 +119,7 @@ impl Daemon {
                 let mut kept = Kept { network, name: Some(called), reached: None };
                 let name = self.make_new(&mut kept)?;
                 let id = kept.network.id.clone();
-                let written = self.store.keep_network(&kept);
+                let written = self.store.writer().keep_network(&kept);
                 self.tables().networks.insert(id, (kept, name));
                 written.map_err(|error| refusal(&error))?;
             }
@@ -148,7 +148,7 @@ impl Daemon {
             return Ok(());
         }
         self.end_network(network)?;
-        self.store.forget_network(network).map_err(|error| refusal(&error))
+        self.store.writer().forget_network(network).map_err(|error| refusal(&error))
     }
 
     /// All places in a network go but these.

@@ -25,7 +25,7 @@ use crate::Config;
 use crate::error::{Result, line};
 use crate::hosts::taken;
 use crate::publish::Publisher;
-use crate::store::{Kept, Place, Store};
+use crate::store::{Kept, Place, Store, Writer};
 
 /// Digits of an engine's number that people see.
 const SHORT: usize = 12;
@@ -247,7 +247,11 @@ impl Daemon {
     }
 
     pub(crate) fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
-        self.store.keep_place(&place).map_err(|error| refusal(&error))?;
+        self.keep_by(&self.store.writer(), place)
+    }
+
+    fn keep_by(&self, writer: &Writer<'_>, place: Place) -> std::result::Result<(), Refusal> {
+        writer.keep_place(&place).map_err(|error| refusal(&error))?;
         self.tables().places.insert(place.attach.endpoint.clone(), place);
         Ok(())
     }
@@ -258,10 +262,11 @@ impl Daemon {
         endpoint: &str,
         change: impl FnOnce(&mut Place),
     ) -> std::result::Result<(), Refusal> {
+        let writer = self.store.writer();
         let Ok(mut place) = self.place(endpoint) else { return Ok(()) };
         let before = place.clone();
         change(&mut place);
-        if place == before { Ok(()) } else { self.keep(place) }
+        if place == before { Ok(()) } else { self.keep_by(&writer, place) }
     }
 
     /// A place is no more, wherever its link is by now.
@@ -271,7 +276,8 @@ impl Daemon {
         let port = port_of(endpoint);
         self.lab.detach(&port).map_err(|error| refusal(&error))?;
         self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
-        self.store.forget_place(endpoint).map_err(|error| refusal(&error))?;
+        let writer = self.store.writer();
+        writer.forget_place(endpoint).map_err(|error| refusal(&error))?;
         self.tables().places.remove(endpoint);
         Ok(())
     }
@@ -316,7 +322,7 @@ impl Driver for Daemon {
         let mut kept = Kept { network, name: None, reached: None };
         let name = self.make_new(&mut kept)?;
         let id = kept.network.id.clone();
-        let written = self.store.keep_network(&kept);
+        let written = self.store.writer().keep_network(&kept);
         self.tables().networks.insert(id.clone(), (kept, name));
         if let Err(error) = written {
             let _ = self.end_network(&id);
@@ -328,7 +334,7 @@ impl Driver for Daemon {
 
     fn delete_network(&self, network: &str) -> std::result::Result<(), Refusal> {
         self.end_network(network)?;
-        self.store.forget_network(network).map_err(|error| refusal(&error))
+        self.store.writer().forget_network(network).map_err(|error| refusal(&error))
     }
 
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
@@ -350,7 +356,7 @@ impl Driver for Daemon {
         place.sandbox = Some(sandbox.to_owned()).filter(|sandbox| !sandbox.is_empty());
         let interface = peer_of(endpoint);
         self.attach(&place, Far::Waits(interface.clone()))?;
-        self.keep(place)?;
+        self.change(endpoint, |known| known.sandbox = place.sandbox)?;
         let mut joined = Joined { interface, gateway: None, gateway6: None };
         for own in
             network.pools.iter().filter(|_| !network.internal).filter_map(|pool| pool.gateway)

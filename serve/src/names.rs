@@ -192,6 +192,7 @@ impl Daemon {
 
     fn call_network(&self, network: &str, name: &str) {
         let _names = self.naming.write().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.store.writer();
         let Some((mut kept, before)) = self.tables().networks.get(network).cloned() else { return };
         if kept.name.as_deref() == Some(name) {
             return;
@@ -201,7 +202,7 @@ impl Daemon {
         let called = if self.lab.rename_network(&before, wanted) { wanted } else { &before };
         let called = called.to_owned();
         kept.name = Some(name.to_owned());
-        if let Err(error) = self.store.keep_network(&kept) {
+        if let Err(error) = writer.keep_network(&kept) {
             tracing::warn!("{error}");
         }
         self.tables().networks.insert(network.to_owned(), (kept, called));

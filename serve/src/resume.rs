@@ -46,7 +46,7 @@ impl Daemon {
             let gone =
                 !links.contains(&port_of(&endpoint)) || self.lab.waits(&peer_of(&endpoint))?;
             if joined && gone {
-                self.store.forget_place(&endpoint)?;
+                self.store.writer().forget_place(&endpoint)?;
                 continue;
             }
             self.tables().places.insert(endpoint.clone(), place.clone());

@@ -2,13 +2,14 @@
 //! containers' places in the lab's folder, which is gone after a boot as they are.
 //!
 //! A file is written whole under another name and takes its place at once; it is on the disk before
-//! the engine has its answer. Names of files are the engine's numbers, which are checked where they
-//! come in.
+//! the engine has its answer. One writes at a time: an engine's calls and the look for names may change
+//! one place at once. Names of files are the engine's numbers, which are checked where they come in.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Attach, Network};
 use serde::de::DeserializeOwned;
@@ -98,12 +99,20 @@ impl Place {
 pub(crate) struct Store {
     networks: PathBuf,
     places: PathBuf,
+    writer: Mutex<()>,
+}
+
+/// The right to write: whoever has it knows that what he has read is still so.
+#[derive(Debug)]
+pub(crate) struct Writer<'s> {
+    store: &'s Store,
+    _alone: MutexGuard<'s, ()>,
 }
 
 impl Store {
     /// Opens the folders, making them for root alone.
     pub(crate) fn open(state: &Path, places: PathBuf) -> Result<Self> {
-        let store = Self { networks: state.join("networks"), places };
+        let store = Self { networks: state.join("networks"), places, writer: Mutex::default() };
         for folder in [&store.networks, &store.places] {
             let mut builder = std::fs::DirBuilder::new();
             builder
@@ -125,24 +134,32 @@ impl Store {
         all(&self.places)
     }
 
+    /// Waits for whoever writes; to be had before the tables are looked at, never after.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Writer { store: self, _alone }
+    }
+}
+
+impl Writer<'_> {
     /// Keeps a network.
     pub(crate) fn keep_network(&self, kept: &Kept) -> Result<()> {
-        keep(&self.networks, &kept.network.id, kept)
+        keep(&self.store.networks, &kept.network.id, kept)
     }
 
     /// Keeps a place.
     pub(crate) fn keep_place(&self, place: &Place) -> Result<()> {
-        keep(&self.places, &place.attach.endpoint, place)
+        keep(&self.store.places, &place.attach.endpoint, place)
     }
 
     /// Forgets a network.
     pub(crate) fn forget_network(&self, id: &str) -> Result<()> {
-        forget(&self.networks, id)
+        forget(&self.store.networks, id)
     }
 
     /// Forgets a place.
     pub(crate) fn forget_place(&self, id: &str) -> Result<()> {
-        forget(&self.places, id)
+        forget(&self.store.places, id)
     }
 }
 
@@ -210,7 +227,7 @@ mod tests {
         let store = Store::open(folder.path(), folder.path().join("places")).unwrap();
         let (one, two) = (place("aa01"), place("aa02"));
         for place in [&one, &two, &one] {
-            store.keep_place(place).unwrap();
+            store.writer().keep_place(place).unwrap();
         }
         let places = folder.path().join("places");
         // Killed while it was written, and written by nobody of ours.
@@ -219,9 +236,23 @@ mod tests {
         let (read, wrong) = store.places().unwrap();
         assert_eq!(read, [one.clone(), two]);
         assert!(wrong.len() == 1 && wrong[0].to_string().contains("aa04.json"), "{wrong:?}");
-        store.forget_place("aa01").unwrap();
-        store.forget_place("aa01").unwrap();
+        store.writer().forget_place("aa01").unwrap();
+        store.writer().forget_place("aa01").unwrap();
         assert_eq!(store.places().unwrap().0.len(), 1);
         assert_eq!(one.mac(), MacAddr([2, 0x42, 10, 77, 5, 0]));
+    }
+
+    #[test]
+    fn several_may_write_of_one_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), folder.path().join("places")).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..200).for_each(|_| store.writer().keep_place(&place("aa01")).unwrap());
+                });
+            }
+        });
+        assert_eq!(store.places().unwrap().0, [place("aa01")]);
     }
 }
