@@ -6,6 +6,7 @@
 //! place or network has is deleted. What cannot be taken on is told, and does not keep the rest.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use lab::guest::Far;
 
@@ -18,7 +19,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the folders, or the links, cannot be looked at.
-    pub(crate) fn resume(&self) -> Result<()> {
+    pub(crate) fn resume(self: &Arc<Self>) -> Result<()> {
         let (networks, wrong) = self.store.networks()?;
         wrong.iter().for_each(|error| tracing::error!("{error}"));
         for kept in networks {
@@ -63,7 +64,7 @@ impl Daemon {
                 tracing::error!("endpoint {endpoint}: {why}");
             }
         }
-        self.reach_again();
+        self.reach_again()?;
         // All of them came up long ago.
         self.lab.see_links()?;
         self.sweep(&links);

@@ -200,6 +200,26 @@ fn a_server_that_was_killed_has_again_what_its_containers_have() {
 }
 
 #[test]
+fn a_host_that_is_late_with_its_own_address_reaches_the_others_then() {
+    hosts([A, B], |a, b| {
+        let join = format!("-o uswitch.join={PROD}");
+        a.sh(&network("10.77.1.0/24", &join, "prod"));
+        b.sh(&network("10.77.2.0/24", &join, "prod"));
+        a.sh(&format!("docker run -d --name web --network prod {SLEEP}"));
+        b.sh(&format!("docker run -d --name other --network prod {SLEEP}"));
+        let web = address(a, "web");
+        b.kill();
+        b.sh("ip addr del 10.9.0.2/24 dev u0");
+        b.serve();
+        b.reaches("other", &web, false);
+        b.sh("ip addr add 10.9.0.2/24 dev u0");
+        let line = format!("docker exec other ping -c 1 -W 1 {web}");
+        eventually("the other host", || b.machine.try_sh(&line).code.filter(|code| *code == 0));
+        knows(a, "b", &["other"]);
+    });
+}
+
+#[test]
 fn a_servers_own_word_is_for_networks_that_say_nothing() {
     const OF_A: &str = "--host-name a --vtep 10.9.0.1 --join etcd://10.9.0.1/prod";
     const OF_B: &str = "--host-name b --vtep 10.9.0.2 --join etcd://10.9.0.1/prod";
