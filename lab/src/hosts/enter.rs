@@ -131,7 +131,7 @@ impl Lab {
         (runtime, etcd, session): (Runtime, Etcd, Session),
         tunnel: Tunnel,
     ) -> Result<Tunnel> {
-        let (vni, shared) = (shared.vni, Arc::new(shared));
+        let shared = Arc::new(shared);
         if let Some(user) = shared.join.access.bare() {
             tracing::warn!("the password of {user} goes to etcd as it is: etcds:// would hide it");
         }
@@ -142,8 +142,18 @@ impl Lab {
         let mut agent = Agent::new(of, (etcd, session), (table, tunnel.members.clone()));
         // The hosts there are, before anybody looks.
         runtime.block_on(agent.begin());
-        let thread = std::thread::Builder::new().name("hosts".into());
-        let thread = thread.spawn(move || runtime.block_on(agent.run(told)));
+        self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
+    }
+
+    /// Has a thread of its own keep this host in a network from now on, until `words` end.
+    pub(super) fn keep_joined(
+        &self,
+        shared: Arc<Shared>,
+        words: mpsc::Sender<Look>,
+        tunnel: Tunnel,
+        keep: impl FnOnce() + Send + 'static,
+    ) -> Result<Tunnel> {
+        let thread = std::thread::Builder::new().name("hosts".into()).spawn(keep);
         match thread.doing(|| "starting a thread".into()) {
             Ok(thread) => {
                 let joined = Joined { shared, words: Some(words), thread: Some(thread) };
@@ -151,7 +161,7 @@ impl Lab {
                 Ok(tunnel)
             }
             Err(error) => {
-                let _ = self.remove_tunnel(vni);
+                let _ = self.remove_tunnel(shared.vni);
                 Err(error)
             }
         }

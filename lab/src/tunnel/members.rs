@@ -5,6 +5,7 @@
 //! later; a thread hears of them. Nothing is pinned: it ends with the process, however that ends. Where
 //! the kernel has no such programs a tunnel is open, as one of the kernel's own is, and says so.
 
+mod frame;
 mod program;
 mod program6;
 
@@ -20,7 +21,7 @@ use nix::poll::PollTimeout;
 use ns::watch::{Event, Watcher};
 use sys::bpf::{Area, Attached, KeySet, Kind, Program};
 
-use self::program::{FOREIGN, LAST, Target, WORDS};
+use self::frame::{FOREIGN, LAST, Target, WORDS};
 use crate::watch::{Stop, Watch, Woken};
 
 /// Most remote ends of a tunnel.

@@ -28,8 +28,8 @@ use self::known::Known;
 use super::enter::runtime;
 use super::named::towards;
 use super::table::Table;
-use super::{End, Join, Joined, Kind, Shared};
-use crate::error::{Doing, Error, Result};
+use super::{End, Join, Kind, Shared};
+use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::station;
 use crate::tunnel::Tunnel;
@@ -101,7 +101,7 @@ impl Lab {
         line: std::result::Result<Line, Failed>,
         tunnel: Tunnel,
     ) -> Result<Tunnel> {
-        let (vni, shared) = (shared.vni, Arc::new(shared));
+        let shared = Arc::new(shared);
         let (words, told) = mpsc::channel(16);
         let (_, domain) = self.network(Some(&tunnel.network))?;
         let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
@@ -109,19 +109,7 @@ impl Lab {
         let mut agent = Agent::new(of, (known, line), (table, tunnel.members.clone()));
         // The hosts there are, before anybody looks; and what our nodes have is said.
         runtime.block_on(agent.settle());
-        let thread = std::thread::Builder::new().name("hosts".into());
-        let thread = thread.spawn(move || runtime.block_on(agent.run(told)));
-        match thread.doing(|| "starting a thread".into()) {
-            Ok(thread) => {
-                let joined = Joined { shared, words: Some(words), thread: Some(thread) };
-                self.state().joined.push(joined);
-                Ok(tunnel)
-            }
-            Err(error) => {
-                let _ = self.remove_tunnel(vni);
-                Err(error)
-            }
-        }
+        self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
     }
 
     /// Refuses a network here that is in one of several hosts, and one whose routes would be taken for

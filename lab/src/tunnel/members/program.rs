@@ -4,36 +4,19 @@
 //! The kernel's socket of VXLAN takes packets to any address of the host and by any interface, so the
 //! route of the host says whether one is for the host, and the program is at all interfaces. A first
 //! fragment too short to show the number counts as ours, whatever padding is behind it: nobody cuts there
-//! but who hides something. Nor does anybody tag twice for no VLAN, which the stack strips behind this
-//! program (`__netif_receive_skb_core`, check_vlan_id): such a frame goes no further.
+//! but who hides something. Of frames with tags `frame` tells.
 
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Area, Draft, KeySet, Op};
 use wire::{ethertype, ipv4::protocol};
 
-/// Words of the memory shared with it.
-pub(super) const WORDS: usize = 3;
-/// Packets that were dropped.
-pub(super) const FOREIGN: usize = 0;
-/// Where the last one of them came from, as it lies in a packet: one word of IPv4, two of IPv6, which two
-/// packets at the same moment may mix.
-pub(super) const LAST: usize = 1;
+use super::frame::{
+    AREA, ARG, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, LAST, RESULT, SENT_ON, STACK,
+    Target, at, begin, copy, stack_address,
+};
 
-pub(super) const RESULT: Reg = Reg(0);
-pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
-pub(super) const FRAME: Reg = Reg(6);
 const TRANSPORT: Reg = Reg(7);
 const FLAGS: Reg = Reg(8);
-pub(super) const AREA: Reg = Reg(9);
-pub(super) const STACK: Reg = Reg(10);
-
-// `struct __sk_buff`.
-pub(super) const PACKET_TYPE: i16 = 4;
-pub(super) const ETHERTYPE: i16 = 16;
-pub(super) const VLAN_TAG: i16 = 24;
-pub(super) const IFINDEX: i16 = 40;
-/// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
-pub(super) const OTHER_HOST: i32 = 3;
 
 // What is kept on the stack.
 const IP: i16 = -24;
@@ -47,23 +30,8 @@ const ROUTE_INGRESS: i16 = ROUTE + 8;
 const ROUTE_SOURCE: i16 = ROUTE + 16;
 const ROUTE_DESTINATION: i16 = ROUTE + 32;
 
-/// `BPF_HDR_START_MAC`, and where the control information of a tag is that the kernel has left in.
-pub(super) const FROM_MAC: i32 = 0;
-pub(super) const INNER_TAG: i32 = 14;
-/// The VLAN of a tag.
-pub(super) const VID: i32 = 0x0fff;
-/// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
-pub(super) const FROM_IP: i32 = 1;
 /// `AF_INET`
 const INET: i32 = 2;
-/// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
-/// `…_UNSUPP_LWT`, `…_NO_NEIGH`, `…_FRAG_NEEDED`.
-pub(super) const SENT_ON: [i32; 4] = [0, 6, 7, 8];
-
-/// `TCX_NEXT`
-pub(super) const GO_ON: i32 = -1;
-/// `TCX_DROP`
-pub(super) const DROP: i32 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -75,42 +43,11 @@ enum Place {
     GoOn,
 }
 
-/// What is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    pub(super) vni: u32,
-    pub(super) port: u16,
-}
-
 /// The program.
 pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> {
     let mut p = Draft::default();
-    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
-    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
-    let half = |value: u16| i32::from(u16::from_ne_bytes(value.to_be_bytes()));
-    p.if_so(If::Equal, RESULT, half(ethertype::IPV4), Place::Ip);
-    p.if_so(If::Equal, RESULT, half(ethertype::VLAN), Place::Tagged);
-    p.if_so(If::Equal, RESULT, half(ethertype::QINQ), Place::Tagged);
-    p.jump(Op::jump(0), Place::GoOn);
-
-    // Where the outer tag names a VLAN, or the inner does, the frame comes by again at its device.
-    p.at(Place::Tagged);
-    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
-    p.op(Op::alu(Alu::And, RESULT, VID));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
-    p.op(Op::alu(Alu::Mov, ARG[1], INNER_TAG));
-    copy(&mut p, (SOURCE, 2), FROM_MAC, Place::GoOn);
-    p.op(Op::load(Size::Half, RESULT, STACK, SOURCE));
-    p.op(Op::be16(RESULT));
-    p.op(Op::alu(Alu::And, RESULT, VID));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
-    p.op(Op::alu(Alu::Mov, RESULT, DROP));
-    p.op(Op::exit());
-
-    p.at(Place::Ip);
-    p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
-    p.if_so(If::Equal, RESULT, OTHER_HOST, Place::GoOn);
-
+    let places = Begin { ip: Place::Ip, tagged: Place::Tagged, go_on: Place::GoOn };
+    begin(&mut p, ethertype::IPV4, SOURCE, places);
     p.op(Op::alu(Alu::Mov, ARG[1], 0));
     fetch(&mut p, IP, 20, Place::GoOn);
     p.op(Op::load(Size::Byte, RESULT, STACK, IP + 9));
@@ -203,22 +140,4 @@ fn is_for_the_host(p: &mut Draft<Place>) {
 /// Copies `len` bytes from the offset in R2, counted from the IP header, to the stack.
 fn fetch(p: &mut Draft<Place>, to: i16, len: i32, short: Place) {
     copy(p, (to, len), FROM_IP, short);
-}
-
-fn copy(p: &mut Draft<Place>, (to, len): (i16, i32), from: i32, short: Place) {
-    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
-    p.all(stack_address(ARG[2], to));
-    p.op(Op::alu(Alu::Mov, ARG[3], len));
-    p.op(Op::alu(Alu::Mov, ARG[4], from));
-    p.op(Op::call(Helper::LoadBytesFrom));
-    p.if_so(If::Differs, RESULT, 0, short);
-}
-
-pub(super) fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
-    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
-}
-
-/// A word of the area, as bytes.
-pub(super) fn at(word: usize) -> i16 {
-    i16::try_from(word * 8).unwrap_or(0)
 }

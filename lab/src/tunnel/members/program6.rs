@@ -10,11 +10,10 @@ use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Area, Draft, KeySet, Op};
 use wire::{ethertype, ipv4::protocol};
 
-use super::program::{
-    AREA, ARG, DROP, ETHERTYPE, FRAME, FROM_IP, FROM_MAC, GO_ON, IFINDEX, INNER_TAG, OTHER_HOST,
-    PACKET_TYPE, RESULT, SENT_ON, STACK, Target, VID, VLAN_TAG, at, stack_address,
+use super::frame::{
+    AREA, ARG, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, LAST, RESULT, SENT_ON, STACK,
+    Target, at, begin, copy, stack_address,
 };
-use super::program::{FOREIGN, LAST};
 
 /// Extension headers that are walked; nobody sends so many.
 const HEADERS: u8 = 8;
@@ -66,31 +65,8 @@ enum Place {
 /// The program.
 pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> {
     let mut p = Draft::default();
-    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
-    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
-    let half = |value: u16| i32::from(u16::from_ne_bytes(value.to_be_bytes()));
-    p.if_so(If::Equal, RESULT, half(ethertype::IPV6), Place::Ip);
-    p.if_so(If::Equal, RESULT, half(ethertype::VLAN), Place::Tagged);
-    p.if_so(If::Equal, RESULT, half(ethertype::QINQ), Place::Tagged);
-    p.jump(Op::jump(0), Place::GoOn);
-
-    // As of IPv4: only a frame that is tagged twice for no VLAN comes by no more.
-    p.at(Place::Tagged);
-    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
-    p.op(Op::alu(Alu::And, RESULT, VID));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
-    p.op(Op::alu(Alu::Mov, ARG[1], INNER_TAG));
-    copy(&mut p, (HEAD, 2), FROM_MAC, Place::GoOn);
-    p.op(Op::load(Size::Half, RESULT, STACK, HEAD));
-    p.op(Op::be16(RESULT));
-    p.op(Op::alu(Alu::And, RESULT, VID));
-    p.if_so(If::Differs, RESULT, 0, Place::GoOn);
-    p.op(Op::alu(Alu::Mov, RESULT, DROP));
-    p.op(Op::exit());
-
-    p.at(Place::Ip);
-    p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
-    p.if_so(If::Equal, RESULT, OTHER_HOST, Place::GoOn);
+    let places = Begin { ip: Place::Ip, tagged: Place::Tagged, go_on: Place::GoOn };
+    begin(&mut p, ethertype::IPV6, HEAD, places);
     p.op(Op::alu(Alu::Mov, ARG[1], 0));
     copy(&mut p, (IP, 40), FROM_IP, Place::GoOn);
     p.op(Op::load(Size::Byte, NEXT, STACK, IP + 6));
@@ -228,14 +204,4 @@ fn fetch(p: &mut Draft<Place>, number: u8, short: Place) {
     p.at(Place::Within(number));
     p.op(Op::alu_reg(Alu::Mov, ARG[1], OFFSET));
     copy(p, (HEAD, 8), FROM_IP, short);
-}
-
-/// Copies `len` bytes from the offset in R2 to the stack.
-fn copy(p: &mut Draft<Place>, (to, len): (i16, i32), from: i32, short: Place) {
-    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
-    p.all(stack_address(ARG[2], to));
-    p.op(Op::alu(Alu::Mov, ARG[3], len));
-    p.op(Op::alu(Alu::Mov, ARG[4], from));
-    p.op(Op::call(Helper::LoadBytesFrom));
-    p.if_so(If::Differs, RESULT, 0, short);
 }

@@ -1,0 +1,122 @@
+//! What the programs of both families share: registers, the kernel's numbers, how a packet is told from what
+//! is none, how bytes are had from it.
+
+use sys::bpf::op::{Alu, Helper, If, Reg, Size};
+use sys::bpf::{Draft, Op};
+use wire::ethertype;
+
+/// Words of the memory shared with it.
+pub(super) const WORDS: usize = 3;
+/// Packets that were dropped.
+pub(super) const FOREIGN: usize = 0;
+/// Where the last one of them came from, as it lies in a packet: one word of IPv4, two of IPv6, which two
+/// packets at the same moment may mix.
+pub(super) const LAST: usize = 1;
+
+pub(super) const RESULT: Reg = Reg(0);
+pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
+pub(super) const FRAME: Reg = Reg(6);
+pub(super) const AREA: Reg = Reg(9);
+pub(super) const STACK: Reg = Reg(10);
+
+// `struct __sk_buff`.
+pub(super) const PACKET_TYPE: i16 = 4;
+pub(super) const ETHERTYPE: i16 = 16;
+pub(super) const VLAN_TAG: i16 = 24;
+pub(super) const IFINDEX: i16 = 40;
+/// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
+pub(super) const OTHER_HOST: i32 = 3;
+
+/// `BPF_HDR_START_MAC`, and where the control information of a tag is that the kernel has left in.
+pub(super) const FROM_MAC: i32 = 0;
+pub(super) const INNER_TAG: i32 = 14;
+/// The VLAN of a tag.
+pub(super) const VID: i32 = 0x0fff;
+/// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
+pub(super) const FROM_IP: i32 = 1;
+/// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
+/// `…_UNSUPP_LWT`, `…_NO_NEIGH`, `…_FRAG_NEEDED`.
+pub(super) const SENT_ON: [i32; 4] = [0, 6, 7, 8];
+
+/// `TCX_NEXT`
+pub(super) const GO_ON: i32 = -1;
+/// `TCX_DROP`
+pub(super) const DROP: i32 = 2;
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) vni: u32,
+    pub(super) port: u16,
+}
+
+/// Places of a program's beginning.
+#[derive(Clone, Copy)]
+pub(super) struct Begin<P> {
+    /// Where it goes on with a packet of IP for this host: what [`begin`] ends with.
+    pub(super) ip: P,
+    pub(super) tagged: P,
+    /// Where all goes that is not looked at.
+    pub(super) go_on: P,
+}
+
+/// What each program begins with: only a packet of this Ethernet type that is for this host by its MAC
+/// address gets past it. Nobody tags twice for no VLAN, which the stack strips behind the program
+/// (`__netif_receive_skb_core`, check_vlan_id): such a frame goes no further. Two bytes of the stack at
+/// `free` are written to.
+pub(super) fn begin<P: Copy + PartialEq>(
+    p: &mut Draft<P>,
+    family: u16,
+    free: i16,
+    Begin { ip, tagged, go_on }: Begin<P>,
+) {
+    p.op(Op::alu_reg(Alu::Mov, FRAME, ARG[0]));
+    p.op(Op::load(Size::Word, RESULT, FRAME, ETHERTYPE));
+    let half = |value: u16| i32::from(u16::from_ne_bytes(value.to_be_bytes()));
+    p.if_so(If::Equal, RESULT, half(family), ip);
+    p.if_so(If::Equal, RESULT, half(ethertype::VLAN), tagged);
+    p.if_so(If::Equal, RESULT, half(ethertype::QINQ), tagged);
+    p.jump(Op::jump(0), go_on);
+
+    // Where the outer tag names a VLAN, or the inner does, the frame comes by again at its device.
+    p.at(tagged);
+    p.op(Op::load(Size::Word, RESULT, FRAME, VLAN_TAG));
+    p.op(Op::alu(Alu::And, RESULT, VID));
+    p.if_so(If::Differs, RESULT, 0, go_on);
+    p.op(Op::alu(Alu::Mov, ARG[1], INNER_TAG));
+    copy(p, (free, 2), FROM_MAC, go_on);
+    p.op(Op::load(Size::Half, RESULT, STACK, free));
+    p.op(Op::be16(RESULT));
+    p.op(Op::alu(Alu::And, RESULT, VID));
+    p.if_so(If::Differs, RESULT, 0, go_on);
+    p.op(Op::alu(Alu::Mov, RESULT, DROP));
+    p.op(Op::exit());
+
+    p.at(ip);
+    p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
+    p.if_so(If::Equal, RESULT, OTHER_HOST, go_on);
+}
+
+/// Copies `len` bytes from the offset in R2 to the stack; to `short` where there are fewer.
+pub(super) fn copy<P: Copy + PartialEq>(
+    p: &mut Draft<P>,
+    (to, len): (i16, i32),
+    from: i32,
+    short: P,
+) {
+    p.op(Op::alu_reg(Alu::Mov, ARG[0], FRAME));
+    p.all(stack_address(ARG[2], to));
+    p.op(Op::alu(Alu::Mov, ARG[3], len));
+    p.op(Op::alu(Alu::Mov, ARG[4], from));
+    p.op(Op::call(Helper::LoadBytesFrom));
+    p.if_so(If::Differs, RESULT, 0, short);
+}
+
+pub(super) fn stack_address(reg: Reg, at: i16) -> [Op; 2] {
+    [Op::alu_reg(Alu::Mov, reg, STACK), Op::alu(Alu::Add, reg, at.into())]
+}
+
+/// A word of the area, as bytes.
+pub(super) fn at(word: usize) -> i16 {
+    i16::try_from(word * 8).unwrap_or(0)
+}
