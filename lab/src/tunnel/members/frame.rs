@@ -5,7 +5,7 @@ use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Draft, Op};
 use wire::ethertype;
 
-/// Words of the memory shared with it.
+/// Words of the memory shared with a program.
 pub(super) const WORDS: usize = 3;
 /// Packets that were dropped.
 pub(super) const FOREIGN: usize = 0;
@@ -20,18 +20,18 @@ pub(super) const AREA: Reg = Reg(9);
 pub(super) const STACK: Reg = Reg(10);
 
 // `struct __sk_buff`.
-pub(super) const PACKET_TYPE: i16 = 4;
-pub(super) const ETHERTYPE: i16 = 16;
-pub(super) const VLAN_TAG: i16 = 24;
+const PACKET_TYPE: i16 = 4;
+const ETHERTYPE: i16 = 16;
+const VLAN_TAG: i16 = 24;
 pub(super) const IFINDEX: i16 = 40;
 /// `PACKET_OTHERHOST` (linux/if_packet.h): the stack drops it anyway.
-pub(super) const OTHER_HOST: i32 = 3;
+const OTHER_HOST: i32 = 3;
 
 /// `BPF_HDR_START_MAC`, and where the control information of a tag is that the kernel has left in.
-pub(super) const FROM_MAC: i32 = 0;
-pub(super) const INNER_TAG: i32 = 14;
+const FROM_MAC: i32 = 0;
+const INNER_TAG: i32 = 14;
 /// The VLAN of a tag.
-pub(super) const VID: i32 = 0x0fff;
+const VID: i32 = 0x0fff;
 /// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
 pub(super) const FROM_IP: i32 = 1;
 /// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
@@ -55,6 +55,7 @@ pub(super) struct Target {
 pub(super) struct Begin<P> {
     /// Where it goes on with a packet of IP for this host: what [`begin`] ends with.
     pub(super) ip: P,
+    /// Where it judges a frame whose tag the kernel has left in.
     pub(super) tagged: P,
     /// Where all goes that is not looked at.
     pub(super) go_on: P,
