@@ -626,6 +626,27 @@ int tap_uplink(struct __sk_buff *skb)
 	return route(skb, c, lane, word, addresses, rest, 0, READ(c->generation));
 }
 
+/* Whether the kernel has yet to write a sum, and not at `field` or behind it, where it harms nobody but
+   its sender: who sends by a packet socket says where (PACKET_VNET_HDR), and would write over what is
+   translated. No program is told; but a sum that is neither seen to be right, nor to be looked at, nor
+   had from the device is one to be written, and a packet is cut to no less than where its end is
+   (net/core/filter.c, __bpf_skb_min_len). A packet that has such a sum is cut. */
+static inline int is_misplaced(struct __sk_buff *skb, u32 protocol, u32 field)
+{
+	long seen;
+
+	if (bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0 || bpf_csum_update(skb, 0) >= 0)
+		return 0;
+	/* Makes of one that is to be looked at one that was, and takes it back. */
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_INC);
+	seen = bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY);
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_DEC);
+	if (seen >= 0)
+		return 0;
+	/* Nobody leaves that of ICMP to a device. */
+	return protocol == ICMP || !bpf_skb_change_tail(skb, field + 1, 0);
+}
+
 /* Makes of a packet what a route says; false where the kernel has no room for it. */
 static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 {
@@ -653,6 +674,8 @@ static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 	} else {
 		at += word->protocol == TCP ? 16 : 2;
 	}
+	if (is_misplaced(skb, word->protocol, at))
+		return 0;
 	if (!whole) {
 		if (word->protocol != ICMP && word->addresses &&
 		    bpf_l4_csum_replace(skb, at, 0, word->addresses, flags | BPF_F_PSEUDO_HDR))

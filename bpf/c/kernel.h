@@ -6,6 +6,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef int s32;
 typedef unsigned long long u64;
+typedef long long s64;
 
 #define SEC(name) __attribute__((section(name), used))
 #define inline inline __attribute__((always_inline))
@@ -35,6 +36,10 @@ typedef unsigned long long u64;
 #define BPF_F_RECOMPUTE_CSUM 1
 #define BPF_F_PSEUDO_HDR (1u << 4)
 #define BPF_F_MARK_MANGLED_0 (1u << 5)
+
+#define BPF_CSUM_LEVEL_QUERY 0
+#define BPF_CSUM_LEVEL_INC 1
+#define BPF_CSUM_LEVEL_DEC 2
 
 #define TCX_NEXT -1
 #define TCX_DROP 2
@@ -85,6 +90,9 @@ static long (*bpf_skb_vlan_pop)(struct __sk_buff *skb) = (void *)19;
 static long (*bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
 static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 at, void *to, u32 n) = (void *)26;
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 kind) = (void *)32;
+static long (*bpf_skb_change_tail)(struct __sk_buff *skb, u32 length, u64 flags) = (void *)38;
+static s64 (*bpf_csum_update)(struct __sk_buff *skb, u32 sum) = (void *)40;
+static long (*bpf_csum_level)(struct __sk_buff *skb, u64 level) = (void *)135;
 static long (*bpf_redirect_peer)(u32 ifindex, u64 flags) = (void *)155;
 static u64 (*bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static long (*bpf_check_mtu)(struct __sk_buff *skb, u32 ifindex, u32 *mtu, s32 longer, u64 flags) = (void *)163;

@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use serde_json::Value;
+use sys::packet::{PacketIo, RingConfig};
+use wire::VnetHeader;
 
 use crate::door::show::both;
 use crate::door::until;
@@ -197,5 +199,66 @@ fn nothing_of_a_session_overtakes_its_end() {
                 assert_eq!(frame[49] - 88, n, "in order");
             }
         }
+    });
+}
+
+/// A datagram of net1 to a host of the internet, its sum that of the pseudo-header.
+fn datagram(mac: [u8; 6], (from, to): (u16, SocketAddr), data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len() + 8).unwrap().to_be_bytes();
+    let SocketAddr::V4(to) = to else { panic!("{to}") };
+    let ends = [&[10, 100, 0, 10][..], &to.ip().octets()].concat();
+    let whole = (u16::from_be_bytes(length) + 20).to_be_bytes();
+    let mut header = [&[0x45, 0][..], &whole, &[0, 0, 0x40, 0, 64, 17, 0, 0], &ends].concat();
+    let check = (!sum(&[&header])).to_be_bytes();
+    header[10..12].copy_from_slice(&check);
+    let pseudo = sum(&[&ends, &[0, 17], &length]).to_be_bytes();
+    let udp = [&from.to_be_bytes()[..], &to.port().to_be_bytes(), &length, &pseudo].concat();
+    [&[2, 0, 10, 100, 0, 1][..], &mac, &[8, 0], &header, &udp, data].concat()
+}
+
+/// Whoever sends by a packet socket says where the kernel is to write a sum: not over what is translated.
+#[test]
+fn no_sum_is_written_over_what_is_translated() {
+    captured(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "1", "--fast-path", "on"]);
+        warm(sandbox);
+        let at: SocketAddr = "9.9.9.9:7005".parse().unwrap();
+        let server = in_netns(netns("inet"), || bound(|| UdpSocket::bind(at)));
+        let client = in_netns(netns("net1"), || UdpSocket::bind("0.0.0.0:4444").unwrap());
+        let ours = |sandbox: &Sandbox| -> Vec<Value> {
+            let leaves = |flow: &Value| flow["route"]["dst"] == "9.9.9.9:7005";
+            routes(sandbox, "udp").into_iter().filter(leaves).collect()
+        };
+        until("the kernel sends on", || {
+            client.send_to(b"a question", at).unwrap();
+            let mut got = [0; 64];
+            let (_, from) = server.recv_from(&mut got).unwrap();
+            server.send_to(b"an answer", from).unwrap();
+            client.recv(&mut got).unwrap();
+            (!ours(sandbox).is_empty()).then_some(())
+        });
+        let before = carried(&ours(sandbox));
+        let mut to = Wire::open(netns("inet"), "vethpeerinet");
+        let mac = Wire::open(netns("net1"), "vethpeer1").mac;
+        let (ifindex, mut from) = in_netns(netns("net1"), || {
+            let index = nix::net::if_::if_nametoindex("vethpeer1").unwrap();
+            (index, PacketIo::open(RingConfig { slots: 64, ..RingConfig::default() }).unwrap())
+        });
+        let mut send = |(csum_start, csum_offset): (u16, u16), data: &[u8]| {
+            let vnet = VnetHeader { flags: 1, csum_start, csum_offset, ..VnetHeader::default() };
+            let frame = datagram(mac, (4444, at), data);
+            assert!(from.queue_copy(vnet.to_bytes(), &frame, ifindex, [None; 2]));
+            from.flush(&mut |failure| panic!("refused: {}", failure.errno));
+        };
+        // Over the hops, the header's sum, the addresses, the ports, the length.
+        for field in [22, 24, 26, 28, 30, 32, 34, 36, 38] {
+            send((field, 0), b"astray");
+        }
+        send((34, 6), b"in its place");
+        let data = |frame: &[u8]| frame[23] == 17 && frame[36..38] == at.port().to_be_bytes();
+        let came = to.next(Duration::from_secs(20), data).expect("the sum in its place");
+        assert_eq!(came[42..], *b"in its place", "{came:02x?}");
+        let by_kernel = carried(&ours(sandbox)) - before;
+        assert_eq!(by_kernel, 10, "all of them met the kernel's program");
     });
 }
