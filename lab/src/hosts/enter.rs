@@ -20,7 +20,7 @@ use super::etcd::{Done, Etcd, Kv, Write};
 use super::http::Failed;
 use super::settle::SOME;
 use super::table::Table;
-use super::{Join, Joined, Kind, Look, Shared, Status};
+use super::{Join, Kind, Look, Shared, Status};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
 use crate::tunnel::{PORT, Tunnel};
@@ -143,28 +143,6 @@ impl Lab {
         // The hosts there are, before anybody looks.
         runtime.block_on(agent.begin());
         self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
-    }
-
-    /// Has a thread of its own keep this host in a network from now on, until `words` end.
-    pub(super) fn keep_joined(
-        &self,
-        shared: Arc<Shared>,
-        words: mpsc::Sender<Look>,
-        tunnel: Tunnel,
-        keep: impl FnOnce() + Send + 'static,
-    ) -> Result<Tunnel> {
-        let thread = std::thread::Builder::new().name("hosts".into()).spawn(keep);
-        match thread.doing(|| "starting a thread".into()) {
-            Ok(thread) => {
-                let joined = Joined { shared, words: Some(words), thread: Some(thread) };
-                self.state().joined.push(joined);
-                Ok(tunnel)
-            }
-            Err(error) => {
-                let _ = self.remove_tunnel(shared.vni);
-                Err(error)
-            }
-        }
     }
 
     /// What the nodes there are need.

@@ -52,8 +52,10 @@ use overlay::{Config, NodeClaim, Space};
 use tokio::sync::mpsc;
 use wire::{MacAddr, Timestamp};
 
-use crate::lab::State;
+use crate::error::{Doing, Result};
+use crate::lab::{Lab, State};
 use crate::node::{Interface, Node};
+use crate::tunnel::Tunnel;
 
 pub use access::{Access, Credentials};
 pub(crate) use claims::{beyond, claim};
@@ -281,6 +283,30 @@ impl Drop for Joined {
             && thread.thread().id() != std::thread::current().id()
         {
             let _ = thread.join();
+        }
+    }
+}
+
+impl Lab {
+    /// Has a thread of its own keep this host in a network from now on, until `words` end.
+    fn keep_joined(
+        &self,
+        shared: Arc<Shared>,
+        words: mpsc::Sender<Look>,
+        tunnel: Tunnel,
+        keep: impl FnOnce() + Send + 'static,
+    ) -> Result<Tunnel> {
+        let thread = std::thread::Builder::new().name("hosts".into()).spawn(keep);
+        match thread.doing(|| "starting a thread".into()) {
+            Ok(thread) => {
+                let joined = Joined { shared, words: Some(words), thread: Some(thread) };
+                self.state().joined.push(joined);
+                Ok(tunnel)
+            }
+            Err(error) => {
+                let _ = self.remove_tunnel(shared.vni);
+                Err(error)
+            }
         }
     }
 }
