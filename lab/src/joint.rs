@@ -5,6 +5,7 @@
 //! Made with the lab, by its blueprint; they go with the switch's namespace.
 
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use ::topology::{Joint as Asked, Spec};
 use ns::plan::VethOptions;
@@ -17,6 +18,9 @@ use crate::lab::{Lab, State};
 use crate::node::Plug;
 use crate::plug::{self, Place};
 use crate::port;
+
+/// The kernel tells of a link that comes up within this.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// A link between two networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,11 @@ pub(crate) fn plugged(
         plug::bridge_port(switch, (spec, domains), (port, mtu), place, port::plugged(spec.storm))
     };
     Ok([plug(0)?, plug(1)?])
+}
+
+/// Holds an end of a link that looks for loops, until [`Switch::try_out`]. One is enough: nothing passes.
+pub(crate) fn held(switch: &Switch, ports: [PortId; 2]) -> Option<PortId> {
+    ports.into_iter().rev().find(|port| switch.hold(*port))
 }
 
 /// The links as they run, plugged in under these numbers.
@@ -147,12 +156,39 @@ impl Lab {
                     Error::Usage(format!("{name} has no end in network {network}"))
                 })?],
             };
-        if let Some(switch_ns) = &self.switch_ns {
-            for port in meant {
-                ns::link::set_up(switch_ns.as_fd(), port.index, up)?;
-            }
+        let ports = joint.ports.each_ref().map(|port| port.id);
+        let held = match up && !self.are_up(ports) {
+            true => self.with_switch(|switch| held(switch, ports)).flatten(),
+            false => None,
+        };
+        if held.is_some() {
+            self.with_switch(Switch::sync).transpose()?;
         }
+        let done = self.switch_ns.as_ref().map_or(Ok(()), |switch_ns| {
+            let netns = switch_ns.as_fd();
+            meant.into_iter().try_for_each(|port| ns::link::set_up(netns, port.index, up))
+        });
+        // Whoever tells the switch that its link is up may want it.
+        drop(state);
+        if let Some(held) = held {
+            self.await_up(ports);
+            self.with_switch(|switch| switch.try_out(held)).transpose()?;
+        }
+        done?;
         Ok(true)
+    }
+
+    fn are_up(&self, ends: [PortId; 2]) -> bool {
+        let ports = self.with_switch(|switch| switch.ports()).unwrap_or_default();
+        ports.iter().filter(|info| info.up && ends.contains(&info.id)).count() == ends.len()
+    }
+
+    /// Waits for a while until the switch has heard that both ends of a link are up.
+    fn await_up(&self, ends: [PortId; 2]) {
+        let begun = Instant::now();
+        while !self.are_up(ends) && begun.elapsed() < HEARD {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

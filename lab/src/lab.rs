@@ -198,7 +198,7 @@ impl Lab {
         let mut recorder = Recorder { journal: &mut journal, stop, tell: &mut *tell, lines };
         applied.finish(&print.plan, &directory, &mut recorder)?;
         if let Some(switch) = &switch {
-            plugged.up(switch)?;
+            plugged.up(switch)?.into_iter().for_each(|words| tell(Progress::Done(words)));
         }
         let mut nodes = Vec::with_capacity(print.nodes.len());
         let ports = plugged.nodes.into_iter().chain(std::iter::repeat(Vec::new()));

@@ -21,6 +21,8 @@ pub(crate) struct Plugged {
     pub(crate) nodes: Vec<Vec<Option<PortId>>>,
     /// Those of the ends of links between networks.
     pub(crate) joints: Vec<[PortId; 2]>,
+    /// Those of them that are held until it is known whether they close a loop.
+    pub(crate) held: Vec<PortId>,
     /// That of the simulated uplink, and its interface's index.
     pub(crate) uplink: Option<(PortId, u32)>,
     /// The next interface index in the switch's namespace.
@@ -53,7 +55,9 @@ impl Plugged {
             for port in &joint.ports {
                 plugged.next_index = plugged.next_index.max(port.index + 1);
             }
-            plugged.joints.push(joint::plugged(switch, (spec, domains), joint)?);
+            let ports = joint::plugged(switch, (spec, domains), joint)?;
+            plugged.held.extend(joint::held(switch, ports));
+            plugged.joints.push(ports);
         }
         if let Some(port) = &print.uplink {
             let behind = Some(crate::address::mac(crate::address::SIM_ROUTER));
@@ -65,17 +69,26 @@ impl Plugged {
         Ok(plugged)
     }
 
-    /// The links are up.
+    /// The links are up. Those that look for loops are tried out, one after the other: who closes a ring
+    /// of those before is shut. Says which are, in words.
     ///
     /// # Errors
     /// What the switch says.
-    pub(crate) fn up(&self, switch: &Switch) -> Result<()> {
+    pub(crate) fn up(&self, switch: &Switch) -> Result<Option<String>> {
         let nodes = self.nodes.iter().flatten().flatten().copied();
         let joints = self.joints.iter().flatten().copied();
         for port in nodes.chain(joints).chain(self.uplink.map(|(port, _)| port)) {
             switch.set_link(port, true)?;
         }
-        Ok(switch.sync()?)
+        switch.sync()?;
+        let mut closes = false;
+        for port in &self.held {
+            closes |= switch.try_out(*port)?;
+        }
+        let shut = switch.shut_ports();
+        let names = switch.ports().into_iter().filter(|info| shut.contains_key(&info.id));
+        let names: Vec<String> = names.map(|info| info.spec.name).collect();
+        Ok(closes.then(|| format!("shut for the ring that it closes: {}", names.join(", "))))
     }
 }
 

@@ -356,8 +356,8 @@ impl Bridge {
         let next = self.guards.settle(now).into_iter().chain(fades).min();
         if self.is_behind() {
             self.heeded = self.guards.version();
-            let shut = self.guards.shut_ports(now);
-            self.ports_mut().for_each(|(id, port)| port.close(shut.contains_key(&id)));
+            let closed = self.guards.closed_ports(now);
+            self.ports_mut().for_each(|(id, port)| port.close(closed.contains(&id)));
         }
         next
     }

@@ -143,3 +143,48 @@ fn another_switch_s_probe_is_a_frame_like_any_other() {
     let seen = Loop { mac: None, ports: [PortId(2), PortId(3)] };
     assert_eq!(ours.break_loop(&seen, at(11)), None);
 }
+
+/// A link joins two networks as a cable does two switches.
+#[test]
+fn a_probe_that_a_link_carries_to_another_network_has_not_come_back() {
+    let mut bridge = bridge(None);
+    let far = NetworkId(1);
+    bridge.set_network(far, NetworkConfig::default());
+    for (id, network) in [(1, NetworkId::FIRST), (2, far)] {
+        change(&mut bridge, id, |port| {
+            port.settings.loop_protect = true;
+            port.network = network;
+        });
+    }
+    let mut path = Path::default();
+    bridge.tick(at(10), &mut path);
+    let (bytes, _) = path.take_said().remove(0);
+    let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().unwrap());
+    let frame = Frame::new(mac(0), mac(6), None, 60);
+    let over = bridge.decide_reading(&frame, &bytes, PortId(2), at(10), &mut path);
+    assert_eq!((over.verdict, path.take_loop()), (Verdict::Drop(DropReason::NoTarget), None));
+    let back = bridge.decide_reading(&frame, &bytes, PortId(0), at(10), &mut path);
+    assert_eq!(back.verdict, Verdict::Drop(DropReason::LoopProtect));
+    assert_eq!(path.take_loop().map(|seen| seen.ports), Some([PortId(1), PortId(0)]));
+}
+
+#[test]
+fn probes_alone_leave_by_a_port_that_is_held() {
+    let mut bridge = bridge(None);
+    change(&mut bridge, 1, |port| port.settings.loop_protect = true);
+    bridge.guards.hold(PortId(1));
+    bridge.heed(at(10));
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [2, 3]);
+    let shut = Verdict::Drop(DropReason::LoopProtect);
+    assert_eq!(decide(&bridge, &frame(mac(1), mac(0)), 1, at(10)).verdict, shut);
+    bridge.guards.ask(PortId(1));
+    assert_eq!(bridge.guards.asked(PortId(1)), None);
+    let mut path = Path::default();
+    bridge.tick(at(10), &mut path);
+    assert_eq!(path.take_said().len(), 1);
+    assert_eq!(bridge.guards.asked(PortId(1)), Some(at(10)));
+    // None has come back.
+    bridge.guards.release(PortId(1));
+    bridge.heed(at(10));
+    assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 2, 3]);
+}

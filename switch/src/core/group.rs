@@ -33,6 +33,8 @@ impl Bridge {
         if network.protects
             && let Origin::Port(ingress, _) = from
             && let Some(sent) = self.guards.own_probe(bytes)
+            // One that a link has carried from another network is as another switch's.
+            && self.get(sent).is_some_and(|port| port.state.network == network.id)
         {
             path.came_back(Loop { mac: None, ports: [sent, ingress] });
             return Verdict::Drop(DropReason::LoopProtect);
@@ -227,11 +229,11 @@ impl Bridge {
     }
 
     /// Probes for loops, where ports look for them.
-    fn probe(&self, network: &Network, path: &mut Path) {
+    fn probe(&self, network: &Network, now: Timestamp, path: &mut Path) {
         for id in &network.plugged {
             let Some(port) = self.get(*id) else { continue };
             let state = &port.state;
-            if !(state.settings.loop_protect && state.up && !port.shut) {
+            if !(state.settings.loop_protect && state.up) || self.guards.is_shut(*id, now) {
                 continue;
             }
             // As the nodes' frames do, or the other side would drop it where a loop lets those pass.
@@ -239,9 +241,9 @@ impl Bridge {
                 None => Some(Tagging::Keep),
                 Some(filter) => state.vlans.of_own(filter.protocol),
             };
-            let by = state.mac.unwrap_or_else(|| network.speaks_by());
             if let Some(tagging) = tagging {
-                path.say(self.guards.probe(by, *id), Exit { port: *id, tagging });
+                let by = state.mac.unwrap_or_else(|| self.guards.speaks_by(*id));
+                path.say(self.guards.probe(by, *id, now), Exit { port: *id, tagging });
             }
         }
     }
@@ -254,7 +256,7 @@ impl Bridge {
         if protects {
             let (due, then) = self.guards.probe_due(now);
             let networks = self.all_networks().filter(|network| due && network.protects);
-            networks.for_each(|network| self.probe(network, path));
+            networks.for_each(|network| self.probe(network, now, path));
             next = Some(then);
         }
         for network in self.all_networks() {

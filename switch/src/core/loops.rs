@@ -5,7 +5,7 @@
 //! [`Guards`] are common to all workers: which ports are shut, until when. A probe is a group frame,
 //! which other bridges flood, with a number that no other switch has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -90,6 +90,8 @@ pub struct Guards {
     shut: Mutex<BTreeMap<PortId, Timestamp>>,
     /// Ports by which what is on its way in a loop that was cut may yet be heard, and until when.
     echoes: Mutex<BTreeMap<PortId, Timestamp>>,
+    /// Ports that stay shut until it is known whether they close a loop, and when a probe left by them.
+    held: Mutex<BTreeMap<PortId, Option<Timestamp>>>,
     /// When probes are due, in nanoseconds.
     next_probe: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl Default for Guards {
             version: AtomicU64::new(1),
             shut: Mutex::default(),
             echoes: Mutex::default(),
+            held: Mutex::default(),
             next_probe: AtomicU64::new(0),
         }
     }
@@ -121,6 +124,46 @@ impl Guards {
     #[must_use]
     pub fn shut_ports(&self, now: Timestamp) -> BTreeMap<PortId, Timestamp> {
         self.lock().iter().filter(|(_, until)| **until > now).map(|(id, at)| (*id, *at)).collect()
+    }
+
+    /// Whether a loop was seen at a port, so that it is shut.
+    pub(crate) fn is_shut(&self, port: PortId, now: Timestamp) -> bool {
+        self.lock().get(&port).is_some_and(|until| *until > now)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<PortId, Option<Timestamp>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ports that take no frames and are given none: those that are shut, and those that are held.
+    pub(super) fn closed_ports(&self, now: Timestamp) -> BTreeSet<PortId> {
+        let held: Vec<PortId> = self.held().keys().copied().collect();
+        self.shut_ports(now).into_keys().chain(held).collect()
+    }
+
+    /// Keeps a port shut until [`Guards::release`]: probes alone leave by it.
+    pub(crate) fn hold(&self, port: PortId) {
+        self.held().insert(port, None);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// When a probe has left by a held port since [`Guards::ask`].
+    pub(crate) fn asked(&self, port: PortId) -> Option<Timestamp> {
+        self.held().get(&port).copied().flatten()
+    }
+
+    /// A held port is open, unless a loop has been seen there.
+    pub(crate) fn release(&self, port: PortId) {
+        self.held().remove(&port);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has probes leave at the next tick, and says of a held port when its own has.
+    pub(crate) fn ask(&self, port: PortId) {
+        if let Some(asked) = self.held().get_mut(&port) {
+            *asked = None;
+        }
+        self.next_probe.store(0, Ordering::Relaxed);
     }
 
     /// Shuts a port.
@@ -146,6 +189,7 @@ impl Guards {
     /// Opens a port; true where it was shut.
     pub fn open(&self, port: PortId) -> bool {
         let was = self.lock().remove(&port).is_some();
+        self.held().remove(&port);
         self.version.fetch_add(1, Ordering::Release);
         was
     }
@@ -172,8 +216,19 @@ impl Guards {
         (true, next)
     }
 
-    /// The probe that leaves by a port.
-    pub(super) fn probe(&self, by: MacAddr, port: PortId) -> Vec<u8> {
+    /// By which address a port without one of its own sends probes: not the gateway's, as whose it
+    /// would be refused where it comes back.
+    pub(super) fn speaks_by(&self, port: PortId) -> MacAddr {
+        let [a, b, c, ..] = self.id.to_be_bytes();
+        let [high, low] = port.0.to_be_bytes();
+        MacAddr([2, a, b, c, high, low])
+    }
+
+    /// The probe that leaves by a port now.
+    pub(super) fn probe(&self, by: MacAddr, port: PortId, now: Timestamp) -> Vec<u8> {
+        if let Some(asked) = self.held().get_mut(&port) {
+            *asked = Some(now);
+        }
         let number = self.id.to_be_bytes();
         let head = [&TO.0[..], &by.0, &ETHERTYPE, &MAGIC, &number, &port.0.to_be_bytes()].concat();
         [&head[..], &[0; 24]].concat()

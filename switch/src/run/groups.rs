@@ -56,6 +56,14 @@ impl<L: Link> Worker<L> {
         }
     }
 
+    /// Ports are shut and opened as the workers have agreed.
+    pub(super) fn heed(&mut self, now: Timestamp) {
+        if self.bridge.is_behind() {
+            self.bridge.heed(now);
+            self.scribe.changed(self.tap.is_some());
+        }
+    }
+
     /// Memberships end, and queries are sent.
     pub(super) fn look_at_groups(&mut self, now: Timestamp) {
         let opens = self.bridge.heed(now);

@@ -27,6 +27,7 @@ mod running;
 mod stage;
 mod switch;
 mod sync;
+mod trial;
 mod waker;
 mod watched;
 mod worker;

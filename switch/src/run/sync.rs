@@ -32,7 +32,7 @@ impl Switch {
         Ok(())
     }
 
-    fn sync_workers(&self) -> Result<(), Error> {
+    pub(super) fn sync_workers(&self) -> Result<(), Error> {
         let (done, all) = bounded(self.workers.len());
         self.all(|| Command::Sync(done.clone()))?;
         drop(done);

@@ -232,6 +232,7 @@ impl<L: Link> Worker<L> {
                 Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
                 Command::Tick => self.next_tick = self.station.is_some().then_some(Timestamp::ZERO),
                 Command::Sync(done) => {
+                    self.heed(now());
                     // Whoever asked may have given up waiting.
                     let _ = done.try_send(());
                 }
@@ -299,10 +300,7 @@ impl<L: Link> Worker<L> {
         }
         let gone_by = self.scribe.look(self.bridge.fdb(), self.station.as_ref(), now);
         self.awake.gone_by(gone_by, now);
-        if self.bridge.is_behind() {
-            self.bridge.heed(now);
-            self.scribe.changed(self.tap.is_some());
-        }
+        self.heed(now);
         if self.next_groups.is_some_and(|at| at <= now) {
             self.look_at_groups(now);
         }
