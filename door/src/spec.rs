@@ -9,8 +9,8 @@ use lab::{Lab, entries, port};
 use switch::core::{McastConfig, Memberships};
 use switch::{NetworkConfig, NetworkId, PortInfo, PortSettings};
 use topology::{
-    AddVlan, Address, Attachment, FdbEntry, FdbKind, MdbEntry, Network, Publish, Seconds, SetPort,
-    Spec, VlanProtocol, mac_of,
+    AddVlan, Attachment, FdbEntry, FdbKind, MdbEntry, Network, Publish, Seconds, SetPort, Spec,
+    VlanProtocol, mac_of,
 };
 use wire::VlanId;
 
@@ -131,7 +131,6 @@ fn tables(door: &LabDoor, id: NetworkId, network: &mut Network) -> Answer<()> {
 /// The nodes' interfaces as they are, and what their ports and those of links are set to.
 fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
     let plain = port::plugged(spec.storm);
-    let networks = spec.networks.clone();
     let mut said = Vec::new();
     for node in lab.nodes() {
         let several = node.ports().count() > 1;
@@ -142,7 +141,7 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
                 .get_mut(&node.name)
                 .and_then(|own| own.networks.iter_mut().find(|place| place.network == *network));
             if let Some(place) = place {
-                attached(place, interface, networks.get(network));
+                attached(place, interface);
             }
             let own = interface.port.as_ref().map(|plug| plug.id);
             let Some(info) = ports.iter().find(|info| Some(info.id) == own) else { continue };
@@ -166,18 +165,30 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
         }
     }
     spec.ports = said.into_iter().collect();
+    misplaced(spec);
 }
 
-/// An interface as it is. An address that its network has no subnet for, as after a move, is the node's
-/// own affair: no file can say it.
-fn attached(place: &mut Attachment, interface: &lab::Interface, network: Option<&Network>) {
+/// An interface as it is.
+fn attached(place: &mut Attachment, interface: &lab::Interface) {
     let first = interface.addresses.iter().map(|own| own.ip).find(IpAddr::is_ipv4);
-    let fits = |own: &&Address| {
-        network.is_some_and(|network| network.all_subnets().any(|subnet| subnet.is_host(own.ip)))
-    };
-    place.addresses = Some(interface.addresses.iter().filter(fits).copied().collect());
+    place.addresses = Some(interface.addresses.clone());
     place.mac = Some(interface.mac).filter(|mac| first.and_then(mac_of) != Some(*mac));
     place.interface = Some(interface.name.clone());
+}
+
+/// Leaves out the addresses that no file can say: after a move, those of a subnet that the network or the
+/// port's VLAN does not have.
+fn misplaced(spec: &mut Spec) {
+    let settled = spec.clone();
+    for (name, node) in &mut spec.nodes {
+        for place in &mut node.networks {
+            let Some(network) = settled.network(&place.network) else { continue };
+            let subnets = network.subnets_of(settled.pvid(name, &place.network));
+            if let Some(own) = &mut place.addresses {
+                own.retain(|address| address.among(subnets).is_ok());
+            }
+        }
+    }
 }
 
 /// What was set of a port.

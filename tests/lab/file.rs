@@ -154,6 +154,33 @@ fn the_running_lab_as_a_file_is_the_same_lab_of_an_ordinary_user() {
     rootless(again);
 }
 
+/// What would be done for a file is what would be done for the one that its lab gives back.
+#[test]
+fn every_running_lab_as_a_file_is_the_same_lab() {
+    const ELSEWHERE: &str = "
+networks: {lan: {subnet: 10.1.0.0/24}, dc: {gateway: false}}
+nodes:
+  a: {network: lan}
+  b: {networks: {dc: 10.1.0.50/24}}
+links: [[lan, dc]]
+";
+    rooted(|sandbox| {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+        let examples = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = examples.map(|path| path.to_str().unwrap().to_owned()).collect();
+        files.push(write(sandbox, "elsewhere.yaml", ELSEWHERE));
+        assert!(files.len() > 10);
+        let plan = |path: &str| sandbox.uswitch(&["run", "--dry-run", "-v", path]).ok().out;
+        for path in files {
+            let running = lab(sandbox, &["run", &path]);
+            let said = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+            running.signal(Signal::SIGTERM);
+            running.ended().ok();
+            assert_eq!(plan(&path), plan(&write(sandbox, "again.yaml", &said)), "{path}\n{said}");
+        }
+    });
+}
+
 #[test]
 fn who_waits_for_a_files_text_can_be_stopped() {
     rooted(|sandbox| {

@@ -192,6 +192,43 @@ impl Address {
     pub fn subnet(self) -> Option<Subnet> {
         Subnet::of(self.ip, self.prefix?)
     }
+
+    /// Whether a host can have it where these subnets are: as one of theirs, or with a prefix length
+    /// of its own where none is of its family.
+    ///
+    /// # Errors
+    /// Why not, and the mend; one line.
+    pub fn among(self, subnets: &[Subnet]) -> Result<(), Invalid> {
+        let Self { ip, prefix } = self;
+        let own: Vec<_> = subnets.iter().filter(|own| own.is_ipv4() == ip.is_ipv4()).collect();
+        let why = if let Some(home) = own.iter().find(|own| own.contains(ip)) {
+            match prefix {
+                _ if !home.is_host(ip) => {
+                    let first = home.first_host();
+                    format!("{ip} is no host's address in {home}: {first}, for one, is")
+                }
+                Some(prefix) if prefix != home.prefix() => {
+                    format!("{ip}/{prefix} is in {home}: leave /{prefix} out")
+                }
+                _ => return Ok(()),
+            }
+        } else if !own.is_empty() {
+            let all: Vec<_> = own.iter().map(ToString::to_string).collect();
+            format!("{ip} is not in {}: choose an address there", all.join(" or "))
+        } else {
+            match self.subnet() {
+                None => {
+                    let usual = if ip.is_ipv4() { 24 } else { 64 };
+                    format!("{ip}: no subnet says how long its prefix is: {ip}/{usual}, for one")
+                }
+                Some(subnet) if !subnet.is_host(ip) => {
+                    format!("{ip} is no host's address in {subnet}")
+                }
+                Some(_) => return Ok(()),
+            }
+        };
+        Err(Invalid(why))
+    }
 }
 
 impl From<IpAddr> for Address {

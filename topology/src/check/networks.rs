@@ -232,43 +232,11 @@ impl Check<'_> {
 
     /// Says why nobody can have an address on a network, or on a link where there is none.
     pub(super) fn placed(&mut self, path: &[&str], address: Address, subnets: &[Subnet]) {
-        let Address { ip, prefix } = address;
-        let own: Vec<_> = subnets.iter().filter(|own| own.is_ipv4() == ip.is_ipv4()).collect();
-        if let Some(home) = own.iter().find(|own| own.contains(ip)) {
-            if !home.is_host(ip) {
-                self.problem(
-                    path,
-                    format!(
-                        "{ip} is no host's address in {home}: {}, for one, is",
-                        home.first_host()
-                    ),
-                );
-            } else if let Some(prefix) = prefix.filter(|prefix| *prefix != home.prefix()) {
-                self.problem(path, format!("{ip}/{prefix} is in {home}: leave /{prefix} out"));
-            }
-        } else if !own.is_empty() {
-            let all: Vec<_> = own.iter().map(ToString::to_string).collect();
-            self.problem(
-                path,
-                format!("{ip} is not in {}: choose an address there", all.join(" or ")),
-            );
-        } else {
-            match address.subnet() {
-                None => self.problem(
-                    path,
-                    format!(
-                        "{ip}: no subnet says how long its prefix is: {ip}/{}, for one",
-                        if ip.is_ipv4() { 24 } else { 64 }
-                    ),
-                ),
-                Some(subnet) if !subnet.is_host(ip) => {
-                    self.problem(path, format!("{ip} is no host's address in {subnet}"));
-                }
-                Some(_) => {
-                    let alone = Subnet::of(ip, if ip.is_ipv4() { 32 } else { 128 });
-                    alone.into_iter().for_each(|alone| self.subnet(path, alone));
-                }
-            }
+        if let Err(why) = address.among(subnets) {
+            self.problem(path, why);
+        } else if !subnets.iter().any(|own| own.contains(address.ip)) {
+            let alone = Subnet::of(address.ip, if address.ip.is_ipv4() { 32 } else { 128 });
+            alone.into_iter().for_each(|alone| self.subnet(path, alone));
         }
     }
 }
