@@ -144,12 +144,15 @@ pub fn meant(ground: &Ground) -> LabName {
 /// The address of a node of a running lab, or of the gateway or the simulated internet.
 ///
 /// # Errors
-/// [`Error::NoLab`], [`Error::NoNode`].
+/// [`Error::NoLab`], [`Error::NoNode`]; [`Error::Usage`] where the node has none.
 pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
     let record = running(ground, lab)?;
     let found = record.known.iter().find(|known| is(&record, &known.name, node));
     let found = found.map(|known| known.address).or_else(|| of_no_node(&record, node));
-    found.ok_or_else(|| no_node(&record, lab, node))
+    found.ok_or_else(|| match record.names.iter().any(|own| is(&record, &own.name, node)) {
+        true => Error::Usage(format!("node {node} of lab {lab} has no address of IPv4")),
+        false => no_node(&record, lab, node),
+    })
 }
 
 /// The address of what is called by its part in the lab.

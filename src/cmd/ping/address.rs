@@ -31,6 +31,7 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
             let said = format!("{dest} is neither an IPv4 address nor a node{beyond}");
             Err(error.context(said))
         }
+        Err(error) if matches!(error.downcast_ref(), Some(lab::Error::Usage(_))) => Err(error),
         // No lab runs that it could be a node of.
         found => found.with_context(|| format!("{dest} is no IPv4 address")),
     }

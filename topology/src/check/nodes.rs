@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Check, few};
-use crate::lab_name::check_node_name;
+use crate::lab_name::check_node_of;
 use crate::node::{Attachment, Node};
 use crate::spec::{MAX_INTERFACE_NAME, MAX_NODES};
 
@@ -31,8 +31,9 @@ impl Check<'_> {
             return;
         }
         let mut named: HashMap<String, &str> = HashMap::new();
+        let lab = spec.name.clone().unwrap_or_default();
         for (name, node) in &spec.nodes {
-            if let Err(why) = check_node_name(name) {
+            if let Err(why) = check_node_of(name, &lab) {
                 self.problem(["nodes", name], why);
             }
             // Names are looked up whatever their case (RFC 4343).

@@ -76,6 +76,14 @@ fn resolved(
         Destination::Subnet(subnet) => Some(subnet),
     };
     let fits = |ip: &IpAddr| to.is_none_or(|to| to.is_ipv4() == ip.is_ipv4());
+    // The kernel has that one from the address.
+    let own = |(ip, prefix): &(IpAddr, u8)| to.is_some() && Subnet::of(*ip, *prefix) == to;
+    if node.interfaces.iter().flat_map(|interface| &interface.addresses).any(own) {
+        return Err(format!(
+            "{route}: {} is in that subnet itself: leave the route out",
+            node.name
+        ));
+    }
     let candidates: Vec<IpAddr> = match &route.via {
         Via::Address(ip) if !fits(ip) => {
             return Err(format!("{route}: {ip} is of another family than where it leads"));
@@ -104,5 +112,7 @@ fn resolved(
         Via::Address(ip) => format!("{route}: {ip} is on no subnet that {} is in", node.name),
         Via::Node(name) => format!("{route}: {name} and {} are on no subnet together", node.name),
     })?;
+    // Everywhere, by another name.
+    let to = to.filter(|to| to.prefix() > 0);
     Ok(CheckedRoute { to, via, interface })
 }

@@ -79,6 +79,18 @@ fn each_contradiction_is_told_in_one_line() {
             "route to there already",
         ),
         (
+            r#""nodes": {"h": {"network": "a", "routes": ["default via 10.1.0.7", "0.0.0.0/0 via 10.1.0.8"]}}"#,
+            "route to there already",
+        ),
+        (
+            r#""nodes": {"h": {"network": "a", "routes": "10.1.0.0/24 via 10.1.0.7"}}"#,
+            "h is in that subnet itself: leave the route out",
+        ),
+        (
+            r#""name": "l", "nodes": {"web.l": {}}"#,
+            "nodes.web.l: \"web.l\" is no name: those that end in .l are the lab's",
+        ),
+        (
             r#""nodes": {"h": {"network": "a"}, "r": {"network": "b"}, "s": {"network": "a", "routes": "default via r"}}"#,
             "on no subnet together",
         ),
