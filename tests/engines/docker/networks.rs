@@ -76,6 +76,11 @@ fn what_may_leave_for_the_world_is_no_longer_than_the_hosts_interface_takes() {
                 "docker inspect -f '{{{{.NetworkSettings.SandboxKey}}}}' in-{network}"
             ));
             let link = docker.sh(&format!("nsenter --net={} ip -d link show eth0", key.trim()));
+            if !link.contains("gso_ipv4_max_size") {
+                return crate::support::beyond(
+                    "this suite's ip does not know of gso_ipv4_max_size",
+                );
+            }
             let wanted = format!("gso_ipv4_max_size {longest}");
             assert!(link.contains(&wanted), "{network}: {link}");
         }
