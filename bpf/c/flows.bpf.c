@@ -111,6 +111,7 @@ struct count {
 	u64 seen;
 	u64 packets; /* of routes: what the frames stand for */
 	u64 gone;    /* of the frames that failed: those whose port was no more */
+	u64 misplaced; /* no others of these: frames above 40 bits of their bytes (`is_misplaced`) */
 };
 
 /* How far a ring is. */
@@ -175,7 +176,7 @@ struct set {
 _Static_assert(sizeof(struct set) == 3080, "layout.rs");
 _Static_assert(sizeof(struct flow) == 64, "layout.rs");
 _Static_assert(sizeof(struct route) == 128, "layout.rs");
-_Static_assert(sizeof(struct count) == 48, "layout.rs");
+_Static_assert(sizeof(struct count) == 56, "layout.rs");
 _Static_assert(sizeof(struct control) == 320, "layout.rs");
 _Static_assert(sizeof(struct held) == 16384, "layout.rs");
 
@@ -647,11 +648,17 @@ static inline int is_misplaced(struct __sk_buff *skb, u32 protocol, u32 field)
 	return protocol == ICMP || !bpf_skb_change_tail(skb, field + 1, 0);
 }
 
+/* Where the sum of a packet of a route is. */
+static inline u32 sum_of(u32 protocol)
+{
+	return ETHERNET + IPV4 + (protocol == TCP ? 16 : protocol == UDP ? 6 : 2);
+}
+
 /* Makes of a packet what a route says; false where the kernel has no room for it. */
 static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 {
 	struct packet p;
-	u32 sum, at = ETHERNET + IPV4, whole = 0, flags = 0;
+	u32 sum, at = sum_of(word->protocol), whole = 0, flags = 0;
 	u32 link[3] = { word->link[0], word->link[1], word->link[2] };
 
 	if (bpf_skb_load_bytes(skb, ETHERNET, &p, sizeof(p)))
@@ -662,7 +669,6 @@ static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 		u32 pseudo = folded((u32)p.halves[0] + p.halves[1] + p.halves[2] + p.halves[3] +
 				    p.udp.length + be16(UDP));
 
-		at += 6;
 		flags = BPF_F_MARK_MANGLED_0;
 		whole = p.udp.sum && p.udp.sum != pseudo;
 		if (whole) {
@@ -671,11 +677,7 @@ static inline int rewrite(struct __sk_buff *skb, const struct word *word)
 			if (!p.udp.sum)
 				p.udp.sum = 0xffff;
 		}
-	} else {
-		at += word->protocol == TCP ? 16 : 2;
 	}
-	if (is_misplaced(skb, word->protocol, at))
-		return 0;
 	if (!whole) {
 		if (word->protocol != ICMP && word->addresses &&
 		    bpf_l4_csum_replace(skb, at, 0, word->addresses, flags | BPF_F_PSEUDO_HDR))
@@ -800,7 +802,12 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 	count = bpf_map_lookup_elem(&counts, &row);
 	if (!count)
 		return TCX_NEXT;
-	count->bytes += skb->len;
+	if (word->protocol && !(action & KEPT) &&
+	    is_misplaced(skb, word->protocol, sum_of(word->protocol))) {
+		count->misplaced += (1ull << 40) + word->length;
+		return TCX_DROP;
+	}
+	count->bytes += word->length;
 	count->seen = bpf_ktime_get_coarse_ns();
 	count->packets += word->packets;
 	count->frames++;
@@ -819,7 +826,8 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 	if (action & PUSH && !failed)
 		failed = bpf_skb_vlan_push(skb, be16(push >> 16), push & 0xffff) != 0;
 	if (failed) {
-		count->failed += (1ull << 40) + skb->len;
+		/* As many bytes as above, whatever has become of the frame. */
+		count->failed += (1ull << 40) + word->length;
 		return TCX_DROP;
 	}
 	if (action & FLOOD)
@@ -862,7 +870,7 @@ int onward(struct __sk_buff *skb)
 	if (is_gone(skb, word->beyond)) {
 		count->gone++;
 		end(flow);
-		count->failed += (1ull << 40) + skb->len;
+		count->failed += (1ull << 40) + word->length;
 		return TCX_DROP;
 	}
 	return leave(skb, word->beyond, word->action);

@@ -51,8 +51,8 @@ pub(crate) const ACTION_KEPT: u32 = 64;
 pub(crate) const ELSEWHERE: u32 = 1 << 31;
 
 /// Words of a flow's counts on one core: frames, bytes, failures, when last, packets, failures for
-/// want of the port.
-pub const COUNT: usize = 6;
+/// want of the port, frames that are not counted as the flow's.
+pub const COUNT: usize = 7;
 
 /// Sets of ports that frames are flooded to, a flow each.
 pub const SETS: usize = 64;

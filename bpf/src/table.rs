@@ -116,6 +116,11 @@ pub struct Totals {
     pub failed_bytes: u64,
     /// Those of them whose port was no more.
     pub gone: u64,
+    /// No others of these: frames by which a sum was to be written over what was translated, and their
+    /// bytes. They were dropped.
+    pub misplaced: u64,
+    /// See there.
+    pub misplaced_bytes: u64,
     /// The last one; zero before the first.
     pub seen: Timestamp,
 }
@@ -297,14 +302,16 @@ impl Table {
         for core in 0..self.cores {
             let at = (core * ROWS + usize::from(id.0) % ROWS) * COUNT;
             let row = &self.counts.get()[at..at + COUNT];
-            let [frames, bytes, failed, seen, packets, gone] =
-                [0, 1, 2, 3, 4, 5].map(|word: usize| row[word].load(Ordering::Acquire));
+            let [frames, bytes, failed, seen, packets, gone, misplaced] =
+                [0, 1, 2, 3, 4, 5, 6].map(|word: usize| row[word].load(Ordering::Acquire));
             sum.frames += frames;
             sum.packets += packets;
             sum.gone += gone;
             sum.bytes += bytes;
             sum.failed += failed >> 40;
             sum.failed_bytes += failed & ((1 << 40) - 1);
+            sum.misplaced += misplaced >> 40;
+            sum.misplaced_bytes += misplaced & ((1 << 40) - 1);
             sum.seen = sum.seen.max(Timestamp::from_nanos(seen));
         }
         sum

@@ -36,6 +36,7 @@ impl Repeater for Kernel {
     fn take(&mut self) -> Vec<gateway::Repeated> {
         let all = self.fast.take();
         self.ignored.extend(all.iter().filter_map(refused));
+        self.ignored.extend(all.iter().filter_map(misplaced));
         all.iter().filter_map(repeated).collect()
     }
 
@@ -96,6 +97,12 @@ fn refused(of: &switch::Repeated) -> Option<Ignored> {
     Some(Ignored { from: side_of(course >> 48)?, reason, frames: of.frames })
 }
 
+/// What no kernel may send on as it is.
+fn misplaced(of: &switch::Repeated) -> Option<Ignored> {
+    let from = side_of(of.way.course >> 48).filter(|_| of.misplaced > 0)?;
+    Some(Ignored { from, reason: DropReason::BadOffload, frames: of.misplaced })
+}
+
 fn side(side: Side) -> u64 {
     match side {
         Side::Uplink => 0,
@@ -119,7 +126,7 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
     if of.way.course >> 32 & 0xffff == NOWHERE {
         return None;
     }
-    let switch::Repeated { way, frames, packets, bytes, seen, ended } = *of;
+    let switch::Repeated { way, frames, packets, bytes, seen, ended, .. } = *of;
     let low = |word: u64| u32::try_from(word & 0xffff_ffff).ok();
     let session = |session: u64| {
         let protocol =
@@ -142,7 +149,15 @@ mod tests {
         for reason in DropReason::ALL {
             let (from, way) = (Side::Leg(LegId(255)), ignored(Side::Leg(LegId(255)), *reason));
             let (packets, bytes, seen) = (3, 4, Timestamp::from_nanos(5));
-            let told = switch::Repeated { way, frames: 2, packets, bytes, seen, ended: None };
+            let told = switch::Repeated {
+                way,
+                frames: 2,
+                packets,
+                bytes,
+                seen,
+                ended: None,
+                misplaced: 0,
+            };
             assert_eq!(refused(&told), Some(Ignored { from, reason: *reason, frames: 2 }));
             assert_eq!(repeated(&told), None);
         }
@@ -160,7 +175,15 @@ mod tests {
                 let [seen, ended] = [4, 5].map(Timestamp::from_nanos);
                 let (frames, packets, bytes, ended) = (1, 2, 3, Some(ended));
                 let way_of = named(&way);
-                let told = switch::Repeated { way: way_of, frames, packets, bytes, seen, ended };
+                let told = switch::Repeated {
+                    way: way_of,
+                    frames,
+                    packets,
+                    bytes,
+                    seen,
+                    ended,
+                    misplaced: 0,
+                };
                 let want = gateway::Repeated { way, frames, packets, bytes, seen, ended };
                 assert_eq!((repeated(&told), refused(&told)), (Some(want), None));
             }

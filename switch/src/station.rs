@@ -95,6 +95,9 @@ pub struct Repeated {
     pub seen: Timestamp,
     /// When the first of them came that has FIN: it ends a connection in this direction.
     pub ended: Option<Timestamp>,
+    /// No others of them: frames that were dropped, for they say that a sum is to be written where it
+    /// is not.
+    pub misplaced: u64,
 }
 
 /// What the station would not look at: frames to groups, of one EtherType.

@@ -137,9 +137,9 @@ fn each_ring_has_tickets_of_its_own() {
 
 #[test]
 fn its_memory_is_bounded() {
-    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 48 of either for each core; 24 a port
+    // ARCHITECTURE.md says so: 64 bytes a flow, 128 a route, and 56 of either for each core; 24 a port
     // that frames are flooded to.
-    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 48 + CONTROL * 8 + 64 * (8 + 128 * 24);
+    let memory = ENTRIES * (64 + 128) + ROWS * 2 * 56 + CONTROL * 8 + 64 * (8 + 128 * 24);
     assert_eq!(Table::alone(2).memory(), memory);
 }
 

@@ -6,7 +6,7 @@ use bpf::{FlowId, Missed, Table, Totals};
 use sys::packet::Refusal;
 
 use super::Book;
-use crate::core::{Fdb, PortId};
+use crate::core::{DropReason, Fdb, PortId};
 
 impl Book {
     /// Counts what has come by a flow since the last time.
@@ -26,8 +26,10 @@ impl Book {
         let frames = total.frames - row.counted.frames;
         // Counted after the frame itself: a little later, it may be.
         let failed = total.failed - row.counted.failed;
+        let misplaced = total.misplaced - row.counted.misplaced;
+        let misplaced_bytes = total.misplaced_bytes - row.counted.misplaced_bytes;
         match (frames, failed) {
-            (0, 0) if ended.is_none() => return 0,
+            (0, 0) if ended.is_none() && misplaced == 0 => return 0,
             (0, _) => (total.bytes, total.packets) = (row.counted.bytes, row.counted.packets),
             _ => {}
         }
@@ -37,7 +39,7 @@ impl Book {
         let gone = (total.gone - row.counted.gone).min(failed);
         row.counted = Totals { gone: row.counted.gone + gone, ..total };
         row.used = row.used.max(total.seen);
-        if row.way().is_some() && (frames > 0 || ended.is_some()) {
+        if row.way().is_some() && (frames > 0 || ended.is_some() || misplaced > 0) {
             if !row.owes() {
                 self.owing.push(place);
             }
@@ -45,6 +47,7 @@ impl Book {
             row.owed.frames += frames;
             row.owed.packets += packets;
             row.owed.bytes += bytes;
+            row.owed.misplaced += misplaced;
             row.owed.seen = total.seen;
         }
         let ([from, to], vlans, routed) = (row.ports, row.vlans, row.routed.is_some());
@@ -53,8 +56,11 @@ impl Book {
         if let Some(scope) = row.scope {
             fdb.touch(row.key.src, scope, from, total.seen);
         }
-        self.cells.ring_packets.add(frames);
-        self.cells.received.add(frames);
+        // The station's to refuse, which is told of them.
+        let (came, came_bytes) = (frames + misplaced, bytes + misplaced_bytes);
+        self.cells.ring_packets.add(came);
+        self.cells.received.add(came);
+        self.cells.drops[DropReason::Station.index()].add(misplaced);
         let at = |id: PortId| self.port(id).is_some_and(|port| port.uplink);
         match (routed, at(from), at(to)) {
             (false, ..) if flood.is_some() => self.cells.flooded.add(frames),
@@ -68,17 +74,18 @@ impl Book {
             (true, true) => self.cells.station_to_uplink.add(frames),
         }
         if let Some(port) = self.port(from) {
-            port.cells.rx_packets.add(frames);
-            port.cells.rx_bytes.add(bytes);
+            port.cells.rx_packets.add(came);
+            port.cells.rx_bytes.add(came_bytes);
+            port.cells.drops[DropReason::Station.index()].add(misplaced);
             if flood.is_some() {
                 port.cells.rx_multicast.add(frames);
             }
             if let Some(vlan) = vlans[0] {
-                port.cells.vlans.came(vlan, frames, bytes);
+                port.cells.vlans.came(vlan, came, came_bytes);
             }
         }
         if let Some(leg) = given {
-            self.cells.legs.given(leg, frames, bytes);
+            self.cells.legs.given(leg, came, came_bytes);
         }
         if let Some(leg) = said {
             self.cells.legs.said(leg, frames, bytes);

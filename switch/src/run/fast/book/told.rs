@@ -31,7 +31,7 @@ impl Book {
             if let Some(row) = row {
                 let ended = row.ended.take();
                 let done = repeated(routed.way, &row.owed, ended);
-                told.extend(done.map(|done| Repeated { frames: 0, ..done }));
+                told.extend(done.map(|done| Repeated { frames: 0, misplaced: 0, ..done }));
                 let way = Way { session: None, ..routed.way };
                 row.routed = Some(Routed { way, ..routed });
             }
@@ -56,7 +56,7 @@ impl Book {
             let way = row.way().filter(|way| way.session.is_some())?;
             let done = repeated(way, &row.owed, row.ended.take())?;
             (row.owed.packets, row.owed.bytes) = (0, ETHERNET * row.owed.frames);
-            Some(Repeated { frames: 0, ..done })
+            Some(Repeated { frames: 0, misplaced: 0, ..done })
         });
         told.collect()
     }
@@ -79,8 +79,8 @@ impl Book {
 
 /// What is owed, in the station's words; None where that is nothing.
 fn repeated(way: Way, owed: &Totals, ended: Option<Timestamp>) -> Option<Repeated> {
-    let Totals { frames, packets, bytes, seen, .. } = *owed;
+    let Totals { frames, packets, bytes, seen, misplaced, .. } = *owed;
     let bytes = bytes - ETHERNET * frames;
-    let some = frames > 0 || ended.is_some();
-    some.then_some(Repeated { way, frames, packets, bytes, seen, ended })
+    let some = frames > 0 || ended.is_some() || misplaced > 0;
+    some.then_some(Repeated { way, frames, packets, bytes, seen, ended, misplaced })
 }
