@@ -76,7 +76,8 @@ impl Lab {
             return Err(self.no_network(state, other));
         }
         state.spec.networks.insert(name.into(), network);
-        let made = check(&state.spec, name).and_then(|()| self.make_network(state, name));
+        let fits = check(&state.spec, name).and_then(|()| as_in_a_file(&state.spec, name));
+        let made = fits.and_then(|()| self.make_network(state, name));
         match made {
             Ok(domain) => {
                 state.domains.insert(name.into(), domain);
@@ -288,6 +289,16 @@ fn check_place(
         )));
     }
     Ok(())
+}
+
+/// What no file can say of a network, a running lab cannot be told either.
+fn as_in_a_file(spec: &Spec, name: &str) -> Result<()> {
+    let Err(problems) = spec.check() else { return Ok(()) };
+    let mut own = problems.into_iter().filter(|problem| {
+        matches!(problem.path.as_slice(), [of, which, ..] if of == "networks" && which == name)
+    });
+    let text = own.next().map(|problem| problem.text);
+    text.map_or(Ok(()), |text| Err(Error::Usage(format!("network {name}: {text}"))))
 }
 
 /// Says what of one network beside the others cannot be.

@@ -8,9 +8,9 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMe
 use nix::errno::Errno;
 use sys::netns::inside;
 
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::message::{self, Request};
-use crate::netlink::Netlink;
+use crate::netlink::{Netlink, errno};
 
 /// A link as the kernel tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +96,16 @@ pub fn find(netns: BorrowedFd<'_>, name: &str) -> Result<Option<u32>> {
     .doing(|| format!("looking for link {name}"))
 }
 
-/// Deletes a link; of a veth pair both ends go.
+/// Deletes a link; of a veth pair both ends go. One that is gone already, perhaps by another's hand
+/// meanwhile, is no error.
 ///
 /// # Errors
-/// When there is no such link or the kernel refuses.
+/// When the kernel refuses.
 pub fn delete(netns: BorrowedFd<'_>, index: u32) -> Result<()> {
-    one(netns, message::delete_link(index), || format!("deleting link {index}"))
+    match one(netns, message::delete_link(index), || format!("deleting link {index}")) {
+        Err(Error::Io { source, .. }) if errno(&source) == Some(Errno::ENODEV as i32) => Ok(()),
+        done => done,
+    }
 }
 
 /// Sets a link up or down.

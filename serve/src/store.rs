@@ -172,10 +172,10 @@ fn all<T: DeserializeOwned>(folder: &Path) -> Result<(Vec<T>, Vec<Error>)> {
     paths.retain(|path| path.extension().is_some_and(|end| end == END));
     paths.sort();
     for path in paths {
-        let text = std::fs::read(&path).doing("reading", &path)?;
-        match serde_json::from_slice(&text) {
+        let said = std::fs::read(&path).map_err(|error| error.to_string());
+        match said.and_then(|text| serde_json::from_slice(&text).map_err(|why| why.to_string())) {
             Ok(value) => read.push(value),
-            Err(why) => wrong.push(Error::Garbled { path, why: why.to_string() }),
+            Err(why) => wrong.push(Error::Garbled { path, why }),
         }
     }
     Ok((read, wrong))
@@ -233,9 +233,14 @@ mod tests {
         // Killed while it was written, and written by nobody of ours.
         std::fs::write(places.join("aa03.new"), "{").unwrap();
         std::fs::write(places.join("aa04.json"), "{").unwrap();
+        std::fs::create_dir(places.join("aa05.json")).unwrap();
+        std::os::unix::fs::symlink("nowhere", places.join("aa06.json")).unwrap();
         let (read, wrong) = store.places().unwrap();
         assert_eq!(read, [one.clone(), two]);
-        assert!(wrong.len() == 1 && wrong[0].to_string().contains("aa04.json"), "{wrong:?}");
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        for (why, name) in wrong.iter().zip(["aa04.json", "aa05.json", "aa06.json"]) {
+            assert!(why.to_string().contains(name), "{why}");
+        }
         store.writer().forget_place("aa01").unwrap();
         store.writer().forget_place("aa01").unwrap();
         assert_eq!(store.places().unwrap().0.len(), 1);

@@ -98,6 +98,8 @@ fn what_cannot_be_is_one_line_and_changes_nothing() {
             ("network add x --subnet 10.3.0.0/24 --gateway 10.3.0.255", 2, "10.3.0.255"),
             ("network add x --subnet 10.3.0.0/24 --routed nowhere", 2, "no network nowhere"),
             ("network add x --subnet 10.3.0.1/24", 2, "10.3.0.0/24"),
+            ("network add x --subnet fe80::/64", 2, "link-local"),
+            ("network add x --subnet 127.1.0.0/16", 2, "loopback"),
             ("network add x --mtu 67", 2, "67"),
             ("network add dmz", 1, "has a network dmz already"),
             ("network add icmp", 2, "icmp"),

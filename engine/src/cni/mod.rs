@@ -231,7 +231,7 @@ impl Call {
         }
         let name = self.interface.as_str();
         let odd = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
-        if name.len() > INTERFACE || matches!(name, "." | "..") || name.contains(odd) {
+        if name.len() > INTERFACE || matches!(name, "." | ".." | "lo") || name.contains(odd) {
             let msg = format!("CNI_IFNAME={name:?} is no name of an interface (linux/if.h)");
             return Err(Failure::new(code::VARIABLES, msg));
         }

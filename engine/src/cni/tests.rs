@@ -199,6 +199,7 @@ fn what_makes_no_sense_has_the_code_of_the_specification() {
         ("CNI_IFNAME", ""),
         ("CNI_IFNAME", "a-name-too-long-"),
         ("CNI_IFNAME", ".."),
+        ("CNI_IFNAME", "lo"),
         ("CNI_IFNAME", "a b"),
         ("CNI_ARGS", "IP"),
     ] {
