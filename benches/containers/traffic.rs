@@ -94,7 +94,8 @@ fn small(way: &Way, window: Duration) -> Result<f64> {
     let next = datagrams::neighbour(&way.from, way.next)?;
     let SocketAddr::V4(at) = at else { unreachable!("all is IPv4 here") };
     let target = (*at.ip(), at.port());
-    let frame = datagrams::smallest(next, way.from.mac()?, way.from.address, target);
+    let from = (way.from.address, datagrams::SOURCE);
+    let frame = [datagrams::smallest(next, way.from.mac()?, from, target)];
     let receivers = std::slice::from_ref(&way.to);
     // Flows are learnt from what comes first.
     frames::send(&way.from, receivers, &frame, Some(1000.0), Duration::from_millis(100))?;

@@ -8,8 +8,8 @@ use wire::checksum;
 use super::frames;
 use crate::topology::Node;
 
-/// The port that they come from.
-const SOURCE: u16 = 40000;
+/// The port that they come from, where it does not matter.
+pub const SOURCE: u16 = 40000;
 
 /// The hardware address of a neighbour that the node has spoken with.
 ///
@@ -32,7 +32,7 @@ pub fn neighbour(node: &Node, address: Ipv4Addr) -> Result<[u8; 6]> {
 pub fn smallest(
     to: [u8; 6],
     from: [u8; 6],
-    source: Ipv4Addr,
+    (source, from_port): (Ipv4Addr, u16),
     (target, port): (Ipv4Addr, u16),
 ) -> Vec<u8> {
     const UDP: usize = 60 - 14 - 20;
@@ -46,7 +46,7 @@ pub fn smallest(
     ip[16..20].copy_from_slice(&target.octets());
     let sum = checksum::checksum(ip);
     ip[10..12].copy_from_slice(&sum.to_be_bytes());
-    udp[..2].copy_from_slice(&SOURCE.to_be_bytes());
+    udp[..2].copy_from_slice(&from_port.to_be_bytes());
     udp[2..4].copy_from_slice(&port.to_be_bytes());
     udp[4..6].copy_from_slice(&(UDP as u16).to_be_bytes());
     let sum = checksum::pseudo_header(source, target, 17, UDP as u16) + checksum::sum(udp);

@@ -49,24 +49,24 @@ pub fn plain(to: [u8; 6], from: [u8; 6], length: usize) -> Vec<u8> {
     frame
 }
 
-/// Sends `frame` from a node for the length of the window (`rate` frames a second, None: flat out)
-/// and counts at the receivers.
+/// Sends these frames from a node, over and over, for the length of the window (`rate` frames a second,
+/// None: flat out) and counts at the receivers.
 ///
 /// # Errors
 /// When the socket is refused.
 pub fn send(
     from: &Node,
     receivers: &[Node],
-    frame: &[u8],
+    frames: &[Vec<u8>],
     rate: Option<f64>,
     window: Duration,
 ) -> Result<Delivery> {
-    let (interface, frame) = (from.interface.clone(), frame.to_vec());
+    let (interface, frames) = (from.interface.clone(), frames.to_vec());
     let before = counters::received(receivers)?;
     let source = from.spawn(move || {
         let socket = open(&interface)?;
         let start = Instant::now();
-        let offered = source(&socket, &frame, rate, window)?;
+        let offered = source(&socket, &frames, rate, window)?;
         Ok((offered as f64, start.elapsed().as_secs_f64()))
     });
     let machine = Window::start()?;
@@ -94,6 +94,24 @@ pub fn send_one(from: &Node, frame: Vec<u8>) -> Result<()> {
     })
 }
 
+/// Sends each of these once, no faster than any forwarder takes them in.
+///
+/// # Errors
+/// When the socket is refused.
+pub fn send_each(from: &Node, all: Vec<Vec<u8>>) -> Result<()> {
+    let interface = from.interface.clone();
+    from.run(move || {
+        let socket = open(&interface)?;
+        for some in all.chunks(BATCH) {
+            for frame in some {
+                nix::sys::socket::send(socket.as_raw_fd(), frame, MsgFlags::empty())?;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    })
+}
+
 /// A packet socket that sends by one interface and, having no protocol, receives nothing.
 fn open(interface: &str) -> Result<OwnedFd> {
     let address = nix::ifaddrs::getifaddrs()?
@@ -106,8 +124,16 @@ fn open(interface: &str) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-fn source(socket: &OwnedFd, frame: &[u8], rate: Option<f64>, window: Duration) -> Result<u64> {
-    let slices: Vec<[IoSlice<'_>; 1]> = (0..BATCH).map(|_| [IoSlice::new(frame)]).collect();
+fn source(
+    socket: &OwnedFd,
+    frames: &[Vec<u8>],
+    rate: Option<f64>,
+    window: Duration,
+) -> Result<u64> {
+    let round = frames.len().next_multiple_of(BATCH);
+    let slices: Vec<[IoSlice<'_>; 1]> =
+        frames.iter().cycle().take(round).map(|frame| [IoSlice::new(frame)]).collect();
+    let mut at = 0;
     let addresses = [None::<LinkAddr>; BATCH];
     let mut headers = MultiHeaders::<LinkAddr>::preallocate(BATCH, None);
     let (start, mut offered) = (Instant::now(), 0u64);
@@ -129,8 +155,15 @@ fn source(socket: &OwnedFd, frame: &[u8], rate: Option<f64>, window: Duration) -
         }
         let fd = socket.as_raw_fd();
         let flags = MsgFlags::empty();
-        match sendmmsg(fd, &mut headers, &slices[..due], &addresses[..due], [], flags) {
-            Ok(sent) => offered += sent.count() as u64,
+        match sendmmsg(fd, &mut headers, &slices[at..at + due], &addresses[..due], [], flags) {
+            Ok(sent) => {
+                let sent = sent.count();
+                offered += sent as u64;
+                at += sent;
+                if at + BATCH > slices.len() {
+                    at = 0;
+                }
+            }
             Err(Errno::ENOBUFS | Errno::EAGAIN) => offered += 1,
             Err(error) => return Err(error).context("sending frames"),
         }

@@ -15,6 +15,9 @@ use crate::measure::{Window, cpu, memory};
 use crate::peers::Lab;
 use crate::stats::percentile;
 
+/// Addresses behind each port of `full/addresses`; a port of uswitch learns 16,384.
+const ADDRESSES: u16 = 16_000;
+
 pub fn tcp_1(lab: &Lab, args: &Args) -> Result<Values> {
     bulk("tcp/1", lab, args, 1, false)
 }
@@ -73,7 +76,7 @@ fn flat_out(row: &str, lab: &Lab, args: &Args, length: usize) -> Result<Values> 
 pub fn unicast(lab: &Lab, length: usize, rate: Option<f64>, window: Duration) -> Result<Delivery> {
     let frame = frames::plain(lab.nodes[1].mac()?, lab.nodes[0].mac()?, length);
     let receivers = std::slice::from_ref(&lab.nodes[1]);
-    frames::send(&lab.nodes[0], receivers, &frame, rate, window)
+    frames::send(&lab.nodes[0], receivers, &[frame], rate, window)
 }
 
 /// Halves the interval between a rate that is carried and one that is not, eight times.
@@ -167,13 +170,30 @@ pub fn idle(lab: &Lab, args: &Args) -> Result<Values> {
 /// Broadcasts from the first node, counted at all the others.
 pub fn broadcast(lab: &Lab, args: &Args) -> Result<Values> {
     let frame = frames::plain([0xff; 6], lab.nodes[0].mac()?, 60);
-    let seen = frames::send(&lab.nodes[0], &lab.nodes[1..], &frame, None, args.window(0.6))?;
+    let seen = frames::send(&lab.nodes[0], &lab.nodes[1..], &[frame], None, args.window(0.6))?;
     Ok(vec![(format!("broadcast/{}", lab.nodes.len() - 1), seen.delivered / 1e3)])
 }
 
 /// The same unicast as `frames/60`, with every port's address learned first.
 pub fn ports(lab: &Lab, args: &Args) -> Result<Values> {
     learned(&format!("ports/{}", lab.nodes.len()), lab, args)
+}
+
+/// The same with few addresses learned, and with as many as the table has room for.
+pub fn addresses(lab: &Lab, args: &Args) -> Result<Values> {
+    let (to, window) = (lab.nodes[0].mac()?, args.window(0.6));
+    frames::send_one(&lab.nodes[1], frames::plain(to, lab.nodes[1].mac()?, 60))?;
+    let few = unicast(lab, 60, None, window)?;
+    for (number, node) in (1u8..).zip(&lab.nodes[2..]) {
+        let from = |n: u16| [2, 0x10, 0, number, n.to_be_bytes()[0], n.to_be_bytes()[1]];
+        let all = (0..ADDRESSES).map(|n| frames::plain(to, from(n), 60));
+        frames::send_each(node, all.collect())?;
+    }
+    let many = unicast(lab, 60, None, window)?;
+    Ok(vec![
+        ("full/addresses/few".into(), few.delivered / 1e3),
+        ("full/addresses/many".into(), many.delivered / 1e3),
+    ])
 }
 
 /// The same in the first of many networks. A node has the same address in none of the others, and

@@ -6,11 +6,15 @@ use anyhow::Result;
 
 use super::{Values, lan};
 use crate::args::Args;
+use crate::load::frames::Delivery;
 use crate::load::{datagrams, frames, tcp};
 use crate::peers::Lab;
+use crate::topology::Node;
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 100, 0, 1);
 const PORT: u16 = 9;
+/// As many as a node may have where it is alone: half the table.
+const SESSIONS: u16 = 30_000;
 
 pub fn tcp_1(lab: &Lab, args: &Args) -> Result<Values> {
     lan::bulk("nat/tcp/1", lab, args, 1, false)
@@ -29,20 +33,61 @@ pub fn connections(lab: &Lab, args: &Args) -> Result<Values> {
     Ok(vec![("nat/connections".into(), rate)])
 }
 
-/// One flow of 60-byte frames (UDP, 18 bytes of payload) flat out. A socket takes them in beyond,
-/// so that no "port unreachable" comes back.
+/// One flow of 60-byte frames (UDP, 18 bytes of payload) flat out.
 pub fn udp_60(lab: &Lab, args: &Args) -> Result<Values> {
-    let (inside, outside) = (&lab.nodes[0], &lab.nodes[1]);
-    let address = outside.address;
-    let sink = outside.run(move || Ok(UdpSocket::bind((address, PORT))?))?;
-    let to = datagrams::neighbour(inside, GATEWAY)?;
-    let frame = datagrams::smallest(to, inside.mac()?, inside.address, (address, PORT));
-    let receivers = std::slice::from_ref(outside);
-    let seen = frames::send(inside, receivers, &frame, None, args.window(0.6))?;
+    let sink = sink(&lab.nodes[1])?;
+    let seen = one_flow(lab, args)?;
     drop(sink);
     Ok(vec![
         ("nat/udp/60".into(), seen.delivered / 1e3),
         ("nat/udp/60/lost".into(), seen.lost()),
         ("nat/udp/60/cpu".into(), seen.cpu_per_million),
     ])
+}
+
+/// The same, alone and with so many other sessions of the node open.
+pub fn sessions(lab: &Lab, args: &Args) -> Result<Values> {
+    let sink = sink(&lab.nodes[1])?;
+    let alone = one_flow(lab, args)?;
+    frames::send_each(&lab.nodes[0], datagrams_from(lab, 1024..1024 + SESSIONS)?)?;
+    let beside = one_flow(lab, args)?;
+    drop(sink);
+    Ok(vec![
+        ("full/sessions/few".into(), alone.delivered / 1e3),
+        ("full/sessions/many".into(), beside.delivered / 1e3),
+    ])
+}
+
+/// Each datagram of another port than the one before: what nothing can be repeated of.
+pub fn scan(lab: &Lab, args: &Args) -> Result<Values> {
+    let sink = sink(&lab.nodes[1])?;
+    let all = datagrams_from(lab, 1024..u16::MAX)?;
+    let receivers = std::slice::from_ref(&lab.nodes[1]);
+    let seen = frames::send(&lab.nodes[0], receivers, &all, None, args.window(0.6))?;
+    drop(sink);
+    Ok(vec![
+        ("nat/scan".into(), seen.delivered / 1e3),
+        ("nat/scan/lost".into(), seen.lost()),
+        ("nat/scan/cpu".into(), seen.cpu_per_million),
+    ])
+}
+
+/// Takes the datagrams in beyond, so that no "port unreachable" comes back.
+fn sink(outside: &Node) -> Result<UdpSocket> {
+    let address = outside.address;
+    outside.run(move || Ok(UdpSocket::bind((address, PORT))?))
+}
+
+fn one_flow(lab: &Lab, args: &Args) -> Result<Delivery> {
+    let frames = datagrams_from(lab, std::iter::once(datagrams::SOURCE))?;
+    let receivers = std::slice::from_ref(&lab.nodes[1]);
+    frames::send(&lab.nodes[0], receivers, &frames, None, args.window(0.6))
+}
+
+/// Datagrams of 60 bytes, each from one of these ports of the node.
+fn datagrams_from(lab: &Lab, ports: impl Iterator<Item = u16>) -> Result<Vec<Vec<u8>>> {
+    let (inside, outside) = (&lab.nodes[0], &lab.nodes[1]);
+    let (to, own) = (datagrams::neighbour(inside, GATEWAY)?, inside.mac()?);
+    let target = (outside.address, PORT);
+    Ok(ports.map(|port| datagrams::smallest(to, own, (inside.address, port), target)).collect())
 }
