@@ -112,7 +112,8 @@ impl FromStr for AddVlan {
         let mut vlan = match range.split_once('-') {
             None => Self::tagged(number(range)?),
             Some((first, last)) => {
-                Self { vlan_end: Some(number(last)?), ..Self::tagged(number(first)?) }
+                let first = number(first)?;
+                Self { vlan_end: Some(number(last)?), ..Self::tagged(first) }
             }
         };
         for word in words {
