@@ -55,6 +55,8 @@ pub trait Door: Send + Sync + 'static {
     fn names(&self, page: &PageQuery) -> Result<Page<Name>, DoorError>;
     /// All that is counted.
     fn counters(&self) -> Counters;
+    /// All ports, and all that is counted: of one moment, so that the ports' frames are the whole's.
+    fn ports_counted(&self) -> (Vec<Port>, Counters);
     /// The ports published on the uplink: bounded by the gateway.
     fn published(&self) -> Result<Vec<Published>, DoorError>;
     /// Publishes a port.

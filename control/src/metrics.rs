@@ -17,8 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::Door;
 use crate::api::{
-    Counters, GatewayCounters, Hosts, NamesCounters, PAGE_MAX, PageQuery, Port, SwitchCounters,
-    Topology, Tunnel,
+    Counters, GatewayCounters, Hosts, NamesCounters, Port, SwitchCounters, Topology, Tunnel,
 };
 
 /// What the text is called in HTTP.
@@ -31,8 +30,8 @@ type Labels = Vec<(&'static str, String)>;
 pub fn openmetrics(door: &dyn Door) -> String {
     let mut families = Families::default();
     families.lab(&door.topology());
-    families.ports(&all_ports(door));
-    let Counters { switch, gateway } = door.counters();
+    let (ports, Counters { switch, gateway }) = door.ports_counted();
+    families.ports(&ports);
     if let Some(switch) = switch {
         families.switch(&switch);
     }
@@ -47,19 +46,6 @@ pub fn openmetrics(door: &dyn Door) -> String {
     // Writing to a string does not fail.
     let _ = encode(&mut text, &registry);
     text
-}
-
-fn all_ports(door: &dyn Door) -> Vec<Port> {
-    let mut ports = Vec::new();
-    let mut query = PageQuery { cursor: None, limit: Some(PAGE_MAX) };
-    while let Ok(page) = door.ports(&query) {
-        ports.extend(page.items);
-        query.cursor = page.next;
-        if query.cursor.is_none() {
-            break;
-        }
-    }
-    ports
 }
 
 #[derive(Debug)]

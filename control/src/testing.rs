@@ -187,6 +187,11 @@ impl Door for MemoryLab {
         Counters { switch: Some(switch), gateway: Some(GatewayCounters::default()) }
     }
 
+    fn ports_counted(&self) -> (Vec<Port>, Counters) {
+        let ports = self.ports(&PageQuery::default());
+        (ports.map(|page| page.items).unwrap_or_default(), self.counters())
+    }
+
     fn published(&self) -> Result<Vec<Published>, DoorError> {
         Ok(vec![published()])
     }

@@ -19,20 +19,25 @@ const MALFORMED: [DropReason; 4] =
     [DropReason::Runt, DropReason::Clipped, DropReason::GroupSource, DropReason::ZeroSource];
 
 pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
+    let mut ports = door.switch(Switch::tally)?.ports;
+    ports.sort_by_key(place);
+    let page = Page::cut(ports, page, place);
+    Ok(Page { items: told(door, page.items)?, next: page.next })
+}
+
+/// Ports as they are told, in the order given.
+pub(crate) fn told(door: &LabDoor, ports: Vec<PortInfo>) -> Answer<Vec<Port>> {
     let lab = door.lab()?;
     let nodes = nodes(&lab);
     let master = lab.config().name.to_string();
-    let mut ports = door.switch(|switch| {
-        let held = |info: PortInfo| (switch.table().port_len(info.id), info);
-        switch.ports().into_iter().map(held).collect::<Vec<_>>()
-    })?;
-    ports.sort_by_key(|(_, info)| place(info));
-    let page = Page::cut(ports, page, |(_, info)| place(info));
     let domains = networks(&lab);
     let filters = filters(door, &domains)?;
     let rates = door.rates();
-    let shut = door.switch(Switch::shut_ports)?;
-    let items = page.items.into_iter().map(|(fdb_entries, info)| {
+    let (held, shut) = door.switch(|switch| {
+        let held = |info: &PortInfo| switch.table().port_len(info.id);
+        (ports.iter().map(held).collect::<Vec<_>>(), switch.shut_ports())
+    })?;
+    let items = ports.into_iter().zip(held).map(|(info, fdb_entries)| {
         let mut port = shown(&info, fdb_entries, &master);
         port.network = named(&domains, &info);
         port.master = port.master.filter(|_| port.network.is_some());
@@ -45,7 +50,7 @@ pub(crate) fn ports(door: &LabDoor, page: &PageQuery) -> Answer<Page<Port>> {
         }
         port
     });
-    Ok(Page { items: items.collect(), next: page.next })
+    Ok(items.collect())
 }
 
 /// How many groups a port is a member of.
@@ -70,25 +75,9 @@ pub(crate) fn nodes(lab: &Lab) -> HashMap<PortId, String> {
 
 /// One port.
 pub(crate) fn port(door: &LabDoor, id: PortId) -> Answer<Port> {
-    let lab = door.lab()?;
-    let domains = networks(&lab);
-    let filters = filters(door, &domains)?;
-    let found = door.switch(|switch| {
-        let info = switch.ports().into_iter().find(|info| info.id == id)?;
-        Some((switch.table().port_len(id), info))
-    })?;
-    let (held, info) = found.ok_or_else(|| DoorError::NotFound("the port is gone".into()))?;
-    let mut port = shown(&info, held, lab.config().name.as_str());
-    port.network = named(&domains, &info);
-    port.master = port.master.filter(|_| port.network.is_some());
-    port.node = nodes(&lab).remove(&id);
-    port.rates = door.rates().of(id);
-    port.loop_shut = door.switch(Switch::shut_ports)?.get(&id).map(Duration::as_secs);
-    port.mcast_n_groups = groups(door, &info);
-    if filters.contains(&info.spec.network) {
-        port.vlans = vlans(door, &info);
-    }
-    Ok(port)
+    let ports = door.switch(Switch::tally)?.ports;
+    let found = ports.into_iter().filter(|info| info.id == id).collect();
+    told(door, found)?.pop().ok_or_else(|| DoorError::NotFound("the port is gone".into()))
 }
 
 /// A bridged port's VLANs, with what was counted of each.
@@ -120,7 +109,7 @@ fn filters(door: &LabDoor, all: &HashMap<NetworkId, String>) -> Answer<HashSet<N
 }
 
 /// By interface index; an uplink in another namespace, where the index is another's, comes last.
-fn place(info: &PortInfo) -> u64 {
+pub(crate) fn place(info: &PortInfo) -> u64 {
     u64::from(info.spec.netns.is_some()) << 32 | u64::from(info.spec.ifindex)
 }
 

@@ -3,20 +3,34 @@
 use std::collections::BTreeMap;
 
 use control::api::{
-    Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, SwitchCounters,
+    Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, Port, SwitchCounters,
 };
 use gateway::Gateway;
-use switch::{FdbConfig, Refusal, Switch};
+use switch::{FdbConfig, Refusal, Switch, Tally};
 
-use crate::bridge::by_reason;
+use crate::bridge::{self, by_reason};
 use crate::open::LabDoor;
 
 pub(crate) fn counters(door: &LabDoor) -> Counters {
-    Counters { switch: door.switch(of_switch).ok(), gateway: of_gateway(door) }
+    let switch = door.switch(|switch| of_switch(switch, &switch.tally().counters)).ok();
+    Counters { switch, gateway: of_gateway(door) }
 }
 
-fn of_switch(switch: &Switch) -> SwitchCounters {
-    let c = switch.counters();
+/// The same with all ports, of one moment.
+pub(crate) fn with_ports(door: &LabDoor) -> (Vec<Port>, Counters) {
+    let looked = door.switch(|switch| {
+        let Tally { counters, ports } = switch.tally();
+        (of_switch(switch, &counters), ports)
+    });
+    let (switch, ports) = looked.ok().unzip();
+    let ports = ports.and_then(|mut ports: Vec<_>| {
+        ports.sort_by_key(bridge::place);
+        bridge::told(door, ports).ok()
+    });
+    (ports.unwrap_or_default(), Counters { switch, gateway: of_gateway(door) })
+}
+
+fn of_switch(switch: &Switch, c: &switch::Counters) -> SwitchCounters {
     SwitchCounters {
         received: c.received,
         forwarded: c.forwarded,

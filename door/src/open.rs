@@ -216,6 +216,10 @@ impl Door for LabDoor {
         counters::counters(self)
     }
 
+    fn ports_counted(&self) -> (Vec<Port>, Counters) {
+        counters::with_ports(self)
+    }
+
     fn published(&self) -> Answer<Vec<Published>> {
         router::published(self)
     }

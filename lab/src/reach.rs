@@ -39,7 +39,7 @@ pub struct Source {
 }
 
 /// One node to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// Its row.
     pub from: usize,
@@ -47,6 +47,8 @@ pub struct Cell {
     pub to: usize,
     /// Where to.
     pub address: Ipv4Addr,
+    /// The network both are in, where no router is on the way.
+    pub network: Option<String>,
 }
 
 impl Source {
@@ -81,7 +83,12 @@ impl Reach {
     pub fn add(&mut self, target: &str, address: Ipv4Addr) {
         let to = self.targets.len();
         self.targets.push(target.into());
-        self.cells.extend((0..self.sources.len()).map(|from| Cell { from, to, address }));
+        self.cells.extend((0..self.sources.len()).map(|from| Cell {
+            from,
+            to,
+            address,
+            network: None,
+        }));
     }
 
     /// Enters the lab's user namespace, where it has one: before any thread starts.
@@ -111,24 +118,25 @@ fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
     for from in 0..nodes {
         let own: HashSet<_> = places[from].iter().map(|known| known.place()).collect();
         // The address that the other has in a network that both are in, or on a link between them.
-        let shared = |to: &[&Known]| {
-            let meets = to.iter().find(|theirs| own.contains(&theirs.place()));
-            meets.map(|known| known.address)
+        let shared = |to: usize, all: &[&Known]| {
+            let meets = all.iter().find(|theirs| own.contains(&theirs.place()))?;
+            let is_here = |known: &&&Known| known.place() == meets.place() && known.is_near(meets);
+            let here = places[from].iter().find(is_here);
+            let network = here.and_then(|_| meets.network.clone());
+            Some(Cell { from, to, address: meets.address, network })
         };
         let others = (0..nodes).filter(|to| *to != from);
-        let reached =
-            others.filter_map(|to| Some(Cell { from, to, address: shared(&places[to])? }));
-        cells.extend(reached);
+        cells.extend(others.filter_map(|to| shared(to, &places[to])));
         // In a network it has an address for each part: the one that is the node's.
         let near: Vec<&Known> = gateway
             .iter()
             .filter(|own| places[from].iter().any(|known| own.is_near(known)))
             .copied()
             .collect();
-        cells.extend(shared(&near).map(|address| Cell { from, to: nodes, address }));
+        cells.extend(shared(nodes, &near));
         if simulated {
             let address = address::SIM_HOSTS[0];
-            cells.push(Cell { from, to: nodes + 1, address });
+            cells.push(Cell { from, to: nodes + 1, address, network: None });
         }
     }
     if switched {

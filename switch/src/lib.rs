@@ -21,7 +21,7 @@ pub use crate::core::{
 pub use bpf::{Ends, Route};
 pub use run::{
     Config, Crossing, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec,
-    Switch, Waker, Watch,
+    Switch, Tally, Waker, Watch,
 };
 pub use station::{
     Arrival, Handling, Ignored, Opens, Outlet, Repeat, Repeated, SharedStation, Station, Way,

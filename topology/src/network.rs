@@ -309,15 +309,15 @@ impl<'de> Deserialize<'de> for Gateway {
 }
 
 /// The protocol of a network's tags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub enum VlanProtocol {
     /// Customer tags.
     #[default]
-    #[serde(rename = "802.1Q", alias = "802.1q")]
+    #[serde(rename = "802.1Q")]
     Dot1Q,
     /// Service tags.
-    #[serde(rename = "802.1ad", alias = "802.1AD")]
+    #[serde(rename = "802.1ad")]
     Dot1Ad,
 }
 
@@ -349,6 +349,12 @@ impl FromStr for VlanProtocol {
             .into_iter()
             .find(|one| one.to_string().eq_ignore_ascii_case(text))
             .ok_or_else(|| Invalid(format!("{text:?} is no VLAN protocol: 802.1Q or 802.1ad")))
+    }
+}
+
+impl<'de> Deserialize<'de> for VlanProtocol {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Seconds {
     millis: u64,
 }
 
+/// What a reader says of another number, or of none.
+pub(crate) const NO_SECONDS: &str = "not a number of seconds";
 /// A span longer than this is no span of a network's: ten years.
 const LONGEST: f64 = 315_360_000.0;
 
@@ -67,7 +69,7 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        Self::of(seconds).ok_or_else(|| de::Error::custom("not a number of seconds"))
+        Self::of(seconds).ok_or_else(|| de::Error::custom(NO_SECONDS))
     }
 }
 

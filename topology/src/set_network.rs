@@ -17,6 +17,37 @@ const LONGEST: u64 = 21_474_836;
 /// Shortest span between questions about groups.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// Small numbers, and what they may be: in files, `mcast_router` of a port too.
+const SMALL: [(&str, (u8, u8)); 5] = [
+    ("mcast_router", (0, 2)),
+    ("mcast_igmp_version", (2, 3)),
+    ("mcast_mld_version", (1, 2)),
+    ("mcast_last_member_count", (1, 10)),
+    ("mcast_startup_query_count", (0, 100)),
+];
+/// Most groups of a network.
+const GROUPS: u32 = 65_536;
+
+/// What the number of a setting is to be, where that is less than its type says, for whoever writes
+/// another word there.
+pub(crate) fn wanted(key: &str) -> Option<String> {
+    if let Some((_, (low, high))) = SMALL.iter().find(|(small, _)| *small == key) {
+        return Some(format!("a whole number from {low} to {high}"));
+    }
+    Some(match key {
+        "vlan_default_pvid" => format!("a VLAN: 1 to {LAST}, or 0 for none"),
+        "vlan" | "vlan_end" => format!("a VLAN: they are numbered from 1 to {LAST}"),
+        "mcast_hash_max" => format!("a whole number from 1 to {GROUPS}"),
+        "ageing_time" => format!("a whole number of seconds, 0 to {LONGEST}"),
+        "isolation" => "an isolation group: they are numbered from 1 to 255".into(),
+        "mtu" => "a whole number from 68 to 65535".into(),
+        key if key.starts_with("mcast_") && key.ends_with("_interval") => {
+            format!("a number of seconds, 0.1 to {LONGEST}")
+        }
+        _ => return None,
+    })
+}
+
 /// What of a network is to change; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
@@ -116,13 +147,14 @@ impl SetNetwork {
                 format!("{vlan} is no VLAN: 1 to {LAST}, or 0 for none"),
             ));
         }
-        for (key, value, (low, high)) in [
-            ("mcast_router", self.mcast_router, (0, 2)),
-            ("mcast_igmp_version", self.mcast_igmp_version, (2, 3)),
-            ("mcast_mld_version", self.mcast_mld_version, (1, 2)),
-            ("mcast_last_member_count", self.mcast_last_member_count, (1, 10)),
-            ("mcast_startup_query_count", self.mcast_startup_query_count, (0, 100)),
-        ] {
+        let small = [
+            self.mcast_router,
+            self.mcast_igmp_version,
+            self.mcast_mld_version,
+            self.mcast_last_member_count,
+            self.mcast_startup_query_count,
+        ];
+        for ((key, (low, high)), value) in SMALL.into_iter().zip(small) {
             if let Some(value) = value.filter(|value| !(low..=high).contains(value)) {
                 wrong.push((key, format!("{value}: {low} to {high}")));
             }
@@ -142,8 +174,8 @@ impl SetNetwork {
                 wrong.push((key, format!("{value} s: at most {LONGEST} s")));
             }
         }
-        if let Some(most) = self.mcast_hash_max.filter(|most| !(1..=65_536).contains(most)) {
-            wrong.push(("mcast_hash_max", format!("{most}: 1 to 65536 groups")));
+        if let Some(most) = self.mcast_hash_max.filter(|most| !(1..=GROUPS).contains(most)) {
+            wrong.push(("mcast_hash_max", format!("{most}: 1 to {GROUPS} groups")));
         }
         wrong
     }

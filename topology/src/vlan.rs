@@ -105,11 +105,15 @@ impl FromStr for AddVlan {
         };
         let mut words = text.split_whitespace();
         let range = words.next().ok_or_else(shape)?;
-        let number = |text: &str| text.parse::<u16>().map_err(|_| shape());
+        let number = |text: &str| {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u16>().map_err(|_| if is_number { no_vlan(text) } else { shape() })
+        };
         let mut vlan = match range.split_once('-') {
             None => Self::tagged(number(range)?),
             Some((first, last)) => {
-                Self { vlan_end: Some(number(last)?), ..Self::tagged(number(first)?) }
+                let first = number(first)?;
+                Self { vlan_end: Some(number(last)?), ..Self::tagged(first) }
             }
         };
         for word in words {

@@ -16,6 +16,7 @@ use lab::{LabName, names};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 use serde_json::json;
 
+use super::apart::{Apart, Why};
 use super::args::Args;
 use super::{TROUBLE, caught};
 use crate::door::{Which, ground};
@@ -40,15 +41,22 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     if let Some(router) = router(name) {
         reach.add(names::ROUTER, router);
     }
+    let apart = Apart::of(name, &reach).all(&reach);
     let stop = caught(&[SIGINT, SIGTERM])?;
     reach.enter()?;
     let mut options = args.options(true)?;
     options.count = Some(args.count.unwrap_or(1));
     options.interval = args.interval.unwrap_or(INTERVAL);
     options.patience = Patience::Each(args.timeout.unwrap_or(PATIENCE));
-    let outcomes = try_all(&reach, &options, &args.route()?, &stop)?;
+    let outcomes = try_all((&reach, &apart), &options, &args.route()?, &stop)?;
     let (mut failed, mut tried) = (Vec::new(), 0);
-    for (cell, outcome) in reach.cells.iter().zip(&outcomes) {
+    for ((cell, outcome), why) in reach.cells.iter().zip(&outcomes).zip(&apart) {
+        if let Some(why) = why {
+            if args.json && !args.quiet {
+                say::line(&separated(&reach, cell, *why).to_string());
+            }
+            continue;
+        }
         tried += usize::from(outcome.is_some());
         if outcome.as_ref().is_some_and(|outcome| !reached(outcome)) {
             failed.push((cell, outcome));
@@ -57,17 +65,18 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
             say::line(&object(&reach, cell, outcome.as_ref()).to_string());
         }
     }
-    let ended = if tried == reach.cells.len() { u8::from(!failed.is_empty()) } else { TROUBLE };
+    let cells = apart.iter().filter(|why| why.is_none()).count();
+    let ended = if tried == cells { u8::from(!failed.is_empty()) } else { TROUBLE };
     if args.json {
-        let summary = json!({"type": "matrix", "cells": reach.cells.len(), "tried": tried,
-            "failed": failed.len(), "ok": ended == 0});
+        let summary = json!({"type": "matrix", "cells": cells, "tried": tried,
+            "failed": failed.len(), "separated": apart.len() - cells, "ok": ended == 0});
         say::line(&summary.to_string());
         return Ok(ended);
     }
     if !args.quiet {
-        show(&reach, &outcomes);
+        show(&reach, &outcomes, &apart);
     }
-    say::line(&format!("{} of {} reached", tried - failed.len(), reach.cells.len()));
+    say::line(&format!("{} of {cells} reached", tried - failed.len()));
     for (cell, outcome) in failed.iter().take(NAMED) {
         let (from, to) = (&reach.sources[cell.from].name, &reach.targets[cell.to]);
         let why = outcome.as_ref().map(why).unwrap_or_default();
@@ -76,6 +85,7 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     if failed.len() > NAMED {
         say::line(&format!("not reached: {} more", failed.len() - NAMED));
     }
+    tell_separated(&reach, &apart);
     Ok(ended)
 }
 
@@ -86,9 +96,9 @@ pub(super) fn router(name: &LabName) -> Option<Ipv4Addr> {
     uplink.next_hop.filter(|_| uplink.answers.is_empty())
 }
 
-/// The outcome of each cell; None where it was not tried before the end was asked for.
+/// The outcome of each cell; None where it is not to be tried, or was not before the end was asked for.
 fn try_all(
-    reach: &Reach,
+    (reach, apart): (&Reach, &[Option<Why>]),
     options: &Options,
     route: &Route,
     stop: &AtomicBool,
@@ -99,6 +109,9 @@ fn try_all(
         while !stop.load(Ordering::Relaxed) {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(cell) = reach.cells.get(place) else { return };
+            if apart[place].is_some() {
+                continue;
+            }
             let outcome = one(reach, cell, options, route, stop);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
         }
@@ -153,10 +166,43 @@ fn object(reach: &Reach, cell: &Cell, outcome: Option<&Outcome>) -> serde_json::
     })
 }
 
+fn separated(reach: &Reach, cell: &Cell, why: Why) -> serde_json::Value {
+    json!({
+        "type": "separated", "from": reach.sources[cell.from].name, "to": reach.targets[cell.to],
+        "address": cell.address, "why": why.text(),
+    })
+}
+
+/// Who was not tried, a pair once, below what was.
+fn tell_separated(reach: &Reach, apart: &[Option<Why>]) {
+    for which in [Why::Vlans, Why::Isolation] {
+        let cells = reach.cells.iter().zip(apart).filter(|(_, why)| **why == Some(which));
+        // Both ways are one pair; the gateway has no way back.
+        let pairs: Vec<_> = cells
+            .map(|(cell, _)| [&*reach.sources[cell.from].name, &*reach.targets[cell.to]])
+            .filter(|[from, to]| {
+                let at = |name: &str| reach.sources.iter().position(|source| source.name == name);
+                at(to).is_none_or(|to| at(from) < Some(to))
+            })
+            .map(|pair| pair.join(" and "))
+            .collect();
+        if pairs.is_empty() {
+            continue;
+        }
+        let named = pairs[..pairs.len().min(NAMED)].join(", ");
+        let more = match pairs.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        say::line(&format!("separated by {}, not tried: {named}{more}", which.text()));
+    }
+}
+
 /// Rows are where from, columns where to, cells the mean round trip.
-fn show(reach: &Reach, outcomes: &[Option<Outcome>]) {
+fn show(reach: &Reach, outcomes: &[Option<Outcome>], apart: &[Option<Why>]) {
     let mut rows = vec![vec!["-".to_owned(); reach.targets.len()]; reach.sources.len()];
-    for (cell, outcome) in reach.cells.iter().zip(outcomes) {
+    let tried = reach.cells.iter().zip(outcomes).zip(apart).filter(|(_, why)| why.is_none());
+    for ((cell, outcome), _) in tried {
         rows[cell.from][cell.to] = match outcome {
             None => "?".into(),
             Some(Err(_)) => "error".into(),

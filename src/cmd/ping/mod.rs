@@ -2,6 +2,7 @@
 //! named; to several destinations at once; `--all` for a whole lab.
 
 mod address;
+mod apart;
 mod args;
 mod json;
 mod matrix;

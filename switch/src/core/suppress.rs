@@ -57,7 +57,7 @@ fn of_nd(frame: &[u8]) -> Option<Question> {
     let packet = frame.get(ETH..)?;
     let address =
         |at: usize| Some(Ipv6Addr::from(<[u8; 16]>::try_from(packet.get(at..at + 16)?).ok()?));
-    let (source, message) = (address(8)?, packet.get(40..)?);
+    let (source, destination, message) = (address(8)?, address(24)?, packet.get(40..)?);
     if packet[0] >> 4 != 6 || packet[6] != ICMPV6 {
         return None;
     }
@@ -65,7 +65,7 @@ fn of_nd(frame: &[u8]) -> Option<Question> {
     let target = IpAddr::V6(address(48)?);
     let question = |is_claim| Question { asker: source.into(), asker_mac, target, is_claim };
     match *message.first()? {
-        SOLICITATION => Some(question(source.is_unspecified() || IpAddr::V6(source) == target)),
+        SOLICITATION => Some(question(source.is_unspecified() || source == destination)),
         // An advertisement that nobody asked for.
         ADVERTISEMENT if message.get(4)? & 0x40 == 0 => Some(question(true)),
         _ => None,

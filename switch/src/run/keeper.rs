@@ -13,13 +13,14 @@ use bpf::Lane;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{Pass, RingConfig, Spare};
 
+use super::command::Command;
 use super::config::Error;
 use super::config::Event;
 use super::fast::FastPath;
 use super::link::Link;
 use super::outbox::Links;
 use super::running::Teller;
-use super::worker::{Command, MAIN, UPLINK, Worker, now};
+use super::worker::{MAIN, UPLINK, Worker, now};
 
 /// Asks on their way.
 const ASKS: usize = 16;

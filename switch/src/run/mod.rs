@@ -6,6 +6,7 @@
 
 mod awake;
 mod bundles;
+mod command;
 mod config;
 mod crew;
 mod elsewhere;
@@ -27,6 +28,7 @@ mod running;
 mod stage;
 mod switch;
 mod sync;
+mod tally;
 mod trial;
 mod waker;
 mod watched;
@@ -37,4 +39,5 @@ pub use fast::{FastPath, FlowInfo};
 pub use ports::{Crossing, Elsewhere, PortInfo, PortRole, PortSpec};
 pub use round::Watch;
 pub use switch::Switch;
+pub use tally::Tally;
 pub use waker::Waker;

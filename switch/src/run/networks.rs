@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
+use super::command::Command;
 use super::config::Error;
 use super::ports::Port;
 use super::ports::PortRole;
 use super::switch::Switch;
-use super::worker::Command;
 use crate::VlanStats;
 use crate::core::{
     Leg, Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop,

@@ -13,12 +13,13 @@ use std::time::Duration;
 use sys::packet::{PacketIo, RingConfig, VNET_LEN};
 use wire::Timestamp;
 
+use super::command::Command;
 use super::config::Error;
 use super::crew::Crew;
 use super::link::Link;
 use super::outbox::Place;
 use super::switch::Switch;
-use super::worker::{Command, Worker, now};
+use super::worker::{Worker, now};
 
 /// Frames that have not come back are sent again this soon: one may be lost where much goes on, or
 /// while a ring is opened anew.

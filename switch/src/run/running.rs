@@ -15,6 +15,7 @@ use wire::Timestamp;
 
 use super::awake::Awake;
 use super::bundles::Bundles;
+use super::command::Command;
 use super::config::{Config, Error, Event};
 use super::crew::Member;
 use super::fast::Scribe;
@@ -25,7 +26,7 @@ use super::ports::PortMap;
 use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::stage::Stage;
-use super::worker::{self, Command, Wake, Worker};
+use super::worker::{self, Wake, Worker};
 use crate::core::{Bridge, Fair, Flaps, Path};
 use crate::station::SharedStation;
 use crate::stats::WorkerCells;

@@ -10,13 +10,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use sys::packet::{PacketIo, Pass, RingConfig};
 use wire::Timestamp;
 
+use super::command::Command;
 use super::config::{Config, Error, Event};
 use super::crew::{Crew, Member};
 use super::fast::FastPath;
 use super::keeper::{Keeper, Recipe};
 use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
-use super::worker::Command;
 use crate::core::{
     Bridge, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId, Shared, Snoops,
 };
@@ -218,7 +218,8 @@ impl Switch {
         self.change(id, |port| port.spec.mtu = mtu)
     }
 
-    /// The ports with their counters, by number.
+    /// The ports with their counters, by number; each is read as it stands, while frames pass
+    /// ([`Switch::tally`] has them of one moment).
     #[must_use]
     pub fn ports(&self) -> Vec<PortInfo> {
         self.catch_up();
@@ -248,7 +249,7 @@ impl Switch {
         self.fdb.flush(port)
     }
 
-    /// The counters of all workers together.
+    /// The counters of all workers together, each as it stands, while frames pass.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();

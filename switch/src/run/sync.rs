@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use super::command::Command;
 use super::config::Error;
 use super::switch::Switch;
-use super::worker::Command;
 use crate::core::{Beside, Concern, PortId};
 
 /// How long a worker may take to do what it is told; a batch takes far less.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Switch {
     /// Waits until every worker has done what it was told so far: the proof that they live.

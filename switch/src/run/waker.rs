@@ -5,9 +5,9 @@
 
 use std::io;
 
+use super::command::Command;
 use super::running::{Running, Teller};
 use super::switch::Switch;
-use super::worker::Command;
 
 /// The means to have the station ticked soon.
 pub struct Waker(Teller);

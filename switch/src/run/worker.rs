@@ -16,6 +16,7 @@ use sys::packet::PacketIo;
 use wire::Timestamp;
 
 use super::awake::Awake;
+use super::command::Command;
 use super::config::Event;
 use super::crew::Member;
 use super::fast::Scribe;
@@ -27,11 +28,9 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::round::Round;
 use super::stage::Stage;
-use crate::core::{
-    Bridge, Fair, Flaps, Neighbours, NetworkConfig, NetworkId, Path, PortId, PortState,
-};
+use crate::core::{Bridge, Fair, Flaps, Path, PortId};
 use crate::station::{Repeat, SharedStation, Station};
-use crate::stats::{PortCells, WorkerCells};
+use crate::stats::WorkerCells;
 use crate::tap::Tap;
 
 /// Frames taken before what is queued is sent and the slots go back.
@@ -50,49 +49,6 @@ const YIELD_AFTER: Duration = Duration::from_micros(15);
 /// The places of a worker's two rings.
 pub(super) const MAIN: usize = 0;
 pub(super) const UPLINK: usize = 1;
-
-/// What the handle tells a worker.
-pub(super) enum Command<L: Link = PacketIo> {
-    Set {
-        id: PortId,
-        ifindex: u32,
-        role: PortRole,
-        state: PortState,
-        cells: Arc<PortCells>,
-        /// The rings of an uplink in another namespace.
-        link: Option<Box<L>>,
-    },
-    State {
-        id: PortId,
-        state: PortState,
-    },
-    Network {
-        id: NetworkId,
-        /// None ends it.
-        config: Option<NetworkConfig>,
-    },
-    Remove {
-        id: PortId,
-    },
-    Tap(Option<Arc<dyn Tap>>),
-    /// From now on frames may go round.
-    Round(Arc<Round>),
-    /// Another ring in the place of one that has stopped; none where none could be had.
-    Ring {
-        uplink: bool,
-        spare: Option<Box<L::Spare>>,
-    },
-    /// Who is known in a network, to answer for.
-    Neighbours {
-        id: NetworkId,
-        known: Neighbours,
-    },
-    /// Tell the station that time has passed.
-    Tick,
-    /// Answer when all before this has been done.
-    Sync(Sender<()>),
-    Stop,
-}
 
 /// How a worker is woken: a flag, and a byte in a pipe for the one that sleeps.
 pub(super) struct Wake {
@@ -230,6 +186,10 @@ impl<L: Link> Worker<L> {
                 Command::Round(round) => self.round = Some(round),
                 Command::Ring { uplink, spare } => self.renew(uplink, spare),
                 Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
+                Command::Between(look) => {
+                    look();
+                    continue;
+                }
                 Command::Tick => self.next_tick = self.station.is_some().then_some(Timestamp::ZERO),
                 Command::Sync(done) => {
                     self.heed(now());

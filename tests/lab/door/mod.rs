@@ -9,11 +9,13 @@
 //! | `hostile` | clients that do not behave, while frames flow; who may open the door |
 //! | `words` | completions and the manual |
 //! | `metrics` | the text by a strict reader, its figures beside those of `show` |
+//! | `moment` | what is told while frames pass is of one moment |
 
 mod change;
 mod exec;
 mod hostile;
 mod metrics;
+mod moment;
 mod monitor;
 pub(crate) mod show;
 mod words;

@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 
 use super::objects;
-use crate::READY;
 use crate::support::{Sandbox, rooted, rootless};
+use crate::{READY, lab};
 
 fn in_a_lab(sandbox: &Sandbox) {
     let mut run = sandbox.start(&["run", "-n", "3"]);
@@ -105,5 +105,47 @@ fn pairs_and_meshes_have_an_address_for_each_pair() {
             run.signal(Signal::SIGTERM);
             assert_eq!(run.ended().code, Some(0));
         }
+    });
+}
+
+/// Who is kept apart by settings is named and not tried; one that fails beside is a failure still.
+#[test]
+fn who_is_kept_apart_is_not_tried() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "4"]);
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+        does("network set lan --vlan-filtering on");
+        // As `bridge vlan` leaves it: members of VLAN 1 still, and speaking in another.
+        does("vlan add net3 20 --pvid --untagged");
+        does("vlan add net4 20 --pvid --untagged");
+        let out = does("ping --all -W 20").out;
+        assert!(out.contains("\n8 of 8 reached\n"), "{out}");
+        let pairs =
+            ["1 and net3", "1 and net4", "2 and net3", "2 and net4"].map(|p| format!("net{p}"));
+        let rest = ["gateway", "internet"]
+            .map(|to| ["net3", "net4"].map(|node| format!("{node} and {to}")));
+        let line = out.lines().last().unwrap();
+        assert!(line.starts_with("separated by VLANs, not tried: net1 and net3, "), "{out}");
+        for pair in pairs.iter().chain(rest.as_flattened()) {
+            assert_eq!(line.matches(&**pair).count(), 1, "{pair}: {out}");
+        }
+        let all = objects(&does("ping --all --json -W 20").out);
+        let kind = |kind: &str| all.iter().filter(|one| one["type"] == kind).count();
+        assert_eq!((kind("cell"), kind("separated")), (8, 12), "{all:?}");
+        let last = all.last().unwrap();
+        assert_eq!((last["cells"].as_u64(), last["separated"].as_u64()), (Some(8), Some(12)));
+        does("port net1 --isolated on");
+        does("port net2 --isolated on");
+        sandbox.tool("ip", &["-n", "net4", "link", "set", "vethpeer4", "down"]);
+        let ended = sandbox.uswitch(&["ping", "--all", "-W", "0.5"]);
+        assert_eq!(ended.code, Some(1), "{}", ended.out);
+        for line in [
+            "4 of 6 reached",
+            "not reached: net3 -> net4",
+            "separated by isolated ports, not tried: net1 and net2",
+        ] {
+            assert!(ended.out.contains(line), "{line}: {}", ended.out);
+        }
+        assert!(!ended.out.contains("not reached: net1"), "{}", ended.out);
     });
 }

@@ -135,3 +135,24 @@ fn another_one_who_asks_is_where_reports_go() {
     ];
     play(&Scenario { steps, wanted: [&[0, 2], &[1, 2, 3], &[0, 1, 3, 4, 5, 6], &[0, 1, 2, 6]] });
 }
+
+/// A member that excludes and is asked again may say that it includes nothing: nothing new (RFC 3376
+/// 6.4.1). To include nothing from now on is to leave.
+#[test]
+fn to_include_nothing_as_ever_is_no_leave() {
+    let steps = vec![
+        ASKING,
+        Step::Set(
+            "network set lan --mcast-igmp-version 3",
+            &["ip link set br0 type bridge mcast_igmp_version 3"],
+        ),
+        Step::Set("port net2 --fastleave on", &["bridge link set dev veth2 fastleave on"]),
+        wait(2500),
+        send(2, report(2, 2, G, &[ip(4)])), // 0: IS_EX {4}: to everybody
+        send(2, report(2, 1, G, &[])),      // 1: IS_IN {}
+        send(1, data(1, G)),                // 2: to 2
+        send(2, report(2, 3, G, &[])),      // 3: TO_IN {}
+        send(1, data(1, G)),                // 4: to nobody
+    ];
+    play(&Scenario { steps, wanted: [&[0, 1, 3], &[2], &[0, 1, 3], &[0, 1, 3]] });
+}

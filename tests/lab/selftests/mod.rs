@@ -3,27 +3,36 @@
 //!
 //! | module | after |
 //! |---|---|
-//! | `ports` | bridge_port_isolation, bridge_locked_port, bridge_sticky_fdb, no_forwarding, bridge_vlan_unaware |
-//! | `vlans` | bridge_vlan_aware: beside what IEEE 802.1Q says, where the kernel's bridge cannot filter VLANs |
+//! | `ports` | bridge_port_isolation, bridge_locked_port, bridge_sticky_fdb, bridge_vlan_unaware |
+//! | `vlans`, `pvids` | bridge_vlan_aware: beside what IEEE 802.1Q says, where the kernel's bridge cannot filter VLANs |
+//! | `locked` | bridge_locked_port: what it says of VLANs and of addresses that wait |
+//! | `apart` | no_forwarding: each kind of frame, untagged and by VLAN |
 //! | `igmp` | bridge_igmp |
 //! | `mld` | bridge_mld |
 //! | `sources` | both of them, with sources: each case, one after the other |
+//! | `timeouts` | both of them: what becomes of sources in time, and of those another port asks for |
 //! | `limits` | bridge_fdb_learning_limit |
 //! | `mdb` | what both of them compare of `bridge -d -s -j mdb show` |
-//! | `neighbours` | bridge_neigh_suppress |
+//! | `neighbours` | test_bridge_neigh_suppress |
+//! | `chance` | nobody: frames and settings by chance |
 //!
 //! Frames are told apart by a number that neither switch looks at: the identification of IPv4, the
-//! flow label of IPv6, of others a trailer. (The kernel's bridge cuts what follows the packet off a
+//! flow label of IPv6, of others a trailer; a tag is no part of the packet. (The kernel's bridge cuts what follows the packet off a
 //! group frame that it reads, padding too, so packets are compared and not what follows them.)
 
+mod apart;
+mod chance;
 mod igmp;
 mod limits;
+mod locked;
 mod mdb;
 mod mld;
 mod neighbours;
 mod packets;
 mod ports;
+mod pvids;
 mod sources;
+mod timeouts;
 mod vlans;
 
 use std::path::Path;
@@ -31,6 +40,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use self::packets::tagged;
 use crate::support::{As, Process, Sandbox, Wire, captured, sum};
 use crate::{READY, netns};
 
@@ -86,19 +96,54 @@ fn play(scenario: &Scenario) {
         for (port, (ours, wanted)) in PORTS.iter().zip(ours.iter().zip(scenario.wanted)) {
             assert_eq!(numbers(ours), wanted, "port {port}: not what was wanted");
         }
-        linux_bridge(sandbox);
-        let theirs = heard_by_all(sandbox, "bridge", scenario, |_, lines| {
-            for line in lines {
-                let words: Vec<_> = line.split(' ').collect();
-                let (tool, rest) = words.split_first().unwrap();
-                sandbox.tool(tool, &[&["-n", "bridge"], rest].concat());
-            }
-        });
-        for (port, (ours, theirs)) in PORTS.iter().zip(ours.iter().zip(&theirs)) {
-            assert_eq!(numbers(ours), numbers(theirs), "port {port}: other frames than theirs");
-            assert_eq!(ours, theirs, "port {port}: other bytes than the bridge's");
-        }
+        beside(sandbox, scenario, &ours, "");
     });
+}
+
+/// The same where nobody knows what is right but that both do the same; `of` says which it is.
+fn compare(scenario: &Scenario, of: &str) {
+    captured(|sandbox| beside(sandbox, scenario, &ours(sandbox, scenario), of));
+}
+
+/// Plays a scenario through the Linux bridge, and compares with what our ports have heard.
+fn beside(sandbox: &Sandbox, scenario: &Scenario, ours: &[Vec<Numbered>], of: &str) {
+    linux_bridge(sandbox);
+    let theirs = heard_by_all(sandbox, "bridge", scenario, |_, lines| in_bridge(sandbox, lines));
+    for (port, (ours, theirs)) in PORTS.iter().zip(ours.iter().zip(&theirs)) {
+        assert_eq!(numbers(ours), numbers(theirs), "port {port}: other frames than theirs {of}");
+        assert_eq!(ours, theirs, "port {port}: other bytes than the bridge's {of}");
+    }
+}
+
+/// Lines for `bridge` and `ip` in the bridge's namespace.
+fn in_bridge(sandbox: &Sandbox, lines: &[&str]) {
+    for line in lines {
+        let words: Vec<_> = line.split(' ').collect();
+        let (tool, rest) = words.split_first().unwrap();
+        sandbox.tool(tool, &[&["-n", "bridge"], rest].concat());
+    }
+}
+
+/// An end of every port's link.
+fn wires() -> [Wire; 4] {
+    PORTS.map(|port| Wire::open(netns(&format!("net{port}")), &format!("vethpeer{port}")))
+}
+
+/// Takes one step after the other; frames have the numbers from 0 on.
+fn enact(wires: &mut [Wire; 4], steps: &[Step], set: impl Fn(&str, &[&str])) {
+    let mut number = 0;
+    for step in steps {
+        match step {
+            Step::Send(port, frame) => {
+                wires[port - 1].send(&numbered(frame, number));
+                number += 1;
+                // What a frame changes holds before the next comes.
+                std::thread::sleep(Duration::from_millis(30));
+            }
+            Step::Wait(span) => std::thread::sleep(*span),
+            Step::Set(ours, theirs) => set(ours, theirs),
+        }
+    }
 }
 
 /// What each port heard of a scenario.
@@ -119,21 +164,8 @@ fn heard_by_all(
         dump.wait_for_complaint("listening on");
         dump
     });
-    let mut wires =
-        PORTS.map(|port| Wire::open(netns(&format!("net{port}")), &format!("vethpeer{port}")));
-    let mut number = 0;
-    for step in &scenario.steps {
-        match step {
-            Step::Send(port, frame) => {
-                wires[port - 1].send(&numbered(frame, number));
-                number += 1;
-                // What a frame changes holds before the next comes.
-                std::thread::sleep(Duration::from_millis(30));
-            }
-            Step::Wait(span) => std::thread::sleep(*span),
-            Step::Set(ours, theirs) => set(ours, theirs),
-        }
-    }
+    let mut wires = wires();
+    enact(&mut wires, &scenario.steps, set);
     // A broadcast by each port, which all others hear but where a setting keeps them apart.
     let settle = Instant::now() + Duration::from_secs(60);
     for port in PORTS {
@@ -168,6 +200,10 @@ type Numbered = (u8, Vec<u8>);
 fn numbered(frame: &[u8], number: u8) -> Vec<u8> {
     let mut frame = frame.to_vec();
     match frame[12..14] {
+        [0x81, 0x00] | [0x88, 0xa8] => {
+            let bare = [&frame[..12], &frame[16..]].concat();
+            tagged(&numbered(&bare, number), tag(&frame))
+        }
         [0x08, 0x00] => {
             frame[18..20].copy_from_slice(&[SIGN, number]);
             frame[24..26].fill(0);
@@ -183,8 +219,18 @@ fn numbered(frame: &[u8], number: u8) -> Vec<u8> {
     }
 }
 
+/// The words where a tag is, if there is one.
+fn tag(frame: &[u8]) -> (u16, u16) {
+    let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+    (word(12), word(14))
+}
+
 /// The number in a frame, if it is one of ours.
 fn read(frame: &[u8]) -> Option<Numbered> {
+    if let Some([0x81, 0x00] | [0x88, 0xa8]) = frame.get(12..14) {
+        let (number, bare) = read(&[&frame[..12], frame.get(16..)?].concat())?;
+        return Some((number, tagged(&bare, tag(frame))));
+    }
     let word =
         |at: usize| Some(usize::from(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?])));
     let (sign, number, end) = match frame.get(12..14)? {

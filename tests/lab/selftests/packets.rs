@@ -21,6 +21,17 @@ pub(super) fn plain(dst: [u8; 6], src: [u8; 6]) -> Vec<u8> {
     [&dst[..], &src, &[0x88, 0xb5], &[0; 46]].concat()
 }
 
+/// The same frame to another hardware address.
+pub(super) fn to(dst: [u8; 6], frame: &[u8]) -> Vec<u8> {
+    [&dst[..], &frame[6..]].concat()
+}
+
+/// With a tag put into it: TPID and TCI.
+pub(super) fn tagged(frame: &[u8], (tpid, tci): (u16, u16)) -> Vec<u8> {
+    let tag = [tpid.to_be_bytes(), tci.to_be_bytes()].concat();
+    [&frame[..12], &tag, &frame[12..]].concat()
+}
+
 fn padded(mut frame: Vec<u8>) -> Vec<u8> {
     frame.resize(frame.len().max(60), 0);
     frame
@@ -76,7 +87,7 @@ fn record(kind: u8, group: [u8; 4], sources: &[[u8; 4]]) -> Vec<u8> {
     [&[0, 0, 0, 1, kind, 0, 0, count][..], &group, &sources.concat()].concat()
 }
 
-fn link_local(n: u8) -> Ipv6Addr {
+pub(super) fn link_local(n: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, n.into())
 }
 
@@ -137,4 +148,21 @@ pub(super) fn data6_from(n: u8, source: Ipv6Addr, group: Ipv6Addr) -> Vec<u8> {
 pub(super) fn arp(n: u8, target: [u8; 4]) -> Vec<u8> {
     let body = [&[0, 1, 8, 0, 6, 4, 0, 1][..], &mac(n), &ip(n), &[0; 6], &target].concat();
     padded([&ALL[..], &mac(n), &[8, 6], &body].concat())
+}
+
+/// A neighbour solicitation of host `n` to the target's group.
+pub(super) fn solicit(n: u8, target: Ipv6Addr) -> Vec<u8> {
+    let [.., a, b, c] = target.octets();
+    let group =
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let message = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &target.octets(), &[1, 1], &mac(n)].concat();
+    ipv6(n, 58, group, &icmpv6(n, group, &message))
+}
+
+/// An advertisement of host `n` that nobody asked for, to all nodes.
+pub(super) fn advertise(n: u8) -> Vec<u8> {
+    let nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let head = [136, 0, 0, 0, 0x20, 0, 0, 0];
+    let message = [&head[..], &link_local(n).octets(), &[2, 1], &mac(n)].concat();
+    ipv6(n, 58, nodes, &icmpv6(n, nodes, &message))
 }

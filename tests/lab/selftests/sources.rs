@@ -3,21 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::packets::{data_from, data6_from, report_to_all, report6};
-use super::{PORTS, Scenario, Step, linux_bridge, numbered, play, send, wait};
-use crate::support::{Wire, captured};
-use crate::{READY, netns};
+use super::{Scenario, Step, enact, in_bridge, linux_bridge, play, send, wait, wires};
+use crate::READY;
+use crate::support::{captured, captures};
 
 /// Kinds of records (RFC 3376, section 4.2.12).
-const IS_IN: u8 = 1;
-const IS_EX: u8 = 2;
+pub(super) const IS_IN: u8 = 1;
+pub(super) const IS_EX: u8 = 2;
 const TO_EX: u8 = 4;
-const ALLOW: u8 = 5;
+pub(super) const ALLOW: u8 = 5;
 const BLOCK: u8 = 6;
 
 /// What a member says, one record after the other.
@@ -44,19 +43,19 @@ const CASES: [Case; 11] = [
 ];
 
 /// The group of a case: each has one of its own.
-fn group(case: usize) -> [u8; 4] {
+pub(super) fn group(case: usize) -> [u8; 4] {
     [239, 10, 10, 10 + u8::try_from(case).unwrap()]
 }
 
-fn group6(case: usize) -> Ipv6Addr {
+pub(super) fn group6(case: usize) -> Ipv6Addr {
     format!("ff02::cc:{:x}", 10 + case).parse().unwrap()
 }
 
-fn source(n: u8) -> [u8; 4] {
+pub(super) fn source(n: u8) -> [u8; 4] {
     [192, 0, 2, n]
 }
 
-fn source6(n: u8) -> Ipv6Addr {
+pub(super) fn source6(n: u8) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, n.into())
 }
 
@@ -79,10 +78,10 @@ fn reports(v6: bool) -> Vec<Vec<u8>> {
 }
 
 /// A second to answer, and five to answer for a member that may have left.
-const OURS: &str = "network set lan --mcast-snooping on --mcast-querier on \
+pub(super) const OURS: &str = "network set lan --mcast-snooping on --mcast-querier on \
      --mcast-query-response-interval 1 --mcast-last-member-interval 5 --mcast-igmp-version 3 \
      --mcast-mld-version 2";
-const THEIRS: &[&str] = &[
+pub(super) const THEIRS: &[&str] = &[
     "ip link set br0 type bridge mcast_query_response_interval 100 mcast_last_member_interval 500",
     "ip link set br0 type bridge mcast_igmp_version 3 mcast_mld_version 2",
     "ip link set br0 type bridge mcast_snooping 1 mcast_querier 1",
@@ -112,38 +111,39 @@ fn rows(said: &str) -> BTreeSet<String> {
     said[0]["mdb"].as_array().unwrap().iter().filter(ours).map(bare).collect()
 }
 
-/// Both tell the same of every case.
-fn told_alike(v6: bool) {
+/// What both tell of the groups in the end, which is the same.
+pub(super) fn rows_by_both(steps: &[Step]) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
     captured(|sandbox| {
-        let say = |tell: &dyn Fn() -> String| {
-            let wires =
-                PORTS.map(|n| Wire::open(netns(&format!("net{n}")), &format!("vethpeer{n}")));
-            let mut wires = wires;
-            std::thread::sleep(Duration::from_millis(2500));
-            for frame in reports(v6) {
-                wires[1].send(&numbered(&frame, 0));
-                std::thread::sleep(Duration::from_millis(30));
-            }
+        let say = |set: &dyn Fn(&str, &[&str]), tell: &dyn Fn() -> String| {
+            enact(&mut wires(), steps, set);
             rows(&tell())
         };
         let mut run = sandbox.start(&["run", "-n", "4", "--uplink", "none"]);
         run.wait_for(READY);
-        sandbox.uswitch(&OURS.split_whitespace().collect::<Vec<_>>()).ok();
-        let ours = say(&|| sandbox.uswitch(&["show", "mdb", "-j"]).ok().out);
+        let ours = say(
+            &|line, _| _ = sandbox.uswitch(&line.split_whitespace().collect::<Vec<_>>()).ok(),
+            &|| sandbox.uswitch(&["show", "mdb", "-j"]).ok().out,
+        );
         run.signal(Signal::SIGTERM);
         run.ended();
         linux_bridge(sandbox);
-        for line in THEIRS {
-            let words: Vec<_> = line.split(' ').collect();
-            sandbox.tool(words[0], &[&["-n", "bridge"], &words[1..]].concat());
-        }
         let words = ["-n", "bridge", "-d", "-s", "-j", "mdb", "show", "dev", "br0"];
-        let theirs = say(&|| sandbox.tool("bridge", &words));
-        assert!(ours.len() > CASES.len(), "{ours:#?}");
+        let theirs = say(&|_, lines| in_bridge(sandbox, lines), &|| sandbox.tool("bridge", &words));
         let (only_ours, only_theirs) = (ours.difference(&theirs), theirs.difference(&ours));
         let [more, less] = [only_ours, only_theirs].map(|rows| rows.collect::<Vec<_>>());
         assert!(more.is_empty() && less.is_empty(), "ours: {more:#?}\ntheirs: {less:#?}");
+        told = ours;
     });
+    told
+}
+
+/// Both tell the same of every case.
+fn told_alike(v6: bool) {
+    let mut steps = vec![Step::Set(OURS, THEIRS), wait(2500)];
+    steps.extend(reports(v6).into_iter().map(|frame| send(2, frame)));
+    let told = rows_by_both(&steps);
+    assert!(told.len() > CASES.len() || !captures(), "{told:#?}");
 }
 
 #[test]

@@ -96,10 +96,19 @@ impl Check<'_> {
             let path = [ports, key, "vlans", &at];
             if let Err(why) = vlan.check() {
                 self.problem(path, why);
-            } else if vlan.pvid && pvid.replace(vlan.vlan).is_some() {
-                let text = format!("VLAN {}: the port has a PVID already, and has one", vlan.vlan);
-                self.problem(path, text);
+            } else if vlan.pvid {
+                match pvid {
+                    None => pvid = Some(vlan.vlan),
+                    Some(first) => self.problem(path, two_pvids(first, vlan.vlan)),
+                }
             }
         }
     }
+}
+
+fn two_pvids(first: u16, second: u16) -> String {
+    format!(
+        "VLANs {first} and {second} are both to be the port's PVID, and frames without a tag belong to \
+         one VLAN: leave pvid out of one of them"
+    )
 }

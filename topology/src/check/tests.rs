@@ -260,7 +260,7 @@ fn vlans_of_ports_are_looked_at() {
         ("[4095]", "4095 is no VLAN"),
         (r#"["20-10"]"#, "smaller number comes first"),
         (r#"["10-20 pvid"]"#, "only one VLAN"),
-        (r#"["10 pvid", "20 pvid"]"#, "has a PVID already"),
+        (r#"["10 pvid", "20 pvid"]"#, "VLANs 10 and 20 are both to be the port's PVID"),
     ] {
         let text = format!(
             r#"{{"networks": {{"a": {{"vlan_filtering": true}}}}, "nodes": {{"h": {{"network": "a"}}}},

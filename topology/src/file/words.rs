@@ -2,6 +2,8 @@
 //! is a range of numbers to its reader, and of fifty keys the one that was meant is told.
 
 use super::{Fault, Spot};
+use crate::seconds::NO_SECONDS;
+use crate::set_network::wanted;
 
 /// How like one another two words are (Jaro and Winkler, 0 to 1) where one may be meant for the other.
 const ALIKE: f64 = 0.85;
@@ -11,10 +13,11 @@ const LISTED: usize = 12;
 /// The fault in words of the file's own.
 pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
     let said = fault.text.as_str();
-    let told = unknown(said).or_else(|| number(said, scalar(text, fault.spot))).or_else(|| {
-        (said == "expected mapping start")
-            .then(|| "a map is wanted here: keys with values, as in {subnet: 10.1.0.0/24}".into())
-    });
+    let (written, key) = (scalar(text, fault.spot), key(text, fault.spot));
+    let told = unknown(said)
+        .or_else(|| number(said, written, key.as_deref().and_then(wanted)))
+        .or_else(|| other(said))
+        .or_else(|| shape(said).map(str::to_owned));
     let told = told.or_else(|| {
         let said = "a value is wanted here: null stands for none, and \"null\" in quotes is a word";
         (fault.text == "null is not allowed here").then(|| said.to_owned())
@@ -22,11 +25,37 @@ pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
     Fault { text: told.unwrap_or(fault.text), ..fault }
 }
 
-/// Another number, or another word, than what the reader expected there.
-fn number(said: &str, scalar: Option<&str>) -> Option<String> {
+/// Another form than the one wanted.
+fn shape(said: &str) -> Option<&'static str> {
+    Some(match said {
+        "expected mapping start" => {
+            "a map is wanted here: keys with values, as in {subnet: 10.1.0.0/24}"
+        }
+        "expected sequence start" => "a list is wanted here: values in brackets, as in [10, 20]",
+        _ => return None,
+    })
+}
+
+/// A value of another kind than a type of ours takes, which says itself what it is:
+/// "invalid type: floating point `1.5`, expected a VLAN: ...".
+fn other(said: &str) -> Option<String> {
+    let (what, wanted) = said.strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let written = what.split('`').nth(1)?;
+    wanted.starts_with("a ").then(|| format!("{written} is not {wanted}"))
+}
+
+/// Another number, or another word, than what the reader expected there; `meant` is what the key takes,
+/// where that is less than its type.
+fn number(said: &str, scalar: Option<&str>, meant: Option<String>) -> Option<String> {
+    let range = |kind: &str| {
+        let wide = range(kind)?;
+        Some(meant.clone().unwrap_or(wide))
+    };
     let (wanted, written) = match said.strip_prefix("invalid ") {
         // The reader of YAML: `invalid u16`.
         Some(kind) if !kind.contains(' ') => (range(kind)?, scalar.map(str::to_owned)),
+        Some("floating point") => (range("float")?, scalar.map(str::to_owned)),
+        None if said == NO_SECONDS => (range("seconds")?, scalar.map(str::to_owned)),
         // serde's own words: "invalid value: integer `70000`, expected u16".
         Some(rest) => {
             let (what, kind) = rest.rsplit_once(", expected ")?;
@@ -48,6 +77,7 @@ fn range(kind: &str) -> Option<String> {
         "u32" => u64::from(u32::MAX),
         "u64" | "usize" => return Some("a whole number, 0 or larger".into()),
         "f64" | "float" => return Some("a number".into()),
+        "seconds" => return Some("a number of seconds".into()),
         "boolean" | "bool" => return Some("true or false".into()),
         _ => return None,
     };
@@ -74,12 +104,25 @@ fn unknown(said: &str) -> Option<String> {
     })
 }
 
-/// The plain value that stands at a spot.
-fn scalar(text: &str, spot: Option<Spot>) -> Option<&str> {
+/// What stands on a line before a spot, and from there on.
+fn around(text: &str, spot: Option<Spot>) -> Option<(&str, &str)> {
     let Spot { line, column } = spot?;
     let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
     let (at, _) = line.char_indices().nth(usize::try_from(column).ok()?.checked_sub(1)?)?;
-    let rest = line.get(at..)?;
+    line.split_at_checked(at)
+}
+
+/// The key whose value stands at a spot, as keys are spelled.
+fn key(text: &str, spot: Option<Spot>) -> Option<String> {
+    let (before, _) = around(text, spot)?;
+    let before = before.trim_end().strip_suffix([':', '='])?.trim_end();
+    let key = before.rsplit([' ', '\t', ',', '{', '.']).next()?;
+    Some(key.trim_matches(['"', '\'']).replace('-', "_"))
+}
+
+/// The plain value that stands at a spot.
+fn scalar(text: &str, spot: Option<Spot>) -> Option<&str> {
+    let (_, rest) = around(text, spot)?;
     let end = rest.find([',', '}', ']', '#']).unwrap_or(rest.len());
     Some(rest[..end].trim()).filter(|value| !value.is_empty() && value.len() <= 40)
 }

@@ -207,7 +207,8 @@ impl Domain {
         if member.permanent {
             return;
         }
-        if nothing && at.settings.fastleave {
+        // To include nothing from now on is to leave; to include nothing as ever says nothing new.
+        if nothing && kind == Kind::ToInclude && at.settings.fastleave {
             self.end(key, at.port, tally);
             return;
         }

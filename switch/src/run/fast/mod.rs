@@ -325,6 +325,15 @@ impl Switch {
         }
     }
 
+    /// Looks at what the kernel has done so far.
+    pub(super) fn look_beside(&self, look: impl FnOnce(&WorkerCells)) {
+        if let Some(fast) = &self.fast {
+            let mut book = fast.book();
+            book.fold(&fast.table, &self.fdb, now());
+            look(&book.cells);
+        }
+    }
+
     /// Looks at what every one counts that forwards: the workers, and the kernel.
     pub(super) fn each_counts(&self, mut look: impl FnMut(&WorkerCells)) {
         self.workers.iter().for_each(|worker| look(&worker.cells));

@@ -33,7 +33,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ("a: &a {nodes: {h: {}}}\n<<: *a\n", "1:1: unknown field"),
         ("<<: {nodes: {h: {}}}\n", "1:"),
         ("nodes: {a: {}}\n---\nnodes: {b: {}}\n", "2:1:"),
-        ("nodes: {a: {}}\nmtu: big\n", "2:6: big is not a whole number from 0 to 4294967295"),
+        ("nodes: {a: {}}\nmtu: big\n", "2:6: big is not a whole number from 68 to 65535"),
         ("nodes: {a: {}}\nmtu: -5 # small\n", "2:6: -5 is not a whole number"),
         ("nodes: {a: {}}\nports: {a: {learning: maybe}}\n", "2:23: maybe is not true or false"),
         ("networks: {l: {ageing: 3}}\n", "1:16: unknown field `ageing`: is ageing_time meant?"),
@@ -55,6 +55,48 @@ fn what_cannot_be_read_is_told_with_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a bridge's settings may be is told, not what the type of a number holds.
+#[test]
+fn a_settings_own_range_is_told() {
+    let network = |setting: &str, said: &str| {
+        let text =
+            format!("networks:\n  lan: {{vlan_filtering: true, {setting}}}\nnodes: {{a: {{}}}}\n");
+        let line = fault(&text);
+        assert!(line.contains("2:") && line.contains(said), "{setting}:\n{line}");
+    };
+    for wrong in ["-1", "x", "1.5", "70000"] {
+        let said = format!("{wrong} is not a VLAN: 1 to 4094, or 0 for none");
+        network(&format!("vlan_default_pvid: {wrong}"), &said);
+    }
+    network("vlan-default-pvid: -1", "-1 is not a VLAN: 1 to 4094, or 0 for none");
+    network("vlan_default_pvid: 4095", "4095 is no VLAN: 1 to 4094, or 0 for none");
+    network("mcast_router: -1", "-1 is not a whole number from 0 to 2");
+    network("mcast_igmp_version: 300", "300 is not a whole number from 2 to 3");
+    network("mcast_mld_version: x", "x is not a whole number from 1 to 2");
+    network("mcast_last_member_count: 256", "256 is not a whole number from 1 to 10");
+    network("mcast_startup_query_count: 256", "256 is not a whole number from 0 to 100");
+    network("mcast_hash_max: -1", "-1 is not a whole number from 1 to 65536");
+    network("ageing_time: 300s", "300s is not a whole number of seconds, 0 to 21474836");
+    network("mcast_query_interval: -1", "-1 is not a number of seconds, 0.1 to 21474836");
+    network("mcast_query_interval: soon", "soon is not a number of seconds, 0.1 to 21474836");
+    network("vlan_protocol: 802.1X", "\"802.1X\" is no VLAN protocol: 802.1Q or 802.1ad");
+    let port = |setting: &str, said: &str| {
+        let text = format!(
+            "networks: {{lan: {{vlan_filtering: true}}}}\nnodes: {{a: {{network: lan}}}}\nports:\n  a: {{{setting}}}\n"
+        );
+        let line = fault(&text);
+        assert!(line.contains("4:") && line.contains(said), "{setting}:\n{line}");
+    };
+    port("isolation: 300", "300 is not an isolation group: they are numbered from 1 to 255");
+    port("mcast_router: -1", "-1 is not a whole number from 0 to 2");
+    port("vlans: [{vlan: -1}]", "-1 is not a VLAN: they are numbered from 1 to 4094");
+    port("vlans: [{vlan: 1, vlan_end: 70000}]", "70000 is not a VLAN: they are numbered");
+    port("vlans: [70000-80000]", "70000 is no VLAN: they are numbered from 1 to 4094");
+    port("vlans: [1.5]", "1.5 is not a VLAN: its number,");
+    port("vlans: 10", "a list is wanted here");
+    port("vlans: [10 pvid, 20, 30 pvid]", "VLANs 10 and 30 are both to be the port's PVID");
+}
+
 #[test]
 fn toml_is_told_with_its_place() {
     for (text, said) in [
@@ -64,7 +106,7 @@ fn toml_is_told_with_its_place() {
             "[nodes]\na = {network = \"lan\"}\n",
             "2:16: nodes.a.networks.lan: there is no network lan: none",
         ),
-        ("mtu = -5\n", "1:7: -5 is not a whole number from 0 to"),
+        ("mtu = -5\n", "1:7: -5 is not a whole number from 68 to"),
         ("nodes = [", "1:10: "),
     ] {
         let lines = faults(text, Format::Toml);
