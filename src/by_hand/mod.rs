@@ -173,29 +173,42 @@ impl Scene {
             FdbKind::Extern => "dynamic extern_learn",
             _ => "static",
         };
-        // `vxlan` alone stands for the only tunnel.
-        let tunnel = || self.ports.iter().find(|own| own.ifname.starts_with("vxlan"));
-        let port = match (port.as_str(), tunnel()) {
-            ("vxlan", Some(tunnel)) => tunnel.ifname.clone(),
-            _ => self.place(port).0,
-        };
+        let port = self.behind(port);
         let row = |end| format!("bridge -n {switch} fdb replace {mac} dev {port} dst {end} self");
         let row = asked.dst.map(row);
         let own = format!("bridge -n {switch} fdb add {mac} dev {port} master {kind}{vlan}");
         row.into_iter().chain([own]).collect()
     }
 
-    /// An address that is taken out; told while it is there.
-    pub(crate) fn del_fdb(&self, asked: &DelFdb) -> String {
+    /// An address that is taken out. A tunnel's device has a row of its own for all VLANs together, which
+    /// goes with the last of the bridge's.
+    pub(crate) fn del_fdb(&self, asked: &DelFdb) -> Vec<String> {
         let (switch, mac) = (&self.switch, &asked.mac);
         let at = match &asked.port {
-            Some(port) => self.place(port).0,
+            Some(port) => self.behind(port),
             None => format!(
                 "$(bridge -n {switch} fdb show br {} | sed -n 's/^{mac} dev \\([^ ]*\\).*/\\1/p')",
                 self.bridge(asked.network.as_deref())
             ),
         };
-        format!("bridge -n {switch} fdb del {mac} dev {at} master{}", vlan("vlan", asked.vlan))
+        let own =
+            format!("bridge -n {switch} fdb del {mac} dev {at} master{}", vlan("vlan", asked.vlan));
+        let row = at.starts_with("vxlan").then(|| {
+            format!(
+                "bridge -n {switch} fdb show dev {at} | grep -q '^{mac} .*master' || \
+                 bridge -n {switch} fdb del {mac} dev {at} self"
+            )
+        });
+        [own].into_iter().chain(row).collect()
+    }
+
+    /// The name of the port that an address is behind; `vxlan` alone stands for the only tunnel.
+    fn behind(&self, port: &str) -> String {
+        let tunnel = || self.ports.iter().find(|own| own.ifname.starts_with("vxlan"));
+        match (port, tunnel()) {
+            ("vxlan", Some(tunnel)) => tunnel.ifname.clone(),
+            _ => self.place(port).0,
+        }
     }
 
     /// Learned addresses that are forgotten.

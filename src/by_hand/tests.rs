@@ -110,7 +110,20 @@ fn addresses_are_set_taken_out_and_forgotten() {
     let flush = FlushFdb { port: None, vlan: None, network: Some("dmz".into()) };
     assert_eq!(scene().flush_fdb(&flush), ["bridge -n switch fdb flush dev br01 dynamic"]);
     let del = DelFdb { mac: mac.clone(), port: Some("web".into()), vlan: None, network: None };
-    assert_eq!(scene().del_fdb(&del), format!("bridge -n switch fdb del {mac} dev veth1 master"));
+    assert_eq!(scene().del_fdb(&del), [format!("bridge -n switch fdb del {mac} dev veth1 master")]);
+    // Behind a tunnel, whose device has a row that all VLANs share.
+    let mut far = scene();
+    let tunnel = Plugged { ifname: "vxlan7".into(), node: None, network: Some("lan".into()) };
+    far.ports.push(tunnel);
+    for port in ["vxlan7", "vxlan"] {
+        let del = DelFdb { port: Some(port.into()), vlan: Some(3), ..del.clone() };
+        let own = format!("bridge -n switch fdb del {mac} dev vxlan7 master vlan 3");
+        let row = format!(
+            "bridge -n switch fdb show dev vxlan7 | grep -q '^{mac} .*master' || \
+             bridge -n switch fdb del {mac} dev vxlan7 self"
+        );
+        assert_eq!(far.del_fdb(&del), [own, row]);
+    }
 }
 
 #[test]

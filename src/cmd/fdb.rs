@@ -120,7 +120,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         Verb::Del { mac, port, vlan, network, which } => {
             let ask = DelFdb { mac, port, vlan, network };
             which.answer(which.client()?.del_fdb(&ask))?;
-            by_hand::tell(steps, &which, |lab| vec![lab.del_fdb(&ask)])?;
+            by_hand::tell(steps, &which, |lab| lab.del_fdb(&ask))?;
         }
         Verb::Flush { port, vlan, network, which } => {
             let ask = FlushFdb { port, vlan, network };

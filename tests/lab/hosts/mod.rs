@@ -6,6 +6,7 @@ mod checks;
 mod evpn;
 mod failures;
 mod mended;
+mod served;
 mod shut;
 mod shut_tls;
 mod six;

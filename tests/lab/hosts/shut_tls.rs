@@ -53,7 +53,7 @@ fn key(name: &str) -> String {
 }
 
 /// Host 1 with an etcd that lets in by certificates of `ca`, and hosts 2 and 3.
-fn shut(test: impl FnOnce(&mut World<'_>, &Papers<'_>) + Send) {
+pub(super) fn shut(test: impl FnOnce(&mut World<'_>, &Papers<'_>) + Send) {
     let Some(program) = etcd() else { return };
     rooted(|sandbox| {
         let Some(papers) = Papers::new(&sandbox.dir) else { return };

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The shortest packet that every link of IPv4 carries whole (RFC 791), and the least MTU of a network.
+const LEAST: u32 = 68;
+
 /// What came of echoes of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Echo {
@@ -126,11 +129,12 @@ fn narrow(way: &Way, outside: &Outside) -> Option<Fault> {
         _ => return None,
     };
     let Way { network, packet, outer, .. } = way;
+    // A router may say any number, one of old times 0 (RFC 1191, section 5).
+    let carries = carries.filter(|carries| *carries >= LEAST);
     let fits = carries.map_or(String::new(), |carries| format!(", {carries} do"));
-    let less = match carries {
-        Some(carries) => {
-            format!(", or `uswitch network set {network} --mtu {}`", carries - (outer - packet))
-        }
+    let inner = carries.and_then(|carries| carries.checked_sub(outer - packet));
+    let less = match inner.filter(|inner| *inner >= LEAST) {
+        Some(inner) => format!(", or `uswitch network set {network} --mtu {inner}`"),
         None => String::new(),
     };
     Some(Fault {
@@ -243,6 +247,20 @@ mod tests {
 
     fn inside(small: Echo, large: Echo, tcp: Tcp, tcp_large: Tcp) -> Inside {
         Inside { small, large, tcp, tcp_large }
+    }
+
+    #[test]
+    fn a_network_is_not_told_to_have_an_mtu_that_none_can_have() {
+        let fine = || inside(OK, OK, Tcp::Answered, Tcp::Answered);
+        for (carries, less) in [(0, false), (49, false), (68, false), (117, false), (118, true)] {
+            let narrow = outside(OK, Echo::TooLong(carries), None);
+            let fault = fault(&way(), Some(&narrow), Some(&fine())).unwrap();
+            assert!(fault.mend.starts_with("raise the MTU between the hosts to 1500"));
+            let said = fault.mend.contains("`uswitch network set lan --mtu 68`");
+            assert_eq!(said, less, "{carries}: {}", fault.mend);
+            assert_eq!(fault.why.ends_with(" do"), carries >= 68, "{carries}: {}", fault.why);
+            assert_eq!(fault.mend.contains("--mtu"), less, "{carries}: {}", fault.mend);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod failures;
 mod frr;
+mod served;
 mod speakers;
 
 use std::collections::BTreeMap;
