@@ -5,12 +5,13 @@
 //! Made with the lab, by its blueprint; they go with the switch's namespace.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::topology::{Joint as Asked, Spec};
 use ns::plan::VethOptions;
 use ns::{NsId, Plan};
 use switch::{PortId, Switch};
+use wire::Timestamp;
 
 use crate::domain::Domains;
 use crate::error::{Error, Result};
@@ -185,8 +186,9 @@ impl Lab {
 
     /// Waits for a while until the switch has heard that both ends of a link are up.
     fn await_up(&self, ends: [PortId; 2]) {
-        let begun = Instant::now();
-        while !self.are_up(ends) && begun.elapsed() < HEARD {
+        let now = || Timestamp::from_nanos(sys::clock::now());
+        let begun = now();
+        while !self.are_up(ends) && now().since(begun) < HEARD {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
