@@ -205,7 +205,7 @@ fn take(rig: &mut Rig, switch: &Switch, base: &mut [u64], seen: &mut Seen) {
 
 #[test]
 fn whatever_changes_both_paths_do_and_count_the_same() {
-    let by_kernel = AtomicU32::new(0);
+    let (by_kernel, ran) = (AtomicU32::new(0), AtomicBool::new(false));
     let cases =
         Cases { cases: 24, failure_persistence: None, max_shrink_iters: 60, ..Cases::default() };
     let ways = (proptest::collection::vec(step(), 1..40), any::<bool>());
@@ -213,6 +213,7 @@ fn whatever_changes_both_paths_do_and_count_the_same() {
         let mut seen = Vec::new();
         for fast in [false, true] {
             on_a_rig(NODES.into(), |rig| {
+                ran.store(true, Ordering::Relaxed);
                 let (run, frames) = run(rig, &steps, filtering, fast);
                 seen.push(run);
                 if fast {
@@ -229,6 +230,9 @@ fn whatever_changes_both_paths_do_and_count_the_same() {
         Ok(())
     });
     outcome.unwrap_or_else(|why| panic!("{why}"));
+    if !ran.into_inner() {
+        return; // said aloud
+    }
     let by_kernel = by_kernel.into_inner();
     assert!(by_kernel > 100, "{by_kernel} frames went by the kernel");
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{json, other_host};
 use crate::door::until;
-use crate::support::{Sandbox, Wire, in_netns, rooted};
+use crate::support::{Sandbox, Wire, captured, in_netns, rooted};
 use crate::{lab, netns};
 
 /// A packet of VXLAN 100 with a frame for everybody in it.
@@ -101,7 +101,7 @@ fn host_behind(sandbox: &Sandbox) {
 
 #[test]
 fn only_what_members_send_comes_in_and_the_rest_is_counted() {
-    rooted(|sandbox| {
+    captured(|sandbox| {
         let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
         other_host(sandbox, "100");
         let _lab = lab(sandbox, &["run"]);
