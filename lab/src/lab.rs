@@ -297,6 +297,7 @@ impl Lab {
             errors.push(error.into());
         }
         let mut state = self.state();
+        errors.extend(self.unmake_tunnels(&mut state));
         drop(state.host.take());
         let nodes = state.nodes.drain(..).map(|held| held.home).collect::<Vec<_>>();
         let mut clean = true;

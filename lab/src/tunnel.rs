@@ -163,6 +163,17 @@ impl Lab {
         plugged
     }
 
+    /// Deletes the tunnels' devices with the lab. They would go with the switch's namespace too, but the
+    /// kernel takes its time with that, and their numbers are the host's. Those of a namespace that
+    /// outlives the process go on.
+    pub(crate) fn unmake_tunnels(&self, state: &mut State) -> Vec<Error> {
+        let own = self.switch_ns.as_ref().filter(|_| !self.config().served);
+        let Some(netns) = own else { return Vec::new() };
+        let tunnels = state.tunnels.drain(..);
+        let deleted = tunnels.map(|tunnel| ns::link::delete(netns.as_fd(), tunnel.port.index));
+        deleted.filter_map(|done| done.err().map(Error::from)).collect()
+    }
+
     fn plug_tunnel(
         &self,
         state: &mut State,

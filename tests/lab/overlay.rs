@@ -7,6 +7,7 @@ mod foreign;
 mod rows;
 mod six;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::{Sandbox, both_ways, rooted, rootless};
@@ -160,6 +161,58 @@ fn packets_that_do_not_fit_are_refused_where_somebody_asked_for_them() {
         sandbox.tool("ip", &["link", "set", "out0", "mtu", "1500"]);
         let _lab = lab(sandbox, &["run", "--mtu", "1400", "--join", url]);
         assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["mtu"], 1400);
+    });
+}
+
+#[test]
+fn a_second_tunnel_lowers_the_mtu_and_a_number_is_one_tunnels() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let ip = |line: &str| drop(sandbox.tool("ip", &line.split(' ').collect::<Vec<_>>()));
+        ip("link add low type bridge");
+        ip("addr add 10.8.0.1/24 dev low");
+        ip("link set low mtu 1300 up");
+        let _lab = lab(sandbox, &["run"]);
+        let add = |vni: &str, local: &str, remote: &str| {
+            let words = ["tunnel", "add", "vxlan", vni, "--local", local, "--remote", remote];
+            sandbox.uswitch(&words)
+        };
+        let mtu = || json(sandbox, &["network", "ls", "-j"])[0]["mtu"].clone();
+        add("100", "10.9.0.1", "10.9.0.2").ok();
+        assert_eq!(mtu(), 1450);
+        // From another end as well: the number is taken here.
+        let ended = add("100", "10.8.0.1", "10.8.0.2");
+        let says = "there is a tunnel with VNI 100 already";
+        assert!(ended.complaint(2).contains(says), "{}", ended.err);
+        assert_eq!(mtu(), 1450);
+        add("101", "10.8.0.1", "10.8.0.2").ok();
+        assert_eq!(mtu(), 1250);
+        // What is sent by the first one is of that length too, and passes.
+        let link = sandbox.tool("ip", &["-n", "net1", "link"]);
+        assert!(link.contains("mtu 1250"), "{link}");
+        let words = ["netns", "exec", "net1", "ping", "-M", "do", "-c", "1", "-W", "5", "-s"];
+        sandbox.tool("ip", &[&words[..], &["1222", "10.100.0.99"]].concat());
+        sandbox.uswitch(&["tunnel", "remove", "101"]).ok();
+        assert_eq!(mtu(), 1250, "it stays so when the tunnel goes");
+    });
+}
+
+/// The number of a tunnel is the host's, and its own again once the lab is undone.
+#[test]
+fn the_host_has_its_numbers_back_when_the_lab_ends() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        for _ in 0..5 {
+            let run = lab(sandbox, &["run"]);
+            let add =
+                ["tunnel", "add", "vxlan", "100", "--local", "10.9.0.1", "--remote", "10.9.0.2"];
+            sandbox.uswitch(&add).ok();
+            run.signal(Signal::SIGTERM);
+            run.ended().ok();
+            let own = "link add mine type vxlan id 100 local 10.9.0.1 dstport 4789 dev out0";
+            sandbox.tool("ip", &own.split(' ').collect::<Vec<_>>());
+            sandbox.tool("ip", &["link", "del", "mine"]);
+        }
     });
 }
 
