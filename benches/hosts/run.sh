@@ -41,8 +41,12 @@ kernel_up() {
         other=$((3 - host))
         ip netns add k$host
         ip -n host$host link add br0 type bridge
-        ip -n host$host link add vx0 type vxlan id 100 dstport 4789 local 10.9.0.$host \
-            remote 10.9.0.$other dev u$host
+        # A lab that was killed keeps the number until the kernel has cleaned up.
+        for ((i = 0; i < 100; i++)); do
+            ip -n host$host link add vx0 type vxlan id 100 dstport 4789 local 10.9.0.$host \
+                remote 10.9.0.$other dev u$host 2>/dev/null && break
+            sleep 0.05
+        done
         ip -n host$host link add p0 mtu 1450 type veth peer name eth0 mtu 1450 netns k$host
         for link in vx0 p0; do ip -n host$host link set $link master br0 up; done
         ip -n host$host link set br0 up
