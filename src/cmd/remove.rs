@@ -10,8 +10,8 @@ use crate::{complete, exit, say};
 
 /// Take nodes out of a running lab
 ///
-/// A node's namespace goes, and what was published for it; processes in it lose their network. Where a name is
-/// no node's, none is taken out; where one node cannot be, the others are all the same.
+/// A node's namespace goes, and what was published for it; processes in it lose their network. Where one
+/// node cannot be taken out, the others are all the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The nodes
@@ -28,36 +28,18 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
-    let topology = args.which.answer(client.topology())?;
-    let mut nodes: Vec<&Node> = Vec::new();
-    let mut strange = Vec::new();
-    for name in &args.nodes {
-        let is = |known: &&Node| [&known.name, &known.namespace].contains(&name);
-        match topology.nodes.iter().find(is) {
-            Some(node) if nodes.iter().any(|other| other.name == node.name) => {}
-            Some(node) => nodes.push(node),
-            None => strange.push(name),
-        }
-    }
-    if let Some((last, before)) = strange.split_last() {
-        let unknown = |name: &str| lab::Error::NoNode {
-            lab: topology.lab.clone(),
-            node: name.to_owned(),
-            nodes: topology.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>().join(", "),
-        };
-        before.iter().for_each(|name| say::error(&unknown(name).to_string()));
-        return Err(unknown(last).into());
-    }
     let mut code = 0;
-    for node in nodes {
+    for node in &args.nodes {
         if steps || args.dry_run {
+            let known = args.which.answer(client.topology())?.nodes;
             let tell = if args.dry_run { say::line } else { say::note };
-            lines(node).iter().for_each(|line| tell(line));
-            if args.dry_run {
+            let is = |known: &&Node| [&known.name, &known.namespace].contains(&node);
+            let found = known.iter().find(is);
+            found.map(lines).unwrap_or_default().iter().for_each(|line| tell(line));
+            if args.dry_run && found.is_some() {
                 continue;
             }
         }
-        let node = &node.name;
         match args.which.answer(client.remove_node(node)) {
             Ok(()) => say::line(&format!("{node} is gone")),
             Err(error) => {

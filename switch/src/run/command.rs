@@ -51,9 +51,13 @@ pub(super) enum Command<L: Link = PacketIo> {
     /// Tell the station that time has passed.
     Tick,
     /// Look at what it counts, between two batches: nothing is half counted then. It changes nothing,
-    /// and decisions made before hold.
-    Between(Box<dyn FnOnce() + Send>),
+    /// and decisions made before hold. It is given back: a worker frees no memory of others, for which
+    /// the C library may make calls that are not for it.
+    Between(Look, Sender<Look>),
     /// Answer when all before this has been done.
     Sync(Sender<()>),
     Stop,
 }
+
+/// What is done between two batches.
+pub(super) type Look = Box<dyn FnMut() + Send>;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::bounded;
 
-use super::command::Command;
+use super::command::{Command, Look};
 use super::config::Error;
 use super::ports::{Port, PortInfo};
 use super::switch::Switch;
@@ -71,20 +71,19 @@ impl Switch {
     /// What the workers have counted. The caller holds the ports' lock, so none comes or goes.
     fn between(&self, ports: &BTreeMap<PortId, Port>) -> Result<Sums, Error> {
         let sums = Arc::new(Mutex::new(Sums::new(ports.len())));
-        let (done, all) = bounded(self.workers.len());
+        let (done, all) = bounded::<Look>(self.workers.len());
         for (number, worker) in self.workers.iter().enumerate() {
             let cells: Vec<_> =
                 ports.values().map(|port| Arc::clone(&port.cells[number])).collect();
-            let (own, sums, done) = (Arc::clone(&worker.cells), Arc::clone(&sums), done.clone());
-            worker.tell(Command::Between(Box::new(move || {
+            let (own, sums) = (Arc::clone(&worker.cells), Arc::clone(&sums));
+            let look = Box::new(move || {
                 sums.lock().unwrap_or_else(PoisonError::into_inner).add(&own, cells.iter());
-                // Whoever asked may have given up waiting.
-                let _ = done.try_send(());
-            })))?;
+            });
+            worker.tell(Command::Between(look, done.clone()))?;
         }
         drop(done);
         for _ in &self.workers {
-            all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?;
+            drop(all.recv_timeout(PATIENCE).map_err(|_| Error::Dead)?);
         }
         let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::replace(&mut sums, Sums::new(0)))

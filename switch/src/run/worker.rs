@@ -186,8 +186,10 @@ impl<L: Link> Worker<L> {
                 Command::Round(round) => self.round = Some(round),
                 Command::Ring { uplink, spare } => self.renew(uplink, spare),
                 Command::Neighbours { id, known } => self.bridge.set_neighbours(id, known),
-                Command::Between(look) => {
+                Command::Between(mut look, done) => {
                     look();
+                    // Whoever asked may have given up waiting.
+                    let _ = done.try_send(look);
                     continue;
                 }
                 Command::Tick => self.next_tick = self.station.is_some().then_some(Timestamp::ZERO),

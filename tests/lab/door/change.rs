@@ -61,14 +61,11 @@ fn numbered_and_named(sandbox: &Sandbox) {
         (&["add", "x", "--address", "10.100.0.50"], "web's"),
         (&["add", "x", "--address", "8.8.8.8"], "no host's address"),
         (&["remove", "x"], "it has net1, net2, net3, web, net6"),
-        (&["remove", "net1", "x", "web"], "has no node x"),
     ] {
         let ended = sandbox.uswitch(args);
         assert!(ended.code != Some(0) && ended.err.contains(said), "{args:?}: {}", ended.err);
     }
-    // A name twice is one node.
-    sandbox.uswitch(&["remove", "net3", "web", "net3"]).ok();
-    for node in ["net6", "net1"] {
+    for node in ["net3", "web", "net6", "net1"] {
         sandbox.uswitch(&["remove", node]).ok();
     }
     let topology = json(sandbox, &["show", "-j"]);
