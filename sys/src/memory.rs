@@ -17,6 +17,17 @@ pub fn keep_little() {
     }
 }
 
+/// Has a thread's heap shrink. The first time in a process glibc looks up how (its `malloc-sysdep.h` opens
+/// /proc/sys/vm/overcommit_memory), whichever thread it is: so not one, later, that may open nothing.
+pub fn shrink_once() {
+    let fill = || {
+        let blocks: Vec<Vec<u8>> = (0..16).map(|_| Vec::with_capacity(96 << 10)).collect();
+        drop(std::hint::black_box(blocks));
+    };
+    // Nothing hangs on it.
+    let _ = std::thread::Builder::new().spawn(fill).map(std::thread::JoinHandle::join);
+}
+
 /// Gives back what the allocator keeps. It takes milliseconds, and whoever allocates meanwhile
 /// waits: for the end of something large.
 pub fn give_back() {

@@ -58,6 +58,8 @@ impl Switch {
         netns: BorrowedFd<'_>,
         station: Option<SharedStation>,
     ) -> Result<Self, Error> {
+        // Before there are workers, which may not.
+        sys::memory::shrink_once();
         let fdb = Arc::new(Fdb::new(config.fdb));
         let fast = config.fast.clone();
         let mac = |s: &SharedStation| s.lock().unwrap_or_else(PoisonError::into_inner).mac();
