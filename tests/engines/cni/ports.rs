@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Runtime, refused};
 use crate::recorded::{served, start};
-use crate::support::{As, in_netns};
+use crate::support::{As, bound, in_netns};
 
 fn mapped(runtime: &Runtime<'_>, ports: Value) -> Value {
     let mut conf = runtime.conf.clone();
@@ -27,8 +27,8 @@ fn tcp(host: u16) -> Value {
 /// Serves one connection in a container, asked for at this port of the host.
 #[track_caller]
 fn serves(container: &str, port: u16) {
-    let listener = in_netns(format!("/run/netns/{container}"), || TcpListener::bind("0.0.0.0:80"));
-    let listener = listener.unwrap();
+    let at = format!("/run/netns/{container}");
+    let listener = in_netns(at, || bound(|| TcpListener::bind("0.0.0.0:80")));
     let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let (mut server, _) = listener.accept().unwrap();
     client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
