@@ -1,16 +1,13 @@
 //! What dockerd was recorded to say (Docker 26.1), played against the socket; the part that dockerd has
 //! with the interface is played by `ip`.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Process, Sandbox, rooted};
+use crate::support::{Process, Sandbox, call_plugin, rooted};
 
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
-const SOCKET: &str = "/run/docker/plugins/uswitch.sock";
 
 pub(crate) fn served(test: impl FnOnce(&Sandbox, &mut Option<Process>) + Send) {
     rooted(|sandbox| {
@@ -40,18 +37,9 @@ pub(crate) fn start(sandbox: &Sandbox) -> Process {
 /// A call, and its answer.
 #[track_caller]
 fn call(name: &str, body: &str) -> String {
-    let mut stream = UnixStream::connect(SOCKET).unwrap();
-    let length = body.len();
-    let request = format!(
-        "POST /NetworkDriver.{name} HTTP/1.1\r\nHost: plugin\r\nConnection: close\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let [head, body] = call_plugin(name, body);
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    body.to_owned()
+    body
 }
 
 fn endpoint(number: u8) -> String {

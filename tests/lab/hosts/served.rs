@@ -1,16 +1,13 @@
 //! `serve` whose network joins those of other hosts by etcd with TLS: what dockerd says is said to its
 //! socket, and the part that dockerd has with the interface is played by `ip`.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-
 use nix::sys::signal::Signal;
 
 use super::shut_tls::shut;
 use super::world::World;
 use crate::READY;
 use crate::door::until;
-use crate::support::Process;
+use crate::support::{Process, call_plugin};
 
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
 const ENDPOINT: &str = "02471f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
@@ -35,16 +32,8 @@ impl<'w, 's> Served<'w, 's> {
     }
 
     fn call(&self, name: &str, body: &str) -> String {
-        let mut stream = UnixStream::connect("/run/docker/plugins/uswitch.sock").unwrap();
-        let length = body.len();
-        let request = format!(
-            "POST /NetworkDriver.{name} HTTP/1.1\r\nHost: plugin\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        let [_, said] = call_plugin(name, body);
+        said
     }
 
     /// Makes the network; what is answered.
