@@ -22,7 +22,6 @@ use crate::plug::bridged;
 use crate::port;
 use crate::progress::Recorder;
 use crate::station::node;
-use crate::tunnel::fit_gso;
 
 /// How often a node that another host keeps from its number is given another.
 const TRIES: usize = 16;
@@ -89,7 +88,7 @@ impl Lab {
             release(state, &name);
         }
         for network in state.tunnels.iter().map(|tunnel| tunnel.network.clone()) {
-            fit_gso(state, &network);
+            self.fit_gso(state, &network);
         }
         added.map_err(|error| (error, Some(number)))
     }

@@ -34,6 +34,9 @@ pub use self::members::Senders;
 
 /// VXLAN's own port (IANA).
 pub const PORT: u16 = 4789;
+/// The longest frame that a tunnel's device takes whole, in bytes: with the headers of a tunnel over IPv6
+/// (70) it stays a packet.
+const LONGEST: u32 = 65_535 - 128;
 /// The largest number of a network, 24 bits.
 const LARGEST: u32 = (1 << 24) - 1;
 
@@ -208,7 +211,8 @@ impl Lab {
         let plug = || -> Result<PortId> {
             let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
             let spec = PortSpec::bridged(name.clone(), index, mtu);
-            let spec = PortSpec { up: false, network: id, settings, vlans, ..spec };
+            let longest = Some(LONGEST);
+            let spec = PortSpec { up: false, network: id, settings, vlans, longest, ..spec };
             let plugged = self.with_switch(|switch| {
                 let id = switch.add_port(spec)?;
                 switch.sync()?;
@@ -237,7 +241,7 @@ impl Lab {
             members,
         };
         state.tunnels.push(tunnel.clone());
-        fit_gso(state, network);
+        self.fit_gso(state, network);
         if let Err(error) = self.set_rows(state, &tunnel) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }
@@ -256,7 +260,7 @@ impl Lab {
             return Err(Error::Usage(format!("there is no tunnel with VNI {vni}; there is {all}")));
         };
         let tunnel = state.tunnels.remove(place);
-        fit_gso(&state, &tunnel.network);
+        self.fit_gso(&state, &tunnel.network);
         let is = |joined: &Joined| joined.shared.vni == vni;
         let joined = state.joined.iter().position(is).map(|place| state.joined.remove(place));
         let of_it = |number: u32| number == vni;
@@ -298,20 +302,24 @@ impl Lab {
         }
         tunnels
     }
-}
 
-/// Has the nodes of a network make GSO frames that its tunnels take: the kernel cuts longer ones only
-/// behind a queue, past which the switch sends, and refuses them here.
-pub(crate) fn fit_gso(state: &State, network: &str) {
-    let large = !state.tunnels.iter().any(|tunnel| tunnel.network == network);
-    for held in &state.nodes {
-        for own in held.node.interfaces.iter().filter(|i| i.network.as_deref() == Some(network)) {
-            let set = held
-                .home
-                .descriptor()
-                .and_then(|home| Ok(ns::link::set_gso(home.as_fd(), &own.name, large)?));
-            if let Err(error) = set {
-                tracing::warn!("node {}: {error}", held.node.name);
+    /// Has the nodes of a network make GSO frames that its tunnels take, where the kernel repeats what
+    /// is decided: the switch cuts longer ones, the kernel does not.
+    pub(crate) fn fit_gso(&self, state: &State, network: &str) {
+        if self.fast.path.is_none() {
+            return;
+        }
+        let large = !state.tunnels.iter().any(|tunnel| tunnel.network == network);
+        for held in &state.nodes {
+            let own = held.node.interfaces.iter();
+            for own in own.filter(|i| i.network.as_deref() == Some(network)) {
+                let set = held
+                    .home
+                    .descriptor()
+                    .and_then(|home| Ok(ns::link::set_gso(home.as_fd(), &own.name, large)?));
+                if let Err(error) = set {
+                    tracing::warn!("node {}: {error}", held.node.name);
+                }
             }
         }
     }

@@ -7,10 +7,13 @@ mod foreign;
 mod rows;
 mod six;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Sandbox, both_ways, rooted, rootless};
+use crate::support::{Sandbox, Wire, both_ways, captured, rooted, rootless};
 use crate::{lab, netns};
 
 /// A second host, 10.9.0.2, behind a cable to this one, 10.9.0.1, with a bridge of the kernel in a VXLAN
@@ -79,6 +82,62 @@ fn a_bridge_of_the_kernel_on_another_host_is_one_network_with_ours() {
         assert_eq!(json(sandbox, &["show", "tunnel", "-j"]), Value::Array(Vec::new()));
         let gone = ["exec", "net1", "--", "ping", "-c", "1", "-W", "1", "10.100.0.99"];
         assert_eq!(sandbox.uswitch(&gone).code, Some(1));
+    });
+}
+
+/// The longest frame that net2 receives while net1 sends it 64 MiB, in bytes.
+fn longest() -> usize {
+    let mut wire = Wire::open(netns("net2"), "vethpeer2");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut longest = 0;
+            loop {
+                let ended = over.load(Ordering::Relaxed);
+                while let Some(frame) = wire.next(Duration::from_millis(50), |_| true) {
+                    longest = longest.max(frame.len());
+                }
+                if ended {
+                    return longest;
+                }
+            }
+        });
+        let at = "10.100.0.20:7301".parse().unwrap();
+        for (sent, received) in both_ways((&netns("net1"), &netns("net2")), at, 64 << 20) {
+            assert_eq!((sent.bytes, &sent), (64 << 20, &received));
+        }
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap()
+    })
+}
+
+/// BIG TCP: a tunnel takes 64 KiB, and nodes that speak with each other make longer frames all the
+/// same, for the switch cuts what goes to the tunnel.
+#[test]
+fn frames_between_nodes_are_as_long_as_ever_beside_a_tunnel() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let join = "vtep://10.9.0.2?vni=100";
+        let _lab = lab(sandbox, &["run", "--fast-path", "off", "--join", join]);
+        let seen = (0..10).map(|_| longest()).find(|longest| *longest > 1 << 16);
+        assert!(seen.is_some(), "no frame of more than 64 KiB");
+        let ends = [netns("net1"), netns("hostb")];
+        let at = "10.100.0.99:7302".parse().unwrap();
+        for (sent, received) in both_ways((&ends[0], &ends[1]), at, 256 << 20) {
+            assert_eq!((sent.bytes, &sent), (256 << 20, &received));
+        }
+        let counters = json(sandbox, &["show", "counters", "-j"])["switch"].clone();
+        assert_eq!(counters["send_errors"], 0, "{counters:#}");
+    });
+}
+
+#[test]
+fn a_tunnel_s_nodes_make_no_longer_frames_than_it_takes_where_the_kernel_forwards() {
+    captured(|sandbox| {
+        other_host(sandbox, "100");
+        let join = "vtep://10.9.0.2?vni=100";
+        let _lab = lab(sandbox, &["run", "--fast-path", "on", "--join", join]);
+        assert!((0..3).map(|_| longest()).all(|longest| longest <= 1 << 16));
     });
 }
 

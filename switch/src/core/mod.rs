@@ -3,6 +3,7 @@
 mod beside;
 mod bridge;
 mod bundle;
+mod cut;
 mod decide;
 mod fair;
 mod fdb;
@@ -28,6 +29,7 @@ mod withheld;
 pub use beside::{Beside, Concern};
 pub use bridge::{Bridge, Shared};
 pub use bundle::{Bundle, Datagram, settle};
+pub use cut::Cut;
 pub use fair::Fair;
 pub use fdb::{Fdb, FdbConfig};
 pub use fdb_entry::{FdbEntry, Learned};

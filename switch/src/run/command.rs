@@ -6,20 +6,18 @@ use crossbeam_channel::Sender;
 use sys::packet::PacketIo;
 
 use super::link::Link;
-use super::ports::PortRole;
+use super::ports::{Plugged, PortRole};
 use super::round::Round;
 use crate::core::{Neighbours, NetworkConfig, NetworkId, PortId, PortState};
-use crate::stats::PortCells;
 use crate::tap::Tap;
 
 /// What the handle tells a worker.
 pub(super) enum Command<L: Link = PacketIo> {
     Set {
         id: PortId,
-        ifindex: u32,
         role: PortRole,
         state: PortState,
-        cells: Arc<PortCells>,
+        port: Plugged,
         /// The rings of an uplink in another namespace.
         link: Option<Box<L>>,
     },

@@ -8,6 +8,7 @@
 pub(super) mod memory;
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -24,6 +25,14 @@ pub(super) trait Link: Sized {
     fn slot(&mut self, ahead: usize) -> Option<(Received, &mut [u8])>;
     fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> Option<Message>;
     fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool;
+    fn queue_part(
+        &mut self,
+        ahead: usize,
+        head: &[u8],
+        body: Range<usize>,
+        ifindex: u32,
+        tags: Tags,
+    ) -> bool;
     fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool;
     fn flush(&mut self, failed: &mut dyn FnMut(SendFailure));
     fn release(&mut self, count: usize);
@@ -71,6 +80,18 @@ impl Link for PacketIo {
     #[inline]
     fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool {
         self.extend(message, ahead, skip)
+    }
+
+    #[inline]
+    fn queue_part(
+        &mut self,
+        ahead: usize,
+        head: &[u8],
+        body: Range<usize>,
+        ifindex: u32,
+        tags: Tags,
+    ) -> bool {
+        self.queue_part(ahead, head, body, ifindex, tags)
     }
 
     #[inline]

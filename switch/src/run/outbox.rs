@@ -2,12 +2,12 @@
 //! where the kernel refuses them.
 
 use sys::packet::{PacketIo, Received, SendFailure, Tags};
-use wire::{VlanId, VlanTag, VnetHeader};
+use wire::{FrameMut, VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
 use super::link::Link;
 use super::ports::PortMap;
-use crate::core::{Exit, Path, PortId};
+use crate::core::{Cut, Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
 /// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.
@@ -76,6 +76,12 @@ impl<L: Link> Links<L> {
         let tag = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
         let Self { main, uplink, bundles, .. } = self;
         let (queued, len) = match (place, port.foreign, uplink) {
+            (Place::Main(ahead), false, _)
+                if let Some(cut) = port.longest.and_then(|longest| cut(main, ahead, longest)) =>
+            {
+                bundles.close(port.ifindex);
+                (in_pieces(main, ahead, cut, port.ifindex, tag), length(main, ahead))
+            }
             (Place::Main(ahead), false, _) if alone && tag == [None; 2] => {
                 (bundles.queue(main, ahead, port.ifindex), length(main, ahead))
             }
@@ -140,6 +146,18 @@ pub(super) fn went(ports: &PortMap, path: &Path, vlan: VlanId, len: usize) {
 
 fn queue(io: &mut impl Link, ahead: usize, ifindex: u32, tag: Tags) -> (bool, usize) {
     (io.queue_slot(ahead, ifindex, tag).is_some(), length(io, ahead))
+}
+
+/// How the frame in a slot is cut for a port that takes none of more bytes.
+fn cut(io: &mut impl Link, ahead: usize, longest: u32) -> Option<Cut> {
+    let view = FrameMut::new(io.slot(ahead)?.1, None)?;
+    Cut::of(view.vnet(), view.bytes, usize::try_from(longest).unwrap_or(usize::MAX))
+}
+
+/// Queues the pieces, counted as the one frame they are: false where none could be.
+fn in_pieces(io: &mut impl Link, ahead: usize, cut: Cut, ifindex: u32, tag: Tags) -> bool {
+    cut.map(|piece| io.queue_part(ahead, piece.head(), piece.body(), ifindex, tag))
+        .fold(false, |any, queued| any | queued)
 }
 
 fn length(io: &mut impl Link, ahead: usize) -> usize {

@@ -34,6 +34,8 @@ pub struct PortSpec {
     pub role: PortRole,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The longest frame that it takes, in bytes, where TCP segments of more are to be cut for it.
+    pub longest: Option<u32>,
     /// Its own address, if known: frames to it are for nobody.
     pub mac: Option<MacAddr>,
     /// The network it belongs to, where it is one of the bridge's.
@@ -63,6 +65,7 @@ impl PortSpec {
             ifindex,
             role: PortRole::Bridged,
             mtu,
+            longest: None,
             mac: None,
             network: NetworkId::FIRST,
             settings: PortSettings::default(),
@@ -121,6 +124,12 @@ pub(super) struct Port {
 }
 
 impl Port {
+    /// As a worker that counts into `cells` is to know it.
+    pub(super) fn plugged(&self, cells: &Arc<PortCells>) -> Plugged {
+        let PortSpec { ifindex, longest, ref netns, .. } = self.spec;
+        Plugged { ifindex, cells: Arc::clone(cells), longest, foreign: netns.is_some() }
+    }
+
     /// As the workers are to see it.
     pub(super) fn state(&self) -> PortState {
         let PortSpec { network, settings, vlans, mtu, mac, up, sources, .. } = &self.spec;
@@ -151,6 +160,8 @@ impl Port {
 pub(super) struct Plugged {
     pub(super) ifindex: u32,
     pub(super) cells: Arc<PortCells>,
+    /// See [`PortSpec::longest`].
+    pub(super) longest: Option<u32>,
     /// It lies in another namespace, where interface numbers mean other interfaces.
     pub(super) foreign: bool,
 }

@@ -155,7 +155,7 @@ impl Switch {
         let free = (0..PortId::MAX).filter_map(|n| u16::try_from(n).ok()).map(PortId);
         let id = free.into_iter().find(|id| !ports.contains_key(id)).ok_or(Error::NoRoom)?;
         let cells: Vec<_> = self.workers.iter().map(|_| Arc::<PortCells>::default()).collect();
-        let (ifindex, role) = (spec.ifindex, spec.role);
+        let role = spec.role;
         let links = self.foreign_links(&spec)?;
         let name = spec.name.as_str().into();
         let mut port = Port { up: spec.up, spec, cells };
@@ -163,8 +163,8 @@ impl Switch {
         port.make_room(&networks);
         let state = port.state();
         for ((worker, cells), link) in self.workers.iter().zip(&port.cells).zip(links) {
-            let (state, cells) = (state.clone(), Arc::clone(cells));
-            worker.tell(Command::Set { id, ifindex, role, state, cells, link })?;
+            let (state, port) = (state.clone(), port.plugged(cells));
+            worker.tell(Command::Set { id, role, state, port, link })?;
         }
         ports.insert(id, port);
         self.note(Event::Added { port: id, name });

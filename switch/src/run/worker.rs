@@ -23,7 +23,7 @@ use super::fast::Scribe;
 use super::keeper::Ask;
 use super::link::Link;
 use super::outbox::{Links, Place};
-use super::ports::{Plugged, PortMap, PortRole};
+use super::ports::{PortMap, PortRole};
 use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::round::Round;
@@ -148,12 +148,11 @@ impl<L: Link> Worker<L> {
         self.next_groups = (self.number == 0).then_some(Timestamp::ZERO);
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Set { id, ifindex, role, state, cells, link } => {
-                    let foreign = link.is_some();
+                Command::Set { id, role, state, port, link } => {
                     if let Some(link) = link {
                         self.links.uplink = Some(*link);
                     }
-                    self.ports.insert(id, role, Plugged { ifindex, cells, foreign });
+                    self.ports.insert(id, role, port);
                     match role {
                         PortRole::Bridged => self.bridge.set_port(id, state),
                         PortRole::Routed => self.bridge.remove_port(id),

@@ -11,6 +11,7 @@ use sys::packet::Refusal;
 use wire::{MacAddr, Timestamp};
 
 use super::super::link::memory::Memory;
+use super::super::ports::Plugged;
 use super::super::running::{self, Parts, Says};
 use super::{Command, Wake, Worker};
 use crate::core::{
@@ -100,7 +101,8 @@ impl Stand {
             sources: None,
         };
         let (id, role) = (PortId(port), PortRole::Bridged);
-        self.tell(Command::Set { id, ifindex: ifindex(port), role, state, cells, link: None });
+        let port = Plugged { ifindex: ifindex(port), cells, longest: None, foreign: false };
+        self.tell(Command::Set { id, role, state, port, link: None });
     }
 
     fn put(&mut self, port: u16, frame: &[u8]) {

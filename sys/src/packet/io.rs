@@ -2,6 +2,7 @@
 //! it lies.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +136,7 @@ impl PacketIo {
             self.send_now();
         }
         let (_, data) = self.ring.slot(ahead)?;
-        self.sender.push(data, ifindex, tags)
+        self.sender.push((data, &[]), 1, ifindex, tags)
     }
 
     /// Makes a waiting message longer by the frame of a slot without its first `skip` bytes. The
@@ -144,6 +145,31 @@ impl PacketIo {
     pub fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool {
         let Some((_, data)) = self.ring.slot(ahead) else { return false };
         self.sender.extend(message, data, skip)
+    }
+
+    /// Queues a part of the frame of a slot behind a head of its own, `[vnet header | headers]`, which
+    /// is copied; `body` are the frame's bytes that follow, where they lie. Of a frame's parts the one
+    /// that begins where the headers end is counted where the kernel refuses it.
+    /// False where the slot does not hold so much.
+    pub fn queue_part(
+        &mut self,
+        ahead: usize,
+        head: &[u8],
+        body: Range<usize>,
+        ifindex: u32,
+        tags: Tags,
+    ) -> bool {
+        if self.sender.len() == BATCH || self.arena.len() + head.len() > ARENA {
+            self.send_now();
+        }
+        let start = self.arena.len();
+        let frames = u64::from(VNET_LEN + body.start == head.len());
+        let Some((_, data)) = self.ring.slot(ahead) else { return false };
+        let Some(body) = data.get(VNET_LEN..).and_then(|frame| frame.get(body)) else {
+            return false;
+        };
+        self.arena.extend_from_slice(head);
+        self.sender.push((&self.arena[start..], body), frames, ifindex, tags).is_some()
     }
 
     /// Queues a copy of `[vnet header | frame]` for an interface.
@@ -165,7 +191,7 @@ impl PacketIo {
         let start = self.arena.len();
         self.arena.extend_from_slice(&vnet);
         self.arena.extend_from_slice(frame);
-        self.sender.push(&self.arena[start..], ifindex, tags).is_some()
+        self.sender.push((&self.arena[start..], &[]), 1, ifindex, tags).is_some()
     }
 
     /// Sends what is queued; each refused message is told to `failed`.

@@ -10,8 +10,8 @@ use super::{Refusal, VNET_LEN, socket};
 
 /// Messages of one batch; a fuller outbox is flushed first.
 pub(super) const BATCH: usize = 512;
-/// Most pieces of a message: vnet header, addresses, tag, rest.
-const PIECES: usize = 4;
+/// Most pieces of a message: vnet header, addresses, tags, rest, body.
+const PIECES: usize = 5;
 /// The flags of a send: musl's headers have another sign for them than the kernel and glibc.
 #[cfg(target_env = "musl")]
 type Flags = libc::c_uint;
@@ -116,17 +116,24 @@ impl Sender {
         self.count
     }
 
-    /// Adds `[vnet header | frame]` for `ifindex`, with the tags put in.
+    /// Adds `[vnet header | frame]` for `ifindex`, with the tags put in; the frame may end in a
+    /// `body` that lies elsewhere. It is counted as `frames`, none where it is a part of one.
     /// None, and nothing added, where it is shorter than the headers or the batch is full.
     ///
-    /// `data` must stay in place, unfreed, until the next [`flush`](Self::flush).
-    pub(super) fn push(&mut self, data: &[u8], ifindex: u32, tags: Tags) -> Option<Message> {
+    /// `data` and `body` must stay in place, unfreed, until the next [`flush`](Self::flush).
+    pub(super) fn push(
+        &mut self,
+        (data, body): (&[u8], &[u8]),
+        frames: u64,
+        ifindex: u32,
+        tags: Tags,
+    ) -> Option<Message> {
         let i = self.count;
         let (vnet, frame) = data.split_first_chunk::<VNET_LEN>()?;
         if i == BATCH || frame.len() < ADDRESSES {
             return None;
         }
-        let used = if tags == [None; 2] {
+        let mut used = if tags == [None; 2] {
             self.pieces[i][0] = piece(data);
             1
         } else {
@@ -140,16 +147,22 @@ impl Sender {
             prefix[..VNET_LEN].copy_from_slice(&tagged_vnet(*vnet, end - VNET_LEN));
             let (addresses, rest) = frame.split_at(ADDRESSES);
             let (vnet, tags) = self.prefixes[i][..end].split_at(VNET_LEN);
-            self.pieces[i] = [piece(vnet), piece(addresses), piece(tags), piece(rest)];
+            self.pieces[i] = [piece(vnet), piece(addresses), piece(tags), piece(rest), piece(&[])];
             4
         };
+        if !body.is_empty() {
+            self.pieces[i][used] = piece(body);
+            used += 1;
+        }
         self.addresses[i].sll_ifindex = i32::try_from(ifindex).unwrap_or(-1);
         let header = &mut self.headers[i].msg_hdr;
         header.msg_name = (&raw mut self.addresses[i]).cast();
         header.msg_namelen = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or(0);
         header.msg_iov = self.pieces[i].as_mut_ptr();
+        #[allow(clippy::useless_conversion, reason = "an int in musl's headers")]
+        let used = used.try_into().unwrap_or(0);
         header.msg_iovlen = used;
-        self.holds[i] = (1, frame.len() as u64);
+        self.holds[i] = (frames, (frame.len() + body.len()) as u64);
         self.count += 1;
         Some(Message(self.first + i as u64))
     }

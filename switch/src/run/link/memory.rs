@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -80,6 +81,20 @@ impl Link for Memory {
 
     fn extend(&mut self, _: Message, _: usize, _: usize) -> bool {
         false
+    }
+
+    fn queue_part(
+        &mut self,
+        ahead: usize,
+        head: &[u8],
+        body: Range<usize>,
+        ifindex: u32,
+        tags: Tags,
+    ) -> bool {
+        let Some((_, data)) = self.slots.get(ahead) else { return false };
+        let body = &data[VNET_LEN..][body];
+        self.queued.push((ifindex, tags, Ok([head, body].concat())));
+        true
     }
 
     fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool {
