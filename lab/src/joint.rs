@@ -5,6 +5,7 @@
 //! Made with the lab, by its blueprint; they go with the switch's namespace.
 
 use std::os::fd::AsFd;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use ::topology::{Joint as Asked, Spec};
@@ -146,6 +147,7 @@ impl Lab {
 
     /// Pulls the cable of a link, or plugs it in; false where there is no such link.
     pub(crate) fn set_joint(&self, name: &str, network: Option<&str>, up: bool) -> Result<bool> {
+        let _trial = up.then(|| self.trial.lock().unwrap_or_else(PoisonError::into_inner));
         let state = self.state();
         let Some(joint) = state.joints.iter().find(|joint| joint.name == name) else {
             return Ok(false);

@@ -92,6 +92,8 @@ pub struct Lab {
     /// The host's, where containers are served.
     pub(crate) host_ns: Option<OwnedFd>,
     state: Mutex<State>,
+    /// One link at a time is tried out: another that is held shut would keep back its probe.
+    pub(crate) trial: Mutex<()>,
     pub(crate) heard: Heard,
     /// Neighbours that were named by hand.
     pub(crate) named: Mutex<crate::neighbours::Known>,
@@ -245,6 +247,7 @@ impl Lab {
             station,
             switch_ns,
             host_ns: grounds.map(|grounds| grounds.host),
+            trial: Mutex::default(),
             state: Mutex::new(State {
                 spec: config.spec.clone(),
                 domains,

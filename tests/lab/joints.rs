@@ -185,6 +185,35 @@ fn no_frame_goes_round_a_ring_that_is_to_be_shut() {
     });
 }
 
+/// Each is held shut while it comes up, and would keep back the other's probe.
+#[test]
+fn two_links_that_come_up_at_once_are_tried_out_in_turn() {
+    let links = "links: [[lan, annex], [annex, far], [far, lan]]\n";
+    let file = [FILE.split("links:").next().unwrap(), links].concat();
+    rooted(|sandbox| {
+        let ports = "ports: {link2: {loop_protect: true}, link3: {loop_protect: true}}\n";
+        let _lab = start(sandbox, &[&file, ports].concat());
+        for _ in 0..5 {
+            for link in ["link2", "link3"] {
+                does(sandbox, &format!("link {link} down"));
+            }
+            for end in ["link2:annex", "link2:far", "link3:far", "link3:lan"] {
+                does(sandbox, &format!("port {end} --loop-protect on"));
+            }
+            std::thread::scope(|scope| {
+                for link in ["link2", "link3"] {
+                    scope.spawn(move || does(sandbox, &format!("link {link} up")));
+                }
+            });
+            let shown = json(sandbox, &["port", "-j"]);
+            let ends = ["link2.1", "link2.2", "link3.1", "link3.2"];
+            let shut = ends.map(|end| !row(&shown, "ifname", end)["loop_shut"].is_null());
+            assert_eq!(shut.iter().filter(|shut| **shut).count(), 1, "{shut:?}");
+            assert!(reaches(sandbox, "h1", "10.1.0.30") && reaches(sandbox, "h3", "10.1.0.20"));
+        }
+    });
+}
+
 #[test]
 fn a_link_that_closes_no_ring_stays_open() {
     rooted(|sandbox| {
