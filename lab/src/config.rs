@@ -10,7 +10,6 @@ use crate::address;
 use crate::error::{Error, Result};
 use crate::fast::FastPath;
 use crate::names;
-use crate::network;
 
 /// Most threads of a switch: each has a ring of its own, of 8 MiB.
 pub const MAX_WORKERS: usize = 16;
@@ -142,7 +141,10 @@ impl LabConfig {
                 name.as_deref().unwrap_or("auto"),
             ));
         }
-        network::check_all(spec)?;
+        spec.check().map_err(|problems| {
+            let first = problems.first().map(ToString::to_string);
+            Error::Usage(first.unwrap_or_default())
+        })?;
         if let Some(n) = self.workers.filter(|n| !(1..=MAX_WORKERS).contains(n)) {
             return usage(format!("--workers {n}: 1 to {MAX_WORKERS}"));
         }

@@ -1,15 +1,13 @@
 //! Networks that come and go while the lab runs. Called through the control socket; one change at a
 //! time, under the state's lock. What fails half-way is undone.
 
-use ::topology::{MAX_NETWORKS, Network, Spec, Subnet, Uplink, check_node_name, shape};
+use ::topology::{Network, Spec, check_node_name, shape};
 use switch::NetworkId;
 
-use crate::address;
 use crate::domain::{self, Domain};
 use crate::error::{Error, Result};
 use crate::known::gateways;
 use crate::lab::{Lab, State};
-use crate::names;
 
 impl Lab {
     /// The networks and their numbers, in the order they came.
@@ -76,7 +74,7 @@ impl Lab {
             return Err(self.no_network(state, other));
         }
         state.spec.networks.insert(name.into(), network);
-        let fits = check(&state.spec, name).and_then(|()| as_in_a_file(&state.spec, name));
+        let fits = check(&state.spec, name);
         let made = fits.and_then(|()| self.make_network(state, name));
         match made {
             Ok(domain) => {
@@ -251,105 +249,17 @@ fn check_name(name: &str) -> Result<()> {
     Ok(check_node_name(name)?)
 }
 
-/// Says what of a lab's networks cannot be: too many of them, subnets that overlap, a gateway outside.
+/// Says what of one network beside the others cannot be: what no file can say of it.
 ///
 /// # Errors
 /// [`Error::Usage`].
-pub(crate) fn check_all(spec: &Spec) -> Result<()> {
-    for name in spec.networks.keys() {
-        check_name(name)?;
-        check(spec, name)?;
-    }
-    for (name, node) in &spec.nodes {
-        for (at, place) in node.networks.iter().enumerate() {
-            check_place(spec, name, &node.networks[..at], &place.network)?;
-        }
-    }
-    Ok(())
-}
-
-/// Says why a node cannot be attached to `network` beside `others`.
-fn check_place(
-    spec: &Spec,
-    node: &str,
-    others: &[::topology::Attachment],
-    network: &str,
-) -> Result<()> {
-    if spec.network(network).is_none() {
-        let all: Vec<_> = spec.networks.keys().map(String::as_str).collect();
-        return Err(Error::Usage(format!(
-            "node {node}: there is no network {network}; there are {}",
-            all.join(", ")
-        )));
-    }
-    if others.iter().any(|other| other.network == network) {
-        return Err(Error::Usage(format!(
-            "node {node} is in network {network} twice: once is enough, with several addresses \
-             perhaps"
-        )));
-    }
-    Ok(())
-}
-
-/// What no file can say of a network, a running lab cannot be told either.
-fn as_in_a_file(spec: &Spec, name: &str) -> Result<()> {
+pub(crate) fn check(spec: &Spec, name: &str) -> Result<()> {
     let Err(problems) = spec.check() else { return Ok(()) };
-    let mut own = problems.into_iter().filter(|problem| {
-        matches!(problem.path.as_slice(), [of, which, ..] if of == "networks" && which == name)
+    let mut own = problems.into_iter().filter(|problem| match problem.path.as_slice() {
+        [of] => of == "networks",
+        [of, which, ..] => of == "networks" && which == name,
+        [] => false,
     });
     let text = own.next().map(|problem| problem.text);
     text.map_or(Ok(()), |text| Err(Error::Usage(format!("network {name}: {text}"))))
-}
-
-/// Says what of one network beside the others cannot be.
-pub(crate) fn check(spec: &Spec, name: &str) -> Result<()> {
-    let usage = |text: String| Err(Error::Usage(format!("network {name}: {text}")));
-    if spec.networks.len() > MAX_NETWORKS {
-        return usage(format!("a lab has up to {MAX_NETWORKS} networks"));
-    }
-    let Some(network) = spec.network(name) else { return Ok(()) };
-    let own: Vec<Subnet> = network.all_subnets().collect();
-    for (at, subnet) in own.iter().enumerate() {
-        if let Some(other) = own[..at].iter().find(|other| other.overlaps(*subnet)) {
-            return usage(format!("its subnets {other} and {subnet} overlap: choose others"));
-        }
-        for (theirs, others) in spec.networks.iter().filter(|(theirs, _)| *theirs != name) {
-            if let Some(other) = others.all_subnets().find(|other| other.overlaps(*subnet)) {
-                return usage(format!(
-                    "its subnet {subnet} overlaps {other} of network {theirs}: choose another"
-                ));
-            }
-        }
-        let outside = Subnet::v4(address::SIM_ROUTER, address::SIM_PREFIX);
-        let host = address::SIM_HOSTS.into_iter().find(|host| subnet.contains((*host).into()));
-        if spec.uplink() == Uplink::Sim && (outside.overlaps(*subnet) || host.is_some()) {
-            return usage(format!(
-                "its subnet {subnet} has addresses of the simulated {}: choose another",
-                names::INTERNET
-            ));
-        }
-    }
-    for gateway in network.all_gateways() {
-        let home = own.iter().find(|subnet| subnet.contains(gateway.ip));
-        if !home.is_some_and(|subnet| subnet.is_host(gateway.ip)) {
-            return usage(format!(
-                "the gateway's address {} is no host's in its subnets: choose one that is",
-                gateway.ip
-            ));
-        }
-    }
-    if let Some((key, text)) = network.wrong().first() {
-        return usage(format!("{key}: {text}"));
-    }
-    if let Some(mtu) = network.mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
-        return usage(format!("MTU {mtu}: IPv4 takes 68 to 65535"));
-    }
-    for other in &network.routed {
-        if spec.network(other).is_none() || other == name {
-            return usage(format!(
-                "it cannot be routed to {other}: there is no other network of that name"
-            ));
-        }
-    }
-    Ok(())
 }

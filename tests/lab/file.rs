@@ -49,7 +49,7 @@ fn a_bad_file_is_told_in_a_line_and_changes_nothing() {
             (
                 "networks: {a: {subnet: 10.1.0.0/16}, b: {subnet: 10.1.2.0/24}}\nnodes: {h: }\n"
                     .into(),
-                "overlaps 10.1.0.0/16 of a",
+                "overlaps 10.1.0.0/16 of network a",
             ),
             (format!("{filters}ports: {{h: {{vlans: [0]}}}}\n"), "0 is no VLAN"),
             (format!("{filters}ports: {{h: {{vlans: [4095]}}}}\n"), "4095 is no VLAN"),

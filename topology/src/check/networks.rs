@@ -27,11 +27,13 @@ impl Check<'_> {
             let count = spec.networks.len();
             self.problem(
                 ["networks"],
-                format!("{count} networks: a lab has {MAX_NETWORKS} at most"),
+                format!("{count} are too many: a lab has up to {MAX_NETWORKS} networks"),
             );
             return;
         }
         self.mtu(&["mtu"], spec.mtu, false);
+        // First, for what else is wrong of such subnets follows from it.
+        self.overlaps();
         for (name, network) in &spec.networks {
             self.network_name(name);
             self.subnets(name, network);
@@ -46,7 +48,6 @@ impl Check<'_> {
                 None => {}
             }
         }
-        self.overlaps();
     }
 
     fn network_name(&mut self, name: &str) {
@@ -111,13 +112,13 @@ impl Check<'_> {
             let path = |rest: &[String]| [&["networks".into(), name.clone()], rest].concat();
             for (at, subnet) in network.subnets.iter().enumerate() {
                 let place = path(&["subnets".into(), at.to_string()]);
-                all.push((*subnet, name.clone(), place));
+                all.push((*subnet, format!("network {name}"), place));
             }
             for (vlan, own) in &network.vlans {
                 for (at, subnet) in own.subnets.iter().enumerate() {
                     let place =
                         path(&["vlans".into(), vlan.to_string(), "subnets".into(), at.to_string()]);
-                    all.push((*subnet, format!("VLAN {vlan} of {name}"), place));
+                    all.push((*subnet, format!("VLAN {vlan} of network {name}"), place));
                 }
             }
         }

@@ -183,7 +183,7 @@ fn networks_that_cannot_be_are_told() {
     for (text, said) in [
         (
             r#"{"a": {"subnet": "10.1.0.0/16"}, "b": {"subnet": "10.1.2.0/24"}}"#,
-            "overlaps 10.1.0.0/16 of a",
+            "overlaps 10.1.0.0/16 of network a",
         ),
         (
             r#"{"a": {"subnets": ["10.1.0.0/16", "10.1.2.0/24"]}}"#,
@@ -278,7 +278,7 @@ fn limits_are_told() {
         spec.networks.insert(format!("n{number}x"), crate::Network::default());
     }
     let told = |spec: &Spec| spec.check().unwrap_err()[0].to_string();
-    assert!(told(&spec).contains("257 networks: a lab has 256 at most"));
+    assert!(told(&spec).contains("257 are too many: a lab has up to 256 networks"));
     let mut spec = shape::switch(4095).unwrap();
     assert!(spec.check().is_ok());
     spec.nodes.insert("one-more".into(), crate::Node::default());

@@ -119,8 +119,8 @@ fn what_contradicts_itself_is_told_with_its_place() {
     let two = "networks:\n  a: {subnet: 10.1.0.0/16}\n  b:\n    subnet: 10.1.2.0/24\n    gateway: 10.2.0.1\nnodes:\n  h: {networks: [a, c, a]}\n";
     let lines = faults(two, Format::Yaml);
     let wanted = [
+        "4:13: networks.b.subnets[0]: 10.1.2.0/24 overlaps 10.1.0.0/16 of network a: choose subnets that do not",
         "5:5: networks.b.gateway: 10.2.0.1 is in no subnet of it (10.1.2.0/24)",
-        "4:13: networks.b.subnets[0]: 10.1.2.0/24 overlaps 10.1.0.0/16 of a: choose subnets that do not",
         "7:18: nodes.h.networks.c: there is no network c: a, b",
         "7:18: nodes.h.networks.a: h is in a twice: once is enough",
     ];
