@@ -66,6 +66,7 @@ extern crate lab as uswitch_lab;
 mod support;
 
 mod awake;
+mod booted;
 mod check;
 mod ci;
 mod complete;
