@@ -389,4 +389,6 @@ impl Nat {
 }
 
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;

@@ -179,10 +179,9 @@ impl Realm {
         if free > 0 && self.quota.allows(node, held, free) {
             return Ok(None);
         }
-        // Where it is the host that holds too many, one of its own gives way.
+        // Where it is the host that holds too many, one of its own gives way, or what has closed.
         let own = free > 0 && held[1] >= free;
-        let used =
-            |s: &Session| (!own || s.inside == u32::from(host)).then_some(s.flags & USED != 0);
+        let used = |s: &Session| (!own || may_go(s, host)).then_some(s.flags & USED != 0);
         let victim = self.victim(node, among, used);
         let victim = victim.or_else(|| (free == 0).then(|| self.crowd(held[0], among, used))?);
         let reason = if free == 0 { DropReason::TableFull } else { DropReason::Quota };
@@ -227,8 +226,7 @@ impl Realm {
         }
         let own = available > 0 && !allowed && held[1] >= available;
         let fits = |s: &Session| {
-            ports.serves(inside.port, s.outside_port)
-                && (!own || s.inside == u32::from(inside.address))
+            ports.serves(inside.port, s.outside_port) && (!own || may_go(s, inside.address))
         };
         let used = |s: &Session| if fits(s) { self.used_by_any(s) } else { None };
         let reason =
@@ -292,4 +290,9 @@ impl Realm {
         let mut tries = ports.tries(inside, salt).take(TRIES);
         tries.find(|port| usable(*port))
     }
+}
+
+/// Whether a session gives way where `host` holds too many: its own, and what has closed of anybody.
+fn may_go(session: &Session, host: Ipv4Addr) -> bool {
+    session.inside == u32::from(host) || session.standing() == Some(Standing::Closed)
 }

@@ -184,7 +184,10 @@ impl Realm {
             None => (session.state, true),
         };
         // The inside goes on after an answer: it is more than a question.
-        let settled = session.state == State::Active;
+        let settled = match load.flags {
+            Some(flags) => tcp::goes_on(flags),
+            None => session.state == State::Active,
+        };
         self.advance(id, state, (refresh, settled), now);
     }
 
@@ -213,9 +216,11 @@ impl Realm {
     ) {
         let session = self.table.get_mut(id);
         let changed = session.state != state;
+        // What the outside opens is a connection with its last acknowledgement, too.
+        let opened = session.state == State::Opening && session.flags & FROM_OUTSIDE != 0;
         session.state = state;
         if changed || session.flags & STANDING != 0 {
-            self.settle(id, settled);
+            self.settle(id, settled || opened);
         }
         if refresh {
             self.table.set_expiry(id, now + state.lifetime(self.protocol, &self.lifetimes));
@@ -309,11 +314,15 @@ impl Realm {
     }
 }
 
-/// Where a session belongs among those that give way; nowhere once it is established.
+/// Where a session belongs among those that give way; nowhere once it is established, and the inside has
+/// gone on or what opened it is complete (`settled`). Where something follows a RST it stays where it was
+/// until then: the inside may know of no connection, and what comes from outside is anybody's to send.
 pub(super) fn standing(session: &Session, settled: bool) -> Option<Standing> {
     match session.state {
         State::Closing | State::Reset if session.flags & EMBRYONIC == 0 => Some(Standing::Closed),
-        State::Established | State::FinOut | State::FinIn => None,
+        State::Established | State::FinOut | State::FinIn => {
+            session.standing().filter(|_| !settled)
+        }
         _ if session.flags & FROM_OUTSIDE != 0 => Some(Standing::FromOutside),
         _ if settled => None,
         _ => Some(Standing::FromInside),

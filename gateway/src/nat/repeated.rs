@@ -201,8 +201,10 @@ impl Realm {
     fn segment(&mut self, id: u32, from: Sender, flags: Flags, at: Timestamp) {
         let before = self.table.get(id).state;
         let (state, refresh) = tcp::step(before, from, flags);
-        if state != before {
-            self.advance(id, state, (refresh && state == State::Closing, false), at);
+        let settled = from == Sender::Inside && tcp::goes_on(flags);
+        let stands = self.table.get(id).flags & STANDING != 0;
+        if state != before || settled && stands {
+            self.advance(id, state, (refresh && state == State::Closing, settled), at);
         }
         if refresh && state != State::Closing {
             self.prolong(id, at);

@@ -71,6 +71,11 @@ const fn after_fin(state: State, from: Sender, flags: Flags) -> State {
     }
 }
 
+/// Whether a segment from inside is that of an end which knows the connection.
+pub(crate) const fn goes_on(flags: Flags) -> bool {
+    flags.ack() && !flags.syn() && !flags.rst()
+}
+
 /// The state a segment from inside opens a session in, or None where it cannot.
 pub(crate) const fn opens(flags: Flags) -> Option<State> {
     if flags.rst() || flags.fin() {

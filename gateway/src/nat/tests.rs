@@ -26,7 +26,7 @@ fn remote(n: u8) -> Endpoint {
     Endpoint::new(Ipv4Addr::new(8, 8, 8, n % 3), [53, 80][usize::from(n / 3 % 2)])
 }
 
-fn nat(kind: NatType, sessions: u32) -> Nat {
+pub(super) fn nat(kind: NatType, sessions: u32) -> Nat {
     let config = NatConfig { kind, ..NatConfig::default() };
     let limits = Limits { sessions, ..Limits::default() };
     Nat::new(&config, &PORTS, limits, 9)
@@ -36,12 +36,12 @@ fn udp() -> Load {
     Load { flags: None, packets: 1, bytes: 100 }
 }
 
-fn tcp(flags: u8) -> Load {
+pub(super) fn tcp(flags: u8) -> Load {
     Load { flags: Some(Flags(flags)), ..udp() }
 }
 
 /// A packet goes out, of a host that is a node by itself.
-fn outbound(
+pub(super) fn outbound(
     nat: &mut Nat,
     protocol: Protocol,
     ends: (Endpoint, Endpoint),
@@ -55,13 +55,13 @@ fn outbound(
     }
 }
 
-fn node(inside: Endpoint) -> Node {
+pub(super) fn node(inside: Endpoint) -> Node {
     let [_, _, high, low] = inside.address.octets();
     Node(u16::from_be_bytes([high, low]))
 }
 
 /// A packet comes in: plan and commit, as the gateway does.
-fn inbound(
+pub(super) fn inbound(
     nat: &mut Nat,
     protocol: Protocol,
     target: (u16, Endpoint),
