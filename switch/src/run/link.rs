@@ -8,11 +8,12 @@
 pub(super) mod memory;
 
 use std::io;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use sys::packet::{Message, PacketIo, Received, RingStats, SendFailure, Spare, Tags, VNET_LEN};
+use sys::packet::{
+    Message, PacketIo, Part, Received, RingStats, SendFailure, Spare, Tags, VNET_LEN,
+};
 
 /// See above. What each does, and what it asks of who calls it, stands at [`PacketIo`].
 pub(super) trait Link: Sized {
@@ -25,14 +26,7 @@ pub(super) trait Link: Sized {
     fn slot(&mut self, ahead: usize) -> Option<(Received, &mut [u8])>;
     fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> Option<Message>;
     fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool;
-    fn queue_part(
-        &mut self,
-        ahead: usize,
-        head: &[u8],
-        body: Range<usize>,
-        ifindex: u32,
-        tags: Tags,
-    ) -> bool;
+    fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool;
     fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool;
     fn flush(&mut self, failed: &mut dyn FnMut(SendFailure));
     fn release(&mut self, count: usize);
@@ -83,15 +77,8 @@ impl Link for PacketIo {
     }
 
     #[inline]
-    fn queue_part(
-        &mut self,
-        ahead: usize,
-        head: &[u8],
-        body: Range<usize>,
-        ifindex: u32,
-        tags: Tags,
-    ) -> bool {
-        self.queue_part(ahead, head, body, ifindex, tags)
+    fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool {
+        self.queue_part(ahead, part, ifindex, tags)
     }
 
     #[inline]

@@ -1,13 +1,13 @@
 //! What leaves: frames queued for ports where they lie or as copies, counted when queued, corrected
 //! where the kernel refuses them.
 
-use sys::packet::{PacketIo, Received, SendFailure, Tags};
+use sys::packet::{PacketIo, Part, Received, SendFailure, Tags};
 use wire::{FrameMut, VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
 use super::link::Link;
 use super::ports::PortMap;
-use crate::core::{Cut, Exit, Path, PortId};
+use crate::core::{Cut, Exit, Path, Piece, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
 /// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.
@@ -156,8 +156,11 @@ fn cut(io: &mut impl Link, ahead: usize, longest: u32) -> Option<Cut> {
 
 /// Queues the pieces, counted as the one frame they are: false where none could be.
 fn in_pieces(io: &mut impl Link, ahead: usize, cut: Cut, ifindex: u32, tag: Tags) -> bool {
-    cut.map(|piece| io.queue_part(ahead, piece.head(), piece.body(), ifindex, tag))
-        .fold(false, |any, queued| any | queued)
+    let queue = |piece: Piece| {
+        let part = Part { head: piece.head(), body: piece.body() };
+        io.queue_part(ahead, &part, ifindex, tag)
+    };
+    cut.map(queue).fold(false, |any, queued| any | queued)
 }
 
 fn length(io: &mut impl Link, ahead: usize) -> usize {

@@ -37,6 +37,15 @@ pub struct PacketIo {
     pub(super) crew: Option<Member>,
 }
 
+/// A part of a frame that lies in a slot.
+#[derive(Clone, Debug)]
+pub struct Part<'a> {
+    /// `[vnet header | headers]` of its own.
+    pub head: &'a [u8],
+    /// The frame's bytes that follow.
+    pub body: Range<usize>,
+}
+
 /// Of a crew of rings among which frames are steered.
 pub(super) struct Member {
     pub(super) steering: Arc<Steering>,
@@ -147,25 +156,18 @@ impl PacketIo {
         self.sender.extend(message, data, skip)
     }
 
-    /// Queues a part of the frame of a slot behind a head of its own, `[vnet header | headers]`, which
-    /// is copied; `body` are the frame's bytes that follow, where they lie. Of a frame's parts the one
-    /// that begins where the headers end is counted where the kernel refuses it.
+    /// Queues a part of the frame of a slot for an interface; its head is copied. Of a frame's parts the
+    /// one that begins where the headers end is counted where the kernel refuses it.
     /// False where the slot does not hold so much.
-    pub fn queue_part(
-        &mut self,
-        ahead: usize,
-        head: &[u8],
-        body: Range<usize>,
-        ifindex: u32,
-        tags: Tags,
-    ) -> bool {
+    pub fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool {
+        let Part { head, body } = part;
         if self.sender.len() == BATCH || self.arena.len() + head.len() > ARENA {
             self.send_now();
         }
         let start = self.arena.len();
         let frames = u64::from(VNET_LEN + body.start == head.len());
         let Some((_, data)) = self.ring.slot(ahead) else { return false };
-        let Some(body) = data.get(VNET_LEN..).and_then(|frame| frame.get(body)) else {
+        let Some(body) = data.get(VNET_LEN..).and_then(|frame| frame.get(body.clone())) else {
             return false;
         };
         self.arena.extend_from_slice(head);

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use sys::packet::{Message, PacketIo, Received, RingStats, SendFailure, Tags, VNET_LEN};
+use sys::packet::{Message, PacketIo, Part, Received, RingStats, SendFailure, Tags, VNET_LEN};
 
 use super::Link;
 
@@ -83,17 +82,10 @@ impl Link for Memory {
         false
     }
 
-    fn queue_part(
-        &mut self,
-        ahead: usize,
-        head: &[u8],
-        body: Range<usize>,
-        ifindex: u32,
-        tags: Tags,
-    ) -> bool {
+    fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool {
         let Some((_, data)) = self.slots.get(ahead) else { return false };
-        let body = &data[VNET_LEN..][body];
-        self.queued.push((ifindex, tags, Ok([head, body].concat())));
+        let body = &data[VNET_LEN..][part.body.clone()];
+        self.queued.push((ifindex, tags, Ok([part.head, body].concat())));
         true
     }
 
