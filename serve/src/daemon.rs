@@ -25,10 +25,10 @@ use crate::Config;
 use crate::error::{Result, line};
 use crate::hosts::taken;
 use crate::publish::Publisher;
-use crate::store::{Kept, Place, Store, Writer};
+use crate::store::{Kept, Place, Store};
 
 /// Digits of an engine's number that people see.
-const SHORT: usize = 12;
+pub(crate) const SHORT: usize = 12;
 /// Digits of a network's number in the name of the host's interface, as Docker's bridges have ten.
 const HOST: usize = 10;
 
@@ -235,75 +235,6 @@ impl Daemon {
                 short(network, SHORT)
             ))
         })
-    }
-
-    pub(crate) fn place(&self, endpoint: &str) -> std::result::Result<Place, Refusal> {
-        self.tables().places.get(endpoint).cloned().ok_or_else(|| {
-            Refusal(format!(
-                "uswitch knows of no endpoint {}: start the container again",
-                short(endpoint, SHORT)
-            ))
-        })
-    }
-
-    pub(crate) fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
-        self.keep_by(&self.store.writer(), place)
-    }
-
-    fn keep_by(&self, writer: &Writer<'_>, place: Place) -> std::result::Result<(), Refusal> {
-        writer.keep_place(&place).map_err(|error| refusal(&error))?;
-        self.tables().places.insert(place.attach.endpoint.clone(), place);
-        Ok(())
-    }
-
-    /// Changes a place that is known; nothing where it is not.
-    pub(crate) fn change(
-        &self,
-        endpoint: &str,
-        change: impl FnOnce(&mut Place),
-    ) -> std::result::Result<(), Refusal> {
-        let writer = self.store.writer();
-        let Ok(mut place) = self.place(endpoint) else { return Ok(()) };
-        let before = place.clone();
-        change(&mut place);
-        if place == before { Ok(()) } else { self.keep_by(&writer, place) }
-    }
-
-    /// A place is no more, wherever its link is by now.
-    pub(crate) fn forget(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        self.unlead(endpoint);
-        self.unlimit(endpoint);
-        let port = port_of(endpoint);
-        self.lab.detach(&port).map_err(|error| refusal(&error))?;
-        self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
-        let writer = self.store.writer();
-        writer.forget_place(endpoint).map_err(|error| refusal(&error))?;
-        self.tables().places.remove(endpoint);
-        Ok(())
-    }
-
-    /// Takes the device of a place's limits out of its container, which may live on, or be gone.
-    fn unlimit(&self, endpoint: &str) {
-        let Ok(place) = self.place(endpoint) else { return };
-        let limited = place.plugin.is_some_and(|plugin| plugin.limited);
-        let Some(sandbox) = place.sandbox.filter(|_| limited) else { return };
-        let Ok(sandbox) = std::fs::File::open(sandbox) else { return };
-        if let Err(error) = Lab::unlimit(&sandbox.into(), &beside_of(endpoint)) {
-            tracing::debug!("endpoint {endpoint}: {error}");
-        }
-    }
-
-    /// Older places with an address of a new one: their containers died while nobody told us.
-    pub(crate) fn stale(&self, new: &Place) -> Vec<String> {
-        let same = |old: &Place| {
-            let mut theirs = old.attach.addresses.iter().map(|address| address.ip);
-            let address = |ip: IpAddr| new.attach.addresses.iter().any(|own| own.ip == ip);
-            old.attach.network == new.attach.network
-                && old.attach.endpoint != new.attach.endpoint
-                && (theirs.any(address) || old.mac() == new.mac())
-        };
-        let tables = self.tables();
-        tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
     }
 }
 

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `daemon` | does what engines ask: [`engine::docker::Driver`] |
 //! | `containers` | does what plugins of other engines ask |
+//! | `places` | containers' places as they are kept |
 //! | `hosts` | networks that reach other hosts |
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
@@ -37,6 +38,7 @@ mod leads;
 mod leaving;
 mod names;
 mod passing;
+mod places;
 mod plugins;
 mod publish;
 mod resume;
