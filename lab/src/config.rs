@@ -141,10 +141,13 @@ impl LabConfig {
                 name.as_deref().unwrap_or("auto"),
             ));
         }
-        spec.check().map_err(|problems| {
+        // Of containers nothing is there yet: each network is judged when it comes.
+        if !self.served
+            && let Err(problems) = spec.check()
+        {
             let first = problems.first().map(ToString::to_string);
-            Error::Usage(first.unwrap_or_default())
-        })?;
+            return usage(first.unwrap_or_default());
+        }
         if let Some(n) = self.workers.filter(|n| !(1..=MAX_WORKERS).contains(n)) {
             return usage(format!("--workers {n}: 1 to {MAX_WORKERS}"));
         }
