@@ -99,7 +99,7 @@ impl Daemon {
     fn settle(&self, network: Network, called: String, place: &Place) -> Result<()> {
         let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
         self.stays()?;
-        self.stale(place).iter().try_for_each(|old| self.forget(old))?;
+        self.make_way(place)?;
         let known = self.tables().networks.get(&network.id).cloned();
         match known {
             Some((known, _)) if known.network.holds(&network) => {}

@@ -271,7 +271,7 @@ impl Driver for Daemon {
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         self.known(&attach.network)?;
         let place = Place { attach, sandbox: None, published: false, name: None, plugin: None };
-        self.stale(&place).iter().try_for_each(|old| self.forget(old))?;
+        self.make_way(&place)?;
         let mac = place.mac();
         self.keep(place)?;
         Ok(mac)

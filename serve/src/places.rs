@@ -66,16 +66,46 @@ impl Daemon {
         }
     }
 
-    /// Older places with an address of a new one: their containers died while nobody told us.
-    pub(crate) fn stale(&self, new: &Place) -> Vec<String> {
-        let same = |old: &Place| {
-            let mut theirs = old.attach.addresses.iter().map(|address| address.ip);
-            let address = |ip: IpAddr| new.attach.addresses.iter().any(|own| own.ip == ip);
-            old.attach.network == new.attach.network
-                && old.attach.endpoint != new.attach.endpoint
-                && (theirs.any(address) || old.mac() == new.mac())
+    /// Older places with an address of a new one give way: their containers died while nobody told us.
+    ///
+    /// # Errors
+    /// [`Refusal`] where one lives, and then all of them stay: the switch leads frames for an address to
+    /// one place, so that the older container would lose its network, and nobody would say why.
+    pub(crate) fn make_way(&self, new: &Place) -> Result<(), Refusal> {
+        let older: Vec<Place> = {
+            let tables = self.tables();
+            tables.places.values().filter(|old| shared(old, new).is_some()).cloned().collect()
         };
-        let tables = self.tables();
-        tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
+        if let Some(old) = older.iter().find(|old| self.lives(old)) {
+            let what = shared(old, new).unwrap_or_default();
+            let (_, network) = self.known(&old.attach.network)?;
+            let who = old.name.clone().or_else(|| self.lab.node_at(&port_of(&old.attach.endpoint)));
+            let who = who.unwrap_or_else(|| short(&old.attach.endpoint, SHORT).to_owned());
+            return Err(Refusal(format!(
+                "{what} is {who}'s in network {network}: give this container another, or stop {who} first"
+            )));
+        }
+        older.iter().try_for_each(|old| self.forget(&old.attach.endpoint))
     }
+
+    /// Whether a place's container is there still: its namespace has the far end of the place's link. An
+    /// engine that is killed leaves the file of a namespace behind, and tells of no end.
+    fn lives(&self, place: &Place) -> bool {
+        let port = port_of(&place.attach.endpoint);
+        let sandbox = self.lab.node_at(&port).and_then(|node| self.lab.namespace(&node));
+        let seen = sandbox.map(|sandbox| self.lab.called_in(&port, &sandbox));
+        seen.is_some_and(|seen| seen.is_ok_and(|name| name.is_some()))
+    }
+}
+
+/// The address that two places of a network have in common, in words.
+fn shared(old: &Place, new: &Place) -> Option<String> {
+    if old.attach.network != new.attach.network || old.attach.endpoint == new.attach.endpoint {
+        return None;
+    }
+    let has = |ip: &IpAddr| old.attach.addresses.iter().any(|address| address.ip == *ip);
+    let mut own = new.attach.addresses.iter().map(|address| address.ip);
+    own.find(has)
+        .map(|ip| format!("address {ip}"))
+        .or_else(|| (old.mac() == new.mac()).then(|| format!("hardware address {}", new.mac())))
 }

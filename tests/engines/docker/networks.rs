@@ -189,3 +189,23 @@ fn containers_of_several_networks_keep_each_while_others_come_and_go() {
         assert!(shared.contains("10.90.0.77"), "{shared}");
     });
 }
+
+#[test]
+fn a_hardware_address_is_one_containers_while_it_lives() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let mac = "--network one --mac-address 02:11:22:33:44:55";
+        docker.sh(&format!("docker run -d --name web {mac} {SLEEP}"));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        let named = || docker.sh("uswitch show").contains("web").then_some(());
+        eventually("its name", named);
+        let second = docker.machine.try_sh(&format!("docker run -d --name dup {mac} {SLEEP}"));
+        let why = "hardware address 02:11:22:33:44:55 is web's in network one";
+        assert!(second.code != Some(0) && second.err.contains(why), "{}", second.err);
+        docker.reaches("db", "web", true);
+        docker.reaches("web", "203.0.113.9", true);
+        docker.sh("docker rm -f web dup");
+        docker.sh(&format!("docker run -d --name next {mac} {SLEEP}"));
+        docker.reaches("db", "next", true);
+    });
+}
