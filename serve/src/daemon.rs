@@ -40,6 +40,8 @@ pub(crate) struct Daemon {
     tables: Mutex<Tables>,
     /// Held by whoever has a network come for a plugin's container, or go with the last.
     pub(crate) coming: Mutex<()>,
+    /// Held by whoever chooses by which of its networks a container's ports lead.
+    pub(crate) choosing: Mutex<()>,
     /// Nobody comes any more: set while `coming` is held.
     pub(crate) leaving: AtomicBool,
     /// Hears of each call that has been answered, where the server goes with its last container.
@@ -109,6 +111,7 @@ impl Daemon {
             publisher: Publisher::start()?,
             tables: Mutex::default(),
             coming: Mutex::default(),
+            choosing: Mutex::default(),
             leaving: AtomicBool::default(),
             calls: OnceLock::new(),
             naming: RwLock::default(),
