@@ -147,19 +147,22 @@ impl Daemon {
         let fit = lab::config::check_node_name(digits).is_ok();
         let number = if fit { digits.to_owned() } else { format!("n-{digits}") };
         // What was asked for is so or is refused; what the engine says, where nothing else is meant.
+        let fits =
+            |name: &&String| lab::config::check_served_name(name, &self.lab.config().name).is_ok();
         let free = |name: &&String| {
-            let taken = self.tables().networks.values().any(|(_, known)| known == *name);
-            !taken && lab::config::check_node_name(name).is_ok()
+            !self.tables().networks.values().any(|(_, known)| known == *name) && fits(name)
         };
         let own = network.options.name.as_ref().or(kept.name.as_ref().filter(free));
-        let name = own.cloned().unwrap_or(number);
+        // One that is longer than a lab's own names it gets afterwards, as from Docker.
+        let long = own.filter(fits).filter(|own| lab::config::check_node_name(own).is_err());
+        let name = own.filter(|_| long.is_none()).cloned().unwrap_or(number);
         self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
         let host = host_port(kept, &name);
         if let Err(error) = self.lab.attach_host(&host) {
             let _ = self.lab.remove_network(&name);
             return Err(refusal(&error));
         }
-        Ok(name)
+        Ok(long.filter(|long| self.lab.rename_network(&name, long)).cloned().unwrap_or(name))
     }
 
     /// Ends a network in the lab, with the places that are left in it.

@@ -215,6 +215,33 @@ fn an_address_is_one_containers_while_it_lives() {
 }
 
 #[test]
+fn what_has_a_long_name_is_found_by_it() {
+    served(|sandbox, serve| {
+        let network = "project-of-somebody-with-many-branches_default";
+        let container = "project-of-somebody-with-many-branches-and-a-service-1";
+        let runtime = Runtime::new(sandbox, network, "10.92.0");
+        runtime.make(container);
+        runtime.add(container);
+        for killed in [false, true] {
+            if killed {
+                let killed = serve.take().unwrap();
+                killed.signal(Signal::SIGKILL);
+                killed.ended();
+                *serve = Some(start(sandbox));
+            }
+            let table = sandbox.uswitch(&["show"]).ok().out;
+            assert!(table.contains(container), "{table}");
+            let table = sandbox.uswitch(&["network", "ls"]).ok().out;
+            assert!(table.contains(network), "{table}");
+            sandbox.uswitch(&["explain", container, "10.92.0.1"]).ok();
+        }
+        runtime.del(container);
+        runtime.nothing_is_left();
+        runtime.unmake(&[container]);
+    });
+}
+
+#[test]
 fn containers_that_the_runtime_has_lost_sight_of_are_collected() {
     served(|sandbox, _| {
         let runtime = Runtime::new(sandbox, "lab", "10.92.0");
