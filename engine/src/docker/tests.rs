@@ -214,3 +214,13 @@ fn what_is_refused_or_not_understood_is_an_error_in_words() {
     }
     assert!(notes.asked.lock().unwrap().is_empty());
 }
+
+#[test]
+fn a_call_that_is_repeated_without_its_contents_is_told_of_as_such() {
+    let notes = Notes::default();
+    for call in ["CreateNetwork", "CreateEndpoint", "Join", "ProgramExternalConnectivity"] {
+        let answer = answer(&notes, &format!("/NetworkDriver.{call}"), b"");
+        assert!(answer.contains("uswitch serve ended while"), "{call}: {answer}");
+    }
+    assert!(notes.asked.lock().unwrap().is_empty());
+}
