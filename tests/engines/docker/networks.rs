@@ -207,5 +207,11 @@ fn a_hardware_address_is_one_containers_while_it_lives() {
         docker.sh("docker rm -f web dup");
         docker.sh(&format!("docker run -d --name next {mac} {SLEEP}"));
         docker.reaches("db", "next", true);
+        for mac in ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00"] {
+            let run = format!("docker run --rm --network one --mac-address {mac} box true");
+            let ended = docker.machine.try_sh(&run);
+            let why = "is no host's hardware address";
+            assert!(ended.code != Some(0) && ended.err.contains(why), "{mac}: {}", ended.err);
+        }
     });
 }
