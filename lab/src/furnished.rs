@@ -37,6 +37,21 @@ impl Lab {
         Ok(own.map(|link| link.name))
     }
 
+    /// The interface of a place is called so in its container from now on.
+    pub fn call_interface(&self, port: &str, name: &str) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some((node, interface)) = self.at(state, port) else { return };
+        let held = state.nodes.iter_mut().find(|held| held.node.name == node);
+        let own = held.into_iter().flat_map(|held| &mut held.node.interfaces);
+        own.filter(|own| **own == interface).for_each(|own| own.name = name.into());
+        let asked = state.spec.nodes.get_mut(&node);
+        let places = asked.into_iter().flat_map(|asked| &mut asked.networks);
+        places
+            .filter(|place| interface.network.as_ref() == Some(&place.network))
+            .for_each(|place| place.interface = Some(name.into()));
+    }
+
     /// Holds the interface of a container's place to these limits. What it receives is led through a
     /// device beside it, `beside`, which [`Lab::unlimit`] takes away.
     ///

@@ -66,6 +66,7 @@ impl Daemon {
             sandbox: Some(sandbox),
             published: !attach.ports.is_empty(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
+            interface: None,
             plugin: Some(Plugin { container, interface, limited: limits.received.is_some() }),
             attach,
         };

@@ -202,6 +202,7 @@ impl Daemon {
         let sandbox = place.sandbox.clone();
         let node = self.node_of(sandbox.as_deref(), &attach.endpoint);
         let told = place.plugin.as_ref().map(|plugin| plugin.interface.clone());
+        let told = told.or_else(|| place.interface.clone());
         let guest = Guest {
             interface: told.unwrap_or_else(|| format!("eth{}", self.lab.interfaces_of(&node))),
             node,
@@ -276,7 +277,8 @@ impl Driver for Daemon {
 
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         self.known(&attach.network)?;
-        let place = Place { attach, sandbox: None, published: false, name: None, plugin: None };
+        let (sandbox, name, interface, plugin) = (None, None, None, None);
+        let place = Place { attach, sandbox, published: false, name, interface, plugin };
         self.make_way(&place)?;
         let mac = place.mac();
         self.keep(place)?;
@@ -310,7 +312,9 @@ impl Driver for Daemon {
         self.unlead(endpoint);
         // The link stays until dockerd has given the interface back, and DeleteEndpoint comes.
         self.lab.detach(&port_of(endpoint)).map_err(|error| refusal(&error))?;
-        self.change(endpoint, |place| (place.sandbox, place.published) = (None, false))
+        self.change(endpoint, |place| {
+            (place.sandbox, place.interface, place.published) = (None, None, false);
+        })
     }
 
     fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {

@@ -23,11 +23,13 @@
 //! | [`held`] | sockets that an engine holds for published ports |
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
+//! | `called` | what they are called, in the lab and on disk |
 //! | `leads` | which ports lead to which place, and whose address is seen there |
 //! | `publish` | sockets of the host's for them |
 
 #![forbid(unsafe_code)]
 
+mod called;
 pub mod client;
 mod containers;
 mod daemon;
