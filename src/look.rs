@@ -25,7 +25,18 @@ pub(crate) fn split(which: &Which, words: &[String]) -> anyhow::Result<(Vec<Stri
     let ports = which.answer(which.client()?.ports())?;
     let is_port = |word: &str| ports.iter().any(|port| port.ifname == word);
     let is_node = |word: &str| ports.iter().any(|port| port.node.as_deref() == Some(word));
-    let count = words.iter().take_while(|word| is_port(word) || is_node(word)).count();
+    // One of a node's, as other verbs have it too.
+    let is_place = |word: &str| {
+        let place = word.split_once(':');
+        place.is_some_and(|(node, network)| {
+            let is = |port: &control::api::Port| {
+                port.node.as_deref() == Some(node) && port.network.as_deref() == Some(network)
+            };
+            ports.iter().any(is)
+        })
+    };
+    let names = |word: &&String| is_port(word) || is_node(word) || is_place(word);
+    let count = words.iter().take_while(names).count();
     let (before, filter) = words.split_at(count);
     let filter = filter.join(" ");
     let mut rest = filter.split_whitespace();

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use topology::{Address, Protocol, Subnet};
 use wire::MacAddr;
 
+use crate::Refusal;
+
 /// A place in a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
@@ -24,6 +26,16 @@ pub struct Attach {
     /// What the container is called, where its engine leaves names to us.
     #[serde(default)]
     pub names: Vec<String>,
+}
+
+/// Reads a hardware address that is asked for a container.
+///
+/// # Errors
+/// [`Refusal`] for what is none, and for one that no host can have: a group's, or none at all.
+pub(crate) fn hardware(text: &str) -> Result<MacAddr, Refusal> {
+    let mac: Option<MacAddr> = text.parse().ok();
+    let mac = mac.filter(|mac| mac.0[0] & 1 == 0 && *mac != MacAddr::ZERO);
+    mac.ok_or_else(|| Refusal(format!("{text:?} is no host's hardware address")))
 }
 
 /// A route in a container.

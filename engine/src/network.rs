@@ -137,8 +137,8 @@ impl Network {
             self.pools.iter().filter_map(|pool| pool.gateway).map(|own| own.ip).collect();
         if !gateways.iter().any(std::net::IpAddr::is_ipv4) {
             return Err(Refusal::new(
-                "a network has a subnet of IPv4 with a gateway: give it --subnet, beside one of \
-                 IPv6 perhaps",
+                "each network of uswitch needs a subnet of IPv4 with a gateway's address, beside those \
+                 of IPv6: this one has none",
             ));
         }
         Ok(topology::Network {
@@ -231,6 +231,7 @@ mod tests {
             passing: false,
             options: Options::default(),
         };
-        assert!(network.to_topology().unwrap_err().0.contains("IPv4"));
+        let Refusal(why) = network.to_topology().unwrap_err();
+        assert!(why.contains("IPv4") && !why.contains("--subnet"), "{why}");
     }
 }

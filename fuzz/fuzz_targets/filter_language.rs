@@ -107,7 +107,8 @@ fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>, bool)| {
     };
     let host = |name: &str| {
         let mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
-        (name == "net1").then_some(Host { address: Some([10, 100, 0, 10].into()), mac })
+        let own = Host { address: Some([10, 100, 0, 10].into()), mac };
+        if name == "net1" { vec![own] } else { vec![] }
     };
     let known = Known { host: &host, netmask: Some([255, 255, 0, 0].into()) };
     let filter = match Filter::parse(&text, &known) {

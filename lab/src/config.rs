@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-pub use ::topology::{LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name, check_node_of};
+pub use ::topology::{
+    LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name, check_node_of, check_served_name,
+};
 use ::topology::{Publish, Spec, shape};
 use serde::{Deserialize, Serialize};
 

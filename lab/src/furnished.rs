@@ -20,6 +20,38 @@ impl Lab {
         Ok(ns::guest::look(sandbox.as_fd(), &interface.name)?)
     }
 
+    /// What the far end of a place's link is called in this namespace; None where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is no such place; when the kernel refuses.
+    pub fn called_in(&self, port: &str, sandbox: &OwnedFd) -> Result<Option<String>> {
+        let place = self.at(&self.state(), port);
+        let (_, interface) = place.ok_or_else(|| {
+            Error::Usage(format!("lab {} has no place at port {port}", self.config().name))
+        })?;
+        let index = interface.port.map(|plug| plug.index);
+        let links = ns::link::list(sandbox.as_fd())?.into_iter();
+        let ends = links.filter(|link| link.peer.is_some() && link.peer == index);
+        // A pair of the container's own may lead to the same number in another namespace.
+        let own = ends.max_by_key(|link| link.mac == Some(interface.mac.0));
+        Ok(own.map(|link| link.name))
+    }
+
+    /// The interface of a place is called so in its container from now on.
+    pub fn call_interface(&self, port: &str, name: &str) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some((node, interface)) = self.at(state, port) else { return };
+        let held = state.nodes.iter_mut().find(|held| held.node.name == node);
+        let own = held.into_iter().flat_map(|held| &mut held.node.interfaces);
+        own.filter(|own| **own == interface).for_each(|own| own.name = name.into());
+        let asked = state.spec.nodes.get_mut(&node);
+        let places = asked.into_iter().flat_map(|asked| &mut asked.networks);
+        places
+            .filter(|place| interface.network.as_ref() == Some(&place.network))
+            .for_each(|place| place.interface = Some(name.into()));
+    }
+
     /// Holds the interface of a container's place to these limits. What it receives is led through a
     /// device beside it, `beside`, which [`Lab::unlimit`] takes away.
     ///

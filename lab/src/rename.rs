@@ -1,7 +1,7 @@
 //! Networks and guests that get another name while the lab runs, for their engine's names are known
 //! later than they are. Called by `serve`, under the state's lock.
 
-use crate::config::{check_node_name, check_node_of};
+use crate::config::check_served_name;
 use crate::error::Result;
 use crate::known::gateways;
 use crate::lab::{Lab, State};
@@ -15,7 +15,8 @@ impl Lab {
         }
         let mut guard = self.state();
         let state = &mut *guard;
-        if check_node_name(name).is_err() || state.spec.network(name).is_some() {
+        let unfit = check_served_name(name, &self.config().name).is_err();
+        if unfit || state.spec.network(name).is_some() {
             return false;
         }
         let networks = &mut state.spec.networks;
@@ -69,7 +70,9 @@ impl Lab {
         if before == name {
             return Ok(true);
         }
-        let unfit = check_node_of(name, &self.config().name).is_err();
+        // Other hosts know shorter ones alone.
+        let shared = !state.joined.is_empty() && overlay::key::checked(name).is_err();
+        let unfit = shared || check_served_name(name, &self.config().name).is_err();
         if unfit || state.nodes.iter().any(|held| held.node.is(name)) {
             return Ok(false);
         }

@@ -34,6 +34,8 @@ pub struct Link {
     pub ethernet: bool,
     /// The index of the bridge, bond or team it is a port of.
     pub master: Option<u32>,
+    /// The index of its other end, in that one's namespace: of one of a pair.
+    pub peer: Option<u32>,
 }
 
 impl Link {
@@ -49,6 +51,7 @@ impl Link {
             running: false,
             ethernet: message.header.link_layer_type == LinkLayerType::Ether,
             master: None,
+            peer: None,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -58,6 +61,7 @@ impl Link {
                 LinkAttribute::OperState(state) => link.running = *state == State::Up,
                 LinkAttribute::Controller(0) => {}
                 LinkAttribute::Controller(index) => link.master = Some(*index),
+                LinkAttribute::Link(index) => link.peer = Some(*index),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok(),
                 _ => {}
             }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 
 use engine::plugin::{Answer, Ask, Expected, Join, Rate};
-use engine::{Network, Refusal, Route};
+use engine::{Network, PortAsk, Refusal, Route};
 use lab::guest::{self, Far, Limits};
 
 use crate::daemon::{Daemon, beside_of, port_of, refusal, short};
@@ -66,6 +66,7 @@ impl Daemon {
             sandbox: Some(sandbox),
             published: !attach.ports.is_empty(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
+            interface: None,
             plugin: Some(Plugin { container, interface, limited: limits.received.is_some() }),
             attach,
         };
@@ -99,7 +100,7 @@ impl Daemon {
     fn settle(&self, network: Network, called: String, place: &Place) -> Result<()> {
         let _coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
         self.stays()?;
-        self.stale(place).iter().try_for_each(|old| self.forget(old))?;
+        self.make_way(place)?;
         let known = self.tables().networks.get(&network.id).cloned();
         match known {
             Some((known, _)) if known.network.holds(&network) => {}
@@ -176,53 +177,56 @@ impl Daemon {
         others.cloned().collect()
     }
 
-    /// Publishes the ports of a container's place that no other place of it has published: the engine
-    /// tells of them for each network.
-    fn lead_of(&self, place: &Place, mut given: Vec<(usize, OwnedFd)>) -> Result<()> {
-        let siblings = self.siblings(place);
-        let mut own = place.clone();
-        let mut kept = Vec::new();
-        for (at, ask) in place.attach.ports.iter().enumerate() {
-            let mut others = siblings.iter().map(|other| &other.attach.endpoint);
-            if !others.any(|other| self.publisher.leads(other, ask)) {
-                kept.push(at);
-            }
-        }
-        given.retain_mut(|(of, _)| match kept.iter().position(|at| at == of) {
-            Some(at) => {
-                *of = at;
-                true
-            }
-            None => false,
+    /// Publishes the ports of a container, of which its engine tells for each network: each port by one
+    /// of the places that it was told for, by sockets that these processes hold for it where they do.
+    /// What leads by the right place already stays as it is, with its connections.
+    fn lead_of(&self, place: &Place, keepers: &[i32]) -> Result<()> {
+        // Networks of one container are told of at once, and each look sees all of them.
+        let _alone = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.siblings(place);
+        all.push(place.clone());
+        let ways: Vec<_> = all.iter().map(|own| self.way_of(own)).collect();
+        let best = |ask: &PortAsk| {
+            let have = (0..all.len()).filter(|at| all[*at].attach.ports.contains(ask));
+            // Of two that are alike the one that leads already.
+            have.max_by_key(|at| (ways[*at], self.publisher.has(&all[*at].attach.endpoint, ask)))
+        };
+        let chosen = all.iter().enumerate().map(|(at, own)| {
+            let mut own = own.clone();
+            own.attach.ports.retain(|ask| best(ask) == Some(at));
+            own
         });
-        own.attach.ports = kept.iter().map(|at| place.attach.ports[*at].clone()).collect();
-        self.lead(&own, given)
+        let changed: Vec<_> = chosen
+            .filter(|own| !self.publisher.is(&own.attach.endpoint, &own.attach.ports))
+            .collect();
+        // What one gives up is free before another takes it.
+        changed.iter().for_each(|own| self.unlead(&own.attach.endpoint));
+        let mut gaining = changed.iter().filter(|own| !own.attach.ports.is_empty());
+        gaining.try_for_each(|own| self.lead(own, held::find(&own.attach.ports, keepers)))
     }
 
     /// Ports of a place that has gone are those of another of its container, where it has one.
     fn pass_on(&self, gone: &Place) {
-        for place in self.siblings(gone) {
-            if let Err(why) = self.lead_again(&place) {
-                tracing::debug!("endpoint {}: {why}", place.attach.endpoint);
-            }
+        let Some(place) = self.siblings(gone).pop() else { return };
+        if let Err(why) = self.lead_again(&place) {
+            tracing::debug!("endpoint {}: {why}", place.attach.endpoint);
         }
     }
 
-    /// Publishes ports of a place, by the sockets that its engine holds for them where it does.
+    /// Publishes ports of a place's container, by the sockets that its engine holds for them where it
+    /// does.
     pub(crate) fn lead_again(&self, place: &Place) -> Result<()> {
-        match place.attach.ports.is_empty() {
-            true => self.lead_of(place, Vec::new()),
+        let siblings = self.siblings(place);
+        match siblings.iter().chain([place]).all(|own| own.attach.ports.is_empty()) {
+            true => Ok(()),
             false => self.lead_by(place, &Keepers::look()),
         }
     }
 
     /// The same with the processes that were there a moment ago.
     pub(crate) fn lead_by(&self, place: &Place, keepers: &Keepers) -> Result<()> {
-        let given = match &place.plugin {
-            Some(own) => held::find(&place.attach.ports, &keepers.of(&own.container)),
-            None => Vec::new(),
-        };
-        self.lead_of(place, given)
+        let own = place.plugin.as_ref();
+        self.lead_of(place, &own.map(|own| keepers.of(&own.container)).unwrap_or_default())
     }
 
     /// Publishes ports of a place by the sockets that its engine binds for them after it has had it
@@ -248,7 +252,7 @@ impl Daemon {
         if given.is_empty() && *looks < LOOKS {
             return Ok(false);
         }
-        self.lead_of(&place, given)?;
+        self.lead_of(&place, &keepers)?;
         if self.place(endpoint).is_err() {
             // It has gone while it was looked for.
             self.unlead(endpoint);

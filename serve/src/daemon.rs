@@ -25,10 +25,10 @@ use crate::Config;
 use crate::error::{Result, line};
 use crate::hosts::taken;
 use crate::publish::Publisher;
-use crate::store::{Kept, Place, Store, Writer};
+use crate::store::{Kept, Place, Store};
 
 /// Digits of an engine's number that people see.
-const SHORT: usize = 12;
+pub(crate) const SHORT: usize = 12;
 /// Digits of a network's number in the name of the host's interface, as Docker's bridges have ten.
 const HOST: usize = 10;
 
@@ -40,6 +40,8 @@ pub(crate) struct Daemon {
     tables: Mutex<Tables>,
     /// Held by whoever has a network come for a plugin's container, or go with the last.
     pub(crate) coming: Mutex<()>,
+    /// Held by whoever chooses by which of its networks a container's ports lead.
+    pub(crate) choosing: Mutex<()>,
     /// Nobody comes any more: set while `coming` is held.
     pub(crate) leaving: AtomicBool,
     /// Hears of each call that has been answered, where the server goes with its last container.
@@ -109,6 +111,7 @@ impl Daemon {
             publisher: Publisher::start()?,
             tables: Mutex::default(),
             coming: Mutex::default(),
+            choosing: Mutex::default(),
             leaving: AtomicBool::default(),
             calls: OnceLock::new(),
             naming: RwLock::default(),
@@ -144,19 +147,22 @@ impl Daemon {
         let fit = lab::config::check_node_name(digits).is_ok();
         let number = if fit { digits.to_owned() } else { format!("n-{digits}") };
         // What was asked for is so or is refused; what the engine says, where nothing else is meant.
+        let fits =
+            |name: &&String| lab::config::check_served_name(name, &self.lab.config().name).is_ok();
         let free = |name: &&String| {
-            let taken = self.tables().networks.values().any(|(_, known)| known == *name);
-            !taken && lab::config::check_node_name(name).is_ok()
+            !self.tables().networks.values().any(|(_, known)| known == *name) && fits(name)
         };
         let own = network.options.name.as_ref().or(kept.name.as_ref().filter(free));
-        let name = own.cloned().unwrap_or(number);
+        // One that is longer than a lab's own names it gets afterwards, as from Docker.
+        let long = own.filter(fits).filter(|own| lab::config::check_node_name(own).is_err());
+        let name = own.filter(|_| long.is_none()).cloned().unwrap_or(number);
         self.lab.add_network(&name, made).map_err(|error| refusal(&error))?;
         let host = host_port(kept, &name);
         if let Err(error) = self.lab.attach_host(&host) {
             let _ = self.lab.remove_network(&name);
             return Err(refusal(&error));
         }
-        Ok(name)
+        Ok(long.filter(|long| self.lab.rename_network(&name, long)).cloned().unwrap_or(name))
     }
 
     /// Ends a network in the lab, with the places that are left in it.
@@ -196,6 +202,7 @@ impl Daemon {
         let sandbox = place.sandbox.clone();
         let node = self.node_of(sandbox.as_deref(), &attach.endpoint);
         let told = place.plugin.as_ref().map(|plugin| plugin.interface.clone());
+        let told = told.or_else(|| place.interface.clone());
         let guest = Guest {
             interface: told.unwrap_or_else(|| format!("eth{}", self.lab.interfaces_of(&node))),
             node,
@@ -236,75 +243,6 @@ impl Daemon {
             ))
         })
     }
-
-    pub(crate) fn place(&self, endpoint: &str) -> std::result::Result<Place, Refusal> {
-        self.tables().places.get(endpoint).cloned().ok_or_else(|| {
-            Refusal(format!(
-                "uswitch knows of no endpoint {}: start the container again",
-                short(endpoint, SHORT)
-            ))
-        })
-    }
-
-    pub(crate) fn keep(&self, place: Place) -> std::result::Result<(), Refusal> {
-        self.keep_by(&self.store.writer(), place)
-    }
-
-    fn keep_by(&self, writer: &Writer<'_>, place: Place) -> std::result::Result<(), Refusal> {
-        writer.keep_place(&place).map_err(|error| refusal(&error))?;
-        self.tables().places.insert(place.attach.endpoint.clone(), place);
-        Ok(())
-    }
-
-    /// Changes a place that is known; nothing where it is not.
-    pub(crate) fn change(
-        &self,
-        endpoint: &str,
-        change: impl FnOnce(&mut Place),
-    ) -> std::result::Result<(), Refusal> {
-        let writer = self.store.writer();
-        let Ok(mut place) = self.place(endpoint) else { return Ok(()) };
-        let before = place.clone();
-        change(&mut place);
-        if place == before { Ok(()) } else { self.keep_by(&writer, place) }
-    }
-
-    /// A place is no more, wherever its link is by now.
-    pub(crate) fn forget(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        self.unlead(endpoint);
-        self.unlimit(endpoint);
-        let port = port_of(endpoint);
-        self.lab.detach(&port).map_err(|error| refusal(&error))?;
-        self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
-        let writer = self.store.writer();
-        writer.forget_place(endpoint).map_err(|error| refusal(&error))?;
-        self.tables().places.remove(endpoint);
-        Ok(())
-    }
-
-    /// Takes the device of a place's limits out of its container, which may live on, or be gone.
-    fn unlimit(&self, endpoint: &str) {
-        let Ok(place) = self.place(endpoint) else { return };
-        let limited = place.plugin.is_some_and(|plugin| plugin.limited);
-        let Some(sandbox) = place.sandbox.filter(|_| limited) else { return };
-        let Ok(sandbox) = std::fs::File::open(sandbox) else { return };
-        if let Err(error) = Lab::unlimit(&sandbox.into(), &beside_of(endpoint)) {
-            tracing::debug!("endpoint {endpoint}: {error}");
-        }
-    }
-
-    /// Older places with an address of a new one: their containers died while nobody told us.
-    pub(crate) fn stale(&self, new: &Place) -> Vec<String> {
-        let same = |old: &Place| {
-            let mut theirs = old.attach.addresses.iter().map(|address| address.ip);
-            let address = |ip: IpAddr| new.attach.addresses.iter().any(|own| own.ip == ip);
-            old.attach.network == new.attach.network
-                && old.attach.endpoint != new.attach.endpoint
-                && (theirs.any(address) || old.mac() == new.mac())
-        };
-        let tables = self.tables();
-        tables.places.iter().filter(|(_, old)| same(old)).map(|(id, _)| id.clone()).collect()
-    }
 }
 
 impl Driver for Daemon {
@@ -339,8 +277,9 @@ impl Driver for Daemon {
 
     fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         self.known(&attach.network)?;
-        let place = Place { attach, sandbox: None, published: false, name: None, plugin: None };
-        self.stale(&place).iter().try_for_each(|old| self.forget(old))?;
+        let (sandbox, name, interface, plugin) = (None, None, None, None);
+        let place = Place { attach, sandbox, published: false, name, interface, plugin };
+        self.make_way(&place)?;
         let mac = place.mac();
         self.keep(place)?;
         Ok(mac)
@@ -373,7 +312,9 @@ impl Driver for Daemon {
         self.unlead(endpoint);
         // The link stays until dockerd has given the interface back, and DeleteEndpoint comes.
         self.lab.detach(&port_of(endpoint)).map_err(|error| refusal(&error))?;
-        self.change(endpoint, |place| (place.sandbox, place.published) = (None, false))
+        self.change(endpoint, |place| {
+            (place.sandbox, place.interface, place.published) = (None, None, false);
+        })
     }
 
     fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {

@@ -35,6 +35,16 @@ impl Daemon {
         self.publisher.withdraw(endpoint);
     }
 
+    /// How good a way out a place is for its container: best where the container's default route leads,
+    /// and never one of a network without a way out while there is another.
+    pub(crate) fn way_of(&self, place: &Place) -> (bool, bool) {
+        let sandbox = place.sandbox.as_ref().and_then(|sandbox| File::open(sandbox).ok());
+        let port = port_of(&place.attach.endpoint);
+        let default = sandbox.is_some_and(|own| self.lab.answers_by(&port, &own.into()));
+        let known = self.known(&place.attach.network);
+        (default, known.is_ok_and(|(network, _)| !network.internal && !network.options.no_uplink))
+    }
+
     /// Whether a place's container answers clients outside by our gateway, so that it may see their
     /// addresses. Docker has us publish at the network of its default route alone.
     fn answers(&self, place: &Place) -> bool {

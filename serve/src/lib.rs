@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `daemon` | does what engines ask: [`engine::docker::Driver`] |
 //! | `containers` | does what plugins of other engines ask |
+//! | `places` | containers' places as they are kept |
 //! | `hosts` | networks that reach other hosts |
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
@@ -22,11 +23,13 @@
 //! | [`held`] | sockets that an engine holds for published ports |
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
+//! | `called` | what they are called, in the lab and on disk |
 //! | `leads` | which ports lead to which place, and whose address is seen there |
 //! | `publish` | sockets of the host's for them |
 
 #![forbid(unsafe_code)]
 
+mod called;
 pub mod client;
 mod containers;
 mod daemon;
@@ -37,6 +40,7 @@ mod leads;
 mod leaving;
 mod names;
 mod passing;
+mod places;
 mod plugins;
 mod publish;
 mod resume;

@@ -35,6 +35,9 @@ pub(crate) struct Place {
     /// What its container is called, once that is known.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// What its interface is called in its container, once that has been looked at: dockerd chooses.
+    #[serde(default)]
+    pub(crate) interface: Option<String>,
     /// What a plugin has said of it; None of Docker's.
     #[serde(default)]
     pub(crate) plugin: Option<Plugin>,
@@ -218,7 +221,8 @@ mod tests {
             ports: Vec::new(),
             names: Vec::new(),
         };
-        Place { attach, sandbox: Some("/run/x".into()), published: true, name: None, plugin: None }
+        let sandbox = Some("/run/x".into());
+        Place { attach, sandbox, published: true, name: None, interface: None, plugin: None }
     }
 
     #[test]

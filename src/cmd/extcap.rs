@@ -140,9 +140,11 @@ fn check_filter(args: &Args) {
     let lab = lab.and_then(|which| which.client().ok()?.topology().ok());
     let nodes = lab.map(|lab| lab.nodes).unwrap_or_default();
     let host = |name: &str| {
-        let node = nodes.iter().find(|node| node.name == name)?;
-        let mac = node.mac.as_ref().and_then(|mac| mac.parse().ok());
-        Some(Host { address: node.address.map(Into::into), mac })
+        let host = |node: &control::api::Node| Host {
+            address: node.address.map(Into::into),
+            mac: node.mac.as_ref().and_then(|mac| mac.parse().ok()),
+        };
+        nodes.iter().filter(|node| node.name == name).map(host).collect()
     };
     // Which mask it is makes no difference here.
     let known = Known { host: &host, netmask: Some(Ipv4Addr::BROADCAST) };

@@ -203,6 +203,29 @@ fn ports_lead_from_everywhere() {
 }
 
 #[test]
+fn a_client_is_seen_by_its_own_address_whichever_network_came_first() {
+    podman(&suite(), "netavark", |podman| {
+        podman.sh("podman network create -d uswitch --internal --subnet 10.91.0.0/24 aa");
+        podman.network("zz", "10.92.0");
+        podman.run("--name web --network aa --network zz -p 8080:80", SERVE);
+        podman.sh("podman cp /tmp/image/cgi-bin web:/");
+        let seen = |whom: &str| {
+            let who = "ip netns exec world timeout 3 get 198.51.100.2 8080 /cgi-bin/who";
+            eventually(whom, || {
+                let said = podman.machine.try_sh(who).out;
+                said.trim().trim_end_matches(']').ends_with(&format!(":{whom}")).then_some(())
+            });
+        };
+        seen("198.51.100.1");
+        // Without the way out there is the other network's socket; with it, the client's own address.
+        podman.sh("podman network disconnect zz web");
+        seen("10.91.0.1");
+        podman.sh("podman network connect zz web");
+        seen("198.51.100.1");
+    });
+}
+
+#[test]
 fn a_container_is_on_one_network_with_another_hosts_lab() {
     const LAB: &str = "networks:\n  lan: {subnet: 10.92.0.0/16, gateway: true}\nuplink: none\n\
                        nodes:\n  n1: {network: \"lan,10.92.9.1\"}\n";

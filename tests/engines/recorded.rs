@@ -151,3 +151,29 @@ fn a_killed_server_is_followed_by_one_that_goes_on() {
         }
     });
 }
+
+#[test]
+fn a_hardware_address_is_one_containers_while_it_lives() {
+    served(|sandbox, _| {
+        assert_eq!(call("CreateNetwork", &network()), "{}");
+        run(sandbox, 1);
+        run(sandbox, 2);
+        let endpoint = endpoint(9);
+        let create = format!(
+            r#"{{"NetworkID":"{NETWORK}","EndpointID":"{endpoint}","Interface":{{"Address":
+            "10.77.5.9/16","AddressIPv6":"","MacAddress":"02:42:0a:4d:05:01"}},"Options":{{}}}}"#
+        );
+        let refused = call("CreateEndpoint", &create);
+        assert!(
+            refused.contains("hardware address 02:42:0a:4d:05:01 is ep-01471f5c3b0e's"),
+            "{refused}"
+        );
+        ping(sandbox, 2, "10.77.5.1");
+        ping(sandbox, 1, "10.77.0.1");
+        // dockerd tells nobody of the end of a container that it was killed with.
+        sandbox.tool("ip", &["netns", "del", "c1"]);
+        assert_eq!(call("CreateEndpoint", &create), r#"{"Interface":{}}"#);
+        assert_eq!(call("DeleteNetwork", &ids(2)), "{}");
+        sandbox.tool("ip", &["netns", "del", "c2"]);
+    });
+}

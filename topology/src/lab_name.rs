@@ -10,6 +10,9 @@ use crate::names;
 
 /// Longest name of a lab. The control socket's path has to fit into 107 bytes.
 pub const MAX_NAME: usize = 32;
+/// Longest name of what an engine has named: as long as a host's in the DNS (RFC 1035, section 3.1). No
+/// path or interface of ours is called so.
+const MAX_SERVED: usize = 253;
 
 /// The name of a lab: letters, digits, `-`, `_` and `.`, not beginning with the latter three.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +44,7 @@ impl FromStr for LabName {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         shaped(text)?;
-        if let Some(why) = names::taken(text) {
-            return Err(Invalid(format!("{text:?} is no name: {why}")));
-        }
+        not_taken(text)?;
         Ok(Self(text.into()))
     }
 }
@@ -62,9 +63,13 @@ impl<'de> Deserialize<'de> for LabName {
 
 /// Says what is wrong with the letters of a name, whatever it means elsewhere.
 pub(crate) fn shaped(text: &str) -> Result<(), Invalid> {
-    if text.len() > MAX_NAME {
+    shaped_within(text, MAX_NAME)
+}
+
+fn shaped_within(text: &str, most: usize) -> Result<(), Invalid> {
+    if text.len() > most {
         return Err(Invalid(format!(
-            "the name is {} characters long: at most {MAX_NAME} fit",
+            "the name is {} characters long: at most {most} fit",
             text.len()
         )));
     }
@@ -91,6 +96,27 @@ pub(crate) fn shaped(text: &str) -> Result<(), Invalid> {
 /// One line for what it is taken for instead.
 pub fn check_node_of(name: &str, lab: &LabName) -> Result<(), Invalid> {
     check_node_name(name)?;
+    not_within(name, lab)
+}
+
+/// Whether what an engine calls a container or a network can be its name in `lab`, the one that serves it.
+///
+/// # Errors
+/// One line for what it is taken for instead.
+pub fn check_served_name(name: &str, lab: &LabName) -> Result<(), Invalid> {
+    shaped_within(name, MAX_SERVED)?;
+    not_taken(name)?;
+    not_within(name, lab)
+}
+
+fn not_taken(name: &str) -> Result<(), Invalid> {
+    match names::taken(name) {
+        Some(why) => Err(Invalid(format!("{name:?} is no name: {why}"))),
+        None => Ok(()),
+    }
+}
+
+fn not_within(name: &str, lab: &LabName) -> Result<(), Invalid> {
     if names::is_within(name, lab.as_str()) {
         return Err(Invalid(format!(
             "{name:?} is no name: those that end in .{lab} are the lab's, each node's with its domain"
@@ -105,4 +131,20 @@ pub fn check_node_of(name: &str, lab: &LabName) -> Result<(), Invalid> {
 /// One line for what it is taken for instead.
 pub fn check_node_name(name: &str) -> Result<(), Invalid> {
     name.parse::<LabName>().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_has_named_may_be_longer() {
+        let lab = LabName::default();
+        let long = format!("project-{}-1", "x".repeat(60));
+        assert!(check_node_name(&long).is_err());
+        assert!(check_served_name(&long, &lab).is_ok());
+        for wrong in ["x".repeat(254).as_str(), "veth1", "gateway", "a b", "web.uswitch"] {
+            assert!(check_served_name(wrong, &lab).is_err(), "{wrong}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub use cidr::{Address, Subnet};
 pub use entries::{FdbEntry, FdbKind, Group, MdbEntry};
 pub use invalid::Invalid;
 pub use joint::Joint;
-pub use lab_name::{LabName, MAX_NAME, check_node_name, check_node_of};
+pub use lab_name::{LabName, MAX_NAME, check_node_name, check_node_of, check_served_name};
 pub use link::{End, Link};
 pub use nat::NatType;
 pub use network::{Gateway, GatewayVlan, Network, VlanProtocol};

@@ -95,8 +95,20 @@ pub(super) fn destination(
             other => other,
         });
     };
-    let own = node.interfaces.iter().flat_map(|interface| &interface.addresses);
-    first(own.map(|own| own.ip)).map(Into::into).ok_or_else(|| no_address(lab, text))
+    known_by(node, from).map(Into::into).ok_or_else(|| no_address(lab, text))
+}
+
+/// The address that a node is known by to another: one in a network that both are in, where there is such
+/// a network.
+fn known_by(node: &Node, from: Option<&Node>) -> Option<IpAddr> {
+    let meets = |own: &&Interface| {
+        let theirs = from.into_iter().flat_map(|from| &from.interfaces);
+        own.network.is_some() && theirs.into_iter().any(|other| other.network == own.network)
+    };
+    let of = |own: &'_ Interface| own.addresses.iter().map(|own| own.ip).collect::<Vec<_>>();
+    let met: Vec<_> = node.interfaces.iter().filter(meets).flat_map(of).collect();
+    let all: Vec<_> = node.interfaces.iter().flat_map(of).collect();
+    first(met.into_iter()).or_else(|| first(all.into_iter()))
 }
 
 /// The address that somebody is known by: the first of IPv4, else the first.
@@ -234,5 +246,29 @@ mod tests {
         ] {
             assert_eq!(is_broadcast(to.into(), own, prefix), wanted, "{to:?}/{prefix}");
         }
+    }
+
+    #[test]
+    fn a_node_is_known_by_its_address_in_a_network_that_is_shared() {
+        let node = |name: &str, places: &[(&str, &str)]| {
+            let interface = |(network, address): &(&str, &str)| Interface {
+                name: format!("to-{network}"),
+                network: Some((*network).into()),
+                addresses: address.parse().into_iter().collect(),
+                mac: MacAddr::ZERO,
+                port: None,
+            };
+            let interfaces = places.iter().map(interface).collect();
+            let (name, file) = (name.to_owned(), name.to_owned());
+            Node { number: 1, name, file, names: vec![], interfaces }
+        };
+        let web = node("web", &[("front", "10.1.0.2/24"), ("back", "10.2.0.2/24")]);
+        for (network, wanted) in
+            [("front", "10.1.0.2"), ("back", "10.2.0.2"), ("elsewhere", "10.1.0.2")]
+        {
+            let from = node("db", &[(network, "10.9.0.3/24")]);
+            assert_eq!(known_by(&web, Some(&from)), wanted.parse().ok(), "{network}");
+        }
+        assert_eq!(known_by(&web, None), "10.1.0.2".parse().ok());
     }
 }

@@ -215,14 +215,17 @@ fn ports(lab: &Lab, names: &Names, words: &[String]) -> Result<Option<Vec<PortId
     if words.is_empty() {
         return Ok(None);
     }
-    let find = |word: &String| {
-        names.find(word).ok_or_else(|| {
+    let mut found = Vec::new();
+    for word in words {
+        let here = names.find(word);
+        if here.is_empty() {
             let all: Vec<_> = names.all().map(|(_, name, _)| name).collect();
             let (lab, all) = (&lab.config().name, all.join(", "));
-            DoorError::NotFound(format!("lab {lab} has no port {word}; it has {all}"))
-        })
-    };
-    words.iter().map(find).collect::<Result<_, _>>().map(Some)
+            return Err(DoorError::NotFound(format!("lab {lab} has no port {word}; it has {all}")));
+        }
+        found.extend(here);
+    }
+    Ok(Some(found))
 }
 
 /// Those of the ports that are in a network, where one is named.
@@ -248,10 +251,13 @@ fn within(
 fn filter(lab: &Lab, text: &str) -> Result<Filter, DoorError> {
     let nodes = lab.nodes();
     let host = |name: &str| {
-        let node = nodes.iter().find(|node| node.name == name)?;
-        let interface = node.interfaces.first()?;
-        let address = node.ipv4().map(Into::into);
-        Some(Host { address, mac: Some(interface.mac) })
+        let node = nodes.iter().find(|node| node.name == name);
+        let own = node.into_iter().flat_map(|node| &node.interfaces);
+        let host = |own: &lab::Interface| Host {
+            address: own.ipv4().map(|(address, _)| address.into()),
+            mac: Some(own.mac),
+        };
+        own.map(host).collect()
     };
     let prefix = lab.with_spec(station::first_gateway).map(|(_, prefix)| prefix);
     let mask = |prefix: u8| u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);

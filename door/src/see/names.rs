@@ -168,15 +168,16 @@ impl Names {
         self.ports.iter().map(|(id, (name, node))| (*id, name.as_str(), node.as_deref()))
     }
 
-    /// A port by its name, its node's, or `NODE:NETWORK`.
-    pub(crate) fn find(&self, word: &str) -> Option<PortId> {
+    /// The ports that a word stands for: one by its name, all of a node, or the one of a node in a network
+    /// (`NODE:NETWORK`).
+    pub(crate) fn find(&self, word: &str) -> Vec<PortId> {
         if let Some((node, network)) = word.split_once(':') {
-            let mut here = self.of_network(network).into_iter();
-            return here.find(|id| self.node(*id) == Some(node));
+            let here = self.of_network(network).into_iter();
+            return here.filter(|id| self.node(*id) == Some(node)).collect();
         }
         let is =
             |(_, name, node): &(PortId, &str, Option<&str>)| *name == word || *node == Some(word);
-        self.all().find(is).map(|(id, ..)| id)
+        self.all().filter(is).map(|(id, ..)| id).collect()
     }
 }
 
@@ -190,4 +191,30 @@ fn joints(lab: &Lab) -> BTreeMap<PortId, Beyond> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_all_its_ports_and_one_of_a_network_by_both_names() {
+        let mut names = Names::invented(3, PortId(9));
+        for (port, node, network) in [(0, "web", "front"), (1, "web", "back"), (2, "db", "back")] {
+            names.ports.insert(PortId(port), (format!("us{port}"), Some(node.into())));
+            names.networks.insert(PortId(port), network.into());
+        }
+        for (word, wanted) in [
+            ("web", &[0, 1][..]),
+            ("db", &[2]),
+            ("us1", &[1]),
+            ("web:back", &[1]),
+            ("web:front", &[0]),
+            ("db:front", &[]),
+            ("nobody", &[]),
+        ] {
+            let wanted: Vec<_> = wanted.iter().copied().map(PortId).collect();
+            assert_eq!(names.find(word), wanted, "{word}");
+        }
+    }
 }

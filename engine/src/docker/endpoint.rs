@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use topology::{Address, Protocol};
 
 use super::{Joined, is_id, read};
+use crate::attach::hardware;
 use crate::{Attach, PortAsk, Refusal};
 
 /// Where the ports to publish stand, in the words of `libnetwork/netlabel`.
@@ -97,9 +98,7 @@ impl Create {
         let Interface { ipv4, ipv6, mac } = interface.unwrap_or_default();
         let mac = match mac.as_str() {
             "" => None,
-            text => Some(
-                text.parse().map_err(|_| Refusal(format!("{text:?} is no hardware address")))?,
-            ),
+            text => Some(hardware(text)?),
         };
         let address = |text: String| -> Result<Address, Refusal> {
             text.parse().map_err(|_| Refusal(format!("{text:?} is no address for a container")))

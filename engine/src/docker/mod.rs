@@ -81,6 +81,18 @@ fn call(driver: &dyn Driver, path: &str, body: &[u8]) -> Result<Value, Refusal> 
         "/NetworkDriver.GetCapabilities" => {
             return Ok(json!({ "Scope": "local", "ConnectivityScope": "local" }));
         }
+        // What a server that was killed has read of a call, dockerd does not say again.
+        "/NetworkDriver.CreateNetwork"
+        | "/NetworkDriver.CreateEndpoint"
+        | "/NetworkDriver.Join"
+        | "/NetworkDriver.ProgramExternalConnectivity"
+            if body.is_empty() =>
+        {
+            return Err(Refusal::new(
+                "uswitch serve ended while dockerd asked it, and dockerd repeats such a call without \
+                 its contents: start the container, or make the network, again",
+            ));
+        }
         "/NetworkDriver.CreateNetwork" => {
             return done(driver.create_network(network::Create::read(body)?.into_network()?));
         }

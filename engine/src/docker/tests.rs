@@ -208,9 +208,22 @@ fn what_is_refused_or_not_understood_is_an_error_in_words() {
             json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT,
             "Options": {"com.docker.network.portmap": [{"Proto": 132, "Port": 7}]}}),
         ),
+        ("/NetworkDriver.CreateEndpoint", endpoint("ff:ff:ff:ff:ff:ff")),
+        ("/NetworkDriver.CreateEndpoint", endpoint("01:00:5e:00:00:01")),
+        ("/NetworkDriver.CreateEndpoint", endpoint("00:00:00:00:00:00")),
     ] {
         let answer = notes.ask(path, &body);
         assert!(answer["Err"].as_str().is_some_and(|why| !why.is_empty()), "{path} {body}");
+    }
+    assert!(notes.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_call_that_is_repeated_without_its_contents_is_told_of_as_such() {
+    let notes = Notes::default();
+    for call in ["CreateNetwork", "CreateEndpoint", "Join", "ProgramExternalConnectivity"] {
+        let answer = answer(&notes, &format!("/NetworkDriver.{call}"), b"");
+        assert!(answer.contains("uswitch serve ended while"), "{call}: {answer}");
     }
     assert!(notes.asked.lock().unwrap().is_empty());
 }

@@ -15,8 +15,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Deserialize;
 use serde_json::json;
 use topology::{Address, Protocol, Subnet};
-use wire::MacAddr;
 
+use crate::attach::hardware;
 use crate::network::Pool;
 use crate::plugin::{Ask, Join, is_name, number};
 use crate::{Attach, Network, Options, PortAsk, Refusal, Route};
@@ -278,11 +278,7 @@ impl Call {
         }
         let mac = match network_options.static_mac.as_deref().filter(|text| !text.is_empty()) {
             None => None,
-            Some(text) => {
-                let mac: Option<MacAddr> = text.parse().ok();
-                let mac = mac.filter(|mac| mac.0[0] & 1 == 0 && *mac != MacAddr::ZERO);
-                Some(mac.ok_or_else(|| Refusal(format!("{text:?} is no host's hardware address")))?)
-            }
+            Some(text) => Some(hardware(text)?),
         };
         let mut names: Vec<String> = Vec::new();
         let aliases = network_options.aliases.iter().flatten();

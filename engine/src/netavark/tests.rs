@@ -100,7 +100,7 @@ fn a_container_comes_as_podman_says_it() {
     assert_eq!((join.interface.as_str(), join.sandbox.as_str()), ("eth0", NETNS));
     let attach = &join.attach;
     assert_eq!(attach.addresses, ["10.94.9.77/16".parse().unwrap()]);
-    assert_eq!(attach.mac, Some(MacAddr([2, 0, 0, 0, 7, 7])));
+    assert_eq!(attach.mac, Some(wire::MacAddr([2, 0, 0, 0, 7, 7])));
     assert_eq!(attach.names, ["web", "www", "5ae2d3a0e7ff"]);
     let port = |protocol, port, host: Option<&str>, own| PortAsk {
         protocol,

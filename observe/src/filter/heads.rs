@@ -82,7 +82,7 @@ impl<'a> Parser<'a> {
             self.next -= 1;
             let known = matches!(first.kind, lex::Kind::V6(_))
                 || (first.kind == lex::Kind::Dotted && first.text.split('.').count() == 4)
-                || (!is_keyword(first.text) && (self.known.host)(name(first.text)).is_some());
+                || (!is_keyword(first.text) && !(self.known.host)(name(first.text)).is_empty());
             if !known {
                 return Err(self.unknown(first));
             }
@@ -165,7 +165,7 @@ impl<'a> Parser<'a> {
         let text = word.text;
         let mut line = format!("an address, name or number should stand here, not `{text}`");
         let host = matches!(q.kind, None | Some(Kind::Host));
-        if host && (self.known.host)(text).is_some() {
+        if host && !(self.known.host)(text).is_empty() {
             line.push_str(&format!(": of the node write `host \\{text}`"));
         }
         line
@@ -175,29 +175,30 @@ impl<'a> Parser<'a> {
         Ends { layers: &self.layers, proto: q.proto, dir: q.dir.unwrap_or(Dir::Either) }
     }
 
-    fn known_host(&self, word: &Word<'_>) -> Option<Host> {
-        if word.kind == lex::Kind::Name { (self.known.host)(name(word.text)) } else { None }
+    fn known_host(&self, word: &Word<'_>) -> Vec<Host> {
+        let is = word.kind == lex::Kind::Name;
+        if is { (self.known.host)(name(word.text)) } else { Vec::new() }
     }
 
     fn host(&self, q: Qualifiers, word: &Word<'_>) -> Result<Expr, String> {
         let ends = self.ends(&q);
         let id = name(word.text);
-        match (word.kind, self.known_host(word)) {
-            (lex::Kind::Mac(mac), _) => ends.mac(mac),
-            (_, Some(host)) if q.proto == Some(Proto::Link) => match host.mac {
-                Some(mac) => ends.mac(mac),
-                None => Err(format!("the MAC address of `{id}` is not known")),
-            },
-            (lex::Kind::V6(addr), _) => ends.address(addr.into(), 128),
-            (_, Some(Host { address: Some(address), .. })) => {
-                ends.address(address, if address.is_ipv4() { 32 } else { 128 })
+        let known = self.known_host(word);
+        match word.kind {
+            lex::Kind::Mac(mac) => ends.mac(mac),
+            lex::Kind::V6(addr) => ends.address(addr.into(), 128),
+            _ if !known.is_empty() && q.proto == Some(Proto::Link) => {
+                let macs = known.iter().filter_map(|host| host.mac);
+                any(macs.map(|mac| ends.mac(mac)))
+                    .unwrap_or_else(|| Err(format!("the MAC address of `{id}` is not known")))
             }
-            (_, Some(_)) => Err(format!("the address of `{id}` is not known")),
-            (lex::Kind::Dotted, None) => {
+            _ if !known.is_empty() => any(addresses(&known).map(|own| whole(&ends, own)))
+                .unwrap_or_else(|| Err(format!("the address of `{id}` is not known"))),
+            lex::Kind::Dotted => {
                 let (addr, bits) = partial_v4(id).ok_or(format!("`{id}` is no IPv4 address"))?;
                 ends.v4(addr, mask4(bits))
             }
-            (lex::Kind::Number(_), None) => {
+            lex::Kind::Number(_) => {
                 Err(format!("`{id}` is no address: for a port write `port {id}`"))
             }
             _ => Err(format!("`{id}` is neither an address nor a node of the lab")),
@@ -277,16 +278,31 @@ impl<'a> Parser<'a> {
     /// Frames that a host hands on: to or from its MAC address, and not to or from its own address.
     fn gateway(&self, q: Qualifiers, word: &Word<'_>) -> Result<Expr, String> {
         let id = name(word.text);
-        let host = self.known_host(word);
-        let Some(Host { address: Some(address), mac: Some(mac) }) = host else {
+        let known = self.known_host(word);
+        let ends = self.ends(&q);
+        let link = |mac| Ends { proto: Some(Proto::Link), ..ends }.mac(mac);
+        let links = any(known.iter().filter_map(|host| host.mac).map(link));
+        let own = any(addresses(&known).map(|own| whole(&ends, own)));
+        let (Some(links), Some(own)) = (links, own) else {
             return Err(format!(
                 "`gateway` wants a node's name, not `{id}`: write `ether host MAC and not host ADDRESS`"
             ));
         };
-        let ends = self.ends(&q);
-        let link = Ends { proto: Some(Proto::Link), ..ends }.mac(mac)?;
-        Ok(link.and(ends.address(address, if address.is_ipv4() { 32 } else { 128 })?.not()))
+        Ok(links?.and(own?.not()))
     }
+}
+
+/// One of several; None where there are none.
+fn any(all: impl Iterator<Item = Result<Expr, String>>) -> Option<Result<Expr, String>> {
+    all.reduce(|one, other| Ok(one?.or(other?)))
+}
+
+fn addresses(known: &[Host]) -> impl Iterator<Item = IpAddr> + '_ {
+    known.iter().filter_map(|host| host.address)
+}
+
+fn whole(ends: &Ends<'_>, address: IpAddr) -> Result<Expr, String> {
+    ends.address(address, if address.is_ipv4() { 32 } else { 128 })
 }
 
 fn kind(word: &str) -> Option<Kind> {

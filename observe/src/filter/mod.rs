@@ -39,8 +39,9 @@ pub use error::FilterError;
 /// What a filter's words can stand for.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
-    /// Hosts by their names: a lab's nodes, so that `host net1` works.
-    pub host: &'a dyn Fn(&str) -> Option<Host>,
+    /// Hosts by their names: a lab's nodes, so that `host net1` works. One by each of its interfaces;
+    /// nothing for a name that is not known.
+    pub host: &'a dyn Fn(&str) -> Vec<Host>,
     /// The network's mask, which `ip broadcast` needs.
     pub netmask: Option<Ipv4Addr>,
 }
@@ -56,7 +57,7 @@ pub struct Host {
 
 impl Known<'_> {
     /// No names, no mask.
-    pub const NOTHING: Known<'static> = Known { host: &|_| None, netmask: None };
+    pub const NOTHING: Known<'static> = Known { host: &|_| Vec::new(), netmask: None };
 }
 
 /// A frame to be asked about.

@@ -2,10 +2,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 
-fn host(name: &str) -> Option<Host> {
-    let mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
-    let address = Some(IpAddr::V4(Ipv4Addr::new(10, 100, 0, 10)));
-    matches!(name, "net1" | "len" | "type").then_some(Host { address, mac })
+fn host(name: &str) -> Vec<Host> {
+    let own = |network: u8| Host {
+        mac: Some(MacAddr([2, 0, 0, 0, network, 1])),
+        address: Some(IpAddr::V4(Ipv4Addr::new(10, 100, network, 10))),
+    };
+    match name {
+        "net1" | "len" | "type" => vec![own(0)],
+        "both" => vec![own(0), own(1)],
+        _ => Vec::new(),
+    }
 }
 
 const KNOWN: Known<'_> = Known { host: &host, netmask: Some(Ipv4Addr::new(255, 255, 0, 0)) };
@@ -196,5 +202,21 @@ proptest::proptest! {
         for text in ["not vlan and port 80", "host 1.2.3.4 or ip6 host ::1", "multicast", "ip6 proto 6", "ip6 protochain 6", "tcp[ip[0]:4] % ip[1] = 0", "mpls and tcp"] {
             let _ = wants(text, &bytes);
         }
+    }
+}
+
+#[test]
+fn a_host_of_several_networks_is_all_its_addresses() {
+    for (name, long) in [
+        ("host both", "host 10.100.0.10 or host 10.100.1.10"),
+        ("src both", "src 10.100.0.10 or src 10.100.1.10"),
+        ("ether dst both", "ether dst 02:00:00:00:00:01 or ether dst 02:00:00:00:01:01"),
+        (
+            "gateway both",
+            "(ether host 02:00:00:00:00:01 or ether host 02:00:00:00:01:01) and not (host 10.100.0.10 \
+             or host 10.100.1.10)",
+        ),
+    ] {
+        assert_eq!(format!("{:?}", parse(name).root), format!("{:?}", parse(long).root), "{name}");
     }
 }

@@ -113,8 +113,13 @@ impl Publisher {
     }
 
     /// Whether an endpoint has this port published.
-    pub(crate) fn leads(&self, endpoint: &str, ask: &PortAsk) -> bool {
+    pub(crate) fn has(&self, endpoint: &str, ask: &PortAsk) -> bool {
         self.held().get(endpoint).is_some_and(|(asked, ..)| asked.contains(ask))
+    }
+
+    /// Whether these are the ports that an endpoint has published.
+    pub(crate) fn is(&self, endpoint: &str, ports: &[PortAsk]) -> bool {
+        self.held().get(endpoint).map_or(ports.is_empty(), |(asked, ..)| asked == ports)
     }
 
     /// The ports of an endpoint, as they are.

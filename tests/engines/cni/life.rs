@@ -187,6 +187,61 @@ fn twenty_containers_come_at_once_and_go_at_once() {
 }
 
 #[test]
+fn an_address_is_one_containers_while_it_lives() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        for name in ["c1", "c2", "c3"] {
+            runtime.make(name);
+        }
+        runtime.add("c1");
+        runtime.add("c3");
+        // A plugin for addresses that has lost its notes.
+        let noted = std::path::Path::new("/run/test/ipam/10.92.0.10");
+        std::fs::remove_file(noted).unwrap();
+        let why = refused(&runtime.call("ADD", "c2", &runtime.conf), 999);
+        assert!(why.contains("address 10.92.0.10 is c1's in network lab"), "{why}");
+        runtime.ping("c3", "10.92.0.10");
+        runtime.ping("c1", "10.92.0.11");
+        // Once the first is dead, though nobody has told of its end, the address is the second's.
+        runtime.unmake(&["c1"]);
+        assert_eq!(address(&runtime.add("c2")), "10.92.0.10");
+        runtime.ping("c3", "10.92.0.10");
+        for name in ["c1", "c2", "c3"] {
+            runtime.del(name);
+        }
+        runtime.nothing_is_left();
+        runtime.unmake(&["c2", "c3"]);
+    });
+}
+
+#[test]
+fn what_has_a_long_name_is_found_by_it() {
+    served(|sandbox, serve| {
+        let network = "project-of-somebody-with-many-branches_default";
+        let container = "project-of-somebody-with-many-branches-and-a-service-1";
+        let runtime = Runtime::new(sandbox, network, "10.92.0");
+        runtime.make(container);
+        runtime.add(container);
+        for killed in [false, true] {
+            if killed {
+                let killed = serve.take().unwrap();
+                killed.signal(Signal::SIGKILL);
+                killed.ended();
+                *serve = Some(start(sandbox));
+            }
+            let table = sandbox.uswitch(&["show"]).ok().out;
+            assert!(table.contains(container), "{table}");
+            let table = sandbox.uswitch(&["network", "ls"]).ok().out;
+            assert!(table.contains(network), "{table}");
+            sandbox.uswitch(&["explain", container, "10.92.0.1"]).ok();
+        }
+        runtime.del(container);
+        runtime.nothing_is_left();
+        runtime.unmake(&[container]);
+    });
+}
+
+#[test]
 fn containers_that_the_runtime_has_lost_sight_of_are_collected() {
     served(|sandbox, _| {
         let runtime = Runtime::new(sandbox, "lab", "10.92.0");

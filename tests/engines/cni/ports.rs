@@ -142,3 +142,35 @@ fn sockets_that_an_engine_holds_are_shared_with_it() {
         runtime.unmake(&["c1"]);
     });
 }
+
+#[test]
+fn a_port_leads_by_the_network_with_the_way_out() {
+    served(|sandbox, _| {
+        let (mut inner, outer) =
+            (Runtime::new(sandbox, "inner", "10.92.0"), Runtime::new(sandbox, "outer", "10.93.0"));
+        inner.conf["internal"] = json!(true);
+        inner.conf["ipam"]["ways"] = json!([]);
+        inner.make("c1");
+        let (first, second) =
+            (mapped(&inner, json!([tcp(8080)])), mapped(&outer, json!([tcp(8080)])));
+        let leads = |to: &str| {
+            let table = sandbox.uswitch(&["show", "published"]).ok().out;
+            assert!(
+                table.contains(&format!("{to}:80")) && table.matches(":80 ").count() < 2,
+                "{table}"
+            );
+            serves("c1", 8080);
+        };
+        inner.call("ADD", "c1", &first).ok();
+        leads("10.92.0.10");
+        // Chosen anew when a network comes, and when one goes.
+        outer.start("ADD", "c1", "eth1", &second).ended().ok();
+        leads("10.93.0.10");
+        outer.start("DEL", "c1", "eth1", &second).ended().ok();
+        leads("10.92.0.10");
+        inner.del("c1");
+        assert!(!is_open(8080));
+        inner.nothing_is_left();
+        inner.unmake(&["c1"]);
+    });
+}

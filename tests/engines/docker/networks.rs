@@ -189,3 +189,89 @@ fn containers_of_several_networks_keep_each_while_others_come_and_go() {
         assert!(shared.contains("10.90.0.77"), "{shared}");
     });
 }
+
+#[test]
+fn a_container_is_shown_as_it_is_called_now_on_each_of_its_networks() {
+    docker(|docker| {
+        for (network, subnet) in [("one", 77), ("two", 78), ("three", 79)] {
+            docker.sh(&format!(
+                "docker network create -d uswitch --subnet 10.{subnet}.0.0/16 {network}"
+            ));
+        }
+        let long = "project-of-somebody-with-many-branches-and-a-service-of-a-long-name-1";
+        docker.sh(&format!("docker run -d --name {long} --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name db --network two {SLEEP}"));
+        let machine = docker.machine;
+        let shows = |words: &[&str]| {
+            eventually(&words.join(", "), || {
+                let table = machine.sh("uswitch show");
+                let mut lines = table.lines();
+                lines.any(|line| words.iter().all(|word| line.contains(word))).then_some(())
+            });
+        };
+        shows(&[long, "10.77.0.2/16", "eth0"]);
+        // dockerd counts interfaces on, whichever have gone.
+        for line in ["connect two", "disconnect one", "connect three"] {
+            docker.sh(&format!("docker network {line} {long}"));
+        }
+        let name = docker
+            .sh(&format!("docker exec {long} ip -o -4 addr show to 10.79.0.0/16 | cut -d' ' -f2"));
+        shows(&["10.79.0.2/16", name.trim()]);
+        // An address on the network that is shared, whichever came first.
+        docker.sh(&format!("docker network connect one {long}"));
+        eventually("the way to it", || {
+            let said = docker.machine.try_sh(&format!("uswitch explain db {long}"));
+            (said.code == Some(0) && said.out.contains("10.78.0.3")).then_some(())
+        });
+        // Names that change are followed, whoever is killed meanwhile.
+        docker.sh(&format!("docker rename {long} web"));
+        shows(&["web", "10.78.0.3/16"]);
+        docker
+            .sh(&format!("docker rename web old; docker run -d --name web --network one {SLEEP}"));
+        shows(&["old", "10.78.0.3/16"]);
+        shows(&["web", "10.77.0."]);
+        docker.kill();
+        docker.sh("docker rename old older");
+        docker.serve();
+        shows(&["older"]);
+        shows(&["10.79.0.2/16", name.trim()]);
+        // All of a node's ports are looked at, or the one in a network.
+        for (words, seen) in
+            [("older", "10.79.0.2 > 10.79.0.1"), ("older:two", "10.78.0.3 > 10.78.0.2")]
+        {
+            let line = format!("exec uswitch trace {words} 'icmp[icmptype] == 8' -c 1");
+            let mut trace = docker.machine.start_sh(&line);
+            trace.wait_for_complaint("following frames");
+            let to = seen.split(" > ").nth(1).unwrap();
+            docker.reaches("older", to, true);
+            let said = trace.ended().out;
+            assert!(said.contains(seen), "{words}: {said}");
+        }
+    });
+}
+
+#[test]
+fn a_hardware_address_is_one_containers_while_it_lives() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        let mac = "--network one --mac-address 02:11:22:33:44:55";
+        docker.sh(&format!("docker run -d --name web {mac} {SLEEP}"));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        let named = || docker.sh("uswitch show").contains("web").then_some(());
+        eventually("its name", named);
+        let second = docker.machine.try_sh(&format!("docker run -d --name dup {mac} {SLEEP}"));
+        let why = "hardware address 02:11:22:33:44:55 is web's in network one";
+        assert!(second.code != Some(0) && second.err.contains(why), "{}", second.err);
+        docker.reaches("db", "web", true);
+        docker.reaches("web", "203.0.113.9", true);
+        docker.sh("docker rm -f web dup");
+        docker.sh(&format!("docker run -d --name next {mac} {SLEEP}"));
+        docker.reaches("db", "next", true);
+        for mac in ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00"] {
+            let run = format!("docker run --rm --network one --mac-address {mac} box true");
+            let ended = docker.machine.try_sh(&run);
+            let why = "is no host's hardware address";
+            assert!(ended.code != Some(0) && ended.err.contains(why), "{mac}: {}", ended.err);
+        }
+    });
+}

@@ -17,6 +17,7 @@ fn link(index: u32, name: &str) -> Link {
         running: true,
         ethernet: true,
         master: None,
+        peer: None,
     }
 }
 
