@@ -300,7 +300,10 @@ impl Lab {
         match thread.doing(|| "starting a thread".into()) {
             Ok(thread) => {
                 let joined = Joined { shared, words: Some(words), thread: Some(thread) };
-                self.state().joined.push(joined);
+                let mut state = self.state();
+                state.joined.push(joined);
+                self.bar_ends(&state);
+                drop(state);
                 Ok(tunnel)
             }
             Err(error) => {

@@ -44,9 +44,8 @@ impl Agent {
         }
         let me = &self.shared.join.host;
         let steps = self.rows.follow(&mut self.registry, me);
-        if let Some(members) = &self.members
-            && steps.iter().any(FdbOp::is_flood)
-        {
+        let hosts = steps.iter().any(FdbOp::is_flood);
+        if let Some(members) = self.members.as_ref().filter(|_| hosts) {
             members.set(&self.rows.hosts().collect());
         }
         match self.table.settle(&lab, (self.rows.all(), &steps), now) {
@@ -63,6 +62,9 @@ impl Agent {
             self.told = Some(told);
             self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
             self.name(&lab);
+        }
+        if hosts {
+            lab.bar_ends(&lab.state());
         }
         self.cut(&lab);
         true
