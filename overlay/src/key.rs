@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use wire::MacAddr;
 
+use crate::end::is_station;
+
 /// Longest name of a network or a host.
 pub const MAX_NAME: usize = 63;
 
@@ -49,7 +51,7 @@ impl Key {
             "vteps" => Self::Vtep(name.parse().ok()?),
             "nodes" => Self::Node(checked(name).ok()?),
             "ip" => Self::Ip(name.parse().ok()?),
-            "mac" => Self::Mac(name.parse().ok()?),
+            "mac" => Self::Mac(name.parse().ok().filter(|mac| is_station(*mac))?),
             _ => return None,
         })
     }

@@ -62,7 +62,7 @@ impl Agent {
         (table, members): (Table, Option<Arc<Members>>),
     ) -> Self {
         let named_in = shared.network();
-        let registry = Registry::new(shared.space.clone()).of_ipv6(shared.join.vtep.is_ipv6());
+        let registry = Registry::new(shared.space.clone()).at(&shared.join.host, shared.join.vtep);
         Self {
             present: session.lease(),
             shared,
@@ -198,7 +198,7 @@ impl Agent {
     /// What the network is that is not as this host has it: others came first where etcd was emptied, or
     /// somebody has changed it.
     pub(super) fn unlike(&self) -> Option<String> {
-        let what = self.registry.agreed()?.unlike(&self.shared.config)?;
+        let what = self.registry.agreed()?.ok()?.unlike(&self.shared.config)?;
         let network = self.shared.space.network();
         Some(format!("network {network} has {what} by now: make them the same, and join again"))
     }
