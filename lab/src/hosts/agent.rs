@@ -15,6 +15,7 @@ use wire::Timestamp;
 use super::apart::Apart;
 use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Told, Watching};
+use super::heard::Heard;
 use super::http::Failed;
 use super::table::Table;
 use super::{Event, Look, Remote, Shared};
@@ -35,6 +36,7 @@ pub(super) struct Agent {
     /// None until the registry has been listed, and where it is to be listed anew.
     pub(super) watching: Option<Watching>,
     pub(super) listed: bool,
+    heard: Heard,
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
     pub(super) table: Table,
@@ -72,6 +74,7 @@ impl Agent {
             registry,
             watching: None,
             listed: false,
+            heard: Heard::default(),
             table,
             rows: Rows::default(),
             told: None,
@@ -121,8 +124,9 @@ impl Agent {
             Due::At(at) => at,
             Due::Grant | Due::Renew(_) => now,
         };
-        let watch = match self.watching {
-            None if self.session.alone().is_none() => self.next_watch.max(now),
+        let watch = match (&self.watching, self.heard.due()) {
+            (None, _) if self.session.alone().is_none() => self.next_watch.max(now),
+            (Some(_), Some(due)) => due,
             _ => session,
         };
         let claim = if self.next_claim > now { self.next_claim } else { session };
@@ -132,7 +136,6 @@ impl Agent {
     /// Renews the lease, or asks for another and is there again.
     async fn keep(&mut self) {
         let asked = now();
-        let before = self.etcd.members.current();
         let was_alone = self.session.alone().is_some();
         let kept = match self.session.due(asked) {
             Due::At(_) => return,
@@ -173,8 +176,17 @@ impl Agent {
         if self.listed && self.etcd.at < self.registry.revision() {
             (self.watching, self.listed) = (None, false);
         }
-        // The watch is with the member that answers: one without a quorum tells nothing new.
-        if self.session.alone().is_some() || before != self.etcd.members.current() {
+        if self.etcd.at < i64::MAX && self.session.alone().is_none() {
+            self.heard.seen(self.etcd.at, now());
+        }
+    }
+
+    /// Lets go of a watch that tells nothing any more. It is with the member that answers, whoever has asked
+    /// last: one without a quorum tells nothing new, and one that is frozen nothing at all.
+    fn doubt(&mut self) {
+        let Some(watching) = &self.watching else { return };
+        let deaf = self.heard.due().is_some_and(|due| due <= now());
+        if self.session.alone().is_some() || watching.by != self.etcd.members.current() || deaf {
             self.watching = None;
         }
     }
@@ -230,6 +242,7 @@ impl Agent {
 
     /// Has the list and a watch that begins behind it.
     async fn follow(&mut self) {
+        self.doubt();
         if self.session.alone().is_some() || self.watching.is_some() || now() < self.next_watch {
             return;
         }
@@ -244,7 +257,11 @@ impl Agent {
             }
         }
         match self.etcd.watch(&prefix, self.registry.revision() + 1).await {
-            Ok(watching) => self.watching = Some(watching),
+            Ok(watching) => {
+                self.watching = Some(watching);
+                let at = if self.etcd.at < i64::MAX { self.etcd.at } else { 0 };
+                self.heard.opened(at.max(self.registry.revision()));
+            }
             Err(_) => self.watch_later(),
         }
     }
@@ -259,6 +276,7 @@ impl Agent {
             Ok(Told::Changes(changes)) => {
                 for change in &changes {
                     self.registry.apply(change);
+                    self.heard.told(change.revision);
                 }
             }
             Ok(Told::Compacted) => {

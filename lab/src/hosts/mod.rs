@@ -12,6 +12,8 @@
 //! | `named` | what a spec says of other hosts |
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
+//! | `heard` | … and whether the watch still tells |
+//! | `present` | … and puts back what this host says of itself |
 //! | `settle` | … and what follows from what it has heard |
 //! | `apart` | nodes that are cut off from other hosts |
 //! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
@@ -30,6 +32,7 @@ mod bgp;
 mod claims;
 mod enter;
 mod etcd;
+mod heard;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod http;

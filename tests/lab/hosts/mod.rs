@@ -2,6 +2,7 @@
 
 mod across;
 mod checks;
+mod deaf;
 #[cfg(feature = "evpn")]
 mod evpn;
 mod failures;
