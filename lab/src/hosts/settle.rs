@@ -215,7 +215,7 @@ impl Agent {
     fn cut(&mut self, lab: &Lab) {
         let lease = self.present.unwrap_or(0);
         let me = &self.shared.join.host;
-        let mut taken = BTreeMap::new();
+        let (mut taken, mut macs) = (BTreeMap::new(), BTreeSet::new());
         let out = self.shared.status().out.clone();
         for claim in self.shared.wanted().values() {
             if let Some(why) = &out {
@@ -223,7 +223,11 @@ impl Agent {
                 taken.insert(claim.node.clone(), why.clone());
             } else if let Standing::Taken(key, other) = self.registry.standing(claim, me, lease) {
                 taken.insert(claim.node.clone(), conflict(&key, &other));
+                macs.extend(&claim.macs);
             }
+        }
+        if let Err(error) = self.table.leave_here(lab, macs) {
+            tracing::warn!("network {}: {error}", self.shared.join.name);
         }
         self.apart.set((lab, &self.shared), taken);
     }
