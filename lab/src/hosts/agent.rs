@@ -17,6 +17,7 @@ use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Told, Watching};
 use super::heard::Heard;
 use super::http::Failed;
+use super::present::Own;
 use super::table::Table;
 use super::{Event, Look, Remote, Shared};
 use crate::lab::Lab;
@@ -37,6 +38,7 @@ pub(super) struct Agent {
     pub(super) watching: Option<Watching>,
     pub(super) listed: bool,
     heard: Heard,
+    pub(super) own: Own,
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
     pub(super) table: Table,
@@ -75,6 +77,7 @@ impl Agent {
             watching: None,
             listed: false,
             heard: Heard::default(),
+            own: Own::default(),
             table,
             rows: Rows::default(),
             told: None,
@@ -217,7 +220,7 @@ impl Agent {
 
     /// Is in the network by a new lease; None where another has come by this host's name or its address,
     /// or the network is another one. Nothing of ours is there then. The lease is kept, and it is tried again with each renewal.
-    async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
+    pub(super) async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
         let out = match self.unlike() {
             None => enter::host(&mut self.etcd, &self.shared, lease).await?,
             unlike => unlike,

@@ -32,12 +32,13 @@ mod bgp;
 mod claims;
 mod enter;
 mod etcd;
-mod heard;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod heard;
 mod http;
 mod lines;
 mod named;
+mod present;
 mod settle;
 mod table;
 mod tls;
@@ -173,6 +174,8 @@ pub struct Status {
     pub members: Vec<Member>,
     /// Why this host is not in the network any more, for another has come by its name or its address.
     pub out: Option<String>,
+    /// What is wrong in the registry, though all goes on.
+    pub amiss: Option<String>,
     /// Since when the registry does not answer, and what was heard of it last.
     pub alone: Option<(Timestamp, String)>,
     /// The revision of the registry up to which all is known; by BGP, how many routes have come and gone.

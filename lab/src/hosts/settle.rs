@@ -66,12 +66,13 @@ impl Agent {
         if hosts {
             lab.bar_ends(&lab.state());
         }
+        self.tell_amiss();
         self.cut(&lab);
         true
     }
 
     /// Takes back all that this host has claimed in a network that has become another one.
-    async fn withdraw(&mut self) {
+    pub(super) async fn withdraw(&mut self) {
         if let Some(lease) = self.session.lease()
             && let Err(failed) = self.etcd.revoke(lease).await
         {
@@ -87,6 +88,9 @@ impl Agent {
         let Some(lease) = self.present else { return };
         let begun = now();
         self.next_claim = begun;
+        if !self.stand(lease).await {
+            return;
+        }
         let wanted = self.shared.wanted().clone();
         let me = self.shared.join.host.clone();
         let open = wanted

@@ -6,6 +6,7 @@ mod deaf;
 #[cfg(feature = "evpn")]
 mod evpn;
 mod failures;
+mod meddled;
 mod mended;
 mod served;
 mod shut;
