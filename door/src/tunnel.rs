@@ -63,7 +63,7 @@ fn of_several(
         }
         .into(),
         alone: since,
-        why: status.out.or(status.alone.map(|(_, why)| why)),
+        why: status.out.or(status.alone.map(|(_, why)| why)).or(status.amiss),
         revision: status.revision,
         rows: status.rows as u64,
         repairs: status.repairs,

@@ -169,6 +169,9 @@ impl Gateway {
     #[inline(always)]
     fn plan_out(&self, a: &Arrival, bytes: &[u8], hop: Ipv4Addr) -> Result<Course, Refusal> {
         let own = self.links.uplink_address().ok_or(DropReason::NoRoute)?;
+        if self.barred.takes(&a.packet) {
+            return Err(Refusal::told(DropReason::TunnelEnd, unreachable::PROHIBITED));
+        }
         let course = match a.packet.transport {
             Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpRequest(_) => {
                 Course::Out { own, hop }

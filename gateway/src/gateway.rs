@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 
 use wire::{Ethernet, FrameMut, Timestamp, ethertype};
 
+use crate::barred::Barred;
 use crate::config::{Config, UplinkAddress};
 use crate::counters::Counters;
 use crate::course::{Answer, Refusal};
@@ -50,6 +51,8 @@ pub struct Gateway {
     /// Whether there is a resolver of names behind the output.
     pub(crate) names: bool,
     pub(crate) queries: Queries,
+    /// Whom nodes send no datagram by the uplink.
+    pub(crate) barred: Barred,
 }
 
 impl Gateway {
@@ -74,6 +77,7 @@ impl Gateway {
             block: uplink.filter(|uplink| uplink.shared).map(|_| ports),
             names: false,
             queries: Queries::new(),
+            barred: Barred::default(),
         };
         for (id, leg) in config.legs {
             gateway.add_leg(id, leg)?;

@@ -13,6 +13,7 @@
 
 mod arp;
 mod asking;
+mod barred;
 mod change;
 mod config;
 mod counters;

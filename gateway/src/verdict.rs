@@ -165,6 +165,9 @@ reasons! {
     ForwardingOff = "forwarding-off",
     /// To the uplink from an internal network; answered with "prohibited".
     Internal = "internal",
+    /// UDP to the remote end of a tunnel, which would take it for the host's own; answered with
+    /// "prohibited".
+    TunnelEnd = "tunnel-end",
     /// The time to live ran out; answered with "time exceeded".
     TtlExceeded = "ttl-exceeded",
     /// Too large for the next link with Don't Fragment set, or in segments too large; answered

@@ -4,6 +4,7 @@
 //! nobody is known for go to all remote ends; the kernel learns behind which end an address is. It goes
 //! with the switch's namespace, however the lab ends.
 
+mod barred;
 mod far;
 mod members;
 mod rows;
@@ -242,6 +243,7 @@ impl Lab {
         };
         state.tunnels.push(tunnel.clone());
         self.fit_gso(state, network);
+        self.bar_ends(state);
         if let Err(error) = self.set_rows(state, &tunnel) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }
@@ -266,6 +268,7 @@ impl Lab {
         let of_it = |number: u32| number == vni;
         state.spec.tunnels.retain(|own| !of_it(own.vni));
         let named = joined.is_some();
+        self.bar_ends(&state);
         state.spec.join.take_if(|own| match own {
             join::Join::Named(own) => of_it(own.vni),
             join::Join::Etcd(_) | join::Join::Bgp(_) => named,

@@ -101,7 +101,8 @@ impl Rows {
         hosts: Option<BTreeSet<IpAddr>>,
     ) -> Vec<FdbOp> {
         let (mut there, mut desired) = (BTreeSet::new(), BTreeSet::new());
-        for mac in macs {
+        // The rows of what is flooded are the hosts' and no node's.
+        for mac in macs.into_iter().filter(|mac| *mac != MacAddr::ZERO) {
             there.extend(of(&self.0, mac));
             desired.extend(whereabouts(mac).map(|vtep| Row { mac, vtep }));
         }

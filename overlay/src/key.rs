@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use wire::MacAddr;
 
+use crate::end::is_station;
+
 /// Longest name of a network or a host.
 pub const MAX_NAME: usize = 63;
 
@@ -49,7 +51,7 @@ impl Key {
             "vteps" => Self::Vtep(name.parse().ok()?),
             "nodes" => Self::Node(checked(name).ok()?),
             "ip" => Self::Ip(name.parse().ok()?),
-            "mac" => Self::Mac(name.parse().ok()?),
+            "mac" => Self::Mac(name.parse().ok().filter(|mac| is_station(*mac))?),
             _ => return None,
         })
     }
@@ -61,9 +63,11 @@ impl Key {
 /// One line for what is none.
 pub fn checked(name: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+    // Dots alone are places in a tree of files, where names become lines and folders.
+    let dots = name.bytes().all(|byte| byte == b'.');
+    if dots || name.len() > MAX_NAME || !name.bytes().all(allowed) {
         return Err(format!(
-            "{name:?} is no name: up to {MAX_NAME} letters, digits, dots, - and _"
+            "{name:?} is no name: up to {MAX_NAME} letters, digits, dots, - and _, and not dots alone"
         ));
     }
     Ok(name.to_owned())
@@ -165,7 +169,7 @@ mod tests {
         ] {
             assert_eq!(space.read(text), None, "{text}");
         }
-        for name in ["", "a/b", "ü", &"x".repeat(64)] {
+        for name in ["", "a/b", "ü", "..", ".", &"x".repeat(64)] {
             assert!(Space::of(name).is_err(), "{name}");
         }
     }

@@ -16,6 +16,7 @@
 //! | [`registry`] | what is known of it: a list, and the changes since |
 //! | [`claim`] | names and addresses that one host has, and who has them already |
 //! | [`desired`] | the rows of a tunnel's table, and how it gets there from what there is |
+//! | [`end`] | addresses that lead to one host, or one node |
 //! | [`evpn`] | the same by BGP: routes, and who has an address that several hosts say they have |
 //! | [`session`] | the lease by which a host is in the network: when to ask for it again |
 
@@ -23,6 +24,7 @@
 
 pub mod claim;
 pub mod desired;
+pub mod end;
 pub mod evpn;
 pub mod key;
 pub mod record;
@@ -30,11 +32,13 @@ pub mod registry;
 pub mod session;
 
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod model;
 
 pub use claim::{NodeClaim, Standing};
 pub use desired::{Desired, FdbOp, Row, Rows, difference};
 pub use key::{Key, Space};
 pub use record::{Claim, Config, Host};
-pub use registry::{Change, Registry, Touched};
+pub use registry::{Change, Registry, Touched, Unread};
 pub use session::{Due, Session};

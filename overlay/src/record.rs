@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use wire::MacAddr;
 
+use crate::end::is_station;
 use crate::key::{Key, checked};
 
 /// What all hosts of a network agree on; the first host's word counts.
@@ -84,9 +85,10 @@ impl Claim {
         has && !means && checked(&self.node).is_ok() && checked(&self.host).is_ok()
     }
 
-    /// Its hardware addresses; what is none is passed over.
+    /// Its hardware addresses; what is none, or no node's, is passed over.
     pub fn addresses(&self) -> impl Iterator<Item = MacAddr> {
-        self.macs.iter().filter_map(|mac| mac.parse().ok())
+        let all = self.macs.iter().filter_map(|mac| mac.parse().ok());
+        all.filter(|mac| is_station(*mac))
     }
 }
 

@@ -11,6 +11,7 @@ use wire::MacAddr;
 
 use crate::claim::{NodeClaim, Standing};
 use crate::desired::Desired;
+use crate::end::{is_end, is_station};
 use crate::key::{Key, Space};
 use crate::record::{Claim, Config, Host};
 
@@ -36,6 +37,10 @@ pub struct Put {
     pub revision: i64,
 }
 
+/// Something stands there that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Held<T> {
     value: T,
@@ -47,8 +52,11 @@ struct Held<T> {
 #[derive(Clone, Debug)]
 pub struct Registry {
     space: Space,
-    /// Whether the hosts' ends are of IPv6; one of the other kind is no host's.
-    ipv6: bool,
+    /// The host that knows it, and its end: ends of the other family are no host's, and this one no other
+    /// host's.
+    own: Option<(String, IpAddr)>,
+    /// Whose that end is by the registry.
+    own_end: Option<Held<String>>,
     revision: i64,
     hosts: BTreeMap<String, Held<Host>>,
     /// The keys of one claim share what they say.
@@ -56,8 +64,8 @@ pub struct Registry {
     /// The hardware addresses that each host has claimed, be it there or not.
     macs: BTreeMap<String, BTreeSet<MacAddr>>,
     touched: Touched,
-    /// What all hosts agree on, where it says that.
-    agreed: Option<Config>,
+    /// What all hosts agree on; Err where something stands there that cannot be read.
+    agreed: Option<Result<Config, Unread>>,
     strange: u64,
 }
 
@@ -91,7 +99,8 @@ impl Registry {
     pub fn new(space: Space) -> Self {
         Self {
             space,
-            ipv6: false,
+            own: None,
+            own_end: None,
             revision: 0,
             hosts: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -102,10 +111,10 @@ impl Registry {
         }
     }
 
-    /// The same, of a network whose hosts' ends are of IPv6.
+    /// The same, as the host of this name and end knows it.
     #[must_use]
-    pub fn of_ipv6(self, ipv6: bool) -> Self {
-        Self { ipv6, ..self }
+    pub fn at(self, name: &str, vtep: IpAddr) -> Self {
+        Self { own: Some((name.to_owned(), vtep)), ..self }
     }
 
     /// The revision up to which it is known.
@@ -114,10 +123,10 @@ impl Registry {
         self.revision
     }
 
-    /// What all hosts agree on; None where it was emptied, or that cannot be read.
+    /// What all hosts agree on; None where it was emptied.
     #[must_use]
-    pub fn agreed(&self) -> Option<&Config> {
-        self.agreed.as_ref()
+    pub fn agreed(&self) -> Option<Result<&Config, Unread>> {
+        self.agreed.as_ref().map(|agreed| agreed.as_ref().map_err(|unread| *unread))
     }
 
     /// Keys and values that could not be read.
@@ -131,6 +140,7 @@ impl Registry {
         self.hosts.clear();
         self.claims.clear();
         self.macs.clear();
+        self.own_end = None;
         self.agreed = None;
         for (key, put) in all {
             self.put(&key, &put);
@@ -150,6 +160,7 @@ impl Registry {
             None => match self.space.read(&change.key) {
                 Some(Key::Host(name)) => self.set_host(name, None),
                 Some(Key::Config) => self.agreed = None,
+                Some(Key::Vtep(end)) => self.set_end(end, None),
                 Some(key) => self.set_claim(key, None),
                 None => {}
             },
@@ -162,13 +173,17 @@ impl Registry {
         let Put { lease, revision, .. } = *put;
         match self.space.read(key) {
             Some(Key::Config) => {
-                self.agreed = serde_json::from_slice(&put.value).ok();
-                self.strange += u64::from(self.agreed.is_none());
+                let agreed = serde_json::from_slice(&put.value).map_err(|_| Unread);
+                self.strange += u64::from(agreed.is_err());
+                self.agreed = Some(agreed);
             }
-            Some(Key::Vtep(_)) => {}
+            Some(Key::Vtep(end)) => {
+                let value = String::from_utf8_lossy(&put.value).into_owned();
+                self.set_end(end, Some(Held { value, lease, revision }));
+            }
             Some(Key::Host(name)) => {
                 let value = serde_json::from_slice::<Host>(&put.value).ok();
-                let value = value.filter(|host| host.vtep.is_ipv6() == self.ipv6);
+                let value = value.filter(|host| self.is_end(&name, host.vtep));
                 self.strange += u64::from(value.is_none());
                 self.set_host(name, value.map(|value| Held { value, lease, revision }));
             }
@@ -181,6 +196,14 @@ impl Registry {
             }
             None => self.strange += 1,
         }
+    }
+
+    /// Whether a host may be there.
+    fn is_end(&self, host: &str, vtep: IpAddr) -> bool {
+        let fits = self.own.as_ref().is_none_or(|(me, own)| {
+            vtep.is_ipv6() == own.is_ipv6() && (host == me || vtep != *own)
+        });
+        is_end(vtep) && fits
     }
 
     /// What another key of the claim says already, or this.
@@ -204,6 +227,12 @@ impl Registry {
         match to {
             Some(held) => drop(self.hosts.insert(name, held)),
             None => drop(self.hosts.remove(&name)),
+        }
+    }
+
+    fn set_end(&mut self, end: IpAddr, to: Option<Held<String>>) {
+        if self.own.as_ref().is_some_and(|(_, own)| *own == end) {
+            self.own_end = to;
         }
     }
 
@@ -240,10 +269,12 @@ impl Registry {
         self.hosts.iter().map(|(name, held)| (name.as_str(), &held.value))
     }
 
-    /// The lease by which a host is there.
+    /// Whether the host that knows it is there as it says itself, by `lease`: its row and that of its end.
     #[must_use]
-    pub fn lease_of(&self, host: &str) -> Option<i64> {
-        self.hosts.get(host).map(|held| held.lease)
+    pub fn is_here(&self, host: &Host, lease: i64) -> bool {
+        let Some((me, _)) = &self.own else { return true };
+        let row = self.hosts.get(me).is_some_and(|is| is.lease == lease && is.value == *host);
+        row && self.own_end.as_ref().is_some_and(|is| is.lease == lease && is.value == *me)
     }
 
     /// The nodes of all hosts, by name.
@@ -274,8 +305,7 @@ impl Registry {
 
     fn behind(&self, me: &str, mac: MacAddr, held: &Held<Arc<Claim>>) -> Option<IpAddr> {
         let host = self.hosts.get(&held.value.host).filter(|_| held.value.host != me)?;
-        let sane = !mac.is_group() && mac != MacAddr::ZERO;
-        sane.then_some(host.value.vtep)
+        is_station(mac).then_some(host.value.vtep)
     }
 
     /// What `me` has claimed for nodes that are not among these: keys, and when they were put.

@@ -8,6 +8,7 @@
 mod access;
 pub mod bgp;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -198,6 +199,9 @@ fn named(rest: &str) -> Result<Tunnel, String> {
     for host in hosts.split(',') {
         let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let address = plain.parse().map_err(|_| format!("{host:?} is no address: {VTEP}"))?;
+        if remotes.contains(&address) {
+            return Err(format!("host {host} twice: {VTEP}"));
+        }
         remotes.push(address);
     }
     let Query { vni, port, network, local } = Query::read(query, VTEP)?;
@@ -224,7 +228,11 @@ fn etcd(tls: bool, rest: &str) -> Result<Etcd, String> {
         let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let alone = plain.parse().map(|address: IpAddr| SocketAddr::new(address, CLIENTS));
         let member = alone.or_else(|_| host.parse());
-        members.push(member.map_err(|_| format!("{host:?} is no address: {ETCD}"))?);
+        let member = member.map_err(|_| format!("{host:?} is no address: {ETCD}"))?;
+        if members.contains(&member) {
+            return Err(format!("member {host} twice: {ETCD}"));
+        }
+        members.push(member);
     }
     let (access, query) = Access::read(tls, query, members.len())?;
     let Query { vni, port, network, local } = Query::read(&query, ETCD)?;
@@ -245,10 +253,13 @@ struct Query {
 
 impl Query {
     fn read(query: &str, form: &str) -> Result<Self, String> {
-        let mut read = Self::default();
+        let (mut read, mut seen) = (Self::default(), BTreeSet::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number = |what: &str| format!("{value:?} is no {what}");
+            if !seen.insert(key) {
+                return Err(format!("{key} twice: {form}"));
+            }
             match key {
                 "vni" => {
                     let vni = value.parse().ok().filter(|vni| (1..=LARGEST).contains(vni));
@@ -314,6 +325,10 @@ mod tests {
             ("vtep://10.0.0.2", "vni=N is missing"),
             ("vtep://host?vni=1", "no address"),
             ("vtep://10.0.0.2?vni=1&local=x", "no address"),
+            ("etcd://10.0.0.2/net?vni=100&vni=101", "vni twice"),
+            ("vtep://10.0.0.2?vni=100&port=1&port=1", "port twice"),
+            ("etcd://10.0.0.2,10.0.0.3,10.0.0.2:2379/net", "member 10.0.0.2:2379 twice"),
+            ("vtep://10.0.0.2,10.0.0.2?vni=1", "host 10.0.0.2 twice"),
             ("etcd://10.0.0.2/net?vni=0", "no VNI: 1 to"),
             ("etcd://10.0.0.2/net?vni=16777216", "no VNI: 1 to"),
             ("etcd://10.0.0.2/net?port=0", "no port: 1 to"),

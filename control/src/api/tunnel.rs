@@ -48,7 +48,8 @@ pub struct Hosts {
     /// For how many seconds it has not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone: Option<u64>,
-    /// What was heard of it last, where it does not answer; why the host is out.
+    /// What was heard of it last, where it does not answer; why the host is out; what is wrong in the
+    /// registry, where all goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The revision of the registry up to which all is known; by BGP, how many routes have come and gone.

@@ -4,6 +4,7 @@
 //! A node's number is the next node's, and so is its address: nothing of the one may meet the other.
 //! Looks at every session of the tables; called when a network changes, not for packets.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use wire::Timestamp;
@@ -13,7 +14,7 @@ use super::publish::{Owner, Published};
 use super::session::Session;
 use super::snapshot::Closing;
 use crate::node::Node;
-use crate::packet::Protocol;
+use crate::packet::{Endpoint, Protocol};
 
 impl Nat {
     /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
@@ -71,6 +72,16 @@ impl Nat {
     pub(crate) fn forget_others(&mut self, node: Node, address: Ipv4Addr) {
         let address = u32::from(address);
         self.end_all(|session| session.inside == address && session.node != node);
+    }
+
+    /// No node speaks UDP with these any more: what was opened there, from either side, ends.
+    pub(crate) fn forget_remotes(&mut self, remotes: &BTreeSet<Endpoint>) {
+        let table = &self.realm(Protocol::Udp).table;
+        let to_them = table.from(0).filter(|(_, session)| remotes.contains(&session.remote()));
+        let ids: Vec<u32> = to_them.map(|(id, _)| id).collect();
+        for id in ids {
+            self.end(Protocol::Udp, id, Closing::Flushed);
+        }
     }
 
     fn end_all(&mut self, is: impl Fn(&Session) -> bool) {

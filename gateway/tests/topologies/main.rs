@@ -5,6 +5,7 @@
 
 mod arp;
 mod attack;
+mod barred;
 mod behaviour;
 mod fragments;
 mod hairpin;

@@ -159,6 +159,10 @@ fn every_drop_reason_is_reachable() {
     w.gateway.set_routing(gateway::Routing { forwarding: false, nat: true }).unwrap();
     r.lan(w, &good);
 
+    w.gateway.set_routing(gateway::Routing::default()).unwrap();
+    w.gateway.bar([Endpoint::new("8.8.8.8".parse().unwrap(), 2)].into());
+    r.lan(w, &good);
+
     let missing: Vec<_> = DropReason::ALL.iter().filter(|d| !r.0.contains(d)).collect();
     assert!(missing.is_empty(), "never produced: {missing:?}");
 }

@@ -15,7 +15,9 @@ use wire::Timestamp;
 use super::apart::Apart;
 use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Told, Watching};
+use super::heard::Heard;
 use super::http::Failed;
+use super::present::Own;
 use super::table::Table;
 use super::{Event, Look, Remote, Shared};
 use crate::lab::Lab;
@@ -35,6 +37,8 @@ pub(super) struct Agent {
     /// None until the registry has been listed, and where it is to be listed anew.
     pub(super) watching: Option<Watching>,
     pub(super) listed: bool,
+    heard: Heard,
+    pub(super) own: Own,
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
     pub(super) table: Table,
@@ -62,7 +66,7 @@ impl Agent {
         (table, members): (Table, Option<Arc<Members>>),
     ) -> Self {
         let named_in = shared.network();
-        let registry = Registry::new(shared.space.clone()).of_ipv6(shared.join.vtep.is_ipv6());
+        let registry = Registry::new(shared.space.clone()).at(&shared.join.host, shared.join.vtep);
         Self {
             present: session.lease(),
             shared,
@@ -72,6 +76,8 @@ impl Agent {
             registry,
             watching: None,
             listed: false,
+            heard: Heard::default(),
+            own: Own::default(),
             table,
             rows: Rows::default(),
             told: None,
@@ -121,8 +127,9 @@ impl Agent {
             Due::At(at) => at,
             Due::Grant | Due::Renew(_) => now,
         };
-        let watch = match self.watching {
-            None if self.session.alone().is_none() => self.next_watch.max(now),
+        let watch = match (&self.watching, self.heard.due()) {
+            (None, _) if self.session.alone().is_none() => self.next_watch.max(now),
+            (Some(_), Some(due)) => due,
             _ => session,
         };
         let claim = if self.next_claim > now { self.next_claim } else { session };
@@ -132,7 +139,6 @@ impl Agent {
     /// Renews the lease, or asks for another and is there again.
     async fn keep(&mut self) {
         let asked = now();
-        let before = self.etcd.members.current();
         let was_alone = self.session.alone().is_some();
         let kept = match self.session.due(asked) {
             Due::At(_) => return,
@@ -173,8 +179,17 @@ impl Agent {
         if self.listed && self.etcd.at < self.registry.revision() {
             (self.watching, self.listed) = (None, false);
         }
-        // The watch is with the member that answers: one without a quorum tells nothing new.
-        if self.session.alone().is_some() || before != self.etcd.members.current() {
+        if self.etcd.at < i64::MAX && self.session.alone().is_none() {
+            self.heard.seen(self.etcd.at, now());
+        }
+    }
+
+    /// Lets go of a watch that tells nothing any more. It is with the member that answers, whoever has asked
+    /// last: one without a quorum tells nothing new, and one that is frozen nothing at all.
+    fn doubt(&mut self) {
+        let Some(watching) = &self.watching else { return };
+        let deaf = self.heard.due().is_some_and(|due| due <= now());
+        if self.session.alone().is_some() || watching.by != self.etcd.members.current() || deaf {
             self.watching = None;
         }
     }
@@ -198,14 +213,14 @@ impl Agent {
     /// What the network is that is not as this host has it: others came first where etcd was emptied, or
     /// somebody has changed it.
     pub(super) fn unlike(&self) -> Option<String> {
-        let what = self.registry.agreed()?.unlike(&self.shared.config)?;
+        let what = self.registry.agreed()?.ok()?.unlike(&self.shared.config)?;
         let network = self.shared.space.network();
         Some(format!("network {network} has {what} by now: make them the same, and join again"))
     }
 
     /// Is in the network by a new lease; None where another has come by this host's name or its address,
     /// or the network is another one. Nothing of ours is there then. The lease is kept, and it is tried again with each renewal.
-    async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
+    pub(super) async fn appear(&mut self, lease: i64) -> Result<Option<i64>, Failed> {
         let out = match self.unlike() {
             None => enter::host(&mut self.etcd, &self.shared, lease).await?,
             unlike => unlike,
@@ -230,6 +245,7 @@ impl Agent {
 
     /// Has the list and a watch that begins behind it.
     async fn follow(&mut self) {
+        self.doubt();
         if self.session.alone().is_some() || self.watching.is_some() || now() < self.next_watch {
             return;
         }
@@ -244,7 +260,11 @@ impl Agent {
             }
         }
         match self.etcd.watch(&prefix, self.registry.revision() + 1).await {
-            Ok(watching) => self.watching = Some(watching),
+            Ok(watching) => {
+                self.watching = Some(watching);
+                let at = if self.etcd.at < i64::MAX { self.etcd.at } else { 0 };
+                self.heard.opened(at.max(self.registry.revision()));
+            }
             Err(_) => self.watch_later(),
         }
     }
@@ -259,6 +279,7 @@ impl Agent {
             Ok(Told::Changes(changes)) => {
                 for change in &changes {
                     self.registry.apply(change);
+                    self.heard.told(change.revision);
                 }
             }
             Ok(Told::Compacted) => {

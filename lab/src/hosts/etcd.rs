@@ -94,7 +94,11 @@ pub(super) enum Told {
 }
 
 /// A running watch.
-pub(super) struct Watching(Lines);
+pub(super) struct Watching {
+    lines: Lines,
+    /// The member that tells.
+    pub(super) by: SocketAddr,
+}
 
 impl Etcd {
     pub(super) fn new(members: Vec<SocketAddr>, access: Arc<Access>) -> Self {
@@ -235,7 +239,8 @@ impl Etcd {
         let asked = json!({ "create_request": {
             "key": key, "range_end": end, "start_revision": from.to_string(),
         } });
-        Ok(Watching(self.members.stream("/v3/watch", &asked).await?))
+        let by = self.members.current();
+        Ok(Watching { lines: self.members.stream("/v3/watch", &asked).await?, by })
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(
@@ -250,7 +255,7 @@ impl Etcd {
 impl Watching {
     /// What comes next, whenever it comes.
     pub(super) async fn next(&mut self) -> Result<Told, Failed> {
-        told(&self.0.next().await?)
+        told(&self.lines.next().await?)
     }
 }
 

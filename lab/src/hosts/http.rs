@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -28,6 +29,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) const ALL: Duration = Duration::from_millis(2500);
 /// For a token: etcd makes it slow to try passwords (bcrypt).
 const SIGN_IN: Duration = Duration::from_secs(1);
+/// Without a word of a member's kernel, until it is asked for one, and again; three times in all.
+const ALIVE: Duration = Duration::from_secs(1);
 /// For a connection to say why it has failed, once it has.
 const REASON: Duration = Duration::from_millis(50);
 /// Bytes of an answer, or of a line of one.
@@ -288,6 +291,9 @@ async fn send(
 ) -> Result<(Response<Incoming>, Connection), Failed> {
     let Door { member, place, access } = door;
     let stream = TcpStream::connect(member).await.map_err(|error| silent(&error))?;
+    // A watch waits for as long as nothing happens, and is to end where the way to the member has.
+    let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE).with_retries(2);
+    SockRef::from(&stream).set_tcp_keepalive(&alive).map_err(|error| silent(&error))?;
     let stream: Box<dyn Stream> = match &access.tls {
         Some(tls) => Box::new(tls.shake(stream, (member, place)).await?),
         None => Box::new(stream),

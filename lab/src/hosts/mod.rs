@@ -12,6 +12,8 @@
 //! | `named` | what a spec says of other hosts |
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
+//! | `heard` | … and whether the watch still tells |
+//! | `present` | … and puts back what this host says of itself |
 //! | `settle` | … and what follows from what it has heard |
 //! | `apart` | nodes that are cut off from other hosts |
 //! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
@@ -32,9 +34,11 @@ mod enter;
 mod etcd;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod heard;
 mod http;
 mod lines;
 mod named;
+mod present;
 mod settle;
 mod table;
 mod tls;
@@ -170,6 +174,8 @@ pub struct Status {
     pub members: Vec<Member>,
     /// Why this host is not in the network any more, for another has come by its name or its address.
     pub out: Option<String>,
+    /// What is wrong in the registry, though all goes on.
+    pub amiss: Option<String>,
     /// Since when the registry does not answer, and what was heard of it last.
     pub alone: Option<(Timestamp, String)>,
     /// The revision of the registry up to which all is known; by BGP, how many routes have come and gone.
@@ -300,7 +306,10 @@ impl Lab {
         match thread.doing(|| "starting a thread".into()) {
             Ok(thread) => {
                 let joined = Joined { shared, words: Some(words), thread: Some(thread) };
-                self.state().joined.push(joined);
+                let mut state = self.state();
+                state.joined.push(joined);
+                self.bar_ends(&state);
+                drop(state);
                 Ok(tunnel)
             }
             Err(error) => {

@@ -44,9 +44,8 @@ impl Agent {
         }
         let me = &self.shared.join.host;
         let steps = self.rows.follow(&mut self.registry, me);
-        if let Some(members) = &self.members
-            && steps.iter().any(FdbOp::is_flood)
-        {
+        let hosts = steps.iter().any(FdbOp::is_flood);
+        if let Some(members) = self.members.as_ref().filter(|_| hosts) {
             members.set(&self.rows.hosts().collect());
         }
         match self.table.settle(&lab, (self.rows.all(), &steps), now) {
@@ -64,12 +63,16 @@ impl Agent {
             self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
             self.name(&lab);
         }
+        if hosts {
+            lab.bar_ends(&lab.state());
+        }
+        self.tell_amiss();
         self.cut(&lab);
         true
     }
 
     /// Takes back all that this host has claimed in a network that has become another one.
-    async fn withdraw(&mut self) {
+    pub(super) async fn withdraw(&mut self) {
         if let Some(lease) = self.session.lease()
             && let Err(failed) = self.etcd.revoke(lease).await
         {
@@ -85,6 +88,9 @@ impl Agent {
         let Some(lease) = self.present else { return };
         let begun = now();
         self.next_claim = begun;
+        if !self.stand(lease).await {
+            return;
+        }
         let wanted = self.shared.wanted().clone();
         let me = self.shared.join.host.clone();
         let open = wanted
@@ -213,7 +219,7 @@ impl Agent {
     fn cut(&mut self, lab: &Lab) {
         let lease = self.present.unwrap_or(0);
         let me = &self.shared.join.host;
-        let mut taken = BTreeMap::new();
+        let (mut taken, mut macs) = (BTreeMap::new(), BTreeSet::new());
         let out = self.shared.status().out.clone();
         for claim in self.shared.wanted().values() {
             if let Some(why) = &out {
@@ -221,7 +227,11 @@ impl Agent {
                 taken.insert(claim.node.clone(), why.clone());
             } else if let Standing::Taken(key, other) = self.registry.standing(claim, me, lease) {
                 taken.insert(claim.node.clone(), conflict(&key, &other));
+                macs.extend(&claim.macs);
             }
+        }
+        if let Err(error) = self.table.leave_here(lab, macs) {
+            tracing::warn!("network {}: {error}", self.shared.join.name);
         }
         self.apart.set((lab, &self.shared), taken);
     }

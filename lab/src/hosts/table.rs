@@ -25,6 +25,8 @@ pub(super) struct Table {
     port: PortId,
     network: NetworkId,
     set: BTreeSet<Row>,
+    /// Addresses of nodes here that other hosts have too: nodes here are to find those here.
+    here: BTreeSet<MacAddr>,
     looked: Option<Timestamp>,
     /// How long the last look took.
     took: Duration,
@@ -39,6 +41,7 @@ impl Table {
             port,
             network,
             set: BTreeSet::new(),
+            here: BTreeSet::new(),
             looked: None,
             took: Duration::ZERO,
             again: false,
@@ -112,8 +115,20 @@ impl Table {
         Ok(())
     }
 
+    /// These addresses are not set at the tunnel in the switch's table; those that were among them before
+    /// are again.
+    pub(super) fn leave_here(&mut self, lab: &Lab, macs: BTreeSet<MacAddr>) -> Result<()> {
+        if self.here == macs {
+            return Ok(());
+        }
+        self.here = macs;
+        self.tell_switch(lab)
+    }
+
+    /// The addresses that the switch is to have behind the tunnel.
     fn macs(&self) -> BTreeSet<MacAddr> {
-        self.set.iter().filter(|row| !row.is_flood()).map(|row| row.mac).collect()
+        let rows = self.set.iter().filter(|row| !row.is_flood()).map(|row| row.mac);
+        rows.filter(|mac| !self.here.contains(mac)).collect()
     }
 
     /// The VLAN that the tunnel's frames are in.
@@ -149,7 +164,7 @@ impl Table {
     fn tell_switch_of(&self, lab: &Lab, steps: &[FdbOp]) -> Result<()> {
         let of_step = |step: &FdbOp| match *step {
             FdbOp::Remove(row) => (!row.is_flood()).then_some((row.mac, false)),
-            FdbOp::Set(row) => Some((row.mac, true)),
+            FdbOp::Set(row) => (!self.here.contains(&row.mac)).then_some((row.mac, true)),
             FdbOp::Append(_) => None,
         };
         self.set_in_switch(lab, steps.iter().filter_map(of_step))

@@ -14,6 +14,7 @@ use std::time::Duration;
 use wire::{MacAddr, Timestamp};
 
 use super::{Key, Mobility, Of, Route};
+use crate::end::{is_end, is_station};
 use crate::registry::Touched;
 
 /// Most routes of other hosts.
@@ -73,12 +74,11 @@ impl Table {
     /// Another host's route. One that leads nowhere, or back to this host, is none.
     pub fn hear(&mut self, key: Key, route: Route) {
         let Route { vtep, .. } = route;
-        let is_host = !vtep.is_unspecified() && !vtep.is_multicast() && !vtep.is_broadcast();
         let is_node = match key.of {
-            Of::Mac(mac, _) => !mac.is_group() && mac != MacAddr::ZERO,
+            Of::Mac(mac, _) => is_station(mac),
             Of::Floods(_) => true,
         };
-        if !is_host || !is_node || vtep == self.me {
+        if !is_end(vtep.into()) || !is_node || vtep == self.me {
             return self.forget(&key);
         }
         if self.routes.len() >= MOST && !self.routes.contains_key(&key) {

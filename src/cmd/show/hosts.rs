@@ -25,6 +25,9 @@ fn of_network(network: Hosts, paint: Paint) -> Vec<String> {
         let why = why.as_deref().unwrap_or_default();
         said.push(paint.bad(&format!("this host is out of it: {why}")));
     }
+    if let Some(why) = why.as_ref().filter(|_| network.state == "joined") {
+        said.push(paint.bad(why));
+    }
     if let Some(seconds) = alone {
         let why = why.as_deref().unwrap_or("no answer");
         let (who, then) = if by_bgp { ("gobgpd", "") } else { ("etcd", ", and new claims fail") };

@@ -95,6 +95,9 @@ fn a_minority_goes_on_by_what_it_knows_and_is_told_of_conflicts_when_it_is_back(
         });
         until("its other node is reached", || world.pings(1, "n1", "10.100.1.33").then_some(()));
         assert!(!world.pings(3, "n3", "10.100.1.1"), "n3 of host 3 is to be cut off");
+        // Both have that address, and each host's nodes reach their own host's.
+        until("m3 reaches n3 of its host", || world.pings(3, "m3", "10.100.1.3").then_some(()));
+        assert!(world.pings(3, "n3", "10.100.1.33"), "n3 is to reach m3");
         world.uswitch(1, &["remove", "n3"]).ok();
         until("n3 of host 3 has its own again", || {
             world.json(3, &["show", "hosts"])[0].get("cut_off").is_none().then_some(())

@@ -2,9 +2,11 @@
 
 mod across;
 mod checks;
+mod deaf;
 #[cfg(feature = "evpn")]
 mod evpn;
 mod failures;
+mod meddled;
 mod mended;
 mod served;
 mod shut;

@@ -106,3 +106,24 @@ fn what_is_no_way_is_refused_in_a_line() {
         }
     });
 }
+
+#[test]
+fn a_node_that_is_in_the_network_by_its_second_interface_is_checked_from() {
+    rooted(|sandbox| {
+        other_host(sandbox, "100");
+        let path = sandbox.dir.join("lab.yaml");
+        let file = "networks:\n  dmz: {subnet: 10.101.0.0/24}\n  lan: {subnet: 10.100.0.0/16}\n\
+                    nodes:\n  a: {networks: {dmz: {}, lan: {}}}\n\
+                    join: vtep://10.9.0.2?vni=100&network=lan\n";
+        std::fs::write(&path, file).unwrap();
+        let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
+        until("all passes", || {
+            let (row, code) = checked(sandbox, &["10.100.0.99"]);
+            assert_eq!(row["from"], "a", "{row:#}");
+            (code == Some(0)).then_some(())
+        });
+        // Nobody says who is there, so the outside alone is tried.
+        let (row, code) = checked(sandbox, &[]);
+        assert_eq!((code, &row["from"]), (Some(1), &"a".into()), "{row:#}");
+    });
+}

@@ -2,6 +2,7 @@
 //! secret, so that it may stand wherever a URL is shown or kept. What is not said here etcdctl's
 //! environment may say (`ETCDCTL_CACERT`, `…_CERT`, `…_KEY`, `…_USER`, `…_PASSWORD`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The keys of a URL, as etcdctl's options are called.
@@ -30,7 +31,7 @@ impl Access {
     /// Reads what is its own of a URL's query; what it is, and the rest of the query.
     pub(super) fn read(tls: bool, query: &str, members: usize) -> Result<(Self, String), String> {
         let mut read = Self { tls, ..Self::default() };
-        let mut rest = Vec::new();
+        let (mut rest, mut seen) = (Vec::new(), BTreeSet::new());
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if key == "password" {
@@ -42,6 +43,9 @@ impl Access {
             }
             if value.is_empty() {
                 return Err(format!("{key}= says nothing"));
+            }
+            if !seen.insert(key) {
+                return Err(format!("{key}= twice"));
             }
             let of_tls = !["user", "password-file"].contains(&key);
             if of_tls && !tls {

@@ -74,6 +74,9 @@ pub(super) fn read(rest: &str) -> Result<Bgp, String> {
     let speaker = speaker.map_err(|_| format!("{host:?} is no address: {BGP}"))?;
     let (own, others): (Vec<_>, Vec<_>) =
         query.split('&').partition(|pair| pair.starts_with("rt="));
+    if own.len() > 1 {
+        return Err(format!("rt twice: {BGP}"));
+    }
     let target =
         own.last().and_then(|pair| pair.strip_prefix("rt=")).map(str::parse).transpose()?;
     let Query { vni, port, network, local, .. } = Query::read(&others.join("&"), BGP)?;

@@ -122,10 +122,10 @@ impl Known {
         }
         let tunnel = self.tunnels.iter().find(|tunnel| {
             let nodes = self.nodes_in(&tunnel.network);
-            nodes.into_iter().any(|node| {
-                let shift = 32_u32.saturating_sub(node.prefix_len.into());
+            nodes.into_iter().any(|(_, own, length)| {
+                let shift = 32_u32.saturating_sub(length.into());
                 let net = |ip: Ipv4Addr| ip.to_bits().checked_shr(shift).unwrap_or(0);
-                node.address.is_some_and(|own| net(own) == net(address))
+                net(own) == net(address)
             })
         })?;
         let vtep = match tunnel.remotes[..] {
@@ -143,7 +143,7 @@ impl Known {
         (host, there): (Option<String>, Vec<(String, Ipv4Addr)>),
     ) -> anyhow::Result<Asked> {
         let network = tunnel.network.clone();
-        let from = self.nodes_in(&network).first().map(|node| node.name.clone()).ok_or_else(|| {
+        let from = self.nodes_in(&network).first().map(|(node, ..)| node.name.clone()).ok_or_else(|| {
             Usage(format!(
                 "network {network} has no node here to check from that others hear: `uswitch add NODE`"
             ))
@@ -162,15 +162,19 @@ impl Known {
         Ok(Asked { way, host, vtep, from, there })
     }
 
-    /// The nodes here that are in a network with an address of IPv4, up and not cut off.
-    fn nodes_in(&self, network: &str) -> Vec<&Node> {
+    /// The nodes here that are in a network with an address of IPv4, by whichever interface, up and not cut off.
+    fn nodes_in(&self, network: &str) -> Vec<(&Node, Ipv4Addr, u8)> {
         let apart = |name: &str| self.hosts.iter().any(|hosts| hosts.cut_off.contains_key(name));
-        let nodes = self.topology.nodes.iter();
-        let own = |node: &&Node| {
-            let here = node.network.as_deref() == Some(network);
-            here && node.address.is_some() && node.up && !apart(&node.name)
-        };
-        nodes.filter(own).collect()
+        let nodes = self.topology.nodes.iter().filter(|node| !apart(&node.name));
+        let legs = nodes.flat_map(|node| {
+            let first =
+                (node.network.as_deref(), node.address.filter(|_| node.up), node.prefix_len);
+            let further = node.further.iter();
+            let further = further.map(|leg| (leg.network.as_deref(), leg.address, leg.prefix_len));
+            further.chain([first]).map(move |leg| (node, leg))
+        });
+        let own = legs.filter(|(_, (own, ..))| *own == Some(network));
+        own.filter_map(|(node, (_, address, length))| Some((node, address?, length))).collect()
     }
 
     fn member(&self, tunnel: &Tunnel, vtep: IpAddr) -> Option<&control::api::MemberHost> {

@@ -1,0 +1,32 @@
+//! Where nodes send no datagram by the way out: to the remote ends of the lab's tunnels, at the tunnels'
+//! UDP port. Behind the host's address it would be a frame of this host's to them, in whichever network
+//! its sender wrote on it.
+//!
+//! Told to the gateway anew whenever a tunnel or a host comes or goes. What other labs of this host have
+//! joined is not known here.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use gateway::Endpoint;
+
+use crate::lab::{Lab, State};
+
+impl Lab {
+    /// Has the gateway refuse what nodes send to remote ends of tunnels that there are now.
+    pub(crate) fn bar_ends(&self, state: &State) {
+        let mut ends = BTreeSet::new();
+        for tunnel in &state.tunnels {
+            let joined = state.joined.iter().find(|joined| joined.shared.vni == tunnel.vni);
+            let told = joined.map(|joined| joined.shared.status().members.clone());
+            let told = told.iter().flatten().map(|member| member.vtep);
+            let all = tunnel.remotes.iter().copied().chain(told).filter(|end| *end != tunnel.local);
+            ends.extend(all.filter_map(|end| match end {
+                IpAddr::V4(address) => Some(Endpoint::new(address, tunnel.udp_port)),
+                // Nothing of IPv6 leaves by the gateway.
+                IpAddr::V6(_) => None,
+            }));
+        }
+        self.with_gateway(|gateway| gateway.bar(ends));
+    }
+}
