@@ -74,6 +74,8 @@ impl Daemon {
         let far = Far::Goes(Arc::clone(&netns), routes.iter().map(route).collect());
         let made = self.settle(network, called, &place).and_then(|()| {
             self.attach(&place, far)?;
+            // Another that asked for the same address at this moment may have it.
+            self.place(&endpoint)?;
             if limits != Limits::default() {
                 let limited =
                     self.lab.limit(&port_of(&endpoint), &netns, &beside_of(&endpoint), &limits);

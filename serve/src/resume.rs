@@ -14,6 +14,9 @@ use crate::daemon::{Daemon, host_port, peer_of, port_of};
 use crate::error::Result;
 use crate::held::Keepers;
 
+/// The longest name of a node that other hosts take (`overlay::key`).
+const SHARED: usize = 63;
+
 impl Daemon {
     /// Takes on all that there is.
     ///
@@ -55,7 +58,10 @@ impl Daemon {
                 true => self.attach_by(&place, Far::Waits(peer_of(&endpoint))).map(drop),
                 false => Ok(()),
             };
-            if let Some(name) = &place.name {
+            let networks = self.tables().networks.get(&place.attach.network).cloned();
+            let shared = networks.is_some_and(|(kept, _)| kept.reached.is_some());
+            let fits = |name: &&String| !shared || name.len() <= SHARED;
+            if let Some(name) = place.name.as_ref().filter(fits) {
                 // Nothing is asked of other hosts before the networks reach them.
                 let _ = self.lab.rename_guest(&port_of(&endpoint), name);
             }

@@ -33,7 +33,7 @@ use crate::units;
 /// many frames were recorded, and lost for want of room, is said on stderr.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Ports or nodes (none: all), then a filter
+    /// Ports, nodes or NODE:NETWORK (none: all), then a filter
     #[arg(value_name = "PORT… FILTER", add = crate::complete::ports())]
     words: Vec<String>,
     /// Write pcapng to FILE, or to standard output with `-`, instead of a line for each frame

@@ -22,7 +22,7 @@ use crate::units;
 /// Ends with Ctrl-C. A frame that could not be followed for want of room is counted.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Ports or nodes (none: all), then a filter
+    /// Ports, nodes or NODE:NETWORK (none: all), then a filter
     #[arg(value_name = "PORT… FILTER", add = crate::complete::ports())]
     words: Vec<String>,
     /// Stop after COUNT frames
