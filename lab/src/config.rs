@@ -143,13 +143,6 @@ impl LabConfig {
                 name.as_deref().unwrap_or("auto"),
             ));
         }
-        // Of containers nothing is there yet: each network is judged when it comes.
-        if !self.served
-            && let Err(problems) = spec.check()
-        {
-            let first = problems.first().map(ToString::to_string);
-            return usage(first.unwrap_or_default());
-        }
         if let Some(n) = self.workers.filter(|n| !(1..=MAX_WORKERS).contains(n)) {
             return usage(format!("--workers {n}: 1 to {MAX_WORKERS}"));
         }
@@ -192,6 +185,14 @@ impl LabConfig {
         }
         if !(68..=65535).contains(&spec.mtu) {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
+        }
+        // Last, for what was asked for by an option is told in its words. Of containers nothing is there
+        // yet: each network is judged when it comes.
+        if !self.served
+            && let Err(problems) = spec.check()
+        {
+            let first = problems.first().map(ToString::to_string);
+            return usage(first.unwrap_or_default());
         }
         Ok(())
     }
