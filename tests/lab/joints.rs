@@ -96,6 +96,8 @@ fn an_end_of_a_link_is_set_as_any_port() {
             ("port link1:far --isolated on", "link1 has no end in network far"),
             ("port link1:lan --network far", "its ends stay in them"),
             ("port link9:lan --isolated on", "no port link9:lan"),
+            ("port link1?x=1 --isolated on", "no port link1?x=1"),
+            ("port link1#x --isolated on", "no port link1#x"),
         ] {
             let ended = sandbox.uswitch(&wrong.split(' ').collect::<Vec<_>>());
             assert!(ended.err.contains(why), "{wrong}: {}", ended.err);

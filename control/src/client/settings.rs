@@ -12,22 +12,22 @@ use crate::api::{
 impl Client {
     /// Changes a port's settings.
     pub fn set_port(&self, port: &str, ask: &SetPort) -> Result<Port, ClientError> {
-        self.json(Method::PATCH, &format!("/v1/ports/{port}"), ask)
+        self.json(Method::PATCH, &format!("/v1/ports/{}", escape(port)), ask)
     }
 
     /// Moves a port to another network, or out of all.
     pub fn move_port(&self, port: &str, ask: &MovePort) -> Result<Port, ClientError> {
-        self.json(Method::POST, &format!("/v1/ports/{port}/network"), ask)
+        self.json(Method::POST, &format!("/v1/ports/{}/network", escape(port)), ask)
     }
 
     /// Makes a port a member of VLANs.
     pub fn add_vlan(&self, port: &str, ask: &AddVlan) -> Result<(), ClientError> {
-        self.tell(&format!("/v1/ports/{port}/vlans"), ask)
+        self.tell(&format!("/v1/ports/{}/vlans", escape(port)), ask)
     }
 
     /// Ends a port's membership of VLANs.
     pub fn del_vlan(&self, port: &str, first: u16, last: u16) -> Result<(), ClientError> {
-        let target = format!("/v1/ports/{port}/vlans/{first}/{last}");
+        let target = format!("/v1/ports/{}/vlans/{first}/{last}", escape(port));
         self.send(Method::DELETE, &target, None).map(drop)
     }
 
