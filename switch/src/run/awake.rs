@@ -27,11 +27,6 @@ impl Awake {
         Self { request, flow: Flow::default() }
     }
 
-    /// Whether idle cores are kept from halting while frames flow.
-    pub(super) fn asks(&self) -> bool {
-        self.request.is_some()
-    }
-
     /// A batch was taken and sent.
     pub(super) fn batch(&mut self, now: Timestamp) {
         if self.flow.batch(now) {

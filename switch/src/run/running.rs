@@ -36,9 +36,6 @@ const COMMANDS: usize = 64;
 /// How long a worker looks for the next frame where the kernel repeats what is decided: little is
 /// left for it then, and whoever is served by the kernel needs the core.
 const FAST_SPIN: Duration = Duration::from_micros(5);
-/// And where idle cores are kept from halting: no row gains by more then, and where several switches
-/// share the cores each takes them from who makes the next frame.
-const AWAKE_SPIN: Duration = Duration::from_micros(15);
 
 pub(super) struct Running {
     commands: Sender<Command>,
@@ -104,12 +101,6 @@ pub(super) struct Parts<L: Link> {
 /// A worker that has taken nothing yet.
 pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
     let Parts { number, link, slots, bridge, station, says, member, commands, wake, cells } = parts;
-    let awake = Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok));
-    let most = match (&config.fast, awake.asks()) {
-        (Some(_), _) => FAST_SPIN,
-        (None, true) => AWAKE_SPIN,
-        (None, false) => config.spin,
-    };
     Worker {
         number,
         links: Links { main: link, uplink: None, bundles: Bundles::new(), sent: 0 },
@@ -127,11 +118,11 @@ pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
         commands,
         events: says.events,
         wake,
-        spin: config.spin.min(most),
+        spin: if config.fast.is_some() { config.spin.min(FAST_SPIN) } else { config.spin },
         member,
         rhythm: Rhythm::default(),
         scribe: Scribe::new(config.fast.clone()),
-        awake,
+        awake: Awake::new(config.wakeful.then(CpuLatency::open).and_then(Result::ok)),
         stage: Stage::new(),
         scratch: worker::scratch(),
         next_expiry: Timestamp::ZERO,
