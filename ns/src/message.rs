@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::RawFd;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{
@@ -46,10 +46,10 @@ impl Request {
         Self { body, flags: 0 }
     }
 
-    /// Its bytes, asking for an acknowledgement under `sequence`.
+    /// Its bytes, as number `sequence` and with these flags beside its own.
     pub(crate) fn to_bytes(&self, sequence: u32, extra: u16) -> Vec<u8> {
         let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | self.flags | if extra == 0 { NLM_F_ACK } else { extra };
+        header.flags = NLM_F_REQUEST | self.flags | extra;
         header.sequence_number = sequence;
         let mut message =
             NetlinkMessage::new(header, NetlinkPayload::InnerMessage(self.body.clone()));

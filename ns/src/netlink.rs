@@ -1,21 +1,22 @@
 //! A synchronous rtnetlink socket, of the namespace its thread was in when it was opened.
 //!
-//! Requests go out many at a time; the kernel works through them in order and acknowledges each.
-//! When one fails, the first failure is told, with the kernel's own words for it where it has
-//! some (NETLINK_EXT_ACK).
+//! Requests go out many at a time; the kernel works through them in order. It says of each that it
+//! failed, and that it was done only where it was asked to (NLM_F_ACK): of the last, which tells that
+//! all have been looked at. When one fails, the first failure is told, with the kernel's own words for
+//! it where it has some (NETLINK_EXT_ACK).
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_core::{NLM_F_DUMP, NetlinkMessage, NetlinkPayload, NlasIterator};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NetlinkMessage, NetlinkPayload, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use sys::netns::inside;
 
 use crate::message::Request;
 
-/// Requests sent in one go. Their acknowledgements wait in the socket's receive buffer (208 KiB
-/// by default, under 1 KiB each), so this many always fit.
+/// Requests sent in one go. What the kernel says of those that fail waits in the socket's receive
+/// buffer (208 KiB by default, under 1 KiB each), so this many always fit.
 pub(crate) const BATCH: usize = 64;
 
 /// Questions sent in one go: an item is some 2 KiB.
@@ -51,7 +52,7 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Sends `requests`, in order, and waits for every acknowledgement.
+    /// Sends `requests`, in order, and waits until the kernel has been through all of them.
     pub(crate) fn run(&mut self, requests: &[Request]) -> Result<(), Refused> {
         for (round, some) in requests.chunks(BATCH).enumerate() {
             self.run_some(some, &mut |_| {}).map_err(|refused| Refused {
@@ -79,16 +80,17 @@ impl Netlink {
     ) -> Result<(), Refused> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
-        for request in requests {
+        for (place, request) in requests.iter().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
-            bytes.extend(request.to_bytes(self.sequence, 0));
+            let ack = if place + 1 == requests.len() { NLM_F_ACK } else { 0 };
+            bytes.extend(request.to_bytes(self.sequence, ack));
             bytes.resize(bytes.len().next_multiple_of(4), 0);
         }
         let whole = |error| Refused { place: 0, error };
         self.socket.send(&bytes, 0).map_err(whole)?;
-        let mut waiting = requests.len();
         let mut failed: Option<Refused> = None;
-        while waiting > 0 {
+        let mut waiting = true;
+        while waiting {
             let (datagram, _) = self.socket.recv_from_full().map_err(whole)?;
             for message in messages(&datagram) {
                 let message = message.map_err(whole)?;
@@ -100,7 +102,7 @@ impl Netlink {
                     }
                     _ => continue,
                 };
-                waiting -= 1;
+                waiting &= message.header.sequence_number != self.sequence;
                 if answer.code.is_some() && failed.is_none() {
                     let place = message.header.sequence_number.wrapping_sub(first) as usize;
                     failed = Some(Refused { place, error: explain(&answer) });
