@@ -73,6 +73,28 @@ pub fn checked(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// Keys in their order: from this one, up to that one and without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first.
+    pub from: String,
+    /// The first behind the last.
+    pub to: String,
+}
+
+impl Range {
+    /// Whether a key is among them.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        (&*self.from..&*self.to).contains(&key)
+    }
+}
+
+/// The first key behind all that begin so; what they begin with ends in a slash.
+fn behind(prefix: &str) -> String {
+    prefix.strip_suffix('/').map_or_else(|| prefix.to_owned(), |kind| format!("{kind}0"))
+}
+
 /// The keys of one network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -97,10 +119,24 @@ impl Space {
         &self.network
     }
 
-    /// What all its keys begin with.
+    /// All its keys.
     #[must_use]
-    pub fn prefix(&self) -> &str {
-        &self.prefix
+    pub fn all(&self) -> Range {
+        Range { from: self.prefix.clone(), to: behind(&self.prefix) }
+    }
+
+    /// Its keys but those of addresses: what all agree on, hosts and nodes.
+    #[must_use]
+    pub fn nodes(&self) -> [Range; 2] {
+        let (all, addresses) = (self.all(), self.addresses());
+        [Range { from: all.from, to: addresses.from }, Range { from: addresses.to, to: all.to }]
+    }
+
+    /// Its keys of addresses, `ip/…` and `mac/…`, and what others have put between those.
+    #[must_use]
+    pub fn addresses(&self) -> Range {
+        let of = |kind: &str| format!("{}{kind}", self.prefix);
+        Range { from: of("ip/"), to: behind(&of("mac/")) }
     }
 
     /// A key as the registry has it.
@@ -152,6 +188,28 @@ mod tests {
         ] {
             assert_eq!(space.write(&key), text);
             assert_eq!(space.read(text), Some(key));
+        }
+    }
+
+    #[test]
+    fn every_key_is_in_the_range_of_nodes_or_in_that_of_addresses() {
+        let space = Space::of("prod").unwrap();
+        for (kind, addresses) in [
+            ("config", false),
+            ("hosts/h1", false),
+            ("ip/10.0.0.1", true),
+            ("mac/02:00:00:00:00:01", true),
+            ("nodes/net1", false),
+            ("vteps/10.9.0.1", false),
+            ("zz/of another version", false),
+        ] {
+            let key = format!("/uswitch/prod/{kind}");
+            let places = space.nodes().iter().filter(|range| range.has(&key)).count();
+            assert_eq!((places, space.addresses().has(&key)), (usize::from(!addresses), addresses));
+            assert!(space.all().has(&key), "{key}");
+        }
+        for foreign in ["/uswitch/pro/config", "/uswitch/prod0", "/uswitch/prod-2/config"] {
+            assert!(!space.all().has(foreign), "{foreign}");
         }
     }
 

@@ -106,7 +106,17 @@ impl Own {
             return;
         }
         if list {
+            let ranges = Space::of("net").unwrap().nodes();
+            let nodes = store.keys.clone().into_iter();
+            let nodes = nodes.filter(|(key, _)| ranges.iter().any(|range| range.has(key)));
+            let mut early = self.registry.clone();
+            early.replace_by_nodes(store.revision, nodes.collect::<Vec<_>>());
             self.registry.replace(store.revision, store.keys.clone());
+            assert_eq!(early.desired(&self.name), self.registry.desired(&self.name));
+            for claim in self.wanted.values() {
+                let standing = |of: &Registry| of.standing(claim, &self.name, self.lease);
+                assert_eq!(standing(&early), standing(&self.registry));
+            }
         } else {
             for change in &store.log[self.heard..] {
                 self.registry.apply(change);

@@ -149,6 +149,24 @@ impl Registry {
         self.revision = revision;
     }
 
+    /// All hosts and nodes that there are as of `revision`, where the keys of their addresses are not
+    /// listed yet ([`Space::nodes`]): what the nodes' own keys say of them stands for those, until
+    /// [`Self::replace`] is told all.
+    pub fn replace_by_nodes(
+        &mut self,
+        revision: i64,
+        all: impl IntoIterator<Item = (String, Put)>,
+    ) {
+        self.replace(revision, all);
+        let nodes = self.claims.iter().filter(|(key, _)| matches!(key, Key::Node(_)));
+        for held in nodes.map(|(_, held)| held.clone()).collect::<Vec<_>>() {
+            let ips = held.value.ips.iter().copied().map(Key::Ip);
+            for key in ips.chain(held.value.addresses().map(Key::Mac)).collect::<Vec<_>>() {
+                self.set_claim(key, Some(held.clone()));
+            }
+        }
+    }
+
     /// One change. False where it is known already.
     pub fn apply(&mut self, change: &Change) -> bool {
         // Changes of one transaction have one revision, and so has what a list told last.

@@ -14,7 +14,7 @@ use wire::Timestamp;
 
 use super::apart::Apart;
 use super::enter::{self, Words, now};
-use super::etcd::{Etcd, Told, Watching};
+use super::etcd::{Etcd, Listed, Told, Watching};
 use super::heard::Heard;
 use super::http::Failed;
 use super::present::Own;
@@ -37,6 +37,8 @@ pub(super) struct Agent {
     /// None until the registry has been listed, and where it is to be listed anew.
     pub(super) watching: Option<Watching>,
     pub(super) listed: bool,
+    /// What is listed already, and as of when: all but addresses.
+    nodes: Option<Listed>,
     heard: Heard,
     pub(super) own: Own,
     /// The lease by which the host is there.
@@ -76,6 +78,7 @@ impl Agent {
             registry,
             watching: None,
             listed: false,
+            nodes: None,
             heard: Heard::default(),
             own: Own::default(),
             table,
@@ -90,11 +93,27 @@ impl Agent {
         }
     }
 
-    /// Learns the hosts there are, and sets their rows.
-    pub(super) async fn begin(&mut self) {
+    /// Learns the hosts and nodes there are, which may have been listed, and sets their rows. What makes
+    /// sure that each address is one node's follows: it is twice as much to be listed.
+    pub(super) async fn begin(&mut self, nodes: Option<Listed>) {
         self.keep().await;
-        self.follow().await;
-        self.settle().await;
+        if self.session.alone().is_some() {
+            return;
+        }
+        let listed = match nodes {
+            Some(nodes) => Ok(nodes),
+            None => self.etcd.list(&self.shared.space.nodes(), 0).await,
+        };
+        match listed {
+            Ok((nodes, revision)) => {
+                self.registry.replace_by_nodes(revision, nodes.clone());
+                self.listed = true;
+                self.settle().await;
+                self.nodes = Some((nodes, revision));
+                (self.listed, self.told) = (false, None);
+            }
+            Err(failed) => self.alone(&failed),
+        }
     }
 
     pub(super) async fn run(mut self, mut told: Words) {
@@ -249,9 +268,8 @@ impl Agent {
         if self.session.alone().is_some() || self.watching.is_some() || now() < self.next_watch {
             return;
         }
-        let prefix = self.shared.space.prefix().to_owned();
         if !self.listed {
-            match self.etcd.list(&prefix).await {
+            match self.list().await {
                 Ok((all, revision)) => {
                     self.registry.replace(revision, all);
                     self.listed = true;
@@ -259,7 +277,7 @@ impl Agent {
                 Err(failed) => return self.alone(&failed),
             }
         }
-        match self.etcd.watch(&prefix, self.registry.revision() + 1).await {
+        match self.etcd.watch(&self.shared.space.all(), self.registry.revision() + 1).await {
             Ok(watching) => {
                 self.watching = Some(watching);
                 let at = if self.etcd.at < i64::MAX { self.etcd.at } else { 0 };
@@ -267,6 +285,18 @@ impl Agent {
             }
             Err(_) => self.watch_later(),
         }
+    }
+
+    /// All there is, as of one revision.
+    async fn list(&mut self) -> Result<Listed, Failed> {
+        let space = self.shared.space.clone();
+        if let Some((mut all, revision)) = self.nodes.take()
+            && let Ok((rest, _)) = self.etcd.list(&[space.addresses()], revision).await
+        {
+            all.extend(rest);
+            return Ok((all, revision));
+        }
+        self.etcd.list(&[space.all()], 0).await
     }
 
     fn watch_later(&mut self) {

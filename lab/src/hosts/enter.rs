@@ -16,7 +16,7 @@ use wire::Timestamp;
 
 use super::agent::Agent;
 use super::claims;
-use super::etcd::{Done, Etcd, Kv, Write};
+use super::etcd::{Done, Etcd, Kv, Listed, Write};
 use super::http::Failed;
 use super::settle::SOME;
 use super::table::Table;
@@ -59,7 +59,11 @@ impl Lab {
         *shared.wanted() = wanted;
         shared.status().lease = Some(lease);
         let Entry { mut etcd, .. } = entry;
-        let tunnel = match self.plug_in_tunnel(&tunnel_of(&shared)) {
+        let (tunnel, listed) = meanwhile(
+            || runtime.block_on(etcd.clone().brief().list(&shared.space.nodes(), 0)).ok(),
+            || self.plug_in_tunnel(&tunnel_of(&shared)),
+        );
+        let tunnel = match tunnel {
             Ok(tunnel) => tunnel,
             Err(error) => {
                 let _ = runtime.block_on(etcd.revoke(lease));
@@ -68,7 +72,7 @@ impl Lab {
         };
         let mut session = Session::new(asked);
         session.granted(lease, ttl, asked);
-        self.follow_hosts(shared, (runtime, etcd, session), tunnel)
+        self.follow_hosts(shared, (runtime, etcd, session), (tunnel, listed.flatten()))
     }
 
     /// Is again in a network of several hosts that an earlier process of this lab was in, as number
@@ -87,7 +91,7 @@ impl Lab {
         *shared.wanted() = self.claims_of(&shared);
         let tunnel = self.plug_in_tunnel(&tunnel_of(&shared))?;
         let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
-        self.follow_hosts(shared, (runtime, etcd, Session::new(now())), tunnel)
+        self.follow_hosts(shared, (runtime, etcd, Session::new(now())), (tunnel, None))
     }
 
     /// Refuses a network here that is in one of several hosts, and one there that another here is in.
@@ -129,7 +133,7 @@ impl Lab {
         self: &Arc<Self>,
         shared: Shared,
         (runtime, etcd, session): (Runtime, Etcd, Session),
-        tunnel: Tunnel,
+        (tunnel, nodes): (Tunnel, Option<Listed>),
     ) -> Result<Tunnel> {
         let shared = Arc::new(shared);
         if let Some(user) = shared.join.access.bare() {
@@ -141,7 +145,7 @@ impl Lab {
         let of = (Arc::clone(&shared), Arc::downgrade(self));
         let mut agent = Agent::new(of, (etcd, session), (table, tunnel.members.clone()));
         // The hosts there are, before anybody looks.
-        runtime.block_on(agent.begin());
+        runtime.block_on(agent.begin(nodes));
         self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
     }
 
@@ -183,6 +187,18 @@ impl Lab {
             }
         })
     }
+}
+
+/// Does `this` in a thread of its own while `that` is done here; None where no thread is to be had.
+fn meanwhile<T: Send, U>(
+    this: impl FnOnce() -> T + Send,
+    that: impl FnOnce() -> U,
+) -> (U, Option<T>) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("list".into()).spawn_scoped(scope, this).ok();
+        let that = that();
+        (that, thread.and_then(|thread| thread.join().ok()))
+    })
 }
 
 /// A host on its way into a network.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use overlay::key::Range;
 use overlay::registry::{Change, Put};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ struct Header {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Range {
+pub(super) struct Answer {
     #[serde(default)]
     header: Header,
     #[serde(default)]
@@ -83,6 +84,9 @@ pub(super) struct Write {
     pub(super) value: Vec<u8>,
     pub(super) seen: i64,
 }
+
+/// Keys, and as of which revision they are so.
+pub(super) type Listed = (Vec<(String, Put)>, i64);
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -181,7 +185,7 @@ impl Etcd {
 
     async fn transact(&mut self, asked: &Value) -> Result<Done, Failed> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Transacted {
             #[serde(default)]
             succeeded: bool,
             #[serde(default)]
@@ -189,9 +193,9 @@ impl Etcd {
         }
         #[derive(Deserialize)]
         struct Response {
-            response_range: Option<Range>,
+            response_range: Option<Answer>,
         }
-        let said: Answer = self.ask("/v3/kv/txn", asked).await?;
+        let said: Transacted = self.ask("/v3/kv/txn", asked).await?;
         if said.succeeded {
             return Ok(Done::Made);
         }
@@ -201,41 +205,49 @@ impl Etcd {
 
     /// One key.
     pub(super) async fn get(&mut self, key: &str) -> Result<Option<Kv>, Failed> {
-        let said: Range = self.ask("/v3/kv/range", &json!({ "key": STANDARD.encode(key) })).await?;
+        let said: Answer =
+            self.ask("/v3/kv/range", &json!({ "key": STANDARD.encode(key) })).await?;
         Ok(said.kvs.into_iter().next())
     }
 
-    /// All keys that begin so, as of one revision.
-    pub(super) async fn list(&mut self, prefix: &str) -> Result<(Vec<(String, Put)>, i64), Failed> {
-        let (mut all, mut revision) = (Vec::new(), 0);
-        let mut from = prefix.as_bytes().to_vec();
-        let end = STANDARD.encode(after(prefix));
-        loop {
-            let asked = json!({
-                "key": STANDARD.encode(&from), "range_end": end, "limit": PAGE.to_string(),
-                "revision": revision.to_string(),
-            });
-            let said: Range = self.ask("/v3/kv/range", &asked).await?;
-            if revision == 0 {
-                revision = said.header.revision;
-            }
-            if let Some(last) = said.kvs.last() {
-                from = [&last.raw[..], &[0]].concat();
-            }
-            let more = said.more && !said.kvs.is_empty();
-            all.extend(said.kvs.into_iter().map(|kv| {
-                let key = kv.key().into_owned();
-                (key, Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision })
-            }));
-            if !more {
-                return Ok((all, revision));
+    /// All keys of these ranges as of one revision: `revision`, or that of the first answer for 0.
+    pub(super) async fn list(
+        &mut self,
+        ranges: &[Range],
+        mut revision: i64,
+    ) -> Result<Listed, Failed> {
+        let mut all = Vec::new();
+        for range in ranges {
+            let mut from = range.from.as_bytes().to_vec();
+            let end = STANDARD.encode(&range.to);
+            loop {
+                let asked = json!({
+                    "key": STANDARD.encode(&from), "range_end": end, "limit": PAGE.to_string(),
+                    "revision": revision.to_string(),
+                });
+                let said: Answer = self.ask("/v3/kv/range", &asked).await?;
+                if revision == 0 {
+                    revision = said.header.revision;
+                }
+                if let Some(last) = said.kvs.last() {
+                    from = [&last.raw[..], &[0]].concat();
+                }
+                let more = said.more && !said.kvs.is_empty();
+                all.extend(said.kvs.into_iter().map(|kv| {
+                    let key = kv.key().into_owned();
+                    (key, Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision })
+                }));
+                if !more {
+                    break;
+                }
             }
         }
+        Ok((all, revision))
     }
 
     /// All that changes from this revision on.
-    pub(super) async fn watch(&self, prefix: &str, from: i64) -> Result<Watching, Failed> {
-        let (key, end) = (STANDARD.encode(prefix), STANDARD.encode(after(prefix)));
+    pub(super) async fn watch(&self, range: &Range, from: i64) -> Result<Watching, Failed> {
+        let (key, end) = (STANDARD.encode(&range.from), STANDARD.encode(&range.to));
         let asked = json!({ "create_request": {
             "key": key, "range_end": end, "start_revision": from.to_string(),
         } });
@@ -298,16 +310,6 @@ fn is_at(key: &str, seen: i64) -> Value {
             "key": key, "target": "MOD", "result": "EQUAL", "mod_revision": seen.to_string(),
         }),
     }
-}
-
-/// The first key behind all that begin so.
-fn after(prefix: &str) -> Vec<u8> {
-    let mut end = prefix.as_bytes().to_vec();
-    // Prefixes end in a slash.
-    if let Some(last) = end.last_mut() {
-        *last = last.wrapping_add(1);
-    }
-    end
 }
 
 fn as_number(value: &Value) -> Option<i64> {

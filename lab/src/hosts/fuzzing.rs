@@ -4,7 +4,7 @@
 use overlay::registry::{Change, Put};
 use overlay::{Registry, Space};
 
-use super::etcd::{Range, Told, told};
+use super::etcd::{Answer, Told, told};
 use super::lines::Rest;
 
 /// Reads bytes as the answer of a watch, a line at a time however they are cut, and as a list; says how
@@ -24,8 +24,8 @@ pub fn read(bytes: &[u8], piece: usize) -> usize {
     }
     let desired = registry.desired("h1");
     assert!(desired.macs.values().all(|vtep| desired.hosts.contains(vtep)));
-    if let Ok(range) = serde_json::from_slice::<Range>(bytes) {
-        let all = range.kvs.into_iter().map(|kv| {
+    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
+        let all = answer.kvs.into_iter().map(|kv| {
             let key = kv.key().into_owned();
             (key, Put { value: kv.value, lease: kv.lease, revision: kv.mod_revision })
         });
