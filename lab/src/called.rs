@@ -39,11 +39,17 @@ fn name(typed: &str, found: impl Fn(&str) -> bool) -> String {
     if typed.contains('/') && found(typed) {
         return NAME.into();
     }
+    word(typed)
+}
+
+/// Something as a shell takes it for one word.
+#[must_use]
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+~".contains(c);
-    if typed.chars().all(plain) {
-        return typed.into();
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into();
     }
-    format!("'{}'", typed.replace('\'', r"'\''"))
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Whether the first `uswitch` along PATH is the file at `path`.

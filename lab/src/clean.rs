@@ -1,6 +1,6 @@
 //! `down`: stops a lab and removes what is left, also after a crash. What is ours the journal
 //! says; what it does not name is never touched. A journal that is not whole is undone as far as it
-//! says, once, and kept.
+//! says, once, and kept, unless nothing of the lab can be there any more.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use ns::namespace::{self, Removal};
 use rustix::process::Signal;
 
+use crate::called;
 use crate::config::LabName;
 use crate::error::{Doing, Error, Result};
 use crate::folder::Folder;
@@ -122,7 +123,18 @@ pub(crate) fn leftovers(ground: &Ground, name: &LabName) -> Result<Left> {
     let first = |reserved: &Reserved| reserved.ports.split(['-', ',']).next()?.parse().ok();
     left.ports = record.reserved.iter().find_map(first);
     let path = folder.path().join(journal::FILE);
-    let torn = record.torn.clone().map(|why| Error::Torn { lab: name.to_string(), path, why });
+    // What was of an earlier boot, or in a user namespace, is gone whatever its record says.
+    let rootless = record.header.as_ref().is_some_and(|header| header.rootless);
+    let torn = record.torn.clone().filter(|_| !left.outlived && !rootless).map(|why| {
+        let mend = match why == journal::GONE {
+            true => String::new(),
+            false => {
+                let path = called::word(&path.to_string_lossy());
+                format!(", then remove the record: `rm {path}`")
+            }
+        };
+        Error::Torn { lab: name.to_string(), path, why, mend }
+    });
     // What it names may have come again since: undone once is undone.
     if torn.is_some() && folder.file(UNDONE)?.is_some() {
         return torn.map_or(Ok(left), Err);

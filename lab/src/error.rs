@@ -55,11 +55,26 @@ pub enum Error {
         /// How to reach it.
         mend: String,
     },
+    /// A node that is not in the record of a lab that runs, which is damaged.
+    #[error(
+        "lab {lab} runs, but its record {why}, and it is unknown whether it has a node {node}: \
+         `{} down{}` and start it anew",
+        program(),
+        called::option(lab)
+    )]
+    Unrecorded {
+        /// The lab.
+        lab: String,
+        /// Who was asked for.
+        node: String,
+        /// What is wrong with the record.
+        why: String,
+    },
     /// The record of what a lab made is damaged.
     #[error(
-        "lab {lab}: its record {} {why}; what it still says is undone. Look for more of the lab's \
-         in `ip netns` and in net.ipv4.ip_local_reserved_ports, then remove the record: `rm {}`",
-        .path.display(), .path.display()
+        "lab {lab}: its record {} {why}; what is still known of it is undone. Look for more of the \
+         lab's in `ip netns` and in net.ipv4.ip_local_reserved_ports{mend}",
+        .path.display()
     )]
     Torn {
         /// The lab.
@@ -68,6 +83,8 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+        /// What is to be done then, if anything.
+        mend: String,
     },
     /// The lab holds no such namespace any more.
     #[error("node {0}: the lab holds its namespace no longer: look at `{program} show topology`", program = program())]

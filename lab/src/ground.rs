@@ -22,6 +22,8 @@ use crate::folder::{self, Folder};
 const PRIVATE: &str = "netns";
 /// The control socket in a lab's directory.
 pub(crate) const SOCKET: &str = "control.sock";
+/// In a run directory that the user has named: a lab has made it, and the last one takes it away.
+const MADE: &str = ".made";
 /// What a lab in the background says.
 const LOG: &str = "log";
 
@@ -31,6 +33,8 @@ pub struct Ground {
     base: PathBuf,
     privilege: Privilege,
     note: Option<String>,
+    /// Whether the user has named the run directory, and so may have made it.
+    named: bool,
     /// What the run directory lies in, where its path may end before we do.
     _held: Option<Arc<OwnedFd>>,
 }
@@ -43,7 +47,8 @@ impl Ground {
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(base) = variable("USWITCH_RUN_DIR") {
             // The lab's process leaves the working directory, and a client may be in another.
-            return Self::at(std::path::absolute(&base).unwrap_or(base), privilege);
+            let base = std::path::absolute(&base).unwrap_or(base);
+            return Self { named: true, ..Self::at(base, privilege) };
         }
         if privilege == Privilege::Root {
             return Self::at("/run/uswitch", privilege);
@@ -65,7 +70,7 @@ impl Ground {
     /// A ground of one's own choice: for tests.
     #[must_use]
     pub fn at(base: impl Into<PathBuf>, privilege: Privilege) -> Self {
-        Self { base: base.into(), privilege, note: None, _held: None }
+        Self { base: base.into(), privilege, note: None, named: false, _held: None }
     }
 
     /// The same ground for root of a user's namespace in which an engine has its networks: there that is
@@ -191,6 +196,17 @@ impl Ground {
         Ok(labs)
     }
 
+    /// Removes the run directory where it is empty, and made by a lab.
+    pub(crate) fn leave(&self) {
+        if self.named {
+            let Ok(Some(base)) = Folder::open(&self.base) else { return };
+            if !base.names().is_ok_and(|names| names == [MADE]) || base.remove(MADE).is_err() {
+                return;
+            }
+        }
+        let _ = std::fs::remove_dir(&self.base);
+    }
+
     /// The directory of namespaces' names, made ready.
     pub(crate) fn directory(&self, name: &LabName) -> Result<Directory> {
         Ok(match self.privilege {
@@ -206,6 +222,12 @@ impl Ground {
             let Some(base) = Folder::open(&self.base)? else {
                 let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(&self.base);
                 made.doing(|| format!("making {}", self.base.display()))?;
+                if self.named
+                    && let Some(base) = Folder::open(&self.base)?
+                {
+                    let made = base.fresh(MADE);
+                    made.doing(|| format!("writing {}", self.base.join(MADE).display()))?;
+                }
                 continue;
             };
             // None where the last of another lab removed the directory just now.
@@ -227,8 +249,9 @@ impl Ground {
             folder.remove_folder(PRIVATE).doing(|| what(PRIVATE))?;
         }
         crate::naming::sweep(&folder, self)?;
-        use crate::journal::{FILE, FRESH, PORTS};
-        for file in [SOCKET, LOG, FRESH, PORTS, crate::clean::UNDONE, FILE] {
+        use crate::journal::{FILE, FRESH, LINES, PORTS};
+        // The journal goes last: what stands beside it says what it is to be.
+        for file in [SOCKET, LOG, FRESH, PORTS, LINES, crate::clean::UNDONE, FILE] {
             folder.remove(file).doing(|| what(file))?;
         }
         Ok(())

@@ -55,13 +55,14 @@ impl Process {
         poll(&mut ends, time.unwrap_or(PollTimeout::NONE)).is_ok_and(|count| count > 0)
     }
 
-    /// Whether it is ending: its first thread has, or all of them.
+    /// Whether it is ending: its first thread has, or all of them, or it has been killed and the kernel
+    /// has not come to it yet.
     pub(crate) fn is_dying(&self) -> bool {
         if self.ends_within(Duration::ZERO) {
             return true;
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
-        status.is_ok_and(|text| text.lines().any(|l| l.starts_with("State:") && l.contains('Z')))
+        status.is_ok_and(|text| is_end(&text))
     }
 
     /// Opens something of its folder in /proc, and sees that it was still alive then.
@@ -85,6 +86,17 @@ impl Process {
         }
         Ok(None)
     }
+}
+
+/// Whether a process with this status, as `/proc/PID/status` has it, is ended or about to be.
+fn is_end(status: &str) -> bool {
+    const KILL: u64 = 1 << (Signal::KILL.as_raw() - 1);
+    let pending = |set: &str| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & KILL != 0);
+    status.lines().any(|line| match line.split_once(':') {
+        Some(("State", state)) => state.contains('Z'),
+        Some(("SigPnd" | "ShdPnd", set)) => pending(set),
+        _ => false,
+    })
 }
 
 fn is_this_program(pid: Pid) -> bool {
@@ -118,7 +130,20 @@ fn owner(table: &str, inode: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::owner;
+    use super::{is_end, owner};
+
+    #[test]
+    fn who_is_killed_is_ending_before_it_is_gone() {
+        let status = |state: &str, own: &str, shared: &str| {
+            format!("Name:\tuswitch\nState:\t{state}\nSigPnd:\t{own}\nShdPnd:\t{shared}\n")
+        };
+        let (none, kill) = ("0000000000000000", "0000000000000100");
+        assert!(!is_end(&status("S (sleeping)", none, none)));
+        assert!(!is_end(&status("S (sleeping)", none, "0000000000004000")));
+        assert!(is_end(&status("Z (zombie)", none, none)));
+        assert!(is_end(&status("D (disk sleep)", none, kill)));
+        assert!(is_end(&status("R (running)", kill, none)));
+    }
 
     #[test]
     fn the_owner_of_a_lock_is_told() {

@@ -172,6 +172,9 @@ fn is(record: &Record, name: &str, node: &str) -> bool {
 }
 
 fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
+    if let Some(why) = &record.torn {
+        return Error::Unrecorded { lab: lab.to_string(), node: node.into(), why: why.clone() };
+    }
     Error::NoNode { lab: lab.to_string(), node: node.into(), nodes: nodes(record).join(", ") }
 }
 

@@ -3,13 +3,15 @@
 //!
 //! A line is JSON, its number and a checksum, and is written in one piece before the thing is made.
 //! So a journal that is not whole is told from one that is: what its good lines say is undone, and
-//! it is kept. A full disk fails the making, and what was written of the line is taken back. Names,
-//! and ports of the host that are reserved: everything else dies with the process. The ports are in
-//! a file of their own too, for nothing of the host's tells whose they are.
+//! it is kept. How many lines there are at least stands in a file beside it, so that one which ends too
+//! early, or is gone, is not taken for whole. A full disk fails the making, and what was written of the
+//! line is taken back. Names, and ports of the host that are reserved: everything else dies with the
+//! process. The ports are in a file of their own too, for nothing of the host's tells whose they are.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::FileExt;
 
 use ns::Identity;
 use serde::{Deserialize, Serialize};
@@ -20,10 +22,13 @@ use crate::folder::Folder;
 use crate::uplink::reserve::Reserved;
 
 mod line;
+mod record;
 #[cfg(test)]
 mod tests;
 
 use line::Line;
+pub(crate) use record::{GONE, read};
+pub use record::{Record, parse};
 
 /// Its name in the lab's directory.
 pub const FILE: &str = "journal";
@@ -31,6 +36,8 @@ pub const FILE: &str = "journal";
 pub(crate) const FRESH: &str = "journal.new";
 /// The reserved ports once more.
 pub(crate) const PORTS: &str = "ports";
+/// How many lines it has at least.
+pub(crate) const LINES: &str = "lines";
 /// Of the format. The first had no numbers and no checksums.
 const VERSION: u32 = 2;
 const FIRST: u32 = 1;
@@ -120,6 +127,8 @@ impl Known {
 pub struct Journal {
     folder: Folder,
     file: File,
+    /// How many lines there are, for those who read it.
+    count: File,
     /// Lines and bytes written.
     lines: usize,
     length: usize,
@@ -139,9 +148,11 @@ impl Journal {
     pub(crate) fn begin(folder: Folder, header: Header) -> Result<Self> {
         let what = || format!("writing {}", folder.path().join(FILE).display());
         let file = folder.fresh(FRESH).doing(what)?;
+        let count = folder.fresh(LINES).doing(what)?;
         let (names, known, reserved) = (Vec::new(), Vec::new(), Vec::new());
         let (lines, length, stale) = (0, 0, true);
-        let mut this = Self { folder, file, lines, length, stale, header, names, known, reserved };
+        let mut this =
+            Self { folder, file, count, lines, length, stale, header, names, known, reserved };
         this.rewrite()?;
         Ok(this)
     }
@@ -178,7 +189,7 @@ impl Journal {
     /// What it says, without its file.
     pub(crate) fn into_record(self) -> Record {
         let Self { header, names, known, reserved, .. } = self;
-        Record { header: Some(header), names, known, reserved, torn: None }
+        Record { header: Some(header), names, known, reserved, lines: 0, torn: None }
     }
 
     /// Writes down the addresses of nodes that are there.
@@ -240,7 +251,12 @@ impl Journal {
         }
         self.lines += lines.len();
         self.length += bytes.len();
-        Ok(())
+        self.tell(self.lines)
+    }
+
+    /// Tells how many lines there are at least.
+    fn tell(&self, lines: usize) -> io::Result<()> {
+        self.count.write_all_at(format!("{lines:>9}\n").as_bytes(), 0)
     }
 
     fn rewrite(&mut self) -> Result<()> {
@@ -255,6 +271,8 @@ impl Journal {
         lines.extend(self.known.iter().cloned().map(Line::Address));
         lines.extend(self.reserved.iter().cloned().map(Line::Reserved));
         let bytes = line::all(&lines, 0, 0)?;
+        // It may have fewer from one moment to the next.
+        self.tell(0)?;
         let write = || {
             let mut file = self.folder.fresh(FRESH)?;
             file.write_all(&bytes)?;
@@ -265,101 +283,6 @@ impl Journal {
             let _ = self.folder.remove(FRESH);
         })?;
         (self.lines, self.length, self.stale) = (lines.len(), bytes.len(), false);
-        Ok(())
-    }
-}
-
-/// What a journal says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// The first line; None where it cannot be read.
-    pub header: Option<Header>,
-    /// The names, in the order they were made.
-    pub names: Vec<Identity>,
-    /// The addresses of nodes.
-    pub known: Vec<Known>,
-    /// Ports of the host that are reserved.
-    pub reserved: Vec<Reserved>,
-    /// What is wrong with it, in words.
-    pub torn: Option<String>,
-}
-
-impl Record {
-    /// Whether what it stands for can still be there: also where that cannot be read.
-    #[must_use]
-    pub fn is_of_this_boot(&self) -> bool {
-        self.header.as_ref().is_none_or(Header::is_of_this_boot)
-    }
-
-    /// What the names begin with.
-    #[must_use]
-    pub fn prefix(&self) -> &str {
-        self.header.as_ref().map_or("", |header| header.prefix.as_str())
-    }
-}
-
-/// Reads the journal of a lab; None where there is none.
-///
-/// # Errors
-/// When it is there and cannot be read, or is not ours.
-pub(crate) fn read(folder: &Folder) -> Result<Option<Record>> {
-    let Some(bytes) = folder.read(FILE)? else { return Ok(None) };
-    let mut record = parse(&bytes);
-    if record.torn.is_some()
-        && let Some(bytes) = folder.read(PORTS)?
-    {
-        for reserved in parse(&bytes).reserved {
-            if !record.reserved.contains(&reserved) {
-                record.reserved.push(reserved);
-            }
-        }
-    }
-    Ok(Some(record))
-}
-
-/// What the good lines of a journal say, and where it is not whole.
-#[must_use]
-pub fn parse(bytes: &[u8]) -> Record {
-    let mut record = Record::default();
-    let mut wanted = 1;
-    for (place, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        // The blanks before a line that was not written any more.
-        if text.iter().all(|byte| *byte == b' ') {
-            continue;
-        }
-        let first = record.header.as_ref().is_some_and(|header| header.version == FIRST);
-        let read = line::read(text).filter(|(_, number)| number.is_some() || first || place == 0);
-        let Some((line, number)) = read else {
-            record.tear(format!("is torn at line {}", place + 1));
-            continue;
-        };
-        if number.is_some_and(|number| number != wanted) {
-            record.tear(format!("lacks lines before line {}", place + 1));
-        }
-        wanted = number.unwrap_or(wanted) + 1;
-        match line {
-            Line::Lab(header) if place == 0 => {
-                match (header.version, number) {
-                    (FIRST, None) | (VERSION, Some(_)) => {}
-                    (other, _) => record
-                        .tear(format!("is in format {other}, which this uswitch does not know")),
-                }
-                record.header = Some(header);
-            }
-            Line::Lab(_) => record.tear(format!("has a second beginning at line {}", place + 1)),
-            Line::Namespace(identity) => record.names.push(identity),
-            Line::Address(known) => record.known.push(known),
-            Line::Reserved(reserved) => record.reserved.push(reserved),
-        }
-    }
-    if record.header.is_none() {
-        record.tear("lacks its first line".into());
-    }
-    record
-}
-
-impl Record {
-    fn tear(&mut self, why: String) {
-        self.torn.get_or_insert(why);
+        self.tell(self.lines)
     }
 }

@@ -42,6 +42,7 @@ pub struct Lock {
     // Goes out first: whoever sees it without the file believes the file swept away.
     beacon: Option<Beacon>,
     name: LabName,
+    ground: Ground,
     base: Folder,
     folder: Folder,
     file: Flock<File>,
@@ -120,7 +121,8 @@ impl Lock {
         let spared = [&base, &folder].into_iter().filter_map(shared).collect();
         let name = name.clone();
         // From here on its drop undoes it.
-        let mut this = Self { beacon, name, base, folder, file, _spared: spared };
+        let ground = ground.clone();
+        let mut this = Self { beacon, name, ground, base, folder, file, _spared: spared };
         this.sign()?;
         Ok(Some(this))
     }
@@ -144,7 +146,7 @@ impl Drop for Lock {
         }
         // What is not empty stays: another lab's, or something that could not be undone.
         if self.base.remove_folder(self.name.as_str()).is_ok() {
-            let _ = std::fs::remove_dir(self.base.path());
+            self.ground.leave();
         }
     }
 }

@@ -36,6 +36,19 @@ fn killed_while_building(sandbox: &Sandbox) {
 }
 
 #[test]
+fn the_next_lab_waits_until_one_that_is_killed_is_gone() {
+    rooted(|sandbox| {
+        for nodes in ["1", "2", "1", "2", "12", "1", "2", "1"] {
+            let mut run = sandbox.start(&["run", "-n", nodes, "--uplink", "none"]);
+            run.wait_for(READY);
+            run.signal(Signal::SIGKILL);
+            sandbox.uswitch(&["run", "-n", nodes, "--uplink", "none", "--check"]).ok();
+            run.ended();
+        }
+    });
+}
+
+#[test]
 fn killed_while_building_as_root() {
     rooted(killed_while_building);
 }

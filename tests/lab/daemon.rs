@@ -108,6 +108,10 @@ fn a_relative_run_directory_is_that_of_the_working_directory() {
         let all = "cd $HERE/.. && export USWITCH_RUN_DIR=runs && $U up && \
                    $U ping net1 10.100.0.20 -c 1 && $U down && test ! -e runs";
         script(sandbox, As::Root, all).ok();
+        // What was there before stays.
+        let all = "cd $HERE/.. && export USWITCH_RUN_DIR=$PWD/mine && mkdir -m 700 mine && \
+                   $U run --check && $U up && $U down && test -d mine && rmdir mine";
+        script(sandbox, As::Root, all).ok();
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Sandbox, rooted};
+use crate::support::{Sandbox, rooted, rootless};
 use crate::{lab, netns};
 
 fn inode(path: &Path) -> u64 {
@@ -138,17 +138,15 @@ fn what_was_removed_while_the_record_could_not_be_written_is_forgotten() {
 fn a_torn_record_is_kept_and_told_and_undone_as_far_as_it_says() {
     rooted(|sandbox| {
         let journal = Path::new("/run/uswitch/uswitch/journal");
-        // In the first line, in the second (of net1), in the third (of net2).
-        for lines in [None, Some(0), Some(1), Some(2)] {
+        // Cut in the first line, behind it, in the second (of net1), behind that, in the third (of net2).
+        for (lines, more) in [(0, 0), (0, 40), (1, 0), (1, 50), (2, 0), (2, 50)] {
             let run = lab(sandbox, &["run", "--uplink", "none"]);
             run.signal(Signal::SIGKILL);
             run.ended();
             let whole = std::fs::read(journal).unwrap();
-            let mut ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-            let keep = lines.map_or(0, |lines| match lines {
-                0 => 40,
-                n => ends.nth(n - 1).unwrap().0 + 50,
-            });
+            let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            let ends: Vec<_> = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+            let keep = ends[lines] + more;
             std::fs::write(journal, &whole[..keep]).unwrap();
             for verb in [&["down"][..], &["down"], &["run", "--check"]] {
                 let ended = sandbox.uswitch(verb);
@@ -159,7 +157,7 @@ fn a_torn_record_is_kept_and_told_and_undone_as_far_as_it_says() {
             }
             assert_eq!(std::fs::read(journal).unwrap(), &whole[..keep]);
             // What its whole lines say is undone.
-            assert_eq!(netns("net1").exists(), lines < Some(2), "{keep}");
+            assert_eq!(netns("net1").exists(), lines < 2, "{keep}");
             std::fs::remove_file(journal).unwrap();
             for name in sandbox.tool("ip", &["netns", "list"]).lines() {
                 sandbox.tool("ip", &["netns", "del", name.split(' ').next().unwrap()]);
@@ -167,6 +165,72 @@ fn a_torn_record_is_kept_and_told_and_undone_as_far_as_it_says() {
             sandbox.uswitch(&["down"]).ok();
             sandbox.uswitch(&["run", "--check"]).ok();
         }
+    });
+}
+
+#[test]
+fn a_record_that_is_gone_is_told_once_and_one_of_an_earlier_boot_not_at_all() {
+    rooted(|sandbox| {
+        let journal = Path::new("/run/uswitch/uswitch/journal");
+        let kill = || {
+            let run = lab(sandbox, &["run", "-n", "1", "--uplink", "none"]);
+            run.signal(Signal::SIGKILL);
+            run.ended();
+        };
+        kill();
+        std::fs::remove_file(journal).unwrap();
+        let down = sandbox.uswitch(&["down"]);
+        let line = down.complaint(1);
+        assert!(line.contains("journal is gone") && line.contains("`ip netns`"), "{line}");
+        assert!(!line.contains("rm "), "{line}");
+        sandbox.tool("ip", &["netns", "del", "net1"]);
+        sandbox.uswitch(&["run", "--check"]).ok();
+        // Of an earlier boot: the names went with it.
+        kill();
+        sandbox.tool("ip", &["netns", "del", "net1"]);
+        let whole = std::fs::read_to_string(journal).unwrap();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let first = whole.lines().next().unwrap().replace(boot.trim(), "another");
+        let (json, _) = first.rsplit_once(" #").unwrap();
+        std::fs::write(journal, format!("{}\nnonsense\n", numbered(json))).unwrap();
+        sandbox.uswitch(&["down"]).ok();
+        sandbox.uswitch(&["run", "--check"]).ok();
+    });
+}
+
+#[test]
+fn a_torn_record_of_names_that_went_with_their_user_namespace_is_in_nobodys_way() {
+    rootless(|sandbox| {
+        let run = lab(sandbox, &["run", "-n", "1"]);
+        run.signal(Signal::SIGKILL);
+        run.ended();
+        let journal = sandbox.dir.join("user/uswitch/uswitch/journal");
+        let whole = std::fs::read(&journal).unwrap();
+        std::fs::write(&journal, &whole[..whole.len() - 9]).unwrap();
+        sandbox.uswitch(&["down"]).ok();
+        sandbox.uswitch(&["run", "--check"]).ok();
+    });
+}
+
+/// A line as the first of a journal.
+fn numbered(json: &str) -> String {
+    let text = format!("{json} #1");
+    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{text} {sum:016x}")
+}
+
+#[test]
+fn a_lab_that_runs_by_a_torn_record_says_so_of_nodes_that_it_does_not_name() {
+    rooted(|sandbox| {
+        sandbox.uswitch(&["up", "--uplink", "none"]).ok();
+        std::fs::write("/run/uswitch/uswitch/journal", "").unwrap();
+        let exec = sandbox.uswitch(&["exec", "net1", "--", "true"]);
+        let line = exec.complaint(1);
+        assert!(line.contains("its record is torn") || line.contains("lacks its first"), "{line}");
+        assert!(line.contains("down"), "{line}");
+        sandbox.uswitch(&["down"]).ok();
     });
 }
 

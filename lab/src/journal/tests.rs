@@ -172,12 +172,34 @@ fn reserved_ports_outlast_a_name_that_is_struck_out_and_a_journal_that_is_torn()
     let record = place.read();
     assert_eq!((record.names.len(), record.reserved), (0, vec![reserved.clone()]));
     let path = place.0.join(FILE);
-    for length in [0, 40] {
-        let whole = std::fs::read(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let end = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for length in [0, 40, end] {
         std::fs::write(&path, &whole[..length]).unwrap();
         let record = place.read();
         assert!(record.torn.is_some());
         assert_eq!(record.reserved, std::slice::from_ref(&reserved), "{length} bytes are left");
         std::fs::write(&path, &whole).unwrap();
     }
+    std::fs::remove_file(&path).unwrap();
+    let record = place.read();
+    assert_eq!((record.torn.as_deref(), record.reserved), (Some("is gone"), vec![reserved]));
+}
+
+#[test]
+fn one_that_ends_too_early_is_torn_wherever_it_ends() {
+    let place = Place::new("early");
+    let mut journal = Journal::begin(place.folder(), header()).unwrap();
+    (0..40).for_each(|number| journal.add(&identity(number)).unwrap());
+    let path = place.0.join(FILE);
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(place.read().torn.is_some(), "{length} bytes are left");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(place.read().torn.as_deref(), Some("is gone"));
+    // Told once, and undone as far as it was known.
+    std::fs::write(place.0.join(crate::clean::UNDONE), "").unwrap();
+    assert_eq!(read(&place.folder()).unwrap(), None);
 }
