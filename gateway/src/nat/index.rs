@@ -142,8 +142,9 @@ impl Index {
         None
     }
 
+    /// Forgets all of them. The memory is given back, and zeroed lazily again.
     pub(crate) fn clear(&mut self) {
-        self.groups.fill([0; GROUP]);
+        self.groups = vec![[0; GROUP]; self.groups.len()];
         self.used = 0;
     }
 

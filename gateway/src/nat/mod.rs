@@ -304,6 +304,7 @@ impl Nat {
         let mut budget = EXPIRE_BUDGET;
         for protocol in Protocol::ALL {
             self.expire_some(protocol, &mut budget, now);
+            self.realms[protocol as usize].table.shrink();
         }
         let late = self.ours.expire(now);
         self.realms.iter().filter_map(|r| r.table.next_expiry()).chain(late).min()

@@ -55,11 +55,14 @@ impl Slots {
         self.free = id;
     }
 
-    /// Forgets all of them.
+    /// How many have been used at a time, at most.
+    pub(crate) fn used(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Forgets all of them, and gives their memory back.
     pub(crate) fn clear(&mut self) {
-        self.sessions.clear();
-        self.rests.clear();
-        self.places.clear();
-        self.free = NONE;
+        let capacity = u32::try_from(self.sessions.capacity()).unwrap_or(u32::MAX);
+        *self = Self::new(capacity);
     }
 }

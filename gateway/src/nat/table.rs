@@ -13,6 +13,9 @@ use super::wheel::Wheel;
 use crate::hash::Key;
 use crate::packet::Endpoint;
 
+/// Sessions at a time that are a flood's, and no more likely to come again than others.
+const MANY: usize = 4096;
+
 /// A bounded table of sessions.
 #[derive(Debug)]
 pub struct Table {
@@ -154,6 +157,13 @@ impl Table {
         (slot..).zip(sessions)
     }
 
+    /// Gives back the memory that a great many sessions had, once none is left.
+    pub(crate) fn shrink(&mut self) {
+        if self.live == 0 && self.slots.used() >= MANY {
+            self.clear();
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
@@ -188,4 +198,47 @@ fn hash_in(key: Key, outside_port: u16, remote: Endpoint) -> u64 {
 #[inline]
 fn pair(end: Endpoint) -> u64 {
     u64::from(u32::from(end.address)) << 16 | u64::from(end.port)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use super::*;
+
+    fn session(number: u16) -> Session {
+        Session {
+            expires: at(30),
+            inside: 0x0a00_0001,
+            remote: 0x0808_0808,
+            inside_port: number,
+            outside_port: number,
+            remote_port: 53,
+            state: State::Active,
+            ..Session::default()
+        }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_nanos(Duration::from_secs(seconds).as_nanos().try_into().unwrap())
+    }
+
+    #[test]
+    fn the_room_of_many_is_given_back_once_none_is_left() {
+        let mut table = Table::new(20_000, 1);
+        for (many, kept) in [(10_000, 0), (100, 100)] {
+            let ids: Vec<_> =
+                (1..=many).map(|n| table.insert(session(n), at(0)).unwrap()).collect();
+            table.shrink();
+            assert_eq!((table.live(), table.slots.used()), (many.into(), many.into()));
+            for id in ids {
+                table.remove(id);
+            }
+            table.shrink();
+            assert_eq!((table.live(), table.slots.used()), (0, kept));
+            assert_eq!((table.index_lengths(), table.next_expiry()), ((0, 0), None));
+        }
+    }
 }
