@@ -14,7 +14,7 @@ use control::ClientError;
 /// The request cannot be meant.
 pub(crate) const USAGE: u8 = 2;
 /// It could not be done.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 
 /// A request that makes no sense, in words.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
         );
         let client = matches!(
             cause.downcast_ref(),
-            Some(ClientError::NoLab(_) | ClientError::Refused { status: 404 | 422, .. })
+            Some(ClientError::NoLab(_) | ClientError::Refused { status: 404 | 413 | 422, .. })
         );
         lab || client || cause.is::<Usage>()
     };

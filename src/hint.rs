@@ -60,6 +60,19 @@ const TABLES: &[(&[&str], &str)] = &[
     (&["dns", "hosts"], "names"),
 ];
 
+/// Verbs with words of their own whose table `show` shows, and words people type for that.
+const SHOWN: &[&str] = &["fdb", "mdb", "nat", "tunnel", "vlan", "neigh"];
+const LISTING: &[&str] = &["show", "list", "ls"];
+
+/// Words for the same behind a verb that has words of its own.
+const SAME: &[&[&str]] = &[
+    &["add", "new", "create", "append", "replace"],
+    &["remove", "del", "delete", "rm", "destroy", "end"],
+    LISTING,
+    &["set", "change"],
+    &["flush", "clear"],
+];
+
 /// The line.
 pub(crate) fn of(error: &Error, words: &[OsString]) -> String {
     let verb = words.iter().skip(1).filter_map(|word| word.to_str()).find(|w| !w.starts_with('-'));
@@ -111,14 +124,23 @@ fn below_zero(word: &str, words: &[OsString]) -> Option<String> {
 /// What is meant by `word` in the place of a verb.
 fn instead(verb: &str, word: &str) -> Option<String> {
     let program = program();
-    if matches!(verb, "fdb" | "nat") && verb != word {
-        return match word {
-            "show" | "list" | "ls" => Some(format!("`{program} show {verb}` shows the table")),
-            _ => None,
-        };
+    if verb != word {
+        let own = own(verb, word).map(|meant| format!("`{program} {verb} {meant}` is meant?"));
+        let is_table = || SHOWN.contains(&verb) && LISTING.contains(&word);
+        return own
+            .or_else(|| is_table().then(|| format!("`{program} show {verb}` shows the table")));
     }
     let (_, meant) = VERBS.iter().find(|(words, _)| words.contains(&word))?;
     Some(format!("`{program} {meant}` is meant?"))
+}
+
+/// The word of a verb's own that is meant by another for the same.
+fn own(verb: &str, word: &str) -> Option<String> {
+    let program = Cli::command();
+    let verb = program.get_subcommands().find(|one| one.get_name() == verb)?;
+    let same = SAME.iter().find(|same| same.contains(&word))?;
+    let mut own = verb.get_subcommands().map(clap::Command::get_name);
+    own.find(|own| same.contains(own)).map(str::to_owned)
 }
 
 /// The verb that `word` is a slip of: one letter off, or two of a longer word.
@@ -191,6 +213,14 @@ mod tests {
             ("uswitch status", " show`"),
             ("uswitch fdb show", " show fdb`"),
             ("uswitch nat show", " show nat`"),
+            ("uswitch vlan list", " show vlan`"),
+            ("uswitch tunnel del 5", " tunnel remove`"),
+            ("uswitch network rm lan", " network remove`"),
+            ("uswitch network list", " network ls`"),
+            ("uswitch neigh remove 10.0.0.1", " neigh del`"),
+            ("uswitch mdb rm net1", " mdb del`"),
+            ("uswitch nat clear", " nat flush`"),
+            ("uswitch network stop", "unrecognized"),
             ("uswitch up --check", "`run --check`"),
             ("uswitch ping -6 net1", "IPv4 alone"),
             ("uswitch -v", "a verb is missing"),

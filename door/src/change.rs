@@ -1,6 +1,6 @@
 //! Changes asked for at the door: nodes in and out, ports published, tables flushed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ::topology::Attachment;
 use control::DoorError;
@@ -93,7 +93,8 @@ fn no_node(lab: &Lab, name: &str) -> DoorError {
 pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     let lab = door.lab()?;
     let found = named(&lab, &ask.node).ok_or_else(|| no_node(&lab, &ask.node))?;
-    let inside = found.ipv4().ok_or_else(|| no_node(&lab, &ask.node))?;
+    let inside = led(&lab, &found)
+        .ok_or_else(|| DoorError::Invalid(format!("{} {}", found.name, ::topology::NOT_LED)))?;
     let port = found.interface(inside).and_then(|interface| interface.port.as_ref());
     let owner = port.map_or(gateway::Node::NOBODY, |port| station::node(port.id));
     let wanted = gateway::Published {
@@ -127,6 +128,21 @@ pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {
     })?;
     tell(door, ask.protocol, ask.port, true);
     Ok(Published { node: Some(found.name), ..shown(&wanted) })
+}
+
+/// The address of a node that ports lead to: the first that is reached from outside.
+fn led(lab: &Lab, node: &lab::Node) -> Option<Ipv4Addr> {
+    lab.with_spec(|spec| {
+        node.interfaces.iter().find_map(|own| {
+            let place = (node.name.as_str(), own.network.as_deref()?);
+            let own = own.addresses.iter().filter_map(|address| match address.ip {
+                IpAddr::V4(ip) => Some(ip),
+                IpAddr::V6(_) => None,
+            });
+            let mut open = own.filter(|ip| spec.is_open(place, *ip));
+            open.next()
+        })
+    })
 }
 
 pub(crate) fn unpublish(door: &LabDoor, protocol: Protocol, port: u16) -> Answer<()> {
@@ -235,7 +251,7 @@ pub(crate) fn port(door: &LabDoor, lab: &Lab, name: &str) -> Answer<PortId> {
     let found = ports.iter().find(|info| info.spec.name == name).map(|info| info.id);
     found.ok_or_else(|| {
         let names: Vec<_> = ports.iter().map(|info| info.spec.name.as_str()).collect();
-        let lab = &lab.config().name;
+        let (lab, name) = (&lab.config().name, lab::called::shown(name));
         DoorError::NotFound(format!("lab {lab} has no port {name}; it has {}", names.join(", ")))
     })
 }

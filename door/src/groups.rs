@@ -76,12 +76,10 @@ pub(crate) fn set_known(door: &LabDoor, ask: &Known) -> Answer<()> {
         .address
         .parse()
         .map_err(|_| invalid(format!("{:?} is no address of IPv4 or IPv6", ask.address)))?;
-    if address.is_multicast() || address.is_unspecified() || address.is_loopback() {
-        return Err(invalid(format!("{address} is no address of one host")));
-    }
     let lab = door.lab()?;
     match &ask.mac {
         Some(mac) => {
+            lab.with_spec(|spec| spec.names_neighbour(address)).map_err(invalid)?;
             let mac = settings::mac(mac)?;
             lab.name_neighbour(address, mac).map_err(|error| refusal(&error))
         }

@@ -20,6 +20,8 @@
 //! | `change` | nodes in and out, ports published, tables flushed |
 //! | `network` | networks: shown, made, changed, ended |
 //! | `settings` | settings of ports, VLANs, addresses set by hand |
+//! | `carried` | what was set by hand, where VLANs begin or cease to be told apart |
+//! | `spec`, `places` | the lab as its file says it; where the gateway is in it |
 //! | `groups` | snooping, neighbours that are answered for |
 //! | `mdb` | members of groups |
 //! | `rates` | how busy ports are, from two samples: pure |
@@ -28,6 +30,7 @@
 //! | `see` | looking at frames: capture, trace, explain |
 
 mod bridge;
+mod carried;
 mod change;
 mod counters;
 mod error;
@@ -37,6 +40,7 @@ mod mdb;
 mod names;
 mod network;
 pub mod open;
+mod places;
 mod pump;
 mod rates;
 mod router;

@@ -13,10 +13,10 @@ use wire::{MacAddr, VlanId};
 
 use crate::open::{Answer, LabDoor, refusal};
 use crate::settings::{failed, invalid};
-use crate::{change, groups, settings};
+use crate::{carried, change, groups, places, settings};
 
-/// The VLAN the gateway is in when they begin to be told apart, as all ports are.
-pub(crate) const FIRST_VLAN: VlanId = VlanId::from_tci(1);
+/// The VLAN of what is at no port, where frames without a tag are in none.
+const FIRST_VLAN: VlanId = VlanId::from_tci(1);
 
 /// A network as the switch has it.
 pub(crate) struct Of {
@@ -72,15 +72,15 @@ impl Of {
 
     /// That it tells VLANs apart.
     pub(crate) fn filtered(&self) -> Answer<()> {
-        let name = &self.name;
-        match self.config.vlans {
-            Some(_) => Ok(()),
-            None => Err(DoorError::Conflict(format!(
-                "network {name} does not tell VLANs apart: `{} network set {name} \
-                 --vlan-filtering on` has it do so",
-                lab::called::program()
-            ))),
-        }
+        self.config.vlans.map(|_| ()).ok_or_else(|| self.tells_none())
+    }
+
+    fn tells_none(&self) -> DoorError {
+        let (name, program) = (&self.name, lab::called::program());
+        DoorError::Conflict(format!(
+            "network {name} does not tell VLANs apart: `{program} network set {name} \
+             --vlan-filtering on` has it do so"
+        ))
     }
 
     /// The gateway's first leg in it.
@@ -178,6 +178,12 @@ impl Of {
             Some((info.id, vlans.into()))
         });
         Ok(natives.collect())
+    }
+
+    /// The VLAN of what is set at no port: that of frames without a tag.
+    pub(crate) fn untagged(&self, door: &LabDoor) -> Answer<VlanId> {
+        let own = |spec: &topology::Spec| spec.network(&self.name)?.default_pvid();
+        Ok(door.lab()?.with_spec(own).map_or(FIRST_VLAN, VlanId::from_tci))
     }
 
     /// The VLAN of a request, checked against what the network tells apart.
@@ -320,7 +326,8 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     match ask.vlan_filtering.unwrap_or(network.vlans.is_some()) {
         true => {
             if network.vlans.is_none() {
-                network.legs = of.leg().map(|leg| (FIRST_VLAN, leg)).into_iter().collect();
+                let spec = door.lab()?.with_spec(|spec| spec.network(name).cloned());
+                network.legs = places::begun(&spec.unwrap_or_default(), &of.domain);
             }
             network.vlans = Some(protocol.or(network.vlans).unwrap_or_default());
         }
@@ -333,10 +340,7 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     let pvid = match ask.vlan_default_pvid {
         None => None,
         Some(_) if network.vlans.is_none() => {
-            return Err(invalid(format!(
-                "vlan_default_pvid: network {name} tells no VLANs apart; `network set {name} \
-                 --vlan-filtering on` makes it"
-            )));
+            return Err(of.tells_none());
         }
         Some(vlan) => Some(of.native(door, &mut network, vlan)?),
     };
@@ -344,9 +348,13 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     if let Some(mtu) = ask.mtu {
         door.lab()?.set_network_mtu(name, mtu).map_err(|error| refusal(&error))?;
     }
+    let filters = network.vlans.is_some();
     of.set(door, network)?;
     if let Some(natives) = pvid {
         natives.into_iter().try_for_each(|(port, vlans)| settings::set_vlans(door, port, vlans))?;
+    }
+    if filters != of.config.vlans.is_some() {
+        carried::follow(door, &of, filters)?;
     }
     door.lab()?.note_network(name, |network| network.set(ask));
     self::network(door, name)

@@ -166,6 +166,8 @@ pub(crate) fn refusal(error: &lab::Error) -> DoorError {
         lab::Error::NodeExists { .. }
         | lab::Error::NetworkExists { .. }
         | lab::Error::NetworkBusy { .. }
+        | lab::Error::NetworkJoined { .. }
+        | lab::Error::NetworkBeyond { .. }
         | lab::Error::Claimed(_)
         | lab::Error::AddressTaken { .. } => DoorError::Conflict(line),
         lab::Error::NoSwitch(_) => DoorError::Unsupported(line),

@@ -10,7 +10,7 @@ use switch::core::Memberships;
 use switch::{EntryKind, NetworkConfig, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
 
-use crate::network::{FIRST_VLAN, Of};
+use crate::network::Of;
 use crate::open::{Answer, LabDoor, now, refusal};
 use crate::{bridge, change, groups};
 
@@ -203,7 +203,7 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     }
     let (port, kind, vlans) = match (ask.kind, named) {
         (FdbKind::Blackhole, None) => {
-            let vlan = of.vlan(ask.vlan)?.unwrap_or(FIRST_VLAN);
+            let vlan = of.vlan(ask.vlan)?.map_or_else(|| of.untagged(door), Ok)?;
             let tells = of.config.vlans.is_some();
             let vlan = if tells { vlan } else { VlanId::NONE };
             (PortId::LOCAL, EntryKind::Blackhole, vec![vlan])

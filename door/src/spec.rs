@@ -1,5 +1,6 @@
 //! The running lab as its file would say it: what was asked for, with all that was changed since.
-//! What is as it would be without a word is not said.
+//! What is as it would be without a word is not said, nor what no file can say (`docs/file.md`): it is
+//! always a file that `run` takes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ use wire::VlanId;
 
 use crate::network::Of;
 use crate::open::{Answer, LabDoor, now};
-use crate::{bridge, router};
+use crate::{bridge, places, router};
 
 pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
     let lab = door.lab()?;
@@ -27,6 +28,7 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
         let of = Of::named(door, Some(&name))?;
         if let Some(network) = spec.networks.get_mut(&name) {
             settings(network, &of.config);
+            places::said(network, &of);
         }
     }
     let ports = lab.with_switch(|switch| switch.ports()).unwrap_or_default();
@@ -52,7 +54,7 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
         });
         spec.publish = published.collect();
     }
-    Ok(spec)
+    Ok(spec.without_contradictions())
 }
 
 /// What a network's bridge is set to, where that is not the default.

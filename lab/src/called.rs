@@ -30,6 +30,12 @@ pub fn option(lab: &str) -> String {
     }
 }
 
+/// A name in a line: one that is empty is seen.
+#[must_use]
+pub fn shown(name: &str) -> &str {
+    if name.is_empty() { "''" } else { name }
+}
+
 /// The program as typed; `found` says whether the name alone would start the same file.
 fn name(typed: &str, found: impl Fn(&str) -> bool) -> String {
     // A link for Wireshark is no name to type, nor is the kernel's for a running program.

@@ -1,14 +1,13 @@
-//! Nodes that come and go while the lab runs and traffic flows. Called through the control socket;
+//! Nodes that come while the lab runs and traffic flows. Called through the control socket;
 //! one change at a time, under the state's lock. What fails half-way is undone.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 
 use ::topology::{Attachment, Node as Asked, Spec, StormLimits, shape};
 use ns::Plan;
-use switch::PortId;
 
 use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
 use crate::config::{MAX_NODES, check_node_of};
@@ -17,11 +16,11 @@ use crate::home::Home;
 use crate::hosts;
 use crate::known::known;
 use crate::lab::{Held, Lab, State};
+use crate::leave::release;
 use crate::node::{Node, running};
 use crate::plug::bridged;
 use crate::port;
 use crate::progress::Recorder;
-use crate::station::node;
 
 /// How often a node that another host keeps from its number is given another.
 const TRIES: usize = 16;
@@ -281,92 +280,6 @@ impl Lab {
             None => return Ok(()),
         };
         Err(Error::AddressTaken { lab, address: asked, owner })
-    }
-
-    /// Takes a node out: its ports, its veth pairs, its namespace's name, and all that the gateway has
-    /// for it. The ports that were published for it are [withdrawn](Lab::take_withdrawn).
-    ///
-    /// # Errors
-    /// [`Error::NoSwitch`], [`Error::NoNode`]; what could not be undone.
-    pub fn remove_node(&self, name: &str) -> Result<()> {
-        let lab = self.config().name.to_string();
-        let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
-        let mut state = self.state();
-        let Some(place) = state.nodes.iter().position(|held| held.node.is(name)) else {
-            let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
-            return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
-        };
-        if state.nodes[place].home.is_theirs() {
-            return Err(Error::Usage(format!(
-                "{name} is no node of the lab's own: its engine takes it out, `docker network \
-                 disconnect` for one"
-            )));
-        }
-        let held = state.nodes.remove(place);
-        state.naming.removed(&held.node);
-        state.spec.nodes.shift_remove(&held.node.name);
-        release(&state, &held.node.name);
-        let mut outcomes: Vec<Result<()>> = Vec::new();
-        for port in held.node.ports() {
-            let unplugged = self.with_switch(|switch| switch.remove_port(port.id));
-            outcomes.push(unplugged.unwrap_or(Ok(())).map_err(Error::from));
-        }
-        // Before the next node can have its port's number, its address or its name.
-        let own = held.node.interfaces.iter().filter_map(|i| i.ipv4());
-        let addresses: Vec<Ipv4Addr> = own.map(|(address, _)| address).collect();
-        let ports: Vec<PortId> = held.node.ports().map(|port| port.id).collect();
-        let withdrawn = self.forget(&ports, &addresses);
-        state.withdrawn.extend(withdrawn);
-        for port in held.node.ports() {
-            let deleted = ns::link::delete(switch_ns.as_fd(), port.index);
-            outcomes.push(deleted.map_err(Error::from));
-        }
-        let removed = held.home.remove();
-        if let Some(journal) = &mut state.journal
-            && removed.is_ok()
-            && let Err(error) = journal.strike(&held.node.file)
-        {
-            // The node is gone; the next line that can be written says so.
-            tracing::warn!("{error}");
-        }
-        outcomes.into_iter().collect::<Result<()>>()?;
-        removed
-    }
-
-    /// What was at these ports, and had these addresses, is gone: the gateway forgets it. Returns the
-    /// ports that were published for it.
-    pub(crate) fn forget(
-        &self,
-        ports: &[PortId],
-        addresses: &[Ipv4Addr],
-    ) -> Vec<gateway::Published> {
-        let forgotten = self.with_gateway(|gateway| {
-            let mut gone: Vec<_> =
-                ports.iter().flat_map(|port| gateway.forget_node(node(*port))).collect();
-            // Published while its port was gone already.
-            let of_it = |one: &&gateway::Published| addresses.contains(&one.inside.address);
-            let left: Vec<_> = gateway.published().iter().filter(of_it).copied().collect();
-            for one in &left {
-                gateway.unpublish(one.protocol, one.port);
-            }
-            gone.extend(left);
-            gone
-        });
-        forgotten.unwrap_or_default()
-    }
-
-    /// A port's interface has vanished, and the node behind it: so does all the gateway has for it.
-    pub(crate) fn node_vanished(&self, port: PortId) {
-        let withdrawn = self.forget(&[port], &[]);
-        self.state().withdrawn.extend(withdrawn);
-    }
-}
-
-/// What a node had claimed is free for other hosts.
-fn release(state: &State, node: &str) {
-    for joined in &state.joined {
-        joined.shared.wanted().remove(node);
-        joined.look();
     }
 }
 

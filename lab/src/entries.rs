@@ -1,7 +1,7 @@
 //! What a network's tables hold from the start, put into them once the ports are plugged in.
 
-use ::topology::{FdbKind, Group as Said};
-use switch::core::Group;
+use ::topology::{FdbKind, Group as Said, Network};
+use switch::core::{Group, Memberships};
 use switch::{EntryKind, PortId};
 use wire::{Timestamp, VlanId};
 
@@ -51,15 +51,21 @@ pub fn group_shown(group: Group) -> Said {
     }
 }
 
-/// The VLAN that an entry is of.
-pub(crate) fn vlan(state: &State, network: &str, node: Option<&str>, said: Option<u16>) -> VlanId {
-    let filters = state.spec.network(network).is_some_and(::topology::Network::filters_vlans);
-    let native = || match node {
-        Some(node) => state.spec.pvid(node, network),
-        None => state.spec.network(network).and_then(::topology::Network::default_pvid),
-    };
-    let vlan = said.or_else(native).filter(|_| filters);
-    vlan.map_or(VlanId::NONE, VlanId::from_tci)
+/// The VLANs that an entry is set in: the one it says; else all of its port's, as of one that is set while
+/// the lab runs, or the one of frames without a tag where it has no port.
+pub(crate) fn vlans(
+    network: &Network,
+    port: Option<&Memberships>,
+    said: Option<u16>,
+) -> Vec<VlanId> {
+    if !network.filters_vlans() {
+        return vec![VlanId::NONE];
+    }
+    match (said, port) {
+        (Some(vlan), _) => vec![VlanId::from_tci(vlan)],
+        (None, Some(own)) => own.all().collect(),
+        (None, None) => vec![VlanId::from_tci(network.default_pvid().unwrap_or(1))],
+    }
 }
 
 /// The port of a node, or of a link between networks, in a network.
@@ -91,22 +97,27 @@ impl Lab {
         for entry in network.fdb.iter().filter(|entry| entry.dst.is_none()) {
             let node = entry.node.as_deref();
             let at = node.map_or(Some(PortId::LOCAL), |node| port(state, node, name));
-            let vlan = vlan(state, name, node, entry.vlan);
             let set = self.with_switch(|switch| {
-                let scope = switch.table().scope(domain.id, vlan)?;
-                let set = switch.table().set(entry.mac, scope, at?, kind(entry.kind), now);
-                set.then_some(())
+                let at = at?;
+                let own = switch.ports().into_iter().find(|info| info.id == at);
+                let own = own.as_ref().map(|info| &info.spec.vlans);
+                vlans(network, own, entry.vlan).into_iter().try_for_each(|vlan| {
+                    let scope = switch.table().scope(domain.id, vlan)?;
+                    let set = switch.table().set(entry.mac, scope, at, kind(entry.kind), now);
+                    set.then_some(())
+                })
             });
             set.flatten().ok_or_else(|| full(entry.mac.to_string()))?;
         }
         for entry in &network.mdb {
-            let vlan = vlan(state, name, Some(&entry.node), entry.vlan);
             let at = port(state, &entry.node, name);
             let set = self.with_switch(|switch| {
                 let groups = switch.groups(domain.id)?;
                 let info = switch.ports().into_iter().find(|info| Some(info.id) == at)?;
                 let of = (info.id, &info.spec.settings);
-                groups.set(vlan, group(entry.group), of, now).then_some(())
+                let set = |vlan| groups.set(vlan, group(entry.group), of, now).then_some(());
+                let own = Some(&info.spec.vlans);
+                vlans(network, own, entry.vlan).into_iter().try_for_each(set)
             });
             set.flatten().ok_or_else(|| full(entry.group.to_string()))?;
         }

@@ -101,7 +101,7 @@ pub enum Error {
         running: String,
     },
     /// No such node; these there are.
-    #[error("lab {lab} has no node {node}; it has {nodes}")]
+    #[error("lab {lab} has no node {}; it has {nodes}", called::shown(node))]
     NoNode {
         /// The lab.
         lab: String,
@@ -119,7 +119,7 @@ pub enum Error {
         node: String,
     },
     /// No such network; these there are.
-    #[error("lab {lab} has no network {network}; it has {networks}")]
+    #[error("lab {lab} has no network {}; it has {networks}", called::shown(network))]
     NoNetwork {
         /// The lab.
         lab: String,
@@ -145,6 +145,26 @@ pub enum Error {
         network: String,
         /// The nodes, the first few of them.
         nodes: String,
+    },
+    /// A link joins the network to another.
+    #[error(
+        "network {network} is joined to another by {link}, which is lab {lab}'s as long as it runs"
+    )]
+    NetworkJoined {
+        /// The lab.
+        lab: String,
+        /// The network.
+        network: String,
+        /// The link.
+        link: String,
+    },
+    /// A tunnel leads from the network to other hosts.
+    #[error("network {network} reaches other hosts: `tunnel remove {vni}` first")]
+    NetworkBeyond {
+        /// The network.
+        network: String,
+        /// The tunnel's number.
+        vni: u32,
     },
     /// Another has the address.
     #[error("{address} is {owner}'s in lab {lab}: choose another, or leave it out")]

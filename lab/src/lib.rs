@@ -39,7 +39,8 @@
 //! | [`resolver`] | who answers at port 53 of the gateway, in its station |
 //! | `upstream` | asking the host's resolvers for the names of others |
 //! | `progress` | what is told while it is built |
-//! | [`change`] | nodes that come and go while it runs |
+//! | [`change`] | nodes that come while it runs |
+//! | `leave` | … and that go |
 //! | [`port`] | a port's settings, as asked for and as the switch takes them |
 //! | [`station`] | the gateway as the switch's station |
 //! | [`links`] | links that go down or away |
@@ -87,6 +88,7 @@ pub mod joint;
 pub mod journal;
 mod known;
 pub mod lab;
+mod leave;
 pub mod led;
 pub mod library;
 mod links;

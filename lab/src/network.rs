@@ -175,16 +175,11 @@ impl Lab {
             return Err(Error::NetworkBusy { lab, network: name.into(), nodes });
         }
         if let Some(joint) = state.joints.iter().find(|joint| joint.port(name).is_some()) {
-            let (joint, lab) = (joint.name.clone(), self.config().name.clone());
-            return Err(Error::Usage(format!(
-                "network {name} is joined to another by {joint}, which is lab {lab}'s as long as it runs"
-            )));
+            let (network, link) = (name.into(), joint.name.clone());
+            return Err(Error::NetworkJoined { lab, network, link });
         }
         if let Some(tunnel) = state.tunnels.iter().find(|tunnel| tunnel.network == name) {
-            let vni = tunnel.vni;
-            return Err(Error::Usage(format!(
-                "network {name} reaches other hosts: `tunnel remove {vni}` first"
-            )));
+            return Err(Error::NetworkBeyond { network: name.into(), vni: tunnel.vni });
         }
         if let Some(removed) = self.with_switch(|switch| switch.remove_network(domain.id)) {
             removed?;
@@ -233,7 +228,8 @@ impl Lab {
 }
 
 /// The first few names, and how many more there are.
-fn few(names: &[&str]) -> String {
+#[must_use]
+pub fn few(names: &[&str]) -> String {
     const NAMED: usize = 4;
     match names.len().checked_sub(NAMED) {
         None | Some(0) => names.join(", "),

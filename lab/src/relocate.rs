@@ -76,7 +76,7 @@ impl Lab {
         state.withdrawn.extend(withdrawn);
         let mut node = before.clone();
         node.interfaces[at].network = to.map(Into::into);
-        state.note_moved(place, node);
+        state.note_changed(place, node);
         // What it has there is claimed, or given up, behind this: a conflict cuts it off.
         state.joined.iter().for_each(Joined::look);
         Ok(())
@@ -127,8 +127,8 @@ impl Lab {
 }
 
 impl State {
-    /// A node has an interface in another network than before.
-    fn note_moved(&mut self, place: usize, node: Node) {
+    /// A node has other interfaces than before, or in other networks.
+    pub(crate) fn note_changed(&mut self, place: usize, node: Node) {
         let held: &mut Held = &mut self.nodes[place];
         self.naming.removed(&held.node);
         self.naming.added(&node);

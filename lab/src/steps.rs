@@ -142,12 +142,14 @@ fn masquerade(switch: &str) -> Vec<String> {
 /// The line of a port published from the start.
 fn published(config: &LabConfig, ask: &Publish) -> Option<String> {
     let places = &config.spec.node(&ask.node)?.networks;
-    let addresses = places.iter().filter_map(|place| place.addresses.as_ref()).flatten();
-    let inside = addresses.filter_map(|address| match address.ip {
-        IpAddr::V4(inside) => Some(inside),
-        IpAddr::V6(_) => None,
-    });
-    let inside = inside.into_iter().next()?;
+    let inside = places.iter().find_map(|place| {
+        let own = place.addresses.iter().flatten().filter_map(|address| match address.ip {
+            IpAddr::V4(inside) => Some(inside),
+            IpAddr::V6(_) => None,
+        });
+        let mut open = own.filter(|ip| config.spec.is_open((&ask.node, &place.network), *ip));
+        open.next()
+    })?;
     (config.spec.uplink() == Uplink::Sim).then(|| publish(&config.prefix(), ask, inside.into()))
 }
 

@@ -6,23 +6,30 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use anyhow::Context;
 use lab::called::program;
 use lab::{LabName, join};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 
 use crate::complete;
 use crate::door::{Which, ground};
 use crate::exit::Usage;
-use crate::say;
+use crate::{say, signals};
+
+/// What a signal's siginfo says where the kernel sent it (`SI_KERNEL`): a terminal's, for one.
+const FROM_KERNEL: i32 = 0x80;
 
 /// Run a command in a node's network namespace
 ///
 /// As under `ip netns exec` it sees the node's own /sys, and /etc/netns/NAMESPACE/FILE in the place
 /// of /etc/FILE; where there is no such file, the lab's own hosts and resolv.conf, so that nodes are
 /// found by their names. Exit code: the command's; 126 when it cannot be run, 127 when there is no
-/// such command, 2 when there is no such node; with --all the first that is not 0.
+/// such command, 2 when there is no such node; with --all the first that is not 0. What ends us with --all
+/// ends the command that runs, and there is no next one.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -68,20 +75,59 @@ fn everywhere(which: &Which, command: &[OsString]) -> anyhow::Result<ExitCode> {
         .into());
     }
     let nodes = which.answer(which.client()?.topology())?.nodes;
+    let blocked = SigSet::thread_get_mask().context("looking at blocked signals")?;
+    let signals = children()?;
     let mut code = 0;
     for (number, node) in nodes.iter().enumerate() {
         let gap = if number == 0 { "" } else { "\n" };
         say::part(&format!("{gap}==> {} <==\n", node.name));
         let mut one = Command::new("/proc/self/exe");
         one.args(["exec", "--name", which.name.as_str(), &node.name, "--"]).args(command);
-        let ended =
-            one.status().with_context(|| format!("starting a process for {}", node.name))?;
+        sys::inherited::hand_on(&mut one, blocked);
+        let starting = || format!("starting a process for {}", node.name);
+        let mut one = one.spawn().with_context(starting)?;
+        let (ended, ends) = waited(&mut one, &signals)?;
+        if let Some(signal) = ends {
+            return Ok(ExitCode::from(128 + u8::try_from(signal as i32).unwrap_or(0)));
+        }
         let of_it = ended.code().unwrap_or_else(|| 128 + ended.signal().unwrap_or(0));
         if code == 0 {
             code = u8::try_from(of_it).unwrap_or(1);
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// What ends us, and that a child has ended, as a descriptor.
+fn children() -> anyhow::Result<SignalFd> {
+    let mut set = signals::block()?;
+    let mut ended = SigSet::empty();
+    ended.add(Signal::SIGCHLD);
+    ended.thread_block().context("blocking signals")?;
+    set.add(Signal::SIGCHLD);
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).context("opening a descriptor for signals")
+}
+
+/// Waits for a node's command. A signal that ends us is sent on to it first; which one, if one came.
+fn waited(one: &mut Child, signals: &SignalFd) -> anyhow::Result<(ExitStatus, Option<Signal>)> {
+    let mut ends = None;
+    loop {
+        if let Some(ended) = one.try_wait().context("waiting for a command")? {
+            return Ok((ended, ends));
+        }
+        let Some(came) = signals.read_signal().context("waiting for a command")? else { continue };
+        let number = i32::try_from(came.ssi_signo).unwrap_or(0);
+        let Ok(signal) = Signal::try_from(number) else { continue };
+        if signal == Signal::SIGCHLD {
+            continue;
+        }
+        ends = Some(signal);
+        // A terminal has told the command as well.
+        let pid = Pid::from_raw(i32::try_from(one.id()).unwrap_or(0));
+        if came.ssi_code != FROM_KERNEL && pid.as_raw() > 0 {
+            let _ = kill(pid, signal);
+        }
+    }
 }
 
 /// Moves into the node and becomes the command.

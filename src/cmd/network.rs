@@ -1,5 +1,6 @@
 //! `uswitch network`: the lab's networks and their settings.
 
+mod ending;
 mod mcast;
 
 use std::net::IpAddr;
@@ -60,6 +61,8 @@ enum Verb {
         which: Which,
     },
     /// End networks that no node is attached to
+    ///
+    /// All are looked at first: where one is not there, or has nodes attached, none is ended.
     Remove {
         /// The networks
         #[arg(value_name = "NAME", required = true, add = crate::complete::networks())]
@@ -200,9 +203,14 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         }
         Verb::Remove { networks, which } => {
             let client = which.client()?;
+            let code = ending::cannot(&which, &client, &networks)?;
+            if code != 0 {
+                return Ok(ExitCode::from(code));
+            }
             by_hand::tell(steps, &which, |lab| lab.remove_networks(&networks))?;
             let mut code = 0;
-            for network in &networks {
+            let mut seen = std::collections::HashSet::new();
+            for network in networks.iter().filter(|name| seen.insert(*name)) {
                 match which.answer(client.remove_network(network)) {
                     Ok(()) => say::line(&format!("network {network} is gone")),
                     Err(error) => {

@@ -10,8 +10,8 @@ use crate::{complete, exit, say};
 
 /// Take nodes out of a running lab
 ///
-/// A node's namespace goes, and what was published for it; processes in it lose their network. Where one
-/// node cannot be taken out, the others are all the same.
+/// A node's namespace goes, with its links and what was published for it; processes in it lose their
+/// network. All names are looked at first: where one is wrong nothing is taken out (exit code 2).
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The nodes
@@ -28,18 +28,34 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
+    let known = args.which.answer(client.topology())?.nodes;
+    let mut nodes: Vec<&Node> = Vec::new();
     let mut code = 0;
-    for node in &args.nodes {
-        if steps || args.dry_run {
-            let known = args.which.answer(client.topology())?.nodes;
-            let tell = if args.dry_run { say::line } else { say::note };
-            let is = |known: &&Node| [&known.name, &known.namespace].contains(&node);
-            let found = known.iter().find(is);
-            found.map(lines).unwrap_or_default().iter().for_each(|line| tell(line));
-            if args.dry_run && found.is_some() {
-                continue;
+    for asked in &args.nodes {
+        match known.iter().find(|node| [&node.name, &node.namespace].contains(&asked)) {
+            Some(node) if nodes.contains(&node) => {}
+            Some(node) => nodes.push(node),
+            None => {
+                let all: Vec<_> = known.iter().map(|node| node.name.as_str()).collect();
+                let (lab, nodes) = (args.which.name.to_string(), all.join(", "));
+                let error = lab::Error::NoNode { lab, node: asked.clone(), nodes };
+                say::error(&error.to_string());
+                code = exit::USAGE;
             }
         }
+    }
+    if code != 0 {
+        return Ok(ExitCode::from(code));
+    }
+    for node in nodes {
+        let tell = if args.dry_run { say::line } else { say::note };
+        if steps || args.dry_run {
+            lines(node).iter().for_each(|line| tell(line));
+        }
+        if args.dry_run {
+            continue;
+        }
+        let node = &node.name;
         match args.which.answer(client.remove_node(node)) {
             Ok(()) => say::line(&format!("{node} is gone")),
             Err(error) => {

@@ -1,12 +1,14 @@
 //! What a process has from its caller, and what it lets go of: descriptors, the controlling
-//! terminal; and which signals it was told to ignore.
+//! terminal; which signals it was told to ignore, and which a command begins with blocked.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::raw::c_int;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 /// A listening socket that whoever started us has opened under this number. The socket is held by
 /// another descriptor; that one stays.
@@ -96,4 +98,13 @@ fn descriptors_are_kept_from_programs_that_are_started() {
         close().unwrap();
         assert_eq!(flags(), libc::FD_CLOEXEC);
     }
+}
+
+/// Has a command begin with these signals blocked, whichever are blocked here when it is started: a child
+/// inherits the mask, and one that blocks what ends it is ended by nobody.
+pub fn hand_on(command: &mut Command, blocked: SigSet) -> &mut Command {
+    let set = move || blocked.thread_set_mask().map_err(io::Error::from);
+    // SAFETY: between fork and exec the closure makes one call, sigprocmask, which is async-signal-safe; it
+    // allocates nothing and takes no lock.
+    unsafe { command.pre_exec(set) }
 }

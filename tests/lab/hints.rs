@@ -238,7 +238,46 @@ fn several_nodes_go_at_once() {
         let _lab = lab(sandbox, &["run", "-n", "3"]);
         let ended = sandbox.uswitch(&["remove", "net2", "nosuch", "net3"]);
         assert!(ended.complaint(2).contains("no node nosuch"), "{}", ended.err);
+        assert_eq!(ended.out, "", "where one is wrong nothing is done");
+        let ended = sandbox.uswitch(&["remove", "net2", "net3", "net2"]).ok();
         assert_eq!(ended.out, "net2 is gone\nnet3 is gone\n");
+        for name in ["a", "b", "c"] {
+            sandbox.uswitch(&["network", "add", name]).ok();
+        }
+        let before = sandbox.uswitch(&["network", "ls"]).ok().out;
+        let busy = sandbox.uswitch(&["network", "remove", "a", "lan", "b"]);
+        assert!(busy.complaint(1).contains("has nodes attached: net1"), "{}", busy.err);
+        let none = sandbox.uswitch(&["network", "remove", "a", "nosuch", "b"]);
+        assert!(none.complaint(2).contains("no network nosuch"), "{}", none.err);
+        assert_eq!(sandbox.uswitch(&["network", "ls"]).ok().out, before);
+        let ended = sandbox.uswitch(&["network", "remove", "a", "b", "a"]).ok();
+        assert_eq!(ended.out, "network a is gone\nnetwork b is gone\n");
+    });
+}
+
+#[test]
+fn who_names_nothing_is_told_so() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "1"]);
+        for (line, said) in [
+            (&["port", ""][..], "'' names no port"),
+            (&["network", "set", "", "--mtu", "1400"], "'' names no network"),
+            (&["remove", ""], "has no node ''"),
+            (&["network", "remove", ""], "has no network ''"),
+            (&["vlan", "add", "", "3"], "has no port ''"),
+            (&["exec", "", "true"], "has no node ''"),
+            (&["ping", "net1", ""], "'' is neither"),
+        ] {
+            let ended = sandbox.uswitch(line);
+            assert!(ended.complaint(2).contains(said), "{line:?}: {}", ended.err);
+        }
+        let words = vec!["icmp"; 5_000].join(" or ");
+        let ended = sandbox.uswitch(&["capture", "-c", "1", &words]);
+        assert!(ended.complaint(2).contains("longer than 16 KiB"), "{}", ended.err);
+        for line in ["network set lan --vlan-default-pvid 5", "vlan add net1 5"] {
+            let ended = sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
+            assert!(ended.complaint(1).contains("does not tell VLANs apart"), "{}", ended.err);
+        }
     });
 }
 

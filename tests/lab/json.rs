@@ -98,6 +98,34 @@ fn what_is_printed_is_what_the_schema_says() {
     });
 }
 
+/// As a file, a lab with all that has a form of its own there: also as the schema of files says it.
+#[test]
+fn a_lab_of_wires_is_what_the_schema_says() {
+    const LAB: &str = r#"
+networks:
+  lan: {subnet: 10.1.0.0/24, vlan_filtering: true, vlans: {10: {subnet: 10.10.0.0/24}}}
+  dc: {subnets: [10.2.0.0/24, "fd00:2::/64"], gateway: 10.2.0.9, routed: [lan]}
+nodes:
+  a: {networks: {lan: , dc: 10.2.0.5}, routes: ["10.8.0.0/16 via b"], exec: "true"}
+  b: {network: dc, kind: router}
+links: [[a, b], ["a:out", {node: b, address: 10.5.0.1/30}], {endpoints: [lan, dc], mtu: 1400}]
+ports: {a:lan: {vlans: [1 pvid untagged, 10-12]}, link1: {loop_protect: true}}
+publish: ["8080:b:80"]
+neigh: {10.7.0.1: "02:00:00:00:00:07"}
+storm: {broadcast: 100}
+"#;
+    rooted(|sandbox| {
+        let path = crate::file::write(sandbox, "wires.yaml", LAB);
+        let _lab = lab(sandbox, &["run", &path]);
+        let line = "show topology --file -j";
+        let said = sandbox.shell(&format!("uswitch {line}")).ok().out;
+        held(sandbox, "show topology --file", line, &said);
+        held(sandbox, "", line, &said);
+        let line = "show topology -j";
+        held(sandbox, "show topology", line, &sandbox.shell(&format!("uswitch {line}")).ok().out);
+    });
+}
+
 #[test]
 fn what_is_not_so_is_noticed() {
     let schema = serde_json::json!({"type": "object", "required": ["a"], "properties": {
@@ -118,7 +146,7 @@ fn what_is_not_so_is_noticed() {
 }
 
 pub(crate) fn held(sandbox: &Sandbox, verb: &str, line: &str, said: &str) {
-    let schema = sandbox.shell(&format!("uswitch schema '{verb}'")).ok().out;
+    let schema = sandbox.shell(&format!("uswitch schema {verb}")).ok().out;
     let schema: Value = serde_json::from_str(&schema).unwrap();
     assert!(said.ends_with('\n'), "{line} said nothing: {said:?}");
     for text in said.lines() {
@@ -190,9 +218,25 @@ impl Schema<'_> {
                         }
                     }
                 }
+                // Ours know one pattern: a number.
+                "patternProperties" => {
+                    for (pattern, said) in said.as_object().unwrap() {
+                        assert_eq!(pattern, NUMBER);
+                        for (name, field) in value.as_object().into_iter().flatten() {
+                            if is_number(name) {
+                                self.whole(said, field).map_err(|why| format!("{name}: {why}"))?;
+                                described.insert(name.clone());
+                            }
+                        }
+                    }
+                }
                 "additionalProperties" => {
                     let known = &schema["properties"];
+                    let numbers = schema.get("patternProperties").is_some();
                     for (name, field) in value.as_object().into_iter().flatten() {
+                        if numbers && is_number(name) {
+                            continue;
+                        }
                         if known.get(name).is_none() && *said != Value::Bool(false) {
                             self.whole(said, field).map_err(|why| format!("{name}: {why}"))?;
                             described.insert(name.clone());
@@ -233,6 +277,13 @@ impl Schema<'_> {
         }
         Ok(described)
     }
+}
+
+/// The keys of a map by numbers.
+const NUMBER: &str = r"^\d+$";
+
+fn is_number(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is(kind: &str, value: &Value) -> bool {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `harness` | the private machine each test runs in |
 //! | `awake` | idle cores while frames flow |
+//! | `by_hand` | entries of tables set by hand, where VLANs begin or cease to be told apart |
 //! | `check` | every topology built, pinged and undone, as root and as an ordinary user |
 //! | `fast` | what the switch has decided the kernel repeats, and nothing that can be seen changes |
 //! | `fast_nat` | sessions of the NAT that the kernel sends on by itself |
@@ -45,6 +46,7 @@
 //! | `privilege` | what a lab's process may still do once it stands |
 //! | `selftests` | the scenarios of the kernel's own bridge tests, through its bridge and ours |
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
+//! | `said` | what verbs have made of a lab, as its file |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
 //! | `joints` | networks joined by links, as switches by cables |
@@ -67,6 +69,7 @@ mod support;
 
 mod awake;
 mod booted;
+mod by_hand;
 mod check;
 mod ci;
 mod complete;
@@ -113,6 +116,7 @@ mod ping;
 mod privilege;
 mod routing;
 mod rundir;
+mod said;
 mod scarce;
 mod see;
 mod selftests;

@@ -21,6 +21,7 @@ mod invalid;
 pub mod join;
 mod joint;
 mod lab_name;
+mod leave;
 mod link;
 pub mod names;
 mod nat;
@@ -39,7 +40,7 @@ mod spec;
 mod uplink;
 mod vlan;
 
-pub use check::{Problem, mac_of};
+pub use check::{NOT_LED, Problem, mac_of};
 pub use checked::{Checked, CheckedInterface, CheckedNode, CheckedRoute, Place};
 pub use cidr::{Address, Subnet};
 pub use entries::{FdbEntry, FdbKind, Group, MdbEntry};

@@ -115,6 +115,11 @@ impl Attachment {
         Self { network: network.into(), ..Self::default() }
     }
 
+    /// Whether an address of IPv6 was chosen for it.
+    pub(crate) fn has_ipv6(&self) -> bool {
+        self.addresses.iter().flatten().any(|own| own.ip.is_ipv6())
+    }
+
     fn long(&self) -> Long {
         let Self { addresses, mac, interface, .. } = self;
         Long { addresses: addresses.clone(), mac: *mac, interface: interface.clone() }

@@ -24,6 +24,7 @@ pub(crate) const FLOW_ID: header::HeaderName = header::HeaderName::from_static("
 
 /// Bytes of a request's body.
 const BODY: usize = 16 * 1024;
+const TOO_LONG: &str = "the request is longer than 16 KiB: say less, a shorter filter perhaps";
 /// How often a quiet event stream says that it lives: an empty line.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -81,7 +82,7 @@ impl Shared {
         let bytes = tokio::time::timeout(self.limits.body, axum::body::to_bytes(body, BODY))
             .await
             .map_err(|_| Refusal(StatusCode::REQUEST_TIMEOUT, "the request is too slow".into()))?
-            .map_err(|error| Refusal(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))?;
+            .map_err(|_| Refusal(StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG.into()))?;
         let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
         serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
     }
@@ -112,8 +113,7 @@ impl IntoResponse for Refusal {
 }
 
 pub(super) async fn unknown(uri: axum::http::Uri) -> Refusal {
-    let line = format!("no such path: {}: see /v1/openapi.json", uri.path());
-    Refusal(StatusCode::NOT_FOUND, line)
+    Refusal(StatusCode::NOT_FOUND, super::routes::unknown(uri.path()))
 }
 
 pub(super) async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> Refusal {

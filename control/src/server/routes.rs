@@ -92,3 +92,26 @@ pub(super) fn router(shared: h::Shared) -> Router {
         .fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
     router.fallback(h::unknown).method_not_allowed_fallback(h::wrong_method).with_state(shared)
 }
+
+/// What is said of a path that is none.
+pub(super) fn unknown(path: &str) -> String {
+    match unnamed(path) {
+        Some(what) => format!("'' names no {what}: say which one is meant"),
+        None => format!("no such path: {path}: see /v1/openapi.json"),
+    }
+}
+
+/// What a path does not name, where it would be one with a name in an empty place: `port` of `/v1/ports/`.
+fn unnamed(path: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    ROUTES.iter().find_map(|route| {
+        let own: Vec<&'static str> = route.path.split('/').collect();
+        if own.len() != parts.len() {
+            return None;
+        }
+        let fits = |(own, part): (&&str, &&str)| own == part || own.starts_with('{');
+        let all = own.iter().zip(&parts).all(fits);
+        let empty = parts.iter().skip(1).position(|part| part.is_empty()).filter(|_| all)?;
+        own.get(empty)?.strip_suffix('s')
+    })
+}

@@ -72,11 +72,14 @@ impl Lab {
             let Some(end) = entry.dst else { continue };
             self.change_row(tunnel, Change::Set(Row { mac: entry.mac.0, remote: end }))?;
             let kind: EntryKind = entries::kind(entry.kind);
-            let vlan = entries::vlan(state, &tunnel.network, entry.node.as_deref(), entry.vlan);
             let set = self.with_switch(|switch| {
                 let id = state.domains.get(&tunnel.network)?.id;
-                let scope = switch.table().scope(id, vlan)?;
-                switch.table().set(entry.mac, scope, tunnel.port.id, kind, now).then_some(())
+                let own = switch.ports().into_iter().find(|info| info.id == tunnel.port.id)?;
+                let vlans = entries::vlans(network, Some(&own.spec.vlans), entry.vlan);
+                vlans.into_iter().try_for_each(|vlan| {
+                    let scope = switch.table().scope(id, vlan)?;
+                    switch.table().set(entry.mac, scope, tunnel.port.id, kind, now).then_some(())
+                })
             });
             set.flatten().ok_or_else(|| {
                 let mac = entry.mac;

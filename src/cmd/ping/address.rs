@@ -28,6 +28,7 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
         Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
             let outside = dest.contains('.');
             let beyond = if outside { ", and no name of the internet is looked up" } else { "" };
+            let dest = lab::called::shown(dest);
             let said = format!("{dest} is neither an IPv4 address nor a node{beyond}");
             Err(error.context(said))
         }

@@ -26,7 +26,7 @@ const OURS: &str = "#/$defs/";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The verb and what tells its outputs apart, as in `show ports`
-    #[arg(value_name = "VERB", add = crate::complete::schemas())]
+    #[arg(value_name = "VERB", trailing_var_arg = true, allow_hyphen_values = true, add = crate::complete::schemas())]
     verb: Vec<String>,
     /// The verbs that print JSON
     #[arg(long, conflicts_with = "verb")]
@@ -145,6 +145,26 @@ mod tests {
                 assert!(schema.pointer(pointer).is_some(), "{verb}: {pointer} leads nowhere");
             }
         }
+    }
+
+    /// A name that stood for one thing here and for another in the API's document would be taken for either.
+    #[test]
+    fn each_name_stands_for_one_thing() {
+        let outputs: Value = serde_json::from_str(OUTPUTS).unwrap();
+        let api: Value = serde_json::from_str(control::OPENAPI).unwrap();
+        for name in outputs["$defs"].as_object().unwrap().keys() {
+            assert!(api["components"]["schemas"].get(name).is_none(), "{name} is in both");
+        }
+    }
+
+    #[test]
+    fn what_tells_outputs_apart_stands_as_it_is_typed() {
+        use clap::Parser;
+        for line in ["show topology --file", "ping --all", "show ports"] {
+            let words = "uswitch schema".split(' ').chain(line.split(' '));
+            assert!(crate::cli::Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+        assert!(crate::cli::Cli::try_parse_from(["uswitch", "schema", "--list"]).is_ok());
     }
 
     /// The verbs with `-j` and those with a schema are the same.

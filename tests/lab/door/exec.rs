@@ -110,3 +110,23 @@ fn it_sees_its_own_interfaces_and_names() {
         }
     });
 }
+
+/// Whoever is told to end ends what it has started, and starts no more.
+#[test]
+fn a_command_in_every_node_ends_with_whoever_began_it() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "2"]);
+        for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+            let script = "echo pid $$; exec sleep 4321";
+            let mut all = sandbox.start(&["exec", "--all", "--", "sh", "-c", script]);
+            all.wait_for("pid ");
+            let out = all.out();
+            let pid = out.split("pid ").nth(1).unwrap().split_whitespace().next().unwrap();
+            let folder = std::path::PathBuf::from(format!("/proc/{pid}"));
+            all.signal(signal);
+            let ended = all.ended_within(std::time::Duration::from_secs(20));
+            assert_eq!((ended.code, folder.exists()), (Some(code), false), "{}", ended.err);
+            assert!(!ended.out.contains("net2"), "{}", ended.out);
+        }
+    });
+}

@@ -35,7 +35,7 @@ fn a_file_says_which_hosts_are_joined_and_is_given_back() {
         let back = sandbox.dir.join("back.yaml");
         sandbox.uswitch(&["run", "--dry-run", back.to_str().unwrap()]).ok();
         let refused = sandbox.uswitch(&["network", "remove", "dmz"]);
-        assert!(refused.complaint(2).contains("`tunnel remove 7` first"), "{}", refused.err);
+        assert!(refused.complaint(1).contains("`tunnel remove 7` first"), "{}", refused.err);
     });
 }
 

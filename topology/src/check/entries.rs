@@ -2,12 +2,19 @@
 
 use std::net::IpAddr;
 
+use super::networks::NO_HOSTS;
 use super::{Check, few};
+use crate::cidr::Subnet;
 use crate::entries::FdbKind;
 use crate::join::Join;
 use crate::network::Network;
-use crate::spec::MAX_NEIGHBOURS;
+use crate::spec::{MAX_NEIGHBOURS, Spec};
 use crate::vlan::LAST;
+
+/// Whether two rows may be of one VLAN: without one a row is in all those of its port.
+fn one(a: Option<u16>, b: Option<u16>) -> bool {
+    a == b || a.is_none() || b.is_none()
+}
 
 impl Check<'_> {
     pub(super) fn entries(&mut self, name: &str, network: &Network) {
@@ -33,8 +40,6 @@ impl Check<'_> {
                 self.problem(path, format!("{mac}: what leads nowhere has no dst: leave it out"));
             }
             self.of_vlan(&path, (name, network), (entry.node.as_deref(), entry.vlan));
-            // Without a VLAN it is one that may be named beside it.
-            let one = |a: Option<u16>, b: Option<u16>| a == b || a.is_none() || b.is_none();
             let same = |other: &crate::FdbEntry| other.mac == mac && one(other.vlan, entry.vlan);
             if network.fdb[..at.parse().unwrap_or(0)].iter().any(same) {
                 self.problem(path, format!("{mac} is there already"));
@@ -49,6 +54,14 @@ impl Check<'_> {
             }
             self.behind(&path, name, &entry.node);
             self.of_vlan(&path, (name, network), (Some(&entry.node), entry.vlan));
+            let same = |other: &crate::MdbEntry| {
+                (other.group, &other.node) == (entry.group, &entry.node)
+                    && one(other.vlan, entry.vlan)
+            };
+            if network.mdb[..at.parse().unwrap_or(0)].iter().any(same) {
+                let (node, group) = (&entry.node, entry.group);
+                self.problem(path, format!("{node} is a member of {group} already"));
+            }
         }
     }
 
@@ -81,8 +94,8 @@ impl Check<'_> {
         }
         for (ip, mac) in &spec.neigh {
             let path = ["neigh".to_owned(), ip.to_string()];
-            if ip.is_multicast() || ip.is_unspecified() || ip.is_loopback() {
-                self.problem(&path, format!("{ip} is no address of one host"));
+            if let Err(why) = spec.names_neighbour(*ip) {
+                self.problem(&path, why);
             }
             if mac.is_group() || *mac == wire::MacAddr::ZERO {
                 self.problem(&path, format!("{mac} is no address of one host"));
@@ -108,7 +121,16 @@ impl Check<'_> {
         (name, network): (&str, &Network),
         (node, vlan): (Option<&str>, Option<u16>),
     ) {
-        let Some(vlan) = vlan else { return };
+        let Some(vlan) = vlan else {
+            let own = node.filter(|_| network.filters_vlans()).map(|node| {
+                let own = self.spec.port(node, name).vlans;
+                (node, own.map_or(network.default_pvid().is_none(), |own| own.is_empty()))
+            });
+            if let Some((node, true)) = own {
+                self.problem(path, format!("{node} is a member of no VLAN: say one at its port"));
+            }
+            return;
+        };
         let member = |node: &str| match self.spec.port(node, name).vlans {
             None => network.default_pvid() == Some(vlan),
             Some(own) => {
@@ -122,6 +144,41 @@ impl Check<'_> {
             self.problem(path, format!("{vlan} is no VLAN: 1 to {LAST}"));
         } else if let Some(node) = stranger {
             self.problem(path, format!("{node} is no member of VLAN {vlan}: say it at its port"));
+        }
+    }
+}
+
+impl Spec {
+    /// Whether somebody can have an address by which questions are answered for them. A node's may be named:
+    /// its kernel can give it another hardware address than the lab has.
+    ///
+    /// # Errors
+    /// One line, for what is no host's address and for the gateway's.
+    pub fn names_neighbour(&self, ip: IpAddr) -> Result<(), String> {
+        let no_host = match ip {
+            IpAddr::V4(own) => NO_HOSTS
+                .iter()
+                .any(|(net, length, _)| Subnet::v4(*net, *length).contains(own.into())),
+            IpAddr::V6(own) => {
+                own.is_multicast()
+                    || own.is_unspecified()
+                    || own.is_loopback()
+                    || own.to_ipv4_mapped().is_some()
+            }
+        };
+        if no_host {
+            return Err(format!("{ip} is no address of one host"));
+        }
+        let mut subnets = self.networks.values().flat_map(Network::all_subnets);
+        if let Some(subnet) = subnets.find(|subnet| subnet.contains(ip) && !subnet.is_host(ip)) {
+            return Err(format!("{ip} is no host's address in {subnet}"));
+        }
+        let is_it = |network: &&Network| network.all_gateways().iter().any(|own| own.ip == ip);
+        match self.networks.iter().find(|(_, network)| is_it(network)) {
+            Some((name, _)) => {
+                Err(format!("{ip} is the gateway's in {name}, which is known by its own address"))
+            }
+            None => Ok(()),
         }
     }
 }

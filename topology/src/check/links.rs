@@ -59,9 +59,11 @@ impl Check<'_> {
                 self.own_mac(&path, mac, end.node.clone());
             }
         }
-        if let Some(mtu) = link.mtu {
-            let ipv6 = [a, b].iter().any(|end| end.addresses.iter().any(|own| own.ip.is_ipv6()));
-            self.mtu(&["links", at, "mtu"], mtu, ipv6);
+        let ipv6 = [a, b].iter().any(|end| end.addresses.iter().any(|own| own.ip.is_ipv6()));
+        match link.mtu {
+            Some(mtu) => self.mtu(&["links", at, "mtu"], mtu, ipv6),
+            None if ipv6 => self.mtu(&["mtu"], self.spec.mtu, true),
+            None => {}
         }
     }
 

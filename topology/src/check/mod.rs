@@ -11,7 +11,10 @@
 //! | `hosts` | other hosts, and tunnels to them |
 //! | `places` | gives addresses, hardware addresses and interfaces to whoever has none |
 //! | `routes` | routes, once everybody has addresses |
+//! | `without` | what of a running lab contradicts itself, left out |
 
+#[cfg(test)]
+mod attacked;
 mod entries;
 mod hosts;
 mod links;
@@ -23,12 +26,15 @@ mod ports;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod without;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use wire::MacAddr;
+
+pub use outside::NOT_LED;
 
 use crate::checked::Checked;
 use crate::spec::Spec;
@@ -89,6 +95,7 @@ impl Spec {
         if check.problems.is_empty() {
             let mut nodes = check.places();
             check.routes(&mut nodes);
+            check.led(&nodes);
             if check.problems.is_empty() {
                 return Ok(Checked { spec: self.clone(), nodes, uplink: self.uplink() });
             }
@@ -166,7 +173,12 @@ impl Check<'_> {
         match mtu {
             0..=67 | 65_536.. => self.problem(path, format!("{mtu}: IPv4 takes 68 to 65535")),
             68..=1279 if ipv6 => {
-                self.problem(path, format!("{mtu}: IPv6 takes 1280 at least (RFC 8200)"));
+                let text = format!("{mtu}: IPv6 takes 1280 at least (RFC 8200)");
+                let is = |told: &Problem| told.path == path && told.text == text;
+                // The lab's is told once, whoever has addresses of IPv6.
+                if !self.problems.iter().any(is) {
+                    self.problem(path, text);
+                }
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use crate::uplink::Uplink;
 use crate::vlan::LAST;
 
 /// Subnets in which no host lives: this host, loopback, groups and beyond (RFC 6890).
-const NO_HOSTS: [(Ipv4Addr, u8, &str); 3] = [
+pub(super) const NO_HOSTS: [(Ipv4Addr, u8, &str); 3] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, "addresses of this host"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback addresses"),
     (Ipv4Addr::new(224, 0, 0, 0), 3, "groups and reserved addresses"),
@@ -41,7 +41,7 @@ impl Check<'_> {
             self.routed(name, network);
             self.bridge(name, network);
             self.entries(name, network);
-            let ipv6 = network.has_ipv6();
+            let ipv6 = network.has_ipv6() || spec.members(name).any(|(_, place)| place.has_ipv6());
             match network.mtu {
                 Some(mtu) => self.mtu(&["networks", name, "mtu"], mtu, ipv6),
                 None if ipv6 => self.mtu(&["mtu"], spec.mtu, true),

@@ -1,10 +1,31 @@
-//! The uplink, and what is published on it.
+//! The uplink, and what is published on it: a port leads to an address that is reached from outside.
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Check, few};
+use crate::checked::CheckedNode;
 use crate::internet::SIM_GATEWAY;
 use crate::network::Network;
 use crate::publish::{Protocol, Publish};
+use crate::spec::Spec;
 use crate::uplink::Uplink;
+
+/// Why no port leads to a node.
+pub const NOT_LED: &str = "has no address of IPv4 in a network that the gateway forwards to from outside, \
+                           so no port can lead to it: attach it to one that is not internal and has a gateway";
+
+impl Spec {
+    /// Whether an address that a node has in a network is reached from outside: the gateway has one beside
+    /// it, and the network is not internal.
+    #[must_use]
+    pub fn is_open(&self, (node, network): (&str, &str), ip: Ipv4Addr) -> bool {
+        let Some(own) = self.network(network).filter(|own| !own.internal) else { return false };
+        let pvid = self.pvid(node, network);
+        let ip = IpAddr::V4(ip);
+        let home = own.subnets_of(pvid).iter().find(|subnet| subnet.contains(ip));
+        home.is_some_and(|home| own.gateways_of(pvid).iter().any(|own| home.contains(own.ip)))
+    }
+}
 
 impl Check<'_> {
     pub(super) fn outside(&mut self) {
@@ -50,24 +71,9 @@ impl Check<'_> {
                 format!("{address}: the uplink has {SIM_GATEWAY}; leave the address out"),
             );
         }
-        match spec.node(&ask.node) {
-            None => {
-                let all = few(spec.nodes.keys());
-                self.problem(path, format!("there is no node {}: {all}", ask.node));
-            }
-            Some(node) => {
-                let leads = node.networks.iter().any(|place| {
-                    let network = spec.network(&place.network);
-                    network.is_some_and(|own| !own.internal && !own.all_gateways().is_empty())
-                });
-                if !leads && uplink != Uplink::None {
-                    let text = format!(
-                        "{} is in no network that the gateway forwards to from outside",
-                        ask.node
-                    );
-                    self.problem(path, text);
-                }
-            }
+        if spec.node(&ask.node).is_none() {
+            let all = few(spec.nodes.keys());
+            self.problem(path, format!("there is no node {}: {all}", ask.node));
         }
         let same = |other: &&Publish| (other.protocol, other.port) == (ask.protocol, ask.port);
         if let Some(other) = spec.publish[..at].iter().find(same) {
@@ -76,6 +82,25 @@ impl Check<'_> {
                 ask.port, ask.protocol, other.node, other.node_port, ask.node, ask.node_port
             );
             self.problem(path, text);
+        }
+    }
+
+    /// Once everybody has addresses: each published port leads to one that is reached.
+    pub(super) fn led(&mut self, nodes: &[CheckedNode]) {
+        let spec = self.spec;
+        for (at, ask) in spec.publish.iter().enumerate() {
+            let Some(node) = nodes.iter().find(|node| node.name == ask.node) else { continue };
+            let in_networks = node.interfaces.iter().filter_map(|own| Some((own, own.network()?)));
+            let mut own = in_networks.flat_map(|(own, network)| {
+                own.addresses.iter().filter_map(move |(ip, _)| match ip {
+                    IpAddr::V4(ip) => Some((network, *ip)),
+                    IpAddr::V6(_) => None,
+                })
+            });
+            if !own.any(|(network, ip)| spec.is_open((&ask.node, network), ip)) {
+                let text = format!("{} {NOT_LED}", ask.node);
+                self.problem(["publish", &at.to_string()], text);
+            }
         }
     }
 }

@@ -158,7 +158,10 @@ fn each_contradiction_is_told_in_one_line() {
             r#""nodes": {"h": {"network": "a"}}, "ports": {"h": {"vlans": [10]}}"#,
             "VLANs are not told apart in a",
         ),
-        (r#""nodes": {"h": {"network": "b"}}, "publish": ["80:h:80"]"#, "h is in no network"),
+        (
+            r#""nodes": {"h": {"network": "b"}}, "publish": ["80:h:80"]"#,
+            "publish[0]: h has no address of IPv4 in a network that",
+        ),
         (r#""nodes": {"h": {"network": "a"}}, "publish": ["80:x:80"]"#, "there is no node x"),
         (r#""nodes": {"h": {"network": "a"}}, "publish": ["80:h:80", "80:h:81"]"#, "80/tcp twice"),
         (

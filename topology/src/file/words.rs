@@ -15,6 +15,7 @@ pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
     let said = fault.text.as_str();
     let (written, key) = (scalar(text, fault.spot), key(text, fault.spot));
     let told = unknown(said)
+        .or_else(|| twice(said))
         .or_else(|| number(said, written, key.as_deref().and_then(wanted)))
         .or_else(|| other(said))
         .or_else(|| shape(said).map(str::to_owned));
@@ -25,12 +26,34 @@ pub(super) fn plainly(fault: Fault, text: &str) -> Fault {
     Fault { text: told.unwrap_or(fault.text), ..fault }
 }
 
+/// A key that is there already, perhaps by another of its names; and a second document.
+fn twice(said: &str) -> Option<String> {
+    if said.contains("Documents {") {
+        let said = "a second document begins here: a file is one lab, without another `---`";
+        return Some(said.to_owned());
+    }
+    let key = said.strip_prefix("duplicate field `")?.strip_suffix('`')?;
+    let others: &[&str] = match key {
+        "subnets" => &["subnet", "cidr"],
+        "addresses" => &["address"],
+        "networks" => &["network", "legs", "switch", "switches"],
+        "routes" => &["route"],
+        _ => &[],
+    };
+    let also = match others {
+        [] => "a key may stand once, with dashes or underscores".to_owned(),
+        others => format!("{} mean the same: say one of them", others.join(", ")),
+    };
+    Some(format!("{key} is said twice here: {also}"))
+}
+
 /// Another form than the one wanted.
 fn shape(said: &str) -> Option<&'static str> {
     Some(match said {
         "expected mapping start" => {
             "a map is wanted here: keys with values, as in {subnet: 10.1.0.0/24}"
         }
+        "invalid IP address syntax" => "an IP address is wanted here, as 10.1.0.5 or fd00:1::5",
         "expected sequence start" => "a list is wanted here: values in brackets, as in [10, 20]",
         _ => return None,
     })

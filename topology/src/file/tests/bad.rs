@@ -144,3 +144,26 @@ fn no_text_takes_much_to_refuse() {
     let deep = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));
     faults(&deep, Format::Toml);
 }
+
+#[test]
+fn what_is_said_twice_or_in_another_form_is_told_in_words_of_a_file() {
+    let lan = "networks: {lan: {subnet: 10.1.0.0/24}}\nnodes: {a: {network: lan}}\n";
+    for (text, place, said) in [
+        (format!("{lan}---\n{lan}"), "3:1", "a second document begins here"),
+        ("nodes: {a: {exec: 5}}\n".into(), "1:", "5 is not a text or a list of texts"),
+        (format!("{lan}neigh: {{foo}}\n"), "3:9", "an IP address is wanted here"),
+        (
+            "networks: {lan: {subnet: 10.1.0.0/24, cidr: 10.2.0.0/24}}\nnodes: {a: }\n".into(),
+            "1:",
+            "subnets is said twice here: subnet, cidr mean the same",
+        ),
+        (
+            "networks: {lan: {mcast-snooping: true, mcast_snooping: true}}\nnodes: {a: }\n".into(),
+            "1:",
+            "mcast_snooping is said twice here: a key may stand once",
+        ),
+    ] {
+        let line = fault(&text);
+        assert!(line.contains(place) && line.contains(said), "{text}\n{line}");
+    }
+}
