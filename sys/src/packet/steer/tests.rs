@@ -13,8 +13,10 @@ use crate::packet::tests::in_own_namespace;
 use crate::packet::{PacketIo, Pass, RingConfig, Spare};
 use crate::skip::skip;
 
-/// Frames of a flow, and how many of all flows may be on their way: no ring is ever full.
+/// Frames of a flow at least, and at most, where a busy machine lets the second ring's owner have few
+/// of them; and how many of all flows may be on their way: no ring is ever full.
 const FRAMES: u32 = 20_000;
+const MOST: u32 = 400_000;
 const WINDOW: usize = 256;
 const FLOWS: u32 = 4;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,7 +26,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 struct Seen {
     frames: Mutex<Vec<(usize, u32, u32)>>,
     count: AtomicUsize,
+    /// Of these, by the second ring.
+    second: AtomicUsize,
+    /// Flows that have sent all.
+    ended: AtomicUsize,
     done: AtomicBool,
+}
+
+impl Seen {
+    /// Whether the second ring has had its part: one in twenty.
+    fn is_spread(&self) -> bool {
+        self.second.load(SeqCst) * 20 > self.count.load(SeqCst)
+    }
 }
 
 fn crew(rings: usize) -> Option<(Arc<Steering>, Vec<PacketIo>)> {
@@ -49,6 +62,7 @@ fn take(io: &mut PacketIo, ring: usize, seen: &Seen) {
             let flow = u32::from_be_bytes([*b0, *b1, *b2, *b3]);
             let number = u32::from_be_bytes([*n0, *n1, *n2, *n3]);
             seen.frames.lock().unwrap().push((ring, flow, number));
+            seen.second.fetch_add(usize::from(ring == 1), SeqCst);
             seen.count.fetch_add(1, SeqCst);
         }
         taken += 1;
@@ -56,11 +70,12 @@ fn take(io: &mut PacketIo, ring: usize, seen: &Seen) {
     io.release(taken);
 }
 
-/// Sends a flow's datagrams, from one core after the other.
-fn send(flow: u32, to: std::net::SocketAddr, seen: &Seen, sent: &AtomicUsize) {
+/// Sends a flow's datagrams, from one core after the other; how many.
+fn send(flow: u32, to: std::net::SocketAddr, seen: &Seen, sent: &AtomicUsize) -> u32 {
     let cores = crate::cores::allowed().expect("cores");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    for number in 0..FRAMES {
+    let mut number = 0;
+    while number < FRAMES || number < MOST && cores.len() > 1 && !seen.is_spread() {
         if number % 7 == flow {
             let turn = usize::try_from(number / 7 + flow).expect("small");
             crate::cores::bind(&[cores[turn % cores.len()]]).expect("a core");
@@ -73,7 +88,10 @@ fn send(flow: u32, to: std::net::SocketAddr, seen: &Seen, sent: &AtomicUsize) {
         let mut data = [flow.to_be_bytes(), number.to_be_bytes()].concat();
         data.push(b'!');
         socket.send_to(&data, to).expect("sending");
+        number += 1;
     }
+    seen.ended.fetch_add(1, SeqCst);
+    number
 }
 
 #[test]
@@ -84,14 +102,12 @@ fn flows_keep_their_order_while_frames_are_spread_and_gathered_again() {
         let sink = UdpSocket::bind("127.0.0.1:0").expect("a sink");
         let to = sink.local_addr().expect("its address");
         let (seen, sent) = (&Seen::default(), &AtomicUsize::new(0));
-        let total = usize::try_from(FRAMES * FLOWS).expect("small");
         let mut second = rings.pop().expect("two");
         let mut first = rings.pop().expect("two");
         let mut turns = [0; 3];
-        std::thread::scope(|scope| {
-            for flow in 0..FLOWS {
-                scope.spawn(move || send(flow, to, seen, sent));
-            }
+        let all: Vec<u32> = std::thread::scope(|scope| {
+            let flow = |flow| scope.spawn(move || send(flow, to, seen, sent));
+            let flows: Vec<_> = (0..FLOWS).map(flow).collect();
             scope.spawn(move || {
                 while !seen.done.load(SeqCst) {
                     take(&mut second, 1, seen);
@@ -102,7 +118,11 @@ fn flows_keep_their_order_while_frames_are_spread_and_gathered_again() {
             });
             let begun = Instant::now();
             let (mut armed, mut next, mut open) = (false, begun, None);
-            while seen.count.load(SeqCst) < total && begun.elapsed() < LIMIT {
+            let is_over = || {
+                seen.ended.load(SeqCst) == flows.len()
+                    && seen.count.load(SeqCst) == sent.load(SeqCst)
+            };
+            while !is_over() && begun.elapsed() < LIMIT {
                 take(&mut first, 0, seen);
                 first.settle();
                 if open.take_if(|at| Instant::now() >= *at).is_some() {
@@ -135,16 +155,18 @@ fn flows_keep_their_order_while_frames_are_spread_and_gathered_again() {
                 }
             }
             seen.done.store(true, SeqCst);
+            flows.into_iter().map(|flow| flow.join().unwrap()).collect()
         });
         let frames = seen.frames.lock().unwrap();
+        let total = all.iter().sum::<u32>() as usize;
         assert_eq!(frames.len(), total, "each frame once; {turns:?}");
-        for flow in 0..FLOWS {
+        for (flow, sent) in (0..FLOWS).zip(all) {
             let numbers = frames.iter().filter(|(_, of, _)| *of == flow).map(|(_, _, n)| *n);
-            assert!(numbers.eq(0..FRAMES), "flow {flow} in its order; {turns:?}");
+            assert!(numbers.eq(0..sent), "flow {flow} in its order; {turns:?}");
         }
         if crate::cores::allowed().expect("cores").len() > 1 {
             let spread = frames.iter().filter(|(ring, ..)| *ring == 1).count();
-            assert!(spread > total / 20, "{spread} of {total} to the second ring; {turns:?}");
+            assert!(seen.is_spread(), "{spread} of {total} to the second ring; {turns:?}");
             assert!(turns.iter().all(|n| *n > 2), "{turns:?}");
         }
     });
