@@ -24,8 +24,17 @@ pub struct Domain {
     pub id: NetworkId,
     /// The gateway's legs in it, by VLAN; [`VlanId::NONE`] where VLANs are not told apart.
     pub legs: Vec<(VlanId, LegId)>,
-    /// The port of the host, where it has the gateway's addresses too.
-    pub host: Option<PortId>,
+    /// The host's place in it, where it has the gateway's addresses too.
+    pub host: Option<Hosted>,
+}
+
+/// The host's place in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hosted {
+    /// Its port.
+    pub port: PortId,
+    /// Who asks for names at the gateway's addresses asks the lab's resolver, and not the host's.
+    pub names: bool,
 }
 
 /// The networks of a lab, by name.
@@ -118,7 +127,7 @@ pub(crate) fn of_switch(spec: &Spec, domains: &Domains, name: &str) -> NetworkCo
         ageing_time: network.ageing_time.map_or(default.ageing_time, Duration::from_secs),
         fdb_max_learned: network.fdb_max_learned.filter(|most| *most > 0),
         gateway_guard: network.gateway_guard.unwrap_or(default.gateway_guard),
-        host: domains.get(name).and_then(|domain| domain.host),
+        host: domains.get(name).and_then(|domain| domain.host).map(|host| host.port),
         mcast: groups_set(&McastConfig::default(), &network.settings()),
         vlans: network.filters_vlans().then(|| VlanFilter {
             protocol: network.vlan_protocol.unwrap_or(VlanProtocol::Dot1Q).tpid(),

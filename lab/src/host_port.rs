@@ -13,9 +13,9 @@ use std::sync::{Arc, Weak};
 use nix::poll::PollTimeout;
 use ns::own::{self, Changes};
 use ns::pair::{self, Pair};
-use switch::{PortId, PortSpec};
+use switch::PortSpec;
 
-use crate::domain;
+use crate::domain::{self, Hosted};
 use crate::error::{Error, Result};
 use crate::guest::{depart, settle};
 use crate::home::Home;
@@ -80,7 +80,7 @@ impl Lab {
         let behind = Some(mac);
         let plugged = self.plug_in(PortSpec { network: id, behind, up: false, ..bridged });
         let come_up = plugged.and_then(|id| {
-            self.tell_of_host(state, network, Some((id, *names)))?;
+            self.tell_of_host(state, network, Some(Hosted { port: id, names: *names }))?;
             ns::link::set_up(near, index, true)?;
             pair::furnish(host, interface, &own)?;
             Ok(id)
@@ -109,14 +109,9 @@ impl Lab {
     }
 
     /// The switch and the gateway hear whether the host has a place in a network, and where.
-    fn tell_of_host(
-        &self,
-        state: &mut State,
-        network: &str,
-        host: Option<(PortId, bool)>,
-    ) -> Result<()> {
+    fn tell_of_host(&self, state: &mut State, network: &str, host: Option<Hosted>) -> Result<()> {
         let Some(domain) = state.domains.get_mut(network) else { return Ok(()) };
-        domain.host = host.map(|(id, _)| id);
+        domain.host = host;
         let (id, legs) = (domain.id, domain.legs.clone());
         let config = domain::of_switch(&state.spec, &state.domains, network);
         let told = self.with_switch(|switch| {
@@ -127,7 +122,7 @@ impl Lab {
         for (_, leg) in legs {
             let told = self.with_gateway(|gateway| {
                 gateway.set_hosted(leg, host.is_some())?;
-                gateway.set_asked(leg, host.is_some_and(|(_, names)| names))
+                gateway.set_asked(leg, host.is_some_and(|host| host.names))
             });
             told.unwrap_or(Ok(())).map_err(|error| Error::Usage(error.to_string()))?;
         }
@@ -156,6 +151,34 @@ impl Lab {
         self.forget_link(&plug.name)?;
         self.refresh_host();
         Ok(())
+    }
+
+    /// The host's place that a port is of, if it is one's.
+    pub(crate) fn host_at(&self, state: &State, index: u32) -> Option<HostPort> {
+        let held = state.nodes.iter().find(|held| held.node.name == HOST)?;
+        let is = |plug: &Plug| plug.index == index;
+        let place = held.node.interfaces.iter().find(|own| own.port.as_ref().is_some_and(is))?;
+        let network = place.network.clone()?;
+        let names = state.domains.get(&network)?.host?.names;
+        let port = place.port.as_ref()?.name.clone();
+        Some(HostPort { network, port, interface: place.name.clone(), names })
+    }
+
+    /// Somebody has deleted the host's interface of a network: it is made again, for nobody answers for
+    /// the gateway's addresses otherwise. Where it cannot be, the gateway does.
+    pub(crate) fn host_gone(&self, place: &HostPort) {
+        let HostPort { network, interface, .. } = place;
+        match self.attach_host(place) {
+            Ok(()) => {
+                tracing::warn!("network {network}: {interface} was deleted; it is made again")
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "network {network}: {interface} was deleted, and the host is not in it: {error}"
+                );
+                let _ = self.tell_of_host(&mut self.state(), network, None);
+            }
+        }
     }
 
     /// Tells the gateway which addresses the host has now.

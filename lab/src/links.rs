@@ -120,6 +120,7 @@ impl Lab {
             ports.into_iter().for_each(|port| self.unplug(port));
             return;
         }
+        let host = self.host_at(&state, index);
         if !self.guest_vanished(&mut state, index) {
             let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
             let is = |interface: &&mut Interface| {
@@ -137,6 +138,9 @@ impl Lab {
         drop(state);
         self.unplug(port);
         self.node_vanished(port);
+        if let Some(place) = host {
+            self.host_gone(&place);
+        }
     }
 
     fn unplug(&self, port: PortId) {

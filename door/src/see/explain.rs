@@ -131,7 +131,7 @@ fn places(spec: &Spec, domains: &[(String, Domain)]) -> Vec<Place> {
                 IpAddr::V6(_) => None,
             };
             if let Some(address) = own.iter().find_map(v4) {
-                let (leg, host) = (*leg, domain.host);
+                let (leg, host) = (*leg, domain.host.map(|host| host.port));
                 all.push(Place { address, leg, host, mac });
             }
         }

@@ -35,6 +35,30 @@ fn containers_meet_each_other_the_host_and_the_world() {
 }
 
 #[test]
+fn the_hosts_interface_of_a_network_is_made_again_where_somebody_deletes_it() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh(&format!("docker run -d --name web --network one --ip 10.77.9.9 {SLEEP}"));
+        docker.sh("ping -c 1 -W 3 10.77.9.9");
+        let interface = || {
+            let line = docker.sh("ip -o -4 addr show to 10.77.0.1");
+            line.split_whitespace().nth(1).map(str::to_owned)
+        };
+        let name = interface().expect("the host's interface");
+        docker.sh(&format!("ip link del {name}"));
+        let again = eventually("the host's interface", interface);
+        assert_eq!(again, name);
+        docker.sh("ping -c 1 -W 3 10.77.9.9");
+        docker.reaches("web", "10.77.0.1", true);
+        docker.reaches("web", "203.0.113.9", true);
+        assert!(docker.sh("uswitch show").contains("the-host"));
+        docker.sh("docker rm -f web");
+        docker.sh("docker network rm one");
+        assert_eq!(interface(), None);
+    });
+}
+
+#[test]
 fn the_kernel_repeats_what_containers_say_to_the_host_and_the_world() {
     docker(|docker| {
         if !docker.sh("uswitch show").contains("fast path (auto): the kernel") {
