@@ -122,6 +122,8 @@ const UDP_HEADER: usize = 8;
 
 /// Source routing, loose and strict, with the copied flag (RFC 791).
 const SOURCE_ROUTES: [u8; 2] = [131, 137];
+/// Bytes of the longest datagram.
+const LONGEST: usize = u16::MAX as usize;
 
 impl Packet {
     /// Reads the IPv4 packet in a frame and checks everything that needs no table.
@@ -131,10 +133,18 @@ impl Packet {
         if !ip.checksum_ok() {
             return Err(DropReason::BadChecksum);
         }
-        if ip.header_len() > wire::ipv4::HEADER_LEN
-            && ip.option_types().any(|t| SOURCE_ROUTES.contains(&t))
-        {
-            return Err(DropReason::SourceRoute);
+        if ip.header_len() > wire::ipv4::HEADER_LEN {
+            if !ip.options_ok() {
+                return Err(DropReason::BadHeader);
+            }
+            if ip.option_types().any(|t| SOURCE_ROUTES.contains(&t)) {
+                return Err(DropReason::SourceRoute);
+            }
+        }
+        // No datagram is so long that this could be a part of it (RFC 791 section 3.2). A frame of
+        // segments may be longer.
+        if ip.fragment_offset() > 0 && ip.fragment_offset() + ip.total_len() > LONGEST {
+            return Err(DropReason::BadHeader);
         }
         let packet = Self::facts(&ip, frame.vnet());
         packet.check_offload()?;

@@ -46,7 +46,8 @@ impl Gateway {
             Course::Back { session, to } => self.back(p, session, to)?,
             Course::Open { to } => self.open_back(p, to)?,
             Course::Straight { to, hop, detour } => {
-                if detour {
+                // A host that speaks to itself has no better way.
+                if detour && hop != p.arrival.packet.src {
                     self.links.redirect(p, hop);
                 }
                 Departure::straight(to, hop)

@@ -195,6 +195,22 @@ impl<B: AsRef<[u8]>> Ipv4<B> {
         &self.b()[self.header_len()..end]
     }
 
+    /// Whether each option ends within the header (RFC 791 section 3.1).
+    #[must_use]
+    pub fn options_ok(&self) -> bool {
+        let mut rest = self.options();
+        loop {
+            rest = match rest {
+                [] | [0, ..] => return true,
+                [1, tail @ ..] => tail,
+                [_, length, ..] if (2..=rest.len()).contains(&usize::from(*length)) => {
+                    &rest[usize::from(*length)..]
+                }
+                _ => return false,
+            }
+        }
+    }
+
     /// Type numbers of the options (copy flag and class included), in order; stops at a
     /// malformed one.
     pub fn option_types(&self) -> impl Iterator<Item = u8> + '_ {

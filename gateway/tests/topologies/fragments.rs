@@ -211,6 +211,21 @@ fn a_first_fragment_too_small_for_its_ports_is_dropped() {
 }
 
 #[test]
+fn a_fragment_beyond_the_longest_datagram_is_dropped() {
+    let mut world = World::new(config());
+    let mut piece = Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[0; 64]).cut(32).remove(0);
+    world.lan(&piece).on(Side::Uplink);
+    for (offset, whole) in [(65_480, true), (65_488, false), (65_528, false)] {
+        piece.fragment = (offset, false);
+        let out = world.lan(&piece);
+        match whole {
+            true => assert_eq!(out.on(Side::Uplink).ip.len(), 52),
+            false => assert_eq!(out.dropped(), DropReason::BadHeader, "{offset}"),
+        }
+    }
+}
+
+#[test]
 fn hosts_behind_one_address_do_not_share_identifications() {
     let mut world = World::new(config());
     let (mut seen, mut seen_of_tcp) = (HashSet::new(), HashSet::new());

@@ -230,6 +230,22 @@ fn options_odd_lengths_and_padding_pass() {
 }
 
 #[test]
+fn options_that_do_not_end_in_the_header_are_dropped() {
+    let mut world = World::new(config());
+    let mut packet = Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"x");
+    let good: [&[u8]; 4] = [&[7, 3, 4, 0], &[1, 1, 1, 1], &[1, 0, 9, 200], &[68, 4, 5, 0]];
+    let bad: [&[u8]; 4] = [&[7, 0, 4, 0], &[7, 1, 4, 0], &[7, 5, 4, 0], &[1, 1, 1, 7]];
+    for options in good {
+        packet.options = options.to_vec();
+        assert_eq!(world.lan(&packet).on(Side::Uplink).ip.len(), 20 + 4 + 8 + 1, "{options:?}");
+    }
+    for options in bad {
+        packet.options = options.to_vec();
+        assert_eq!(world.lan(&packet).dropped(), DropReason::BadHeader, "{options:?}");
+    }
+}
+
+#[test]
 fn offloads_that_do_not_fit_their_packet_are_dropped() {
     let mut world = World::new(config());
     let good = Pkt::tcp("10.100.0.10:500", "8.8.8.8:80", ACK, &[1; 3000]).offloaded(1, 1448);

@@ -58,6 +58,9 @@ fn nobody_is_told_where_the_gateway_is_the_way() {
     let out = world.lan(&Pkt::udp(DETOUR.0, "10.9.0.2:2", b"x"));
     assert_eq!((out.on(Side::LAN).ttl, out.redirects.len()), (63, 0));
     assert!(world.lan(&Pkt::udp(DETOUR.0, "8.8.8.8:2", b"x")).redirects.is_empty());
+    // What a host has for itself goes back to it.
+    let own = world.lan(&Pkt::udp(DETOUR.0, "10.100.0.10:2", b"x"));
+    assert_eq!((own.on(Side::LAN).dst.as_str(), own.redirects.len()), ("10.100.0.10:2", 0));
     // No errors about errors and later fragments.
     let about = Pkt::udp("10.100.0.20:2", DETOUR.0, b"x").ip();
     let error = Pkt::error("10.100.0.10", "10.100.0.20", (3, 3, 0), &about);
