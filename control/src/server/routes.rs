@@ -3,12 +3,13 @@
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
-use super::{groups, handlers};
+use super::{groups, handlers, stream};
 
 /// What the paths do.
 mod h {
     pub(super) use super::groups::*;
     pub(super) use super::handlers::*;
+    pub(super) use super::stream::*;
 }
 
 /// One path and method.

@@ -44,6 +44,7 @@ fn only_the_right_name_method_and_token_are_answered() {
             ("GET", "/capture?filter=frobnicate", both(), 422),
             ("GET", "/events?follow=frobnicate", both(), 422),
             ("GET", "/capture?count=many", both(), 400),
+            ("GET", "/events?hidden=perhaps", both(), 400),
             // Names that are made to lead here, and addresses that do not.
             ("GET", "/", of("evil.example"), 421),
             ("GET", "/events", of(&format!("evil.example:{port}")), 421),
