@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind,
-    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Hosts, Known, Mdb, MovePort, Name,
+    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Name,
     Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing,
     Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk,
     Tunnel, Walk,
@@ -240,6 +240,10 @@ impl Door for LabDoor {
 
     fn remove_node(&self, name: &str) -> Answer<()> {
         change::remove_node(self, name)
+    }
+
+    fn home(&self, node: &str) -> Answer<Home> {
+        self.lab()?.home_of(node).map_err(|error| refusal(&error))
     }
 
     fn tunnels(&self) -> Answer<Vec<Tunnel>> {

@@ -9,12 +9,14 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
+use lab::LabName;
 use lab::called::program;
-use lab::{LabName, join};
+use lab::host_port::HOST;
 
 use crate::complete;
-use crate::door::{Which, ground};
+use crate::door::Which;
 use crate::exit::Usage;
+use crate::node;
 use crate::say;
 
 /// Run a command in a node's network namespace
@@ -67,7 +69,9 @@ fn everywhere(which: &Which, command: &[OsString]) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    let nodes = which.answer(which.client()?.topology())?.nodes;
+    let mut nodes = which.answer(which.client()?.topology())?.nodes;
+    // The host's own place in a network: what is meant for all containers is not meant for it.
+    nodes.retain(|node| node.name != HOST);
     let mut code = 0;
     for (number, node) in nodes.iter().enumerate() {
         let gap = if number == 0 { "" } else { "\n" };
@@ -94,7 +98,7 @@ pub(super) fn become_one(
     let Some((program, rest)) = command.split_first() else {
         return Err(Usage("a command is missing".into()).into());
     };
-    let entrance = join::find(&ground(), lab, node)?;
+    let entrance = node::find(lab, node)?;
     entrance.enter()?;
     for missing in entrance.dress() {
         say::error(&missing);
