@@ -61,6 +61,11 @@ fn only_the_right_name_method_and_token_are_answered() {
                 "{method} {target} {head:?}"
             );
         }
+        for target in ["/capture?count=many", "/events?hidden=perhaps", "/capture?count=0"] {
+            let said = served.get(target).body;
+            let said: serde_json::Value = serde_json::from_slice(said.as_ref()).unwrap();
+            assert!(said["error"].is_string(), "{target}: {said}");
+        }
         for method in ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "FROBNICATE"] {
             for target in ["/", "/events", "/capture", "/v1/nodes", "/nothing"] {
                 for head in [vec![host.clone()], both()] {
