@@ -54,7 +54,7 @@ pub(crate) fn nodes() -> ArgValueCandidates {
 /// The nodes that the lab has made, which can go again.
 pub(crate) fn own_nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        candidates(node::names(&meant()).into_iter().filter(|name| name != lab::names::INET))
+        candidates(node::own_names(&meant()).into_iter().filter(|name| name != lab::names::INET))
     })
 }
 

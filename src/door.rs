@@ -69,6 +69,22 @@ impl Which {
         Ok(Client::new(&ground.socket(&self.name))?)
     }
 
+    /// The next of what the lab tells as it comes.
+    ///
+    /// # Errors
+    /// When the lab has ended, in the words that every verb has for it; when it does not answer as it should.
+    pub(crate) fn heard<T>(&self, next: Result<T, ClientError>) -> anyhow::Result<T> {
+        match next {
+            Err(ClientError::Ended(_)) => Err(self.ended()),
+            other => Ok(other?),
+        }
+    }
+
+    /// The lab has ended, while it was looked at.
+    pub(crate) fn ended(&self) -> anyhow::Error {
+        anyhow::anyhow!("lab {} has ended", self.name)
+    }
+
     /// What `asked` came to. A lab whose door is shut while its lock is held is on its way up or
     /// down.
     ///

@@ -1,10 +1,32 @@
 //! A node of a running lab, from the command's side: entering it, finding its address.
+//!
+//! Nodes that the lab has made are in its record. Those of a lab that serves engines are the engines'
+//! containers, which its process is asked for.
 
 use std::net::Ipv4Addr;
 
-use lab::{Ground, LabName, join};
+use control::Client;
+use control::api::{Home, Node};
+use lab::join::{self, Entrance, home};
+use lab::journal::Known;
+use lab::reach::Reach;
+use lab::{Error, Ground, LabName};
 
-use crate::door::ground;
+use crate::door::{Which, ground};
+
+/// The way into a node.
+///
+/// # Errors
+/// When there is no such node; the message lists those there are.
+pub(crate) fn find(lab: &LabName, node: &str) -> anyhow::Result<Entrance> {
+    match join::find(&ground(), lab, node) {
+        Err(missing @ Error::NoNode { .. }) => match Containers::of(lab)? {
+            Some(containers) => containers.find(node),
+            None => Err(missing.into()),
+        },
+        found => Ok(found?),
+    }
+}
 
 /// Moves the calling thread into the network namespace of a node; the process must have no other
 /// thread yet.
@@ -12,18 +34,111 @@ use crate::door::ground;
 /// # Errors
 /// When there is no such node; the message lists those there are.
 pub(crate) fn enter(lab: &LabName, node: &str) -> anyhow::Result<()> {
-    Ok(join::find(&ground(), lab, node)?.enter()?)
+    Ok(find(lab, node)?.enter()?)
 }
 
-/// The address of a node, or of the gateway or the simulated internet.
+/// The address of a node, or of the gateway or the simulated internet. Of a container that is in
+/// several networks the one where `from` is.
 ///
 /// # Errors
 /// When there is no such node.
-pub(crate) fn address(lab: &LabName, node: &str) -> anyhow::Result<Ipv4Addr> {
-    Ok(join::address(&ground(), lab, node)?)
+pub(crate) fn address(lab: &LabName, from: Option<&str>, node: &str) -> anyhow::Result<Ipv4Addr> {
+    match join::address(&ground(), lab, node) {
+        Err(missing @ Error::NoNode { .. }) => match Containers::of(lab)? {
+            Some(containers) => containers.address(from, node),
+            None => Err(missing.into()),
+        },
+        found => Ok(found?),
+    }
 }
 
 /// The names of the nodes of a lab that runs.
 pub(crate) fn names(lab: &LabName) -> Vec<String> {
+    match Containers::of(lab) {
+        Ok(Some(containers)) => containers.names(),
+        _ => own_names(lab),
+    }
+}
+
+/// The names of those that it has made itself.
+pub(crate) fn own_names(lab: &LabName) -> Vec<String> {
     join::running(&Ground::find(), lab).map(|record| join::nodes(&record)).unwrap_or_default()
+}
+
+/// Who ought to reach whom in a lab, its containers as well.
+///
+/// # Errors
+/// When it does not run, or a namespace cannot be had.
+pub(crate) fn reach(lab: &LabName) -> anyhow::Result<Reach> {
+    let Some(containers) = Containers::of(lab)? else { return Ok(Reach::find(&ground(), lab)?) };
+    let entered = |node: &Node| {
+        let entrance = containers.enter(node)?;
+        Ok((node.name.clone(), entrance, known(node).collect()))
+    };
+    let all: anyhow::Result<Vec<_>> = containers.nodes.iter().map(entered).collect();
+    Ok(Reach::find_with(&ground(), lab, all?)?)
+}
+
+/// The nodes of a lab that serves engines.
+struct Containers<'l> {
+    lab: &'l LabName,
+    which: Which,
+    client: Client,
+    nodes: Vec<Node>,
+}
+
+impl<'l> Containers<'l> {
+    /// None where a lab serves nobody.
+    fn of(lab: &'l LabName) -> anyhow::Result<Option<Self>> {
+        if !home::serves(&ground(), lab) {
+            return Ok(None);
+        }
+        let which = Which { name: lab.clone() };
+        let client = which.client()?;
+        let nodes = which.answer(client.topology())?.nodes;
+        Ok(Some(Self { lab, which, client, nodes }))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    fn node(&self, name: &str) -> Result<&Node, Error> {
+        let found = self.nodes.iter().find(|node| node.name == name);
+        found.ok_or_else(|| join::no_such(self.lab, name, &self.names()))
+    }
+
+    fn find(&self, name: &str) -> anyhow::Result<Entrance> {
+        self.enter(self.node(name)?)
+    }
+
+    fn enter(&self, node: &Node) -> anyhow::Result<Entrance> {
+        let home: Home = self.which.answer(self.client.home(&node.name))?;
+        Ok(home::by(&ground(), self.lab, &home)?)
+    }
+
+    fn address(&self, from: Option<&str>, name: &str) -> anyhow::Result<Ipv4Addr> {
+        let here: Vec<_> = from
+            .and_then(|from| self.node(from).ok())
+            .into_iter()
+            .flat_map(known)
+            .filter_map(|known| known.network)
+            .collect();
+        let all: Vec<_> = known(self.node(name)?).collect();
+        let shared = |known: &&Known| known.network.as_ref().is_some_and(|own| here.contains(own));
+        let found = all.iter().find(shared).or(all.first()).map(|known| known.address);
+        let lab = self.lab;
+        let none = || Error::Usage(format!("node {name} of lab {lab} has no address of IPv4"));
+        Ok(found.ok_or_else(none)?)
+    }
+}
+
+/// The addresses of IPv4 of a node, as a record has them.
+fn known(node: &Node) -> impl Iterator<Item = Known> {
+    let first = (node.address, node.prefix_len, node.network.clone());
+    let further = node.further.iter();
+    let all = further.map(|own| (own.address, own.prefix_len, own.network.clone()));
+    std::iter::once(first).chain(all).filter_map(|(address, prefix_len, network)| {
+        Some(Known { name: node.name.clone(), address: address?, prefix_len, network })
+    })
 }

@@ -50,7 +50,10 @@ pub enum ClientError {
         /// The lab's line.
         message: String,
     },
-    /// The lab ended, or is not one.
+    /// It has ended, while it was listened to.
+    #[error("the lab at {} has ended", .0.display())]
+    Ended(PathBuf),
+    /// What answers is not a lab, or one in trouble.
     #[error("the lab at {} does not answer as it should: {why}", .path.display())]
     Broken {
         /// The socket.
@@ -219,6 +222,14 @@ impl Client {
             let id = answer.headers().get(FLOW_ID).and_then(|id| id.to_str().ok()?.parse().ok());
             Ok((id.ok_or_else(|| self.broken(&"a flow without a number"))?, answer.into_body()))
         })
+    }
+
+    /// Why a stream broke off that the lab was to end.
+    pub(crate) fn cut(&self) -> ClientError {
+        match self.version() {
+            Err(ClientError::NoLab(path)) => ClientError::Ended(path),
+            _ => self.broken(&"it has cut a stream off that was not read for too long"),
+        }
     }
 
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {

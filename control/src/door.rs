@@ -6,9 +6,9 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow,
-    FdbEntry, FlushFdb, Flushed, Hosts, Known, Mdb, MovePort, Name, Neighbour, Network, Node, Page,
-    PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb, SetGateway,
-    SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel, Walk,
+    FdbEntry, FlushFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Name, Neighbour, Network, Node,
+    Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb,
+    SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel, Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -65,6 +65,8 @@ pub trait Door: Send + Sync + 'static {
     fn unpublish(&self, protocol: Protocol, port: u16) -> Result<(), DoorError>;
     /// Plugs a node in.
     fn add_node(&self, ask: &AddNode) -> Result<Node, DoorError>;
+    /// Where a node lives.
+    fn home(&self, node: &str) -> Result<Home, DoorError>;
     /// Takes a node out.
     fn remove_node(&self, name: &str) -> Result<(), DoorError>;
     /// Pulls a node's cables, or plugs them in.

@@ -26,6 +26,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/version") => json(of::<Version>(g)),
         ("get", "/v1/openapi.json") => json(Some(json!({ "type": "object" }))),
         ("get", "/v1/topology") => json(of::<Topology>(g)),
+        ("get", "/v1/nodes/{name}/home") => json(of::<Home>(g)),
         ("get", "/v1/spec") => json(of::<Spec>(g)),
         ("get", "/v1/ports") => json(of::<Page<Port>>(g)),
         ("patch", "/v1/ports/{name}") => Shape { body: of::<SetPort>(g), ..json(of::<Port>(g)) },

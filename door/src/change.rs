@@ -8,7 +8,7 @@ use control::api::{
     AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published, Routing, SetGateway,
 };
 use gateway::{Endpoint, PublishError};
-use lab::{Error, Lab, Uplink, station};
+use lab::{Lab, Uplink, station};
 use switch::{PortId, Switch};
 
 use crate::network::Of;
@@ -83,11 +83,7 @@ fn named(lab: &Lab, name: &str) -> Option<lab::Node> {
 
 fn no_node(lab: &Lab, name: &str) -> DoorError {
     let nodes: Vec<_> = lab.nodes().into_iter().map(|node| node.name).collect();
-    refusal(&Error::NoNode {
-        lab: lab.config().name.to_string(),
-        node: name.into(),
-        nodes: nodes.join(", "),
-    })
+    refusal(&lab::join::no_such(&lab.config().name, name, &nodes))
 }
 
 pub(crate) fn publish(door: &LabDoor, ask: &Publish) -> Answer<Published> {

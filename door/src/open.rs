@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind,
-    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Hosts, Known, Mdb, MovePort, Name,
+    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Name,
     Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing,
     Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk,
     Tunnel, Walk,
@@ -32,9 +32,9 @@ use crate::{
 
 /// The open door; dropping it closes it.
 pub struct Open {
-    // In the order they end: nobody comes in any more, then nothing is told any more.
+    // None once it is ending.
+    pump: Option<Pump>,
     _server: Server,
-    _pump: Pump,
     door: Arc<LabDoor>,
 }
 
@@ -87,7 +87,7 @@ impl Open {
             change::publish(&door, ask).map_err(|refusal| Error::Publish(refusal.to_string()))?;
         }
         let server = Server::start(&path, asked, Limits::default())?;
-        Ok(Self { _server: server, _pump: pump, door })
+        Ok(Self { pump: Some(pump), _server: server, door })
     }
 
     /// The door, for a further server beside the socket's.
@@ -101,6 +101,8 @@ impl Drop for Open {
     fn drop(&mut self) {
         // Before the server ends: captures end with what was lost, traces with their numbers.
         self.door.watch.end_all();
+        // So that whoever listens hears of all that happened while it was open.
+        drop(self.pump.take());
     }
 }
 
@@ -240,6 +242,10 @@ impl Door for LabDoor {
 
     fn remove_node(&self, name: &str) -> Answer<()> {
         change::remove_node(self, name)
+    }
+
+    fn home(&self, node: &str) -> Answer<Home> {
+        self.lab()?.home_of(node).map_err(|error| refusal(&error))
     }
 
     fn tunnels(&self) -> Answer<Vec<Tunnel>> {

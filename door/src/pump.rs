@@ -110,7 +110,8 @@ fn run(mut teller: Teller, woken: &Receiver<Wake>) {
     loop {
         let until = second.since(now());
         match woken.recv_timeout(if heard { BEAT.min(until) } else { until }) {
-            Ok(Wake::Stop) | Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+            Ok(Wake::Stop) => return teller.last(),
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
             Ok(Wake::Heard) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
         }
         let (Some(lab), Some(door)) = (teller.lab.upgrade(), teller.door.upgrade()) else { return };
@@ -167,6 +168,14 @@ impl Teller {
         door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());
         self.tell_questions(lab, door);
+    }
+
+    /// The door is about to be shut: what has happened since the last beat is told to whoever listens.
+    fn last(&mut self) {
+        let both = self.lab.upgrade().zip(self.door.upgrade());
+        if let Some((lab, door)) = both.filter(|(_, door)| door.events().heard()) {
+            self.tell(&lab, &door, true);
+        }
     }
 
     fn tell_questions(&mut self, lab: &Lab, door: &LabDoor) {

@@ -10,6 +10,7 @@ use ns::Plan;
 
 use crate::blueprint;
 use crate::error::{Error, Result};
+use crate::join;
 use crate::lab::{Held, Lab, State};
 use crate::progress::Quiet;
 
@@ -20,14 +21,13 @@ impl Lab {
     /// # Errors
     /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network; what the kernel says.
     pub fn set_link(&self, name: &str, network: Option<&str>, up: bool) -> Result<()> {
-        let lab = self.config().name.to_string();
         if self.set_joint(name, network, up)? {
             return Ok(());
         }
         let state = self.state();
         let Some(held) = state.nodes.iter().find(|held| held.node.is(name)) else {
             let names: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
-            return Err(Error::NoNode { lab, node: name.into(), nodes: names.join(", ") });
+            return Err(join::no_such(&self.config().name, name, &names));
         };
         let meant = |of: Option<&str>| network.is_none() || of == network;
         let interfaces = &held.node.interfaces;

@@ -1,11 +1,17 @@
 //! A container's end of its link, in the container's namespace: how it is seen there, whether the container
 //! answers by it, what it is held to. Called by `serve`, with that namespace in hand.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::error::{Error, Result};
+use control::api::Home;
+
+use crate::error::{Doing, Error, Result};
 use crate::guest::Limits;
+use crate::join;
+use crate::join::home::beyond;
 use crate::lab::Lab;
+use crate::node::{Interface, Node};
 
 impl Lab {
     /// Looks at the interface of a container's place, in the container; None where it is not there.
@@ -35,6 +41,35 @@ impl Lab {
         // A pair of the container's own may lead to the same number in another namespace.
         let own = ends.max_by_key(|link| link.mac == Some(interface.mac.0));
         Ok(own.map(|link| link.name))
+    }
+
+    /// Where a node lives, for other processes. A container's namespace is told where the far end of one of
+    /// the node's links is seen in it: an engine that is killed leaves files behind, and its numbers of
+    /// processes become others'.
+    ///
+    /// # Errors
+    /// [`Error::NoNode`]; where the namespace of a container is not known, or not had by what is known.
+    pub fn home_of(&self, name: &str) -> Result<Home> {
+        let state = self.state();
+        let Some(held) = state.nodes.iter().find(|held| held.node.is(name)) else {
+            let nodes: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
+            return Err(join::no_such(&self.config().name, name, &nodes));
+        };
+        let node = held.node.clone();
+        let path = held.home.path().map(|path| path.to_string_lossy().into_owned());
+        let (theirs, opened) = (held.home.is_theirs(), held.home.descriptor());
+        drop(state);
+        let why = |why: Error| match why {
+            Error::Io { source, .. } => source,
+            other => io::Error::other(other.to_string()),
+        };
+        let what = || beyond(&node.name, path.as_deref());
+        let opened = opened.map_err(why).doing(what)?;
+        if theirs && !is_in(&node, &opened).map_err(why).doing(what)? {
+            return Err(io::Error::other("its link is not there")).doing(what);
+        }
+        let found = rustix::fs::fstat(&opened).doing(what)?;
+        Ok(Home { node: node.name.clone(), path, device: found.st_dev, inode: found.st_ino })
     }
 
     /// The interface of a place is called so in its container from now on.
@@ -92,4 +127,16 @@ impl Lab {
         let link = best.and_then(|best| view.links.iter().find(|link| link.index == best.index));
         link.is_some_and(|link| link.name == interface.name)
     }
+}
+
+/// Whether a namespace has the far end of one of a node's links. Another container may have one that leads
+/// to the same number in another namespace: it has another hardware address.
+fn is_in(node: &Node, sandbox: &OwnedFd) -> Result<bool> {
+    let links = ns::link::list(sandbox.as_fd())?;
+    let end = |own: &Interface| {
+        let index = own.port.as_ref().map(|plug| plug.index);
+        let is = |link: &ns::link::Link| link.peer.is_some() && link.peer == index;
+        links.iter().any(|link| is(link) && link.mac == Some(own.mac.0))
+    };
+    Ok(node.interfaces.iter().any(end))
 }

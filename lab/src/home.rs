@@ -1,7 +1,7 @@
 //! Where a node lives: in a namespace that the lab has made, or in somebody else's.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +46,18 @@ impl Home {
                 let place = place.as_ref().ok_or(nix::errno::Errno::ENOENT).doing(holding)?;
                 Ok(File::open(place).doing(|| format!("opening {}", place.display()))?.into())
             }
+        }
+    }
+
+    /// The path that leads there, of a container's: of one that is held open, by our descriptor.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Theirs(place) => place.clone(),
+            Self::Unseen(held) => {
+                let (process, number) = (std::process::id(), held.as_raw_fd());
+                Some(PathBuf::from(format!("/proc/{process}/fd/{number}")))
+            }
+            Self::Own(_) => None,
         }
     }
 

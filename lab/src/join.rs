@@ -4,6 +4,7 @@
 //! root it can be entered from the lab's user namespace only, which is joined first: so before any
 //! thread starts.
 
+pub mod home;
 pub(crate) mod room;
 
 use std::fs::File;
@@ -175,7 +176,14 @@ fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
     if let Some(why) = &record.torn {
         return Error::Unrecorded { lab: lab.to_string(), node: node.into(), why: why.clone() };
     }
-    Error::NoNode { lab: lab.to_string(), node: node.into(), nodes: nodes(record).join(", ") }
+    no_such(lab, node, &nodes(record))
+}
+
+/// The lab has no such node; these it has.
+#[must_use]
+pub fn no_such(lab: &LabName, node: &str, nodes: &[String]) -> Error {
+    let nodes = if nodes.is_empty() { "none".into() } else { nodes.join(", ") };
+    Error::NoNode { lab: lab.to_string(), node: node.into(), nodes }
 }
 
 /// Finds a node of a running lab by its name, with or without the lab's prefix.

@@ -14,7 +14,7 @@ use crate::address;
 use crate::config::LabName;
 use crate::error::{Doing, Result};
 use crate::ground::Ground;
-use crate::join;
+use crate::join::{self, Entrance};
 use crate::journal::{Known, Record};
 use crate::names::{self, INET};
 
@@ -65,8 +65,20 @@ impl Reach {
     /// # Errors
     /// [`crate::Error::NotRunning`], or where a namespace cannot be opened.
     pub fn find(ground: &Ground, lab: &LabName) -> Result<Self> {
-        let record = join::running(ground, lab)?;
-        let names: Vec<String> =
+        Self::find_with(ground, lab, Vec::new())
+    }
+
+    /// The same with nodes that the record does not name, each with its addresses.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn find_with(
+        ground: &Ground,
+        lab: &LabName,
+        containers: Vec<(String, Entrance, Vec<Known>)>,
+    ) -> Result<Self> {
+        let mut record = join::running(ground, lab)?;
+        let mut names: Vec<String> =
             join::nodes(&record).into_iter().filter(|name| name != INET).collect();
         let mut user = None;
         let mut sources = Vec::new();
@@ -74,6 +86,12 @@ impl Reach {
             let entrance = join::find(ground, lab, name)?;
             user = user.or(entrance.user);
             sources.push(Source { name: name.clone(), netns: entrance.netns });
+        }
+        for (name, entrance, known) in containers {
+            user = user.or(entrance.user);
+            sources.push(Source { name: name.clone(), netns: entrance.netns });
+            record.known.extend(known);
+            names.push(name);
         }
         let (targets, cells) = cells(&record, names);
         Ok(Self { user, sources, targets, cells })

@@ -113,7 +113,15 @@ fn routed(config: &LabConfig) -> Vec<String> {
         }
         Uplink::None => {}
     }
+    lines.push(awaited(&switch));
     lines
+}
+
+/// The kernel looks at the carriers of new links once a second, and sends nothing by a port before: the
+/// first ping would wait for that. Bounded, for a link may be down on purpose.
+fn awaited(switch: &str) -> String {
+    let waits = format!("ip -n {switch} link | grep -q NO-CARRIER || break; sleep 0.1");
+    format!("for look in $(seq 20); do {waits}; done")
 }
 
 /// The way out to the simulated internet.

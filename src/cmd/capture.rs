@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use control::ByteStream;
 use control::api::CaptureAsk;
+use control::{ByteStream, ClientError};
 use observe::pcapng::{Block, Direction, Reader, Stored};
 use serde_json::json;
 use wire::Summary;
@@ -77,13 +77,13 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         _ => String::new(),
     };
     say::note(&format!("recording frames in lab {}, until Ctrl-C{zone}", args.which.name));
-    let Recorded { frames, lost } = record(stream, &mut output)?;
+    let Recorded { frames, lost, cut } = record(stream, &mut output)?;
     let frames = units::count(frames, "frame", "frames");
     say::note(&match lost {
         Some(lost) => format!("{frames} recorded, {lost} lost for want of room"),
         None => format!("{frames} recorded"),
     });
-    Ok(ExitCode::SUCCESS)
+    if cut { Err(args.which.ended()) } else { Ok(ExitCode::SUCCESS) }
 }
 
 /// Where a capture goes.
@@ -113,13 +113,22 @@ pub(crate) struct Recorded {
     frames: u64,
     /// Lost for want of room, where the lab came to say it.
     lost: Option<u64>,
+    /// The lab ended before all of them had come.
+    cut: bool,
 }
 
 /// Records until the lab ends the stream, or whoever reads has enough.
 pub(crate) fn record(stream: ByteStream<'_>, output: &mut Output) -> anyhow::Result<Recorded> {
-    let (mut reader, mut recorded) = (Reader::new(), Recorded { frames: 0, lost: None });
+    let (mut reader, mut recorded) =
+        (Reader::new(), Recorded { frames: 0, lost: None, cut: false });
     for bytes in stream {
-        reader.feed(&bytes?);
+        match bytes {
+            Err(ClientError::Ended(_)) => {
+                recorded.cut = true;
+                break;
+            }
+            bytes => reader.feed(&bytes?),
+        }
         let mut raw = Vec::new();
         while let Some((block, bytes)) = reader.block()? {
             raw.extend(bytes);

@@ -9,6 +9,9 @@ use crate::door::ground;
 use crate::{complete, say};
 
 /// Stop a lab and remove all it made, also after a crash
+///
+/// One that is named and is not there is no error: there is nothing to do, and the exit code is 0. Where
+/// none is named and several run, it is 2.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The lab [default: the one that runs]
@@ -23,7 +26,10 @@ pub(crate) struct Args {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let ground = ground();
-    let name = &args.lab.or(args.name).unwrap_or_else(|| meant(&ground));
+    let name = &match args.lab.or(args.name) {
+        Some(name) => name,
+        None => meant(&ground)?,
+    };
     match down(&ground, name)? {
         Downed::Nothing => say::line(&format!("lab {name} is not there: nothing to do")),
         Downed::Stopped => say::line(&format!("lab {name} is down")),
@@ -39,8 +45,15 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The lab that is meant where none is named. What a crash has left of the one that is called as
-/// labs are by default comes first.
-fn meant(ground: &Ground) -> LabName {
+/// labs are by default comes first. Of several others none is meant, as for every verb.
+fn meant(ground: &Ground) -> lab::Result<LabName> {
     let usual = LabName::default();
-    if ground.lab(&usual).exists() { usual } else { join::meant(ground) }
+    if ground.lab(&usual).exists() {
+        return Ok(usual);
+    }
+    if join::labs(ground).len() > 1 {
+        // Which run, and how to name one, is said with it.
+        join::running(ground, &usual)?;
+    }
+    Ok(join::meant(ground))
 }

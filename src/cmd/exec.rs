@@ -9,16 +9,17 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 
 use anyhow::Context;
+use lab::LabName;
 use lab::called::program;
-use lab::{LabName, join};
+use lab::host_port::HOST;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use crate::complete;
-use crate::door::{Which, ground};
+use crate::door::Which;
 use crate::exit::Usage;
-use crate::{say, signals};
+use crate::{node, say, signals};
 
 /// What a signal's siginfo says where the kernel sent it (`SI_KERNEL`): a terminal's, for one.
 const FROM_KERNEL: i32 = 0x80;
@@ -74,7 +75,9 @@ fn everywhere(which: &Which, command: &[OsString]) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    let nodes = which.answer(which.client()?.topology())?.nodes;
+    let mut nodes = which.answer(which.client()?.topology())?.nodes;
+    // The host's own place in a network: what is meant for all containers is not meant for it.
+    nodes.retain(|node| node.name != HOST);
     let blocked = SigSet::thread_get_mask().context("looking at blocked signals")?;
     let signals = children()?;
     let mut code = 0;
@@ -140,7 +143,7 @@ pub(super) fn become_one(
     let Some((program, rest)) = command.split_first() else {
         return Err(Usage("a command is missing".into()).into());
     };
-    let entrance = join::find(&ground(), lab, node)?;
+    let entrance = node::find(lab, node)?;
     entrance.enter()?;
     for missing in entrance.dress() {
         say::error(&missing);

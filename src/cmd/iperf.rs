@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use lab::address;
 use lab::join::{self, Entrance};
 use lab::names::INET;
 use lab::reach::Reach;
+use lab::{LabName, address};
 use serde::Serialize;
 
 use crate::door::{Which, ground, json};
 use crate::exit::Usage;
-use crate::{complete, say, units};
+use crate::{complete, node, say, units};
 
 /// Bytes of a write, as iperf3 has it.
 const BLOCK: usize = 128 * 1024;
@@ -29,7 +29,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Measure how much TCP passes from one node to another
 ///
 /// By the nodes' own kernels, as iperf3 does it: each stream sends as fast as it can, and what arrives is
-/// counted. Exit code: 0; 1 where no connection can be made.
+/// counted. Exit code: 0; 1 where no connection can be made, or the lab or a node has gone before the end.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The node that sends
@@ -75,11 +75,12 @@ struct Report<'a> {
 
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
-    let (ground, lab) = (ground(), &args.which.name);
-    let reach = Reach::find(&ground, lab)?;
-    let ends = [&args.from, &args.to].map(|node| join::find(&ground, lab, node));
+    let lab = &args.which.name;
+    let reach = node::reach(lab)?;
+    let ends = [&args.from, &args.to].map(|own| node::find(lab, own));
     let [from, to] = ends;
     let (from, to) = (from?, to?);
+    let there = There::now(lab, [&args.from, &args.to]);
     let address = address_of(&reach, &args)?;
     reach.enter()?;
     let listener = inside(&to, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
@@ -94,7 +95,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
         let (receiver, _) = listener.accept().context("accepting a connection")?;
         pairs.push((sender, receiver));
     }
-    let (intervals, sum) = measured(&pairs, &args)?;
+    let (intervals, sum) = measured(&pairs, &args, &there)?;
     if args.json {
         let (from, to, streams) = (&args.from, &args.to, args.parallel);
         json(&Report { from, to, address, streams, intervals, sum })?;
@@ -150,6 +151,7 @@ impl Drop for End<'_> {
 fn measured(
     pairs: &[(TcpStream, TcpStream)],
     args: &Args,
+    there: &There<'_>,
 ) -> anyhow::Result<(Vec<Interval>, Interval)> {
     let (over, arrived) = (AtomicBool::new(false), AtomicU64::new(0));
     let bar = bar(args);
@@ -169,6 +171,8 @@ fn measured(
         for second in 1..=args.time {
             std::thread::sleep(Duration::from_secs(second).saturating_sub(since()));
             let now = (since(), arrived.load(Ordering::Relaxed));
+            // What holds a namespace open outlives the lab, and its connections do not end by themselves.
+            there.still()?;
             let interval = interval(last, now);
             bar.suspend(|| {
                 if !args.json {
@@ -182,6 +186,38 @@ fn measured(
         bar.finish_and_clear();
         Ok((intervals, interval((Duration::ZERO, 0), last)))
     })
+}
+
+/// What is measured in: the lab as it was at the beginning, with both nodes.
+struct There<'a> {
+    lab: &'a LabName,
+    process: Option<u32>,
+    nodes: [&'a str; 2],
+}
+
+impl<'a> There<'a> {
+    fn now(lab: &'a LabName, nodes: [&'a str; 2]) -> Self {
+        Self { lab, process: Self::process(lab), nodes }
+    }
+
+    /// Whose number the lab's record has; None where it does not run.
+    fn process(lab: &LabName) -> Option<u32> {
+        join::running(&ground(), lab).ok()?.header.map(|header| header.pid)
+    }
+
+    fn still(&self) -> anyhow::Result<()> {
+        let Self { lab, nodes, .. } = self;
+        let now = Self::process(lab);
+        if now.is_none() || now != self.process {
+            bail!("lab {lab} has ended before the measurement");
+        }
+        let all = node::names(lab);
+        let gone = nodes.iter().find(|own| !all.iter().any(|name| name == *own));
+        match gone {
+            Some(node) => bail!("node {node} of lab {lab} has gone before the measurement's end"),
+            None => Ok(()),
+        }
+    }
 }
 
 fn bar(args: &Args) -> ProgressBar {

@@ -13,8 +13,8 @@ use crate::{clock, say, units};
 /// Tell what happens in a running lab, as it happens
 ///
 /// Addresses learned, moved and aged, ports and links, NAT sessions, published ports, names asked
-/// for, drops summed up each second. Where too much happens at once it says how many events are missing. Ends with
-/// the lab, or with Ctrl-C.
+/// for, drops summed up each second. Where too much happens at once it says how many events are missing. Until
+/// Ctrl-C; exit code 1 when the lab ends.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// JSON, one object a line; times are nanoseconds since 1970, UTC
@@ -48,8 +48,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             say::line(&line(&event, paint));
         }
     }
-    say::error(&format!("lab {} has ended", args.which.name));
-    Ok(ExitCode::SUCCESS)
+    Err(args.which.ended())
 }
 
 /// Whether an event is of a network, or says that others are missing.

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use control::api::{TraceAsk, TraceLine};
 
 use crate::clock;
@@ -51,7 +50,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     say::note(&format!("following frames in lab {}, until Ctrl-C{zone}", args.which.name));
     let mut number = 0u64;
     for line in lines {
-        let line = line?;
+        let line = args.which.heard(line)?;
         if args.json {
             door::json(&line)?;
         }
@@ -72,5 +71,5 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    bail!("lab {} has ended", args.which.name)
+    Err(args.which.ended())
 }

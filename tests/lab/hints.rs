@@ -300,3 +300,20 @@ fn checks_that_fail_say_why() {
         assert!(ended.out.contains("over the limit of --storm broadcast=0"), "{}", ended.out);
     });
 }
+
+#[test]
+fn of_several_labs_none_is_taken_down_unasked() {
+    rooted(|sandbox| {
+        for name in ["a", "b"] {
+            sandbox.uswitch(&["up", "--name", name, "-n", "1", "--uplink", "none"]).ok();
+        }
+        let both = "a, b are: name one with --name";
+        refused(sandbox, &[("show", 2, both), ("down", 2, both)]);
+        // By its name one that is not there is down already.
+        let ended = sandbox.uswitch(&["down", "nolab"]).ok();
+        assert!(ended.out.contains("lab nolab is not there: nothing to do"), "{}", ended.out);
+        sandbox.uswitch(&["down", "a"]).ok();
+        // Of one it is clear which is meant.
+        assert!(sandbox.uswitch(&["down"]).ok().out.contains("lab b is down"));
+    });
+}

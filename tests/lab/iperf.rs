@@ -49,3 +49,23 @@ fn what_has_passed_is_told_as_root() {
 fn what_has_passed_is_told_as_an_ordinary_user() {
     rootless(measured);
 }
+
+#[test]
+fn what_ends_before_the_measurement_is_an_error() {
+    rooted(|sandbox| {
+        for (mid, says) in [
+            ("remove net2", "node net2 of lab uswitch has gone"),
+            ("down", "lab uswitch has ended"),
+        ] {
+            sandbox.uswitch(&["up"]).ok();
+            let mut iperf = sandbox.start(&["iperf", "net1", "net2", "-t", "30"]);
+            iperf.wait_for("0.0-1.0 s");
+            sandbox.shell(&format!("uswitch {mid}")).ok();
+            let ended = iperf.ended();
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            assert!(ended.err.contains(says), "{}", ended.err);
+            assert!(!ended.out.contains("1 stream"), "a sum of what was not: {}", ended.out);
+            sandbox.uswitch(&["down"]).ok();
+        }
+    });
+}

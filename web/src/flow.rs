@@ -176,14 +176,14 @@ async fn start(
 
 fn refusal(error: &ClientError) -> Refusal {
     let status = match error {
-        ClientError::NoLab(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ClientError::NoLab(_) | ClientError::Ended(_) => StatusCode::SERVICE_UNAVAILABLE,
         ClientError::Refused { status, .. } => {
             StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY)
         }
         ClientError::Denied(_) | ClientError::Broken { .. } => StatusCode::BAD_GATEWAY,
     };
     let line = match error {
-        ClientError::NoLab(_) => "the lab does not run".into(),
+        ClientError::NoLab(_) | ClientError::Ended(_) => "the lab does not run".into(),
         other => other.to_string(),
     };
     Refusal(status, line)

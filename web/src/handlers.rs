@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{self, FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -54,6 +57,19 @@ impl IntoResponse for Refusal {
             return (self.0, [(header::ALLOW, "GET")], body).into_response();
         }
         (self.0, body).into_response()
+    }
+}
+
+/// What a request says in its query. What cannot be read there is refused as all else is.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let said = extract::Query::from_request_parts(parts, state).await;
+        said.map(|extract::Query(said)| Self(said))
+            .map_err(|why: QueryRejection| Refusal(why.status(), why.body_text()))
     }
 }
 

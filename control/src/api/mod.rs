@@ -42,5 +42,7 @@ pub use see::{
     CaptureAsk, Decision, Echo, ExplainAsk, FieldChange, Spent, Step, TraceAsk, TraceLine, Verdict,
     Walk,
 };
-pub use topology::{Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink, Version};
+pub use topology::{
+    Home, Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink, Version,
+};
 pub use tunnel::{AddTunnel, Hosts, MemberHost, Tunnel};

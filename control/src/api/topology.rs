@@ -94,6 +94,22 @@ pub struct Node {
     pub further: Vec<Interface>,
 }
 
+/// Where a node lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Home {
+    /// The node.
+    pub node: String,
+    /// Where its network namespace is found, as the lab's process sees it; None where that holds it
+    /// itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The device of that namespace, as stat(2) has it.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+}
+
 /// An interface inside a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

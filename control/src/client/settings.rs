@@ -1,12 +1,13 @@
-//! The client's requests about settings: of ports, their VLANs, networks, and addresses set by hand.
+//! The client's requests about settings: of ports, their VLANs, networks, and addresses set by hand; and
+//! about where nodes live.
 
 use hyper::Method;
 use serde::Serialize;
 
 use super::{Client, ClientError, escape};
 use crate::api::{
-    AddNetwork, AddTunnel, AddVlan, DelFdb, Flushed, Hosts, Known, Mdb, MovePort, Network, Port,
-    Routing, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Tunnel,
+    AddNetwork, AddTunnel, AddVlan, DelFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Network,
+    Port, Routing, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Tunnel,
 };
 
 impl Client {
@@ -110,6 +111,11 @@ impl Client {
     pub fn set_link(&self, node: &str, ask: &SetLink) -> Result<(), ClientError> {
         let body = serde_json::to_vec(ask).map_err(|error| self.broken(&error))?;
         self.send(Method::PATCH, &format!("/v1/nodes/{}/link", escape(node)), Some(body)).map(drop)
+    }
+
+    /// Where a node lives.
+    pub fn home(&self, node: &str) -> Result<Home, ClientError> {
+        self.get(&format!("/v1/nodes/{}/home", escape(node)))
     }
 
     /// Switches forwarding and the NAT off or on.

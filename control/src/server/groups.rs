@@ -1,4 +1,4 @@
-//! What the paths about groups, known neighbours and other hosts do.
+//! What the paths about groups, known neighbours, other hosts and nodes' homes do.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
 use super::handlers::{Answer, Shared};
+use super::said::Path;
 
 pub(super) async fn mdb(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| door.mdb()).await
@@ -25,6 +26,10 @@ pub(super) async fn del_mdb(State(shared): State<Shared>, body: Body) -> Answer 
 
 pub(super) async fn hosts(State(shared): State<Shared>) -> Answer {
     shared.answer(|door| door.hosts()).await
+}
+
+pub(super) async fn home(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
+    shared.answer(move |door| door.home(&name)).await
 }
 
 pub(super) async fn known(State(shared): State<Shared>) -> Answer {

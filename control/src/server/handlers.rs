@@ -1,23 +1,21 @@
 //! What each path does: ask the lab on a thread beside, within the time allowed, answer JSON.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
-use super::accept::over;
 use super::calls::{Calls, Lost};
+use super::said::{Path, Query};
 use super::{Limits, OPENAPI};
 use crate::api::{PageQuery, Problem, Protocol, Version};
-use crate::{Door, DoorError, Flow, Listener};
+use crate::{Door, DoorError, Flow};
 
 /// By which a capture or trace can be ended.
 pub(crate) const FLOW_ID: header::HeaderName = header::HeaderName::from_static("x-flow");
@@ -25,8 +23,6 @@ pub(crate) const FLOW_ID: header::HeaderName = header::HeaderName::from_static("
 /// Bytes of a request's body.
 const BODY: usize = 16 * 1024;
 const TOO_LONG: &str = "the request is longer than 16 KiB: say less, a shorter filter perhaps";
-/// How often a quiet event stream says that it lives: an empty line.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -34,8 +30,8 @@ pub(super) struct Shared {
     door: Arc<dyn Door>,
     limits: Limits,
     calls: Arc<Calls>,
-    streams: Arc<Semaphore>,
-    running: watch::Receiver<()>,
+    pub(super) streams: Arc<Semaphore>,
+    pub(super) running: watch::Receiver<()>,
 }
 
 impl Shared {
@@ -89,7 +85,7 @@ impl Shared {
 }
 
 /// A request that is not done, and why.
-pub(super) struct Refusal(StatusCode, String);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
 pub(super) type Answer = Result<Response, Refusal>;
 
@@ -366,32 +362,4 @@ async fn flow(
 pub(super) async fn metrics(State(shared): State<Shared>) -> Answer {
     let text = shared.call(|door| Ok(crate::openmetrics(door))).await?;
     Ok(([(header::CONTENT_TYPE, crate::metrics::CONTENT_TYPE)], text).into_response())
-}
-
-pub(super) async fn events(State(shared): State<Shared>) -> Answer {
-    let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
-        let line = "too many clients listen to events: close some and try again".into();
-        Refusal(StatusCode::SERVICE_UNAVAILABLE, line)
-    })?;
-    let listener = shared.call(|door| door.listen()).await?;
-    let lines = futures_util::stream::unfold((listener, place), next_line);
-    let lines = lines.take_until(Box::pin(over(shared.running)));
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((kind, Body::from_stream(lines)).into_response())
-}
-
-type Stream = (Listener, OwnedSemaphorePermit);
-
-async fn next_line(
-    (mut listener, place): Stream,
-) -> Option<(Result<Bytes, serde_json::Error>, Stream)> {
-    let line = match tokio::time::timeout(HEARTBEAT, listener.next()).await {
-        Err(_) => Ok(Bytes::from_static(b"\n")),
-        Ok(None) => return None,
-        Ok(Some(event)) => serde_json::to_vec(&*event).map(|mut line| {
-            line.push(b'\n');
-            Bytes::from(line)
-        }),
-    };
-    Some((line, (listener, place)))
 }

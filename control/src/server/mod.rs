@@ -12,6 +12,8 @@ mod groups;
 mod guard;
 mod handlers;
 mod routes;
+mod said;
+mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -3,12 +3,13 @@
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
-use super::{groups, handlers};
+use super::{groups, handlers, stream};
 
 /// What the paths do.
 mod h {
     pub(super) use super::groups::*;
     pub(super) use super::handlers::*;
+    pub(super) use super::stream::*;
 }
 
 /// One path and method.
@@ -75,6 +76,7 @@ pub(crate) const ROUTES: &[RouteSpec] = routes! {
     post "/v1/published" publish "Publish a port";
     delete "/v1/published/{protocol}/{port}" unpublish "Withdraw a published port";
     post "/v1/nodes" add_node "Plug a node in";
+    get "/v1/nodes/{name}/home" home "Where a node lives";
     delete "/v1/nodes/{name}" remove_node "Take a node out";
     patch "/v1/nodes/{name}/link" set_link "Pull a node's cables, or plug them in";
     get "/v1/events" events "What happens, as it happens: one JSON object a line";

@@ -38,7 +38,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("USWITCH_LAB", "The lab that is meant where --name does not say it."),
     ("USWITCH_RUN_DIR", "The run directory, in the place of those below."),
     ("NO_COLOR", "Where it is set there are no colours."),
+    ("CLICOLOR", "Where it is 0 there are no colours."),
     ("CLICOLOR_FORCE", "Where it is set, and not 0, there are colours in a file or a pipe too."),
+    ("TERM", "Where it is dumb, or not set, there are no colours."),
     ("RUST_LOG", "What is logged on standard error, in the place of -v."),
 ];
 

@@ -4,17 +4,18 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::Context;
 use lab::called::program;
+use lab::join::home::serves;
 use lab::{LabName, names};
 
 use super::matrix;
 use crate::exit::Usage;
 use crate::{door, node};
 
-/// The address meant by `dest`.
+/// The address meant by `dest`, for a ping from `from`.
 ///
 /// # Errors
 /// Where it is neither; the message lists the nodes there are.
-pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
+pub(super) fn resolve(lab: &LabName, from: Option<&str>, dest: &str) -> anyhow::Result<Ipv4Addr> {
     if let Some(address) = names::number(dest) {
         return Ok(address);
     }
@@ -24,7 +25,7 @@ pub(super) fn resolve(lab: &LabName, dest: &str) -> anyhow::Result<Ipv4Addr> {
     if let Some(router) = (dest == names::ROUTER).then(|| matrix::router(lab)).flatten() {
         return Ok(router);
     }
-    match node::address(lab, dest) {
+    match node::address(lab, from, dest) {
         Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
             let outside = dest.contains('.');
             let beyond = if outside { ", and no name of the internet is looked up" } else { "" };
@@ -50,10 +51,15 @@ pub(super) fn from_a_node(lab: &LabName, dest: &str) -> Option<String> {
 
 /// What to type where `dest` is the lab's and no node was named to ping it from.
 pub(super) fn from_inside(lab: &LabName, dest: &str) -> Option<String> {
+    // The host has a place of its own in a network of containers.
+    if serves(&door::ground(), lab) {
+        return None;
+    }
     let nodes = node::names(lab);
-    let own = node::address(lab, dest).is_ok();
-    let owner =
-        |address: Ipv4Addr| nodes.iter().find(|n| node::address(lab, n).ok() == Some(address));
+    let own = node::address(lab, None, dest).is_ok();
+    let owner = |address: Ipv4Addr| {
+        nodes.iter().find(|n| node::address(lab, None, n).ok() == Some(address))
+    };
     let owner = names::number(dest).and_then(owner);
     if !own && owner.is_none() {
         return None;

@@ -19,7 +19,8 @@ use serde_json::json;
 use super::apart::{Apart, Why};
 use super::args::Args;
 use super::{TROUBLE, caught};
-use crate::door::{Which, ground};
+use crate::door::Which;
+use crate::node;
 use crate::say;
 use crate::units::micros;
 
@@ -37,7 +38,7 @@ type Outcome = Result<Stats, String>;
 /// Tries every cell; the exit code: 1 if one failed.
 pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     let name = &args.which.name;
-    let mut reach = Reach::find(&ground(), name)?;
+    let mut reach = node::reach(name)?;
     if let Some(router) = router(name) {
         reach.add(names::ROUTER, router);
     }

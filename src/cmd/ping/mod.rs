@@ -90,7 +90,7 @@ fn ping(args: &Args) -> anyhow::Result<u8> {
     }
     let towards: Vec<(&String, Ipv4Addr)> = dests
         .iter()
-        .map(|dest| Ok((dest, address::resolve(lab, dest)?)))
+        .map(|dest| Ok((dest, address::resolve(lab, from.map(String::as_str), dest)?)))
         .collect::<anyhow::Result<_>>()?;
     let prepared = match towards.first() {
         Some((_, towards)) if args.split => Some(Prepared::new(lab, *towards)?),

@@ -2,6 +2,7 @@
 //! when the guard is dropped, when any thread panics, and while the program is suspended.
 
 use std::io::{self, IsTerminal, Stdout, stdout};
+use std::mem::ManuallyDrop;
 
 use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
@@ -15,7 +16,9 @@ use ratatui::{Frame, Terminal};
 
 /// The terminal, ours for as long as this lives.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: its own end shows the cursor, which [`leave`] does, and panics where neither the
+    /// terminal nor standard error takes a word any more.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 /// Why there is no terminal to draw on, if so.
@@ -46,7 +49,7 @@ impl Screen {
         }));
         enter().inspect_err(|_| leave())?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| leave())?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 
     /// Draws what has changed, in the terminal's size of the moment.

@@ -15,6 +15,7 @@ use super::model::Model;
 use super::panes::{PANES, Pane};
 use super::table::{GAP, Kind, Mood, Row, Table};
 use super::ui::{HELP, Mode, Question, Ui};
+use crate::paint::Paint;
 
 /// From this size on all panes are on the screen.
 const ALL: (u16, u16) = (150, 40);
@@ -28,9 +29,9 @@ pub(super) struct Theme {
 }
 
 impl Theme {
-    /// As the person wishes: NO_COLOR.
+    /// As the person wishes, and the terminal can.
     pub(super) fn of_environment() -> Self {
-        Self { colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
+        Self { colour: Paint::of_stdout().is_on() }
     }
 
     fn paint(self, colour: Color) -> Style {

@@ -5,6 +5,7 @@ mod hosts;
 mod life;
 mod ports;
 mod rates;
+mod verbs;
 mod wrong;
 
 use std::fs::File;

@@ -140,8 +140,30 @@ fn it_ends_with_the_lab() {
         let monitor = listening(sandbox);
         lab.signal(nix::sys::signal::Signal::SIGTERM);
         lab.ended().ok();
-        let ended = monitor.ended().ok();
-        assert!(ended.err.contains("lab uswitch has ended"), "{}", ended.err);
+        let ended = monitor.ended();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.err.lines().last(), Some("uswitch: lab uswitch has ended"));
+    });
+}
+
+#[test]
+fn what_happens_just_before_the_end_is_told() {
+    rooted(|sandbox| {
+        sandbox.uswitch(&["up"]).ok();
+        let monitor = listening(sandbox);
+        let said = sandbox.shell("uswitch add z && uswitch show -j ports && uswitch down").ok().out;
+        let ended = monitor.ended();
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        let told: Vec<Value> =
+            ended.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let ports = said.lines().find_map(|line| serde_json::from_str::<Vec<Value>>(line).ok());
+        let ports = ports.unwrap();
+        let own = &ports.iter().find(|port| port["node"] == "z").unwrap()["ifname"];
+        // Nodes before it had a port of that name, and each of those was taken out again.
+        let ports = ["port_added", "port_removed"];
+        let is =
+            |event: &&Value| event["ifname"] == *own && ports.iter().any(|w| event["event"] == *w);
+        assert_eq!(told.iter().rfind(is).unwrap()["event"], "port_added", "{told:?}");
     });
 }
 

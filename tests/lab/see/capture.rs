@@ -262,3 +262,26 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
         assert!(largest(&["--segment"], 7501) <= 1514);
     });
 }
+
+#[test]
+fn one_that_was_not_read_says_that_the_lab_has_ended_as_all_do() {
+    captured(|sandbox| {
+        sandbox.uswitch(&["up"]).ok();
+        let verbs = ["capture", "trace", "monitor"].map(|verb| {
+            let mut process = sandbox.start(&[verb]);
+            process.wait_for_complaint("until Ctrl-C");
+            process
+        });
+        verbs.iter().for_each(|one| one.signal(Signal::SIGSTOP));
+        let at = "10.100.0.20:7400".parse().unwrap();
+        let ends = (Path::new("/run/netns/net1"), Path::new("/run/netns/net2"));
+        datagrams(ends, at, 20_000, 1000);
+        sandbox.uswitch(&["down"]).ok();
+        verbs.iter().for_each(|one| one.signal(Signal::SIGCONT));
+        for one in verbs {
+            let ended = one.ended();
+            assert_eq!(ended.code, Some(1), "{}", ended.err);
+            assert_eq!(ended.err.lines().last(), Some("uswitch: lab uswitch has ended"));
+        }
+    });
+}

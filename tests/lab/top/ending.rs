@@ -1,8 +1,12 @@
 //! How `top` ends, or is interrupted: by a signal, with the lab, by a lab that hangs. Whatever it
 //! is, the terminal is as it was.
 
-use std::process::Command;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 
 use super::top;
@@ -98,5 +102,35 @@ fn it_counts_its_looks() {
         let mut top = top(sandbox, &["-d", "0.1", "-n", "3"], (80, 24));
         assert_eq!(top.ended(), 0);
         top.is_restored();
+    });
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it_quietly() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run"]);
+        for args in [&["top", "-d", "0.1"][..], &["top", "-d", "600"]] {
+            let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+            let pty = openpty(&size, None).unwrap();
+            // Else it would hold its own terminal open.
+            for end in [&pty.master, &pty.slave] {
+                fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+            }
+            let mut command = sandbox.uswitch_command(args);
+            command.env("TERM", "xterm");
+            let end = || Stdio::from(pty.slave.try_clone().unwrap());
+            // It is nobody's controlling terminal: no signal says that it goes.
+            let mut top = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+            drop(command);
+            let mut master = File::from(pty.master);
+            let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
+            while !String::from_utf8_lossy(&seen).contains("veth2") {
+                let read = master.read(&mut bytes).unwrap();
+                seen.extend_from_slice(&bytes[..read]);
+            }
+            drop((master, pty.slave));
+            let code = top.wait().unwrap().code();
+            assert!(matches!(code, Some(1 | 129)), "{args:?}: {code:?}");
+        }
     });
 }

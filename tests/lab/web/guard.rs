@@ -44,6 +44,7 @@ fn only_the_right_name_method_and_token_are_answered() {
             ("GET", "/capture?filter=frobnicate", both(), 422),
             ("GET", "/events?follow=frobnicate", both(), 422),
             ("GET", "/capture?count=many", both(), 400),
+            ("GET", "/events?hidden=perhaps", both(), 400),
             // Names that are made to lead here, and addresses that do not.
             ("GET", "/", of("evil.example"), 421),
             ("GET", "/events", of(&format!("evil.example:{port}")), 421),
@@ -59,6 +60,11 @@ fn only_the_right_name_method_and_token_are_answered() {
                 status,
                 "{method} {target} {head:?}"
             );
+        }
+        for target in ["/capture?count=many", "/events?hidden=perhaps", "/capture?count=0"] {
+            let said = served.get(target).body;
+            let said: serde_json::Value = serde_json::from_slice(said.as_ref()).unwrap();
+            assert!(said["error"].is_string(), "{target}: {said}");
         }
         for method in ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "FROBNICATE"] {
             for target in ["/", "/events", "/capture", "/v1/nodes", "/nothing"] {

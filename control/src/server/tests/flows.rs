@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Fixture, plain};
-use crate::api::{CaptureAsk, ExplainAsk, TraceAsk, TraceLine};
+use crate::api::{CaptureAsk, Event, EventKind, ExplainAsk, TraceAsk, TraceLine};
 use crate::server::Limits;
 use crate::testing::{FLOW_OVER, MemoryLab};
 use crate::{CHUNK, ClientError};
@@ -91,4 +91,39 @@ fn a_client_that_does_not_read_or_goes_away_ends_its_flow_and_costs_a_few_chunks
     drop(begin());
     over(2);
     assert_eq!(fixture.client().version().unwrap().lab, "test");
+}
+
+#[test]
+fn a_stream_that_breaks_off_says_whether_the_lab_has_ended() {
+    let mut fixture = plain();
+    let client = fixture.client();
+    // It is not read, so it has no end of its own when the server stops.
+    let mut stream = client.capture(&CaptureAsk::default()).unwrap();
+    drop(fixture.server.take());
+    let why = stream.find_map(Result::err).unwrap();
+    assert!(matches!(why, ClientError::Ended(_)), "{why}");
+
+    let limits = Limits { stall: Duration::from_millis(300), ..Limits::default() };
+    let fixture = Fixture::new(MemoryLab::with_nodes(1), limits);
+    let client = fixture.client();
+    let mut stream = client.capture(&CaptureAsk::default()).unwrap();
+    while fixture.lab.written.load(Ordering::Relaxed) < FLOW_OVER {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let why = stream.find_map(Result::err).unwrap();
+    assert!(why.to_string().contains("not read for too long"), "{why}");
+}
+
+#[test]
+fn what_was_told_before_the_end_is_heard() {
+    let mut fixture = plain();
+    let client = fixture.client();
+    let events = client.events().unwrap();
+    let aged = |count| Event { time: count, kind: EventKind::Aged { count } };
+    for count in 0..100 {
+        fixture.lab.events.tell(aged(count));
+    }
+    drop(fixture.server.take());
+    let heard: Vec<_> = events.map(Result::unwrap).collect();
+    assert_eq!(heard, (0..100).map(aged).collect::<Vec<_>>());
 }

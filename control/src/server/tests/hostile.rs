@@ -189,3 +189,22 @@ fn a_client_at_a_full_door_is_always_told_so() {
     });
     assert!(served, "places come back");
 }
+
+#[test]
+fn what_a_request_says_and_cannot_be_read_is_refused_in_json() {
+    let fixture = plain();
+    for (line, status) in [
+        ("GET /v1/ports?limit=many", "400"),
+        ("GET /v1/nat?cursor=-1", "400"),
+        ("DELETE /v1/tunnels/many", "400"),
+        ("DELETE /v1/published/sctp/80", "400"),
+        ("DELETE /v1/flows/x", "400"),
+    ] {
+        let answer =
+            fixture.raw(&format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answer}");
+        let problem: crate::api::Problem = serde_json::from_str(body).unwrap();
+        assert!(!problem.error.is_empty() && !problem.error.contains('\n'), "{line}: {answer}");
+    }
+}

@@ -72,6 +72,8 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.topology().unwrap(), fixture.lab.topology());
     assert_eq!(client.version().unwrap().lab, "test");
     assert_eq!(client.ports().unwrap().len(), 2);
+    assert_eq!(client.home("net2").unwrap().node, "net2");
+    assert!(matches!(client.home("net9"), Err(ClientError::Refused { status: 404, .. })));
     assert_eq!(client.neighbours().unwrap()[0].state, ["REACHABLE"]);
     assert_eq!(client.sessions(0, 10).unwrap().items[0].remote.port(), 443);
     assert_eq!(client.names().unwrap()[0].fqdn, "net1.test");
