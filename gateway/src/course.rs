@@ -183,6 +183,8 @@ impl Gateway {
             Transport::IcmpOther => return Err(DropReason::IcmpType.into()),
             Transport::Short => return Err(a.short().into()),
             Transport::Other => {
+                // Whose last hop this is learns that first: it may be looking for the way.
+                self.check_forward(&a.packet, bytes, Side::Uplink)?;
                 return Err(Refusal::told(DropReason::Protocol, unreachable::PROTOCOL));
             }
         };

@@ -208,6 +208,11 @@ fn what_cannot_be_reached_is_told() {
         for out in out {
             assert_eq!((out.dropped(), out.one().icmp.unwrap().1), (DropReason::Protocol, 2));
         }
+        // A traceroute by that protocol finds the gateway a hop like others.
+        let ends = ["10.100.0.10", "8.8.8.8"].map(|end| end.parse().unwrap());
+        let last = Pkt { ttl: 1, ..Pkt::raw(ends[0], ends[1], number, body) };
+        let out = world.lan(&last);
+        assert_eq!((out.dropped(), out.one().icmp.unwrap().0), (DropReason::TtlExceeded, 11));
     }
 }
 
