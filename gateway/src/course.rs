@@ -68,6 +68,8 @@ pub(crate) enum Answer {
     Report(Problem),
     /// or by the one it spoke to.
     AsAddressed(Problem),
+    /// That there is no such connection.
+    Reset,
     /// That its SYN met nobody, but only if nobody has opened the same connection in a while.
     Later,
 }
@@ -372,6 +374,9 @@ pub(crate) fn plan_local(a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
             Some(_) => Err(DropReason::IcmpType.into()),
         },
         Transport::Tcp(_, _, flags) if flags.rst() => Err(DropReason::NoService.into()),
+        Transport::Tcp(..) if a.side.is_inside() && !a.packet.is_fragment() => {
+            Err(Refusal { reason: DropReason::NoService, answer: Answer::Reset })
+        }
         Transport::Tcp(..) | Transport::Udp(..) => {
             Err(Refusal::addressed(DropReason::NoService, unreachable::PORT))
         }
@@ -389,11 +394,4 @@ pub(crate) fn quoted(bytes: &[u8], outer: &Packet) -> Option<Packet> {
         return None;
     }
     Packet::quoted(message.body())
-}
-
-impl Arrival {
-    /// Why a packet whose transport header is cut off is dropped.
-    fn short(&self) -> DropReason {
-        if self.packet.more_fragments { DropReason::TinyFragment } else { DropReason::Truncated }
-    }
 }

@@ -233,6 +233,7 @@ impl Gateway {
             Answer::None => {}
             Answer::Report(problem) => self.links.report(p, problem, None),
             Answer::AsAddressed(problem) => self.links.report(p, problem, Some(dst)),
+            Answer::Reset => self.links.reset(p),
             Answer::Later => {
                 if let Some((_, remote, local)) = p.arrival.packet.flow() {
                     let packet = &p.frame.bytes[L3..p.arrival.packet.end()];

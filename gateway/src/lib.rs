@@ -40,6 +40,7 @@ mod preview;
 mod redirect;
 mod repeat;
 mod report;
+mod reset;
 mod rewrite;
 mod route;
 mod segment;

@@ -10,7 +10,7 @@ use crate::nat::fragments::Datagram;
 use crate::node::Node;
 use crate::output::Output;
 use crate::packet::Packet;
-use crate::verdict::Side;
+use crate::verdict::{DropReason, Side};
 
 /// A packet with where it came from.
 #[derive(Clone, Copy, Debug)]
@@ -31,4 +31,11 @@ pub(crate) struct Passage<'p, 'f> {
     pub(crate) arrival: Arrival,
     pub(crate) out: &'p mut dyn Output,
     pub(crate) now: Timestamp,
+}
+
+impl Arrival {
+    /// Why a packet whose transport header is cut off is dropped.
+    pub(crate) fn short(&self) -> DropReason {
+        if self.packet.more_fragments { DropReason::TinyFragment } else { DropReason::Truncated }
+    }
 }

@@ -179,7 +179,8 @@ reasons! {
     HostUnreachable = "host-unreachable",
     /// Too many packets already wait for neighbours.
     NeighbourQueueFull = "neighbour-queue-full",
-    /// Addressed to the gateway, where nothing listens; answered with "port unreachable".
+    /// Addressed to the gateway, where nothing listens; answered with "port unreachable", a node's TCP
+    /// with a reset.
     NoService = "no-service",
     /// To the resolver of names, and no query that could be read.
     NoQuery = "no-query",

@@ -217,6 +217,41 @@ fn what_cannot_be_reached_is_told() {
 }
 
 #[test]
+fn a_node_s_segment_of_no_connection_is_answered_by_a_reset() {
+    const SYN: u8 = 2;
+    const ACK: u8 = 16;
+    const FIN: u8 = 1;
+    let mut world = World::new(config());
+    // Segments of the rig have sequence number 1 and acknowledge 2.
+    for (flags, data, says) in [
+        (SYN, &b""[..], (0, 2, 4 | ACK)),
+        (SYN, b"early", (0, 7, 4 | ACK)),
+        (ACK, b"", (2, 0, 4)),
+        (SYN | ACK, b"", (2, 0, 4)),
+        (FIN | ACK, b"last", (2, 0, 4)),
+        (0, b"x", (0, 2, 4 | ACK)),
+    ] {
+        // What else comes by the outer address may be of a connection by hairpin, older than a flush.
+        let outer = (flags == SYN).then_some("203.0.113.2:81");
+        for to in ["10.100.0.1:81"].into_iter().chain(outer) {
+            let out = world.lan(&Pkt::tcp("10.100.0.10:5000", to, flags, data));
+            assert_eq!(out.dropped(), DropReason::NoService);
+            let seen = out.on(Side::LAN);
+            assert_eq!((seen.src.as_str(), seen.dst.as_str()), (to, "10.100.0.10:5000"));
+            let tcp = wire::Tcp::parse(&seen.ip[20..]).unwrap();
+            let said = (tcp.sequence(), tcp.acknowledgement(), tcp.flags().0);
+            assert_eq!((said, seen.ttl), (says, 64), "{flags}");
+        }
+    }
+    // Nobody resets a reset, or answers what does not sum up; the world meets silence.
+    assert!(world.lan(&Pkt::tcp("10.100.0.10:5000", "10.100.0.1:81", 4, b"")).frames.is_empty());
+    let mut bad = Pkt::tcp("10.100.0.10:5000", "10.100.0.1:81", SYN, b"");
+    bad.body[16] ^= 1;
+    assert!(world.lan(&bad).frames.is_empty());
+    assert!(world.uplink(&Pkt::tcp("8.8.8.8:80", "203.0.113.2:81", ACK, b"")).frames.is_empty());
+}
+
+#[test]
 fn a_silent_next_hop_is_told_to_the_sender_in_its_own_terms() {
     // The router does not answer.
     let mut world = World::empty(config());
