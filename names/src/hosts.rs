@@ -2,8 +2,8 @@
 //!
 //! Nodes see it by a bind mount, so it has to stay the same file, and no reader may meet half a
 //! line. Every line fills a slot of a power of two, at most a page, so that none lies across two
-//! pieces that a C library reads at once. A line comes in as a comment, and the last byte to be
-//! written, its first, makes it count; it goes by that byte too. What is new is written before what
+//! pieces that a C library reads at once. A line comes in as a comment, and is then written once more
+//! as it is, of which its first byte alone is new and makes it count; it goes by that byte too. What is new is written before what
 //! is old goes. Slots are used again, so the file is as long as it once had to be.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,22 +65,24 @@ impl Hosts {
         let fits = |line: &String| !line.is_empty() && line.len() < self.width;
         let wanted: BTreeSet<String> = lines.into_iter().filter(fits).collect();
         let mut writes = Vec::new();
-        for line in wanted
-            .iter()
-            .filter(|line| !self.lines.contains_key(*line))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
+        // What comes behind the end, in one piece: first as comments, then as it is. A byte that is
+        // written again as it stands there is the same to a reader at each moment.
+        let (end, mut behind) = (self.slots, Vec::new());
+        let known = |line: &&String| !self.lines.contains_key(*line);
+        for line in wanted.iter().filter(known).cloned().collect::<Vec<_>>() {
+            let bytes = self.slot(&line);
             let place = self.free.pop_first().unwrap_or_else(|| {
                 self.slots += 1;
                 self.slots - 1
             });
-            let mut bytes = self.slot(&line);
-            let first = std::mem::replace(&mut bytes[0], COMMENT);
-            let at = (place * self.width) as u64;
-            writes.push(Write { at, bytes });
-            writes.push(Write { at, bytes: vec![first] });
             self.lines.insert(line, place);
+            match place < end {
+                true => writes.extend(self.come(place, bytes)),
+                false => behind.extend(bytes),
+            }
+        }
+        if !behind.is_empty() {
+            writes.extend(self.come(end, behind));
         }
         let gone: Vec<_> =
             self.lines.keys().filter(|line| !wanted.contains(*line)).cloned().collect();
@@ -91,6 +93,14 @@ impl Hosts {
             }
         }
         writes
+    }
+
+    /// What puts lines into slots from this place on.
+    fn come(&self, place: usize, lines: Vec<u8>) -> [Write; 2] {
+        let at = (place * self.width) as u64;
+        let mut comments = lines.clone();
+        comments.iter_mut().step_by(self.width).for_each(|first| *first = COMMENT);
+        [Write { at, bytes: comments }, Write { at, bytes: lines }]
     }
 
     fn slot(&self, line: &str) -> Vec<u8> {
