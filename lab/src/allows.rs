@@ -73,6 +73,7 @@ pub fn look(ground: &Ground) -> Vec<Finding> {
         clock(),
         uplink(root),
     ];
+    all.extend(neighbours());
     match ground.enter() {
         Err(error) => all.insert(1, cannot_build(&error)),
         Ok(()) => {
@@ -171,6 +172,25 @@ fn clock() -> Finding {
     Finding::yes("clock", source, "time stamps cost nanoseconds")
 }
 
+/// How many neighbours the kernel knows at a time, over all namespaces; None where that is not to be seen,
+/// as in a network namespace other than the first.
+fn neighbours() -> Option<Finding> {
+    const MOST: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+    let most = std::fs::read_to_string(MOST).ok()?.trim().parse().ok()?;
+    let found = format!("{most} over all namespaces");
+    let follows = format!(
+        "up to {} nodes can all talk to one another at once (sysctl net.ipv4.neigh.default.gc_thresh3)",
+        all_to_all(most)
+    );
+    Some(Finding::yes("neighbours", found, follows))
+}
+
+/// How many nodes there may be where each has all others as neighbours.
+fn all_to_all(most: u64) -> u64 {
+    let nodes = most.isqrt();
+    if nodes * (nodes + 1) <= most { nodes + 1 } else { nodes }
+}
+
 fn uplink(root: bool) -> Finding {
     let none = |found: String, mend: &str| {
         let follows = "`--uplink sim`, the default, needs none";
@@ -258,4 +278,16 @@ fn nftables(room: BorrowedFd<'_>) -> Finding {
 #[must_use]
 pub fn builds(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.standing != Standing::No)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::all_to_all;
+
+    #[test]
+    fn each_node_has_all_others_as_neighbours() {
+        for (most, nodes) in [(0, 1), (1, 1), (2, 2), (5, 2), (6, 3), (1024, 32), (1056, 33)] {
+            assert_eq!(all_to_all(most), nodes, "{most}");
+        }
+    }
 }
