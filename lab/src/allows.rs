@@ -178,10 +178,7 @@ fn neighbours() -> Option<Finding> {
     const MOST: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
     let most = std::fs::read_to_string(MOST).ok()?.trim().parse().ok()?;
     let found = format!("{most} over all namespaces");
-    let follows = format!(
-        "up to {} nodes can all talk to one another at once (sysctl net.ipv4.neigh.default.gc_thresh3)",
-        all_to_all(most)
-    );
+    let follows = format!("up to {} nodes can all talk to one another", all_to_all(most));
     Some(Finding::yes("neighbours", found, follows))
 }
 
