@@ -75,7 +75,10 @@ pub(crate) fn reach(lab: &LabName) -> anyhow::Result<Reach> {
         let entrance = containers.enter(node)?;
         Ok((node.name.clone(), entrance, known(node).collect()))
     };
-    let all: anyhow::Result<Vec<_>> = containers.nodes.iter().map(entered).collect();
+    // Those that the lab has made itself are in its record.
+    let own = own_names(lab);
+    let theirs = containers.nodes.iter().filter(|node| !own.contains(&node.name));
+    let all: anyhow::Result<Vec<_>> = theirs.map(entered).collect();
     Ok(Reach::find_with(&ground(), lab, all?)?)
 }
 

@@ -1,9 +1,12 @@
 //! Where a node lives: in a namespace that the lab has made, or in somebody else's.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use ns::Namespace;
 
@@ -44,7 +47,8 @@ impl Home {
             Self::Unseen(held) => Ok(held.as_fd().try_clone_to_owned().doing(holding)?),
             Self::Theirs(place) => {
                 let place = place.as_ref().ok_or(nix::errno::Errno::ENOENT).doing(holding)?;
-                Ok(File::open(place).doing(|| format!("opening {}", place.display()))?.into())
+                let opened = namespace(place, |_| true);
+                Ok(opened.doing(|| format!("opening {}", place.display()))?.into())
             }
         }
     }
@@ -80,4 +84,36 @@ impl Home {
 
 fn holding() -> String {
     "holding a node's namespace".into()
+}
+/// `NSFS_MAGIC` (linux/magic.h).
+const NSFS: rustix::fs::FsWord = 0x6e73_6673;
+
+/// Opens the namespace at a path that somebody else has told, if it is the one that is meant. What is there
+/// is looked at without being opened, for a pipe would hold us up, and a device notice.
+pub(crate) fn namespace(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::Result<File> {
+    let place = File::from(openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
+    // No file of anybody's is in the kernel's own file system of namespaces.
+    if rustix::fs::fstatfs(&place)?.f_type != NSFS || !is_it(&place.metadata()?) {
+        return Err(io::Error::other("something else is there by now"));
+    }
+    File::open(Path::new("/proc/self/fd").join(place.as_raw_fd().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_namespace_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        // To open it waits for somebody who writes.
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let theirs = |path: PathBuf| Home::Theirs(Some(path)).descriptor();
+        assert!(theirs(pipe).is_err());
+        assert!(theirs(folder.path().to_owned()).is_err());
+        assert!(theirs("/proc/self/ns/net".into()).is_ok());
+    }
 }

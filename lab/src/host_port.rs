@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use nix::poll::PollTimeout;
 use ns::own::{self, Changes};
@@ -26,6 +27,10 @@ use crate::watch::{Stop, Watch, Woken};
 
 /// What the host is called among the nodes.
 pub const HOST: &str = "the-host";
+
+/// Tries to make an interface again that somebody deletes, and the pause between two.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A network's interface of the host.
 #[derive(Clone, Debug)]
@@ -168,16 +173,24 @@ impl Lab {
     /// the gateway's addresses otherwise. Where it cannot be, the gateway does.
     pub(crate) fn host_gone(&self, place: &HostPort) {
         let HostPort { network, interface, .. } = place;
-        match self.attach_host(place) {
-            Ok(()) => {
-                tracing::warn!("network {network}: {interface} was deleted; it is made again")
+        let mut tries = 0;
+        loop {
+            match self.attach_host(place) {
+                Ok(()) => {
+                    tracing::warn!("network {network}: {interface} was deleted; it is made again");
+                    return;
+                }
+                // It may have been deleted once more meanwhile.
+                Err(_) if tries < TRIES => std::thread::sleep(PAUSE),
+                Err(error) => {
+                    tracing::warn!(
+                        "network {network}: {interface} was deleted, and the host is not in it: {error}"
+                    );
+                    let _ = self.tell_of_host(&mut self.state(), network, None);
+                    return;
+                }
             }
-            Err(error) => {
-                tracing::warn!(
-                    "network {network}: {interface} was deleted, and the host is not in it: {error}"
-                );
-                let _ = self.tell_of_host(&mut self.state(), network, None);
-            }
+            tries += 1;
         }
     }
 

@@ -129,6 +129,8 @@ fn waited(one: &mut Child, signals: &SignalFd) -> anyhow::Result<(ExitStatus, Op
         let pid = Pid::from_raw(i32::try_from(one.id()).unwrap_or(0));
         if came.ssi_code != FROM_KERNEL && pid.as_raw() > 0 {
             let _ = kill(pid, signal);
+            // One that is stopped hears of it when it goes on.
+            let _ = kill(pid, Signal::SIGCONT);
         }
     }
 }

@@ -228,6 +228,21 @@ impl Spec {
         }
     }
 
+    /// Whether what a node sends without a tag is taken up, and what is answered comes without one.
+    #[must_use]
+    pub fn speaks_untagged(&self, node: &str, network: &str) -> bool {
+        if !self.network(network).is_some_and(Network::filters_vlans) {
+            return true;
+        }
+        match self.port(node, network).vlans {
+            None => self.pvid(node, network).is_some(),
+            Some(vlans) => {
+                let own = vlans.iter().rev().find(|vlan| vlan.pvid);
+                own.is_some_and(|vlan| vlan.untagged)
+            }
+        }
+    }
+
     /// The nodes attached to a network, with their places in it.
     pub fn members<'a>(
         &'a self,

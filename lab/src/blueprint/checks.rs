@@ -9,6 +9,7 @@ use ::topology::{Spec, Subnet, Uplink};
 use super::{NodePlan, gateway_for};
 use crate::address;
 use crate::names;
+use crate::node::Interface;
 
 /// Two addresses that have to reach each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,16 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
             let here = node.interfaces.iter().find(|i| i.network.as_deref() == Some(name));
             let Some((own, prefix)) = here.and_then(|interface| interface.ipv4()) else { continue };
             let port = spec.port(&node.name, name);
-            if port.locked == Some(true) {
+            if port.locked == Some(true) || !spec.speaks_untagged(&node.name, name) {
                 continue;
             }
             let gateway = gateway_for(spec, &node.name, name);
-            if outside.is_none() && gateway.is_some() && !network.internal {
+            let leaves = || node.interfaces.iter().find(|own| leads(spec, node, own));
+            if outside.is_none()
+                && gateway.is_some()
+                && !network.internal
+                && leaves().is_some_and(|own| own.network.as_deref() == Some(name))
+            {
                 outside = Some(place);
             }
             match port.isolated == Some(true) || port.isolation.is_some() {
@@ -70,6 +76,12 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
         checks.push(CheckPlan { from, to_name, to });
     }
     checks
+}
+
+/// Whether a gateway is reached by an interface: a node's default route leads by the first such one.
+fn leads(spec: &Spec, node: &NodePlan, own: &Interface) -> bool {
+    let network = own.network.as_deref().filter(|_| own.ipv4().is_some());
+    network.is_some_and(|network| gateway_for(spec, &node.name, network).is_some())
 }
 
 /// Both ways over each link.

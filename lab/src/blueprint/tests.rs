@@ -104,3 +104,48 @@ fn what_cannot_be_is_refused() {
         assert!(name.parse::<crate::LabName>().is_err(), "{name:?}");
     }
 }
+
+/// The checks of a lab of this spec: from whom, to whom.
+fn checks_of(spec: &str) -> Vec<(String, String)> {
+    let spec: ::topology::Spec = serde_json::from_str(spec).unwrap();
+    let spec = spec.check().unwrap().spelled_out();
+    let print = blueprint(&LabConfig { spec, ..config(Topology::Switch, 1) }, None);
+    let of = |check: &CheckPlan| (print.nodes[check.from].name.clone(), check.to_name.clone());
+    print.checks.iter().map(of).collect()
+}
+
+#[test]
+fn who_has_no_vlan_for_frames_without_a_tag_is_not_asked_for() {
+    let with = |vlans: &str| {
+        let lan = r#""lan": {"subnet": "10.1.0.0/24", "vlan_filtering": true}"#;
+        let nodes = r#""a": {"network": "lan"}, "b": {"network": "lan"}, "c": {"network": "lan"}"#;
+        checks_of(&format!(
+            r#"{{"networks": {{{lan}}}, "nodes": {{{nodes}}}, "ports": {{"a": {{"vlans": {vlans}}}}}}}"#
+        ))
+    };
+    let asked =
+        |checks: &[(String, String)]| checks.iter().any(|(from, to)| from == "a" || to == "a");
+    assert!(asked(&with(r#"[{"vlan": 1, "pvid": true, "untagged": true}]"#)));
+    for vlans in ["[]", r#"[{"vlan": 1, "untagged": true}]"#, r#"[{"vlan": 1, "pvid": true}]"#] {
+        let checks = with(vlans);
+        assert!(!asked(&checks), "{vlans}: {checks:?}");
+        let others = [("b", "c"), ("c", "b"), ("b", "internet")];
+        assert_eq!(checks, others.map(|(from, to)| (from.to_owned(), to.to_owned())), "{vlans}");
+    }
+}
+
+#[test]
+fn the_internet_is_asked_for_by_who_leaves_for_it() {
+    let networks =
+        r#""int": {"subnet": "10.3.0.0/24", "internal": true}, "vl": {"subnet": "10.5.0.0/24"}"#;
+    let with = |nodes: &str| {
+        checks_of(&format!(r#"{{"networks": {{{networks}}}, "nodes": {{{nodes}}}}}"#))
+    };
+    let from = |checks: Vec<(String, String)>| {
+        checks.into_iter().find(|(_, to)| to == "internet").map(|(from, _)| from)
+    };
+    // The default route of `c` leads by the first of its networks.
+    let both = r#""c": {"networks": ["int", "vl"]}"#;
+    assert_eq!(from(with(&format!(r#"{both}, "v": {{"network": "vl"}}"#))).as_deref(), Some("v"));
+    assert_eq!(from(with(both)), None);
+}

@@ -6,12 +6,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use control::api::Home;
-use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::Entrance;
 use crate::config::LabName;
@@ -21,8 +19,6 @@ use crate::holder::Process;
 use crate::naming;
 use crate::served;
 
-/// `NSFS_MAGIC` (linux/magic.h).
-const NSFS: rustix::fs::FsWord = 0x6e73_6673;
 /// Where `ip netns` has its names.
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
@@ -79,27 +75,10 @@ fn open(told: &Home, process: Option<&Process>) -> io::Result<File> {
     })
 }
 
-/// Opens what is there if it is the namespace that was told of. Nothing else is opened: the path is looked
-/// at without that first, for a device or a pipe there would notice.
+/// Opens what is there if it is the namespace that was told of.
 fn checked(path: &Path, told: &Home) -> io::Result<File> {
-    let place = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let place = File::from(place);
-    is_it(&place, told)?;
-    File::open(descriptor(&place))
-}
-
-fn is_it(file: &File, told: &Home) -> io::Result<()> {
-    let seen = file.metadata()?;
-    // No file of anybody's is in the kernel's own file system of namespaces, where a number is one's alone.
-    let kind = rustix::fs::fstatfs(file)?.f_type;
-    if kind == NSFS && (seen.dev(), seen.ino()) == (told.device, told.inode) {
-        return Ok(());
-    }
-    Err(io::Error::other("something else is there by now"))
-}
-
-fn descriptor(file: &File) -> PathBuf {
-    Path::new("/proc/self/fd").join(file.as_raw_fd().to_string())
+    // In the kernel's file system of namespaces a number is one's alone.
+    crate::home::namespace(path, |seen| (seen.dev(), seen.ino()) == (told.device, told.inode))
 }
 
 /// What the kernel calls a network namespace.

@@ -51,9 +51,9 @@ pub(crate) fn read(folder: &Folder) -> Result<Option<Record>> {
     let mut least = count(folder)?;
     let bytes = loop {
         let bytes = folder.read(FILE)?;
-        // Between the two its owner may have written it anew, with fewer lines.
+        // Between the two its owner may have written it anew, with fewer lines, and with more again.
         let now = count(folder)?;
-        if now == least {
+        if now == least && folder.read(FILE)? == bytes {
             break bytes;
         }
         least = now;
