@@ -132,10 +132,12 @@ impl Lab {
         if state.nodes.iter().any(meant) {
             return Err(Error::NodeExists { lab, node: name });
         }
+        let others = hosts::beyond(&state.joined);
+        let others = others.iter().flat_map(|(_, other)| &other.ips).copied().collect();
         for (at, place) in places.iter_mut().enumerate() {
             place.interface.get_or_insert_with(|| interface_name(number, at));
             if place.addresses.is_none() {
-                place.addresses = Some(addresses(&state.spec, &place.network, number)?);
+                place.addresses = Some(addresses((&state.spec, &others), &place.network, number)?);
             }
         }
         state.spec.nodes.insert(name.clone(), Asked::on(places));
@@ -289,7 +291,11 @@ fn has_shapes_subnet(spec: &Spec, network: &str) -> bool {
 }
 
 /// The addresses of node `number` in a network: one of each family that it has subnets of.
-fn addresses(spec: &Spec, network: &str, number: u32) -> Result<Vec<::topology::Address>> {
+fn addresses(
+    (spec, others): (&Spec, &HashSet<IpAddr>),
+    network: &str,
+    number: u32,
+) -> Result<Vec<::topology::Address>> {
     let subnets = spec.network(network).map(|own| own.subnets.as_slice()).unwrap_or_default();
     let families = [true, false].map(|v4| subnets.iter().find(|subnet| subnet.is_ipv4() == v4));
     let mut all = Vec::new();
@@ -297,7 +303,7 @@ fn addresses(spec: &Spec, network: &str, number: u32) -> Result<Vec<::topology::
         let by_number = || shape::address::of_node(number).map(IpAddr::V4);
         let free = match *subnet == shape::subnet() {
             true => by_number(),
-            false => spec.next_free(*subnet),
+            false => spec.next_free(*subnet, others),
         };
         let free = free.ok_or_else(|| {
             Error::Usage(format!("network {network} has no free address in {subnet}"))

@@ -271,12 +271,12 @@ impl Spec {
         all.chain(gateways.map(|address| address.ip)).collect()
     }
 
-    /// The next address of a subnet that nobody has chosen. In the shapes' subnet the order is the
-    /// walkthrough's.
+    /// The next address of a subnet that nobody has chosen, and nobody of another host (`others`). In the
+    /// shapes' subnet the order is the walkthrough's.
     #[must_use]
-    pub fn next_free(&self, subnet: Subnet) -> Option<IpAddr> {
+    pub fn next_free(&self, subnet: Subnet, others: &HashSet<IpAddr>) -> Option<IpAddr> {
         let chosen = self.chosen();
-        free(subnet, |address| chosen.contains(&address))
+        free(subnet, |address| chosen.contains(&address) || others.contains(&address))
     }
 
     /// The lowest `netN` that no node is called.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
+
 use super::*;
 
 #[test]
@@ -11,7 +13,7 @@ fn shapes_are_the_walkthroughs() {
     assert_eq!(net2.addresses.as_ref().unwrap()[0].to_string(), "10.100.0.20");
     assert_eq!(net2.interface.as_deref(), Some("vethpeer2"));
     assert_eq!(spec.next_name(), "net3");
-    assert_eq!(spec.next_free(subnet()).unwrap().to_string(), "10.100.0.30");
+    assert_eq!(spec.next_free(subnet(), &HashSet::new()).unwrap().to_string(), "10.100.0.30");
     assert_eq!(spec.uplink(), Uplink::Sim);
 
     let spec = pair();

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::vlan::AddVlan;
 
@@ -72,6 +74,10 @@ fn what_is_written_is_what_was_read() {
 fn the_next_address_is_one_that_nobody_chose() {
     let spec = spec();
     let [v4, v6] = [0, 1].map(|at| spec.network("dc").unwrap().subnets[at]);
-    assert_eq!(spec.next_free(v4).unwrap().to_string(), "10.2.0.2", "r1 has .1");
-    assert_eq!(spec.next_free(v6).unwrap().to_string(), "fd00:2::1");
+    let nobody = HashSet::new();
+    assert_eq!(spec.next_free(v4, &nobody).unwrap().to_string(), "10.2.0.2", "r1 has .1");
+    assert_eq!(spec.next_free(v6, &nobody).unwrap().to_string(), "fd00:2::1");
+    // Other hosts have the next twenty.
+    let others = (2..22).map(|last| [10, 2, 0, last].into()).collect();
+    assert_eq!(spec.next_free(v4, &others).unwrap().to_string(), "10.2.0.22");
 }
