@@ -39,7 +39,7 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
             if port.locked == Some(true) || !spec.speaks_untagged(&node.name, name) {
                 continue;
             }
-            let gateway = gateway_for(spec, &node.name, name);
+            let gateway = reached(spec, &node.name, name);
             let leaves = || node.interfaces.iter().find(|own| leads(spec, node, own));
             if outside.is_none()
                 && gateway.is_some()
@@ -58,7 +58,7 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
         }
         for group in groups.into_values() {
             if let [(place, _)] = group.as_slice() {
-                let gateway = gateway_for(spec, &nodes[*place].name, name);
+                let gateway = reached(spec, &nodes[*place].name, name);
                 alone.extend(gateway.map(|(gateway, _)| (*place, gateway)));
                 continue;
             }
@@ -78,7 +78,17 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
     checks
 }
 
-/// Whether a gateway is reached by an interface: a node's default route leads by the first such one.
+/// The gateway of a network, where it has a place in the VLAN of what a node sends without a tag.
+fn reached(spec: &Spec, node: &str, name: &str) -> Option<(Ipv4Addr, u8)> {
+    let network = spec.network(name)?;
+    let vlan = spec.pvid(node, name);
+    let is_there = !network.filters_vlans()
+        || vlan == network.default_pvid()
+        || vlan.is_some_and(|vlan| network.vlans.contains_key(&vlan));
+    gateway_for(spec, node, name).filter(|_| is_there)
+}
+
+/// Whether a node has a gateway by an interface: a node's default route leads by the first such one.
 fn leads(spec: &Spec, node: &NodePlan, own: &Interface) -> bool {
     let network = own.network.as_deref().filter(|_| own.ipv4().is_some());
     network.is_some_and(|network| gateway_for(spec, &node.name, network).is_some())

@@ -126,7 +126,13 @@ fn who_has_no_vlan_for_frames_without_a_tag_is_not_asked_for() {
     let asked =
         |checks: &[(String, String)]| checks.iter().any(|(from, to)| from == "a" || to == "a");
     assert!(asked(&with(r#"[{"vlan": 1, "pvid": true, "untagged": true}]"#)));
-    for vlans in ["[]", r#"[{"vlan": 1, "untagged": true}]"#, r#"[{"vlan": 1, "pvid": true}]"#] {
+    for vlans in [
+        "[]",
+        r#"[{"vlan": 1, "untagged": true}]"#,
+        r#"[{"vlan": 1, "pvid": true}]"#,
+        // A VLAN where neither the gateway is nor anybody else.
+        r#"[{"vlan": 10, "pvid": true, "untagged": true}]"#,
+    ] {
         let checks = with(vlans);
         assert!(!asked(&checks), "{vlans}: {checks:?}");
         let others = [("b", "c"), ("c", "b"), ("b", "internet")];
