@@ -51,7 +51,8 @@ impl<B: AsRef<[u8]>> Udp<B> {
 }
 
 /// Applies changes to the checksum of a UDP header at the start of `bytes`, as
-/// [`crate::tcp::update_checksum`] does for TCP. A full checksum of 0 stays 0.
+/// [`crate::tcp::update_checksum`] does for TCP. A checksum of 0 is none, and stays 0; no partial one of
+/// UDP's is 0.
 #[inline]
 pub fn update_checksum(bytes: &mut [u8], pseudo: Delta, ports: Delta, partial: bool) {
     if bytes.len() < HEADER_LEN {
@@ -59,8 +60,8 @@ pub fn update_checksum(bytes: &mut [u8], pseudo: Delta, ports: Delta, partial: b
     }
     let field = get16(bytes, CHECKSUM_AT);
     let new = match (partial, field) {
+        (_, 0) => 0,
         (true, _) => pseudo.apply_partial(field),
-        (false, 0) => 0,
         (false, _) => not_zero(pseudo.and(ports).apply(field)),
     };
     put16(bytes, CHECKSUM_AT, new);
