@@ -37,6 +37,13 @@ typedef long long s64;
 #define BPF_F_PSEUDO_HDR (1u << 4)
 #define BPF_F_MARK_MANGLED_0 (1u << 5)
 
+#define BPF_ADJ_ROOM_MAC 1
+#define BPF_F_ADJ_ROOM_FIXED_GSO (1ull << 0)
+#define BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 (1ull << 1)
+#define BPF_F_ADJ_ROOM_ENCAP_L4_UDP (1ull << 4)
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ull << 7)
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
+
 #define BPF_CSUM_LEVEL_QUERY 0
 #define BPF_CSUM_LEVEL_INC 1
 #define BPF_CSUM_LEVEL_DEC 2
@@ -92,6 +99,7 @@ static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 at, void *to,
 static long (*bpf_skb_change_type)(struct __sk_buff *skb, u32 kind) = (void *)32;
 static long (*bpf_skb_change_tail)(struct __sk_buff *skb, u32 length, u64 flags) = (void *)38;
 static s64 (*bpf_csum_update)(struct __sk_buff *skb, u32 sum) = (void *)40;
+static long (*bpf_skb_adjust_room)(struct __sk_buff *skb, s32 bytes, u32 where, u64 flags) = (void *)50;
 static long (*bpf_csum_level)(struct __sk_buff *skb, u64 level) = (void *)135;
 static long (*bpf_redirect_peer)(u32 ifindex, u64 flags) = (void *)155;
 static u64 (*bpf_ktime_get_coarse_ns)(void) = (void *)160;

@@ -16,7 +16,9 @@
 //! | [`table`] | flows: found, written, taken back, counted |
 //! | [`route`] | packets that the gateway sends on: how they are told apart, what they become |
 //! | [`load`] | the object file into the kernel |
+//! | [`finish`] | frames that a packet socket cannot be told of, finished behind it |
 
+pub mod finish;
 pub mod layout;
 pub mod load;
 pub mod route;

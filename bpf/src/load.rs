@@ -133,7 +133,7 @@ impl Programs {
 }
 
 /// With all its causes: the library's own words are about its own objects.
-fn refused(error: &dyn std::error::Error) -> Error {
+pub(crate) fn refused(error: &dyn std::error::Error) -> Error {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

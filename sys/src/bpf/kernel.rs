@@ -27,6 +27,7 @@ const AS_NEEDED: u32 = 1;
 const LRU_HASH: u32 = 9;
 /// `BPF_TCX_INGRESS`, since Linux 6.6.
 const TCX_INGRESS: u32 = 46;
+const TCX_EGRESS: u32 = 47;
 /// `BPF_F_BEFORE`, and no other program named: first of all.
 const FIRST: u32 = 1 << 3;
 /// Bytes for what the verifier says.
@@ -265,13 +266,21 @@ impl Program {
     /// # Errors
     /// EINVAL on a kernel without tcx (before 6.6, or without CONFIG_NET_XGRESS); ENODEV; EPERM.
     pub fn attach_ingress(&self, ifindex: u32) -> io::Result<Attached> {
-        self.attach(ifindex).map_err(|e| operation("attaching a BPF program", e))
+        self.attach(ifindex, TCX_INGRESS).map_err(|e| operation("attaching a BPF program", e))
+    }
+
+    /// The same for what leaves by it, before its queue.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn attach_egress(&self, ifindex: u32) -> io::Result<Attached> {
+        self.attach(ifindex, TCX_EGRESS).map_err(|e| operation("attaching a BPF program", e))
     }
 
     /// Whether this kernel could attach it: one that can looks for the interface first.
     #[must_use]
     pub fn can_attach(&self) -> bool {
-        self.attach(0).is_err_and(|e| e.raw_os_error() == Some(libc::ENODEV))
+        self.attach(0, TCX_INGRESS).is_err_and(|e| e.raw_os_error() == Some(libc::ENODEV))
     }
 
     /// Has a socket take only what the program lets it (`SO_ATTACH_BPF`).
@@ -295,9 +304,9 @@ impl Program {
         }
     }
 
-    fn attach(&self, ifindex: u32) -> io::Result<Attached> {
+    fn attach(&self, ifindex: u32, place: u32) -> io::Result<Attached> {
         let attributes = Attributes::new().descriptor(0, &self.0).word(4, ifindex);
-        let mut attributes = attributes.word(8, TCX_INGRESS).word(12, FIRST);
+        let mut attributes = attributes.word(8, place).word(12, FIRST);
         // SAFETY: no pointer among them.
         unsafe { bpf(LINK_CREATE, &mut attributes) }.map(Attached)
     }
