@@ -235,9 +235,9 @@ impl Links {
         };
         match vnet.gso() {
             GsoType::None => cut(frame, &mut vnet),
-            _ => segment::segments(frame, vnet, &mut one, |packet| {
-                cut(packet, &mut VnetHeader::default());
-            }),
+            _ => {
+                segment::segments(frame, vnet, &mut one, |packet, mut vnet| cut(packet, &mut vnet))
+            }
         }
         (self.scratch, self.segment) = (buffer, one);
     }
@@ -254,9 +254,14 @@ impl From<Resolution> for Hop {
 }
 
 impl Packet {
-    /// Bytes of the transport header.
+    /// Bytes of the transport header; of segments in a tunnel, of all headers from that one on.
     #[inline]
     pub(crate) fn l4_header_len(&self, bytes: &[u8]) -> usize {
+        if self.vnet.gso_type != 0
+            && let Some(nested) = self.nested(bytes)
+        {
+            return nested.headers() - self.l4();
+        }
         match self.transport {
             Transport::Tcp(..) => bytes
                 .get(self.l4()..)

@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use wire::ipv4::{Ipv4Error, protocol};
-use wire::{FrameMut, GsoType, Icmp, Ipv4, Tcp, Udp, VnetHeader, ethernet, icmp, tcp, udp};
+use wire::{FrameMut, GsoType, Icmp, Ipv4, Nested, Tcp, Udp, VnetHeader, ethernet, icmp, tcp, udp};
 
 use crate::verdict::DropReason;
 
@@ -147,7 +147,7 @@ impl Packet {
             return Err(DropReason::BadHeader);
         }
         let packet = Self::facts(&ip, frame.vnet());
-        packet.check_offload()?;
+        packet.check_offload(frame.bytes)?;
         Ok(packet)
     }
 
@@ -231,10 +231,21 @@ impl Packet {
         Some((protocol, Endpoint::new(self.src, src), Endpoint::new(self.dst, dst)))
     }
 
-    /// True where the transport's own checksum is partial, and not one further in.
+    /// True where the transport's own checksum is partial, and not one further in alone: of segments in a
+    /// tunnel that of each datagram is still to be made too.
     #[inline]
     pub(crate) fn is_partial(&self) -> bool {
-        self.vnet.needs_csum() && usize::from(self.vnet.csum_start) == self.l4()
+        let own = usize::from(self.vnet.csum_start) == self.l4();
+        self.vnet.needs_csum() && (own || self.vnet.gso_type != 0)
+    }
+
+    /// Segments in a tunnel's datagram, where the frame is of these.
+    #[inline]
+    pub(crate) fn nested(&self, bytes: &[u8]) -> Option<Nested> {
+        match self.transport {
+            Transport::Udp(..) => Nested::of(self.vnet, bytes),
+            _ => None,
+        }
     }
 
     /// Whether the frame is one packet, and a whole one.
@@ -250,7 +261,7 @@ impl Packet {
 
     /// A vnet header is the sender's word; one that does not fit the packet would make the
     /// rewrite, or the kernel behind us, touch the wrong bytes.
-    fn check_offload(&self) -> Result<(), DropReason> {
+    fn check_offload(&self, bytes: &[u8]) -> Result<(), DropReason> {
         let vnet = self.vnet;
         if vnet.gso_type == 0 && !vnet.needs_csum() {
             return Ok(());
@@ -262,6 +273,7 @@ impl Packet {
             Transport::Udp(..) if self.is_single() && self.sums_from(self.l4() + UDP_HEADER) => {
                 return Ok(());
             }
+            Transport::Udp(..) if self.nested(bytes).is_some() => return Ok(()),
             // SCTP leaves its own sum to the device, and other tunnels that of what they carry. It
             // is refused, and told so, if it is to be translated; on its way through the LAN the
             // receiver knows what to make of it.

@@ -3,10 +3,11 @@
 //! header the first and the last keep for themselves).
 //!
 //! Called by egress for what allows fragments and is too large for the next link; what comes out is
-//! then cut further. Each packet is complete: length, identification, checksums.
+//! then cut further. Each packet is complete: length, identification, checksums; what is partial of a
+//! tunnel's is told.
 
 use wire::ipv4::{Ipv4, protocol};
-use wire::{VnetHeader, tcp, udp};
+use wire::{Nested, VnetHeader, tcp, udp};
 
 use crate::packet::L3;
 
@@ -17,13 +18,24 @@ const FLAGS_AT: usize = 13;
 const UDP_HEADER: usize = 8;
 const SEQUENCE_AT: usize = 4;
 
-/// Hands over the packets that `frame` stands for, each with the link header before it.
+/// Hands over the packets that `frame` stands for, each with the link header before it, and what is left
+/// to do for it.
 pub(crate) fn segments(
     frame: &[u8],
     vnet: VnetHeader,
     buffer: &mut Vec<u8>,
-    mut each: impl FnMut(&mut [u8]),
+    mut each: impl FnMut(&mut [u8], VnetHeader),
 ) {
+    if let Some(nested) = Nested::of(vnet, frame) {
+        for piece in (0..nested.packets()).filter_map(|n| nested.piece(n, vnet, frame)) {
+            let Some((vnet, head)) = piece.head().split_first_chunk() else { return };
+            buffer.clear();
+            buffer.extend_from_slice(head);
+            buffer.extend_from_slice(&frame[piece.body()]);
+            each(buffer, VnetHeader::from_bytes(*vnet));
+        }
+        return;
+    }
     let Ok(ip) = Ipv4::parse(&frame[L3..]) else { return };
     let (l4, end) = (L3 + ip.header_len(), L3 + ip.total_len());
     let header = header_len(&ip);
@@ -35,7 +47,7 @@ pub(crate) fn segments(
         buffer.extend_from_slice(&frame[..l4 + header]);
         buffer.extend_from_slice(piece);
         finish(&mut buffer[L3..], l4 - L3, place, place * size, place + 1 == count);
-        each(buffer);
+        each(buffer, VnetHeader::default());
     }
 }
 

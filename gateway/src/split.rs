@@ -6,7 +6,7 @@
 
 use wire::ipv4::{self, Ipv4};
 use wire::offload;
-use wire::{GsoType, VnetHeader};
+use wire::{GsoType, Nested, VnetHeader};
 
 use crate::packet::L3;
 use crate::segment;
@@ -20,6 +20,7 @@ pub(crate) fn is_needed(frame: &[u8], vnet: VnetHeader, mtu: usize) -> bool {
     let Ok(ip) = Ipv4::parse(&frame[L3..]) else { return false };
     let size = match vnet.gso() {
         GsoType::None => ip.total_len(),
+        _ if let Some(nested) = Nested::of(vnet, frame) => nested.packet_len(),
         _ => ip.header_len() + segment::header_len(&ip) + usize::from(vnet.gso_size),
     };
     size > mtu

@@ -157,7 +157,7 @@ fn an_uplink_in_another_namespace_has_rings_of_its_own() {
             sys::packet::PacketIo::open(sys::packet::RingConfig { slots: 15, ..Default::default() })
         })
         .unwrap();
-        assert!(io.queue_copy([0; 10], &plain(9, STATION, 5, 60), there, [None; 2]));
+        assert!(io.queue_copy([&[0; 10], &plain(9, STATION, 5, 60)], there, [None; 2]));
         io.flush(&mut |failure| panic!("{failure:?}"));
         assert_eq!(rig.nodes[0].receive().bytes[..12], [mac(1).0, STATION.0].concat());
         let counters = switch.counters();

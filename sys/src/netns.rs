@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// Runs `work` on a fresh thread that has entered the network namespace `netns`.
 ///
@@ -67,6 +68,25 @@ pub fn cookie() -> io::Result<u64> {
         )
     };
     if done == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Brings up the loopback of the calling thread's namespace; its index.
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN there.
+pub fn loopback_up() -> io::Result<u32> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: an all-zero ifreq is a valid one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(0);
+    // SAFETY: the kernel reads an ifreq, which outlives the call.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } < 0 {
+        return Err(operation("bringing up the loopback", io::Error::last_os_error()));
+    }
+    Ok(nix::net::if_::if_nametoindex("lo")?)
 }
 
 /// An IO error that names what was being done.

@@ -247,7 +247,7 @@ fn no_sum_is_written_over_what_is_translated() {
         let mut send = |(csum_start, csum_offset): (u16, u16), data: &[u8]| {
             let vnet = VnetHeader { flags: 1, csum_start, csum_offset, ..VnetHeader::default() };
             let frame = datagram(mac, (4444, at), data);
-            assert!(from.queue_copy(vnet.to_bytes(), &frame, ifindex, [None; 2]));
+            assert!(from.queue_copy([&vnet.to_bytes(), &frame], ifindex, [None; 2]));
             from.flush(&mut |failure| panic!("refused: {}", failure.errno));
         };
         // Over the hops, the header's sum, the addresses, the ports, the length.

@@ -29,6 +29,9 @@ pub struct Config {
     /// Has the kernel repeat what is decided; for a switch of one worker in the namespace it was
     /// loaded for.
     pub fast: Option<Arc<FastPath>>,
+    /// Sends frames whole that a packet socket cannot be told of, where the kernel lets us (BPF): what
+    /// is sent by the loopback of the switch's namespace is finished there.
+    pub finish: bool,
     /// The table.
     pub fdb: FdbConfig,
     /// The first network; where there is a station, `local` is its address.
@@ -44,6 +47,7 @@ impl Default for Config {
             spin: Duration::from_micros(50),
             wakeful: true,
             fast: None,
+            finish: false,
             fdb: FdbConfig::default(),
             network: NetworkConfig::default(),
         }

@@ -34,7 +34,7 @@ impl Switch {
         let open = |number| {
             let bound = number == 0 || self.crew.is_none();
             let slots = if bound { slots } else { 0 };
-            let config = RingConfig { slots, fanout, bound, ifindex, queued: true };
+            let config = RingConfig { slots, fanout, bound, ifindex, queued: true, marking: false };
             let open = || match &fast {
                 Some((fast, lane)) => fast.open(*lane, config),
                 None => PacketIo::filtered(config, pass),

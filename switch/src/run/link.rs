@@ -11,9 +11,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use sys::packet::{
-    Message, PacketIo, Part, Received, RingStats, SendFailure, Spare, Tags, VNET_LEN,
-};
+use sys::packet::{Detour, Message, PacketIo, Part, Received, RingStats, SendFailure, Spare, Tags};
 
 /// See above. What each does, and what it asks of who calls it, stands at [`PacketIo`].
 pub(super) trait Link: Sized {
@@ -27,7 +25,8 @@ pub(super) trait Link: Sized {
     fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> Option<Message>;
     fn extend(&mut self, message: Message, ahead: usize, skip: usize) -> bool;
     fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool;
-    fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool;
+    fn queue_copy(&mut self, parts: [&[u8]; 2], ifindex: u32, tags: Tags) -> bool;
+    fn queue_detour(&mut self, ahead: usize, detour: Detour, tags: Tags) -> bool;
     fn flush(&mut self, failed: &mut dyn FnMut(SendFailure));
     fn release(&mut self, count: usize);
     fn missed(&mut self);
@@ -82,8 +81,12 @@ impl Link for PacketIo {
     }
 
     #[inline]
-    fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool {
-        self.queue_copy(vnet, frame, ifindex, tags)
+    fn queue_copy(&mut self, parts: [&[u8]; 2], ifindex: u32, tags: Tags) -> bool {
+        self.queue_copy(parts, ifindex, tags)
+    }
+
+    fn queue_detour(&mut self, ahead: usize, detour: Detour, tags: Tags) -> bool {
+        self.queue_detour(ahead, detour, tags)
     }
 
     #[inline]

@@ -1,12 +1,14 @@
 //! What the decision needs to know of a frame in a slot, read out of its bytes and its vnet header.
 
-use wire::{Ethernet, GsoType, VlanTag, VnetHeader, ethernet};
+use wire::{Ethernet, GsoType, VlanTag, VnetHeader, ethernet, ethertype};
 
 use crate::core::Frame;
 
 /// `struct tcphdr`: where the header's length stands.
 const TCP_DATA_OFFSET: usize = 12;
 const UDP_HEADER: usize = 8;
+/// Bytes of a tag that lies within a frame, behind the one that travels beside it.
+const TAG: usize = 4;
 
 /// Reads the header; None for a runt.
 pub(super) fn read(vnet: VnetHeader, bytes: &[u8], vlan: Option<VlanTag>) -> Option<Frame> {
@@ -15,7 +17,9 @@ pub(super) fn read(vnet: VnetHeader, bytes: &[u8], vlan: Option<VlanTag>) -> Opt
         Some(headers) => headers - ethernet::HEADER_LEN + usize::from(vnet.gso_size),
         None => bytes.len() - ethernet::HEADER_LEN,
     };
-    let packet_len = u32::try_from(packet).unwrap_or(u32::MAX);
+    // A tag of 802.1Q or 802.1ad is none of the packet, nor is a second one.
+    let tag = if matches!(eth.ethertype(), ethertype::VLAN | ethertype::QINQ) { TAG } else { 0 };
+    let packet_len = u32::try_from(packet.saturating_sub(tag)).unwrap_or(u32::MAX);
     Some(Frame::new(eth.dst(), eth.src(), vlan, packet_len))
 }
 

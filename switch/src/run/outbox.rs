@@ -1,10 +1,13 @@
 //! What leaves: frames queued for ports where they lie or as copies, counted when queued, corrected
 //! where the kernel refuses them.
 
+use std::sync::Arc;
+
 use sys::packet::{PacketIo, Part, Received, SendFailure, Tags};
 use wire::{FrameMut, VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
+use super::finisher::Way;
 use super::link::Link;
 use super::ports::PortMap;
 use crate::core::{Cut, Exit, Path, Piece, PortId};
@@ -16,9 +19,16 @@ pub(super) struct Links<L: Link = PacketIo> {
     pub(super) uplink: Option<L>,
     /// Of the switch's own namespace.
     pub(super) bundles: Bundles,
+    /// The same: for what a packet socket cannot be told of.
+    pub(super) finish: Option<Arc<Way>>,
+    /// Where such a frame is made another; it does not grow beyond what is there at first.
+    pub(super) made: Vec<u8>,
     /// All that was sent: bytes, and [`FRAME`] for each frame.
     pub(super) sent: u64,
 }
+
+/// Bytes of the longest frame that is made of another, with the vnet header.
+pub(super) const LONGEST: usize = VNET + 18 + 0xffff;
 
 /// What a frame costs beside its bytes, in bytes.
 const FRAME: u64 = 1024;
@@ -74,8 +84,10 @@ impl<L: Link> Links<L> {
     ) {
         let Some(port) = ports.get(to) else { return };
         let tag = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
+        let unusual = self.unusual(port, place, tag);
         let Self { main, uplink, bundles, .. } = self;
         let (queued, len) = match (place, port.foreign, uplink) {
+            _ if let Some(done) = unusual => done,
             (Place::Main(ahead), false, _)
                 if let Some(cut) = port.longest.and_then(|longest| cut(main, ahead, longest)) =>
             {
@@ -115,8 +127,11 @@ impl<L: Link> Links<L> {
         let tags = tags.map(|tag| tag.map(|tag| (tag.tpid, tag.tci)));
         let Some(port) = ports.get(to) else { return };
         self.bundles.close(port.ifindex);
-        let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
-        let queued = io.is_some_and(|io| io.queue_copy(vnet.to_bytes(), frame, port.ifindex, tags));
+        let unusual = self.unusual_copy(port, (vnet, frame), tags);
+        let queued = unusual.unwrap_or_else(|| {
+            let io = if port.foreign { self.uplink.as_mut() } else { Some(&mut self.main) };
+            io.is_some_and(|io| io.queue_copy([&vnet.to_bytes(), frame], port.ifindex, tags))
+        });
         self.sent += FRAME + frame.len() as u64;
         count(&port.cells, queued, frame.len());
     }
@@ -176,7 +191,7 @@ fn carry(
 ) -> (bool, usize) {
     let data = from.slot(ahead).and_then(|(_, data)| data.split_first_chunk::<VNET>());
     data.map_or((false, 0), |(vnet, frame)| {
-        (to.queue_copy(*vnet, frame, ifindex, tag), frame.len())
+        (to.queue_copy([vnet, frame], ifindex, tag), frame.len())
     })
 }
 

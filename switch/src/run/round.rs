@@ -103,7 +103,7 @@ impl Watch {
             let back = self.round.back.load(Ordering::SeqCst);
             for frame in (0..self.frames).filter(|frame| back & 1 << frame == 0) {
                 let bytes = frame_of(number, frame);
-                self.sender.queue_copy([0; VNET_LEN], &bytes, self.round.ends[0], [None; 2]);
+                self.sender.queue_copy([&[0; VNET_LEN], &bytes], self.round.ends[0], [None; 2]);
             }
             // A refused one is one that does not come back.
             self.sender.flush(&mut |_| {});

@@ -19,9 +19,10 @@ use super::command::Command;
 use super::config::{Config, Error, Event};
 use super::crew::Member;
 use super::fast::Scribe;
+use super::finisher::Way;
 use super::keeper::Ask;
 use super::link::Link;
-use super::outbox::Links;
+use super::outbox::{LONGEST, Links};
 use super::ports::PortMap;
 use super::pulse::Pulse;
 use super::rhythm::Rhythm;
@@ -67,6 +68,7 @@ impl Poke {
 pub(super) struct Says {
     pub(super) events: Sender<Event>,
     pub(super) asks: Option<Sender<Ask>>,
+    pub(super) finish: Option<Arc<Way>>,
 }
 
 /// The means to tell a worker something.
@@ -103,7 +105,14 @@ pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
     let Parts { number, link, slots, bridge, station, says, member, commands, wake, cells } = parts;
     Worker {
         number,
-        links: Links { main: link, uplink: None, bundles: Bundles::new(), sent: 0 },
+        links: Links {
+            main: link,
+            uplink: None,
+            bundles: Bundles::new(),
+            finish: says.finish,
+            made: Vec::with_capacity(LONGEST),
+            sent: 0,
+        },
         pulses: [Pulse::default(), Pulse::default()],
         asks: says.asks,
         round: None,

@@ -14,6 +14,7 @@ use super::command::Command;
 use super::config::{Config, Error, Event};
 use super::crew::{Crew, Member};
 use super::fast::FastPath;
+use super::finisher::Finisher;
 use super::keeper::{Keeper, Recipe};
 use super::ports::{Port, PortInfo, PortRole, PortSpec};
 use super::running::{Running, Says};
@@ -44,6 +45,8 @@ pub struct Switch {
     pub(super) fast: Option<Arc<FastPath>>,
     /// After the workers: it ends when they have.
     pub(super) keeper: Keeper,
+    /// Ends after the workers, which send by what it holds.
+    _finisher: Option<Finisher>,
     events: (Sender<Event>, Receiver<Event>),
 }
 
@@ -74,10 +77,17 @@ impl Switch {
         if let Some(fast) = &fast {
             fast.begin(&home, &fdb).map_err(Error::Thread)?;
         }
+        let finisher = config.finish.then(|| Finisher::start(Arc::clone(&home)));
+        let finisher = finisher.transpose().map_err(Error::Thread)?;
         let open = |number| {
             // Those of the others are short: whoever makes frames for them shares a core with them.
             let slots = if crew.is_some() && number > 0 { OTHERS_SLOTS } else { config.slots };
-            let ring = RingConfig { slots, fanout: group, ..RingConfig::default() };
+            let ring = RingConfig {
+                slots,
+                fanout: group,
+                marking: config.finish,
+                ..RingConfig::default()
+            };
             let open = || match (&crew, &fast) {
                 (Some(crew), _) => PacketIo::steered(ring, Arc::clone(&crew.steering), number),
                 (None, Some(fast)) => fast.open(Lane::Ports, ring),
@@ -96,7 +106,8 @@ impl Switch {
         // The first comes last, for it has to know the others.
         for (number, io) in rings.into_iter().enumerate().rev() {
             let bridge = Bridge::counting(first.clone(), Arc::clone(&fdb), shared.clone());
-            let says = Says { events: events.0.clone(), asks: keeper.asks() };
+            let finish = finisher.as_ref().map(Finisher::way);
+            let says = Says { events: events.0.clone(), asks: keeper.asks(), finish };
             let member = match &crew {
                 Some(crew) if number > 0 => Some(Member::other(Arc::clone(crew), number)),
                 Some(crew) => {
@@ -127,6 +138,7 @@ impl Switch {
             workers,
             fast,
             keeper,
+            _finisher: finisher,
             events,
         })
     }

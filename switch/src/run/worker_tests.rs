@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use bpf::finish::Kind;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
-use sys::packet::Refusal;
-use wire::{MacAddr, Timestamp};
+use sys::packet::{Detour, Refusal};
+use wire::vnet::NEEDS_CSUM;
+use wire::{GsoType, MacAddr, Timestamp, VnetHeader};
 
+use super::super::finisher::Way;
 use super::super::link::memory::Memory;
 use super::super::ports::Plugged;
 use super::super::running::{self, Parts, Says};
@@ -65,7 +68,7 @@ impl Stand {
             slots: SLOTS,
             bridge,
             station: None,
-            says: Says { events: sender, asks: None },
+            says: Says { events: sender, asks: None, finish: None },
             member: None,
             commands: receiver,
             wake: Wake { pending: Arc::new(AtomicBool::new(false)), pipe: reader },
@@ -177,6 +180,96 @@ fn what_finds_no_room_is_counted_by_the_link() {
     let counters = stand.counters();
     assert_eq!((counters.ring_packets, counters.ring_drops), ((SLOTS + 5) as u64, 5));
     assert_eq!(counters.received + counters.ring_drops, counters.ring_packets);
+}
+
+/// Segments of TCP in a VXLAN, from one host to another: as many as a stack hands on at once.
+fn tunnelled(segments: usize) -> (VnetHeader, Vec<u8>) {
+    const SEGMENT: usize = 1000;
+    let payload = segments * SEGMENT;
+    let v4 = |number: u8, below: usize| {
+        let length = u16::try_from(20 + below).unwrap().to_be_bytes();
+        [&[0x45, 0][..], &length, &[0, 1, 0, 0, 64, number, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]]
+            .concat()
+    };
+    let tcp = 20 + payload;
+    let udp = 8 + 8 + 14 + 20 + tcp;
+    let mut bytes = frame(mac(2), mac(1), 14);
+    bytes[12..14].copy_from_slice(&[8, 0]);
+    bytes.extend(v4(17, udp));
+    bytes.extend([0xc0, 1, 0x12, 0xb5]);
+    bytes.extend(u16::try_from(udp).unwrap().to_be_bytes());
+    bytes.extend([0, 0, 8, 0, 0, 0, 0, 0, 5, 0]);
+    bytes.extend([2; 12]);
+    bytes.extend([8, 0]);
+    bytes.extend(v4(6, tcp));
+    let start = u16::try_from(bytes.len()).unwrap();
+    bytes.extend([0; 12]);
+    bytes.extend([0x50, 0x10, 0, 0, 0, 0, 0, 0]);
+    bytes.resize(usize::from(start) + tcp, 7);
+    let vnet = VnetHeader {
+        flags: NEEDS_CSUM,
+        gso_type: 1,
+        hdr_len: 0,
+        gso_size: u16::try_from(SEGMENT).unwrap(),
+        csum_start: start,
+        csum_offset: 16,
+    };
+    (vnet, bytes)
+}
+
+#[test]
+fn segments_in_a_tunnel_leave_as_datagrams_until_they_can_leave_whole() {
+    let mut stand = Stand::new(2);
+    let way = Way::by(0);
+    stand.worker.links.finish = Some(Arc::clone(&way));
+    let (vnet, bytes) = tunnelled(40);
+    let put = |stand: &mut Stand, place: u16| {
+        let main = &mut stand.worker.links.main;
+        main.put_with(vnet.to_bytes(), ifindex(place), None, &bytes);
+    };
+    put(&mut stand, 0);
+    while stand.worker.turn(stand.now) > 0 {}
+    assert!(way.was_asked());
+    let sent = std::mem::take(&mut stand.worker.links.main.sent);
+    let [made] = &sent[..] else { panic!("{} frames", sent.len()) };
+    let (head, frame) = made.data.split_first_chunk().unwrap();
+    let told = VnetHeader::from_bytes(*head);
+    assert_eq!(
+        (told.gso(), told.gso_size, told.csum_start),
+        (GsoType::UdpL4, 8 + 14 + 40 + 1000, 34)
+    );
+    assert_eq!(frame.len(), 42 + 40 * usize::from(told.gso_size));
+    assert!(stand.worker.links.main.detours.is_empty());
+
+    way.open(1);
+    put(&mut stand, 0);
+    assert_eq!(stand.work(), [ifindex(1)]);
+    let mark = Kind::Tunnel { headers: 50, v6: false }.mark(ifindex(1)).unwrap();
+    let detour = Detour { via: 1, mark, to: ifindex(1) };
+    assert_eq!(stand.worker.links.main.detours, [detour]);
+    let port = &stand.ports[&1];
+    let length = bytes.len() as u64;
+    assert_eq!((port.tx_packets.get(), port.tx_bytes.get()), (2, 2 * length), "a frame, both ways");
+}
+
+#[test]
+fn a_tag_before_another_leaves_beside_the_frame() {
+    let mut stand = Stand::new(2);
+    stand.worker.links.finish = Some(Way::by(1));
+    let mut bytes = frame(mac(2), mac(1), 1514);
+    bytes[12..14].copy_from_slice(&[0x81, 0]);
+    stand.worker.links.main.put(ifindex(0), Some((0x88a8, 5)), &bytes);
+    assert_eq!(stand.work(), [ifindex(1)]);
+    let mark = Kind::Tagged.mark(ifindex(1)).unwrap();
+    assert_eq!(stand.worker.links.main.detours, [Detour { via: 1, mark, to: ifindex(1) }]);
+    // One tag alone is put before the frame as ever.
+    bytes[12..14].copy_from_slice(&[8, 0]);
+    stand.worker.links.main.put(ifindex(0), Some((0x8100, 5)), &bytes);
+    assert_eq!(stand.work(), [ifindex(1)]);
+    // And a short frame fits with whatever tags.
+    stand.worker.links.main.put(ifindex(0), Some((0x88a8, 5)), &frame(mac(2), mac(1), 60));
+    assert_eq!(stand.work(), [ifindex(1)]);
+    assert_eq!(stand.worker.links.main.detours.len(), 1);
 }
 
 #[derive(Clone, Debug)]

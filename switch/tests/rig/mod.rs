@@ -163,7 +163,7 @@ impl Node {
         frame: &[u8],
     ) -> Option<i32> {
         let tag = vlan.map(|tag| (tag.tpid, tag.tci));
-        assert!(self.io.queue_copy(vnet.to_bytes(), frame, self.ifindex, [tag, None]));
+        assert!(self.io.queue_copy([&vnet.to_bytes(), frame], self.ifindex, [tag, None]));
         let mut refused = None;
         self.io.flush(&mut |failure| refused = Some(failure.errno));
         refused
@@ -172,8 +172,7 @@ impl Node {
     /// Queues a frame; `flush` sends what is queued.
     pub(crate) fn queue(&mut self, frame: &[u8]) {
         assert!(self.io.queue_copy(
-            VnetHeader::default().to_bytes(),
-            frame,
+            [&VnetHeader::default().to_bytes(), frame],
             self.ifindex,
             [None; 2]
         ));

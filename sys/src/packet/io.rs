@@ -31,6 +31,9 @@ const FAILURES: usize = 1024;
 pub struct PacketIo {
     pub(super) ring: Ring,
     sender: Sender,
+    /// For what leaves by a detour. Of the two senders one at most has messages that wait, so that frames
+    /// leave in the order in which they were queued.
+    marking: Option<Sender>,
     /// Copies of frames that lie in no slot; never grows past its capacity, so never moves.
     arena: Vec<u8>,
     failures: Vec<SendFailure>,
@@ -44,6 +47,18 @@ pub struct Part<'a> {
     pub head: &'a [u8],
     /// The frame's bytes that follow.
     pub body: Range<usize>,
+}
+
+/// A way to an interface by another one, where a program makes of a frame what no header before it can
+/// say, and sends it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detour {
+    /// The interface to send by.
+    pub via: u32,
+    /// What the program is told (`SO_MARK`).
+    pub mark: u32,
+    /// The interface it is for.
+    pub to: u32,
 }
 
 /// Of a crew of rings among which frames are steered.
@@ -71,6 +86,7 @@ impl PacketIo {
         Ok(Self {
             ring: Ring::open(config, pass)?,
             sender: Sender::open(config.queued)?,
+            marking: config.marking.then(Sender::marking).transpose()?,
             arena: Vec::with_capacity(ARENA),
             failures: Vec::with_capacity(FAILURES),
             crew: None,
@@ -141,11 +157,28 @@ impl PacketIo {
     /// Queues the frame of a slot, as it lies there, for an interface.
     /// None where the slot holds nothing that can be sent.
     pub fn queue_slot(&mut self, ahead: usize, ifindex: u32, tags: Tags) -> Option<Message> {
-        if self.sender.len() == BATCH {
-            self.send_now();
-        }
+        self.make_room(false);
         let (_, data) = self.ring.slot(ahead)?;
         self.sender.push((data, &[]), 1, ifindex, tags)
+    }
+
+    /// Queues the frame of a slot for an interface that it reaches by a detour.
+    /// False where the slot holds nothing that can be sent, or no such way was asked for.
+    pub fn queue_detour(&mut self, ahead: usize, detour: Detour, tags: Tags) -> bool {
+        if self.sender.len() > 0 {
+            self.send_now();
+        }
+        let Some((_, data)) = self.ring.slot(ahead) else { return false };
+        let Some(sender) = &mut self.marking else { return false };
+        if sender.len() == BATCH {
+            let failures = &mut self.failures;
+            sender.flush(&mut |failure| remember(failures, failure));
+        }
+        let pushed = sender.push((data, &[]), 1, detour.via, tags).is_some();
+        if pushed {
+            sender.mark(detour.mark, detour.to);
+        }
+        pushed
     }
 
     /// Makes a waiting message longer by the frame of a slot without its first `skip` bytes. The
@@ -161,9 +194,7 @@ impl PacketIo {
     /// False where the slot does not hold so much.
     pub fn queue_part(&mut self, ahead: usize, part: &Part<'_>, ifindex: u32, tags: Tags) -> bool {
         let Part { head, body } = part;
-        if self.sender.len() == BATCH || self.arena.len() + head.len() > ARENA {
-            self.send_now();
-        }
+        self.make_room(self.arena.len() + head.len() > ARENA);
         let start = self.arena.len();
         let frames = u64::from(VNET_LEN + body.start == head.len());
         let Some((_, data)) = self.ring.slot(ahead) else { return false };
@@ -174,25 +205,17 @@ impl PacketIo {
         self.sender.push((&self.arena[start..], body), frames, ifindex, tags).is_some()
     }
 
-    /// Queues a copy of `[vnet header | frame]` for an interface.
+    /// Queues a copy of `[vnet header | frame]`, which lies in two pieces, for an interface.
     /// False where it is longer than the arena or shorter than its headers.
-    pub fn queue_copy(
-        &mut self,
-        vnet: [u8; VNET_LEN],
-        frame: &[u8],
-        ifindex: u32,
-        tags: Tags,
-    ) -> bool {
-        let len = VNET_LEN + frame.len();
+    pub fn queue_copy(&mut self, [head, body]: [&[u8]; 2], ifindex: u32, tags: Tags) -> bool {
+        let len = head.len() + body.len();
         if len > ARENA {
             return false;
         }
-        if self.sender.len() == BATCH || self.arena.len() + len > ARENA {
-            self.send_now();
-        }
+        self.make_room(self.arena.len() + len > ARENA);
         let start = self.arena.len();
-        self.arena.extend_from_slice(&vnet);
-        self.arena.extend_from_slice(frame);
+        self.arena.extend_from_slice(head);
+        self.arena.extend_from_slice(body);
         self.sender.push((&self.arena[start..], &[]), 1, ifindex, tags).is_some()
     }
 
@@ -200,12 +223,15 @@ impl PacketIo {
     pub fn flush(&mut self, failed: &mut dyn FnMut(SendFailure)) {
         self.failures.drain(..).for_each(&mut *failed);
         self.sender.flush(failed);
+        if let Some(marking) = &mut self.marking {
+            marking.flush(failed);
+        }
         self.arena.clear();
     }
 
     /// Gives the oldest `count` slots back to the kernel.
     pub fn release(&mut self, count: usize) {
-        if self.sender.len() > 0 {
+        if self.sender.len() + self.marking.as_ref().map_or(0, Sender::len) > 0 {
             self.send_now();
         }
         self.ring.release(count);
@@ -309,10 +335,22 @@ impl PacketIo {
         self.ring.stats()
     }
 
+    /// Sends what waits where nothing more fits, or where it has to leave before what comes.
+    #[inline]
+    fn make_room(&mut self, full: bool) {
+        let before = self.marking.as_ref().is_some_and(|marking| marking.len() > 0);
+        if full || before || self.sender.len() == BATCH {
+            self.send_now();
+        }
+    }
+
     /// Sends in the middle of a batch, keeping what failed for the next flush.
     fn send_now(&mut self) {
         let failures = &mut self.failures;
         self.sender.flush(&mut |failure| remember(failures, failure));
+        if let Some(marking) = &mut self.marking {
+            marking.flush(&mut |failure| remember(failures, failure));
+        }
         self.arena.clear();
     }
 }

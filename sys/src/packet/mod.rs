@@ -17,7 +17,7 @@ mod steer;
 mod tests;
 
 pub use filter::{FilterOp, Pass};
-pub use io::{PacketIo, Part};
+pub use io::{Detour, PacketIo, Part};
 pub use refusal::Refusal;
 pub use ring::{Received, RingConfig, RingStats};
 pub use sender::{Message, SendFailure, Tags};

@@ -37,11 +37,13 @@ pub struct RingConfig {
     /// Sends through the interfaces' queueing disciplines, for those that others use too; past
     /// them is faster.
     pub queued: bool,
+    /// Frames can leave by a [`super::Detour`] too.
+    pub marking: bool,
 }
 
 impl Default for RingConfig {
     fn default() -> Self {
-        Self { slots: 4096, fanout: None, bound: true, ifindex: 0, queued: false }
+        Self { slots: 4096, fanout: None, bound: true, ifindex: 0, queued: false, marking: false }
     }
 }
 

@@ -29,6 +29,16 @@ const ADDRESSES: usize = 12;
 /// Bytes of a tag.
 const TAG: usize = 4;
 
+/// A control message that gives one message a mark (`SO_MARK`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Control {
+    header: libc::cmsghdr,
+    mark: u32,
+    /// Up to the alignment of the next one.
+    _rest: u32,
+}
+
 /// The tags (TPID, TCI) to put into a frame on its way out, the outermost first.
 pub type Tags = [Option<(u16, u16)>; 2];
 
@@ -66,6 +76,10 @@ pub(super) struct Sender {
     addresses: Vec<libc::sockaddr_ll>,
     /// Rebuilt vnet header and tags of each tagged message.
     prefixes: Vec<[u8; VNET_LEN + 2 * TAG]>,
+    /// Control messages; of the sender of marked frames alone.
+    controls: Vec<Control>,
+    /// Whose port each is for.
+    meant: Vec<u32>,
     /// Frames of each message, and their bytes.
     holds: Vec<(u64, u64)>,
     /// The pieces of messages that were made longer.
@@ -103,12 +117,41 @@ impl Sender {
             pieces: vec![[piece; PIECES]; BATCH],
             addresses: vec![socket::link_address(0); BATCH],
             prefixes: vec![[0; VNET_LEN + 2 * TAG]; BATCH],
+            controls: Vec::new(),
+            meant: vec![0; BATCH],
             holds: vec![(0, 0); BATCH],
             chains: vec![[piece; LINKS]; CHAINS],
             chained: 0,
             first: 0,
             count: 0,
         })
+    }
+
+    /// A sender whose messages can be marked, which pass the queueing discipline.
+    pub(super) fn marking() -> io::Result<Self> {
+        // SAFETY: an all-zero control message is a valid one, of nothing.
+        let empty: Control = unsafe { std::mem::zeroed() };
+        Ok(Self { controls: vec![empty; BATCH], chains: Vec::new(), ..Self::open(true)? })
+    }
+
+    /// Gives the message pushed last a mark; where the kernel refuses it, it is told as one for the
+    /// interface `meant`.
+    pub(super) fn mark(&mut self, mark: u32, meant: u32) {
+        let Some(i) = self.count.checked_sub(1) else { return };
+        let Some(control) = self.controls.get_mut(i) else { return };
+        let length = size_of::<libc::cmsghdr>() + size_of::<u32>();
+        #[allow(clippy::useless_conversion, reason = "an int in musl's headers")]
+        let length = length.try_into().unwrap_or(0);
+        control.header.cmsg_len = length;
+        control.header.cmsg_level = libc::SOL_SOCKET;
+        control.header.cmsg_type = libc::SO_MARK;
+        control.mark = mark;
+        let header = &mut self.headers[i].msg_hdr;
+        header.msg_control = (&raw mut *control).cast();
+        #[allow(clippy::useless_conversion, reason = "an int in musl's headers")]
+        let room = size_of::<Control>().try_into().unwrap_or(0);
+        header.msg_controllen = room;
+        self.meant[i] = meant;
     }
 
     /// Messages waiting.
@@ -155,6 +198,7 @@ impl Sender {
             used += 1;
         }
         self.addresses[i].sll_ifindex = i32::try_from(ifindex).unwrap_or(-1);
+        self.meant[i] = ifindex;
         let header = &mut self.headers[i].msg_hdr;
         header.msg_name = (&raw mut self.addresses[i]).cast();
         header.msg_namelen = libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap_or(0);
@@ -235,7 +279,7 @@ impl Sender {
                 continue;
             }
             // An error always belongs to the first message of the call.
-            let ifindex = u32::try_from(self.addresses[done].sll_ifindex).unwrap_or(0);
+            let ifindex = self.meant[done];
             let (count, bytes) = self.holds[done];
             failed(SendFailure { ifindex, errno, count, bytes });
             done += 1;

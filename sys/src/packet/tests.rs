@@ -37,8 +37,11 @@ fn a_refused_message_is_told_with_its_interface() {
     in_own_namespace(|| {
         let mut io =
             PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
-        assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, [None; 2]));
-        assert!(!io.queue_copy([0; VNET_LEN], &[0; 5], 1, [None; 2]), "shorter than two addresses");
+        assert!(io.queue_copy([&[0; VNET_LEN], &[0; 60]], 4242, [None; 2]));
+        assert!(
+            !io.queue_copy([&[0; VNET_LEN], &[0; 5]], 1, [None; 2]),
+            "shorter than two addresses"
+        );
         let mut failures = Vec::new();
         io.flush(&mut |failure| failures.push(failure));
         assert_eq!(failures.len(), 1);
@@ -53,7 +56,7 @@ fn more_messages_than_a_batch_are_all_tried() {
             PacketIo::open(RingConfig { slots: 15, ..RingConfig::default() }).expect("opening");
         let mut failures = 0;
         for _ in 0..1000 {
-            assert!(io.queue_copy([0; VNET_LEN], &[0; 60], 4242, [Some((0x8100, 5)), None]));
+            assert!(io.queue_copy([&[0; VNET_LEN], &[0; 60]], 4242, [Some((0x8100, 5)), None]));
         }
         io.flush(&mut |failure| failures += failure.count);
         assert_eq!(failures, 1000);

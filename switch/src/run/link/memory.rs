@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use sys::packet::{Message, PacketIo, Part, Received, RingStats, SendFailure, Tags, VNET_LEN};
+use sys::packet::{
+    Detour, Message, PacketIo, Part, Received, RingStats, SendFailure, Tags, VNET_LEN,
+};
 
 use super::Link;
 
@@ -25,6 +27,8 @@ pub(in crate::run) struct Memory {
     queued: Vec<(u32, Tags, Result<Vec<u8>, usize>)>,
     /// What has left.
     pub(in crate::run) sent: Vec<Sent>,
+    /// The detours by which some of it has.
+    pub(in crate::run) detours: Vec<Detour>,
     /// Interfaces that are down.
     pub(in crate::run) down: BTreeSet<u32>,
     /// What came and was dropped since the last look.
@@ -40,6 +44,17 @@ impl Memory {
 
     /// A frame comes in; lost where there is no room.
     pub(in crate::run) fn put(&mut self, ifindex: u32, vlan: Option<(u16, u16)>, frame: &[u8]) {
+        self.put_with([0; VNET_LEN], ifindex, vlan, frame);
+    }
+
+    /// The same with its vnet header.
+    pub(in crate::run) fn put_with(
+        &mut self,
+        vnet: [u8; VNET_LEN],
+        ifindex: u32,
+        vlan: Option<(u16, u16)>,
+        frame: &[u8],
+    ) {
         let mut stats = self.stats.get();
         stats.packets += 1;
         if self.slots.len() == self.room {
@@ -47,7 +62,7 @@ impl Memory {
         } else {
             let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
             let received = Received { ifindex, vlan, wire_len, clipped: false, taken: 0 };
-            self.slots.push_back((received, [&[0; VNET_LEN], frame].concat()));
+            self.slots.push_back((received, [&vnet, frame].concat()));
         }
         self.stats.set(stats);
     }
@@ -89,9 +104,14 @@ impl Link for Memory {
         true
     }
 
-    fn queue_copy(&mut self, vnet: [u8; VNET_LEN], frame: &[u8], ifindex: u32, tags: Tags) -> bool {
-        self.queued.push((ifindex, tags, Ok([&vnet, frame].concat())));
+    fn queue_copy(&mut self, parts: [&[u8]; 2], ifindex: u32, tags: Tags) -> bool {
+        self.queued.push((ifindex, tags, Ok(parts.concat())));
         true
+    }
+
+    fn queue_detour(&mut self, ahead: usize, detour: Detour, tags: Tags) -> bool {
+        self.detours.push(detour);
+        self.queue_slot(ahead, detour.to, tags).is_some()
     }
 
     fn flush(&mut self, failed: &mut dyn FnMut(SendFailure)) {
