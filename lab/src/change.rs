@@ -157,6 +157,7 @@ impl Lab {
         let Some(journal) = journal else { return Err(Error::NotRunning(lab)) };
         let places = spec.node(name).map(|node| node.networks.as_slice()).unwrap_or_default();
         let mut plan = Plan::new();
+        plan.tunnels(self.fast.finish);
         let switch = plan.existing("the switch's namespace", state.next_index);
         let ns = room(&mut plan, file);
         let (interfaces, indices) = (Vec::new(), Vec::new());

@@ -54,6 +54,8 @@ pub(crate) struct Fast {
     asked: FastPath,
     pub(crate) path: Option<Arc<switch::FastPath>>,
     why_not: Option<String>,
+    /// The switch sends whole what a packet socket cannot be told of, and so the nodes' stacks may.
+    pub(crate) finish: bool,
 }
 
 impl Fast {
@@ -63,13 +65,16 @@ impl Fast {
     /// [`Error::NoFastPath`] where it has to be had and cannot.
     pub(crate) fn ask(config: &LabConfig, ground: &Ground) -> Result<Self> {
         let asked = config.fast_path;
+        // BPF, and interfaces whose offloads are looked at by nobody else.
+        let finish = config.is_switched() && ground.privilege() != Privilege::Ordinary;
+        let none = Self { asked, path: None, why_not: None, finish };
         if asked == FastPath::Off || !config.is_switched() {
-            return Ok(Self { asked, path: None, why_not: None });
+            return Ok(none);
         }
         match load(config, ground) {
-            Ok(path) => Ok(Self { asked, path: Some(path), why_not: None }),
+            Ok(path) => Ok(Self { path: Some(path), ..none }),
             Err(why) if asked == FastPath::On => Err(Error::NoFastPath(why)),
-            Err(why) => Ok(Self { asked, path: None, why_not: Some(why) }),
+            Err(why) => Ok(Self { why_not: Some(why), ..none }),
         }
     }
 
@@ -110,7 +115,7 @@ impl Lab {
     /// Whether the kernel repeats what the switch has decided, and why not.
     #[must_use]
     pub fn fast_path(&self) -> FastPathState {
-        let Fast { asked, path, why_not } = &self.fast;
+        let Fast { asked, path, why_not, .. } = &self.fast;
         FastPathState { asked: *asked, runs: path.is_some(), why_not: why_not.clone() }
     }
 }

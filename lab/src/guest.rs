@@ -113,7 +113,8 @@ impl Lab {
                 // What goes to the world leaves by an interface of the host's.
                 let large =
                     state.spec.network(&guest.network).is_some_and(|network| network.internal);
-                let made = pair::make(&Pair { near, far, mac: guest.mac.0, mtu, large });
+                let (mac, tunnels) = (guest.mac.0, self.fast.finish);
+                let made = pair::make(&Pair { near, far, mac, mtu, large, tunnels });
                 made.inspect_err(|_| state.joined.iter().for_each(Joined::look))?;
                 index
             }

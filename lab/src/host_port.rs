@@ -73,7 +73,8 @@ impl Lab {
                 let index = state.next_index;
                 state.next_index += 1;
                 let near = (near, port.as_str(), index);
-                pair::make(&Pair { near, far: (host, interface), mac: mac.0, mtu, large: true })?;
+                let (far, tunnels) = ((host, interface.as_str()), self.fast.finish);
+                pair::make(&Pair { near, far, mac: mac.0, mtu, large: true, tunnels })?;
                 index
             }
         };

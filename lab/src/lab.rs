@@ -143,10 +143,11 @@ impl Lab {
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Arc<Self>> {
         let grounds = config.served.then(|| served::grounds(ground, &config.name)).transpose()?;
-        let print = blueprint(&config, grounds.as_ref().map(|grounds| grounds.next_index));
+        let mut print = blueprint(&config, grounds.as_ref().map(|grounds| grounds.next_index));
         let directory = ground.directory(&config.name)?;
         // Before anything is made: where it was asked for and is not to be had, nothing is.
         let fast = Fast::ask(&config, ground)?;
+        print.plan.tunnels(fast.finish);
         let rootless = ground.privilege() == ns::user::Privilege::Ordinary;
         let header = Header::of_this_process(rootless, config.prefix(), config.topology());
         let missing = || Error::NotRunning(config.name.to_string());
@@ -175,6 +176,7 @@ impl Lab {
                 workers: config.workers.unwrap_or(1),
                 spread: config.workers.is_none() && fast.path.is_none(),
                 fast: fast.path.clone(),
+                finish: fast.finish,
                 wakeful: !config.power_save,
                 ..switch::Config::default()
             };

@@ -299,7 +299,7 @@ impl<'a> Apply<'a> {
     fn restrict(&mut self) -> Result<()> {
         let home = self.home;
         for (_, interface) in self.fresh.extract_if(.., |(ns, _)| Some(*ns) == home) {
-            offloads::restrict(&interface)
+            offloads::restrict(&interface, self.plan.are_tunnels_whole())
                 .doing(|| format!("turning off offloads of {interface}"))?;
         }
         Ok(())

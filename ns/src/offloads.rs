@@ -6,6 +6,9 @@
 //! hand over at all, and then takes the ring's slot for ever (SCTP). So whatever the running kernel
 //! has of that sort is off at both ends, by the kernel's own names: what is not known here is off
 //! too. The sender's stack then cuts such a frame before it leaves. Pure, but for [`restrict`].
+//!
+//! Segments in a tunnel's datagram of UDP are told as what the tunnel carries, and the switch can see
+//! that (`wire::nested`). Where it has a way to send them whole they may come whole.
 
 use std::io;
 
@@ -21,10 +24,15 @@ const UDP: (&str, (u32, u32)) = ("tx-udp-segmentation", sys::kernel::UDP_SEGMENT
 /// The checksums it can tell; `tx-checksum-sctp` and `-fcoe-crc` are other sums.
 const CHECKSUMS: [&str; 3] = ["tx-checksum-ipv4", "tx-checksum-ipv6", "tx-checksum-ip-generic"];
 
-/// Takes from an interface of the calling thread's namespace what the header cannot tell.
-pub(crate) fn restrict(interface: &str) -> io::Result<()> {
+/// Of segments in tunnels, those that are told as what the tunnel carries.
+const TUNNELS: [&str; 2] = ["tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation"];
+
+/// Takes from an interface of the calling thread's namespace what the header cannot tell, but for
+/// segments in tunnels where those may come.
+pub(crate) fn restrict(interface: &str, tunnels: bool) -> io::Result<()> {
     let kernel = sys::kernel::version();
-    let left = sys::features::turn_off(interface, |feature| !is_told(feature, kernel))?;
+    let stays = |feature: &str| is_told(feature, kernel) || tunnels && TUNNELS.contains(&feature);
+    let left = sys::features::turn_off(interface, |feature| !stays(feature))?;
     if !left.is_empty() {
         tracing::warn!(
             "{interface} keeps {}: the switch loses frames that make use of it",

@@ -34,6 +34,8 @@ pub struct Pair<'a> {
     /// The other end's stack may hand on frames of more than 64 KiB (BIG TCP): where none of them
     /// leaves by a device that takes no longer ones, for which each would be cut into packets.
     pub large: bool,
+    /// Stacks may hand on segments in tunnels whole ([`crate::Plan::tunnels`]).
+    pub tunnels: bool,
 }
 
 /// Makes the pair, both ends down.
@@ -41,20 +43,20 @@ pub struct Pair<'a> {
 /// # Errors
 /// When a name is taken, or the kernel refuses.
 pub fn make(pair: &Pair<'_>) -> Result<()> {
-    let Pair { near: (near, name, index), far: (far, far_name), mac, mtu, large } = *pair;
+    let Pair { near: (near, name, index), far: (far, far_name), mac, mtu, large, tunnels } = *pair;
     let end = |name: &str, index, mac| End { ns: NsId(0), name: name.into(), index, mac };
     let what = || format!("making the veth pair {name} and {far_name}");
     inside(near, || {
         let (a, b) = (end(name, index, None), end(far_name, ANY, Some(mac)));
         run(&[message::veth(&a, &b, far.as_raw_fd(), mtu)])?;
-        offloads::restrict(name)
+        offloads::restrict(name, tunnels)
     })
     .and_then(|()| {
         inside(far, || {
             if !large {
                 run(&[message::set_gso(far_name, false)])?;
             }
-            offloads::restrict(far_name)
+            offloads::restrict(far_name, tunnels)
         })
     })
     .inspect_err(|error| {

@@ -121,6 +121,7 @@ pub struct Plan {
     steps: Vec<Step>,
     /// Where the first part ends.
     pause: Option<usize>,
+    tunnels: bool,
 }
 
 impl Plan {
@@ -128,6 +129,16 @@ impl Plan {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether the stacks of its pairs' ends may hand on segments in a tunnel whole. What takes frames
+    /// from a packet socket has to know them, for their header does not say it.
+    pub fn tunnels(&mut self, whole: bool) {
+        self.tunnels = whole;
+    }
+
+    pub(crate) fn are_tunnels_whole(&self) -> bool {
+        self.tunnels
     }
 
     /// A namespace with a name.

@@ -103,7 +103,14 @@ impl Crossing {
         }
         vanish(far, block.first())?;
         let (near_end, far_end) = ((near, NEAR, index), (far, name.as_str()));
-        pair::make(&Pair { near: near_end, far: far_end, mac: MAC, mtu: MTU, large: true })?;
+        pair::make(&Pair {
+            near: near_end,
+            far: far_end,
+            mac: MAC,
+            mtu: MTU,
+            large: true,
+            tunnels: false,
+        })?;
         let mut made = Self { switch: Arc::clone(switch), near: index, far: 0 };
         pair::furnish(near, NEAR, &[])?;
         pair::furnish(far, &name, &[])?;
