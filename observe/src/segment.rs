@@ -3,14 +3,15 @@
 //!
 //! A frame whose vnet header does not fit its bytes comes out as it went in; a capture shows what
 //! was there. Rules as in the kernel's `tcp_gso_segment`: sequence numbers go on, FIN and PSH only
-//! in the last, CWR only in the first, IPv4 identifications count up.
+//! in the last, CWR only in the first, IPv4 identifications count up. Segments in a tunnel are cut by
+//! [`wire::nested`], with the outer checksum that each would have had.
 
 use std::net::Ipv4Addr;
 
 use wire::ethertype::{IPV4, IPV6, QINQ, VLAN};
 use wire::ipv4::protocol::{TCP, UDP};
 use wire::offload::complete_checksum;
-use wire::{Ethernet, GsoType, VnetHeader, checksum, ethernet, tcp, udp};
+use wire::{Ethernet, GsoType, Nested, VnetHeader, checksum, ethernet, tcp, udp};
 
 const FIN_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
@@ -18,6 +19,14 @@ const IPV6_HEADER: usize = 40;
 
 /// Hands each packet that `frame` stands for to `each`; says how many there were.
 pub fn segment(vnet: VnetHeader, frame: &[u8], mut each: impl FnMut(&[u8])) -> usize {
+    if let Some(nested) = Nested::of(vnet, frame) {
+        for piece in (0..nested.packets()).filter_map(|n| nested.piece(n, vnet, frame)) {
+            let Some((vnet, head)) = piece.head().split_first_chunk() else { continue };
+            let packet = [head, &frame[piece.body()]].concat();
+            each(&whole(VnetHeader::from_bytes(*vnet), &packet));
+        }
+        return nested.packets();
+    }
     let Some(plan) = Plan::of(vnet, frame) else {
         each(&whole(vnet, frame));
         return 1;

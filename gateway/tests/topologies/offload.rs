@@ -165,6 +165,66 @@ fn a_udp_checksum_of_zero_stays_zero() {
 
 /// A tunnel over UDP that leaves the inner checksum to the receiver (VXLAN, GENEVE, FOU): its own
 /// sum is complete, or zero, and follows what is translated; the inner one is not touched.
+/// Segments of TCP in a VXLAN from one end to another, `data` bytes of them.
+fn tunnelled(from: &str, to: &str, data: usize, size: u16) -> Pkt {
+    let inner = Pkt::tcp("192.168.7.1:1", "192.168.7.2:2", ACK, &vec![1; data]).offloaded(1, size);
+    let (vnet, bytes) = (inner.vnet, inner.frame(MacAddr([2; 6]), MacAddr([4; 6])));
+    let mut packet = Pkt::udp(from, to, &[&[8, 0, 0, 0, 0, 0, 5, 0], &bytes[..]].concat());
+    packet = packet.offloaded(0, 0);
+    packet.vnet = VnetHeader { csum_start: vnet.csum_start + 50, ..vnet };
+    packet
+}
+
+/// The packets that a frame of a tunnel's segments stands for, each with sums that are right.
+fn packets_of(vnet: VnetHeader, frame: &[u8]) -> usize {
+    let nested = wire::Nested::of(vnet, frame).expect("segments in a tunnel");
+    for piece in (0..nested.packets()).map(|n| nested.piece(n, vnet, frame).unwrap()) {
+        let (head, own) = piece.head().split_first_chunk().unwrap();
+        let mut packet = [own, &frame[piece.body()]].concat();
+        let (mut vnet, end) = (VnetHeader::from_bytes(*head), packet.len());
+        wire::offload::complete_checksum(&mut vnet, &mut packet, end);
+        check_sums(vnet, &packet);
+        check_sums(vnet, &packet[50..]);
+    }
+    nested.packets()
+}
+
+#[test]
+fn segments_in_a_tunnel_pass_whole_both_ways() {
+    let mut world = World::new(config());
+    world.lan(&Pkt::udp("10.100.0.20:500", "8.8.8.8:4789", b"has the port"));
+    let out = tunnelled("10.100.0.10:500", "8.8.8.8:4789", 30_000, 1398);
+    let (side, vnet, frame) = world.lan(&out).frames.remove(0);
+    assert_eq!((side, vnet), (Side::Uplink, out.vnet));
+    assert_eq!(packets_of(vnet, &frame), 22);
+    let public = Seen::of(&frame).src;
+    assert!(!public.ends_with(":500"), "the port has changed too");
+    let back = tunnelled("8.8.8.8:4789", &public, 30_000, 1398);
+    let (side, vnet, frame) = world.uplink(&back).frames.remove(0);
+    assert_eq!((side, vnet), (Side::LAN, back.vnet));
+    assert_eq!(packets_of(vnet, &frame), 22);
+    assert_eq!(Seen::of(&frame).dst, "10.100.0.10:500");
+    let session = world.sessions().into_iter().find(|s| s.packets_in > 0).unwrap();
+    assert_eq!(
+        (session.packets_out, session.packets_in),
+        (22, 22),
+        "counted as what they stand for"
+    );
+}
+
+/// A tunnel's datagrams may be cut: each of what the frame stands for is, by itself.
+#[test]
+fn segments_in_a_tunnel_that_are_too_large_leave_in_fragments() {
+    let mut world = World::new(narrow(1400));
+    // Headers of 20, 8, 8, 14, 20 and 20 bytes before each segment.
+    let fits = tunnelled("10.100.0.10:500", "8.8.8.8:4789", 5000, 1310);
+    assert_eq!(world.lan(&fits).frames.len(), 1);
+    let out = world.lan(&tunnelled("10.100.0.10:500", "8.8.8.8:4789", 3000, 1398).may_be_cut());
+    let sizes: Vec<_> = out.frames.iter().map(|(_, _, frame)| frame.len() - 14).collect();
+    assert_eq!(sizes, [1396, 112, 1396, 112, 294]);
+    assert!(out.frames.iter().all(|(_, vnet, _)| vnet.gso_type == 0));
+}
+
 #[test]
 fn a_partial_checksum_inside_a_tunnel_passes_both_ways() {
     let full = Pkt::tcp("192.168.7.1:1", "192.168.7.2:2", ACK, b"inner");

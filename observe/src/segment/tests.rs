@@ -169,3 +169,32 @@ fn a_packet_longer_than_its_length_can_say_is_cut_too() {
         assert!(sum_is_right(packet, false, TCP));
     }
 }
+
+#[test]
+fn segments_in_a_tunnel_are_whole_packets_of_it() {
+    let (inner_vnet, inner) = gso(false, TCP, 0x10, &[7; 3500], 1000);
+    let length = u16::try_from(inner.len() + 16).unwrap();
+    let mut frame = ethernet(IPV4);
+    frame.extend([0x45, 0]);
+    frame.extend((length + 20).to_be_bytes());
+    frame.extend([0, 9, 0, 0, 64, UDP, 0, 0]);
+    frame.extend([SRC, DST].concat());
+    let sum = checksum::checksum(&frame[14..34]);
+    put16(&mut frame, 24, usize::from(sum));
+    frame.extend([0xc0, 1, 0x12, 0xb5]);
+    frame.extend(length.to_be_bytes());
+    // What a stack leaves there: the sum of the pseudo-header.
+    frame.extend([0x12, 0x34, 8, 0, 0, 0, 0, 0, 5, 0]);
+    frame.extend(&inner);
+    let vnet = VnetHeader { csum_start: inner_vnet.csum_start + 50, ..inner_vnet };
+    let packets = cut(vnet, &frame);
+    let inside = cut(inner_vnet, &inner);
+    assert_eq!(packets.len(), 4);
+    for (n, (packet, inside)) in packets.iter().zip(&inside).enumerate() {
+        assert!(sum_is_right(packet, false, UDP), "the outer sum of {n}");
+        assert_eq!(packet[50..], inside[..], "what {n} carries");
+        assert_eq!(checksum::checksum(&packet[14..34]), 0);
+        assert_eq!(usize::from(get16(packet, 38)), packet.len() - 34);
+        assert_eq!(usize::from(get16(packet, 18)), 9 + n);
+    }
+}

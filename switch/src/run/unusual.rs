@@ -52,6 +52,7 @@ impl<L: Link> Links<L> {
         // A device of the kernel's own takes no more than its own segments.
         if let (Place::Main(ahead), false, None, [None, None]) =
             (place, port.foreign, port.longest, tags)
+            && nested.packets() > 1
             && let Some((headers, v6)) = nested.tunnel()
             && let Some(way) = &self.finish
             && let Some(detour) = way.detour(Kind::Tunnel { headers, v6 }, port.ifindex)

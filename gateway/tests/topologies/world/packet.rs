@@ -275,7 +275,9 @@ pub fn check_sums(vnet: VnetHeader, frame: &[u8]) {
         return;
     }
     let header = 14 + usize::from(frame[14] & 15) * 4;
-    if vnet.needs_csum() && usize::from(vnet.csum_start) > header {
+    // Of segments in a tunnel the outer sum is still to be made too.
+    let segments = vnet.gso_type != 0;
+    if vnet.needs_csum() && usize::from(vnet.csum_start) > header && !segments {
         // That of what a tunnel carries: the outer one counts on it.
         let (mut vnet, mut whole, end) = (vnet, frame.to_vec(), frame.len());
         wire::offload::complete_checksum(&mut vnet, &mut whole, end);
