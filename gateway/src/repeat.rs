@@ -17,6 +17,7 @@ use wire::{Ethernet, Timestamp, ethertype};
 
 use crate::course::Course;
 use crate::gateway::Gateway;
+use crate::leg::LegId;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
 use crate::verdict::{DropReason, Side, Verdict};
@@ -45,14 +46,15 @@ pub struct Way {
 
 /// What is to be done with packets like the last one: of the same protocol and ends, and from the
 /// same node. Their time to live becomes one less; the frame's hardware addresses are those the last
-/// one left with. What is for a kernel beside the gateway goes there as it came. Not repeated are fragments, packets with options, those that are not to go on
-/// (time to live), and TCP segments with SYN or RST, or without ACK.
+/// one left with. What is for a kernel beside the gateway goes there as it came, all segments of TCP
+/// alike. Else not repeated are fragments, packets with options, those that are not to go on (time to
+/// live), and TCP segments with SYN or RST, or without ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
     /// TCP, UDP, or ICMP: echoes and replies alone.
     pub protocol: Protocol,
     /// Source and destination as they come. An echo's identifier stands for the port of whoever
-    /// asked; the other has 0.
+    /// asked; the other has 0. Of TCP port 0 stands for all, but for questions to the resolver.
     pub came: [Endpoint; 2],
     /// The same as they leave.
     pub leaves: [Endpoint; 2],
@@ -190,19 +192,18 @@ impl Gateway {
             return None;
         }
         let ((protocol, src, dst), (_, new_src, new_dst)) = (packet.flow()?, after.flow()?);
+        if let (Course::Host(leg), Protocol::Tcp) = (course, protocol) {
+            return self.all_for_host(before, [src, dst], leg);
+        }
         let mut opening = None;
         match packet.transport {
             Transport::Tcp(_, _, flags) if flags.fin() || flags.rst() => return None,
             Transport::Tcp(_, _, flags) if flags.syn() => {
                 opening = Some(if flags.ack() { Opens::Answers } else { Opens::Asks });
-                // More is to come, at once where the other one of the two was seen as well; what a kernel
-                // beside the gateway answers is not.
+                // More is to come, at once where the other one of the two was seen as well.
                 if flags.ack() {
                     self.often.expect(protocol, src, dst);
                     self.often.expect(protocol, new_dst, new_src);
-                } else if matches!(course, Course::Host(_)) {
-                    self.often.expect(protocol, src, dst);
-                    return None;
                 }
             }
             Transport::Tcp(_, _, flags) if !flags.ack() => return None,
@@ -251,6 +252,29 @@ impl Gateway {
             until: known.min(lasts),
             opening,
             way: Way { from, to, hop, session },
+        })
+    }
+
+    /// TCP between a host and a kernel beside the gateway: nothing here begins or ends with any of its
+    /// connections, so that what holds for one segment does for all.
+    fn all_for_host(
+        &mut self,
+        before: &Arrival,
+        [src, dst]: [Endpoint; 2],
+        leg: LegId,
+    ) -> Option<Repeat> {
+        let any = [src, dst].map(|end| Endpoint::new(end.address, 0));
+        let (from, to, never) = (before.side, Side::Leg(leg), Timestamp::from_nanos(u64::MAX));
+        self.often.again(Protocol::Tcp, any[0], any[1]).then(|| Repeat {
+            protocol: Protocol::Tcp,
+            came: any,
+            leaves: any,
+            atomic: false,
+            kept: true,
+            mtu: self.links.mtu(to),
+            until: never,
+            opening: None,
+            way: Way { from, to, hop: dst.address, session: None },
         })
     }
 }

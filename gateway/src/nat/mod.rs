@@ -60,8 +60,9 @@ use crate::verdict::DropReason;
 
 /// Sessions ended in one call of [`Nat::expire`]; the rest wait for the next.
 const EXPIRE_BUDGET: u32 = 4096;
-/// Sessions that may give way to one packet.
+/// Sessions that may give way to one packet, and those that were asked to and are others by now.
 const GIVE_WAY: usize = 4;
+const OTHERS: usize = 64;
 
 /// Figures of the NAT, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,9 +172,10 @@ impl Nat {
         now: Timestamp,
     ) -> Result<u32, DropReason> {
         self.make_room(protocol, now);
-        let mut paid = false;
-        // Once more, to hear of what was repeated.
-        for _ in 0..=GIVE_WAY + 1 {
+        // Once more, to hear of what was repeated; and for each that is another by now.
+        let (mut paid, mut tries, mut others) = (false, GIVE_WAY + 2, OTHERS);
+        while tries > 0 && others > 0 {
+            tries -= 1;
             let realm = &mut self.realms[protocol as usize];
             // Both keys are to be free; what has them has expired, or the plan refuses.
             let stale = realm.table.find_out(inside, remote);
@@ -190,12 +192,15 @@ impl Nat {
             let PlanOut::Open { outside, mapping, state, displaced } = plan else {
                 return stale.ok_or(DropReason::TableFull);
             };
-            let stale = realm.table.find_in(outside, remote);
             if let Some(displaced) = displaced {
-                paid |= !self.hear(DISPLACED, now) && self.give_way(protocol, displaced);
+                if !self.hear(DISPLACED, now) {
+                    let gone = self.give_way(protocol, displaced);
+                    (paid, others) = (paid | gone, others - usize::from(!gone));
+                    tries += usize::from(!gone);
+                }
                 continue;
             }
-            if let Some(id) = stale {
+            if let Some(id) = realm.table.find_in(outside, remote) {
                 self.end(protocol, id, Closing::Expired);
                 continue;
             }
@@ -244,7 +249,7 @@ impl Nat {
         load: Load,
         now: Timestamp,
     ) -> Result<PlanIn, DropReason> {
-        for _ in 0..=GIVE_WAY {
+        for _ in 0..=OTHERS {
             let plan = self.plan_in(protocol, (port, remote), load, now)?;
             let PlanIn::Open { displaced: Some(id), .. } = plan else { return Ok(plan) };
             if !self.hear(DISPLACED, now) && !self.is_another(protocol, id) {

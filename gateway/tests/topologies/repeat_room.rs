@@ -38,6 +38,37 @@ fn who_gives_way_is_told_first_what_was_repeated_of_him() {
     assert!(all.len() == 4 && all.iter().all(|s| s.inside.to_string() != inside), "{all:?}");
 }
 
+/// However many of those asked to give way have become something else without the gateway, who has ended
+/// makes room.
+#[test]
+fn many_that_are_others_by_now_do_not_keep_a_connection_out() {
+    let limits = Limits { per_node: 40, ..Limits::default() };
+    let mut twins = Twins::of(Config { limits, ..config() });
+    let connect = |port| Step::Connect { host: 0, to: 0, port, times: 1 };
+    let end = |twins: &mut Twins, count: usize| {
+        let live = twins.worlds[1].sessions().into_iter();
+        let live: Vec<_> = live.filter(|s| s.state.as_str() == "established").take(count).collect();
+        assert_eq!(live.len(), count);
+        for ended in live {
+            let (inside, remote) = (ended.inside.to_string(), ended.remote.to_string());
+            let outside = format!("{OUTSIDE}:{}", ended.outside_port);
+            twins.send(Side::LAN, &Pkt::tcp(&inside, &remote, FIN, b""));
+            twins.send(Side::Uplink, &Pkt::tcp(&remote, &outside, FIN, b""));
+        }
+    };
+    (0..40).for_each(|port| twins.take(&connect(port)));
+    end(&mut twins, 20);
+    twins.pass(Duration::from_millis(2));
+    // They take the places of those that have ended, and are taken up without the gateway.
+    (40..60).for_each(|port| twins.take(&connect(port)));
+    end(&mut twins, 1);
+    twins.pass(Duration::from_millis(2));
+    twins.send(Side::LAN, &Pkt::tcp("10.100.0.10:7009", "8.8.8.8:443", SYN, b""));
+    twins.compare();
+    let opened = twins.worlds[1].sessions().into_iter().any(|s| s.inside.port == 7009);
+    assert!(opened, "{:?}", twins.worlds[1].sessions());
+}
+
 /// A SYN that nobody answers, and an answer that nobody has asked for, are no reason to repeat anything.
 #[test]
 fn half_a_handshake_is_not_repeated() {
