@@ -131,7 +131,8 @@ struct control {
 	u32 own;
 	u32 crossing;
 	u32 first, last;
-	u64 unused[2];
+	u64 open; /* 1 once there has been a route for all ports of two hosts (`route`) */
+	u64 unused;
 	struct lane lanes[2]; /* of the ports' ring; of that of an uplink elsewhere */
 };
 
@@ -310,7 +311,8 @@ static inline int is_from(struct __sk_buff *skb, u32 source)
 struct facts {
 	u64 ends;
 	u32 ports, length, packets;
-	u8 protocol, atomic, aside, fin;
+	u16 to; /* the destination port */
+	u8 protocol, atomic, aside, fin, opens;
 };
 
 static inline u32 folded(u32 sum)
@@ -355,11 +357,12 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 		return 0;
 	__builtin_memcpy(&facts->ends, p.ends, 8);
 	facts->ports = p.ports;
+	facts->to = p.udp.to;
 	facts->protocol = p.protocol;
 	facts->atomic = p.fragment != 0;
 	facts->length = total;
 	facts->packets = 1;
-	facts->aside = facts->fin = 0;
+	facts->aside = facts->fin = facts->opens = 0;
 	if (p.protocol == TCP) {
 		u8 bits[2];
 		u32 data;
@@ -369,8 +372,9 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 		/* SYN begins another session. RST, and what acknowledges nothing, userspace judges, and
 		   what comes after it waits for that. FIN is told. */
 		header = (bits[0] >> 4) * 4;
-		if (bits[1] & SYN || header < 20 || IPV4 + header > total)
+		if (header < 20 || IPV4 + header > total)
 			return 0;
+		facts->opens = bits[1] & SYN;
 		facts->aside = (bits[1] & (ACK | RST)) != ACK;
 		facts->fin = bits[1] & FIN;
 		if (!skb->gso_size)
@@ -398,6 +402,9 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 	return 1;
 }
 
+/* The destination port of DNS, as it lies in a packet. */
+#define DNS be16(53)
+
 static inline struct route *find_route(struct routes *b, u32 *at, u64 addresses, u64 rest, u32 tag,
 				       const struct facts *facts)
 {
@@ -414,34 +421,55 @@ static inline struct route *find_route(struct routes *b, u32 *at, u64 addresses,
 	return 0;
 }
 
-/* The same for a frame that no flow between ports knows. */
-static inline int route(struct __sk_buff *skb, struct control *c, struct lane *lane,
-			struct word *word, u64 addresses, u64 rest, u32 tag, u64 generation)
+/* The route of a packet, and its number; 0 where there is none. */
+static inline struct route *look_up(const struct control *c, u32 *number, u64 addresses, u64 rest,
+				    u32 tag, const struct facts *facts)
 {
-	struct facts facts;
 	struct routes *b;
 	struct route *r;
-	u32 slot, at = 0, mtu, action;
-	u64 h, ticket;
+	u32 slot, at = 0;
+	u64 h;
 
-	if (!read(skb, &facts))
-		return to_ring(lane);
 	h = hash(c, addresses, rest, tag);
-	h = hash(c, facts.ends ^ h, (u64)facts.ports << 8 | facts.protocol, 0);
+	h = hash(c, facts->ends ^ h, (u64)facts->ports << 8 | facts->protocol, 0);
 	slot = h & (BUCKETS - 1);
 	b = bpf_map_lookup_elem(&routes, &slot);
 	if (!b)
-		return to_ring(lane);
-	r = find_route(b, &at, addresses, rest, tag, &facts);
+		return 0;
+	r = find_route(b, &at, addresses, rest, tag, facts);
 	if (!r) {
 		slot = h >> 32 & (BUCKETS - 1);
 		b = bpf_map_lookup_elem(&routes, &slot);
 		if (!b)
-			return to_ring(lane);
-		r = find_route(b, &at, addresses, rest, tag, &facts);
-		if (!r)
-			return to_ring(lane);
+			return 0;
+		r = find_route(b, &at, addresses, rest, tag, facts);
 	}
+	*number = slot * BUCKET + at;
+	return r;
+}
+
+/* The same for a frame that no flow between ports knows. What goes on as it came to a kernel that has
+   the gateway's address too has a route for all of TCP between two hosts: no session begins or ends
+   with it. Only the gateway's resolver may be asked for there too. */
+static inline int route(struct __sk_buff *skb, struct control *c, struct lane *lane,
+			struct word *word, u64 addresses, u64 rest, u32 tag, u64 generation)
+{
+	struct facts facts;
+	struct route *r = 0;
+	u32 number = 0, mtu, action, any;
+	u64 ticket;
+
+	if (!read(skb, &facts))
+		return to_ring(lane);
+	if (!facts.opens)
+		r = look_up(c, &number, addresses, rest, tag, &facts);
+	any = !r && facts.protocol == TCP && READ(c->open) && facts.to != DNS;
+	if (any) {
+		facts.ports = facts.aside = facts.fin = 0;
+		r = look_up(c, &number, addresses, rest, tag, &facts);
+	}
+	if (!r)
+		return to_ring(lane);
 	word->egress = READ(r->flow.egress);
 	word->action = action = READ(r->flow.action);
 	word->push = READ(r->flow.push);
@@ -464,7 +492,7 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 	word->protocol = facts.protocol;
 	word->packets = facts.packets;
 	word->fin = facts.fin;
-	word->flow = ENTRIES + slot * BUCKET + at + 1;
+	word->flow = ENTRIES + number + 1;
 	return 0;
 }
 

@@ -72,6 +72,8 @@ pub(crate) const SLACK: usize = 3;
 pub(crate) const OWN_CROSSING: usize = 4;
 /// The first and the last port of its block.
 pub(crate) const BLOCK: usize = 5;
+/// 1 once there has been a route for all ports of two hosts.
+pub(crate) const OPEN: usize = 6;
 /// Words of the ports of an uplink elsewhere that are held: a bit each, of TCP, then of UDP.
 pub const HELD: usize = 2 * 65_536 / 64;
 /// Of each lane: tickets drawn, and frames sent on.

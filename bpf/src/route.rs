@@ -3,8 +3,12 @@
 use std::net::SocketAddrV4;
 
 use wire::MacAddr;
+use wire::ipv4::protocol::TCP;
 
 use crate::table::pair;
+
+/// The port of DNS (RFC 1035).
+const DNS: u16 = 53;
 
 /// The two ends of packets of one protocol. An echo's identifier stands for the port of whoever
 /// asked, and the other side has 0.
@@ -16,6 +20,23 @@ pub struct Ends {
     pub src: SocketAddrV4,
     /// Where they go.
     pub dst: SocketAddrV4,
+}
+
+impl Ends {
+    /// All packets of TCP between the two hosts, of whichever ports: as those are told apart that go on
+    /// as they came ([`Route::kept`]), but for questions to the gateway's resolver.
+    #[must_use]
+    pub fn any_port(&self) -> Self {
+        let any = |end: SocketAddrV4| SocketAddrV4::new(*end.ip(), 0);
+        Self { protocol: TCP, src: any(self.src), dst: any(self.dst) }
+    }
+
+    /// Whether they stand for those of one pair of ports among others.
+    #[must_use]
+    pub fn covers(&self, one: &Self) -> bool {
+        let is_any = *self == self.any_port() && one.dst.port() != DNS;
+        self == one || is_any && one.protocol == TCP && *self == one.any_port()
+    }
 }
 
 /// What becomes of such packets; their time to live is one less then, unless they are kept.
@@ -73,4 +94,26 @@ impl Route {
 fn fold(sum: u64) -> u32 {
     let once = (sum & 0xffff_ffff) + (sum >> 32);
     u32::try_from((once & 0xffff_ffff) + (once >> 32)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::ipv4::protocol::UDP;
+
+    fn ends(protocol: u8, from: u16, to: u16) -> Ends {
+        let end = |last, port| SocketAddrV4::new([10, 0, 0, last].into(), port);
+        Ends { protocol, src: end(1, from), dst: end(2, to) }
+    }
+
+    #[test]
+    fn all_ports_are_those_of_tcp_but_for_questions_to_the_resolver() {
+        let any = ends(TCP, 40_000, 80).any_port();
+        assert!(any.covers(&ends(TCP, 1, 443)) && any.covers(&any));
+        assert!(!any.covers(&ends(TCP, 1, 53)) && !any.covers(&ends(UDP, 1, 80)));
+        let other = Ends { src: SocketAddrV4::new([10, 0, 0, 9].into(), 1), ..ends(TCP, 1, 80) };
+        assert!(!any.covers(&other));
+        assert!(ends(TCP, 1, 80).covers(&ends(TCP, 1, 80)));
+        assert!(!ends(TCP, 1, 80).covers(&ends(TCP, 2, 80)));
+    }
 }

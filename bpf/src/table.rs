@@ -18,7 +18,7 @@ use wire::{MacAddr, Timestamp, VlanTag};
 use crate::layout::{
     ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_KEPT, ACTION_PEER, ACTION_POP, ACTION_PUSH,
     ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK,
-    MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
+    MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, OPEN, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
     SECRETS, SET, SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
@@ -271,6 +271,9 @@ impl Table {
             put(SUM_LINK, pair(others, first));
             put(LINK, pair(second, third));
             put(BEYOND, pair(flow.beyond.unwrap_or(0), 0));
+            if route.kept && *ends == ends.any_port() {
+                self.control.get()[OPEN].store(1, Ordering::Relaxed);
+            }
         }
         fence(Ordering::SeqCst);
         let decided = if decided.is_open() { decided.0 } else { 0 };

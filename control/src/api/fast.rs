@@ -66,7 +66,8 @@ pub struct FastFlow {
 pub struct FastRoute {
     /// Their protocol.
     pub protocol: Protocol,
-    /// Where they come from; an echo's identifier stands for the port of whoever asked.
+    /// Where they come from; an echo's identifier stands for the port of whoever asked. Of TCP port 0 at
+    /// both ends is all ports: to a kernel beside the gateway.
     #[cfg_attr(test, schemars(with = "String"))]
     pub src: SocketAddrV4,
     /// Where they go.

@@ -1,7 +1,7 @@
 //! The switch's ports and addresses. Lines of text.
 
 use control::api::{
-    FastFlow, FastRoute, FdbEntry, Network, Port, PortRole, PortVlan, Tunnel, VlanStats,
+    FastFlow, FastRoute, FdbEntry, Network, Port, PortRole, PortVlan, Protocol, Tunnel, VlanStats,
 };
 
 use super::lines;
@@ -185,6 +185,11 @@ pub(super) fn flows(flows: &[FastFlow], paint: Paint) -> Vec<String> {
         if routed {
             let ends = |route: &FastRoute| {
                 let FastRoute { protocol, src, dst, new_src, new_dst } = route;
+                // Of TCP to a kernel beside the gateway all ports.
+                if (*protocol, src.port(), dst.port()) == (Protocol::Tcp, 0, 0) {
+                    let all = format!("{} > {}", src.ip(), dst.ip());
+                    return [format!("{protocol} {all}"), all];
+                }
                 [format!("{protocol} {src} > {dst}"), format!("{new_src} > {new_dst}")]
             };
             cells.extend(flow.route.as_ref().map_or_else(|| ["-".into(), "-".into()], ends));

@@ -224,10 +224,13 @@ impl Switch {
         let like = |flow: &super::FlowInfo| {
             let Some((known, _)) = &flow.route else { return false };
             let port = ends.dst.port();
-            (flow.ingress, flow.src, flow.dst) == (ingress, frame.src, frame.dst)
-                && known.protocol == ends.protocol
-                && (known.src.ip(), known.dst.ip()) == (ends.src.ip(), ends.dst.ip())
-                && (port == 0 || known.dst.port() == port)
+            if (flow.ingress, flow.src, flow.dst) != (ingress, frame.src, frame.dst) {
+                return false;
+            }
+            known.covers(ends)
+                || known.protocol == ends.protocol
+                    && (known.src.ip(), known.dst.ip()) == (ends.src.ip(), ends.dst.ip())
+                    && (port == 0 || known.dst.port() == port)
         };
         Some(flows.iter().any(like))
     }

@@ -214,7 +214,12 @@ pub(super) fn key(frame: &Frame, ends: Option<Ends>, ingress: u32) -> Key {
 /// The flow of a frame: between ports, or as of a packet that is sent on.
 fn find(fast: &FastPath, (frame, bytes): (&Frame, &[u8]), ingress: u32) -> Option<FlowId> {
     let between = fast.table.find(&key(frame, None, ingress));
-    between.or_else(|| fast.table.find(&key(frame, Some(ends(bytes)?), ingress)))
+    between.or_else(|| {
+        let ends = ends(bytes)?;
+        let find = |ends| fast.table.find(&key(frame, Some(ends), ingress));
+        let any = || find(ends.any_port()).filter(|_| ends.any_port().covers(&ends));
+        find(ends).or_else(any)
+    })
 }
 
 /// A decision that holds until then is repeated a little less long.
