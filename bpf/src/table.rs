@@ -271,9 +271,8 @@ impl Table {
             put(SUM_LINK, pair(others, first));
             put(LINK, pair(second, third));
             put(BEYOND, pair(flow.beyond.unwrap_or(0), 0));
-            if route.kept && *ends == ends.any_port() {
-                self.control.get()[OPEN].store(1, Ordering::Relaxed);
-            }
+            let any = u64::from(route.kept && *ends == ends.any_port());
+            self.control.get()[OPEN].fetch_or(any, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
         let decided = if decided.is_open() { decided.0 } else { 0 };
