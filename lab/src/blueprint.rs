@@ -349,13 +349,22 @@ fn destination(to: Destination) -> Option<(IpAddr, u8)> {
     }
 }
 
-/// The gateway of the first of a node's networks that has one of IPv4 for it, and its interface there.
+/// The gateway of the first of a node's networks that has one of IPv4 beside it, and its interface there.
+/// An internal network, which leads nowhere, comes behind those that are not.
 fn default_router(spec: &Spec, node: &NodePlan) -> Option<(usize, IpAddr)> {
-    node.interfaces.iter().enumerate().find_map(|(place, interface)| {
-        let network = interface.network.as_deref()?;
-        interface.ipv4()?;
-        Some((place, gateway_for(spec, &node.name, network)?.0.into()))
-    })
+    let first = |internal: bool| {
+        node.interfaces.iter().enumerate().find_map(|(place, interface)| {
+            let name = interface.network.as_deref()?;
+            let network = spec.network(name).filter(|network| network.internal == internal)?;
+            let near = |ip: &IpAddr| {
+                let mut subnets = interface.addresses.iter().filter_map(|own| own.subnet());
+                ip.is_ipv4() && subnets.any(|subnet| subnet.contains(*ip))
+            };
+            let gateways = network.gateways_of(spec.pvid(&node.name, name));
+            Some((place, gateways.into_iter().map(|address| address.ip).find(near)?))
+        })
+    };
+    first(false).or_else(|| first(true))
 }
 
 /// The gateway's address of IPv4 in the part of a network that a node's frames without a tag belong
