@@ -198,17 +198,23 @@ pub fn interface_name(number: u32, place: usize) -> String {
 
 /// The hardware address that goes with an interface's addresses. Without one of IPv4 it follows from
 /// the node's number and the interface's place: locally administered, and no other node's.
-fn mac(addresses: &[Address], number: u32, place: usize) -> MacAddr {
+fn mac(addresses: &[Address], at: (u32, usize)) -> MacAddr {
+    macs(addresses, at).next().unwrap_or(MacAddr::ZERO)
+}
+
+/// That address, and those to take instead where somebody has it.
+pub(crate) fn macs(
+    addresses: &[Address],
+    (number, place): (u32, usize),
+) -> impl Iterator<Item = MacAddr> {
     let v4 = addresses.iter().find_map(|address| match address.ip {
         IpAddr::V4(own) => Some(own),
         IpAddr::V6(_) => None,
     });
-    if let Some(own) = v4 {
-        return address::mac(own);
-    }
     let [_, _, high, low] = number.to_be_bytes();
     let [.., upper, lower] = place.to_be_bytes();
-    MacAddr([2, 1, high, low, upper, lower])
+    let by_place = (1..=u8::MAX).map(move |turn| MacAddr([2, turn, high, low, upper, lower]));
+    v4.map(address::mac).into_iter().chain(by_place)
 }
 
 /// One more interface of a node: the veth pair to the switch.
@@ -221,7 +227,7 @@ pub(crate) fn plug(
     let at = node.interfaces.len();
     let name = place.interface.clone().unwrap_or_else(|| interface_name(node.number, at));
     let addresses = resolved(spec, place);
-    let mac = place.mac.unwrap_or_else(|| mac(&addresses, node.number, at));
+    let mac = place.mac.unwrap_or_else(|| mac(&addresses, (node.number, at)));
     let port = port_name(node.number, at);
     let mtu = spec.mtu_of(&place.network);
     let options = VethOptions { mtu, mac_a: None, mac_b: Some(mac.0) };
@@ -259,7 +265,7 @@ fn wires(print: &mut Blueprint, spec: &Spec) {
             let number = node.interfaces.len();
             let name = end.interface.clone();
             let name = name.unwrap_or_else(|| interface_name(node.number, number));
-            let mac = end.mac.unwrap_or_else(|| mac(&end.addresses, node.number, number));
+            let mac = end.mac.unwrap_or_else(|| mac(&end.addresses, (node.number, number)));
             (
                 at,
                 node.ns,
