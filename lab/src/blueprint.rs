@@ -4,7 +4,7 @@
 //! the topology's business. Veth pairs come first, so that their requests share a batch; then each
 //! node is visited once.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ::topology::{Address, Attachment, Destination, Kind, Spec, Uplink, Via};
 use ns::plan::{LOOPBACK, VethOptions};
@@ -19,10 +19,13 @@ use crate::node::{Interface, Node, Plug};
 
 mod checks;
 mod internet;
+mod routers;
 #[cfg(test)]
 mod tests;
 
 pub use checks::CheckPlan;
+use routers::default_router;
+pub use routers::gateway_for;
 
 /// The interface of the uplink on the switch's side.
 pub const UPLINK_PORT: &str = "vethinet";
@@ -353,36 +356,6 @@ fn destination(to: Destination) -> Option<(IpAddr, u8)> {
         Destination::Default => None,
         Destination::Subnet(subnet) => Some((subnet.network(), subnet.prefix())),
     }
-}
-
-/// The gateway of the first of a node's networks that has one of IPv4 beside it, and its interface there.
-/// An internal network, which leads nowhere, comes behind those that are not.
-fn default_router(spec: &Spec, node: &NodePlan) -> Option<(usize, IpAddr)> {
-    let first = |internal: bool| {
-        node.interfaces.iter().enumerate().find_map(|(place, interface)| {
-            let name = interface.network.as_deref()?;
-            let network = spec.network(name).filter(|network| network.internal == internal)?;
-            let near = |ip: &IpAddr| {
-                let mut subnets = interface.addresses.iter().filter_map(|own| own.subnet());
-                ip.is_ipv4() && subnets.any(|subnet| subnet.contains(*ip))
-            };
-            let gateways = network.gateways_of(spec.pvid(&node.name, name));
-            Some((place, gateways.into_iter().map(|address| address.ip).find(near)?))
-        })
-    };
-    first(false).or_else(|| first(true))
-}
-
-/// The gateway's address of IPv4 in the part of a network that a node's frames without a tag belong
-/// to, with the prefix length.
-#[must_use]
-pub fn gateway_for(spec: &Spec, node: &str, network: &str) -> Option<(Ipv4Addr, u8)> {
-    let own = spec.network(network)?;
-    let vlan = spec.pvid(node, network);
-    own.gateways_of(vlan).into_iter().find_map(|address| match address.ip {
-        IpAddr::V4(gateway) => Some((gateway, address.prefix.unwrap_or(32))),
-        IpAddr::V6(_) => None,
-    })
 }
 
 /// The address of a router: as it was said, or that of a node in a network or on a link shared with
