@@ -3,6 +3,7 @@
 //! One file a verb in `cmd/`. What an exit code means: `exit`.
 
 mod by_hand;
+mod canvas;
 mod cli;
 mod clock;
 mod cmd;

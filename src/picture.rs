@@ -1,9 +1,12 @@
 //! A lab as a picture of a few lines, for terminals. Pure: lines of text.
 //!
-//! At most 80 columns wide and eight lines high, so that what is told below it stays on a screen.
+//! At most 80 columns wide and eight lines high, so that what is told below it stays on a screen; with fewer
+//! nodes where the terminal is narrower, and in ASCII where the locale has no more.
 
 use lab::{LabConfig, Topology, Uplink, address, station};
 use topology::{Spec, shape};
+
+use crate::canvas::Canvas;
 
 /// Columns of one node, at least: its address with a space on each side.
 const WIDTH: usize = 19;
@@ -11,12 +14,35 @@ const WIDTH: usize = 19;
 const DRAWN: usize = 4;
 
 /// The picture of a lab.
-pub(crate) fn of(config: &LabConfig) -> Vec<String> {
-    match config.topology() {
+pub(crate) fn of(config: &LabConfig, canvas: Canvas) -> Vec<String> {
+    let lines = match config.topology() {
         Topology::Pair => pair(),
         Topology::Mesh if is_mesh(&config.spec) => mesh(config.spec.nodes.len()),
         Topology::Mesh => wires(&config.spec),
-        Topology::Switch => switch(&config.spec),
+        Topology::Switch => switch(&config.spec, canvas),
+    };
+    match canvas.ascii {
+        true => lines.iter().map(|line| plain(line)).collect(),
+        false => lines,
+    }
+}
+
+/// A line in ASCII.
+fn plain(line: &str) -> String {
+    line.replace('─', "-")
+        .replace('│', "|")
+        .replace(['┌', '┐', '└', '┘', '┴', '┬'], "+")
+        .replace('…', "...")
+}
+
+/// The nodes that are drawn, by their places; None stands for those between.
+fn drawn(nodes: usize, columns: usize) -> Vec<Option<usize>> {
+    match columns {
+        columns if nodes <= columns => (0..nodes).map(Some).collect(),
+        0 | 1 => vec![Some(0)],
+        2 => vec![Some(0), None],
+        3 => vec![Some(0), None, Some(nodes - 1)],
+        _ => vec![Some(0), Some(1), None, Some(nodes - 1)],
     }
 }
 
@@ -57,13 +83,12 @@ fn mesh(nodes: usize) -> Vec<String> {
     ]
 }
 
-fn switch(spec: &Spec) -> Vec<String> {
-    let n = spec.nodes.len();
-    let columns: Vec<Option<usize>> = if n <= DRAWN {
-        (0..n).map(Some).collect()
-    } else {
-        vec![Some(0), Some(1), None, Some(n - 1)]
-    };
+fn switch(spec: &Spec, canvas: Canvas) -> Vec<String> {
+    // The box begins at the second column.
+    let fit = canvas.columns.saturating_sub(3) / WIDTH;
+    let columns = drawn(spec.nodes.len(), fit.clamp(1, DRAWN));
+    // As wide as it is drawn.
+    let gap = if canvas.ascii { "..." } else { "…" };
     let own = match station::first_gateway(spec) {
         Some((gateway, prefix)) => format!("uswitch, gateway {gateway}/{prefix}"),
         None => "uswitch".to_owned(),
@@ -95,14 +120,14 @@ fn switch(spec: &Spec) -> Vec<String> {
         |place| spec.nodes.get_index(place).map(|(name, _)| name.clone()).unwrap_or_default();
     let interface = |place| first(place).and_then(|at| at.interface.clone()).unwrap_or_default();
     let edge = cells(&|_| "┴".into(), "").replace(' ', "─");
-    let ports = cells(&|place| format!("veth{}", place + 1), "…");
+    let ports = cells(&|place| format!("veth{}", place + 1), gap);
     let mut floor = "─".repeat(inner);
     let below = beyond(&spec.uplink());
     if below.is_some() {
         floor = format!("───┬{}", "─".repeat(inner - 4));
     }
     let mut lines = vec![
-        above(&name, "…"),
+        above(&name, gap),
         above(&address, ""),
         above(&interface, ""),
         format!(" ┌{edge}┐"),
@@ -138,7 +163,7 @@ mod tests {
     #[test]
     fn it_fits_a_terminal_and_names_what_there_is() {
         for nodes in [1, 2, 3, 4, 5, 12, 400, 4095] {
-            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap());
+            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap(), Canvas::default());
             assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
             assert!(lines.len() <= 8, "{lines:#?}");
             let text = lines.join("\n");
@@ -148,14 +173,14 @@ mod tests {
         }
         let mut alone = LabConfig::of(Topology::Switch, 2).unwrap();
         alone.spec.uplink = Some(Uplink::None);
-        let alone = of(&alone).join("\n");
+        let alone = of(&alone, Canvas::default()).join("\n");
         assert!(!alone.contains("8.8.8.8"));
     }
 
     #[test]
     fn the_box_is_as_wide_as_what_is_in_it() {
         for nodes in [1, 2, 3, 4, 5, 4095] {
-            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap());
+            let lines = of(&LabConfig::of(Topology::Switch, nodes).unwrap(), Canvas::default());
             let of_box = lines
                 .iter()
                 .filter(|line| line.starts_with([' ']) && line.contains(['│', '┐', '┘']));
@@ -165,18 +190,39 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_and_one_without_boxes_have_a_picture_too() {
+        for (columns, nodes) in [(72, 4), (60, 5), (60, 2), (45, 3), (38, 4095), (80, 400)] {
+            for ascii in [false, true] {
+                let config = LabConfig::of(Topology::Switch, nodes).unwrap();
+                let lines = of(&config, Canvas { columns, ascii });
+                let (below, of_box) = lines.split_last().unwrap();
+                assert!(below.contains("8.8.8.8"), "{lines:#?}");
+                assert!(of_box.iter().all(|l| l.chars().count() <= columns), "{lines:#?}");
+                assert!(!ascii || lines.iter().all(|line| line.is_ascii()), "{lines:#?}");
+                let box_of = |line: &&String| line.contains(['│', '|', '┐', '┘']);
+                let edges = of_box.iter().filter(box_of).map(|line| line.chars().count());
+                let edges: Vec<_> = edges.collect();
+                assert!(edges.iter().all(|edge| *edge == edges[0]), "{lines:#?}");
+            }
+        }
+        let pair =
+            of(&LabConfig::of(Topology::Pair, 2).unwrap(), Canvas { columns: 80, ascii: true });
+        assert!(pair.iter().all(|line| line.is_ascii()), "{pair:#?}");
+    }
+
+    #[test]
     fn every_other_picture_fits_as_well() {
         for topology in [Topology::Pair, Topology::Mesh] {
             for nodes in [2, 3, 181] {
                 let Ok(config) = LabConfig::of(topology, nodes) else { continue };
-                let lines = of(&config);
+                let lines = of(&config, Canvas::default());
                 assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
             }
         }
         let long = Uplink::Host(Some("enp0s31f6.12345".into()));
         let mut config = LabConfig::of(Topology::Switch, 2).unwrap();
         config.spec.uplink = Some(long);
-        let lines = of(&config);
+        let lines = of(&config, Canvas::default());
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     }
 }

@@ -12,6 +12,7 @@ use lab::{Lab, LabConfig, Progress, Uplink, address, station};
 use serde_json::{Value, json};
 use topology::Spec;
 
+use crate::canvas::Canvas;
 use crate::escape::ESCAPE;
 use crate::paint::Paint;
 use crate::{door, picture, say, storm, units};
@@ -26,6 +27,7 @@ pub(crate) struct Report {
     json: bool,
     colour: bool,
     picture: bool,
+    canvas: Canvas,
     bar: Option<ProgressBar>,
     answered: usize,
 }
@@ -35,7 +37,8 @@ impl Report {
     pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && !json;
         let colour = Paint::of_stdout().is_on() && !json;
-        Self { json, colour, picture: terminal, bar: None, answered: 0 }
+        let canvas = if terminal { Canvas::of_terminal() } else { Canvas::default() };
+        Self { json, colour, picture: terminal, canvas, bar: None, answered: 0 }
     }
 
     /// Building begins.
@@ -51,7 +54,7 @@ impl Report {
     pub(crate) fn built(&mut self, config: &LabConfig) {
         self.clear_bar();
         if self.picture {
-            for line in picture::of(config) {
+            for line in picture::of(config, self.canvas) {
                 self.line(&line);
             }
         }
@@ -94,8 +97,19 @@ impl Report {
         if self.json {
             return self.object(&json!({"event": "done", "what": words}));
         }
-        let mark = self.paint("✓", "32");
+        let mark = self.mark(true);
+        let words = if self.canvas.ascii { words.replace('…', "...") } else { words.into() };
         self.line(&format!("{mark} {words}"));
+    }
+
+    /// The mark of what is well, or is not.
+    fn mark(&self, good: bool) -> String {
+        match (good, self.canvas.ascii) {
+            (true, false) => self.paint("✓", "32"),
+            (false, false) => self.paint("✗", "31"),
+            (true, true) => self.paint("+", "32"),
+            (false, true) => self.paint("-", "31"),
+        }
     }
 
     /// Takes the bar away.
@@ -124,13 +138,13 @@ impl Report {
                     .iter()
                     .map(|rtt| format!("{:.3}", rtt.as_secs_f64() * 1e3))
                     .collect();
-                (self.paint("✓", "32"), format!("{} ms", times.join(" ")))
+                (self.mark(true), format!("{} ms", times.join(" ")))
             }
             Ok(report) => {
                 let lost = format!("{} of {} answered", report.received, report.sent);
-                (self.paint("✗", "31"), lost)
+                (self.mark(false), lost)
             }
-            Err(error) => (self.paint("✗", "31"), error.clone()),
+            Err(error) => (self.mark(false), error.clone()),
         };
         self.clear_bar();
         self.line(&format!("{mark} ping {route:<36} {result}"));
@@ -145,11 +159,7 @@ impl Report {
             return;
         }
         if checks > MANY_CHECKS {
-            let mark = if self.answered == checks {
-                self.paint("✓", "32")
-            } else {
-                self.paint("✗", "31")
-            };
+            let mark = if self.answered == checks { self.mark(true) } else { self.mark(false) };
             self.line(&format!("{mark} {} of {checks} pings answered", self.answered));
         }
         if self.answered < checks {

@@ -172,14 +172,13 @@ fn said_of_ports(lab: &Lab, spec: &mut Spec, ports: &[PortInfo]) {
 
 /// An interface as it is.
 fn attached(place: &mut Attachment, interface: &lab::Interface) {
-    let first = interface.addresses.iter().map(|own| own.ip).find(IpAddr::is_ipv4);
     place.addresses = Some(interface.addresses.clone());
-    place.mac = Some(interface.mac).filter(|mac| first.and_then(mac_of) != Some(*mac));
+    place.mac = Some(interface.mac);
     place.interface = Some(interface.name.clone());
 }
 
 /// Leaves out the addresses that no file can say: after a move, those of a subnet that the network or the
-/// port's VLAN does not have.
+/// port's VLAN does not have. Then the hardware addresses that follow from those that stay.
 fn misplaced(spec: &mut Spec) {
     let settled = spec.clone();
     for (name, node) in &mut spec.nodes {
@@ -189,6 +188,9 @@ fn misplaced(spec: &mut Spec) {
             if let Some(own) = &mut place.addresses {
                 own.retain(|address| address.among(subnets).is_ok());
             }
+            let stay = place.addresses.iter().flatten().map(|own| own.ip);
+            let follows = stay.filter(IpAddr::is_ipv4).find_map(mac_of);
+            place.mac = place.mac.filter(|mac| follows != Some(*mac));
         }
     }
 }

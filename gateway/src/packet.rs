@@ -119,6 +119,8 @@ pub(crate) struct Packet {
 pub(crate) const L3: usize = ethernet::HEADER_LEN;
 
 const UDP_HEADER: usize = 8;
+/// What an ICMP error quotes of a payload, at least (RFC 792).
+const QUOTED: usize = 8;
 
 /// Source routing, loose and strict, with the copied flag (RFC 791).
 const SOURCE_ROUTES: [u8; 2] = [131, 137];
@@ -147,6 +149,9 @@ impl Packet {
             return Err(DropReason::BadHeader);
         }
         let packet = Self::facts(&ip, frame.vnet());
+        if !packet.fits_udp(ip.payload()) {
+            return Err(DropReason::BadHeader);
+        }
         packet.check_offload(frame.bytes)?;
         Ok(packet)
     }
@@ -161,7 +166,8 @@ impl Packet {
         let mut packet = Self::facts(&ip, VnetHeader::default());
         // RFC 792 promises eight bytes only: ports, but not a whole TCP header.
         if packet.protocol == protocol::TCP && packet.fragment_offset == 0 {
-            packet.transport = match tcp::ports(ip.payload()) {
+            let promised = ip.payload().get(..QUOTED).unwrap_or_default();
+            packet.transport = match tcp::ports(promised) {
                 Some((src, dst)) => Transport::Tcp(src, dst, tcp::Flags::default()),
                 None => Transport::Short,
             };
@@ -189,6 +195,16 @@ impl Packet {
             transport,
             vnet,
         }
+    }
+
+    /// Whether a datagram of UDP ends in its packet (RFC 768): of others no kernel takes it. The first
+    /// fragment has a part alone, and how segments are numbered is their header's to say.
+    fn fits_udp(&self, payload: &[u8]) -> bool {
+        if self.is_fragment() || self.vnet.gso_type != 0 || self.protocol != protocol::UDP {
+            return true;
+        }
+        let whole = Udp::parse(payload).map(|udp| usize::from(udp.length()));
+        whole.is_none_or(|length| (UDP_HEADER..=payload.len()).contains(&length))
     }
 
     pub(crate) fn is_fragment(&self) -> bool {

@@ -4,7 +4,7 @@
 //! the topology's business. Veth pairs come first, so that their requests share a batch; then each
 //! node is visited once.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ::topology::{Address, Attachment, Destination, Kind, Spec, Uplink, Via};
 use ns::plan::{LOOPBACK, VethOptions};
@@ -19,10 +19,13 @@ use crate::node::{Interface, Node, Plug};
 
 mod checks;
 mod internet;
+mod routers;
 #[cfg(test)]
 mod tests;
 
 pub use checks::CheckPlan;
+use routers::default_router;
+pub use routers::gateway_for;
 
 /// The interface of the uplink on the switch's side.
 pub const UPLINK_PORT: &str = "vethinet";
@@ -198,17 +201,23 @@ pub fn interface_name(number: u32, place: usize) -> String {
 
 /// The hardware address that goes with an interface's addresses. Without one of IPv4 it follows from
 /// the node's number and the interface's place: locally administered, and no other node's.
-fn mac(addresses: &[Address], number: u32, place: usize) -> MacAddr {
+fn mac(addresses: &[Address], at: (u32, usize)) -> MacAddr {
+    macs(addresses, at).next().unwrap_or(MacAddr::ZERO)
+}
+
+/// That address, and those to take instead where somebody has it.
+pub(crate) fn macs(
+    addresses: &[Address],
+    (number, place): (u32, usize),
+) -> impl Iterator<Item = MacAddr> {
     let v4 = addresses.iter().find_map(|address| match address.ip {
         IpAddr::V4(own) => Some(own),
         IpAddr::V6(_) => None,
     });
-    if let Some(own) = v4 {
-        return address::mac(own);
-    }
     let [_, _, high, low] = number.to_be_bytes();
     let [.., upper, lower] = place.to_be_bytes();
-    MacAddr([2, 1, high, low, upper, lower])
+    let by_place = (1..=u8::MAX).map(move |turn| MacAddr([2, turn, high, low, upper, lower]));
+    v4.map(address::mac).into_iter().chain(by_place)
 }
 
 /// One more interface of a node: the veth pair to the switch.
@@ -221,7 +230,7 @@ pub(crate) fn plug(
     let at = node.interfaces.len();
     let name = place.interface.clone().unwrap_or_else(|| interface_name(node.number, at));
     let addresses = resolved(spec, place);
-    let mac = place.mac.unwrap_or_else(|| mac(&addresses, node.number, at));
+    let mac = place.mac.unwrap_or_else(|| mac(&addresses, (node.number, at)));
     let port = port_name(node.number, at);
     let mtu = spec.mtu_of(&place.network);
     let options = VethOptions { mtu, mac_a: None, mac_b: Some(mac.0) };
@@ -259,7 +268,7 @@ fn wires(print: &mut Blueprint, spec: &Spec) {
             let number = node.interfaces.len();
             let name = end.interface.clone();
             let name = name.unwrap_or_else(|| interface_name(node.number, number));
-            let mac = end.mac.unwrap_or_else(|| mac(&end.addresses, node.number, number));
+            let mac = end.mac.unwrap_or_else(|| mac(&end.addresses, (node.number, number)));
             (
                 at,
                 node.ns,
@@ -347,27 +356,6 @@ fn destination(to: Destination) -> Option<(IpAddr, u8)> {
         Destination::Default => None,
         Destination::Subnet(subnet) => Some((subnet.network(), subnet.prefix())),
     }
-}
-
-/// The gateway of the first of a node's networks that has one of IPv4 for it, and its interface there.
-fn default_router(spec: &Spec, node: &NodePlan) -> Option<(usize, IpAddr)> {
-    node.interfaces.iter().enumerate().find_map(|(place, interface)| {
-        let network = interface.network.as_deref()?;
-        interface.ipv4()?;
-        Some((place, gateway_for(spec, &node.name, network)?.0.into()))
-    })
-}
-
-/// The gateway's address of IPv4 in the part of a network that a node's frames without a tag belong
-/// to, with the prefix length.
-#[must_use]
-pub fn gateway_for(spec: &Spec, node: &str, network: &str) -> Option<(Ipv4Addr, u8)> {
-    let own = spec.network(network)?;
-    let vlan = spec.pvid(node, network);
-    own.gateways_of(vlan).into_iter().find_map(|address| match address.ip {
-        IpAddr::V4(gateway) => Some((gateway, address.prefix.unwrap_or(32))),
-        IpAddr::V6(_) => None,
-    })
 }
 
 /// The address of a router: as it was said, or that of a node in a network or on a link shared with

@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use ::topology::{Attachment, Node as Asked, Spec, StormLimits, shape};
 use ns::Plan;
+use wire::MacAddr;
 
-use crate::blueprint::{NodePlan, connect, furnish, interface_name, plug, room};
+use crate::blueprint::{NodePlan, connect, furnish, interface_name, macs, plug, room};
 use crate::config::{MAX_NODES, check_node_of};
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -133,12 +134,17 @@ impl Lab {
             return Err(Error::NodeExists { lab, node: name });
         }
         let others = hosts::beyond(&state.joined);
-        let others = others.iter().flat_map(|(_, other)| &other.ips).copied().collect();
+        // A port out of all networks keeps its addresses, and the spec knows of none.
+        let here = state.nodes.iter().flat_map(|held| &held.node.interfaces);
+        let here = here.flat_map(|own| own.addresses.iter().map(|address| &address.ip));
+        let others = others.iter().flat_map(|(_, other)| &other.ips).chain(here).copied().collect();
         for (at, place) in places.iter_mut().enumerate() {
             place.interface.get_or_insert_with(|| interface_name(number, at));
             if place.addresses.is_none() {
                 place.addresses = Some(addresses((&state.spec, &others), &place.network, number)?);
             }
+            let own = place.addresses.as_deref().unwrap_or_default();
+            place.mac.get_or_insert_with(|| free_mac(&state.nodes, own, (number, at)));
         }
         state.spec.nodes.insert(name.clone(), Asked::on(places));
         Ok((number, name, file))
@@ -284,6 +290,15 @@ impl Lab {
         };
         Err(Error::AddressTaken { lab, address: asked, owner })
     }
+}
+
+/// A hardware address that no node of the lab has: another one may have been given what follows from these
+/// addresses, and has moved, or what follows from this place by the rule of files.
+fn free_mac(nodes: &[Held], own: &[::topology::Address], at: (u32, usize)) -> MacAddr {
+    let interfaces = || nodes.iter().flat_map(|held| &held.node.interfaces);
+    let free = |mac: &MacAddr| interfaces().all(|interface| interface.mac != *mac);
+    let mut all = macs(own, at);
+    all.find(free).unwrap_or(MacAddr::ZERO)
 }
 
 /// Whether a network has the shapes' subnet, in which addresses go by numbers.

@@ -14,6 +14,7 @@ use switch::{NetworkConfig, NetworkId, PortId, PortSettings};
 use wire::{MacAddr, VlanId};
 
 use crate::error::{Error, Result};
+use crate::host_port::Kept;
 use crate::port;
 use crate::station;
 
@@ -26,6 +27,8 @@ pub struct Domain {
     pub legs: Vec<(VlanId, LegId)>,
     /// The host's place in it, where it has the gateway's addresses too.
     pub host: Option<Hosted>,
+    /// What is kept of that place.
+    pub kept: Kept,
 }
 
 /// The host's place in a network.
@@ -72,7 +75,10 @@ pub(crate) fn all(spec: &Spec) -> Result<Domains> {
     let mut domains = Domains::new();
     for (number, (name, network)) in (0..).zip(&spec.networks) {
         let legs = legs(&domains, network)?;
-        domains.insert(name.clone(), Domain { id: NetworkId(number), legs, host: None });
+        domains.insert(
+            name.clone(),
+            Domain { id: NetworkId(number), legs, host: None, kept: Kept::default() },
+        );
     }
     Ok(domains)
 }

@@ -5,16 +5,18 @@
 //! The gateway leaves to the host what is sent to one of its addresses, which a thread here follows;
 //! it forwards everything else itself. In `show` the host is a node among the others.
 
+mod kept;
+
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
+use ::topology::Address;
 use nix::poll::PollTimeout;
 use ns::own::{self, Changes};
 use ns::pair::{self, Pair};
-use switch::PortSpec;
+use switch::{NetworkId, PortSpec};
 
 use crate::domain::{self, Hosted};
 use crate::error::{Error, Result};
@@ -28,9 +30,7 @@ use crate::watch::{Stop, Watch, Woken};
 /// What the host is called among the nodes.
 pub const HOST: &str = "the-host";
 
-/// Tries to make an interface again that somebody deletes, and the pause between two.
-const TRIES: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
+pub use kept::Kept;
 
 /// A network's interface of the host.
 #[derive(Clone, Debug)]
@@ -52,9 +52,19 @@ impl Lab {
     /// [`Error::NoNetwork`], [`Error::Usage`] where the gateway has no place there; whatever the kernel
     /// or the switch refuses, and then nothing has changed.
     pub fn attach_host(&self, asked: &HostPort) -> Result<()> {
+        self.attach_host_in(&mut self.state(), asked)?;
+        self.host_attached()
+    }
+
+    /// What there is to look at, once the host has a place.
+    fn host_attached(&self) -> Result<()> {
+        self.refresh_host();
+        self.list_links()?;
+        Ok(())
+    }
+
+    fn attach_host_in(&self, state: &mut State, asked: &HostPort) -> Result<()> {
         let (near, host) = self.grounds()?;
-        let mut guard = self.state();
-        let state = &mut *guard;
         let HostPort { network, port, interface, names } = asked;
         if state.spec.network(network).is_none() {
             return Err(self.no_network(state, network));
@@ -66,7 +76,14 @@ impl Lab {
         };
         let addresses = state.spec.gateways(network);
         let mtu = state.spec.mtu_of(network);
-        let found = ns::link::find(near, port)?;
+        let mut found = ns::link::find(near, port)?;
+        // Its other end was moved away while nobody looked.
+        if let Some(index) = found
+            && ns::link::find(host, interface)?.is_none()
+        {
+            ns::link::delete(near, index)?;
+            found = None;
+        }
         let index = match found {
             Some(index) => index,
             None => {
@@ -78,9 +95,7 @@ impl Lab {
                 index
             }
         };
-        let whole = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
-        let own: Vec<_> =
-            addresses.iter().map(|own| (own.ip, own.prefix.unwrap_or(whole(own.ip)))).collect();
+        let own: Vec<_> = addresses.iter().map(prefixed).collect();
         let id = state.domains.get(network).map(|domain| domain.id).unwrap_or_default();
         let bridged = PortSpec::bridged(port.clone(), index, mtu);
         let behind = Some(mac);
@@ -108,9 +123,9 @@ impl Lab {
         };
         let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
         settle(state, HOST, Home::Theirs(Some(own)), place);
-        drop(guard);
-        self.refresh_host();
-        self.list_links()?;
+        if let Some(domain) = state.domains.get_mut(network) {
+            domain.kept.wanted = true;
+        }
         Ok(())
     }
 
@@ -142,6 +157,10 @@ impl Lab {
     pub fn detach_host(&self, network: &str) -> Result<()> {
         let mut guard = self.state();
         let state = &mut *guard;
+        // From here on nobody makes it again.
+        if let Some(domain) = state.domains.get_mut(network) {
+            domain.kept.wanted = false;
+        }
         let here = |one: &Interface| one.network.as_deref() == Some(network);
         let held = state.nodes.iter().find(|held| held.node.name == HOST);
         let place = held.and_then(|held| held.node.interfaces.iter().find(|one| here(one)));
@@ -160,39 +179,15 @@ impl Lab {
     }
 
     /// The host's place that a port is of, if it is one's.
-    pub(crate) fn host_at(&self, state: &State, index: u32) -> Option<HostPort> {
+    pub(crate) fn host_at(&self, state: &State, index: u32) -> Option<(NetworkId, HostPort)> {
         let held = state.nodes.iter().find(|held| held.node.name == HOST)?;
         let is = |plug: &Plug| plug.index == index;
         let place = held.node.interfaces.iter().find(|own| own.port.as_ref().is_some_and(is))?;
         let network = place.network.clone()?;
-        let names = state.domains.get(&network)?.host?.names;
+        let domain = state.domains.get(&network)?;
+        let (id, names) = (domain.id, domain.host?.names);
         let port = place.port.as_ref()?.name.clone();
-        Some(HostPort { network, port, interface: place.name.clone(), names })
-    }
-
-    /// Somebody has deleted the host's interface of a network: it is made again, for nobody answers for
-    /// the gateway's addresses otherwise. Where it cannot be, the gateway does.
-    pub(crate) fn host_gone(&self, place: &HostPort) {
-        let HostPort { network, interface, .. } = place;
-        let mut tries = 0;
-        loop {
-            match self.attach_host(place) {
-                Ok(()) => {
-                    tracing::warn!("network {network}: {interface} was deleted; it is made again");
-                    return;
-                }
-                // It may have been deleted once more meanwhile.
-                Err(_) if tries < TRIES => std::thread::sleep(PAUSE),
-                Err(error) => {
-                    tracing::warn!(
-                        "network {network}: {interface} was deleted, and the host is not in it: {error}"
-                    );
-                    let _ = self.tell_of_host(&mut self.state(), network, None);
-                    return;
-                }
-            }
-            tries += 1;
-        }
+        Some((id, HostPort { network, port, interface: place.name.clone(), names }))
     }
 
     /// Tells the gateway which addresses the host has now.
@@ -227,10 +222,19 @@ fn follow(
     stop: &Stop,
     lab: &Weak<Lab>,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    while stop.wait(changes.as_fd(), PollTimeout::NONE)? != Woken::Stop {
+    // An interface that was left as it is has its turn again.
+    let later = PollTimeout::try_from(kept::WITHIN).unwrap_or(PollTimeout::MAX);
+    let mut patience = PollTimeout::NONE;
+    while stop.wait(changes.as_fd(), patience)? != Woken::Stop {
         changes.take()?;
         let Some(lab) = lab.upgrade() else { break };
+        patience = if lab.mend_host() { later } else { PollTimeout::NONE };
         lab.refresh_host();
     }
     Ok(())
+}
+
+/// An address with the length of its prefix.
+fn prefixed(own: &Address) -> (IpAddr, u8) {
+    (own.ip, own.prefix.unwrap_or(if own.ip.is_ipv4() { 32 } else { 128 }))
 }

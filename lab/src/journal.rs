@@ -60,13 +60,18 @@ pub struct Header {
     pub prefix: String,
     /// What joins the nodes.
     pub topology: Topology,
+    /// How many lines there are is told beside it. Who knew nothing of that left what stood there from a
+    /// journal before.
+    #[serde(default)]
+    pub counted: bool,
 }
 
 impl Header {
     /// The header of this process.
     #[must_use]
     pub fn of_this_process(rootless: bool, prefix: String, topology: Topology) -> Self {
-        Self { version: VERSION, boot: boot(), pid: std::process::id(), rootless, prefix, topology }
+        let (version, pid, counted) = (VERSION, std::process::id(), true);
+        Self { version, boot: boot(), pid, rootless, prefix, topology, counted }
     }
 
     /// Whether what it stands for can still be there.

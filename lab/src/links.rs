@@ -138,8 +138,8 @@ impl Lab {
         drop(state);
         self.unplug(port);
         self.node_vanished(port);
-        if let Some(place) = host {
-            self.host_gone(&place);
+        if let Some((id, place)) = host {
+            self.host_gone(id, &place);
         }
     }
 

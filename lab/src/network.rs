@@ -6,6 +6,7 @@ use switch::NetworkId;
 
 use crate::domain::{self, Domain};
 use crate::error::{Error, Result};
+use crate::host_port::Kept;
 use crate::known::gateways;
 use crate::lab::{Lab, State};
 
@@ -106,7 +107,7 @@ impl Lab {
         let network = state.spec.network(name).ok_or_else(ended)?;
         let legs = domain::legs(&state.domains, network)?;
         // The switch gives the number; until then there is none.
-        let draft = Domain { id: NetworkId::FIRST, legs, host: None };
+        let draft = Domain { id: NetworkId::FIRST, legs, host: None, kept: Kept::default() };
         state.domains.insert(name.into(), draft.clone());
         let told = domain::of_gateway(&state.spec, &state.domains, name);
         let undo = |ids: &[gateway::LegId]| {

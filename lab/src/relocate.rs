@@ -63,7 +63,9 @@ impl Lab {
         }
         let said = state.spec.nodes.get(&before.name).cloned();
         if let Some(asked) = state.spec.nodes.get_mut(&before.name) {
-            attach(asked, interface, to);
+            // In the order of the node's interfaces: its first way out stays the first.
+            let ahead = before.interfaces[..at].iter().filter(|own| own.network.is_some()).count();
+            attach(asked, (interface, ahead), to);
         }
         if let Err(error) = self.replug((&*state, place, at), (port, to)) {
             if let Some(said) = said {
@@ -143,7 +145,7 @@ impl State {
 }
 
 /// Puts an interface's place in a network into the spec, in the place of the one it had.
-fn attach(node: &mut Asked, interface: &Interface, to: Option<&str>) {
+fn attach(node: &mut Asked, (interface, ahead): (&Interface, usize), to: Option<&str>) {
     let was = interface.network.as_deref();
     let at = node.networks.iter().position(|own| Some(own.network.as_str()) == was);
     let place = to.map(|network| Attachment {
@@ -155,7 +157,7 @@ fn attach(node: &mut Asked, interface: &Interface, to: Option<&str>) {
     match (at, place) {
         (Some(at), Some(place)) => node.networks[at] = place,
         (Some(at), None) => _ = node.networks.remove(at),
-        (None, Some(place)) => node.networks.push(place),
+        (None, Some(place)) => node.networks.insert(ahead.min(node.networks.len()), place),
         (None, None) => {}
     }
 }

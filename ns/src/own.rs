@@ -14,8 +14,9 @@ use crate::error::{Doing, Result};
 use crate::message;
 use crate::netlink::{Netlink, listen};
 
-/// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` (linux/rtnetlink.h): groups as bits of the address.
-const GROUPS: u32 = 0x10 | 0x100;
+/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` (linux/rtnetlink.h): groups as bits of the
+/// address.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 
 /// Every address of the namespace, those of loopback too.
 ///
@@ -51,7 +52,7 @@ pub fn by_link(netns: BorrowedFd<'_>) -> Result<Vec<(u32, IpAddr)>> {
     .doing(|| "listing the addresses of a namespace".into())
 }
 
-/// A socket on which changes of [`addresses`] are announced.
+/// A socket on which changes of [`addresses`] are announced, and those of links.
 pub struct Changes {
     socket: Socket,
 }

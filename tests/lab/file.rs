@@ -181,6 +181,55 @@ links: [[lan, dc]]
     });
 }
 
+/// Hardware addresses too: of a port in a network that has not its addresses, of a node that came where
+/// another's were. Nobody has another's.
+#[test]
+fn what_has_moved_is_the_same_lab_again() {
+    const FILE: &str = "
+networks: {lan: {subnet: 10.1.0.0/24}, dc: {subnet: 10.2.0.0/24}, bare: {}}
+nodes:
+  a: {networks: [lan, dc]}
+  b: {network: lan}
+  c: {network: bare}
+";
+    rooted(|sandbox| {
+        let does = |line: &str| {
+            sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+        };
+        let written = || sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+        let macs = || {
+            let shown = crate::door::json(sandbox, &["show", "topology", "-j"]);
+            let of = |node: &serde_json::Value| {
+                let further = node["further"].as_array().cloned().unwrap_or_default();
+                let all: Vec<_> = further.iter().chain([node]).cloned().collect();
+                all.into_iter().map(|own| (own["ifname"].to_string(), own["mac"].to_string()))
+            };
+            let mut all: Vec<_> = shown["nodes"].as_array().unwrap().iter().flat_map(of).collect();
+            all.sort();
+            all
+        };
+        let path = write(sandbox, "moved.yaml", FILE);
+        let first = lab(sandbox, &["run", &path]);
+        does("port a:lan --network bare");
+        does("port b --network none");
+        does("add e");
+        does("port e --network dc");
+        does("port b --network lan");
+        does("remove c");
+        does("add c --network bare");
+        does("add d --network bare --network lan");
+        let (said, before) = (written(), macs());
+        let own: std::collections::BTreeSet<_> = before.iter().map(|(_, mac)| mac).collect();
+        assert_eq!(own.len(), before.len(), "{before:?}");
+        first.signal(Signal::SIGTERM);
+        first.ended().ok();
+        std::fs::write(&path, &said).unwrap();
+        let _second = lab(sandbox, &["run", &path]);
+        assert_eq!(written(), said);
+        assert_eq!(macs(), before);
+    });
+}
+
 #[test]
 fn who_waits_for_a_files_text_can_be_stopped() {
     rooted(|sandbox| {

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::door::{json, row};
+use crate::file::write;
 use crate::support::{Sandbox, Wire, rooted, rootless};
 use crate::{lab, netns};
 
@@ -248,6 +251,42 @@ fn a_node_routes_between_two_networks() {
         let which = refused(sandbox, "port r --network left", 2);
         assert!(which.contains("r:left or veth"), "{which}");
         does(sandbox, "port r:left --network left");
+    });
+}
+
+/// Out of the lab, though its first network is an internal one: from a file, by `add`, after its cable was
+/// pulled, and in a lab made of what `show` has written. Both ways the gateway's address is beside its own.
+#[test]
+fn the_default_route_leads_by_a_network_that_leads_out() {
+    rooted(|sandbox| {
+        let networks = "networks: {int: {subnet: 10.3.0.0/24, internal: true}, \
+                        out: {subnets: [10.4.0.0/24, 10.5.0.0/24]}}\n";
+        let nodes =
+            "nodes: {a: {networks: [int, out]}, b: {networks: {int: 10.3.0.9, out: 10.5.0.9}}}\n";
+        let file = write(sandbox, "lab.yaml", &format!("{networks}{nodes}"));
+        let by = |node: &str| {
+            let words = ["exec", node, "--", "ip", "-4", "route", "show", "default"];
+            sandbox.uswitch(&words).ok().out.clone()
+        };
+        let all_lead_out = || {
+            for (node, gateway) in [("a", "10.4.0.1"), ("b", "10.5.0.1"), ("c", "10.4.0.1")] {
+                assert!(by(node).contains(&format!("via {gateway} ")), "{node}: {}", by(node));
+                assert!(reaches(sandbox, node, "8.8.8.8"), "{node}");
+            }
+        };
+        let first = lab(sandbox, &["run", &file]);
+        does(sandbox, "add c --network int --network out");
+        all_lead_out();
+        does(sandbox, "link c down");
+        does(sandbox, "link c up");
+        does(sandbox, "network add more --subnet 10.6.0.0/24");
+        all_lead_out();
+        let written = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+        first.signal(Signal::SIGINT);
+        assert_eq!(first.ended().code, Some(0));
+        let file = write(sandbox, "again.yaml", &written);
+        let _again = lab(sandbox, &["run", &file]);
+        all_lead_out();
     });
 }
 

@@ -55,7 +55,8 @@ pub struct Node {
     )]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "schema::Attachments", default))]
     pub networks: Vec<Attachment>,
-    /// Its routes, beside the default route by the gateway of its first network that has one.
+    /// Its routes, beside the default route by the gateway of its first network that has one
+    /// and is not internal.
     #[serde(
         default,
         alias = "route",

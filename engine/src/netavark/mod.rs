@@ -158,6 +158,8 @@ impl Told {
     /// The way out, and what was asked for beside.
     fn routes(&self) -> Result<Vec<Route>> {
         let metric = match self.option("metric") {
+            // Behind networks that lead out, in whichever order they come.
+            None if self.network()?.options.no_uplink => 2 * METRIC,
             None => METRIC,
             Some(text) => {
                 text.parse().map_err(|_| Refusal(format!("option metric={text}: a number")))?

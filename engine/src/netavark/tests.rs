@@ -151,6 +151,10 @@ fn a_network_without_a_way_out_or_without_names_is_so() {
     let mut own = coming();
     own["network"]["options"] = json!({"no_default_route": "true", "metric": "5"});
     assert!(self::call(&own).join(NETNS).unwrap().routes.is_empty());
+    // One that goes no further has its default route behind those of networks that do.
+    let mut shut = coming();
+    shut["network"]["options"] = json!({"uswitch.uplink": "none"});
+    assert_eq!(self::call(&shut).join(NETNS).unwrap().routes[0].metric, Some(200));
 }
 
 #[test]

@@ -161,6 +161,16 @@ fn errors_that_lie_are_dropped() {
     ] {
         assert_eq!(world.uplink(&lie).dropped(), DropReason::BadIcmpError);
     }
+    // Less of a segment than RFC 792 promises, with both ports in it.
+    let segment = world.lan(&Pkt::tcp("10.100.0.10:4000", "8.8.8.8:80", SYN, b""));
+    let quoted = ip(&segment.frames[0].2).to_vec();
+    for (length, passes) in [(24, false), (27, false), (28, true)] {
+        let out = world.uplink(&error(&quoted[..length]));
+        match passes {
+            true => assert_eq!(out.on(Side::LAN).quoted().src, "10.100.0.10:4000"),
+            false => assert_eq!(out.dropped(), DropReason::BadIcmpError, "{length}"),
+        }
+    }
     // From inside, about a packet from somebody else than it is sent to.
     let about = Pkt::udp("8.8.8.8:33434", "10.100.0.10:4000", b"x").ip();
     let lie = Pkt::error("10.100.0.10", "1.1.1.1", (3, 3, 0), &about);

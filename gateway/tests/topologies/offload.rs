@@ -305,6 +305,26 @@ fn options_that_do_not_end_in_the_header_are_dropped() {
     }
 }
 
+/// As the kernel does it: `udp: short packet`.
+#[test]
+fn a_datagram_that_does_not_end_in_its_packet_is_dropped() {
+    let mut world = World::new(config());
+    for (length, passes) in
+        [(11, true), (8, true), (9, true), (12, false), (7, false), (0, false), (65_535, false)]
+    {
+        let mut frame = Pkt::udp("10.100.0.10:500", "8.8.8.8:53", b"abc")
+            .frame(crate::world::LAN_MAC, wire::MacAddr([6; 6]));
+        frame[38..40].copy_from_slice(&u16::to_be_bytes(length));
+        // Without a sum of its own.
+        frame[40..42].fill(0);
+        let out = world.put(Side::LAN, wire::VnetHeader::default(), frame);
+        match passes {
+            true => assert_eq!(out.on(Side::Uplink).ip.len(), 20 + 8 + 3, "{length}"),
+            false => assert_eq!(out.dropped(), DropReason::BadHeader, "{length}"),
+        }
+    }
+}
+
 #[test]
 fn offloads_that_do_not_fit_their_packet_are_dropped() {
     let mut world = World::new(config());

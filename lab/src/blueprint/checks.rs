@@ -6,10 +6,9 @@ use std::net::Ipv4Addr;
 
 use ::topology::{Spec, Subnet, Uplink};
 
-use super::{NodePlan, gateway_for};
+use super::{NodePlan, default_router, gateway_for};
 use crate::address;
 use crate::names;
-use crate::node::Interface;
 
 /// Two addresses that have to reach each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +39,14 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
                 continue;
             }
             let gateway = reached(spec, &node.name, name);
-            let leaves = || node.interfaces.iter().find(|own| leads(spec, node, own));
+            let leaves = || {
+                let (place, _) = default_router(spec, node)?;
+                node.interfaces[place].network.as_deref()
+            };
             if outside.is_none()
                 && gateway.is_some()
                 && !network.internal
-                && leaves().is_some_and(|own| own.network.as_deref() == Some(name))
+                && leaves() == Some(name.as_str())
             {
                 outside = Some(place);
             }
@@ -86,12 +88,6 @@ fn reached(spec: &Spec, node: &str, name: &str) -> Option<(Ipv4Addr, u8)> {
         || vlan == network.default_pvid()
         || vlan.is_some_and(|vlan| network.vlans.contains_key(&vlan));
     gateway_for(spec, node, name).filter(|_| is_there)
-}
-
-/// Whether a node has a gateway by an interface: a node's default route leads by the first such one.
-fn leads(spec: &Spec, node: &NodePlan, own: &Interface) -> bool {
-    let network = own.network.as_deref().filter(|_| own.ipv4().is_some());
-    network.is_some_and(|network| gateway_for(spec, &node.name, network).is_some())
 }
 
 /// Both ways over each link.

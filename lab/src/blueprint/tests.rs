@@ -140,6 +140,35 @@ fn who_has_no_vlan_for_frames_without_a_tag_is_not_asked_for() {
     }
 }
 
+/// By the first network that leads out, and by the gateway's address beside the node's own.
+#[test]
+fn a_default_route_leads_out_where_it_can() {
+    let networks = r#""int": {"subnet": "10.3.0.0/24", "internal": true}, "bare": {},
+        "out": {"subnets": ["10.4.0.0/24", "10.5.0.0/24"]}, "more": {"subnet": "10.6.0.0/24"}"#;
+    for (places, wanted) in [
+        (r#"["int", "out"]"#, Some((1, "10.4.0.1"))),
+        (r#"["out", "int"]"#, Some((0, "10.4.0.1"))),
+        (r#"["int", "more", "out"]"#, Some((1, "10.6.0.1"))),
+        (r#"["bare", "int"]"#, Some((1, "10.3.0.1"))),
+        (r#"["bare"]"#, None),
+        (r#"{"int": "10.3.0.9", "out": "10.5.0.9"}"#, Some((1, "10.5.0.1"))),
+        (r#"{"out": []}"#, None),
+    ] {
+        let text = format!(
+            r#"{{"networks": {{{networks}}}, "nodes": {{"a": {{"networks": {places}}}}}}}"#
+        );
+        let spec: ::topology::Spec = serde_json::from_str(&text).unwrap();
+        let checked = spec.check().unwrap();
+        let told = checked.nodes()[0].routes.iter().find(|route| route.via.is_ipv4());
+        let told = told.map(|route| (route.interface, route.via.to_string()));
+        let wanted = wanted.map(|(place, via)| (place, via.to_owned()));
+        assert_eq!(told, wanted, "{places}");
+        let config = LabConfig { spec: checked.spelled_out(), ..config(Topology::Switch, 1) };
+        let made = default_router(&config.spec, &blueprint(&config, None).nodes[0]);
+        assert_eq!(made.map(|(place, via)| (place, via.to_string())), wanted, "{places}");
+    }
+}
+
 #[test]
 fn the_internet_is_asked_for_by_who_leaves_for_it() {
     let networks =
@@ -150,8 +179,8 @@ fn the_internet_is_asked_for_by_who_leaves_for_it() {
     let from = |checks: Vec<(String, String)>| {
         checks.into_iter().find(|(_, to)| to == "internet").map(|(from, _)| from)
     };
-    // The default route of `c` leads by the first of its networks.
+    // The default route of `c` leads by the first of its networks that leads out.
     let both = r#""c": {"networks": ["int", "vl"]}"#;
-    assert_eq!(from(with(&format!(r#"{both}, "v": {{"network": "vl"}}"#))).as_deref(), Some("v"));
-    assert_eq!(from(with(both)), None);
+    assert_eq!(from(with(both)).as_deref(), Some("c"));
+    assert_eq!(from(with(r#""c": {"networks": ["int"]}"#)), None);
 }

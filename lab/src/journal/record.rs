@@ -66,7 +66,8 @@ pub(crate) fn read(folder: &Folder) -> Result<Option<Record>> {
         None if least == 0 && ports.is_none() => return Ok(None),
         None => Record { torn: Some(GONE.into()), ..Record::default() },
     };
-    if record.lines < least {
+    // One whose first line is gone is torn anyway.
+    if record.lines < least && record.header.as_ref().is_some_and(|header| header.counted) {
         record.tear(format!("lacks what came after line {}", record.lines));
     }
     if record.torn.is_some() {

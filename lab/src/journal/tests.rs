@@ -203,3 +203,16 @@ fn one_that_ends_too_early_is_torn_wherever_it_ends() {
     std::fs::write(place.0.join(crate::clean::UNDONE), "").unwrap();
     assert_eq!(read(&place.folder()).unwrap(), None);
 }
+
+/// One that was written by a uswitch that does not count is not held to what another one counted.
+#[test]
+fn a_journal_of_an_older_uswitch_is_whole_beside_another_ones_count() {
+    let place = Place::new("older");
+    let line = line::all(&[Line::Lab(header())], 0, 0).unwrap();
+    std::fs::write(place.0.join(LINES), "       99\n").unwrap();
+    std::fs::write(place.0.join(FILE), &line).unwrap();
+    assert!(place.read().torn.is_some());
+    let older = line::all(&[Line::Lab(Header { counted: false, ..header() })], 0, 0).unwrap();
+    std::fs::write(place.0.join(FILE), older).unwrap();
+    assert_eq!(place.read().torn, None);
+}

@@ -45,12 +45,19 @@ impl Check<'_> {
     }
 
     /// The default route of a family: by the gateway of the first network that has one, where the
-    /// node has an address beside it.
+    /// node has an address beside it. An internal network, which leads nowhere, comes behind those that
+    /// are not.
     fn by_gateway(&self, node: &CheckedNode, ipv4: bool) -> Option<CheckedRoute> {
+        let by = |internal| self.by_first((node, ipv4), internal);
+        by(false).or_else(|| by(true))
+    }
+
+    fn by_first(&self, (node, ipv4): (&CheckedNode, bool), internal: bool) -> Option<CheckedRoute> {
         let spec = self.spec;
         node.interfaces.iter().enumerate().find_map(|(interface, own)| {
             let name = own.network()?;
-            let gateways = spec.network(name)?.gateways_of(spec.pvid(&node.name, name));
+            let network = spec.network(name).filter(|network| network.internal == internal)?;
+            let gateways = network.gateways_of(spec.pvid(&node.name, name));
             let near = |ip: IpAddr| {
                 let beside = |(own, prefix): &(IpAddr, u8)| {
                     Subnet::of(*own, *prefix).is_some_and(|subnet| subnet.contains(ip))
