@@ -29,7 +29,7 @@ fn packet(number: u8, from: &str, to: &str, body: &[u8]) -> Pkt {
 fn seal(packet: &mut Pkt, covered: usize) {
     if [DCCP, UDP_LITE].contains(&packet.protocol) {
         packet.body[6..8].fill(0);
-        let length = packet.body.len() as u16;
+        let length = u16::try_from(packet.body.len()).unwrap();
         let pseudo = pseudo_header(packet.src, packet.dst, packet.protocol, length);
         let sum = !fold(pseudo + sum(&packet.body[..covered]));
         packet.body[6..8].copy_from_slice(&sum.to_be_bytes());
