@@ -136,9 +136,10 @@ struct control {
 	struct lane lanes[2]; /* of the ports' ring; of that of an uplink elsewhere */
 };
 
-/* Ports of an uplink elsewhere that are the gateway's, of the block or not: of TCP, of UDP. */
+/* Ports of an uplink elsewhere that are the gateway's, of the block or not: of TCP, of UDP; and behind
+   them bits of what comes by protocols without ports (`is_remote`). */
 struct held {
-	u64 ports[2][65536 / 64];
+	u64 ports[3][65536 / 64];
 };
 
 struct word {
@@ -179,7 +180,7 @@ _Static_assert(sizeof(struct flow) == 64, "layout.rs");
 _Static_assert(sizeof(struct route) == 128, "layout.rs");
 _Static_assert(sizeof(struct count) == 56, "layout.rs");
 _Static_assert(sizeof(struct control) == 320, "layout.rs");
-_Static_assert(sizeof(struct held) == 16384, "layout.rs");
+_Static_assert(sizeof(struct held) == 24576, "layout.rs");
 
 MAP(control, BPF_MAP_TYPE_ARRAY, struct control, 1, BPF_F_MMAPABLE);
 MAP(flows, BPF_MAP_TYPE_ARRAY, struct bucket, BUCKETS, BPF_F_MMAPABLE);
@@ -586,6 +587,17 @@ static inline int is_its(struct __sk_buff *skb, const struct control *c, u32 at,
 	return h && READ(h->ports[protocol == UDP][port >> 6]) >> (port & 63) & 1;
 }
 
+/* Whether what an address sends by a protocol without ports may be the gateway's: the bit that the two
+   share with few others. */
+static inline int is_remote(u32 address, u8 protocol)
+{
+	u32 zero = 0;
+	struct held *h = bpf_map_lookup_elem(&held, &zero);
+	u16 bit = be16((u16)(address ^ address >> 16)) ^ protocol << 8;
+
+	return h && READ(h->ports[2][bit >> 6]) >> (bit & 63) & 1;
+}
+
 /* Whether an ICMP error quotes a packet from there. */
 static inline int quotes_ours(struct __sk_buff *skb, const struct control *c, u32 at)
 {
@@ -596,7 +608,9 @@ static inline int quotes_ours(struct __sk_buff *skb, const struct control *c, u3
 	at += (p.version & 15) * 4;
 	if (p.protocol == ICMP)
 		return in_block(skb, c, at + 4);
-	return (p.protocol == TCP || p.protocol == UDP) && is_its(skb, c, at, p.protocol);
+	if (p.protocol == TCP || p.protocol == UDP)
+		return is_its(skb, c, at, p.protocol);
+	return is_remote(p.ends[1], p.protocol);
 }
 
 /* What of the host's frames may be the gateway's: as lab/src/uplink/filter/shared.rs has it. */
@@ -623,7 +637,9 @@ static inline int is_ours(struct __sk_buff *skb, const struct control *c)
 	at = ETHERNET + (p.version & 15) * 4;
 	if (p.protocol == TCP || p.protocol == UDP)
 		return is_its(skb, c, at + 2, p.protocol);
-	if (p.protocol != ICMP || bpf_skb_load_bytes(skb, at, &type, 1))
+	if (p.protocol != ICMP)
+		return is_remote(p.ends[0], p.protocol);
+	if (bpf_skb_load_bytes(skb, at, &type, 1))
 		return 0;
 	if (type == ECHO_REPLY || type == TIMESTAMP_REPLY)
 		return in_block(skb, c, at + 4);

@@ -74,8 +74,9 @@ pub(crate) const OWN_CROSSING: usize = 4;
 pub(crate) const BLOCK: usize = 5;
 /// 1 once there has been a route for all ports of two hosts.
 pub(crate) const OPEN: usize = 6;
-/// Words of the ports of an uplink elsewhere that are held: a bit each, of TCP, then of UDP.
-pub const HELD: usize = 2 * 65_536 / 64;
+/// Words of the ports of an uplink elsewhere that are held: a bit each, of TCP, then of UDP; then as many of
+/// what comes by protocols without ports.
+pub const HELD: usize = 3 * 65_536 / 64;
 /// Of each lane: tickets drawn, and frames sent on.
 pub(crate) const CAME: [usize; 2] = [8, 24];
 pub(crate) const GONE: [usize; 2] = [16, 32];

@@ -101,7 +101,7 @@ impl Programs {
     }
 
     /// A bit a port, those of TCP, then those of UDP: ports that are the gateway's besides the block
-    /// ([`crate::Shared`]).
+    /// ([`crate::Shared`]). Behind them bits of what comes by protocols without ports.
     #[must_use]
     pub fn held(&self) -> &Arc<Area> {
         &self.held

@@ -48,7 +48,7 @@ fn node(i: u8) -> Node {
 
 fn session() -> Session {
     Session {
-        protocol: Protocol::Tcp,
+        protocol: "tcp".into(),
         inside: SocketAddrV4::new(Ipv4Addr::new(10, 100, 0, 10), 40000),
         outside: SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 2), 40000),
         remote: SocketAddrV4::new(Ipv4Addr::new(8, 8, 8, 8), 443),

@@ -61,8 +61,10 @@ fn refused(counts: &[u64; Refusal::COUNT]) -> BTreeMap<String, u64> {
 
 fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
     // Copied under the lock, named outside it.
-    let look = |gateway: &mut Gateway| (gateway.counters(), gateway.nat_usage());
-    let (c, usage) = door.gateway(look).ok()?;
+    let look = |gateway: &mut Gateway| {
+        (gateway.counters(), gateway.nat_usage(), gateway.sessions_by_address())
+    };
+    let (c, usage, by_address) = door.gateway(look).ok()?;
     let names = door.lab().ok()?.with_resolver(|names| (names.counters(), names.usage()));
     let consumed = [
         (gateway::Consumed::Arp, c.arp),
@@ -75,6 +77,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
         let usage = NatUsage { sessions: sessions.into(), mappings: mappings as u64 };
         (protocol.as_str().to_owned(), usage)
     });
+    let other = NatUsage { sessions: by_address.into(), mappings: 0 };
     let drops = c.drops_by_reason().map(|(reason, count)| (reason.as_str().to_owned(), count));
     Some(GatewayCounters {
         lan_in: c.lan_in,
@@ -95,7 +98,7 @@ fn of_gateway(door: &LabDoor) -> Option<GatewayCounters> {
             flushed: c.nat.flushed,
             displaced: c.nat.displaced,
             events_lost: c.nat.events_lost,
-            usage: usage.collect(),
+            usage: usage.chain([("other".to_owned(), other)]).collect(),
         },
         names: names.map(of_names).unwrap_or_default(),
     })

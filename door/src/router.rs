@@ -91,7 +91,7 @@ pub(crate) fn sessions(door: &LabDoor, page: &PageQuery) -> Answer<Page<Session>
 
 fn session(view: &SessionView, own: Ipv4Addr) -> Session {
     Session {
-        protocol: protocol(view.protocol),
+        protocol: view.protocol.to_string(),
         inside: socket(view.inside),
         outside: SocketAddrV4::new(own, view.outside_port),
         remote: socket(view.remote),
@@ -108,7 +108,7 @@ fn session(view: &SessionView, own: Ipv4Addr) -> Session {
 /// The session an event is about, as it was then.
 pub(crate) fn session_of(event: &gateway::Event, own: Ipv4Addr, now: Timestamp) -> Session {
     Session {
-        protocol: protocol(event.protocol),
+        protocol: event.protocol.to_string(),
         inside: socket(event.inside),
         outside: SocketAddrV4::new(own, event.outside_port),
         remote: socket(event.remote),

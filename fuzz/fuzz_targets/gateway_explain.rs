@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gateway::{
-    Consumed, Endpoint, Hop, NatType, Note, Outcome, Probe, Protocol, Published, Side,
+    Consumed, Endpoint, Hop, IpProtocol, NatType, Note, Outcome, Probe, Protocol, Published, Side,
     UplinkAddress, Verdict,
 };
 use libfuzzer_sys::fuzz_target;
@@ -33,10 +33,13 @@ fn address(byte: u8) -> Ipv4Addr {
 }
 
 fn probe((kind, src, dst, sport, dport, flags, more): Step) -> Probe {
-    let protocol = Protocol::ALL[usize::from(kind) % Protocol::ALL.len()];
+    let protocol = IpProtocol([1, 6, 17, 47, 51][usize::from(kind & 0x3f) % 5]);
     let (mut sport, mut dport) = (4000 + u16::from(sport % 8), 4000 + u16::from(dport % 8));
     if protocol == Protocol::Icmp {
         if more & 1 == 0 { sport = 0 } else { dport = 0 }
+    }
+    if protocol.ported().is_none() {
+        (sport, dport) = (0, 0);
     }
     Probe {
         side: if kind & 0x40 == 0 { Side::LAN } else { Side::Uplink },
@@ -53,11 +56,11 @@ fn probe((kind, src, dst, sport, dport, flags, more): Step) -> Probe {
 /// The packet that a probe asks about.
 fn asked_about(probe: &Probe) -> Vec<u8> {
     let Probe { src, dst, .. } = *probe;
-    let number = probe.protocol.number();
-    let (ports, flags) = match probe.protocol {
-        Protocol::Icmp if dst.port == 0 => ((src.port, 0), wire::icmp::ECHO_REQUEST),
-        Protocol::Icmp => ((dst.port, 0), wire::icmp::ECHO_REPLY),
-        Protocol::Tcp | Protocol::Udp => ((src.port, dst.port), probe.flags.0),
+    let number = probe.protocol.0;
+    let (ports, flags) = match probe.protocol.ported() {
+        Some(Protocol::Icmp) if dst.port == 0 => ((src.port, 0), wire::icmp::ECHO_REQUEST),
+        Some(Protocol::Icmp) => ((dst.port, 0), wire::icmp::ECHO_REPLY),
+        _ => ((src.port, dst.port), probe.flags.0),
     };
     let header = if number == 6 { 20 } else { 8 };
     let rest = vec![0; usize::from(probe.length) - 20 - header];

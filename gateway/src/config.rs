@@ -92,8 +92,13 @@ pub struct Lifetimes {
     pub tcp_transitory: Duration,
     /// ICMP queries (RFC 5508 REQ-2: not under 60 seconds).
     pub icmp: Duration,
-    /// A session opened from outside, until the inside answers.
+    /// A session opened from outside, until the inside answers; one of a protocol without ports, until
+    /// the outside does.
     pub unanswered: Duration,
+    /// GRE once answered (`nf_conntrack_gre_timeout_stream`).
+    pub gre: Duration,
+    /// All other protocols without ports (`nf_conntrack_generic_timeout`).
+    pub other: Duration,
 }
 
 impl Default for Lifetimes {
@@ -104,6 +109,8 @@ impl Default for Lifetimes {
             tcp_transitory: Duration::from_secs(240),
             icmp: Duration::from_secs(60),
             unanswered: Duration::from_secs(30),
+            gre: Duration::from_secs(180),
+            other: Duration::from_secs(600),
         }
     }
 }
@@ -111,7 +118,7 @@ impl Default for Lifetimes {
 /// Bounds of tables and queues. What happens at each is said where the table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions of each protocol.
+    /// Sessions of each protocol; of those without ports together, 4096 at most.
     pub sessions: u32,
     /// Sessions, and ports, of one inside host in each protocol, beside the share that is always
     /// kept free for others (see `nat::quota`).

@@ -13,9 +13,7 @@ use wire::{GsoType, Icmp, Timestamp};
 use crate::config::Routing;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
-use crate::nat::session::State;
-use crate::nat::tcp;
-use crate::packet::{Endpoint, Packet, Protocol, Transport};
+use crate::packet::{Packet, Protocol, Transport};
 use crate::passage::Arrival;
 use crate::report::Problem;
 use crate::route::Route;
@@ -38,11 +36,15 @@ pub(crate) enum Course {
     Straight { to: Side, hop: Ipv4Addr, detour: bool },
     /// Out to the world, behind the uplink's address.
     Out { own: Ipv4Addr, hop: Ipv4Addr },
-    /// The same of an ICMP error about a packet that came in.
+    /// The same by address alone.
+    OutByAddress { own: Ipv4Addr, hop: Ipv4Addr },
+    /// Out of an ICMP error about a packet that came in.
     OutError { own: Ipv4Addr, hop: Ipv4Addr },
     /// In from the world to a leg, by a running session.
     Back { session: u32, to: Side },
-    /// The same, by a session that the packet opens.
+    /// The same by address alone.
+    BackByAddress { session: u32, to: Side },
+    /// In, by a session that the packet opens.
     Open { to: Side },
     /// The same of an ICMP error about a packet that went out.
     BackError { to: Side },
@@ -81,7 +83,7 @@ impl From<DropReason> for Refusal {
 }
 
 impl Refusal {
-    fn told(reason: DropReason, code: u8) -> Self {
+    pub(crate) fn told(reason: DropReason, code: u8) -> Self {
         Self { reason, answer: Answer::Report(Problem::Unreachable(code)) }
     }
 
@@ -140,7 +142,7 @@ impl Gateway {
                     self.check_forward(packet, bytes, Side::Uplink)?;
                     return Ok(Course::Straight { to: Side::Uplink, hop, detour: false });
                 }
-                self.plan_out(a, bytes, hop)
+                self.plan_out(a, bytes, hop, now)
             }
             Route::Via(to @ Side::Leg(other), hop) => {
                 // In this order, as Linux does: a rule of a firewall is asked once the packet may go.
@@ -169,7 +171,13 @@ impl Gateway {
 
     /// Out to the world, behind the uplink's address.
     #[inline(always)]
-    fn plan_out(&self, a: &Arrival, bytes: &[u8], hop: Ipv4Addr) -> Result<Course, Refusal> {
+    fn plan_out(
+        &self,
+        a: &Arrival,
+        bytes: &[u8],
+        hop: Ipv4Addr,
+        now: Timestamp,
+    ) -> Result<Course, Refusal> {
         let own = self.links.uplink_address().ok_or(DropReason::NoRoute)?;
         if self.barred.takes(&a.packet) {
             return Err(Refusal::told(DropReason::TunnelEnd, unreachable::PROHIBITED));
@@ -187,47 +195,11 @@ impl Gateway {
             Transport::Other => {
                 // Whose last hop this is learns that first: it may be looking for the way.
                 self.check_forward(&a.packet, bytes, Side::Uplink)?;
-                return Err(Refusal::told(DropReason::Protocol, unreachable::PROTOCOL));
+                return self.plan_out_by_address(a, (own, hop), now);
             }
         };
         self.check_forward(&a.packet, bytes, Side::Uplink)?;
         Ok(course)
-    }
-
-    /// To the uplink's own address: back in where a mapping has the port, else to the gateway.
-    fn plan_hairpin(&self, a: &Arrival, bytes: &[u8], now: Timestamp) -> Result<Course, Refusal> {
-        if self.links.routing != Routing::default() {
-            return plan_local(a, bytes);
-        }
-        if a.packet.transport == Transport::IcmpError {
-            self.check_forward(&a.packet, bytes, a.side)?;
-            return Ok(Course::HairpinError);
-        }
-        let flow = a.packet.flow().filter(|(protocol, ..)| *protocol != Protocol::Icmp);
-        let Some((protocol, inside, target)) = flow else { return plan_local(a, bytes) };
-        if !self.hairpins(&a.packet, (protocol, inside, target), now) {
-            return plan_local(a, bytes);
-        }
-        let whose = self.nat.realm(protocol).mappings.inside(target.port);
-        let to = whose.and_then(|end| self.links.routes.leg(end.address)).map(Side::Leg);
-        self.check_forward(&a.packet, bytes, to.unwrap_or(a.side))?;
-        Ok(Course::Hairpin)
-    }
-
-    /// Whether what the inside sends to our own address leads back in. Of a connection that outlived a
-    /// flush it may: what is opened now leads the other side in when that speaks.
-    fn hairpins(
-        &self,
-        packet: &Packet,
-        (protocol, inside, target): (Protocol, Endpoint, Endpoint),
-        now: Timestamp,
-    ) -> bool {
-        let realm = self.nat.realm(protocol);
-        let older = match packet.transport {
-            Transport::Tcp(_, _, flags) => tcp::opens(flags) == Some(State::PickedUp),
-            _ => false,
-        };
-        realm.leads_in(inside, target, now) || older && realm.mappings.ports.covers(target.port)
     }
 
     /// From the uplink: to a session, to a mapping that lets the sender in, or nowhere. Nothing
@@ -241,7 +213,8 @@ impl Gateway {
         }
         self.check_arrival(src, dst)?;
         match a.packet.transport {
-            Transport::Fragment => Ok(Course::Later),
+            Transport::Fragment if a.packet.by_address().is_none() => Ok(Course::Later),
+            Transport::Fragment | Transport::Other => self.plan_back_by_address(a, bytes, now),
             Transport::Tcp(..) | Transport::Udp(..) | Transport::IcmpReply(_) => {
                 self.plan_back(a, bytes, now)
             }
@@ -254,7 +227,6 @@ impl Gateway {
             Transport::IcmpRequest(_) => plan_local(a, bytes),
             Transport::IcmpOther => Err(DropReason::IcmpType.into()),
             Transport::Short => Err(a.short().into()),
-            Transport::Other => Err(Refusal::told(DropReason::Protocol, unreachable::PROTOCOL)),
         }
     }
 

@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use wire::{Ethernet, FrameMut, Timestamp, ethertype};
 
 use crate::barred::Barred;
+use crate::by_address::Others;
 use crate::config::{Config, UplinkAddress};
 use crate::counters::Counters;
 use crate::course::{Answer, Refusal};
@@ -53,6 +54,7 @@ pub struct Gateway {
     pub(crate) queries: Queries,
     /// Whom nodes send no datagram by the uplink.
     pub(crate) barred: Barred,
+    pub(crate) others: Others,
 }
 
 impl Gateway {
@@ -78,6 +80,7 @@ impl Gateway {
             names: false,
             queries: Queries::new(),
             barred: Barred::default(),
+            others: Others::default(),
         };
         for (id, leg) in config.legs {
             gateway.add_leg(id, leg)?;

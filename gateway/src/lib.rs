@@ -14,12 +14,15 @@
 mod arp;
 mod asking;
 mod barred;
+mod by_address;
+mod carried;
 mod change;
 mod config;
 mod counters;
 mod course;
 mod egress;
 mod gateway;
+mod hairpin;
 mod hash;
 mod host;
 mod ipid;
@@ -50,6 +53,7 @@ mod unmasked;
 mod verdict;
 
 pub use asking::{Asked, Asker};
+pub use carried::IpProtocol;
 pub use change::SharedUplink;
 pub use config::{Config, Lifetimes, Limits, NatConfig, Routing, Uplink, UplinkAddress};
 pub use counters::Counters;

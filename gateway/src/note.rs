@@ -9,8 +9,9 @@ use std::net::Ipv4Addr;
 use wire::MacAddr;
 
 use crate::asking::Asked;
+use crate::carried::IpProtocol;
 use crate::nat::plan::{PlanIn, PlanOut, Use};
-use crate::packet::{Endpoint, Protocol};
+use crate::packet::Endpoint;
 use crate::route::Route;
 use crate::verdict::{Side, Verdict};
 
@@ -34,8 +35,8 @@ pub struct Note {
 /// An inside endpoint and what it is outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translation {
-    /// TCP, UDP or ICMP.
-    pub protocol: Protocol,
+    /// By what. Ports are 0 where it has none.
+    pub protocol: IpProtocol,
     /// As its host knows it.
     pub inside: Endpoint,
     /// As the world knows it.
@@ -55,6 +56,8 @@ pub enum Opening {
     NewMapping,
     /// A new one with a port of its own.
     OwnPort,
+    /// A new one of a protocol without ports.
+    ByAddress,
     /// A new one from outside, which the filter admits.
     Admitted,
     /// An ICMP error about a packet of one that is there.
@@ -72,6 +75,27 @@ pub enum Hop {
     Silent,
 }
 
+impl Translation {
+    pub(crate) fn by_address(
+        protocol: IpProtocol,
+        inside: Ipv4Addr,
+        outside: Ipv4Addr,
+        session: Opening,
+    ) -> Self {
+        let [inside, outside] = [inside, outside].map(|address| Endpoint::new(address, 0));
+        Self { protocol, inside, outside, session }
+    }
+
+    /// Inside and outside as they are printed, and by what right.
+    fn words(&self) -> (String, String, &'static str) {
+        let end = |end: Endpoint| match self.protocol.ported() {
+            Some(_) => end.to_string(),
+            None => end.address.to_string(),
+        };
+        (end(self.inside), end(self.outside), self.session.as_str())
+    }
+}
+
 impl Opening {
     /// What is printed for it.
     #[must_use]
@@ -80,6 +104,7 @@ impl Opening {
             Self::Running => "a running session",
             Self::OnMapping => "a new session on the endpoint's mapping",
             Self::NewMapping => "a new session and mapping",
+            Self::ByAddress => "a new session by address",
             Self::OwnPort => "a new session with a port of its own",
             Self::Admitted => "a new session, which the filter admits",
             Self::Error => "an error about a packet of a running session",
@@ -137,12 +162,12 @@ impl Note {
         if let Some((to, route)) = self.route {
             steps.push((Step::Route, format!("{to} is {}", describe(to, route, called))));
         }
-        if let Some(Translation { protocol, inside, outside, session }) = self.out {
-            let how = session.as_str();
+        if let Some(translation) = self.out {
+            let (protocol, (inside, outside, how)) = (translation.protocol, translation.words());
             steps.push((Step::Nat, format!("{protocol} {inside} appears as {outside}: {how}")));
         }
-        if let Some(Translation { protocol, inside, outside, session }) = self.back {
-            let how = session.as_str();
+        if let Some(translation) = self.back {
+            let (protocol, (inside, outside, how)) = (translation.protocol, translation.words());
             steps.push((Step::Nat, format!("{protocol} {outside} leads to {inside}: {how}")));
         }
         if let Some((hop, known)) = self.hop {

@@ -81,13 +81,21 @@ impl Gateway {
 
     /// Refuses a node that opens something under an address that is known to be at another: the
     /// answers would go there.
-    fn may_open(&self, (side, node): (Side, Node), address: Ipv4Addr) -> Result<(), DropReason> {
+    pub(crate) fn may_open(
+        &self,
+        (side, node): (Side, Node),
+        address: Ipv4Addr,
+    ) -> Result<(), DropReason> {
         let at = self.links.node_at(side, address).unwrap_or(node);
         if at.may_be(node) { Ok(()) } else { Err(DropReason::Foreign) }
     }
 
     /// What others have left under an address ends where this node is known to have it now.
-    fn take_over(&mut self, from: (Side, Node), address: Ipv4Addr) -> Result<(), DropReason> {
+    pub(crate) fn take_over(
+        &mut self,
+        from: (Side, Node),
+        address: Ipv4Addr,
+    ) -> Result<(), DropReason> {
         if !self.is_at(from, address) {
             return Err(DropReason::Foreign);
         }
@@ -96,7 +104,7 @@ impl Gateway {
     }
 
     /// Whether an address is known to be at this node.
-    fn is_at(&self, (side, node): (Side, Node), address: Ipv4Addr) -> bool {
+    pub(crate) fn is_at(&self, (side, node): (Side, Node), address: Ipv4Addr) -> bool {
         self.links.node_at(side, address) == Some(node)
     }
 }

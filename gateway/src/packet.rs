@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use wire::ipv4::{Ipv4Error, protocol};
 use wire::{FrameMut, GsoType, Icmp, Ipv4, Nested, Tcp, Udp, VnetHeader, ethernet, icmp, tcp, udp};
 
+use crate::carried;
 use crate::verdict::DropReason;
 
 /// An address with a port or an ICMP identifier.
@@ -33,7 +34,7 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// The protocols that are translated, each with a table of its own.
+/// The protocols that are translated with their ports, each with a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
     /// TCP.
@@ -290,9 +291,8 @@ impl Packet {
                 return Ok(());
             }
             Transport::Udp(..) if self.nested(bytes).is_some() => return Ok(()),
-            // SCTP leaves its own sum to the device, and other tunnels that of what they carry. It
-            // is refused, and told so, if it is to be translated; on its way through the LAN the
-            // receiver knows what to make of it.
+            // SCTP leaves its own sum to the device (`carried::complete`), and other tunnels that of
+            // what they carry.
             Transport::Other if self.is_single() && self.sums_from(self.l4()) => return Ok(()),
             Transport::Tcp(..) => tcp::CHECKSUM_AT,
             Transport::Udp(..) => udp::CHECKSUM_AT,
@@ -331,6 +331,7 @@ fn transport(number: u8, payload: &[u8]) -> Transport {
             },
             None => Transport::Short,
         },
+        _ if carried::is_short(number, payload) => Transport::Short,
         _ => Transport::Other,
     }
 }

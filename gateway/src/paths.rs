@@ -56,7 +56,9 @@ impl Gateway {
             Course::Ask => return self.ask(p),
             Course::Host(leg) => return Ok(Verdict::Host(leg)),
             Course::Later => return self.later_fragment(p),
-            Course::OutError { .. }
+            Course::OutByAddress { .. }
+            | Course::BackByAddress { .. }
+            | Course::OutError { .. }
             | Course::BackError { .. }
             | Course::Hairpin
             | Course::HairpinError => self.by_the_way(p, course)?,
@@ -73,6 +75,8 @@ impl Gateway {
     ) -> Result<Departure, DropReason> {
         let dst = p.arrival.packet.dst;
         match course {
+            Course::OutByAddress { own, hop } => self.out_by_address(p, (own, hop)),
+            Course::BackByAddress { session, to } => self.back_by_address(p, (session, to)),
             Course::OutError { own, hop } => {
                 self.error_outbound(p, (own, None))?;
                 Ok(Departure::masqueraded(Side::Uplink, hop))
@@ -105,7 +109,9 @@ impl Gateway {
         let load = load(p.frame, &p.arrival.packet);
         let (node, inside) = self.nat.running_in(protocol, id, load, p.now);
         let session = Opening::Running;
-        self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
+        self.notes.back(|| {
+            Some(Translation { protocol: protocol.into(), inside, outside: local, session })
+        });
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, Rewrite::dst(inside));
         Ok(Departure::plain(to, inside.address).owned(node))
     }
@@ -118,7 +124,9 @@ impl Gateway {
         let plan = self.nat.plan_opening_in(protocol, (local.port, remote), load, p.now)?;
         let (node, inside) = self.nat.realm(protocol).inside_of(local.port, &plan);
         let session = plan.into();
-        self.notes.back(|| Some(Translation { protocol, inside, outside: local, session }));
+        self.notes.back(|| {
+            Some(Translation { protocol: protocol.into(), inside, outside: local, session })
+        });
         let inside = self.nat.commit_in(protocol, (local.port, remote), plan, load, p.now)?;
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, Rewrite::dst(inside));
         Ok(Departure::plain(to, inside.address).owned(node))
@@ -135,7 +143,7 @@ impl Gateway {
         let (node, other) = self.nat.realm(protocol).inside_of(target.port, &plan);
         let to = self.side_of(other.address)?;
         let other = self.nat.commit_in(protocol, (target.port, from), plan, load, p.now)?;
-        let (outside, session) = (target, plan.into());
+        let (protocol, outside, session) = (protocol.into(), target, plan.into());
         self.notes.back(|| Some(Translation { protocol, inside: other, outside, session }));
         let rewrite = Rewrite { src: Some(from), dst: Some(other) };
         rewrite::ends(p.frame.bytes, &mut p.arrival.packet, rewrite);
@@ -193,7 +201,7 @@ impl Gateway {
         };
         self.notes.out(|| {
             let own = self.links.uplink_address()?;
-            let outside = Endpoint::new(own, outside);
+            let (protocol, outside) = (protocol.into(), Endpoint::new(own, outside));
             Some(Translation { protocol, inside, outside, session: plan?.ok()? })
         });
         if load.flags.is_some_and(|f| f.syn()) {
@@ -218,9 +226,13 @@ impl Gateway {
         let port = self.nat.error_out(a.node, &quoted, p.now).ok_or(DropReason::BadIcmpError)?;
         self.links.counters.icmp_translated += 1;
         self.notes.out(|| {
+            let error = Opening::Error;
+            if let Some((protocol, _, inside)) = quoted.by_address() {
+                return Some(Translation::by_address(protocol, inside, own, error));
+            }
             let (protocol, _, inside) = quoted.flow()?;
-            let outside = Endpoint::new(own, port);
-            Some(Translation { protocol, inside, outside, session: Opening::Error })
+            let (protocol, outside) = (protocol.into(), Endpoint::new(own, port));
+            Some(Translation { protocol, inside, outside, session: error })
         });
         let known = (End::Dst, Endpoint::new(own, port));
         rewrite::quoted(p.frame.bytes, &a.packet, known, id);
@@ -242,8 +254,12 @@ impl Gateway {
         let (node, inside) = self.nat.error_in(&quoted, own, p.now).ok_or(unknown)?;
         self.links.counters.icmp_translated += 1;
         self.notes.back(|| {
+            let error = Opening::Error;
+            if let Some((protocol, outside, _)) = quoted.by_address() {
+                return Some(Translation::by_address(protocol, inside.address, outside, error));
+            }
             let (protocol, outside, _) = quoted.flow()?;
-            Some(Translation { protocol, inside, outside, session: Opening::Error })
+            Some(Translation { protocol: protocol.into(), inside, outside, session: error })
         });
         let id = self.id_before(&quoted);
         rewrite::quoted(p.frame.bytes, &a.packet, (End::Src, inside), id);

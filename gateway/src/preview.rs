@@ -8,9 +8,11 @@ use std::net::Ipv4Addr;
 
 use wire::{Ethernet, MacAddr, Timestamp, VnetHeader, tcp};
 
+use crate::carried::IpProtocol;
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
+use crate::nat::by_address::Talk;
 use crate::nat::fragments::Datagram;
 use crate::nat::plan::{Displaced, PlanOut};
 use crate::node::Node;
@@ -24,9 +26,9 @@ use crate::verdict::{DropReason, Side, Verdict};
 pub struct Probe {
     /// Where it would enter.
     pub side: Side,
-    /// TCP, UDP, or an ICMP echo.
-    pub protocol: Protocol,
-    /// Its source; of an echo request the port is the identifier.
+    /// TCP, UDP, an ICMP echo, or one without ports.
+    pub protocol: IpProtocol,
+    /// Its source; of an echo request the port is the identifier. Without ports they are 0.
     pub src: Endpoint,
     /// Its destination; of an echo reply the port is the identifier, and 0 makes it a request.
     pub dst: Endpoint,
@@ -173,7 +175,7 @@ impl Gateway {
         let arrival = probe.arrival(node);
         note.route = self.routed_by(&arrival);
         let course = self.plan(&arrival, &[], now).map_err(|refusal| refusal.reason)?;
-        let Probe { src, dst, protocol, side, .. } = *probe;
+        let Probe { src, dst, side, .. } = *probe;
         let from = (side, node);
         let onward = |to, hop, node, src, dst| Ok(Ahead::On(Onward { to, hop, node, src, dst }));
         match course {
@@ -184,17 +186,31 @@ impl Gateway {
                 let (outside, _) = self.foresee_out(from, probe, own, note, now)?;
                 onward(Side::Uplink, hop, Node::NOBODY, outside, dst)
             }
+            Course::OutByAddress { own, hop } => {
+                let (protocol, inside, remote) = (probe.protocol, src.address, dst.address);
+                let plan = self.foresee_by_address(from, Talk { protocol, inside, remote }, now)?;
+                note.out = Some(Translation::by_address(protocol, inside, own, plan.into()));
+                onward(Side::Uplink, hop, Node::NOBODY, Endpoint::new(own, 0), dst)
+            }
+            Course::BackByAddress { session, to } => {
+                let (node, inside) = self.nat.by_address.inside(session);
+                let (protocol, how) = (probe.protocol, Opening::Running);
+                note.back = Some(Translation::by_address(protocol, inside, dst.address, how));
+                onward(to, inside, node, src, Endpoint::new(inside, 0))
+            }
             Course::Back { to, .. } | Course::Open { to } => {
                 let (node, inside) = self.foresee_in(probe, src, note, now)?;
                 onward(to, inside.address, node, src, inside)
             }
             Course::Hairpin => {
                 let (outside, displaced) = self.foresee_out(from, probe, dst.address, note, now)?;
+                let protocol = probe.ported()?;
                 let realm = self.nat.realm(protocol);
                 let (node, inside) = match outside == dst {
                     // An endpoint that speaks to its own outside endpoint meets its own session.
                     true => {
                         let session = Opening::Running;
+                        let protocol = probe.protocol;
                         let back = Translation { protocol, inside: src, outside: dst, session };
                         note.back = Some(back);
                         (Node::NOBODY, src)
@@ -226,7 +242,8 @@ impl Gateway {
     ) -> Result<(Endpoint, Option<Displaced>), DropReason> {
         let Probe { protocol, src: inside, dst, .. } = *probe;
         let ends = (inside, dst);
-        let (port, plan) = self.foresee_port(from, protocol, ends, (probe.tcp_flags(), now))?;
+        let (port, plan) =
+            self.foresee_port(from, probe.ported()?, ends, (probe.tcp_flags(), now))?;
         let outside = Endpoint::new(own, port);
         let displaced = match plan {
             PlanOut::Open { displaced, .. } => displaced,
@@ -244,7 +261,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<(Node, Endpoint), DropReason> {
         let Probe { protocol, dst: outside, .. } = *probe;
-        let realm = self.nat.realm(protocol);
+        let realm = self.nat.realm(probe.ported()?);
         let plan = realm.plan_in(outside.port, from, probe.tcp_flags(), now)?;
         let (node, inside) = realm.inside_of(outside.port, &plan);
         note.back = Some(Translation { protocol, inside, outside, session: plan.into() });
@@ -253,6 +270,11 @@ impl Gateway {
 }
 
 impl Probe {
+    /// The protocol of one with ports, which none of the ways by address is for.
+    fn ported(&self) -> Result<Protocol, DropReason> {
+        self.protocol.ported().ok_or(DropReason::Protocol)
+    }
+
     fn tcp_flags(&self) -> Option<tcp::Flags> {
         (self.protocol == Protocol::Tcp).then_some(self.flags)
     }
@@ -264,16 +286,17 @@ impl Probe {
     }
 
     fn packet(&self) -> Packet {
-        let transport = match self.protocol {
-            Protocol::Tcp => Transport::Tcp(self.src.port, self.dst.port, self.flags),
-            Protocol::Udp => Transport::Udp(self.src.port, self.dst.port),
-            Protocol::Icmp if self.dst.port == 0 => Transport::IcmpRequest(self.src.port),
-            Protocol::Icmp => Transport::IcmpReply(self.dst.port),
+        let transport = match self.protocol.ported() {
+            Some(Protocol::Tcp) => Transport::Tcp(self.src.port, self.dst.port, self.flags),
+            Some(Protocol::Udp) => Transport::Udp(self.src.port, self.dst.port),
+            Some(Protocol::Icmp) if self.dst.port == 0 => Transport::IcmpRequest(self.src.port),
+            Some(Protocol::Icmp) => Transport::IcmpReply(self.dst.port),
+            None => Transport::Other,
         };
         Packet {
             src: self.src.address,
             dst: self.dst.address,
-            protocol: self.protocol.number(),
+            protocol: self.protocol.0,
             ttl: self.ttl,
             id: 0,
             header_len: wire::ipv4::HEADER_LEN,

@@ -12,6 +12,7 @@ use wire::ipv4::protocol;
 use wire::tcp::{self, End};
 use wire::{Icmp, Ipv4, MacAddr, udp};
 
+use crate::carried;
 use crate::packet::{Endpoint, L3, Packet, Transport};
 
 /// The new ends of a packet. The port is None where there is none to write.
@@ -99,6 +100,7 @@ fn transport(l4: &mut [u8], packet: &mut Packet, rewrite: Rewrite, pseudo: Delta
                 *id = end.port;
             }
         }
+        Transport::Other => carried::update(l4, packet.protocol, pseudo, packet.is_partial()),
         _ => {}
     }
 }
@@ -172,6 +174,7 @@ pub(crate) fn quoted_packet(body: &mut [u8], (end, new): (End, Endpoint), id: Op
                 icmp.set_id(new.port);
             }
         }
+        Transport::Other => carried::update(l4, inner.protocol, pseudo, false),
         _ => {}
     }
 }

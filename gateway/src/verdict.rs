@@ -186,7 +186,8 @@ reasons! {
     NoQuery = "no-query",
     /// To the resolver of names, from a node that has asked its share already.
     DnsLimit = "dns-limit",
-    /// A protocol the NAT does not carry; answered with "protocol unreachable".
+    /// A protocol that cannot pass the NAT (AH), or nobody here speaks; answered with "protocol
+    /// unreachable".
     Protocol = "protocol",
     /// An ICMP message of a kind a NAT does not pass.
     IcmpType = "icmp-type",
@@ -210,6 +211,12 @@ reasons! {
     Quota = "quota",
     /// Another session has the same tuple.
     TupleTaken = "tuple-taken",
+    /// By a protocol without ports to a host that another inside host speaks to by it: answers could not be
+    /// told apart; answered with "prohibited".
+    RemoteTaken = "remote-taken",
+    /// By a protocol without ports to a remote end of a tunnel that the host has itself; answered with
+    /// "prohibited".
+    HostTunnel = "host-tunnel",
     /// Of a session, a port or an address that another node has.
     Foreign = "foreign",
     /// An ICMP error that does not sum up, is cut off, or quotes nothing known here.

@@ -6,6 +6,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use crate::link::Link;
 use crate::netlink::{explain, messages};
 use crate::route::{default_routes, is_default, one_address};
+use crate::tunnel::Tunnel;
 
 /// Reads a datagram as those who watch and list do; says how many messages it held.
 pub fn read(datagram: &[u8]) -> usize {
@@ -21,6 +22,7 @@ pub fn read(datagram: &[u8]) -> usize {
                 RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link),
             ) => {
                 let _ = Link::from_message(&link);
+                let _ = Tunnel::from_message(&link);
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
                 let _ = one_address(&address);

@@ -11,6 +11,7 @@
 //! | [`user`] | entering a user namespace, before threads start |
 //! | [`link`] | links of a namespace: listing, deleting, up and down |
 //! | [`route`] | addresses and default routes of a namespace, and when they change |
+//! | [`tunnel`] | tunnels of the kernel's own, by which protocols |
 //! | [`own`] | all addresses of a namespace, and when they change |
 //! | [`pair`] | a veth pair whose far end is somebody else's |
 //! | [`guest`] | an interface in somebody else's namespace: furnishing it, looking at it |
@@ -42,6 +43,7 @@ pub mod plan;
 pub mod route;
 pub mod script;
 pub mod shape;
+pub mod tunnel;
 pub mod user;
 pub mod vxlan;
 pub mod watch;

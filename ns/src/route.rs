@@ -21,6 +21,7 @@ use crate::error::{Doing, Result};
 use crate::link::Link;
 use crate::message;
 use crate::netlink::{Netlink, listen, messages};
+use crate::tunnel::Tunnel;
 
 /// An address of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct View {
     pub links: Vec<Link>,
     /// Its IPv4 addresses.
     pub addresses: Vec<Address>,
+    /// Its tunnels over IPv4 by protocols without ports.
+    pub tunnels: Vec<Tunnel>,
     /// The default routes of its main table, in the kernel's order.
     pub defaults: Vec<DefaultRoute>,
 }
@@ -81,6 +84,7 @@ pub fn look(netns: BorrowedFd<'_>) -> Result<View> {
         netlink.dump(&message::get_links(), |item| {
             if let RouteNetlinkMessage::NewLink(link) = item {
                 view.links.push(Link::from_message(&link));
+                view.tunnels.extend(Tunnel::from_message(&link));
             }
         })?;
         netlink.dump(&message::get_addresses(), |item| {

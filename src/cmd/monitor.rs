@@ -156,7 +156,7 @@ fn tag(vlan: u16) -> String {
 }
 
 fn tuple(session: &Session) -> String {
-    let Session { protocol, inside, outside, remote, .. } = session;
+    let (protocol, [inside, outside, remote]) = (&session.protocol, session.ends());
     format!("{protocol} {inside} as {outside} with {remote}")
 }
 

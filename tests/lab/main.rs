@@ -69,6 +69,7 @@ mod support;
 
 mod awake;
 mod booted;
+mod by_address;
 mod by_hand;
 mod check;
 mod ci;

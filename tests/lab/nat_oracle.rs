@@ -24,7 +24,7 @@ const HOP: &str = "192.0.2.9";
 
 /// Steps that are meant to differ: what ours shows, and what Linux shows; "" is nothing at all.
 const MEANT: &[(&str, &str, &str)] = &[
-    ("a protocol without ports", "Lan: icmp 3/2", "Wan: protocol 253 203.0.113.2"),
+    ("a protocol that signs its addresses", "Lan: icmp 3/2", "Wan: protocol 51 203.0.113.2"),
     ("a FIN of no connection", "", "Wan: 6 10.100.0.77"),
     ("a RST of no connection", "", "Wan: 6 10.100.0.77"),
     ("an echo reply nobody asked for, from inside", "", "Wan: icmp 0 id 1101 10.100.0.77"),
@@ -187,7 +187,9 @@ fn fragments(net: &mut Net) {
 }
 
 fn what_is_refused(net: &mut Net) {
-    net.play("a protocol without ports", Lan, &[Pkt::raw(A, SERVER, 253, vec![0; 32])]);
+    net.play("protocols without ports", Lan, &[Pkt::raw(A, SERVER, 253, vec![0; 32])]);
+    let signed = Pkt::raw(A, SERVER, 51, vec![0; 32]);
+    net.play("a protocol that signs its addresses", Lan, &[signed]);
     for source in ["192.168.7.7:1", "127.0.0.1:1", "0.0.0.0:1", "224.0.0.9:1"] {
         net.play("martians", Lan, &[Pkt::udp(source, &at(SERVER, 53), b"x")]);
     }

@@ -9,6 +9,7 @@ pub(super) mod host;
 mod masquerade;
 mod refused;
 mod table;
+mod tunnels;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

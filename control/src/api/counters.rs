@@ -145,7 +145,7 @@ pub struct NatCounters {
     pub displaced: u64,
     /// Events nobody fetched in time.
     pub events_lost: u64,
-    /// How full the tables are, by protocol.
+    /// How full the tables are, by protocol: `other` for all that are translated by address alone.
     pub usage: BTreeMap<String, NatUsage>,
 }
 

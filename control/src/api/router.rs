@@ -47,8 +47,9 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Session {
-    /// TCP, UDP or ICMP.
-    pub protocol: Protocol,
+    /// `tcp`, `udp`, `icmp`; or one that is translated by address alone: `gre`, `ipip`, `esp`, `sctp`, …,
+    /// `proto 99` where it has no name here. Ports are 0 then.
+    pub protocol: String,
     /// Who speaks.
     #[cfg_attr(test, schemars(with = "String"))]
     pub inside: SocketAddrV4,
@@ -72,6 +73,18 @@ pub struct Session {
     pub bytes_out: u64,
     /// Bytes of IP from outside.
     pub bytes_in: u64,
+}
+
+impl Session {
+    /// Inside, outside and remote end as a person reads them: without ports where there are none.
+    #[must_use]
+    pub fn ends(&self) -> [String; 3] {
+        let ported = ["tcp", "udp", "icmp"].contains(&self.protocol.as_str());
+        [self.inside, self.outside, self.remote].map(|end| match ported {
+            true => end.to_string(),
+            false => end.ip().to_string(),
+        })
+    }
 }
 
 /// A port of the uplink's, or of the host's, that leads to a node.

@@ -268,7 +268,7 @@ impl Journey<'_> {
         };
         Probe {
             side,
-            protocol: self.protocol,
+            protocol: self.protocol.into(),
             src: Endpoint::new(from, src),
             dst: Endpoint::new(to, dst),
             flags: tcp::Flags(tcp::Flags::SYN),

@@ -209,31 +209,32 @@ fn bytes(probe: &Probe, src: MacAddr, dst: MacAddr) -> Vec<u8> {
         payload[..2].copy_from_slice(&from.port.to_be_bytes());
         payload[2..4].copy_from_slice(&to.port.to_be_bytes());
     };
-    match probe.protocol {
-        Protocol::Tcp => {
+    match probe.protocol.ported() {
+        Some(Protocol::Tcp) => {
             ports(&mut payload);
             (payload[12], payload[13]) = (0x50, probe.flags.0);
             tcp::fill_checksum(&mut payload, from.address, to.address);
         }
-        Protocol::Udp => {
+        Some(Protocol::Udp) => {
             ports(&mut payload);
             let length = u16::try_from(payload.len()).unwrap();
             payload[4..6].copy_from_slice(&length.to_be_bytes());
             udp::fill_checksum(&mut payload, from.address, to.address);
         }
-        Protocol::Icmp => {
+        Some(Protocol::Icmp) => {
             let request = to.port == 0;
             payload[0] = if request { 8 } else { 0 };
             let id = if request { from.port } else { to.port };
             payload[4..6].copy_from_slice(&id.to_be_bytes());
             wire::icmp::fill_checksum(&mut payload);
         }
+        None => {}
     }
     let mut header = [0u8; ipv4::HEADER_LEN];
     header[0] = 0x45;
     header[2..4].copy_from_slice(&probe.length.to_be_bytes());
     header[6] = if probe.dont_fragment { 0x40 } else { 0 };
-    (header[8], header[9]) = (probe.ttl, probe.protocol.number());
+    (header[8], header[9]) = (probe.ttl, probe.protocol.0);
     header[12..16].copy_from_slice(&from.address.octets());
     header[16..20].copy_from_slice(&to.address.octets());
     let sum = wire::checksum::checksum(&header);
@@ -298,7 +299,7 @@ prop_compose! {
             Some(n) => address::mac(node(n)),
         };
         let probe = Probe {
-            side, protocol, length, ttl,
+            side, protocol: protocol.into(), length, ttl,
             src: Endpoint::new(from, ports.0),
             dst: Endpoint::new(to, ports.1),
             flags: tcp::Flags(flags),

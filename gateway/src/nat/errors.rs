@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 
 use super::Nat;
+use super::by_address::Talk;
 use crate::node::Node;
 use crate::packet::{Endpoint, Packet};
 
@@ -21,10 +22,15 @@ impl Nat {
         uplink: Ipv4Addr,
         now: Timestamp,
     ) -> Option<(Node, Endpoint)> {
-        let (protocol, src, dst) = quoted.flow()?;
-        if src.address != uplink {
+        if quoted.src != uplink {
             return None;
         }
+        if let Some((protocol, _, remote)) = quoted.by_address() {
+            let (node, inside) =
+                self.by_address.inside(self.by_address.session(protocol, remote, now)?);
+            return Some((node, Endpoint::new(inside, 0)));
+        }
+        let (protocol, src, dst) = quoted.flow()?;
         let realm = self.realm(protocol);
         let id = realm.known_in(src.port, dst, now)?;
         let session = realm.table.get(id);
@@ -32,8 +38,12 @@ impl Nat {
     }
 
     /// An error of a node goes out about a packet that came in as `quoted`: the outside port it had
-    /// come to.
+    /// come to, 0 where there are no ports.
     pub(crate) fn error_out(&self, node: Node, quoted: &Packet, now: Timestamp) -> Option<u16> {
+        if let Some((protocol, remote, inside)) = quoted.by_address() {
+            let id = self.by_address.of(Talk { protocol, inside, remote }, now)?;
+            return self.by_address.inside(id).0.may_be(node).then_some(0);
+        }
         let (protocol, src, dst) = quoted.flow()?;
         let realm = self.realm(protocol);
         let id = realm.known_out(dst, src, now)?;

@@ -27,10 +27,11 @@ impl Nat {
             for (id, session) in realm.table.from(0) {
                 let rest = realm.table.rest(id);
                 self.ours.flushed(realm.protocol, session.outside_port, session.remote(), now);
-                self.events.closed(realm.protocol, (session, rest), Closing::Flushed);
+                self.events.closed(realm.protocol.into(), (session, rest), Closing::Flushed);
             }
             realm.clear();
         }
+        flushed += u64::from(self.flush_by_address(now));
         for at in 0..self.published.len() {
             let (published, Owner { node, held, .. }) = (self.published[at], self.owners[at]);
             let here = published.address.is_none() || published.address == uplink;
@@ -85,6 +86,7 @@ impl Nat {
     }
 
     fn end_all(&mut self, is: impl Fn(&Session) -> bool) {
+        self.end_all_by_address(&is);
         for protocol in Protocol::ALL {
             let table = &self.realm(protocol).table;
             let ids: Vec<u32> =

@@ -11,12 +11,14 @@
 //! | `forget` | a flush, a node that is gone |
 //! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
 //! | `repeated` | what others do by themselves to packets of a session |
+//! | `by_address` | sessions of protocols without ports |
 //! | `ours` | what is the NAT's, told to a kernel that shares the address |
 //! | `snapshot` | what `show nat` sees |
 //!
 //! The gateway's paths call [`Nat::running`], [`Nat::open`] and [`Nat::commit_in`] with values and
 //! get the new endpoint or a drop reason; bytes are changed elsewhere.
 
+pub(crate) mod by_address;
 pub(crate) mod errors;
 pub(crate) mod filter;
 mod forget;
@@ -46,7 +48,8 @@ use wire::Timestamp;
 
 pub(crate) use self::repeated::REFUSED;
 
-use self::ours::{Ours, Telling};
+use self::by_address::ByAddress;
+use self::ours::Telling;
 use self::plan::{Displaced, PlanIn, PlanOut};
 use self::publish::{Owner, Published};
 use self::realm::{Load, Realm};
@@ -83,6 +86,7 @@ pub struct NatCounters {
 #[derive(Debug)]
 pub(crate) struct Nat {
     realms: [Realm; 3],
+    pub(crate) by_address: ByAddress,
     published: Vec<Published>,
     /// Whose each of them is.
     owners: Vec<Owner>,
@@ -108,6 +112,7 @@ impl Nat {
         Self {
             realms: Protocol::ALL
                 .map(|protocol| Realm::new(protocol, ports.clone(), behaviour, &limits, seed)),
+            by_address: ByAddress::new(config.lifetimes, &limits, seed),
             published: Vec::new(),
             owners: Vec::new(),
             limits,
@@ -311,22 +316,10 @@ impl Nat {
             self.expire_some(protocol, &mut budget, now);
             self.realms[protocol as usize].table.shrink();
         }
-        let late = self.ours.expire(now);
-        self.realms.iter().filter_map(|r| r.table.next_expiry()).chain(late).min()
-    }
-
-    /// Tells what is ours from now on, beginning with all that is at present.
-    pub(crate) fn tell_ours(&mut self, to: Box<dyn Ours>) {
-        self.ours.begin(to);
-        for (published, owner) in self.published.iter().zip(&self.owners).filter(|(_, o)| o.told) {
-            self.ours.published(published.protocol, published.port, (owner.held, true));
-        }
-        for realm in &self.realms {
-            for (_, session) in realm.table.from(0) {
-                let (port, remote) = (session.outside_port, session.remote());
-                self.ours.session(realm.protocol, port, remote, true);
-            }
-        }
+        self.expire_by_address(&mut budget, now);
+        let others = [self.ours.expire(now), self.by_address.table.next_expiry()];
+        let tables = self.realms.iter().map(|realm| realm.table.next_expiry());
+        tables.chain(others).flatten().min()
     }
 
     fn expire_some(&mut self, protocol: Protocol, budget: &mut u32, now: Timestamp) {
@@ -364,7 +357,7 @@ impl Nat {
         self.counters.opened += 1;
         let session = self.realms[protocol as usize].table.get(id);
         self.ours.session(protocol, session.outside_port, session.remote(), true);
-        self.events.opened(protocol, session);
+        self.events.opened(protocol.into(), session);
         self.counters.events_lost = self.events.lost();
     }
 
@@ -372,13 +365,7 @@ impl Nat {
         self.take_back(protocol, id);
         let (session, rest) = self.realms[protocol as usize].close(id);
         self.ours.session(protocol, session.outside_port, session.remote(), false);
-        match why {
-            Closing::Expired => self.counters.expired += 1,
-            Closing::Flushed => self.counters.flushed += 1,
-            Closing::Displaced => self.counters.displaced += 1,
-        }
-        self.events.closed(protocol, (&session, &rest), why);
-        self.counters.events_lost = self.events.lost();
+        self.closed(protocol.into(), (&session, &rest), why);
         // A host that had a port of its own beside a published one speaks from that from now on.
         let inside = session.inside();
         for p in self.published.iter().filter(|p| (p.protocol, p.inside) == (protocol, inside)) {
@@ -387,10 +374,6 @@ impl Nat {
                 mappings.make_primary(p.port);
             }
         }
-    }
-
-    pub(crate) fn published(&self) -> &[Published] {
-        &self.published
     }
 }
 

@@ -10,7 +10,10 @@ use std::time::Duration;
 use wire::Timestamp;
 
 use super::Nat;
+use super::by_address::protocol_of;
+use super::publish::Published;
 use super::session::{Rest, Session, State};
+use crate::carried::IpProtocol;
 use crate::packet::{Endpoint, Protocol};
 
 /// Slots of the table looked at in one call.
@@ -19,9 +22,9 @@ const SCAN: usize = 4096;
 /// A session as it was at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionView {
-    /// TCP, UDP or ICMP.
-    pub protocol: Protocol,
-    /// Who speaks.
+    /// By what.
+    pub protocol: IpProtocol,
+    /// Who speaks. Ports are 0 where the protocol has none ([`IpProtocol::ported`]).
     pub inside: Endpoint,
     /// The port it appears to speak from.
     pub outside_port: u16,
@@ -44,12 +47,13 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    fn of(protocol: Protocol, (s, rest): (&Session, &Rest), now: Timestamp) -> Self {
+    fn of(protocol: IpProtocol, (s, rest): (&Session, &Rest), now: Timestamp) -> Self {
+        let (inside, outside_port, remote) = ends(protocol, s);
         Self {
             protocol,
-            inside: s.inside(),
-            outside_port: s.outside_port,
-            remote: s.remote(),
+            inside,
+            outside_port,
+            remote,
             state: s.state,
             remaining: s.expires.since(now),
             age: Duration::from_secs(now.as_secs().saturating_sub(s.opened.into())),
@@ -68,9 +72,9 @@ pub struct Cursor(pub u64);
 /// What happened to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// TCP, UDP or ICMP.
-    pub protocol: Protocol,
-    /// Who speaks.
+    /// By what.
+    pub protocol: IpProtocol,
+    /// Who speaks. Ports are 0 where the protocol has none.
     pub inside: Endpoint,
     /// The port it appears to speak from.
     pub outside_port: u16,
@@ -147,11 +151,16 @@ impl Events {
         self.lost
     }
 
-    pub(crate) fn opened(&mut self, protocol: Protocol, session: &Session) {
+    pub(crate) fn opened(&mut self, protocol: IpProtocol, session: &Session) {
         self.push(protocol, (session, &Rest::default()), EventKind::Opened);
     }
 
-    pub(crate) fn closed(&mut self, protocol: Protocol, session: (&Session, &Rest), why: Closing) {
+    pub(crate) fn closed(
+        &mut self,
+        protocol: IpProtocol,
+        session: (&Session, &Rest),
+        why: Closing,
+    ) {
         self.push(protocol, session, EventKind::Closed(why));
     }
 
@@ -159,7 +168,7 @@ impl Events {
         self.queue.drain(..)
     }
 
-    fn push(&mut self, protocol: Protocol, (s, rest): (&Session, &Rest), kind: EventKind) {
+    fn push(&mut self, protocol: IpProtocol, (s, rest): (&Session, &Rest), kind: EventKind) {
         if !self.on {
             return;
         }
@@ -167,11 +176,11 @@ impl Events {
             self.lost += 1;
             return;
         }
-        let (inside, remote) = (s.inside(), s.remote());
+        let (inside, outside_port, remote) = ends(protocol, s);
         self.queue.push_back(Event {
             protocol,
             inside,
-            outside_port: s.outside_port,
+            outside_port,
             remote,
             kind,
             state: s.state,
@@ -185,7 +194,37 @@ impl Events {
     }
 }
 
+/// Inside end, outside port and remote end of a session. One by address has its protocol's number in
+/// place of ports.
+fn ends(protocol: IpProtocol, s: &Session) -> (Endpoint, u16, Endpoint) {
+    let bare = |end: Endpoint| Endpoint::new(end.address, 0);
+    match protocol.ported() {
+        Some(_) => (s.inside(), s.outside_port, s.remote()),
+        None => (bare(s.inside()), 0, bare(s.remote())),
+    }
+}
+
 impl Nat {
+    /// A session has ended.
+    pub(super) fn closed(
+        &mut self,
+        protocol: IpProtocol,
+        session: (&Session, &Rest),
+        why: Closing,
+    ) {
+        match why {
+            Closing::Expired => self.counters.expired += 1,
+            Closing::Flushed => self.counters.flushed += 1,
+            Closing::Displaced => self.counters.displaced += 1,
+        }
+        self.events.closed(protocol, session, why);
+        self.counters.events_lost = self.events.lost();
+    }
+
+    pub(crate) fn published(&self) -> &[Published] {
+        &self.published
+    }
+
     /// Up to `limit` living sessions from `cursor` on, and where to go on; None at the end. Looks
     /// at [`SCAN`] slots at most, for frames wait meanwhile.
     pub(crate) fn sessions(
@@ -197,20 +236,19 @@ impl Nat {
         let mut views = Vec::new();
         let mut looked = 0;
         let start = usize::try_from(cursor.0 >> 32).unwrap_or(usize::MAX);
-        for (number, realm) in self.realms.iter().enumerate().skip(start) {
+        let ported = self.realms.iter().map(|realm| (Some(realm.protocol.into()), &realm.table));
+        let tables = ported.chain([(None, &self.by_address.table)]);
+        for (number, (protocol, table)) in tables.enumerate().skip(start) {
             let slot = if number == start { cursor.0 & 0xffff_ffff } else { 0 };
             let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-            for (id, session) in realm.table.all_from(slot) {
+            for (id, session) in table.all_from(slot) {
                 if views.len() == limit || looked == SCAN {
                     return (views, Some(Cursor((number as u64) << 32 | u64::from(id))));
                 }
                 looked += 1;
                 if session.state != State::Free && session.expires > now {
-                    views.push(SessionView::of(
-                        realm.protocol,
-                        (session, realm.table.rest(id)),
-                        now,
-                    ));
+                    let protocol = protocol.unwrap_or_else(|| protocol_of(session));
+                    views.push(SessionView::of(protocol, (session, table.rest(id)), now));
                 }
             }
         }

@@ -30,7 +30,7 @@ fn friend_out(world: &World, protocol: Protocol) -> String {
     let google = Ipv4Addr::new(8, 8, 8, 8);
     let sessions = world.sessions();
     let mut of_the_friend = sessions.iter().filter(|s| s.inside.to_string() == FRIEND);
-    let session = of_the_friend.find(|s| (s.protocol, s.remote.address) == (protocol, google));
+    let session = of_the_friend.find(|s| s.protocol == protocol && s.remote.address == google);
     format!("{OUTSIDE}:{}", session.expect("the friend has lost a session").outside_port)
 }
 

@@ -41,7 +41,7 @@ fn no_datagram_leaves_for_a_tunnels_remote_end() {
     }
     let probe = Probe {
         side: Side::LAN,
-        protocol: Protocol::Udp,
+        protocol: Protocol::Udp.into(),
         src: Endpoint::new("10.100.0.10".parse().unwrap(), 4000),
         dst: Endpoint::new("9.9.9.9".parse().unwrap(), 4789),
         flags: tcp::Flags(0),

@@ -155,7 +155,7 @@ fn it_is_foretold() {
     let world = hosted();
     let probe = Probe {
         side: Side::LAN,
-        protocol: Protocol::Udp,
+        protocol: Protocol::Udp.into(),
         src: Endpoint::new(Ipv4Addr::new(10, 100, 0, 10), 7),
         dst: Endpoint::new(ELSEWHERE.parse().unwrap(), 53),
         flags: tcp::Flags(0),

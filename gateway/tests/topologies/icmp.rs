@@ -208,14 +208,18 @@ fn what_cannot_be_reached_is_told() {
     let out = world.lan(&Pkt::udp("10.100.0.10:1", "10.100.0.1:53", b"?"));
     assert_eq!((out.dropped(), out.one().icmp.unwrap().1), (DropReason::NoService, 3));
 
-    // SCTP and everything else that is not TCP, UDP or ICMP: refused, on both sides.
-    for number in [132, 47, 50, 33] {
+    // What signs its addresses, in both directions; from outside whatever nobody here speaks.
+    for number in [51, 132, 47, 50, 33] {
         let body = vec![0; 12];
         let out = [("10.100.0.10", "8.8.8.8"), ("8.8.8.8", OUTSIDE)].map(|(src, dst)| {
             let p = Pkt::raw(src.parse().unwrap(), dst.parse().unwrap(), number, body.clone());
-            if src.starts_with("10.") { world.lan(&p) } else { world.uplink(&p) }
+            let inside = src.starts_with("10.");
+            (number == 51 || !inside).then(|| match inside {
+                true => world.lan(&p),
+                false => world.uplink(&p),
+            })
         });
-        for out in out {
+        for out in out.into_iter().flatten() {
             assert_eq!((out.dropped(), out.one().icmp.unwrap().1), (DropReason::Protocol, 2));
         }
         // A traceroute by that protocol finds the gateway a hop like others.

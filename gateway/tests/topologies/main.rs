@@ -7,6 +7,7 @@ mod arp;
 mod attack;
 mod barred;
 mod behaviour;
+mod by_address;
 mod fragments;
 mod hairpin;
 mod host;

@@ -85,7 +85,7 @@ fn it_is_foretold() {
     let mut world = World::new(config());
     let probe = Probe {
         side: Side::LAN,
-        protocol: Protocol::Udp,
+        protocol: Protocol::Udp.into(),
         src: Endpoint::new("10.100.0.10".parse().unwrap(), 4000),
         dst: Endpoint::new("10.100.0.1".parse().unwrap(), 53),
         flags: tcp::Flags(0),
@@ -122,7 +122,7 @@ fn a_node_that_floods_takes_nothing_from_the_others() {
     let question = Pkt::udp("10.100.0.10:4000", "10.100.0.1:53", b"?");
     let probe = Probe {
         side: Side::LAN,
-        protocol: Protocol::Udp,
+        protocol: Protocol::Udp.into(),
         src: Endpoint::new("10.100.0.10".parse().unwrap(), 4000),
         dst: Endpoint::new("10.100.0.1".parse().unwrap(), 53),
         flags: tcp::Flags(0),

@@ -86,7 +86,12 @@ fn every_drop_reason_is_reachable() {
     r.lan(w, &Pkt::udp("10.100.0.10:1", "8.8.8.8:2", &[0; 2000]));
     r.lan(w, &Pkt::udp("10.100.0.10:1", "240.0.0.1:2", b"x"));
     r.lan(w, &Pkt::udp("10.100.0.10:1", "10.100.0.1:2", b"x"));
-    r.lan(w, &Pkt::raw(host, "8.8.8.8".parse().unwrap(), 132, vec![0; 12]));
+    let remote = "8.8.8.8".parse().unwrap();
+    r.lan(w, &Pkt::raw(host, remote, 51, vec![0; 12]));
+    r.lan(w, &Pkt::raw(host, remote, 132, vec![0; 12]));
+    r.lan(w, &Pkt::raw("10.100.0.20".parse().unwrap(), remote, 132, vec![0; 12]));
+    w.gateway.leave_to_host([(gateway::IpProtocol(47), Some(remote))].into());
+    r.lan(w, &Pkt::raw(host, remote, 47, vec![0; 12]));
     r.lan(w, &Pkt::icmp("10.100.0.10", "8.8.8.8", &[5, 0, 0, 0, 0, 0, 0, 0]));
     r.lan(w, &Pkt::raw(host, "8.8.8.8".parse().unwrap(), 17, vec![0; 4]));
     r.lan(w, &Pkt::tcp("10.100.0.10:1", "8.8.8.8:2", RST, b""));

@@ -152,10 +152,10 @@ impl Twins {
                 let (remote, port) = (of.remote.to_string(), of.outside_port);
                 let outside = format!("{OUTSIDE}:{port}");
                 for n in 0..times {
-                    let packet = match of.protocol {
-                        Protocol::Tcp => Pkt::tcp(&remote, &outside, flags, &[n; 10]),
-                        Protocol::Udp => Pkt::udp(&remote, &outside, &[n; 10]),
-                        Protocol::Icmp => {
+                    let packet = match of.protocol.ported() {
+                        Some(Protocol::Tcp) => Pkt::tcp(&remote, &outside, flags, &[n; 10]),
+                        Some(Protocol::Udp) => Pkt::udp(&remote, &outside, &[n; 10]),
+                        _ => {
                             let remote = of.remote.address.to_string();
                             Pkt::echo(&remote, OUTSIDE, 0, port, &[n; 10])
                         }
@@ -168,10 +168,10 @@ impl Twins {
                 let Some(of) = sessions.get(session % sessions.len().max(1)) else { return };
                 let (inside, remote) = (of.inside.to_string(), of.remote.to_string());
                 for n in 0..times {
-                    let packet = match of.protocol {
-                        Protocol::Tcp => Pkt::tcp(&inside, &remote, flags, &[n; 10]),
-                        Protocol::Udp => Pkt::udp(&inside, &remote, &[n; 10]),
-                        Protocol::Icmp => return,
+                    let packet = match of.protocol.ported() {
+                        Some(Protocol::Tcp) => Pkt::tcp(&inside, &remote, flags, &[n; 10]),
+                        Some(Protocol::Udp) => Pkt::udp(&inside, &remote, &[n; 10]),
+                        _ => return,
                     };
                     self.send(
                         side(&of.inside.address.to_string()),

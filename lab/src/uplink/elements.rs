@@ -1,15 +1,19 @@
 //! What of the block is the NAT's at present, in the sets of an nftables table: what `ours` is where
 //! no BPF program is to be had.
 //!
+//! Of protocols without ports nothing is told here: the filter of a ring beside such a table is written once
+//! and knows no remotes. So there are none of them then.
+//!
 //! Told by the gateway before a session's first packet leaves, and each time a call into the kernel.
 //! Kept here too, so that another table, at another interface or address, begins with all of it.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gateway::{Endpoint, Filter, NatType, Protocol};
+use gateway::{Endpoint, Filter, IpProtocol, NatType, Protocol};
 use ns::nft::{Key, Remote, Table};
 
 /// Keys of one batch: their acknowledgements wait in the socket together.
@@ -121,5 +125,11 @@ impl gateway::Ours for Elements {
             Protocol::Tcp => self.tell(&[Key::Opening(port)], is),
             _ => self.published(protocol, port, is),
         }
+    }
+
+    fn by_address(&mut self, _: IpProtocol, _: Ipv4Addr, _: bool) {}
+
+    fn keeps_by_address(&self) -> bool {
+        false
     }
 }

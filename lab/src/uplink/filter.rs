@@ -3,7 +3,8 @@
 //!
 //! Frames for the block alone: TCP and UDP to it, echo and timestamp replies to it, ICMP errors
 //! that quote a packet from it, all fragments (only the first has ports), and of ARP what is said
-//! to the address and what hosts announce of themselves, as a router with a new card does. The
+//! to the address and what hosts announce of themselves, as a router with a new card does. Of other
+//! protocols the program lets in what the NAT speaks, the classic filter nothing. The
 //! host's own traffic costs a few instructions and neither a copy nor a wake-up.
 
 use std::net::Ipv4Addr;

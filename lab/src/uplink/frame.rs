@@ -4,7 +4,7 @@
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
 use sys::bpf::{Draft, Op};
 
-use super::ours::{Shared, held};
+use super::ours::{REMOTES, Shared, held};
 
 pub(super) const RESULT: Reg = Reg(0);
 pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
@@ -89,6 +89,22 @@ pub(super) fn bit<P: PartialEq>(p: &mut Draft<P>, at: i16, set: usize) {
 pub(super) fn is_held<P: PartialEq>(p: &mut Draft<P>, at: i16, protocol: usize, ours: &Shared) {
     p.all(Op::area(ARG[1], &ours.held));
     bit_of(p, at, held(protocol));
+}
+
+/// R0: whether something that comes from an address on the stack, by the protocol in R7, may be ours: the
+/// bit that they share with few others.
+pub(super) fn is_remote<P: PartialEq>(p: &mut Draft<P>, at: i16, ours: &Shared) {
+    let (half, first) = (ARG[0], PORTS + 2);
+    p.op(Op::load(Size::Word, RESULT, STACK, at));
+    p.op(Op::alu_reg(Alu::Mov, half, RESULT));
+    p.op(Op::alu(Alu::Shr, half, 16));
+    p.op(Op::alu_reg(Alu::Xor, RESULT, half));
+    p.op(Op::store(Size::Half, STACK, first, RESULT));
+    p.op(Op::load(Size::Byte, RESULT, STACK, first));
+    p.op(Op::alu_reg(Alu::Xor, RESULT, NUMBER));
+    p.op(Op::store(Size::Byte, STACK, first, RESULT));
+    p.all(Op::area(ARG[1], &ours.held));
+    bit_of(p, first, REMOTES);
 }
 
 /// R0: the bit of a port on the stack, of the memory that R2 points to.

@@ -18,6 +18,7 @@ use super::crossing::{self, Crossing, Near};
 use super::facts::{self, Facts};
 use super::forwarded;
 use super::occupied::{self, Claim};
+use super::others;
 use super::silence::{self, Means, Silence, Target};
 use super::{PortBlock, reserve};
 use crate::config::{LabConfig, Uplink};
@@ -39,7 +40,7 @@ pub(crate) struct Prepared {
     served: bool,
     kind: NatType,
     /// None while the host has no default route.
-    facts: Option<Facts>,
+    pub(super) facts: Option<Facts>,
     netns: Arc<OwnedFd>,
     claim: Claim,
 }
@@ -100,17 +101,6 @@ impl Prepared {
             None => (wire::MacAddr::ZERO, MTU, None),
         };
         gateway::Uplink { mac, address, mtu, ports: self.block.range(), shared: true }
-    }
-
-    /// In words, for `run`.
-    pub(crate) fn words(&self) -> String {
-        let Some(Facts { name, address, .. }) = &self.facts else {
-            return "whatever interface gets a default route".into();
-        };
-        match address.next_hop {
-            Some(router) => format!("{} of {name}, by {router}", address.address),
-            None => format!("{} of {name}, which has no default route", address.address),
-        }
     }
 
     /// Reserves, silences and attaches; each told before it is done.
@@ -326,7 +316,10 @@ impl Host {
         let last = self.live.as_ref().map(|live| live.facts.name.clone());
         let now = facts::choose(&view, self.asked.as_deref(), last.as_deref(), inside);
         lab.with_switch(|switch| match now {
-            Ok(facts) => self.follow(lab, switch, facts, next_index),
+            Ok(facts) => {
+                others::leave(lab, &view, facts.address.address);
+                self.follow(lab, switch, facts, next_index);
+            }
             Err(error) => self.lose(lab, switch, &error),
         });
         place(self) != before

@@ -14,6 +14,7 @@
 //! | `reserve` | the block kept from the host's choice of ports, and given back |
 //! | `occupied` | who is in the block already: local sockets, other labs |
 //! | `forwarded` | ports of the block that the host forwards |
+//! | `others` | tunnels that the host has itself |
 //! | `filter` | what reaches the ring; pure |
 //! | `frame` | how programs read a frame; pure |
 //! | `ours` | what of the block is the NAT's at present, in memory that the kernel looks into |
@@ -33,6 +34,7 @@ mod forwarded;
 mod frame;
 mod host;
 mod occupied;
+mod others;
 mod ours;
 mod ports;
 pub(crate) mod reserve;

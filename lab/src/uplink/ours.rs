@@ -5,21 +5,25 @@
 //! kernel. How much of a remote endpoint counts is the NAT's filter's to say: a key is our port and
 //! as much of the remote end as must match. A key lies in one of two groups of eight, whichever had
 //! more room; where both are full, which takes far more sessions than there may be, its whole port
-//! is taken.
+//! is taken. What a remote sends by a protocol without ports has its key among those of UDP: the protocol
+//! stands for the remote's port, and our port is 0, which none has.
 //!
 //! ```text
 //!   two secret factors │ ports open to anybody: TCP, UDP │ ports that open TCP │ keys: TCP, UDP
-//!   held ports: TCP, UDP
+//!   held ports: TCP, UDP │ protocols without ports
 //! ```
 //!
-//! The held ports have memory of their own, for the fast path's filter asks it too.
+//! The held ports have memory of their own, for the fast path's filter asks it too. With them there is a bit
+//! for what remotes send by protocols without ports: several of them may share one, which costs a
+//! filter a frame of the host's that the gateway says nothing about.
 
 use std::fmt::Debug;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gateway::{Endpoint, Filter, NatType, Protocol};
+use gateway::{Endpoint, Filter, IpProtocol, NatType, Protocol};
 use sys::bpf::Area;
 
 #[cfg(test)]
@@ -36,7 +40,9 @@ const BITS: usize = 65_536 / 64;
 pub(super) const OPENING: usize = anybody(2);
 const WORDS: usize = table(2);
 /// Of the memory of held ports.
-pub(super) const HELD_WORDS: usize = held(2);
+pub(super) const HELD_WORDS: usize = held(3);
+/// Behind the held ports of TCP and UDP: what comes by protocols without ports.
+pub(super) const REMOTES: usize = held(2);
 
 /// Ports of a protocol that are the NAT's whoever sends.
 pub(super) const fn anybody(protocol: usize) -> usize {
@@ -110,6 +116,8 @@ pub(super) struct Writer<M> {
     opening: Vec<u32>,
     /// Why a port is anybody's, counted.
     anybody: [Vec<u32>; 2],
+    /// Sessions without ports that share a bit.
+    remotes: Vec<u32>,
 }
 
 impl<M: Memory> Writer<M> {
@@ -120,7 +128,8 @@ impl<M: Memory> Writer<M> {
         }
         let ports = || [vec![0; 65_536], vec![0; 65_536]];
         let told = vec![0; 2 * GROUPS * GROUP];
-        Self { memory, held, kind, factors, told, opening: vec![0; 65_536], anybody: ports() }
+        let [opening, remotes] = ports();
+        Self { memory, held, kind, factors, told, opening, anybody: ports(), remotes }
     }
 
     /// The two groups a key may be in, as the program finds them.
@@ -195,6 +204,12 @@ fn turned(count: &mut u32, is: bool) -> bool {
     *count == u32::from(is)
 }
 
+/// The bit of what a remote sends by a protocol without ports.
+fn remote_bit(protocol: IpProtocol, remote: Ipv4Addr) -> u16 {
+    let [a, b, c, d] = remote.octets();
+    u16::from_be_bytes([a ^ c ^ protocol.0, b ^ d])
+}
+
 /// Our port and the remote end, as they lie in a packet: source, its port, our port.
 fn key(port: u16, remote: Endpoint) -> u64 {
     let [a, b, c, d] = remote.address.octets();
@@ -229,6 +244,18 @@ impl<M: Memory> gateway::Ours for Writer<M> {
         match protocol {
             Protocol::Tcp => self.opens(port, is),
             _ => self.whole_port(at, port, is),
+        }
+    }
+
+    fn by_address(&mut self, protocol: IpProtocol, remote: Ipv4Addr, is: bool) {
+        let bit = remote_bit(protocol, remote);
+        // The filter lets in what is silenced before it is, and until it is not any more.
+        if is && turned(&mut self.remotes[usize::from(bit)], is) {
+            mark(&self.held, REMOTES, bit, is);
+        }
+        self.key(1, key(0, Endpoint::new(remote, protocol.0.into())), 0, is);
+        if !is && turned(&mut self.remotes[usize::from(bit)], is) {
+            mark(&self.held, REMOTES, bit, is);
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use switch::PortId;
 
-use super::{Follow, Host};
+use super::facts::Facts;
+use super::{Follow, Host, Prepared};
 use crate::error::Result;
 use crate::lab::{Lab, State};
 use crate::station;
@@ -60,6 +61,19 @@ impl Lab {
         let moved = host.as_mut().is_some_and(|host| host.refresh(self, &inside, next_index));
         if moved {
             self.lead_anew(&state);
+        }
+    }
+}
+
+impl Prepared {
+    /// In words, for `run`.
+    pub(crate) fn words(&self) -> String {
+        let Some(Facts { name, address, .. }) = &self.facts else {
+            return "whatever interface gets a default route".into();
+        };
+        match address.next_hop {
+            Some(router) => format!("{} of {name}, by {router}", address.address),
+            None => format!("{} of {name}, which has no default route", address.address),
         }
     }
 }

@@ -20,11 +20,12 @@ pub(super) fn nat(published: &[Published], sessions: &[Session], paint: Paint) -
         ">IN", ">BYTES",
     ]);
     for session in sessions {
+        let [inside, outside, remote] = session.ends();
         table.row([
-            session.protocol.to_string(),
-            session.inside.to_string(),
-            session.outside.to_string(),
-            session.remote.to_string(),
+            session.protocol.clone(),
+            inside,
+            outside,
+            remote,
             session.state.clone(),
             units::span(session.age),
             units::span(session.expires),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddrV4;
 
-use control::api::{Event, EventKind, Port, PortRates, Protocol, Rate, Session};
+use control::api::{Event, EventKind, Port, PortRates, Rate, Session};
 
 use super::sample::Sample;
 
@@ -46,7 +46,7 @@ struct Seen {
 }
 
 /// What tells a session from others.
-type Flow = (Protocol, SocketAddrV4, SocketAddrV4, SocketAddrV4);
+type Flow = (String, SocketAddrV4, SocketAddrV4, SocketAddrV4);
 
 impl Model {
     /// Begins with a first look.
@@ -202,7 +202,7 @@ impl Model {
 }
 
 fn flow(session: &Session) -> Flow {
-    (session.protocol, session.inside, session.outside, session.remote)
+    (session.protocol.clone(), session.inside, session.outside, session.remote)
 }
 
 /// Of IP, both ways together.

@@ -275,12 +275,13 @@ fn mac_row(entry: &FdbEntry) -> Row {
 
 fn session_row(model: &Model, nodes: &Nodes<'_>, session: &Session) -> Row {
     let bytes = |count| Cell::number(count, text::short(count));
+    let [inside, outside, remote] = session.ends();
     plain(vec![
-        Cell::words(session.protocol.to_string()),
-        Cell::words(session.inside.to_string()),
+        Cell::words(&session.protocol),
+        Cell::words(inside),
         Cell::words(nodes.get(session.inside.ip()).copied().unwrap_or_default()),
-        Cell::words(session.remote.to_string()),
-        Cell::words(session.outside.to_string()),
+        Cell::words(remote),
+        Cell::words(outside),
         Cell::words(&session.state).in_mood(Mood::Dim),
         Cell::rate(model.session_rate(session)),
         bytes(session.bytes_out),

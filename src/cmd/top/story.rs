@@ -81,6 +81,6 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
 }
 
 fn opened(session: &Session) -> String {
-    let Session { protocol, inside, outside, remote, .. } = session;
+    let (protocol, [inside, outside, remote]) = (&session.protocol, session.ends());
     format!("{protocol} {inside} to {remote} as {outside}")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use control::api::{
     Counters, Event, EventKind, FdbEntry, GatewayCounters, Host, NatUsage, Node, Port, PortRole,
-    Protocol, RxStats, Session, Stats64, SwitchCounters, Topology, TopologyKind, TxStats, Uplink,
+    RxStats, Session, Stats64, SwitchCounters, Topology, TopologyKind, TxStats, Uplink,
 };
 
 use super::model::Model;
@@ -153,7 +153,7 @@ fn entry(number: u32, second: u64) -> FdbEntry {
 fn session(second: u64) -> Session {
     let at = |address: [u8; 4], port| std::net::SocketAddrV4::new(address.into(), port);
     Session {
-        protocol: Protocol::Icmp,
+        protocol: "icmp".into(),
         inside: at([10, 100, 0, 10], 7),
         outside: at([203, 0, 113, 2], 1024),
         remote: at([8, 8, 8, 8], 7),

@@ -12,13 +12,14 @@ use crate::nat::realm::Load;
 use crate::node::Node;
 
 /// What was told and not taken back, each so many times; of a published port without a remote.
-type Told = HashMap<(Protocol, u16, Option<Endpoint>), i32>;
+type Told = HashMap<Key, i32>;
+type Key = (IpProtocol, u16, Option<Endpoint>);
 
 #[derive(Clone, Debug, Default)]
 struct Mirror(Arc<Mutex<Told>>);
 
 impl Mirror {
-    fn count(&mut self, key: (Protocol, u16, Option<Endpoint>), is: bool) {
+    fn count(&mut self, key: Key, is: bool) {
         let mut told = self.0.lock().unwrap();
         let count = told.entry(key).or_insert(0);
         *count += if is { 1 } else { -1 };
@@ -35,15 +36,19 @@ impl Mirror {
 
 impl Ours for Mirror {
     fn session(&mut self, protocol: Protocol, port: u16, remote: Endpoint, is: bool) {
-        self.count((protocol, port, Some(remote)), is);
+        self.count((protocol.into(), port, Some(remote)), is);
     }
 
     fn published(&mut self, protocol: Protocol, port: u16, is: bool) {
-        self.count((protocol, port, None), is);
+        self.count((protocol.into(), port, None), is);
     }
 
     fn held(&mut self, protocol: Protocol, port: u16, is: bool) {
-        self.count((protocol, port, None), is);
+        self.count((protocol.into(), port, None), is);
+    }
+
+    fn by_address(&mut self, protocol: IpProtocol, remote: Ipv4Addr, is: bool) {
+        self.count((protocol, 0, Some(Endpoint::new(remote, 0))), is);
     }
 }
 
@@ -71,8 +76,8 @@ fn send(nat: &mut Nat, protocol: Protocol, from: &str, now: Timestamp) -> u16 {
         })
 }
 
-fn session(protocol: Protocol, port: u16) -> (Protocol, u16, Option<Endpoint>) {
-    (protocol, port, Some(end(REMOTE)))
+fn session(protocol: Protocol, port: u16) -> Key {
+    (protocol.into(), port, Some(end(REMOTE)))
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn a_session_is_told_from_its_first_packet_to_its_end() {
     let mut latecomer = Mirror::default();
     nat.tell_ours(Box::new(latecomer.clone()));
     assert_eq!(latecomer.told(), both, "what is there at present");
-    latecomer.count((Protocol::Udp, 1, None), true);
+    latecomer.count((Protocol::Udp.into(), 1, None), true);
     for after in [230, 290, 310] {
         nat.expire(start + Duration::from_secs(after));
         let told = latecomer.told();
@@ -132,7 +137,7 @@ fn a_published_port_is_told_until_it_is_withdrawn() {
     nat.publish((Node::NOBODY, false), wanted(2005)).unwrap();
     nat.publish((Node::NOBODY, false), wanted(2005)).unwrap_err();
     nat.flush(None, Timestamp::ZERO);
-    assert_eq!(mirror.told(), Told::from([((Protocol::Udp, 2005, None), 1)]));
+    assert_eq!(mirror.told(), Told::from([((Protocol::Udp.into(), 2005, None), 1)]));
     let latecomer = Mirror::default();
     nat.tell_ours(Box::new(latecomer.clone()));
     assert_eq!(latecomer.told(), mirror.told());
@@ -166,7 +171,7 @@ fn a_port_that_is_held_goes_before_a_session_and_takes_its_own_along() {
     let plan = nat.plan_in(Protocol::Tcp, at, knock(Flags::SYN), start).unwrap();
     let to = nat.commit_in(Protocol::Tcp, at, plan, knock(Flags::SYN), start);
     assert_eq!(to, Ok(beside.inside));
-    let key = (Protocol::Tcp, beside.port, Some(client));
+    let key = (Protocol::Tcp.into(), beside.port, Some(client));
     assert_eq!(mirror.told()[&key], 1);
     nat.unpublish(Protocol::Tcp, beside.port);
     nat.unpublish(Protocol::Udp, port);
@@ -181,7 +186,7 @@ fn a_port_of_another_address_is_not_told() {
     let inside = end("10.100.0.10:80");
     let wanted = Published { protocol: Protocol::Tcp, address: own, port: 80, inside };
     nat.publish((Node::NOBODY, true), wanted).unwrap();
-    let told = Told::from([((Protocol::Tcp, 80, None), 1)]);
+    let told = Told::from([((Protocol::Tcp.into(), 80, None), 1)]);
     assert_eq!(mirror.told(), told);
     nat.flush(Some([192, 0, 2, 3].into()), Timestamp::ZERO);
     assert_eq!(mirror.told(), Told::new());

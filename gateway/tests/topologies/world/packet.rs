@@ -275,10 +275,11 @@ pub fn check_sums(vnet: VnetHeader, frame: &[u8]) {
         return;
     }
     let header = 14 + usize::from(frame[14] & 15) * 4;
+    let whole = [33, 136].contains(&frame[23]);
     // Of segments in a tunnel the outer sum is still to be made too.
-    let segments = vnet.gso_type != 0;
-    if vnet.needs_csum() && usize::from(vnet.csum_start) > header && !segments {
-        // That of what a tunnel carries: the outer one counts on it.
+    let further = usize::from(vnet.csum_start) > header && vnet.gso_type == 0;
+    if vnet.needs_csum() && (further || whole) {
+        // That of what a tunnel carries, which the outer one counts on, or one as no stack leaves it.
         let (mut vnet, mut whole, end) = (vnet, frame.to_vec(), frame.len());
         wire::offload::complete_checksum(&mut vnet, &mut whole, end);
         return check_sums(vnet, &whole);
@@ -297,6 +298,13 @@ pub fn check_sums(vnet: VnetHeader, frame: &[u8]) {
         protocol::ICMP => {
             assert_eq!(fold(sum(l4)), 0xffff, "ICMP: {}", wire::Summary::new(frame));
             return;
+        }
+        // DCCP, and UDP-Lite with what it covers.
+        33 => return assert_eq!(fold(pseudo + sum(l4)), 0xffff, "DCCP"),
+        136 => {
+            let covered = usize::from(u16::from_be_bytes([l4[4], l4[5]]));
+            let covered = if covered == 0 { l4.len() } else { covered };
+            return assert_eq!(fold(pseudo + sum(&l4[..covered])), 0xffff, "UDP-Lite");
         }
         _ => return,
     };

@@ -148,6 +148,7 @@ impl Twins {
             let Repeat { protocol, came: [src, dst], leaves, way, .. } = flow.repeat;
             let (side, node) = flow.from;
             let (flags, length, ttl, dont_fragment) = (tcp::Flags(ACK), 100, 64, true);
+            let protocol = protocol.into();
             let probe = Probe { side, protocol, src, dst, flags, length, ttl, dont_fragment };
             let outcome = plain.gateway.preview_from(node, &probe, now).outcome;
             let [src, dst] = leaves;

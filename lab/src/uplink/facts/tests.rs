@@ -41,6 +41,7 @@ fn host() -> View {
             address(3, [198, 51, 100, 2], 24),
             address(4, [10, 8, 0, 2], 24),
         ],
+        tunnels: Vec::new(),
         defaults: vec![route(3, [198, 51, 100, 1], 600), route(2, [192, 0, 2, 1], 100)],
     }
 }

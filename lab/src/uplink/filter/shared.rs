@@ -1,5 +1,6 @@
 //! The same filter as a program, which looks into the memory of `ours` for the ports beside the block
-//! that are held: they come and go while the ring is open.
+//! that are held, and for remotes that the NAT speaks to by protocols without ports: they come and go while
+//! the ring is open.
 //!
 //! Of such a port all TCP is let in, what the host's stack has for its own too: the gateway says nothing
 //! about that. `is_ours` of bpf/c/flows.bpf.c decides the same where the ring is the fast path's.
@@ -11,8 +12,8 @@ use sys::bpf::{Draft, Op};
 use wire::{ethertype, icmp, ipv4::protocol};
 
 use super::super::frame::{
-    ARG, FRAME, IP, IP_AT, NUMBER, PORTS, RESULT, STACK, fetch, is_held, port, raw, transport,
-    untagged,
+    ARG, FRAME, IP, IP_AT, NUMBER, PORTS, RESULT, STACK, fetch, is_held, is_remote, port, raw,
+    transport, untagged,
 };
 use super::super::ours::Shared;
 use super::{ARP_SENDER, ARP_TARGET, IS_FRAGMENT, OFFSET, TYPE};
@@ -33,6 +34,8 @@ enum Place {
     Identifier,
     Error,
     QuotedPorts,
+    Remote,
+    QuotedRemote,
     InBlock,
     Beyond,
     BeyondUdp,
@@ -85,7 +88,7 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> Vec
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
     p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::Ports);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::Ports);
-    p.if_so(If::Differs, NUMBER, protocol::ICMP.into(), Place::Reject);
+    p.if_so(If::Differs, NUMBER, protocol::ICMP.into(), Place::Remote);
     transport(&mut p, 0);
     fetch(&mut p, WORDS, 1, Place::Reject);
     p.op(Op::load(Size::Byte, RESULT, STACK, WORDS));
@@ -112,7 +115,7 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> Vec
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
     p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::QuotedPorts);
     p.if_so(If::Equal, NUMBER, protocol::UDP.into(), Place::QuotedPorts);
-    p.if_so(If::Differs, NUMBER, protocol::ICMP.into(), Place::Reject);
+    p.if_so(If::Differs, NUMBER, protocol::ICMP.into(), Place::QuotedRemote);
     behind_quoted(&mut p, 4);
     fetch(&mut p, PORTS + 2, 2, Place::Reject);
     p.jump(Op::jump(0), Place::InBlock);
@@ -138,6 +141,18 @@ pub(crate) fn program(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> Vec
     p.at(Place::BeyondUdp);
     is_held(&mut p, PORTS + 2, 1, ours);
     p.if_so(If::Differs, RESULT, 0, Place::Accept);
+
+    p.jump(Op::jump(0), Place::InBlock);
+
+    // Of protocols without ports what is from those that the NAT has sessions with, or about that.
+    p.at(Place::QuotedRemote);
+    is_remote(&mut p, IP + 16, ours);
+    p.if_so(If::Differs, RESULT, 0, Place::Accept);
+    p.jump(Op::jump(0), Place::Reject);
+    p.at(Place::Remote);
+    is_remote(&mut p, IP + 12, ours);
+    p.if_so(If::Differs, RESULT, 0, Place::Accept);
+    p.jump(Op::jump(0), Place::Reject);
 
     p.at(Place::InBlock);
     port(&mut p, PORTS + 2);

@@ -17,7 +17,7 @@ impl Memory for Heap {
 
 impl Heap {
     fn new() -> Self {
-        Self(Arc::new((0..WORDS).map(|_| AtomicU64::new(0)).collect()))
+        Self(Arc::new((0..WORDS.max(HELD_WORDS)).map(|_| AtomicU64::new(0)).collect()))
     }
 
     fn bit(&self, bits: usize, port: u16) -> bool {
@@ -171,4 +171,39 @@ fn a_port_that_is_held_opens_tcp_and_is_anybody_s_of_udp() {
     }
     assert!(!writer.held.bit(held(0), 80) && !writer.held.bit(held(1), 80));
     assert!(memory.is_empty());
+}
+
+#[test]
+fn what_has_no_ports_is_told_by_protocol_and_remote() {
+    let (memory, held) = (Heap::new(), Heap::new());
+    let mut writer = Writer::new([memory.clone(), held.clone()], NatType::FullCone, [3, 5]);
+    let (gre, ipip) = (IpProtocol(47), IpProtocol(4));
+    let remotes = [1, 2].map(|n| Ipv4Addr::new(8, 8, 8, n));
+    let finds = |writer: &Writer<Heap>, protocol: IpProtocol, remote: Ipv4Addr| {
+        let key = key(0, Endpoint::new(remote, protocol.0.into()));
+        let mut slots = writer
+            .groups(key)
+            .into_iter()
+            .flat_map(|group| (group * GROUP..(group + 1) * GROUP).map(|at| table(1) + at));
+        let exact = slots.any(|at| memory.0[at].load(Ordering::Relaxed) == key);
+        (exact, held.bit(REMOTES, remote_bit(protocol, remote)))
+    };
+    writer.by_address(gre, remotes[0], true);
+    // Once more, as after a flush.
+    writer.by_address(gre, remotes[0], true);
+    assert_eq!(finds(&writer, gre, remotes[0]), (true, true));
+    assert_eq!(finds(&writer, gre, remotes[1]), (false, false));
+    assert_eq!(finds(&writer, ipip, remotes[0]), (false, false));
+    // Two that share a bit: it stays for the one that stays.
+    let other = Ipv4Addr::new(8 ^ 1, 8, 8 ^ 1, 1);
+    assert_eq!(remote_bit(gre, other), remote_bit(gre, remotes[0]));
+    assert_eq!(finds(&writer, gre, other), (false, true));
+    writer.by_address(gre, other, true);
+    writer.by_address(gre, remotes[0], false);
+    assert_eq!(finds(&writer, gre, remotes[0]), (true, true));
+    writer.by_address(gre, remotes[0], false);
+    assert_eq!(finds(&writer, gre, remotes[0]), (false, true));
+    writer.by_address(gre, other, false);
+    assert!(memory.is_empty());
+    assert!(held.0.iter().all(|word| word.load(Ordering::Relaxed) == 0));
 }

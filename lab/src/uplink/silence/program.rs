@@ -6,7 +6,9 @@
 //! connection, the port alone: the inside may be about to open the same one (RFC 5382 REQ-4), or the
 //! port is held, and nobody but the NAT is to answer.
 //!
-//! Only the first fragment of a datagram has ports, so the program remembers whose later ones are
+//! What comes by another protocol is looked up by that and the source, each fragment too.
+//!
+//! Of the others only the first fragment of a datagram has ports, so the program remembers whose later ones are
 //! (1024 datagrams, 30 s).
 
 use std::net::Ipv4Addr;
@@ -44,6 +46,7 @@ const DROP: i32 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    ByAddress,
     Tagged,
     Twice,
     Untagged,
@@ -97,7 +100,7 @@ pub(super) fn program(
     p.if_so(If::Differs, RESULT, raw(address.octets()), Place::GoOn);
     p.op(Op::load(Size::Byte, NUMBER, STACK, IP + 9));
     p.if_so(If::Equal, NUMBER, protocol::TCP.into(), Place::Transport);
-    p.if_so(If::Differs, NUMBER, protocol::UDP.into(), Place::GoOn);
+    p.if_so(If::Differs, NUMBER, protocol::UDP.into(), Place::ByAddress);
 
     p.at(Place::Transport);
     p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
@@ -160,6 +163,19 @@ pub(super) fn program(
     look_up(&mut p, 1, ours);
     p.jump(Op::jump(0), Place::Foreign);
 
+    // The protocol stands for the remote's port, and our port is none.
+    p.at(Place::ByAddress);
+    p.if_so(If::Equal, NUMBER, protocol::ICMP.into(), Place::GoOn);
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
+    p.op(Op::store(Size::Word, STACK, KEY, RESULT));
+    p.op(Op::be16(NUMBER));
+    p.op(Op::store(Size::Half, STACK, PORTS, NUMBER));
+    p.op(Op::alu(Alu::Mov, RESULT, 0));
+    p.op(Op::store(Size::Half, STACK, PORTS + 2, RESULT));
+    p.all(Op::area(AREA, &ours.area));
+    find(&mut p, 1, Place::Drop);
+    p.jump(Op::jump(0), Place::GoOn);
+
     p.at(Place::Ours);
     p.op(Op::alu(Alu::And, FLAGS, 0x2000));
     p.if_so(If::Equal, FLAGS, 0, Place::Drop);
@@ -219,6 +235,11 @@ fn look_up(p: &mut Draft<Place>, protocol: usize, ours: &Shared) {
         }
         Filter::AddressAndPort => {}
     }
+    find(p, protocol, Place::Ours);
+}
+
+/// Goes there where the key is.
+fn find(p: &mut Draft<Place>, protocol: usize, found: Place) {
     let [key, mixed, half, at] = [ARG[0], ARG[2], ARG[1], ARG[3]];
     p.op(Op::load(Size::Double, key, STACK, KEY));
     p.op(Op::load(Size::Double, half, AREA, 0));
@@ -239,7 +260,7 @@ fn look_up(p: &mut Draft<Place>, protocol: usize, ours: &Shared) {
         for slot in 0..GROUP {
             let offset = i16::try_from(bytes(slot)).unwrap_or(0);
             p.op(Op::load(Size::Double, RESULT, at, offset));
-            p.jump(Op::jump_if_reg(If::Equal, RESULT, key, 0), Place::Ours);
+            p.jump(Op::jump_if_reg(If::Equal, RESULT, key, 0), found);
         }
     }
 }
