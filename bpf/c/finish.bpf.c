@@ -75,6 +75,8 @@ int finish(struct __sk_buff *skb)
 		done = is_told(skb, HEADERS(mark), mark & INNER_V6);
 	else
 		done = is_beside(skb);
+	/* Who sends by the socket hears ENOBUFS of what is dropped here. Of a redirect nobody is told whether it
+	   was sent: what the link has no room for does not come here. */
 	return done ? bpf_redirect(IFINDEX(mark), 0) : TCX_DROP;
 }
 

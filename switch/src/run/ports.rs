@@ -126,8 +126,8 @@ pub(super) struct Port {
 impl Port {
     /// As a worker that counts into `cells` is to know it.
     pub(super) fn plugged(&self, cells: &Arc<PortCells>) -> Plugged {
-        let PortSpec { ifindex, longest, ref netns, .. } = self.spec;
-        Plugged { ifindex, cells: Arc::clone(cells), longest, foreign: netns.is_some() }
+        let PortSpec { ifindex, longest, mtu, ref netns, .. } = self.spec;
+        Plugged { ifindex, cells: Arc::clone(cells), longest, mtu, foreign: netns.is_some() }
     }
 
     /// As the workers are to see it.
@@ -162,6 +162,8 @@ pub(super) struct Plugged {
     pub(super) cells: Arc<PortCells>,
     /// See [`PortSpec::longest`].
     pub(super) longest: Option<u32>,
+    /// Its MTU in bytes.
+    pub(super) mtu: u32,
     /// It lies in another namespace, where interface numbers mean other interfaces.
     pub(super) foreign: bool,
 }
@@ -227,6 +229,12 @@ impl PortMap {
 
     pub(super) fn get(&self, id: PortId) -> Option<&Plugged> {
         self.ports.get(id.index())?.as_ref()
+    }
+
+    pub(super) fn set_mtu(&mut self, id: PortId, mtu: u32) {
+        if let Some(Some(port)) = self.ports.get_mut(id.index()) {
+            port.mtu = mtu;
+        }
     }
 
     pub(super) fn uplink(&self) -> Option<PortId> {

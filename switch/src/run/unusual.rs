@@ -13,6 +13,8 @@ use super::ports::Plugged;
 
 /// A frame no longer than this fits by any link with its tags.
 const SHORT: usize = 512;
+/// Bytes of a tag.
+const TAG: usize = 4;
 
 impl<L: Link> Links<L> {
     /// Queues such a frame; its length then, and whether it leaves. None for any other.
@@ -37,7 +39,10 @@ impl<L: Link> Links<L> {
         }
         // For a single tag of 802.1Q a packet socket leaves room.
         let more = tags[1].is_some() || is_tagged(frame) || tags[0]?.0 == ethertype::QINQ;
-        (len > SHORT && more && self.tagged(port, place, tags)?).then_some((true, len))
+        // Without the tag that is kept beside it; a link leaves room for one more.
+        let beside = tags.iter().flatten().count().saturating_sub(1) * TAG;
+        let fits = len + beside <= ethernet::HEADER_LEN + TAG + port.mtu as usize;
+        (len > SHORT && more && fits && self.tagged(port, place, tags)?).then_some((true, len))
     }
 
     /// Segments in a tunnel: whole, or as the datagrams they stand for.

@@ -161,6 +161,7 @@ impl<L: Link> Worker<L> {
                 }
                 Command::State { id, state } => {
                     if self.bridge.port(id).is_some() {
+                        self.ports.set_mtu(id, state.mtu);
                         self.bridge.set_port(id, state);
                     }
                 }

@@ -104,7 +104,8 @@ impl Stand {
             sources: None,
         };
         let (id, role) = (PortId(port), PortRole::Bridged);
-        let port = Plugged { ifindex: ifindex(port), cells, longest: None, foreign: false };
+        let port =
+            Plugged { ifindex: ifindex(port), cells, longest: None, mtu: 1500, foreign: false };
         self.tell(Command::Set { id, role, state, port, link: None });
     }
 
