@@ -75,9 +75,12 @@ int finish(struct __sk_buff *skb)
 		done = is_told(skb, HEADERS(mark), mark & INNER_V6);
 	else
 		done = is_beside(skb);
-	/* Who sends by the socket hears ENOBUFS of what is dropped here. Of a redirect nobody is told whether it
-	   was sent: what the link has no room for does not come here. */
-	return done ? bpf_redirect(IFINDEX(mark), 0) : TCX_DROP;
+	/* Of a redirect nobody is told whether it was sent. Of a copy's we are, and what we then say of the
+	   frame itself is what its sender hears: nothing for one that goes nowhere, ENOBUFS for one that is
+	   dropped. */
+	if (!done || bpf_clone_redirect(skb, IFINDEX(mark), 0))
+		return TCX_DROP;
+	return bpf_redirect(0, 0);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";
