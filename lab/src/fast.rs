@@ -65,8 +65,8 @@ impl Fast {
     /// [`Error::NoFastPath`] where it has to be had and cannot.
     pub(crate) fn ask(config: &LabConfig, ground: &Ground) -> Result<Self> {
         let asked = config.fast_path;
-        // BPF, and interfaces whose offloads are looked at by nobody else.
-        let finish = config.is_switched() && ground.privilege() != Privilege::Ordinary;
+        let root = ground.privilege() != Privilege::Ordinary;
+        let finish = config.is_switched() && may_finish(root, sys::kernel::version());
         let none = Self { asked, path: None, why_not: None, finish };
         if asked == FastPath::Off || !config.is_switched() {
             return Ok(none);
@@ -88,6 +88,12 @@ impl Fast {
         let (needed, held) = (self.asked == FastPath::On, Arc::clone(path.held()));
         Ok(Some(Near { switch: Arc::new(switch), held, needed }))
     }
+}
+
+/// Whether the switch may be given what a packet socket cannot be told of: it takes root for the program
+/// that finishes it, and where that cannot be had a kernel that knows datagrams which stand for many.
+fn may_finish(root: bool, kernel: Option<(u32, u32)>) -> bool {
+    root && kernel.is_some_and(|version| version >= sys::kernel::UDP_SEGMENTS)
 }
 
 fn load(config: &LabConfig, ground: &Ground) -> std::result::Result<Arc<switch::FastPath>, String> {
@@ -117,5 +123,18 @@ impl Lab {
     pub fn fast_path(&self) -> FastPathState {
         let Fast { asked, path, why_not, .. } = &self.fast;
         FastPathState { asked: *asked, runs: path.is_some(), why_not: why_not.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An older kernel would refuse what is made of segments in tunnels.
+    #[test]
+    fn what_cannot_be_told_is_taken_where_it_can_be_sent() {
+        assert!(may_finish(true, Some((6, 2))) && may_finish(true, Some((6, 18))));
+        assert!(!may_finish(true, Some((6, 1))) && !may_finish(true, None));
+        assert!(!may_finish(false, Some((6, 18))));
     }
 }

@@ -103,10 +103,10 @@ impl<L: Link> Links<L> {
     /// without the tag that it keeps beside it, and a packet socket takes none but within the frame.
     fn tagged(&mut self, port: &Plugged, place: Place, tags: Tags) -> Option<bool> {
         let Place::Main(ahead) = place else { return None };
-        let detour = self.finish.as_ref()?.detour(Kind::Tagged, port.ifindex)?;
         if port.foreign || port.longest.is_some() {
             return None;
         }
+        let detour = self.finish.as_ref()?.detour(Kind::Tagged, port.ifindex)?;
         self.bundles.close(port.ifindex);
         Some(self.main.queue_detour(ahead, detour, tags))
     }
