@@ -1,14 +1,13 @@
 //! Tunnels of GRE and IPIP from nodes through the NAT: the kernel's own where it has them, else a
 //! program's. What they carry arrives whole both ways, and the far end sees the uplink's address.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{As, Process, Sandbox, both_ways, in_netns, rooted};
+use crate::nat_clients::told;
+use crate::support::{As, Process, Sandbox, both_ways, rooted};
 use crate::{lab, netns};
 
 /// One end of a tunnel.
@@ -115,16 +114,7 @@ fn gre_and_ipip_of_two_nodes_pass_the_nat_both_ways() {
             assert_eq!(row, [kind, inside, "203.0.113.2", "8.8.8.8", "active"], "{said}");
         }
         // A second node cannot be told from the first, and its program hears so.
-        let error = in_netns(netns("net3"), || {
-            let kind = socket2::Type::RAW;
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, Some(47.into()));
-            let socket = socket.unwrap();
-            let to: SocketAddr = "8.8.8.8:0".parse().unwrap();
-            socket.connect(&to.into()).unwrap();
-            socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            socket.send(&[0; 32]).unwrap();
-            (&socket).read(&mut [0; 64]).unwrap_err()
-        });
+        let error = told("net3", 47);
         assert_eq!(error.raw_os_error(), Some(nix::libc::EHOSTUNREACH), "{error}");
         let counters = shown(sandbox, "counters");
         assert_eq!(counters["gateway"]["drops"]["remote-taken"], 1, "{counters:#}");

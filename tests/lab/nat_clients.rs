@@ -116,22 +116,26 @@ fn large_pings_go_in_fragments_both_ways() {
     });
 }
 
+/// What a program in a node is told that speaks this protocol to 8.8.8.8.
+pub(crate) fn told(node: &str, protocol: i32) -> std::io::Error {
+    in_netns(netns(node), || {
+        let (domain, kind) = (socket2::Domain::IPV4, socket2::Type::RAW);
+        let socket = socket2::Socket::new(domain, kind, Some(protocol.into())).unwrap();
+        let to: SocketAddr = "8.8.8.8:0".parse().unwrap();
+        socket.connect(&to.into()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.send(&[0; 32]).unwrap();
+        (&socket).read(&mut [0; 64]).unwrap_err()
+    })
+}
+
 #[test]
 fn what_is_refused_is_told_to_the_program() {
     rooted(|sandbox| {
         let _lab = lab(sandbox, &["run"]);
         // AH is not translated, and a raw socket hears so; with SCTP it is the far host that has none.
         for number in [51, 132] {
-            let error = in_netns(netns("net1"), || {
-                let kind = socket2::Type::RAW;
-                let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, Some(number.into()));
-                let socket = socket.unwrap();
-                let to: SocketAddr = "8.8.8.8:0".parse().unwrap();
-                socket.connect(&to.into()).unwrap();
-                socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-                socket.send(&[0; 32]).unwrap();
-                (&socket).read(&mut [0; 64]).unwrap_err()
-            });
+            let error = told("net1", number);
             assert_eq!(error.raw_os_error(), Some(nix::libc::ENOPROTOOPT), "{number}: {error}");
         }
         // Nobody listens: TCP is refused by the far host, UDP by its error.
