@@ -1,12 +1,13 @@
-//! A lab to be as a plan: names, addresses and steps. Pure; nothing is made here.
+//! A lab to be as a plan of steps. Pure; nothing is made here, and nothing chosen.
 //!
-//! All that is asked for stands in the lab's [`Spec`]; which names and addresses the shapes have is
-//! the topology's business. Veth pairs come first, so that their requests share a batch; then each
-//! node is visited once.
+//! Which names and addresses there are, and by which routes nodes leave, stands in the [`Checked`] lab
+//! already. Veth pairs come first, so that their requests share a batch; then each node is visited once.
 
 use std::net::IpAddr;
 
-use ::topology::{Address, Attachment, Destination, Kind, Spec, Uplink, Via};
+use ::topology::{
+    Address, Checked, CheckedInterface, CheckedNode, CheckedRoute, Kind, Place, Uplink,
+};
 use ns::plan::{LOOPBACK, VethOptions};
 use ns::{NsId, Plan};
 use switch::PortId;
@@ -15,17 +16,14 @@ use wire::MacAddr;
 use crate::address;
 use crate::config::LabConfig;
 use crate::joint::{self, Joint};
-use crate::node::{Interface, Node, Plug};
+use crate::node::{Interface, Plug};
 
 mod checks;
 mod internet;
-mod routers;
 #[cfg(test)]
 mod tests;
 
 pub use checks::CheckPlan;
-use routers::default_router;
-pub use routers::gateway_for;
 
 /// The interface of the uplink on the switch's side.
 pub const UPLINK_PORT: &str = "vethinet";
@@ -45,6 +43,13 @@ pub struct NodePlan {
     pub interfaces: Vec<Interface>,
     /// The indices of these in the node, in the same order.
     pub indices: Vec<u32>,
+}
+
+impl NodePlan {
+    /// One without interfaces.
+    pub(crate) fn of(number: u32, name: &str, ns: NsId) -> Self {
+        Self { number, name: name.into(), ns, interfaces: Vec::new(), indices: Vec::new() }
+    }
 }
 
 /// All a lab consists of.
@@ -94,8 +99,8 @@ impl Blueprint {
 /// The blueprint of a lab. `pinned` is the next free interface index of a switch's namespace that is
 /// there already.
 #[must_use]
-pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
-    let spec = &config.spec;
+pub fn blueprint(config: &LabConfig, checked: &Checked, pinned: Option<u32>) -> Blueprint {
+    let spec = checked.spec();
     let mut print = Blueprint::default();
     let switch = config.is_switched().then(|| {
         let switch = match pinned {
@@ -106,25 +111,20 @@ pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
         switch
     });
     print.switch = switch;
-    for (number, (name, node)) in (1..).zip(&spec.nodes) {
-        let file = format!("{}{name}", config.prefix());
-        let ns = match node.networks.is_empty() {
-            true => print.plan.named(file),
-            false => room(&mut print.plan, &file),
+    for node in checked.nodes() {
+        let file = format!("{}{}", config.prefix(), node.name);
+        let ns = match node.interfaces.iter().any(|own| own.network().is_some()) {
+            true => room(&mut print.plan, &file),
+            false => print.plan.named(file),
         };
         forwards(&mut print.plan, ns, node.kind);
-        let (interfaces, indices) = (Vec::new(), Vec::new());
-        print.nodes.push(NodePlan { number, name: name.clone(), ns, interfaces, indices });
+        print.nodes.push(NodePlan::of(node.number, &node.name, ns));
     }
-    let simulated = spec.uplink() == Uplink::Sim && switch.is_some();
+    let simulated = *checked.uplink() == Uplink::Sim && switch.is_some();
     let inet = simulated.then(|| print.plan.named(format!("{}inet", config.prefix())));
     if let Some(switch) = switch {
-        for node in &mut print.nodes {
-            let places = spec.node(&node.name).map(|node| node.networks.as_slice());
-            for place in places.unwrap_or_default() {
-                plug(&mut print.plan, switch, node, (spec, place));
-                print.pairs += 1;
-            }
+        for (node, planned) in checked.nodes().iter().zip(&mut print.nodes) {
+            print.pairs += plug(&mut print.plan, switch, planned, node);
         }
         print.joints = joint::planned(&mut print.plan, switch, spec);
         print.pairs += print.joints.len();
@@ -141,9 +141,11 @@ pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
         print.pairs += 1;
         (inet, peer)
     });
-    wires(&mut print, spec);
-    for node in &print.nodes {
-        furnish(&mut print.plan, node, spec);
+    for (a, b) in wires(checked) {
+        wire(&mut print, a, b);
+    }
+    for (node, planned) in checked.nodes().iter().zip(&print.nodes) {
+        furnish(&mut print.plan, planned, &node.routes);
     }
     if let Some((inet, peer)) = outside {
         internet::furnish(&mut print.plan, inet, peer);
@@ -153,7 +155,7 @@ pub fn blueprint(config: &LabConfig, pinned: Option<u32>) -> Blueprint {
         let ports = print.ports().chain(&print.uplink).map(|port| port.index).collect();
         connect(&mut print.plan, switch, ports);
     }
-    print.checks = checks::of(spec, &print.nodes);
+    print.checks = checks::of(checked);
     print
 }
 
@@ -199,13 +201,9 @@ pub fn interface_name(number: u32, place: usize) -> String {
     if place == 0 { format!("vethpeer{number}") } else { format!("vethpeer{number}.{}", place + 1) }
 }
 
-/// The hardware address that goes with an interface's addresses. Without one of IPv4 it follows from
-/// the node's number and the interface's place: locally administered, and no other node's.
-fn mac(addresses: &[Address], at: (u32, usize)) -> MacAddr {
-    macs(addresses, at).next().unwrap_or(MacAddr::ZERO)
-}
-
-/// That address, and those to take instead where somebody has it.
+/// The hardware address that goes with an interface's addresses, and those to take instead where somebody
+/// has it. Without an address of IPv4 they follow from the node's number and the interface's place:
+/// locally administered, and no other node's.
 pub(crate) fn macs(
     addresses: &[Address],
     (number, place): (u32, usize),
@@ -220,77 +218,64 @@ pub(crate) fn macs(
     v4.map(address::mac).into_iter().chain(by_place)
 }
 
-/// One more interface of a node: the veth pair to the switch.
+/// A node's interfaces in networks: the veth pairs to the switch; how many these are.
 pub(crate) fn plug(
     plan: &mut Plan,
     switch: NsId,
     node: &mut NodePlan,
-    (spec, place): (&Spec, &Attachment),
-) {
-    let at = node.interfaces.len();
-    let name = place.interface.clone().unwrap_or_else(|| interface_name(node.number, at));
-    let addresses = resolved(spec, place);
-    let mac = place.mac.unwrap_or_else(|| mac(&addresses, (node.number, at)));
-    let port = port_name(node.number, at);
-    let mtu = spec.mtu_of(&place.network);
-    let options = VethOptions { mtu, mac_a: None, mac_b: Some(mac.0) };
-    let (index, peer) = plan.veth((switch, &port), (node.ns, &name), options);
-    node.indices.push(peer);
-    node.interfaces.push(Interface {
-        name,
-        network: Some(place.network.clone()),
-        addresses,
-        mac,
-        port: Some(Plug { id: PortId::LOCAL, name: port, index }),
-    });
-}
-
-/// A node's addresses in a network, each with the prefix length of the subnet it lies in.
-fn resolved(spec: &Spec, place: &Attachment) -> Vec<Address> {
-    let network = spec.network(&place.network);
-    let home = |ip: IpAddr| network?.all_subnets().find(|subnet| subnet.contains(ip));
-    let whole = |address: &Address| match (address.prefix, home(address.ip)) {
-        (None, Some(subnet)) => subnet.at(address.ip),
-        _ => *address,
-    };
-    place.addresses.iter().flatten().map(whole).collect()
-}
-
-/// The veth pairs from node to node.
-fn wires(print: &mut Blueprint, spec: &Spec) {
-    let place = |node: &str| spec.nodes.get_index_of(node);
-    for link in &spec.links {
-        let [Some(i), Some(j)] = link.endpoints.each_ref().map(|end| place(&end.node)) else {
-            continue;
-        };
-        let ends = [(i, &link.endpoints[0]), (j, &link.endpoints[1])].map(|(at, end)| {
-            let node = &print.nodes[at];
-            let number = node.interfaces.len();
-            let name = end.interface.clone();
-            let name = name.unwrap_or_else(|| interface_name(node.number, number));
-            let mac = end.mac.unwrap_or_else(|| mac(&end.addresses, (node.number, number)));
-            (
-                at,
-                node.ns,
-                Interface {
-                    name,
-                    network: None,
-                    addresses: end.addresses.clone(),
-                    mac,
-                    port: None,
-                },
-            )
-        });
-        let [(_, ns_a, a), (_, ns_b, b)] = &ends;
-        let mtu = link.mtu.unwrap_or(spec.mtu);
-        let options = VethOptions { mtu, mac_a: Some(a.mac.0), mac_b: Some(b.mac.0) };
-        let (index_a, index_b) = print.plan.veth((*ns_a, &a.name), (*ns_b, &b.name), options);
-        for ((at, _, interface), index) in ends.into_iter().zip([index_a, index_b]) {
-            print.nodes[at].indices.push(index);
-            print.nodes[at].interfaces.push(interface);
-        }
-        print.pairs += 1;
+    checked: &CheckedNode,
+) -> usize {
+    let before = node.interfaces.len();
+    for own in checked.interfaces.iter().filter(|own| own.network().is_some()) {
+        let port = port_name(node.number, node.interfaces.len());
+        let options = VethOptions { mtu: own.mtu, mac_a: None, mac_b: Some(own.mac.0) };
+        let (index, peer) = plan.veth((switch, &port), (node.ns, &own.name), options);
+        let port = Plug { id: PortId::LOCAL, name: port, index };
+        node.indices.push(peer);
+        node.interfaces.push(interface(own, Some(port)));
     }
+    node.interfaces.len() - before
+}
+
+fn interface(checked: &CheckedInterface, port: Option<Plug>) -> Interface {
+    let address = |(ip, prefix): &(IpAddr, u8)| Address { ip: *ip, prefix: Some(*prefix) };
+    Interface {
+        name: checked.name.clone(),
+        network: checked.network().map(str::to_owned),
+        addresses: checked.addresses.iter().map(address).collect(),
+        mac: checked.mac,
+        port,
+    }
+}
+
+/// An end of a link: its node, by its place, and its interface.
+type End<'a> = (usize, &'a CheckedInterface);
+
+/// The links from node to node, in the order of the spec.
+fn wires(checked: &Checked) -> impl Iterator<Item = (End<'_>, End<'_>)> {
+    let links = checked.spec().links.len();
+    let mut ends: Vec<[Option<End<'_>>; 2]> = vec![[None; 2]; links];
+    for (at, node) in checked.nodes().iter().enumerate() {
+        for own in &node.interfaces {
+            if let Place::Link { link, end } = own.place {
+                ends[link][end] = Some((at, own));
+            }
+        }
+    }
+    // Links between networks have no nodes at their ends.
+    ends.into_iter().filter_map(|[a, b]| Some((a?, b?)))
+}
+
+/// The veth pair of a link.
+fn wire(print: &mut Blueprint, (i, a): End<'_>, (j, b): End<'_>) {
+    let options = VethOptions { mtu: a.mtu, mac_a: Some(a.mac.0), mac_b: Some(b.mac.0) };
+    let (ns_a, ns_b) = (print.nodes[i].ns, print.nodes[j].ns);
+    let (index_a, index_b) = print.plan.veth((ns_a, &a.name), (ns_b, &b.name), options);
+    for (at, own, index) in [(i, a, index_a), (j, b, index_b)] {
+        print.nodes[at].indices.push(index);
+        print.nodes[at].interfaces.push(interface(own, None));
+    }
+    print.pairs += 1;
 }
 
 /// The last part: the switch's ends of the links come up, and with them the nodes' carriers. The
@@ -303,7 +288,7 @@ pub(crate) fn connect(plan: &mut Plan, switch: NsId, ports: Vec<u32>) {
 }
 
 /// What is done inside a node.
-pub(crate) fn furnish(plan: &mut Plan, node: &NodePlan, spec: &Spec) {
+pub(crate) fn furnish(plan: &mut Plan, node: &NodePlan, routes: &[CheckedRoute]) {
     plan.up(node.ns, LOOPBACK);
     for (interface, index) in node.interfaces.iter().zip(&node.indices) {
         plan.up(node.ns, *index);
@@ -312,69 +297,13 @@ pub(crate) fn furnish(plan: &mut Plan, node: &NodePlan, spec: &Spec) {
             plan.address(node.ns, *index, address.ip, address.prefix.unwrap_or(whole));
         }
     }
-    let Some(asked) = spec.node(&node.name) else { return };
-    let said = |of: &IpAddr| {
-        let is_default = |route: &&::topology::Route| route.to == Destination::Default;
-        let vias = asked.routes.iter().filter(is_default).map(|route| &route.via);
-        vias.filter_map(|via| by(spec, node, via)).any(|via| via.is_ipv4() == of.is_ipv4())
-    };
-    if let Some((place, via)) = default_router(spec, node)
-        && !said(&via)
-    {
-        plan.default_route(node.ns, node.indices[place], via);
-    }
-    for route in &asked.routes {
-        if let Some(via) = by(spec, node, &route.via) {
-            plan.route(node.ns, destination(route.to), via);
-        }
+    for route in routes {
+        lead(plan, node.ns, route, node.indices[route.interface]);
     }
 }
 
-/// Puts into `plan` the routes of a running node that lead out by one of its interfaces.
-pub(crate) fn routes_by(plan: &mut Plan, ns: NsId, (node, name): (&Node, &str), spec: &Spec) {
-    let planned = NodePlan {
-        number: node.number,
-        name: node.name.clone(),
-        ns,
-        interfaces: node.interfaces.clone(),
-        indices: Vec::new(),
-    };
-    let own = node.interfaces.iter().find(|interface| interface.name == name);
-    let own: Vec<_> = own.into_iter().flat_map(|interface| &interface.addresses).collect();
-    for route in spec.node(&node.name).into_iter().flat_map(|asked| &asked.routes) {
-        let via = by(spec, &planned, &route.via);
-        if let Some(via) = via.filter(|via| {
-            own.iter().any(|address| address.subnet().is_some_and(|s| s.contains(*via)))
-        }) {
-            plan.route(ns, destination(route.to), via);
-        }
-    }
-}
-
-fn destination(to: Destination) -> Option<(IpAddr, u8)> {
-    match to {
-        Destination::Default => None,
-        Destination::Subnet(subnet) => Some((subnet.network(), subnet.prefix())),
-    }
-}
-
-/// The address of a router: as it was said, or that of a node in a network or on a link shared with
-/// it.
-fn by(spec: &Spec, node: &NodePlan, via: &Via) -> Option<IpAddr> {
-    let name = match via {
-        Via::Address(address) => return Some(*address),
-        Via::Node(name) => name,
-    };
-    let shared = node.interfaces.iter().find_map(|interface| {
-        let network = interface.network.as_deref()?;
-        let theirs = spec.node(name)?.attachment(network)?;
-        Some(theirs.addresses.as_ref()?.first()?.ip)
-    });
-    let linked = || {
-        let links = spec.links.iter().map(|link| &link.endpoints);
-        let mut ends = links.flat_map(|[a, b]| [(a, b), (b, a)]);
-        let (_, far) = ends.find(|(near, far)| near.node == node.name && far.node == *name)?;
-        Some(far.addresses.first()?.ip)
-    };
-    shared.or_else(linked)
+/// A route of a node, out of the interface of this index.
+pub(crate) fn lead(plan: &mut Plan, ns: NsId, route: &CheckedRoute, index: u32) {
+    let to = route.to.map(|subnet| (subnet.network(), subnet.prefix()));
+    plan.route(ns, to, route.via, index);
 }

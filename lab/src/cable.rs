@@ -63,7 +63,13 @@ impl Lab {
         let room = plan.existing(held.node.file.clone(), 0);
         plan.up(room, link.index);
         if !link.up {
-            blueprint::routes_by(&mut plan, room, (&held.node, name), &state.spec);
+            let node = state.spec.checked_node(&held.node.name);
+            let node = node.iter();
+            for (node, route) in node.flat_map(|node| node.routes.iter().map(move |r| (node, r))) {
+                if node.interfaces[route.interface].name == name {
+                    blueprint::lead(&mut plan, room, route, link.index);
+                }
+            }
         }
         ns::apply(&plan, &self.directory, &[netns], &mut Quiet)?;
         Ok(())

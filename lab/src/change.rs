@@ -161,17 +161,15 @@ impl Lab {
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab)) };
         let State { spec, domains, journal, joined, .. } = state;
         let Some(journal) = journal else { return Err(Error::NotRunning(lab)) };
-        let places = spec.node(name).map(|node| node.networks.as_slice()).unwrap_or_default();
+        let gone = || Error::NotRunning(lab.clone());
+        let checked = spec.checked_node(name).ok_or_else(gone)?;
         let mut plan = Plan::new();
         plan.tunnels(self.fast.finish);
         let switch = plan.existing("the switch's namespace", state.next_index);
         let ns = room(&mut plan, file);
-        let (interfaces, indices) = (Vec::new(), Vec::new());
-        let mut planned = NodePlan { number, name: name.into(), ns, interfaces, indices };
-        for place in places {
-            plug(&mut plan, switch, &mut planned, (spec, place));
-        }
-        furnish(&mut plan, &planned, spec);
+        let mut planned = NodePlan::of(number, name, ns);
+        plug(&mut plan, switch, &mut planned, &checked);
+        furnish(&mut plan, &planned, &checked.routes);
         let ports: Vec<u32> =
             running(self.config(), &planned, &[]).ports().map(|p| p.index).collect();
         let count = u32::try_from(ports.len()).unwrap_or(u32::MAX);

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use ::topology::{Checked, Publish, Spec, shape};
 pub use ::topology::{
     LabName, MAX_NAME, MAX_NODES, Uplink, check_node_name, check_node_of, check_served_name,
 };
-use ::topology::{Publish, Spec, shape};
 use serde::{Deserialize, Serialize};
 
 use crate::address;
@@ -126,11 +126,11 @@ impl LabConfig {
         self.served || self.spec.is_switched()
     }
 
-    /// Says what cannot be.
+    /// What the lab will be.
     ///
     /// # Errors
-    /// [`Error::Usage`].
-    pub fn validate(&self) -> Result<()> {
+    /// [`Error::Usage`] for what cannot be.
+    pub fn check(&self) -> Result<Checked> {
         let usage = |text: String| Err(Error::Usage(text));
         let (spec, topology) = (&self.spec, self.topology());
         if spec.nodes.is_empty() && !self.served {
@@ -186,15 +186,11 @@ impl LabConfig {
         if !(68..=65535).contains(&spec.mtu) {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
         }
-        // Last, for what was asked for by an option is told in its words. Of containers nothing is there
-        // yet: each network is judged when it comes.
-        if !self.served
-            && let Err(problems) = spec.check()
-        {
+        // Last, for what was asked for by an option is told in its words.
+        spec.check().map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
-            return usage(first.unwrap_or_default());
-        }
-        Ok(())
+            Error::Usage(first.unwrap_or_default())
+        })
     }
 
     fn validate_names(&self) -> Result<()> {

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use ::topology::Spec;
+use ::topology::{Checked, Spec};
 use gateway::Gateway;
 use ns::watch::Watcher;
 use ns::{Directory, Namespace};
@@ -111,7 +111,8 @@ impl Lab {
         stop: &AtomicBool,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Arc<Self>> {
-        config.validate()?;
+        let checked = config.check()?;
+        let config = LabConfig { spec: checked.spelled_out(), ..config };
         let lock = Lock::take(ground, &config.name)?;
         let left = clean::leftovers(ground, &config.name)?;
         if left.names > 0 {
@@ -119,7 +120,7 @@ impl Lab {
         }
         let host = Prepared::look(&config, ground)?;
         tell(Progress::Begun);
-        let built = Self::build(config.clone(), host, ground, stop, tell);
+        let built = Self::build((config.clone(), &checked), host, ground, stop, tell);
         match built {
             Ok(lab) => {
                 lab.state().lock = Some(lock);
@@ -136,14 +137,14 @@ impl Lab {
     }
 
     fn build(
-        config: LabConfig,
+        (config, checked): (LabConfig, &Checked),
         host: Option<Prepared>,
         ground: &Ground,
         stop: &AtomicBool,
         tell: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Arc<Self>> {
         let grounds = config.served.then(|| served::grounds(ground, &config.name)).transpose()?;
-        let mut print = blueprint(&config, grounds.as_ref().map(|grounds| grounds.next_index));
+        let mut print = blueprint(&config, checked, grounds.as_ref().map(|own| own.next_index));
         let directory = ground.directory(&config.name)?;
         // Before anything is made: where it was asked for and is not to be had, nothing is.
         let fast = Fast::ask(&config, ground)?;

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use ::topology::{Attachment, Protocol, Publish, Spec, Uplink};
+use ::topology::{Checked, Protocol, Publish, Spec, Uplink};
 use ns::{Plan, script};
 
 use crate::address;
@@ -30,9 +30,9 @@ pub fn switch_of(prefix: &str) -> String {
 
 /// All lines of a lab, in order.
 #[must_use]
-pub fn all(config: &LabConfig) -> Vec<String> {
-    let config = LabConfig { steps: true, ..config.clone() };
-    let print = blueprint(&config, None);
+pub fn all(config: &LabConfig, checked: &Checked) -> Vec<String> {
+    let config = LabConfig { steps: true, spec: checked.spelled_out(), ..config.clone() };
+    let print = blueprint(&config, checked, None);
     let mut lines = planned(&config, &print.plan);
     let links = lines.split_off(print.plan.first_part());
     lines.extend(of_switch(&config, &print));
@@ -195,10 +195,8 @@ pub struct Added<'a> {
     pub name: &'a str,
     /// Its number: that of its interfaces.
     pub number: u32,
-    /// The lab's networks, and where it is attached.
+    /// The lab's networks, and the node.
     pub spec: &'a Spec,
-    /// Its places in these.
-    pub places: &'a [Attachment],
 }
 
 /// The lines of a node that is plugged in.
@@ -208,13 +206,11 @@ pub fn add(node: &Added<'_>) -> Vec<String> {
     // Names are what the lines tell of the switch's end; its index there the kernel may choose.
     let switch = plan.existing("the switch's namespace", node.number + 1);
     let ns = room(&mut plan, &format!("{}{}", node.prefix, node.name));
-    let (interfaces, indices) = (Vec::new(), Vec::new());
-    let (number, name) = (node.number, node.name.to_owned());
-    let mut planned = NodePlan { number, name, ns, interfaces, indices };
-    for place in node.places {
-        plug(&mut plan, switch, &mut planned, (node.spec, place));
+    let mut planned = NodePlan::of(node.number, node.name, ns);
+    if let Some(checked) = node.spec.checked_node(node.name) {
+        plug(&mut plan, switch, &mut planned, &checked);
+        furnish(&mut plan, &planned, &checked.routes);
     }
-    furnish(&mut plan, &planned, node.spec);
     let ports: Vec<&Plug> = planned.interfaces.iter().filter_map(|i| i.port.as_ref()).collect();
     connect(&mut plan, switch, ports.iter().map(|port| port.index).collect());
     let switch = switch_of(node.prefix);

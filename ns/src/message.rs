@@ -310,7 +310,7 @@ pub(crate) fn route_of(index: u32, route: &Route) -> Request {
 }
 
 /// A route by `via`, out of the interface where one is named; to everywhere else for None.
-pub(crate) fn route(to: Option<(IpAddr, u8)>, via: IpAddr, index: Option<u32>) -> Request {
+pub(crate) fn route(to: Option<(IpAddr, u8)>, via: IpAddr, index: u32) -> Request {
     let mut message = RouteMessage::default();
     message.header.address_family = family(via);
     message.header.table = RouteHeader::RT_TABLE_MAIN;
@@ -322,7 +322,7 @@ pub(crate) fn route(to: Option<(IpAddr, u8)>, via: IpAddr, index: Option<u32>) -
         message.attributes.push(RouteAttribute::Destination(to.into()));
     }
     message.attributes.push(RouteAttribute::Gateway(via.into()));
-    message.attributes.extend(index.map(RouteAttribute::Oif));
+    message.attributes.push(RouteAttribute::Oif(index));
     Request::create(RouteNetlinkMessage::NewRoute(message))
 }
 

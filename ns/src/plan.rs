@@ -82,8 +82,8 @@ pub enum Step {
         to: Option<(IpAddr, u8)>,
         /// By which router.
         via: IpAddr,
-        /// Out of which interface; None for the one the router is reached by.
-        index: Option<u32>,
+        /// Out of which interface, by its index.
+        index: u32,
     },
 }
 
@@ -212,14 +212,15 @@ impl Plan {
         self.pause.unwrap_or(self.steps.len())
     }
 
-    /// The default route.
-    pub fn default_route(&mut self, ns: NsId, index: u32, via: impl Into<IpAddr>) {
-        self.steps.push(Step::Route { ns, to: None, via: via.into(), index: Some(index) });
-    }
-
-    /// A route by a router, out of the interface that one is reached by; everywhere else for None.
-    pub fn route(&mut self, ns: NsId, to: Option<(IpAddr, u8)>, via: IpAddr) {
-        self.steps.push(Step::Route { ns, to, via, index: None });
+    /// A route by a router, out of the interface of this index; everywhere else for None.
+    pub fn route(
+        &mut self,
+        ns: NsId,
+        to: Option<(IpAddr, u8)>,
+        via: impl Into<IpAddr>,
+        index: u32,
+    ) {
+        self.steps.push(Step::Route { ns, to, via: via.into(), index });
     }
 
     /// The ends of pairs that are brought up before their other end is, by namespace: their carrier

@@ -72,9 +72,8 @@ impl<'a> Script<'a> {
             }
             Step::Route { ns, to, via, index } => {
                 let to = to.map_or("default".into(), |(to, prefix)| format!("{to}/{prefix}"));
-                let dev = index.map(|index| format!(" dev {}", self.link(*ns, index)));
-                let dev = dev.unwrap_or_default();
-                format!("ip -n {room} route add {to} via {via}{dev} proto static")
+                let link = self.link(*ns, *index);
+                format!("ip -n {room} route add {to} via {via} dev {link} proto static")
             }
         }
     }

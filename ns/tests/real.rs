@@ -77,7 +77,7 @@ fn two_nodes() -> (Plan, [NsId; 3]) {
         plan.up(node, 1);
         plan.up(node, peer);
         plan.address(node, peer, Ipv4Addr::new(10, 100, 0, last), 16);
-        plan.default_route(node, peer, Ipv4Addr::new(10, 100, 0, 1));
+        plan.route(node, None, Ipv4Addr::new(10, 100, 0, 1), peer);
     }
     (plan, [hub, one, two])
 }

@@ -112,12 +112,10 @@ fn spec(node: &Node, networks: &[control::api::Network]) -> anyhow::Result<Spec>
 /// What was done for the node, as commands.
 fn lines(node: &Node, spec: &Spec) -> Vec<String> {
     let number = node.port.as_deref().and_then(|port| port.strip_prefix("veth")?.parse().ok());
-    let places = spec.node(&node.name).map(|node| node.networks.as_slice()).unwrap_or_default();
     steps::add(&Added {
         prefix: node.namespace.strip_suffix(node.name.as_str()).unwrap_or_default(),
         name: &node.name,
         number: number.unwrap_or_default(),
         spec,
-        places,
     })
 }

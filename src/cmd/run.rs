@@ -232,9 +232,9 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
 /// Builds the lab, checks it, stays, undoes it.
 pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<ExitCode> {
     let config = args.config(steps)?;
-    config.validate()?;
+    let checked = config.check()?;
     if args.dry_run {
-        lab::steps::all(&config).iter().for_each(|line| say::line(line));
+        lab::steps::all(&config, &checked).iter().for_each(|line| say::line(line));
         return Ok(ExitCode::SUCCESS);
     }
     // It acts with the rights that this process is about to give up.

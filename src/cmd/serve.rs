@@ -137,7 +137,7 @@ impl Args {
 /// Runs the verb.
 pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
     let config = args.lab()?;
-    config.validate()?;
+    config.check()?;
     let background = super::up::is_background().then(super::up::stand_alone).transpose()?;
     let mut ground = ground();
     if args.passing.is_some() && ns::user::is_capable() && std::env::var_os(RUN_DIR).is_some() {

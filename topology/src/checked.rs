@@ -91,6 +91,21 @@ impl CheckedInterface {
         self.addresses.iter().map(|(ip, _)| *ip).find(IpAddr::is_ipv4)
     }
 
+    /// Whether it has this address.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|(own, _)| *own == ip)
+    }
+
+    /// Whether an address lies in a subnet of its own.
+    #[must_use]
+    pub fn is_beside(&self, ip: IpAddr) -> bool {
+        let beside = |(own, prefix): &(IpAddr, u8)| {
+            Subnet::of(*own, *prefix).is_some_and(|subnet| subnet.contains(ip))
+        };
+        self.addresses.iter().any(beside)
+    }
+
     /// The network of its port.
     #[must_use]
     pub fn network(&self) -> Option<&str> {

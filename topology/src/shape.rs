@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::check::mac_of;
 use crate::cidr::{Address, Subnet};
 use crate::invalid::Invalid;
 use crate::link::{End, Link};
@@ -110,7 +111,7 @@ fn direct(nodes: u32, ends: impl Fn(u32, [u32; 2]) -> Ends) -> Spec {
             node: name(pair[at]),
             interface: Some(interfaces[at].clone()),
             addresses: vec![Address { ip: addresses[at].into(), prefix: Some(prefix) }],
-            mac: None,
+            mac: mac_of(addresses[at].into()),
         };
         spec.links.push(Link { endpoints: [end(0), end(1)], mtu: None });
     }

@@ -2,11 +2,11 @@
 //! nodes that ought to reach each other; then the internet. Pure.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ::topology::{Spec, Subnet, Uplink};
+use ::topology::{Checked, CheckedInterface, CheckedNode, Spec, Subnet, Uplink};
 
-use super::{NodePlan, default_router, gateway_for};
+use super::wires;
 use crate::address;
 use crate::names;
 
@@ -23,35 +23,29 @@ pub struct CheckPlan {
 
 /// The walkthrough's: net1 and net2 each way, then the internet. With more nodes each also reaches
 /// the next one around; one that is alone reaches the gateway.
-pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
-    let mut checks = over_links(spec);
+pub(super) fn of(checked: &Checked) -> Vec<CheckPlan> {
+    let (spec, nodes) = (checked.spec(), checked.nodes());
+    let mut checks = over_links(checked);
     let mut outside = None;
-    for (name, network) in &spec.networks {
+    for (name, network) in checked.networks() {
         // Those that ought to reach each other: in one subnet, by untagged frames of one VLAN, not
         // kept apart.
         let mut groups: BTreeMap<_, Vec<(usize, Ipv4Addr)>> = BTreeMap::new();
         let mut alone = Vec::new();
         for (place, node) in nodes.iter().enumerate() {
-            let here = node.interfaces.iter().find(|i| i.network.as_deref() == Some(name));
-            let Some((own, prefix)) = here.and_then(|interface| interface.ipv4()) else { continue };
+            let here = node.in_network(name);
+            let Some((own, prefix)) = here.and_then(ipv4) else { continue };
             let port = spec.port(&node.name, name);
             if port.locked == Some(true) || !spec.speaks_untagged(&node.name, name) {
                 continue;
             }
-            let gateway = reached(spec, &node.name, name);
-            let leaves = || {
-                let (place, _) = default_router(spec, node)?;
-                node.interfaces[place].network.as_deref()
-            };
-            if outside.is_none()
-                && gateway.is_some()
-                && !network.internal
-                && leaves() == Some(name.as_str())
-            {
+            let gateway = reached(spec, node, name);
+            let leaves = gateway.is_some_and(|gateway| leaves_by(node, gateway));
+            if outside.is_none() && !network.internal && leaves {
                 outside = Some(place);
             }
             match port.isolated == Some(true) || port.isolation.is_some() {
-                true => alone.extend(gateway.map(|(gateway, _)| (place, gateway))),
+                true => alone.extend(gateway.map(|gateway| (place, gateway))),
                 false => {
                     let of = (spec.pvid(&node.name, name), Subnet::v4(own, prefix));
                     groups.entry(of).or_default().push((place, own));
@@ -60,8 +54,8 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
         }
         for group in groups.into_values() {
             if let [(place, _)] = group.as_slice() {
-                let gateway = reached(spec, &nodes[*place].name, name);
-                alone.extend(gateway.map(|(gateway, _)| (*place, gateway)));
+                let gateway = reached(spec, &nodes[*place], name);
+                alone.extend(gateway.map(|gateway| (*place, gateway)));
                 continue;
             }
             for (at, (from, _)) in group.iter().enumerate() {
@@ -73,40 +67,48 @@ pub(super) fn of(spec: &Spec, nodes: &[NodePlan]) -> Vec<CheckPlan> {
         let to_gateway = |(from, to)| CheckPlan { from, to_name: names::GATEWAY.into(), to };
         checks.extend(alone.into_iter().map(to_gateway));
     }
-    if let Some(from) = outside.filter(|_| spec.uplink() == Uplink::Sim) {
+    if let Some(from) = outside.filter(|_| *checked.uplink() == Uplink::Sim) {
         let (to_name, to) = (names::INTERNET.into(), address::SIM_HOSTS[0]);
         checks.push(CheckPlan { from, to_name, to });
     }
     checks
 }
 
-/// The gateway of a network, where it has a place in the VLAN of what a node sends without a tag.
-fn reached(spec: &Spec, node: &str, name: &str) -> Option<(Ipv4Addr, u8)> {
-    let network = spec.network(name)?;
-    let vlan = spec.pvid(node, name);
+/// The gateway's address of IPv4 beside a node's own in a network, where the gateway has a place in the
+/// VLAN of what the node sends without a tag.
+fn reached(spec: &Spec, node: &CheckedNode, name: &str) -> Option<Ipv4Addr> {
+    let (network, here) = (spec.network(name)?, node.in_network(name)?);
+    let vlan = spec.pvid(&node.name, name);
     let is_there = !network.filters_vlans()
         || vlan == network.default_pvid()
         || vlan.is_some_and(|vlan| network.vlans.contains_key(&vlan));
-    gateway_for(spec, node, name).filter(|_| is_there)
+    let gateways = network.gateways_of(vlan).into_iter().filter(|_| is_there);
+    gateways.map(|address| address.ip).filter(|ip| here.is_beside(*ip)).find_map(|ip| match ip {
+        IpAddr::V4(gateway) => Some(gateway),
+        IpAddr::V6(_) => None,
+    })
+}
+
+/// Whether a node leaves for everywhere by this gateway.
+fn leaves_by(node: &CheckedNode, gateway: Ipv4Addr) -> bool {
+    node.routes.iter().any(|route| route.to.is_none() && route.via == gateway)
+}
+
+fn ipv4(interface: &CheckedInterface) -> Option<(Ipv4Addr, u8)> {
+    interface.addresses.iter().find_map(|(ip, prefix)| match ip {
+        IpAddr::V4(own) => Some((*own, *prefix)),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// Both ways over each link.
-fn over_links(spec: &Spec) -> Vec<CheckPlan> {
+fn over_links(checked: &Checked) -> Vec<CheckPlan> {
     let mut checks = Vec::new();
-    for link in &spec.links {
-        let [a, b] = &link.endpoints;
-        for (from, to) in [(a, b), (b, a)] {
-            let own = |end: &::topology::End| {
-                end.addresses.iter().find_map(|address| match address.ip {
-                    std::net::IpAddr::V4(own) => Some(own),
-                    std::net::IpAddr::V6(_) => None,
-                })
-            };
-            if let (Some(from), Some(_), Some(address)) =
-                (spec.nodes.get_index_of(&from.node), own(from), own(to))
-            {
-                checks.push(CheckPlan { from, to_name: to.node.clone(), to: address });
-            }
+    for (a, b) in wires(checked) {
+        let (Some((to_a, _)), Some((to_b, _))) = (ipv4(a.1), ipv4(b.1)) else { continue };
+        for (from, to, address) in [(a.0, b.0, to_b), (b.0, a.0, to_a)] {
+            let to_name = checked.nodes()[to].name.clone();
+            checks.push(CheckPlan { from, to_name, to: address });
         }
     }
     checks

@@ -7,6 +7,11 @@ use ns::Step;
 use super::*;
 use crate::config::Topology;
 
+/// The blueprint of a lab that can be.
+fn blueprint(config: &LabConfig) -> Blueprint {
+    super::blueprint(config, &config.check().unwrap(), None)
+}
+
 fn config(topology: Topology, nodes: u32) -> LabConfig {
     LabConfig::of(topology, nodes).unwrap()
 }
@@ -21,7 +26,7 @@ fn veths(print: &Blueprint) -> Vec<(String, String)> {
 
 #[test]
 fn the_switch_is_the_walkthroughs_second_half() {
-    let print = blueprint(&config(Topology::Switch, 2), None);
+    let print = blueprint(&config(Topology::Switch, 2));
     let names = [("veth1", "vethpeer1"), ("veth2", "vethpeer2"), ("vethinet", "vethpeerinet")];
     assert_eq!(veths(&print), names.map(|(a, b)| (a.to_owned(), b.to_owned())));
     let seen: Vec<_> = print
@@ -38,7 +43,7 @@ fn the_switch_is_the_walkthroughs_second_half() {
 
 #[test]
 fn a_pair_is_the_first_half() {
-    let print = blueprint(&config(Topology::Pair, 2), None);
+    let print = blueprint(&config(Topology::Pair, 2));
     assert_eq!(veths(&print), [("veth1".to_owned(), "veth2".to_owned())]);
     let addresses: Vec<_> =
         print.nodes.iter().map(|n| n.interfaces[0].addresses[0].to_string()).collect();
@@ -49,7 +54,7 @@ fn a_pair_is_the_first_half() {
 #[test]
 fn a_mesh_joins_every_two_nodes_once() {
     for n in 2..8_u32 {
-        let print = blueprint(&config(Topology::Mesh, n), None);
+        let print = blueprint(&config(Topology::Mesh, n));
         let pairs = (n * (n - 1) / 2) as usize;
         assert_eq!((print.pairs, veths(&print).len()), (pairs, pairs));
         assert_eq!(print.checks.len(), 2 * pairs);
@@ -64,8 +69,8 @@ fn every_name_of_an_interface_fits() {
         config(Topology::Switch, crate::config::MAX_NODES),
     ];
     for config in largest {
-        config.validate().unwrap();
-        for (a, b) in veths(&blueprint(&config, None)) {
+        config.check().unwrap();
+        for (a, b) in veths(&blueprint(&config)) {
             assert!(a.len() <= ns::plan::MAX_INTERFACE_NAME, "{a}");
             assert!(b.len() <= ns::plan::MAX_INTERFACE_NAME, "{b}");
         }
@@ -76,7 +81,7 @@ fn every_name_of_an_interface_fits() {
 fn without_an_uplink_there_is_no_internet() {
     let mut config = config(Topology::Switch, 1);
     config.spec.uplink = Some(Uplink::None);
-    let print = blueprint(&config, None);
+    let print = blueprint(&config);
     assert_eq!((print.inet, print.uplink.is_none(), print.pairs), (None, true, 1));
     assert_eq!(print.checks[0].to, address::GATEWAY);
 }
@@ -94,11 +99,11 @@ fn what_cannot_be_is_refused() {
         assert!(LabConfig::of(topology, nodes).is_err(), "{topology} of {nodes}");
     }
     let good = config(Topology::Switch, 2);
-    assert!(good.validate().is_ok());
+    assert!(good.check().is_ok());
     let mut small = good.clone();
     small.spec.mtu = 67;
     for config in [LabConfig { prefix: Some("a/b".into()), ..good }, small] {
-        assert!(config.validate().is_err(), "{config:?}");
+        assert!(config.check().is_err(), "{config:?}");
     }
     for name in ["", "../up", "a/b", ".hidden", &"a".repeat(33), "a b"] {
         assert!(name.parse::<crate::LabName>().is_err(), "{name:?}");
@@ -108,8 +113,7 @@ fn what_cannot_be_is_refused() {
 /// The checks of a lab of this spec: from whom, to whom.
 fn checks_of(spec: &str) -> Vec<(String, String)> {
     let spec: ::topology::Spec = serde_json::from_str(spec).unwrap();
-    let spec = spec.check().unwrap().spelled_out();
-    let print = blueprint(&LabConfig { spec, ..config(Topology::Switch, 1) }, None);
+    let print = blueprint(&LabConfig { spec, ..config(Topology::Switch, 1) });
     let of = |check: &CheckPlan| (print.nodes[check.from].name.clone(), check.to_name.clone());
     print.checks.iter().map(of).collect()
 }
@@ -140,6 +144,40 @@ fn who_has_no_vlan_for_frames_without_a_tag_is_not_asked_for() {
     }
 }
 
+/// The routes that are made in a node: whereto, by whom, out of which interface.
+fn routes_of(spec: &str, name: &str) -> Vec<(Option<String>, String, String)> {
+    let spec: ::topology::Spec = serde_json::from_str(spec).unwrap();
+    let print = blueprint(&LabConfig { spec, ..config(Topology::Switch, 1) });
+    let node = print.nodes.iter().find(|node| node.name == name).unwrap();
+    let route = |step: &Step| match step {
+        Step::Route { ns, to, via, index } if *ns == node.ns => {
+            let at = node.indices.iter().position(|own| own == index).unwrap();
+            let to = to.map(|(ip, prefix)| format!("{ip}/{prefix}"));
+            Some((to, via.to_string(), node.interfaces[at].name.clone()))
+        }
+        _ => None,
+    };
+    print.plan.steps().iter().filter_map(route).collect()
+}
+
+/// By the router's address that is of the route's family, and in a subnet of the node's own.
+#[test]
+fn a_route_leads_by_the_address_of_a_router_that_is_near() {
+    let lab = r#"{"networks": {"a": {"subnets": ["10.1.0.0/24", "10.9.0.0/24", "fd01::/64"]},
+        "b": {"subnets": ["10.2.0.0/24", "fd02::/64"]}},
+        "nodes": {"r": {"kind": "router", "networks": {"a": ["10.1.0.9", "10.9.0.9", "fd01::9"],
+            "b": ["10.2.0.9", "fd02::9"]}},
+        "h": {"networks": {"a": ["10.9.0.5", "fd01::5"]},
+            "routes": ["fd02::/64 via r", "10.2.0.0/24 via r"]}}}"#;
+    let out = || "eth0".to_owned();
+    let wanted = [
+        (Some("fd02::/64".into()), "fd01::9".into(), out()),
+        (Some("10.2.0.0/24".into()), "10.9.0.9".into(), out()),
+        (None, "10.9.0.1".into(), out()),
+    ];
+    assert_eq!(routes_of(lab, "h"), wanted);
+}
+
 /// By the first network that leads out, and by the gateway's address beside the node's own.
 #[test]
 fn a_default_route_leads_out_where_it_can() {
@@ -157,16 +195,25 @@ fn a_default_route_leads_out_where_it_can() {
         let text = format!(
             r#"{{"networks": {{{networks}}}, "nodes": {{"a": {{"networks": {places}}}}}}}"#
         );
-        let spec: ::topology::Spec = serde_json::from_str(&text).unwrap();
-        let checked = spec.check().unwrap();
-        let told = checked.nodes()[0].routes.iter().find(|route| route.via.is_ipv4());
-        let told = told.map(|route| (route.interface, route.via.to_string()));
-        let wanted = wanted.map(|(place, via)| (place, via.to_owned()));
-        assert_eq!(told, wanted, "{places}");
-        let config = LabConfig { spec: checked.spelled_out(), ..config(Topology::Switch, 1) };
-        let made = default_router(&config.spec, &blueprint(&config, None).nodes[0]);
-        assert_eq!(made.map(|(place, via)| (place, via.to_string())), wanted, "{places}");
+        let made = routes_of(&text, "a");
+        let wanted = wanted.map(|(place, via)| (None, via.into(), format!("eth{place}")));
+        assert_eq!(made, Vec::from_iter(wanted), "{places}");
     }
+}
+
+/// Of a network with two subnets the gateway may be in one alone.
+#[test]
+fn a_gateway_is_asked_for_by_who_is_beside_it() {
+    let with = |gateway: &str| {
+        checks_of(&format!(
+            r#"{{"networks": {{"a": {{"subnets": ["10.3.0.0/24", "10.4.0.0/24"], "gateway": {gateway}}}}},
+                "nodes": {{"n": {{"networks": {{"a": "10.4.0.9"}}}}}}}}"#
+        ))
+    };
+    assert_eq!(with(r#""10.3.0.200""#), []);
+    let both = [("n", "gateway"), ("n", "internet")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(with("true"), both);
+    assert_eq!(with(r#""10.4.0.200""#), both);
 }
 
 #[test]

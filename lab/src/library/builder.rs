@@ -118,7 +118,6 @@ impl Builder {
     /// name runs; those of [`ready`](super::ready); whatever the kernel refuses. Nothing is left behind.
     pub fn start(self) -> Result<LabGuard> {
         let config = self.config()?;
-        config.validate()?;
         let ground = super::ground()?;
         sweep(&ground);
         let never = AtomicBool::new(false);
@@ -183,7 +182,7 @@ mod tests {
     use super::*;
 
     fn refused(builder: Builder) -> String {
-        builder.config().and_then(|config| config.validate()).unwrap_err().to_string()
+        builder.config().and_then(|config| config.check()).unwrap_err().to_string()
     }
 
     #[test]

@@ -5,6 +5,10 @@ use ::topology::shape;
 use super::*;
 use crate::Topology;
 
+fn all(config: &LabConfig) -> Vec<String> {
+    super::all(config, &config.check().unwrap())
+}
+
 fn switched() -> LabConfig {
     LabConfig::of(Topology::Switch, 2).unwrap()
 }
@@ -43,9 +47,8 @@ fn what_a_lab_lacks_has_no_lines() {
 #[test]
 fn a_node_comes_and_goes() {
     let mut spec = switched().spec;
-    let places = shape::plugged(3).networks;
-    spec.nodes.insert("web".into(), ::topology::Node::on(places.clone()));
-    let node = Added { prefix: "two-", name: "web", number: 3, spec: &spec, places: &places };
+    spec.nodes.insert("web".into(), ::topology::Node::on(shape::plugged(3).networks));
+    let node = Added { prefix: "two-", name: "web", number: 3, spec: &spec };
     let lines = add(&node).join("\n");
     for part in [
         "ip netns add two-web",

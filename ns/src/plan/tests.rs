@@ -37,7 +37,7 @@ fn steps_say_where_they_are_done() {
     let (_, peer) = plan.veth((a, "veth1"), (b, "vethpeer1"), VethOptions::default());
     plan.up(b, peer);
     plan.address(b, peer, Ipv4Addr::new(10, 100, 0, 10), 16);
-    plan.default_route(b, peer, Ipv4Addr::new(10, 100, 0, 1));
+    plan.route(b, None, Ipv4Addr::new(10, 100, 0, 1), peer);
     plan.sysctl(a, "ipv6/conf/all/disable_ipv6", "1");
     let places: Vec<_> = plan.steps().iter().map(Step::ns).collect();
     assert_eq!(places, [a, b, a, b, b, b, a]);

@@ -13,7 +13,7 @@ fn each_step_is_a_line() {
     plan.up(net1, LOOPBACK);
     plan.address(net1, peer, Ipv4Addr::new(10, 100, 0, 10), 16);
     plan.address(net1, LOOPBACK, Ipv4Addr::new(8, 8, 8, 8), 32);
-    plan.default_route(net1, peer, Ipv4Addr::new(10, 100, 0, 1));
+    plan.route(net1, None, Ipv4Addr::new(10, 100, 0, 1), peer);
     let wanted = [
         "ip netns add switch",
         "ip netns add net1",

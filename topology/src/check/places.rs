@@ -1,16 +1,17 @@
 //! What nobody chose: addresses, hardware addresses, names of interfaces. Given out in the order of
-//! the spec, after all that was chosen.
+//! the spec, after all that was chosen. And one node by itself, of a lab where all is chosen.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use wire::MacAddr;
 
-use super::{Check, mac_of};
+use super::{Check, Owners, mac_of, routes};
 use crate::checked::{CheckedInterface, CheckedNode, Place};
 use crate::cidr::{Address, Subnet};
 use crate::node::{Attachment, Node};
 use crate::shape;
+use crate::spec::Spec;
 
 /// Second bytes of hardware addresses that do not follow from an address of IPv4: at ports, at links.
 const AT_PORT: u8 = 1;
@@ -19,36 +20,72 @@ const AT_LINK: u8 = 0x40;
 /// What is left of a subnet.
 type Left = Box<dyn Iterator<Item = IpAddr>>;
 
+impl Spec {
+    /// A node of a lab that has nothing left to choose ([`Checked::spelled_out`](crate::Checked)), as the
+    /// check of all would have it: for one that comes, or is looked at, while the lab runs. Routes that
+    /// lead nowhere any more are left out.
+    #[must_use]
+    pub fn checked_node(&self, name: &str) -> Option<CheckedNode> {
+        let (at, name, node) = self.nodes.get_full(name)?;
+        let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        let mut check = Check { spec: self, problems: Vec::new(), owners: Owners::default() };
+        let ends = ends(self).remove(name.as_str()).unwrap_or_default();
+        let mut node = check.place((number, name, node), &ends, &mut HashMap::new());
+        (node.routes, _) = routes::of(self, &node, |name| chosen(self, name));
+        Some(node)
+    }
+}
+
+/// The addresses that were chosen for a node.
+fn chosen(spec: &Spec, name: &str) -> Option<Vec<IpAddr>> {
+    let places = spec.node(name)?.networks.iter().flat_map(|place| &place.addresses);
+    let ends = spec.ends(name).flat_map(|(_, end)| &end.addresses);
+    Some(places.flatten().chain(ends).map(|address| address.ip).collect())
+}
+
+/// The ends of links by node, in the order of the links: the place of the link, and which end.
+fn ends(spec: &Spec) -> HashMap<&str, Vec<(usize, usize)>> {
+    let mut ends: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+    for (link, both) in spec.links.iter().enumerate() {
+        for (end, own) in both.endpoints.iter().enumerate() {
+            ends.entry(own.node.as_str()).or_default().push((link, end));
+        }
+    }
+    ends
+}
+
 impl Check<'_> {
     pub(super) fn places(&mut self) -> Vec<CheckedNode> {
-        let mut left: HashMap<Subnet, Left> = HashMap::new();
-        let mut ends: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
-        for (link, both) in self.spec.links.iter().enumerate() {
-            for (end, own) in both.endpoints.iter().enumerate() {
-                ends.entry(own.node.as_str()).or_default().push((link, end));
-            }
-        }
+        let mut left = HashMap::new();
+        let mut ends = ends(self.spec);
         let mut nodes = Vec::with_capacity(self.spec.nodes.len());
         for (number, (name, node)) in (1..).zip(&self.spec.nodes) {
             let ends = ends.remove(name.as_str()).unwrap_or_default();
-            let mut names = Names::of(
-                node,
-                ends.iter().filter_map(|(link, end)| {
-                    self.spec.links[*link].endpoints[*end].interface.as_deref()
-                }),
-            );
-            let mut interfaces = Vec::new();
-            for place in &node.networks {
-                let interface = self.at_port((number, name), place, &mut left, &mut names);
-                interfaces.push(interface);
-            }
-            for (link, end) in ends {
-                interfaces.push(self.at_link(name, (link, end), &mut names));
-            }
-            let (name, kind, exec) = (name.clone(), node.kind, node.exec.clone());
-            nodes.push(CheckedNode { number, name, kind, interfaces, routes: Vec::new(), exec });
+            nodes.push(self.place((number, name, node), &ends, &mut left));
         }
         nodes
+    }
+
+    /// A node without its routes.
+    fn place(
+        &mut self,
+        (number, name, node): (u32, &str, &Node),
+        ends: &[(usize, usize)],
+        left: &mut HashMap<Subnet, Left>,
+    ) -> CheckedNode {
+        let chosen = |(link, end): &(usize, usize)| {
+            self.spec.links[*link].endpoints[*end].interface.as_deref()
+        };
+        let mut names = Names::of(node, ends.iter().filter_map(chosen));
+        let mut interfaces = Vec::new();
+        for place in &node.networks {
+            interfaces.push(self.at_port((number, name), place, left, &mut names));
+        }
+        for end in ends {
+            interfaces.push(self.at_link(name, *end, &mut names));
+        }
+        let (name, kind, exec) = (name.to_owned(), node.kind, node.exec.clone());
+        CheckedNode { number, name, kind, interfaces, routes: Vec::new(), exec }
     }
 
     fn at_port(

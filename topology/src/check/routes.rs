@@ -3,80 +3,80 @@
 use std::net::IpAddr;
 
 use super::Check;
-use crate::checked::{CheckedNode, CheckedRoute};
+use crate::checked::{CheckedInterface, CheckedNode, CheckedRoute};
 use crate::cidr::Subnet;
 use crate::route::{Destination, Route, Via};
 use crate::spec::Spec;
 
 impl Check<'_> {
     pub(super) fn routes(&mut self, nodes: &mut [CheckedNode]) {
+        let spec = self.spec;
         for at in 0..nodes.len() {
-            let routes = self.of_node(nodes, &nodes[at]);
+            let theirs = |name: &str| {
+                let found = spec.nodes.get_index_of(name).and_then(|at| nodes.get(at))?;
+                let all = found.interfaces.iter().flat_map(|own| &own.addresses);
+                Some(all.map(|(ip, _)| *ip).collect())
+            };
+            let (routes, faults) = of(spec, &nodes[at], theirs);
+            for (place, text) in faults {
+                self.problem(["nodes", &nodes[at].name, "routes", &place.to_string()], text);
+            }
             nodes[at].routes = routes;
         }
     }
+}
 
-    fn of_node(&mut self, nodes: &[CheckedNode], node: &CheckedNode) -> Vec<CheckedRoute> {
-        let spec = self.spec;
-        let asked = spec.node(&node.name).map(|own| own.routes.as_slice()).unwrap_or_default();
-        let mut routes: Vec<CheckedRoute> = Vec::new();
-        for (at, route) in asked.iter().enumerate() {
-            match resolved(spec, nodes, node, route) {
-                Ok(found) => {
-                    let same = |other: &CheckedRoute| {
-                        other.to == found.to && other.via.is_ipv4() == found.via.is_ipv4()
-                    };
-                    if routes.iter().any(same) {
-                        let text = format!("{route}: there is a route to there already");
-                        self.problem(["nodes", &node.name, "routes", &at.to_string()], text);
-                    }
-                    routes.push(found);
+/// The routes of a node, and what is wrong with those it asks for, by their places. `theirs` tells the
+/// addresses of a node, None where there is none of that name.
+pub(super) fn of(
+    spec: &Spec,
+    node: &CheckedNode,
+    theirs: impl Fn(&str) -> Option<Vec<IpAddr>>,
+) -> (Vec<CheckedRoute>, Vec<(usize, String)>) {
+    let asked = spec.node(&node.name).map(|own| own.routes.as_slice()).unwrap_or_default();
+    let (mut routes, mut faults) = (Vec::<CheckedRoute>::new(), Vec::new());
+    for (at, route) in asked.iter().enumerate() {
+        match resolved(node, route, &theirs) {
+            Ok(found) => {
+                let same = |other: &CheckedRoute| {
+                    other.to == found.to && other.via.is_ipv4() == found.via.is_ipv4()
+                };
+                if routes.iter().any(same) {
+                    faults.push((at, format!("{route}: there is a route to there already")));
                 }
-                Err(text) => self.problem(["nodes", &node.name, "routes", &at.to_string()], text),
+                routes.push(found);
             }
+            Err(text) => faults.push((at, text)),
         }
-        for ipv4 in [true, false] {
-            let default = |route: &CheckedRoute| route.to.is_none() && route.via.is_ipv4() == ipv4;
-            if !routes.iter().any(default) {
-                routes.extend(self.by_gateway(node, ipv4));
-            }
-        }
-        routes
     }
-
-    /// The default route of a family: by the gateway of the first network that has one, where the
-    /// node has an address beside it. An internal network, which leads nowhere, comes behind those that
-    /// are not.
-    fn by_gateway(&self, node: &CheckedNode, ipv4: bool) -> Option<CheckedRoute> {
-        let by = |internal| self.by_first((node, ipv4), internal);
-        by(false).or_else(|| by(true))
+    if !routes.iter().any(|route| route.to.is_none() && route.via.is_ipv4()) {
+        routes.extend(by_gateway(spec, node));
     }
+    (routes, faults)
+}
 
-    fn by_first(&self, (node, ipv4): (&CheckedNode, bool), internal: bool) -> Option<CheckedRoute> {
-        let spec = self.spec;
+/// The default route: by the gateway of the first network that has one, where the node has an address
+/// beside it. An internal network, which leads nowhere, comes behind those that are not. Of IPv4, which
+/// is what the gateway routes.
+fn by_gateway(spec: &Spec, node: &CheckedNode) -> Option<CheckedRoute> {
+    let first = |internal: bool| {
         node.interfaces.iter().enumerate().find_map(|(interface, own)| {
             let name = own.network()?;
             let network = spec.network(name).filter(|network| network.internal == internal)?;
             let gateways = network.gateways_of(spec.pvid(&node.name, name));
-            let near = |ip: IpAddr| {
-                let beside = |(own, prefix): &(IpAddr, u8)| {
-                    Subnet::of(*own, *prefix).is_some_and(|subnet| subnet.contains(ip))
-                };
-                own.addresses.iter().any(beside)
-            };
             let mut all = gateways.into_iter().map(|address| address.ip);
-            let via = all.find(|ip| ip.is_ipv4() == ipv4 && near(*ip))?;
+            let via = all.find(|ip| ip.is_ipv4() && own.is_beside(*ip))?;
             Some(CheckedRoute { to: None, via, interface })
         })
-    }
+    };
+    first(false).or_else(|| first(true))
 }
 
 /// A route with its next hop's address and the interface it leads out of.
 fn resolved(
-    spec: &Spec,
-    nodes: &[CheckedNode],
     node: &CheckedNode,
     route: &Route,
+    theirs: impl Fn(&str) -> Option<Vec<IpAddr>>,
 ) -> Result<CheckedRoute, String> {
     let to = match route.to {
         Destination::Default => None,
@@ -100,19 +100,15 @@ fn resolved(
             return Err(format!("{route}: a node is not its own next hop"));
         }
         Via::Node(name) => {
-            let found = spec.nodes.get_index_of(name).and_then(|at| nodes.get(at));
-            let found =
-                found.ok_or_else(|| format!("{route}: {name} is neither an address nor a node"))?;
-            let all = found.interfaces.iter().flat_map(|own| &own.addresses);
-            all.map(|(ip, _)| *ip).filter(fits).collect()
+            let all = theirs(name);
+            let all =
+                all.ok_or_else(|| format!("{route}: {name} is neither an address nor a node"))?;
+            all.into_iter().filter(fits).collect()
         }
     };
     let reached = |ip: IpAddr| {
-        node.interfaces.iter().position(|own| {
-            own.addresses.iter().any(|(own, prefix)| {
-                *own != ip && Subnet::of(*own, *prefix).is_some_and(|subnet| subnet.contains(ip))
-            })
-        })
+        let near = |own: &CheckedInterface| !own.has(ip) && own.is_beside(ip);
+        node.interfaces.iter().position(near)
     };
     let found = candidates.into_iter().find_map(|via| Some((via, reached(via)?)));
     let (via, interface) = found.ok_or_else(|| match &route.via {

@@ -32,6 +32,14 @@ fn shapes_are_the_walkthroughs() {
     assert_eq!(spec.ends("net1").count(), 3);
 }
 
+/// So that a running lab, which is spelled out, is still known for its shape.
+#[test]
+fn links_of_shapes_leave_nothing_to_choose() {
+    for shape in [pair(), mesh(2).unwrap(), mesh(9).unwrap()] {
+        assert_eq!(shape.check().unwrap().spelled_out(), shape);
+    }
+}
+
 #[test]
 fn shapes_have_limits() {
     for n in [0, 1, 182, 5000] {
