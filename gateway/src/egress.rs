@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use wire::{FrameMut, GsoType, MacAddr, VnetHeader, tcp, vnet};
+use wire::{FrameMut, MacAddr, VnetHeader, tcp, vnet};
 
 use crate::gateway::Gateway;
 use crate::links::Links;
@@ -18,7 +18,6 @@ use crate::output::Output;
 use crate::packet::{L3, Packet, Transport};
 use crate::passage::{Arrival, Passage};
 use crate::rewrite;
-use crate::segment;
 use crate::split;
 use crate::verdict::{Consumed, DropReason, Side, Verdict};
 
@@ -216,7 +215,7 @@ impl Links {
         &mut self,
         to: Side,
         mac: MacAddr,
-        mut vnet: VnetHeader,
+        vnet: VnetHeader,
         frame: &mut [u8],
         out: &mut dyn Output,
     ) {
@@ -228,17 +227,11 @@ impl Links {
         }
         let mut buffer = std::mem::take(&mut self.scratch);
         let mut one = std::mem::take(&mut self.segment);
-        let mut cut = |packet: &mut [u8], vnet: &mut VnetHeader| {
+        split::each_packet(frame, vnet, &mut one, |packet, vnet| {
             split::split(packet, vnet, mtu, &mut buffer, |fragment| {
                 self.send(out, to, VnetHeader::default(), fragment);
             });
-        };
-        match vnet.gso() {
-            GsoType::None => cut(frame, &mut vnet),
-            _ => {
-                segment::segments(frame, vnet, &mut one, |packet, mut vnet| cut(packet, &mut vnet))
-            }
-        }
+        });
         (self.scratch, self.segment) = (buffer, one);
     }
 }

@@ -46,7 +46,6 @@ mod report;
 mod reset;
 mod rewrite;
 mod route;
-mod segment;
 mod split;
 mod turns;
 mod unmasked;

@@ -6,7 +6,9 @@
 use std::net::Ipv4Addr;
 
 use wire::ipv4::{Ipv4Error, protocol};
-use wire::{FrameMut, GsoType, Icmp, Ipv4, Nested, Tcp, Udp, VnetHeader, ethernet, icmp, tcp, udp};
+use wire::{
+    FrameMut, GsoType, Icmp, Ipv4, Segments, Tcp, Udp, VnetHeader, ethernet, icmp, tcp, udp,
+};
 
 use crate::carried;
 use crate::verdict::DropReason;
@@ -258,9 +260,9 @@ impl Packet {
 
     /// Segments in a tunnel's datagram, where the frame is of these.
     #[inline]
-    pub(crate) fn nested(&self, bytes: &[u8]) -> Option<Nested> {
+    pub(crate) fn nested(&self, bytes: &[u8]) -> Option<Segments> {
         match self.transport {
-            Transport::Udp(..) => Nested::of(self.vnet, bytes),
+            Transport::Udp(..) => Segments::nested(self.vnet, bytes),
             _ => None,
         }
     }

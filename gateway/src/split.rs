@@ -1,15 +1,15 @@
 //! Cutting a packet that is larger than the next link carries (RFC 791 section 3.2).
 //!
-//! Only packets that allow it come here, and of a frame that stands for many each of them by itself
-//! (`segment`). A partial checksum is completed first, as no hardware behind us will see the whole.
+//! Only packets that allow it come here, and of a frame that stands for many (GSO) each of them by itself,
+//! as the kernel does it where a link cannot carry the segments as they are. A partial checksum is
+//! completed first, as no hardware behind us will see the whole.
 //! Options without the copied flag stay in the first fragment.
 
 use wire::ipv4::{self, Ipv4};
 use wire::offload;
-use wire::{GsoType, Nested, VnetHeader};
+use wire::{Segments, VnetHeader};
 
 use crate::packet::L3;
-use crate::segment;
 
 /// True where the packet in `frame`, or a segment of it, has to be cut to pass a link of this MTU.
 #[inline]
@@ -17,13 +17,32 @@ pub(crate) fn is_needed(frame: &[u8], vnet: VnetHeader, mtu: usize) -> bool {
     if frame.len() <= L3 + mtu {
         return false;
     }
-    let Ok(ip) = Ipv4::parse(&frame[L3..]) else { return false };
-    let size = match vnet.gso() {
-        GsoType::None => ip.total_len(),
-        _ if let Some(nested) = Nested::of(vnet, frame) => nested.packet_len(),
-        _ => ip.header_len() + segment::header_len(&ip) + usize::from(vnet.gso_size),
+    let size = match Segments::of(vnet, frame) {
+        Some(segments) => segments.packet_len(),
+        None => Ipv4::parse(&frame[L3..]).map_or(0, |ip| ip.total_len()),
     };
     size > mtu
+}
+
+/// Hands over the packets that a frame stands for, each with the link header before it and what is left to
+/// do for it; one that stands for itself as it is.
+pub(crate) fn each_packet(
+    frame: &mut [u8],
+    mut vnet: VnetHeader,
+    buffer: &mut Vec<u8>,
+    mut each: impl FnMut(&mut [u8], &mut VnetHeader),
+) {
+    let Some(segments) = Segments::of(vnet, frame) else {
+        each(frame, &mut vnet);
+        return;
+    };
+    for piece in (0..segments.packets()).filter_map(|n| segments.piece(n..n + 1, vnet, frame)) {
+        let Some((vnet, head)) = piece.head().split_first_chunk() else { return };
+        buffer.clear();
+        buffer.extend_from_slice(head);
+        buffer.extend_from_slice(&frame[piece.body()]);
+        each(buffer, &mut VnetHeader::from_bytes(*vnet));
+    }
 }
 
 /// Cuts the packet in `frame` and hands over each fragment, complete with the link header.

@@ -11,7 +11,7 @@
 //! | [`frame`] | a frame in place: vnet header, stripped tag, bytes |
 //! | [`arp`], [`ipv4`], [`tcp`], [`udp`], [`icmp`] | header views, changed in place |
 //! | [`checksum`] | the Internet checksum and its incremental update (RFC 1624) |
-//! | [`nested`] | segments inside a tunnel's datagram, and the packets they stand for |
+//! | [`segments`] | frames that stand for many packets, in a tunnel or not, and these packets |
 //! | [`offload`] | finishing a partial checksum in software |
 //! | [`summary`] | a frame as one line of text |
 //! | [`time`] | monotonic timestamps, always passed in |
@@ -25,8 +25,8 @@ pub mod frame;
 pub mod icmp;
 pub mod ipv4;
 pub mod mac;
-pub mod nested;
 pub mod offload;
+pub mod segments;
 pub mod summary;
 pub mod tcp;
 pub mod time;
@@ -40,7 +40,7 @@ pub use frame::FrameMut;
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use mac::MacAddr;
-pub use nested::Nested;
+pub use segments::{Piece, Segments, packet_end};
 pub use summary::Summary;
 pub use tcp::Tcp;
 pub use time::Timestamp;

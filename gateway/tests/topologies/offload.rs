@@ -177,8 +177,8 @@ fn tunnelled(from: &str, to: &str, data: usize, size: u16) -> Pkt {
 
 /// The packets that a frame of a tunnel's segments stands for, each with sums that are right.
 fn packets_of(vnet: VnetHeader, frame: &[u8]) -> usize {
-    let nested = wire::Nested::of(vnet, frame).expect("segments in a tunnel");
-    for piece in (0..nested.packets()).map(|n| nested.piece(n, vnet, frame).unwrap()) {
+    let nested = wire::Segments::nested(vnet, frame).expect("segments in a tunnel");
+    for piece in (0..nested.packets()).map(|n| nested.piece(n..n + 1, vnet, frame).unwrap()) {
         let (head, own) = piece.head().split_first_chunk().unwrap();
         let mut packet = [own, &frame[piece.body()]].concat();
         let (mut vnet, end) = (VnetHeader::from_bytes(*head), packet.len());

@@ -1,8 +1,13 @@
 use proptest::prelude::*;
+use wire::ethertype::{IPV4, IPV6};
+use wire::ipv4::protocol::{TCP, UDP};
 use wire::vnet::NEEDS_CSUM;
-use wire::{Ipv4, Tcp, Udp};
+use wire::{Ipv4, Tcp, Udp, checksum};
 
 use super::*;
+
+const FIN_PSH: u8 = 0x09;
+const CWR: u8 = 0x80;
 
 const SRC: [u8; 4] = [10, 100, 0, 10];
 const DST: [u8; 4] = [10, 100, 0, 20];
@@ -29,7 +34,7 @@ fn gso(v6: bool, protocol: u8, flags: u8, data: &[u8], size: u16) -> (VnetHeader
         frame.extend([0xff, 0xfe, 0x40, 0, 64, protocol, 0, 0]);
         frame.extend([SRC, DST].concat());
         let sum = checksum::checksum(&frame[14..34]);
-        put16(&mut frame, 24, usize::from(sum));
+        put16(&mut frame, 24, sum);
     }
     let start = frame.len();
     frame.extend([0x1f, 0x90, 0, 80]);
@@ -55,6 +60,14 @@ fn gso(v6: bool, protocol: u8, flags: u8, data: &[u8], size: u16) -> (VnetHeader
         csum_offset: if protocol == TCP { 16 } else { 6 },
     };
     (vnet, frame)
+}
+
+fn get16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn put16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }
 
 fn cut(vnet: VnetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
@@ -108,7 +121,7 @@ fn a_partial_checksum_is_completed() {
     let (vnet, frame) = gso(false, UDP, 0, &[5; 11], 0);
     let mut frame = frame;
     let pseudo = checksum::fold(checksum::pseudo_header(SRC.into(), DST.into(), UDP, 19));
-    put16(&mut frame, 40, usize::from(pseudo));
+    put16(&mut frame, 40, pseudo);
     let packets = cut(VnetHeader { gso_type: 0, ..vnet }, &frame);
     assert!(packets.len() == 1 && sum_is_right(&packets[0], false, UDP));
 }
@@ -180,7 +193,7 @@ fn segments_in_a_tunnel_are_whole_packets_of_it() {
     frame.extend([0, 9, 0, 0, 64, UDP, 0, 0]);
     frame.extend([SRC, DST].concat());
     let sum = checksum::checksum(&frame[14..34]);
-    put16(&mut frame, 24, usize::from(sum));
+    put16(&mut frame, 24, sum);
     frame.extend([0xc0, 1, 0x12, 0xb5]);
     frame.extend(length.to_be_bytes());
     // What a stack leaves there: the sum of the pseudo-header.

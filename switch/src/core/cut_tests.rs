@@ -1,12 +1,27 @@
 //! The packets of the pieces are those of the whole, cut as Linux does (`tcp_gso_segment`).
 
 use proptest::prelude::*;
-use wire::vnet::NEEDS_CSUM;
+use wire::vnet::{self, NEEDS_CSUM};
+use wire::{GsoType, checksum, ethernet, tcp};
 
 use super::*;
 
+const IP: usize = ethernet::HEADER_LEN;
+const V6: usize = 40;
+/// From the first byte of an IP header.
+const V4_LENGTH: usize = 2;
+const V4_ID: usize = 4;
+const V4_FRAGMENT: usize = 6;
+const V4_CHECKSUM: usize = 10;
+const V6_LENGTH: usize = 4;
+/// From the first byte of TCP's.
+const OFFSET: usize = 12;
+const FLAGS: usize = 13;
 const FIN: u8 = 0x01;
+const FIN_AND_PSH: u8 = 0x09;
 const ACK: u8 = 0x10;
+const CWR: u8 = 0x80;
+const ECN: u8 = 0x80;
 
 /// A frame of segments as a stack hands it on.
 #[derive(Clone, Debug)]
@@ -167,20 +182,28 @@ proptest! {
         let vnet = VnetHeader {
             flags: NEEDS_CSUM,
             csum_start: if is_v6 { 54 } else { 34 },
+            csum_offset: 16,
             ..VnetHeader::from_bytes(vnet)
         };
         let start: &[u8] = if is_v6 { &[0x86, 0xdd, 0x60] } else { &[8, 0, 0x45] };
         frame[12..15].copy_from_slice(start);
         frame[if is_v6 { 20 } else { 23 }] = 6;
+        let length = small(frame.len() - IP);
+        if is_v6 {
+            put16(&mut frame, IP + V6_LENGTH, length - small(V6));
+        } else {
+            put16(&mut frame, IP + V4_LENGTH, length);
+            put16(&mut frame, IP + V4_FRAGMENT, 0x4000);
+        }
         for gso in [vnet.gso_type, 1, 4] {
             let Some(cut) = Cut::of(VnetHeader { gso_type: gso, ..vnet }, &frame, longest) else {
                 continue;
             };
-            let mut next = cut.headers;
+            let mut next = cut.segments.headers();
             for piece in cut {
-                prop_assert_eq!(piece.body.start, next);
-                prop_assert!(piece.head().len() - vnet::LEN + piece.body.len() <= longest);
-                next = piece.body.end;
+                prop_assert_eq!(piece.body().start, next);
+                prop_assert!(piece.head().len() - vnet::LEN + piece.body().len() <= longest);
+                next = piece.body().end;
             }
             prop_assert_eq!(next, frame.len());
         }
@@ -211,4 +234,12 @@ fn what_is_no_tcp_leaves_as_it_is() {
         assert!(Cut::of(vnet, &frame, 65_400).is_none(), "{vnet:?}");
     }
     assert!(Cut::of(vnet, &frame, 1_000).is_none(), "not even one packet fits");
+}
+
+fn small(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+fn put16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }

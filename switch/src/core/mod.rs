@@ -29,7 +29,7 @@ mod withheld;
 pub use beside::{Beside, Concern};
 pub use bridge::{Bridge, Shared};
 pub use bundle::{Bundle, Datagram, settle};
-pub use cut::{Cut, Piece};
+pub use cut::Cut;
 pub use fair::Fair;
 pub use fdb::{Fdb, FdbConfig};
 pub use fdb_entry::{FdbEntry, Learned};

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use sys::packet::{PacketIo, Part, Received, SendFailure, Tags};
-use wire::{FrameMut, VlanId, VlanTag, VnetHeader};
+use wire::{FrameMut, Piece, VlanId, VlanTag, VnetHeader};
 
 use super::bundles::Bundles;
 use super::finisher::Way;
 use super::link::Link;
 use super::ports::PortMap;
-use crate::core::{Cut, Exit, Path, Piece, PortId};
+use crate::core::{Cut, Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
 /// The rings and senders of a worker: the switch's own namespace, and that of a real uplink.

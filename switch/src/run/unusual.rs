@@ -5,7 +5,7 @@
 
 use bpf::finish::Kind;
 use sys::packet::{Received, Tags, VNET_LEN};
-use wire::{Nested, VnetHeader, ethernet, ethertype};
+use wire::{Segments, VnetHeader, ethernet, ethertype};
 
 use super::link::Link;
 use super::outbox::{Links, Place};
@@ -34,7 +34,7 @@ impl<L: Link> Links<L> {
         let (vnet, frame) = data.split_first_chunk::<VNET_LEN>()?;
         let (vnet, len) = (VnetHeader::from_bytes(*vnet), frame.len());
         if segments {
-            let nested = Nested::of(vnet, frame)?;
+            let nested = Segments::nested(vnet, frame)?;
             return Some((self.tunnelled(port, place, tags, (vnet, &nested)), len));
         }
         // For a single tag of 802.1Q a packet socket leaves room.
@@ -51,7 +51,7 @@ impl<L: Link> Links<L> {
         port: &Plugged,
         place: Place,
         tags: Tags,
-        (vnet, nested): (VnetHeader, &Nested),
+        (vnet, nested): (VnetHeader, &Segments),
     ) -> bool {
         self.bundles.close(port.ifindex);
         // A device of the kernel's own takes no more than its own segments.
@@ -83,7 +83,7 @@ impl<L: Link> Links<L> {
         (vnet, frame): (VnetHeader, &[u8]),
         tags: Tags,
     ) -> Option<bool> {
-        let nested = Nested::of(vnet, frame)?;
+        let nested = Segments::nested(vnet, frame)?;
         let (mut begun, mut queued) = (0, false);
         while begun < nested.packets() {
             self.made.clear();

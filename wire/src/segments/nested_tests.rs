@@ -3,11 +3,16 @@
 
 use proptest::prelude::*;
 
+use super::nested::LONGEST_PACKET;
 use super::*;
+use crate::bytes::put16;
+use crate::checksum;
 use crate::offload::{Completion, complete_checksum};
 use crate::vnet::{GSO_UDP_L4, NEEDS_CSUM};
 
 const FIN: u8 = 0x01;
+const CWR: u8 = 0x80;
+const FIN_AND_PSH: u8 = 0x09;
 const ACK: u8 = 0x10;
 
 /// A frame of segments in a tunnel, as a stack hands it on.
@@ -142,12 +147,12 @@ fn sums_up(packet: &[u8], number: u8) -> Option<usize> {
 
 fn check(whole: Whole) {
     let (vnet, frame) = whole.bytes();
-    let nested = Nested::of(vnet, &frame).expect("nested");
+    let nested = Segments::nested(vnet, &frame).expect("nested");
     let l3 = if whole.tag { 18 } else { 14 };
     let mut payload: Vec<u8> = Vec::new();
     let (mut sequences, mut identifications) = (Vec::new(), Vec::new());
     for place in 0..nested.packets() {
-        let piece = nested.piece(place, vnet, &frame).expect("a packet");
+        let piece = nested.piece(place..place + 1, vnet, &frame).expect("a packet");
         let (head, own) = piece.head().split_first_chunk().unwrap();
         let mut packet = [own, &frame[piece.body()]].concat();
         assert!(packet.len() - l3 <= nested.packet_len());
@@ -185,36 +190,36 @@ fn check(whole: Whole) {
     assert!(sequences.iter().enumerate().all(|(n, s)| *s == 0xffff_fff0u32.wrapping_add(by(n))));
     let ids = identifications.iter().enumerate();
     assert!(ids.clone().all(|(n, id)| *id == 0xfffeu16.wrapping_add(small(n))), "{ids:?}");
-    assert!(nested.piece(nested.packets(), vnet, &frame).is_none());
+    assert!(nested.piece(nested.packets()..nested.packets() + 1, vnet, &frame).is_none());
     check_bundles(&nested, vnet, &frame);
 }
 
 /// The datagrams of bundles, taken apart as the kernel does it, are the packets.
-fn check_bundles(nested: &Nested, vnet: VnetHeader, frame: &[u8]) {
+fn check_bundles(nested: &Segments, vnet: VnetHeader, frame: &[u8]) {
     let mut place = 0;
     while place < nested.packets() {
         let mut made = Vec::new();
         let held = nested.bundle(place, vnet, frame, &mut made);
         let (head, whole) = made.split_first_chunk().unwrap();
         let told = VnetHeader::from_bytes(*head);
-        let headers = nested.udp + 8;
+        let Outer { ip: Header { at: ip, .. }, udp } = nested.outer.unwrap();
+        let headers = udp + 8;
         let each = if told.gso_size == 0 { whole.len() } else { usize::from(told.gso_size) };
         assert_eq!(told.gso_type == 0, held == 1);
-        assert!(whole.len() - nested.outer.0 <= LONGEST_PACKET);
+        assert!(whole.len() - ip <= LONGEST_PACKET);
         let datagrams: Vec<_> = whole[headers..].chunks(each).collect();
         assert_eq!(datagrams.len(), held);
         for (n, datagram) in datagrams.into_iter().enumerate() {
-            let piece = nested.piece(place + n, vnet, frame).unwrap();
+            let piece = nested.piece(place + n..place + n + 1, vnet, frame).unwrap();
             let (head, own) = piece.head().split_first_chunk().unwrap();
             let mut packet = [own, &frame[piece.body()]].concat();
             let (mut vnet, end) = (VnetHeader::from_bytes(*head), packet.len());
             complete_checksum(&mut vnet, &mut packet, end);
             assert_eq!(datagram, &packet[headers..]);
         }
-        let ip = &whole[nested.outer.0..];
-        let number = u64::from(get16(ip, nested.udp - nested.outer.0 + 6).unwrap());
-        let udp = whole.len() - nested.udp;
-        assert_eq!(number, u64::from(pseudo(ip, 17, udp)), "a partial sum");
+        let number = u64::from(get16(whole, udp + 6).unwrap());
+        let partial = pseudo(&whole[ip..], 17, whole.len() - udp);
+        assert_eq!(number, u64::from(partial), "a partial sum");
         place += held;
     }
 }
@@ -222,7 +227,7 @@ fn check_bundles(nested: &Nested, vnet: VnetHeader, frame: &[u8]) {
 #[test]
 fn a_frame_of_vxlan_becomes_its_packets() {
     let (vnet, frame) = PLAIN.bytes();
-    let nested = Nested::of(vnet, &frame).unwrap();
+    let nested = Segments::nested(vnet, &frame).unwrap();
     assert_eq!(nested.packets(), 4);
     assert_eq!(nested.tunnel(), Some((50, false)));
     assert_eq!(nested.packet_len(), 50 + 20 + 32 + 1398);
@@ -233,7 +238,7 @@ fn a_frame_of_vxlan_becomes_its_packets() {
 fn only_an_outer_v4_packet_without_a_tag_has_a_tunnel_s_headers() {
     let tunnel = |whole: Whole| {
         let (vnet, frame) = whole.bytes();
-        Nested::of(vnet, &frame).unwrap().tunnel()
+        Segments::nested(vnet, &frame).unwrap().tunnel()
     };
     assert_eq!(tunnel(Whole { inner_v6: true, ..PLAIN }), Some((50, true)));
     assert_eq!(tunnel(Whole { outer_v6: true, ..PLAIN }), None);
@@ -243,7 +248,7 @@ fn only_an_outer_v4_packet_without_a_tag_has_a_tunnel_s_headers() {
 #[test]
 fn plain_segments_are_not_nested() {
     let (vnet, frame) = PLAIN.bytes();
-    let none = |vnet: VnetHeader| assert_eq!(Nested::of(vnet, &frame), None, "{vnet:?}");
+    let none = |vnet: VnetHeader| assert_eq!(Segments::nested(vnet, &frame), None, "{vnet:?}");
     none(VnetHeader { gso_type: 0, ..vnet });
     none(VnetHeader { flags: 0, ..vnet });
     none(VnetHeader { gso_size: 0, ..vnet });
@@ -251,7 +256,7 @@ fn plain_segments_are_not_nested() {
     none(VnetHeader { csum_start: u16::MAX, ..vnet });
     none(VnetHeader { gso_type: 4, ..vnet });
     none(VnetHeader { csum_offset: 6, ..vnet });
-    assert_eq!(Nested::of(vnet, &frame[..frame.len() - 1]), None, "it says another length");
+    assert_eq!(Segments::nested(vnet, &frame[..frame.len() - 1]), None, "it says another length");
 }
 
 proptest! {
@@ -281,8 +286,8 @@ proptest! {
         frame[at] = with;
         frame.truncate(frame.len() - cut);
         for vnet in [vnet, VnetHeader::from_bytes(seed)] {
-            if let Some(nested) = Nested::of(vnet, &frame) {
-                prop_assert!((0..nested.packets()).all(|n| nested.piece(n, vnet, &frame).is_some()));
+            if let Some(nested) = Segments::nested(vnet, &frame) {
+                prop_assert!((0..nested.packets()).all(|n| nested.piece(n..n + 1, vnet, &frame).is_some()));
             }
         }
     }

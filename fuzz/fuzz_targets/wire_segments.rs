@@ -1,10 +1,10 @@
-//! Segments in a tunnel, whatever the frame and the header before it say: the packets made of them hold
-//! each byte once, in order, one by one and in bundles.
+//! Segments, in a tunnel or not, whatever the frame and the header before it say: the packets made of
+//! them hold each byte once, in order, one by one and in bundles.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::{Nested, VnetHeader, vnet};
+use wire::{Segments, VnetHeader, vnet};
 
 /// Outer IPv4 and UDP, both with the right length, before bytes of anybody's.
 fn outer(rest: &[u8]) -> Vec<u8> {
@@ -23,17 +23,16 @@ fuzz_target!(|input: ([u8; vnet::LEN], bool, Vec<u8>)| {
     let (head, whole, rest) = input;
     let frame = if whole { rest } else { outer(&rest) };
     let vnet = VnetHeader::from_bytes(head);
-    let Some(nested) = Nested::of(vnet, &frame) else { return };
-    let payload = &frame[nested.headers()..];
-    let mut seen = Vec::new();
-    for place in 0..nested.packets() {
-        let piece = nested.piece(place, vnet, &frame).expect("a packet");
-        assert!(
-            piece.head().len() + piece.body().len() <= 14 + 4 + vnet::LEN + nested.packet_len()
-        );
-        seen.extend_from_slice(&frame[piece.body()]);
+    let Some(segments) = Segments::of(vnet, &frame) else { return };
+    let mut seen = segments.headers();
+    for place in 0..segments.packets() {
+        let piece = segments.piece(place..place + 1, vnet, &frame).expect("a packet");
+        assert_eq!(piece.body().start, seen);
+        assert!(piece.body().end <= frame.len());
+        seen = piece.body().end;
     }
-    assert_eq!(seen, payload);
+    let Some(nested) = Segments::nested(vnet, &frame) else { return };
+    assert_eq!(seen, frame.len());
     let mut place = 0;
     while place < nested.packets() {
         let mut made = Vec::new();
