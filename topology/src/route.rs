@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::cidr::Subnet;
@@ -81,6 +82,21 @@ impl Serialize for Route {
 
 impl<'de> Deserialize<'de> for Route {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Route;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a route as one text: 10.2.0.0/24 via 10.1.0.254, default via r1")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Route, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        // Not as a string: then a reader says itself what it misses, and not what a route is.
+        deserializer.deserialize_any(Text)
     }
 }

@@ -55,6 +55,9 @@ fn shape(said: &str) -> Option<&'static str> {
         }
         "invalid IP address syntax" => "an IP address is wanted here, as 10.1.0.5 or fd00:1::5",
         "expected sequence start" => "a list is wanted here: values in brackets, as in [10, 20]",
+        "expected string scalar" | "externally tagged enum expected scalar or mapping" => {
+            "one value is wanted here, neither a map nor a list"
+        }
         _ => return None,
     })
 }
@@ -63,8 +66,19 @@ fn shape(said: &str) -> Option<&'static str> {
 /// "invalid type: floating point `1.5`, expected a VLAN: ...".
 fn other(said: &str) -> Option<String> {
     let (what, wanted) = said.strip_prefix("invalid type: ")?.split_once(", expected ")?;
-    let written = what.split('`').nth(1)?;
-    wanted.starts_with("a ").then(|| format!("{written} is not {wanted}"))
+    let written = match what {
+        "map" => "a map",
+        "sequence" => "a list",
+        "unit value" => "null",
+        _ => match what.split('`').nth(1) {
+            Some(value) if wanted.starts_with("a ") => {
+                return Some(format!("{value} is not {wanted}"));
+            }
+            Some(value) => value,
+            None => what.strip_prefix("string ")?,
+        },
+    };
+    Some(format!("{written} stands here; wanted is {wanted}"))
 }
 
 /// Another number, or another word, than what the reader expected there; `meant` is what the key takes,

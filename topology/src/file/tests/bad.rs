@@ -40,6 +40,17 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ("networks: {l: {colour: 3}}\n", "1:16: unknown field `colour`: `uswitch schema` lists"),
         ("nat: cone\n", "1:6: unknown variant `cone`"),
         ("networks: [lan]\n", "1:11: a map is wanted here"),
+        ("mtu: [1500]\n", "1:6: one value is wanted here, neither a map nor a list"),
+        ("nodes: {a: {kind: [router]}}\n", "1:19: one value is wanted here"),
+        (
+            "nodes: {a: {routes: [{to: 10.9.0.0/16, via: b}]}}\n",
+            "1:22: a map stands here; wanted is a route as one text: 10.2.0.0/24 via",
+        ),
+        (
+            "networks: {l: {gateway: 17}}\n",
+            "1:16: 17 stands here; wanted is true, false, an address",
+        ),
+        ("networks: {l: {subnets: null}}\n", "1:16: null stands here; wanted is a text or a list"),
         ("nodes: {a: {}}\nports: {a: {vlans: [70000]}}\n", "2:21: 70000 is no VLAN"),
         ("networks: {lan: {subnet: 10.1.0.5/24}}\n", "1:26: 10.1.0.5/24 has bits beyond"),
         ("", "has at least one node"),
