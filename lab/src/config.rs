@@ -187,7 +187,8 @@ impl LabConfig {
             return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
         }
         // Last, for what was asked for by an option is told in its words.
-        spec.check().map_err(|problems| {
+        let checked = if self.served { spec.check_growing() } else { spec.check() };
+        checked.map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
             Error::Usage(first.unwrap_or_default())
         })

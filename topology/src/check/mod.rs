@@ -84,29 +84,15 @@ impl Spec {
     /// # Errors
     /// The problems, in the order of the spec; at most some fifty.
     pub fn check(&self) -> Result<Checked, Vec<Problem>> {
-        let mut check = Check { spec: self, problems: Vec::new(), owners: Owners::default() };
-        check.networks();
-        check.nodes();
-        check.links();
-        check.ports();
-        check.outside();
-        check.hosts();
-        check.neighbours();
-        if check.problems.is_empty() {
-            let mut nodes = check.places();
-            check.routes(&mut nodes);
-            check.led(&nodes);
-            if check.problems.is_empty() {
-                return Ok(Checked { spec: self.clone(), nodes, uplink: self.uplink() });
-            }
-        }
-        let mut problems = check.problems;
-        if problems.len() > MOST {
-            let further = problems.len() - MOST;
-            problems.truncate(MOST);
-            problems.push(Problem { path: Vec::new(), text: format!("and {further} more") });
-        }
-        Err(problems)
+        Check::of(self).all()
+    }
+
+    /// The same of a lab whose networks and nodes come while it runs: there may be none yet.
+    ///
+    /// # Errors
+    /// As [`Spec::check`].
+    pub fn check_growing(&self) -> Result<Checked, Vec<Problem>> {
+        Check { growing: true, ..Check::of(self) }.all()
     }
 }
 
@@ -115,6 +101,8 @@ struct Check<'a> {
     spec: &'a Spec,
     problems: Vec<Problem>,
     owners: Owners,
+    /// Whether what is missing may still come.
+    growing: bool,
 }
 
 /// Who has what, in words.
@@ -124,7 +112,37 @@ struct Owners {
     macs: HashMap<MacAddr, String>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn of(spec: &'a Spec) -> Self {
+        Self { spec, problems: Vec::new(), owners: Owners::default(), growing: false }
+    }
+
+    fn all(mut self) -> Result<Checked, Vec<Problem>> {
+        self.networks();
+        self.nodes();
+        self.links();
+        self.ports();
+        self.outside();
+        self.hosts();
+        self.neighbours();
+        if self.problems.is_empty() {
+            let mut nodes = self.places();
+            self.routes(&mut nodes);
+            self.led(&nodes);
+            if self.problems.is_empty() {
+                let (spec, uplink) = (self.spec.clone(), self.spec.uplink());
+                return Ok(Checked { spec, nodes, uplink });
+            }
+        }
+        let mut problems = self.problems;
+        if problems.len() > MOST {
+            let further = problems.len() - MOST;
+            problems.truncate(MOST);
+            problems.push(Problem { path: Vec::new(), text: format!("and {further} more") });
+        }
+        Err(problems)
+    }
+
     /// Tells a problem at a place.
     fn problem<P: fmt::Display>(
         &mut self,

@@ -14,7 +14,7 @@ impl Check<'_> {
     pub(super) fn nodes(&mut self) {
         let spec = self.spec;
         let count = spec.nodes.len();
-        if count == 0 {
+        if count == 0 && !self.growing {
             self.problem(["nodes"], "a lab has at least one node: say nodes");
         }
         if count > MAX_NODES as usize {

@@ -34,6 +34,7 @@ impl Check<'_> {
         let served = spec.networks.values().any(serves);
         if let Some(uplink @ (Uplink::Sim | Uplink::Host(_))) = &spec.uplink
             && !served
+            && !self.growing
         {
             self.problem(
                 ["uplink"],

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use wire::MacAddr;
 
-use super::{Check, Owners, mac_of, routes};
+use super::{Check, mac_of, routes};
 use crate::checked::{CheckedInterface, CheckedNode, Place};
 use crate::cidr::{Address, Subnet};
 use crate::node::{Attachment, Node};
@@ -28,7 +28,7 @@ impl Spec {
     pub fn checked_node(&self, name: &str) -> Option<CheckedNode> {
         let (at, name, node) = self.nodes.get_full(name)?;
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        let mut check = Check { spec: self, problems: Vec::new(), owners: Owners::default() };
+        let mut check = Check::of(self);
         let ends = ends(self).remove(name.as_str()).unwrap_or_default();
         let mut node = check.place((number, name, node), &ends, &mut HashMap::new());
         (node.routes, _) = routes::of(self, &node, |name| chosen(self, name));

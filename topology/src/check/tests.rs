@@ -325,6 +325,17 @@ fn networks_are_joined_by_links() {
 }
 
 #[test]
+fn a_lab_that_grows_may_be_empty() {
+    use crate::uplink::Uplink;
+    for uplink in [Uplink::None, Uplink::Host(None)] {
+        let spec = Spec { uplink: Some(uplink.clone()), ..Spec::default() };
+        assert!(spec.check().is_err());
+        let checked = spec.check_growing().unwrap();
+        assert_eq!((checked.nodes().len(), checked.uplink()), (0, &uplink));
+    }
+}
+
+#[test]
 fn what_nobody_chose_is_given() {
     let checked = check(
         r#"{"networks": {"a": {"subnets": ["10.1.0.0/30", "fd00::/64"], "gateway": true}, "b": {}},
