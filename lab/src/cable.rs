@@ -1,18 +1,22 @@
 //! A node's cables, pulled and plugged in again while the lab runs.
 //!
 //! One to the switch is pulled at the switch: the node loses its carrier and keeps its routes, as a
-//! host does whose cable is pulled. A link to another node has no such end: the node's own goes down,
-//! and the routes that the kernel forgets with it are put back when it comes up.
+//! host does whose cable is pulled. A link to another node has no such end: the node's own goes down and
+//! keeps its addresses, and the routes that the kernel forgets with it are put back when it comes up.
 
 use std::os::fd::AsFd;
 
-use ns::Plan;
+use ::topology::CheckedRoute;
+use ns::{NsId, Plan};
 
 use crate::blueprint;
 use crate::error::{Error, Result};
 use crate::join;
 use crate::lab::{Held, Lab, State};
 use crate::progress::Quiet;
+
+/// Whether links of a namespace that go down keep their addresses of IPv6.
+const KEEP: &str = "ipv6/conf/all/keep_addr_on_down";
 
 impl Lab {
     /// Pulls a node's cables, or plugs them in: all of them, or the one in a network. A link between
@@ -56,22 +60,30 @@ impl Lab {
             let node = &held.node.name;
             return Err(Error::Usage(format!("node {node} has lost its interface {name}")));
         };
+        let does = |what: &dyn Fn(&mut Plan, NsId)| -> Result<()> {
+            let mut plan = Plan::new();
+            let room = plan.existing(held.node.file.clone(), 0);
+            what(&mut plan, room);
+            ns::apply(&plan, &self.directory, &[netns], &mut Quiet)?;
+            Ok(())
+        };
         if !up {
-            return Ok(ns::link::set_up(netns, link.index, false)?);
+            // Addresses of IPv6 the kernel takes off a link that goes down, unless it is told at that moment
+            // to keep them. What the node's user does by hand afterwards is as it ever was.
+            does(&|plan, room| plan.sysctl(room, KEEP, "1"))?;
+            let done = ns::link::set_up(netns, link.index, false);
+            does(&|plan, room| plan.sysctl(room, KEEP, "0"))?;
+            return Ok(done?);
         }
-        let mut plan = Plan::new();
-        let room = plan.existing(held.node.file.clone(), 0);
-        plan.up(room, link.index);
-        if !link.up {
-            let node = state.spec.checked_node(&held.node.name);
-            let node = node.iter();
-            for (node, route) in node.flat_map(|node| node.routes.iter().map(move |r| (node, r))) {
-                if node.interfaces[route.interface].name == name {
-                    blueprint::lead(&mut plan, room, route, link.index);
+        let checked = state.spec.checked_node(&held.node.name).filter(|_| !link.up);
+        does(&|plan, room| {
+            plan.up(room, link.index);
+            if let Some(node) = &checked {
+                let is = |route: &&CheckedRoute| node.interfaces[route.interface].name == name;
+                for route in node.routes.iter().filter(is) {
+                    blueprint::lead(plan, room, route, link.index);
                 }
             }
-        }
-        ns::apply(&plan, &self.directory, &[netns], &mut Quiet)?;
-        Ok(())
+        })
     }
 }

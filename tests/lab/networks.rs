@@ -290,6 +290,32 @@ fn the_default_route_leads_by_a_network_that_leads_out() {
     });
 }
 
+/// Routes of IPv6 by a router's name, over wires: also after a cable was pulled, which takes no address away.
+#[test]
+fn a_file_s_routes_lead_over_links_of_both_families() {
+    rooted(|sandbox| {
+        let wire = |a: &str, b: &str, net: u8| {
+            let end = |node: &str, at: u8| {
+                format!("{{node: {node}, addresses: [10.{net}.0.{at}/24, 'fd0{net}::{at}/64']}}")
+            };
+            format!("- endpoints: [{}, {}]\n", end(a, 1), end(b, 2))
+        };
+        let nodes = "nodes:\n  a: {routes: ['fd02::/64 via r', 10.2.0.0/24 via r]}\n  \
+                     r: {kind: router}\n  \
+                     b: {routes: ['fd01::/64 via fd02::1', 10.1.0.0/24 via r]}\n";
+        let links = format!("links:\n{}{}", wire("a", "r", 1), wire("r", "b", 2));
+        let _lab = lab(sandbox, &["run", &write(sandbox, "lab.yaml", &format!("{nodes}{links}"))]);
+        let both = || reaches(sandbox, "a", "10.2.0.2") && reaches(sandbox, "a", "fd02::2");
+        assert!(both());
+        for node in ["a", "r"] {
+            does(sandbox, &format!("link {node} down"));
+            assert!(!reaches(sandbox, "a", "fd02::2") && !reaches(sandbox, "a", "10.2.0.2"));
+            does(sandbox, &format!("link {node} up"));
+            assert!(both(), "the link of {node} is up again");
+        }
+    });
+}
+
 /// As many networks as there can be, two nodes each, in one process: all of it works, and goes.
 #[test]
 fn there_may_be_256_networks() {
