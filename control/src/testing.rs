@@ -240,6 +240,8 @@ impl Door for MemoryLab {
             port: ask.port.unwrap_or(4789),
             network: "lan".into(),
             mtu: 1450,
+            fits: 1450,
+            network_mtu: 1450,
             senders: "members".into(),
             foreign: 0,
             foreign_from: None,

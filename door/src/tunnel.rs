@@ -24,6 +24,8 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
         port: tunnel.udp_port,
         network: tunnel.network,
         mtu: tunnel.mtu,
+        fits: tunnel.fits,
+        network_mtu: tunnel.network_mtu,
         senders: senders.into(),
         foreign,
         foreign_from,

@@ -29,6 +29,8 @@ pub struct Domain {
     pub host: Option<Hosted>,
     /// What is kept of that place.
     pub kept: Kept,
+    /// The most its MTU may become, in bytes, where what it has was made to fit a tunnel and nobody asked for it.
+    pub fitted: Option<u32>,
 }
 
 /// The host's place in a network.
@@ -77,7 +79,7 @@ pub(crate) fn all(spec: &Spec) -> Result<Domains> {
         let legs = legs(&domains, network)?;
         domains.insert(
             name.clone(),
-            Domain { id: NetworkId(number), legs, host: None, kept: Kept::default() },
+            Domain { id: NetworkId(number), legs, host: None, kept: Kept::default(), fitted: None },
         );
     }
     Ok(domains)

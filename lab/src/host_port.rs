@@ -212,7 +212,7 @@ impl Lab {
             }
         })?;
         self.refresh_host();
-        self.state().host_watch = Some(watch);
+        self.state().host_watches.addresses = Some(watch);
         Ok(())
     }
 }

@@ -38,7 +38,7 @@ use crate::station::{self, GatewayStation};
 use crate::steps;
 use crate::tunnel::Tunnel;
 use crate::uplink::{Follow, Host, Prepared};
-use crate::watch::Watch;
+use crate::watch::Watches;
 
 pub(crate) struct Held {
     pub(crate) node: Node,
@@ -73,8 +73,8 @@ pub(crate) struct State {
     /// An interface of the host.
     pub(crate) host: Option<Host>,
     pub(crate) follow: Option<Follow>,
-    /// Follows the host's addresses, where containers are served.
-    pub(crate) host_watch: Option<Watch>,
+    /// Follow the host's addresses, where containers are served, and what tunnels send by.
+    pub(crate) host_watches: Watches,
     lock: Option<Lock>,
 }
 
@@ -268,7 +268,7 @@ impl Lab {
                 led: std::collections::BTreeMap::new(),
                 host,
                 follow: None,
-                host_watch: None,
+                host_watches: Watches::default(),
                 lock: None,
             }),
             heard: Heard::default(),
@@ -295,7 +295,7 @@ impl Lab {
         let watches = {
             let mut state = self.state();
             let joined = hosts::parted(&mut state, self.config.served);
-            (joined, state.links.take(), state.follow.take(), state.host_watch.take())
+            (joined, state.links.take(), state.follow.take(), state.host_watches.take())
         };
         drop(watches);
         let switch = self.switch.write().unwrap_or_else(PoisonError::into_inner).take();

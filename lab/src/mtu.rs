@@ -13,7 +13,7 @@ use crate::network::check;
 use crate::node::Interface;
 
 impl Lab {
-    /// Changes the MTU of a network, in bytes.
+    /// Changes the MTU of a network, in bytes: it is what somebody has asked for, whatever its tunnels carry.
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be; whatever
@@ -23,7 +23,15 @@ impl Lab {
             return Err(Error::NoSwitch(self.config().name.to_string()));
         }
         let mut guard = self.state();
-        let state = &mut *guard;
+        self.change_mtu(&mut guard, name, mtu)?;
+        if let Some(domain) = guard.domains.get_mut(name) {
+            domain.fitted = None;
+        }
+        Ok(())
+    }
+
+    /// The same under the state's lock; whose choice it is stays as it was.
+    pub(crate) fn change_mtu(&self, state: &mut State, name: &str, mtu: u32) -> Result<()> {
         let before = state.spec.mtu_of(name);
         let Some(network) = state.spec.networks.get_mut(name) else {
             return Err(self.no_network(state, name));

@@ -107,7 +107,8 @@ impl Lab {
         let network = state.spec.network(name).ok_or_else(ended)?;
         let legs = domain::legs(&state.domains, network)?;
         // The switch gives the number; until then there is none.
-        let draft = Domain { id: NetworkId::FIRST, legs, host: None, kept: Kept::default() };
+        let (id, kept) = (NetworkId::FIRST, Kept::default());
+        let draft = Domain { id, legs, host: None, kept, fitted: None };
         state.domains.insert(name.into(), draft.clone());
         let told = domain::of_gateway(&state.spec, &state.domains, name);
         let undo = |ids: &[gateway::LegId]| {

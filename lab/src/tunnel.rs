@@ -8,6 +8,7 @@ mod barred;
 mod far;
 mod members;
 mod rows;
+mod underlay;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +16,6 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use ::topology::Spec;
 use ::topology::join::{self, is_host};
 use control::api::AddTunnel;
 use ns::user::Privilege;
@@ -23,7 +23,7 @@ use ns::vxlan::{self, Vxlan};
 use switch::{PortId, PortSettings, PortSpec, Reach};
 
 use crate::domain;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::hosts::Joined;
 use crate::lab::{Lab, State};
 use crate::node::Plug;
@@ -32,6 +32,7 @@ use crate::port;
 pub use self::far::Far;
 pub(crate) use self::members::Members;
 pub use self::members::Senders;
+use self::underlay::underlay;
 
 /// VXLAN's own port (IANA).
 pub const PORT: u16 = 4789;
@@ -56,6 +57,10 @@ pub struct Tunnel {
     pub network: String,
     /// The largest packet it carries, in bytes.
     pub mtu: u32,
+    /// The largest that the host's interface sends in one piece, in bytes.
+    pub fits: u32,
+    /// The MTU of its network, in bytes.
+    pub network_mtu: u32,
     /// Its port of the switch.
     pub port: Plug,
     /// Lets in what members send; None where the kernel has no such filter.
@@ -77,7 +82,7 @@ impl Lab {
     /// # Errors
     /// [`Error::Usage`] for what makes no sense, without root, and where the host has no such address;
     /// [`Error::NoSwitch`], [`Error::NoNetwork`]; what the kernel says. Nothing has changed then.
-    pub fn add_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel> {
+    pub fn add_tunnel(self: &Arc<Self>, ask: &AddTunnel) -> Result<Tunnel> {
         if ask.remotes.is_empty() {
             return Err(Error::Usage("a tunnel leads somewhere: name a remote end".into()));
         }
@@ -108,34 +113,13 @@ impl Lab {
                 "{local} is no address by which other hosts reach this one"
             )));
         }
-        let outer =
-            File::open("/proc/self/ns/net").doing(|| "opening the host's namespace".into())?;
+        let outer = underlay::outer()?;
         underlay(&outer, local)?;
         Ok(outer)
     }
 
-    /// Refuses packets that somebody has asked for and that a tunnel from `local` does not carry; what
-    /// nobody has asked for becomes what fits.
-    pub(crate) fn check_fits(&self, network: Option<&str>, local: IpAddr) -> Result<()> {
-        let (network, _) = self.network(network)?;
-        let whole = underlay(&self.check_end(local)?, local)?;
-        let carries = whole.saturating_sub(vxlan::overhead(local));
-        let asked = self.with_spec(|spec| {
-            let own = spec.network(&network).and_then(|own| own.mtu);
-            own.unwrap_or(if spec.mtu == Spec::default().mtu { 0 } else { spec.mtu })
-        });
-        if asked <= carries {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "network {network} is to have packets of {asked} bytes, and a tunnel from {local} carries \
-             {carries}: say MTU {carries}, or raise that of the interface with {local} to {}",
-            asked + vxlan::overhead(local)
-        )))
-    }
-
     /// Plugs a tunnel in. One without remote ends learns nothing: its rows are set.
-    pub(crate) fn plug_in_tunnel(&self, ask: &AddTunnel) -> Result<Tunnel> {
+    pub(crate) fn plug_in_tunnel(self: &Arc<Self>, ask: &AddTunnel) -> Result<Tunnel> {
         let lab = || self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab())) };
         check(ask)?;
@@ -143,26 +127,26 @@ impl Lab {
         let outer = self.check_end(ask.local)?;
         let whole = underlay(&outer, ask.local)?;
         let mtu = whole.saturating_sub(vxlan::overhead(ask.local));
-        let before = self.state().spec.mtu_of(&network);
-        if before > mtu {
-            self.set_network_mtu(&network, mtu).map_err(|error| match error {
-                Error::Usage(line) => Error::Usage(format!(
-                    "{line}; a tunnel from {} carries no more, for its interface has MTU {whole}",
-                    ask.local
-                )),
-                other => other,
-            })?;
-        }
+        self.follow_underlay()?;
         let members = members(&outer, ask);
         let mut guard = self.state();
         let state = &mut *guard;
+        let before = self.make_room(state, &network, mtu).map_err(|error| match error {
+            Error::Usage(line) => Error::Usage(format!(
+                "{line}; a tunnel from {} carries no more, for its interface has MTU {whole}",
+                ask.local
+            )),
+            other => other,
+        })?;
         let place = (ask, network.as_str(), domain.id);
         let plugged = self.plug_tunnel(state, place, (mtu, members), |device, remotes| {
             vxlan::create(outer.as_fd(), switch_ns.as_fd(), device, remotes).map_err(Error::from)
         });
-        drop(guard);
-        if plugged.is_err() && before > mtu {
-            self.set_network_mtu(&network, before)?;
+        match (&plugged, before) {
+            (Err(_), Some(before)) => self.give_back(state, &network, before)?,
+            // What has become of the interface before the tunnel was among those that follow it.
+            (Ok(_), _) => self.fit_tunnels(state, &outer),
+            (Err(_), None) => {}
         }
         plugged
     }
@@ -238,6 +222,8 @@ impl Lab {
             udp_port,
             network: network.into(),
             mtu,
+            fits: mtu,
+            network_mtu: state.spec.mtu_of(network),
             port: Plug { id, name, index },
             members,
         };
@@ -294,6 +280,9 @@ impl Lab {
     pub fn tunnels(&self) -> Vec<Tunnel> {
         let state = self.state();
         let mut tunnels = state.tunnels.clone();
+        for tunnel in &mut tunnels {
+            tunnel.network_mtu = state.spec.mtu_of(&tunnel.network);
+        }
         for joined in &state.joined {
             let own = joined.shared.join.vtep;
             let ends = joined.shared.status().members.iter().map(|member| member.vtep).collect();
@@ -368,21 +357,4 @@ fn check(ask: &AddTunnel) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The MTU of the host's interface that has this address.
-fn underlay(outer: &File, local: IpAddr) -> Result<u32> {
-    let addresses = ns::own::by_link(outer.as_fd())?;
-    let view = ns::route::look(outer.as_fd())?;
-    let own = addresses.iter().find(|(_, address)| *address == local);
-    let link = own.and_then(|(index, _)| view.links.iter().find(|link| link.index == *index));
-    link.map(|link| link.mtu).ok_or_else(|| {
-        // Those by which others may reach this host, and are of the kind that was asked for.
-        let of_kind =
-            |own: &IpAddr| own.is_ipv4() == local.is_ipv4() && is_host(*own) && !own.is_loopback();
-        let all = addresses.iter().map(|(_, own)| own).filter(|own| of_kind(own));
-        let all: Vec<_> = all.map(ToString::to_string).collect();
-        let all = if all.is_empty() { "none".into() } else { all.join(", ") };
-        Error::Usage(format!("{local} is no address of this host, which has {all}"))
-    })
 }

@@ -17,6 +17,22 @@ pub(crate) struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Watches of the host, each where something of the lab needs it.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    /// Of its addresses, where containers are served.
+    pub(crate) addresses: Option<Watch>,
+    /// Of what its tunnels send by.
+    pub(crate) underlay: Option<Watch>,
+}
+
+impl Watches {
+    /// Those there are, to be ended.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+}
+
 /// Why a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {

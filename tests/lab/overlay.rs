@@ -7,6 +7,7 @@ mod file;
 mod foreign;
 mod rows;
 mod six;
+mod underlay;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

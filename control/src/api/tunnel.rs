@@ -99,6 +99,12 @@ pub struct Tunnel {
     pub network: String,
     /// The largest packet it carries, in bytes.
     pub mtu: u32,
+    /// The largest that the host's interface sends in one piece, in bytes.
+    #[serde(default)]
+    pub fits: u32,
+    /// The MTU of its network, in bytes: more than fits where somebody has asked for it.
+    #[serde(default)]
+    pub network_mtu: u32,
     /// Whose packets are let in: `members`, those of the other hosts, or `open`, everybody's, where the
     /// kernel cannot look at them.
     pub senders: String,

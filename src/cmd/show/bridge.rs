@@ -84,6 +84,7 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
     let heads = ["PORT", "NETWORK", ">VNI", "LOCAL", "REMOTE", ">MTU", ">RX FRAMES", ">BYTES"];
     let mut table =
         Table::new(&[&heads[..], &[">TX FRAMES", ">BYTES", "DROPPED", "FOREIGN"]].concat());
+    let told: Vec<_> = tunnels.iter().filter_map(too_long).collect();
     for tunnel in tunnels {
         let remotes: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
         let (rx, tx) = (&tunnel.stats64.rx, &tunnel.stats64.tx);
@@ -108,7 +109,20 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
             foreign,
         ]);
     }
-    lines(&table, paint)
+    lines(&table, paint).into_iter().chain(told).collect()
+}
+
+/// That a network's packets do not fit what its tunnel sends by, and what mends it.
+fn too_long(tunnel: &Tunnel) -> Option<String> {
+    let Tunnel { ifname, network, local, fits, network_mtu: mtu, .. } = tunnel;
+    (*fits > 0 && mtu > fits).then(|| {
+        let whole = mtu + ns::vxlan::overhead(*local);
+        format!(
+            "network {network} is to have packets of {mtu} bytes, and {ifname} carries {fits} in one piece: \
+             `uswitch network set {network} --mtu {fits}`, or raise the MTU of the interface with {local} to \
+             {whole}"
+        )
+    })
 }
 
 /// What went nowhere, by reason.
