@@ -101,7 +101,7 @@ impl Families {
         self.gauge("tunnel_open", open, each(|of| u64::from(of.senders == "open")));
         self.counter(
             "tunnel_foreign_packets",
-            "Packets for the tunnel that came from no member and were dropped",
+            "Packets for the tunnel that came from no member, or by no way to it, and were dropped",
             each(|of| of.foreign),
         );
     }

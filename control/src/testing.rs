@@ -245,6 +245,7 @@ impl Door for MemoryLab {
             senders: "members".into(),
             foreign: 0,
             foreign_from: None,
+            foreign_by: None,
             stats64: Stats64::default(),
         })
     }

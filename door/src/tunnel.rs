@@ -12,9 +12,9 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
         ports.filter(|info| info.id == tunnel.port.id).map(|info| bridge::stats(&info.stats)).next()
     };
     let stats64 = door.switch(of_port).ok().flatten().unwrap_or_default();
-    let (senders, foreign, foreign_from) = match tunnel.senders() {
-        Senders::Members { foreign, last } => ("members", foreign, last),
-        Senders::Open => ("open", 0, None),
+    let (senders, foreign, foreign_from, foreign_by) = match tunnel.senders() {
+        Senders::Members { foreign, last, by } => ("members", foreign, last, by),
+        Senders::Open => ("open", 0, None, None),
     };
     Tunnel {
         ifname: tunnel.port.name,
@@ -29,6 +29,7 @@ fn told(door: &LabDoor, tunnel: lab::tunnel::Tunnel) -> Tunnel {
         senders: senders.into(),
         foreign,
         foreign_from,
+        foreign_by,
         stats64,
     }
 }

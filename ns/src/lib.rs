@@ -19,6 +19,7 @@
 //! | [`neighbour`] | what a namespace's kernel has learned of others: forgetting it |
 //! | [`forward`] | ports that a namespace forwards to somebody else |
 //! | [`nft`] | a table that drops at an interface's ingress what it is told, and goes with its owner |
+//! | [`ways`] | by which interfaces hosts are reached, and when that changes |
 //! | [`watch`] | links that come, go, and change |
 
 pub mod apply;
@@ -47,6 +48,7 @@ pub mod tunnel;
 pub mod user;
 pub mod vxlan;
 pub mod watch;
+pub mod ways;
 
 #[cfg(test)]
 #[path = "../../tests/support/skip.rs"]

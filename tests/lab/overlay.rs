@@ -1,6 +1,7 @@
 //! A network over several hosts: each host a namespace, joined by cables; the kernel's bridge with a
 //! vxlan device as the other side, which is what uswitch has to speak with.
 
+mod astray;
 mod barred;
 mod check;
 mod file;

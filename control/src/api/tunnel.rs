@@ -108,11 +108,15 @@ pub struct Tunnel {
     /// Whose packets are let in: `members`, those of the other hosts, or `open`, everybody's, where the
     /// kernel cannot look at them.
     pub senders: String,
-    /// Packets that were dropped because they came from no member.
+    /// Packets that were dropped because they came from no member, or by an interface that leads to none.
     pub foreign: u64,
     /// Where the last one of them came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_from: Option<IpAddr>,
+    /// The interface of the host that it came in by, where the address is a member's: no route to that one leads
+    /// out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_by: Option<String>,
     /// Frames and bytes: `rx` came from other hosts, `tx` went to them.
     pub stats64: Stats64,
 }

@@ -1,11 +1,12 @@
-//! Who may send to a tunnel: packets of VXLAN come in from its remote ends alone, others are dropped
-//! before the host's stack sees them, and counted.
+//! Who may send to a tunnel: packets of VXLAN come in from its remote ends alone, and by the interfaces that lead
+//! to them; others are dropped before the host's stack sees them, and counted.
 //!
 //! A BPF program at the ingress of every interface of the host (tcx, Linux 6.6), also of those that come
-//! later; a thread hears of them. Nothing is pinned: it ends with the process, however that ends. Where
-//! the kernel has no such programs a tunnel is open, as one of the kernel's own is, and says so.
+//! later; a thread hears of them, and of routes. Nothing is pinned: it ends with the process, however that
+//! ends. Where the kernel has no such programs a tunnel is open, as one of the kernel's own is, and says so.
 
 mod frame;
+mod gate;
 mod program;
 mod program6;
 
@@ -15,20 +16,22 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::poll::PollTimeout;
-use ns::watch::{Event, Watcher};
+use ns::ways::Changes;
 use sys::bpf::{Area, Attached, KeySet, Kind, Program};
 
-use self::frame::{FOREIGN, LAST, Target, WORDS};
+use self::frame::{BY, FOREIGN, LAST, Target, WORDS};
+use self::gate::{Gate, key_len};
 use crate::watch::{Stop, Watch, Woken};
 
-/// Most remote ends of a tunnel.
-const MOST: u32 = 16_384;
+/// Most keys of a tunnel: of 16,384 remote ends each with the interfaces that lead to it, and the host's
+/// ports of bridges.
+const MOST: u32 = 131_072;
 
 /// Who may send to a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Senders {
     /// Its remote ends.
     Members {
@@ -36,6 +39,8 @@ pub enum Senders {
         foreign: u64,
         /// Where the last of them came from.
         last: Option<IpAddr>,
+        /// The interface that it came in by, where the address is a remote end's: none that leads there.
+        by: Option<String>,
     },
     /// Whoever can send to the UDP port.
     Open,
@@ -44,10 +49,9 @@ pub enum Senders {
 /// The filter of a tunnel, as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Members {
-    set: KeySet,
     /// Whether its ends are of IPv6.
     ipv6: bool,
-    within: Mutex<BTreeSet<IpAddr>>,
+    gate: Arc<Mutex<Gate>>,
     counts: Area,
     /// An interface may have been left out.
     leaks: Arc<AtomicBool>,
@@ -67,8 +71,8 @@ impl Members {
         all: BTreeSet<IpAddr>,
     ) -> io::Result<Self> {
         let ipv6 = local.is_ipv6();
-        let set = KeySet::new("tunnel_members", if ipv6 { 16 } else { 4 }, MOST)?;
-        all.iter().try_for_each(|end| set.insert(&bytes(*end)))?;
+        let key = u8::try_from(key_len(ipv6)).map_err(io::Error::other)?;
+        let set = KeySet::new("tunnel_members", key, MOST)?;
         let counts = Area::new("tunnel_foreign", WORDS)?;
         let target = Target { vni, port };
         let ops = match ipv6 {
@@ -79,30 +83,30 @@ impl Members {
         if !program.can_attach() {
             return Err(io::Error::other("this kernel has no tcx (Linux 6.6)"));
         }
-        let outer = outer.try_clone()?;
-        let watcher = Watcher::new(outer.as_fd()).map_err(io::Error::other)?;
+        let changes = Changes::new(outer.as_fd()).map_err(io::Error::other)?;
+        let gate = Gate::begin(set, outer.try_clone()?, (ipv6, all))?;
+        let gate = Arc::new(Mutex::new(gate));
         let leaks = Arc::default();
+        let (outer, attached) = (outer.try_clone()?, BTreeMap::new());
         let mut doors =
-            Doors { program, outer, attached: BTreeMap::new(), leaks: Arc::clone(&leaks) };
+            Doors { program, outer, attached, gate: Arc::clone(&gate), leaks: Arc::clone(&leaks) };
         doors.all()?;
         let watch = Watch::start("members", move |stop| {
-            if let Err(error) = doors.follow(watcher, &stop) {
+            if let Err(error) = doors.follow(changes, &stop) {
                 doors.leaks.store(true, Ordering::Relaxed);
-                tracing::error!("tunnel {vni}: new interfaces are not looked at: {error}");
+                tracing::error!(
+                    "tunnel {vni}: new interfaces and routes are not looked at: {error}"
+                );
             }
         });
         let watch = watch.map_err(io::Error::other)?;
-        Ok(Self { set, ipv6, within: Mutex::new(all), counts, leaks, _watch: watch })
+        Ok(Self { ipv6, gate, counts, leaks, _watch: watch })
     }
 
     /// These alone may send from now on.
     pub(crate) fn set(&self, all: &BTreeSet<IpAddr>) {
-        let mut within = self.within.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut come, mut gone) = (all.difference(&within), within.difference(all));
-        let told = come.try_for_each(|end| self.set.insert(&bytes(*end)));
-        match told.and_then(|()| gone.try_for_each(|end| self.set.remove(&bytes(*end)))) {
-            Ok(()) => within.clone_from(all),
-            Err(error) => tracing::warn!("a remote end may not be let in: {error}"),
+        if let Err(error) = lock(&self.gate).set(all) {
+            tracing::warn!("a remote end may not be let in: {error}");
         }
     }
 
@@ -127,16 +131,22 @@ impl Members {
             }
         };
         let last = (foreign > 0).then_some(last);
-        Senders::Members { foreign, last }
+        let gate = lock(&self.gate);
+        let index = u32::try_from(word(BY)).unwrap_or(0);
+        let astray = last.is_some_and(|last| gate.members.contains(&last));
+        let by = if astray { name_of(&gate.outer, index) } else { None };
+        Senders::Members { foreign, last, by }
     }
 }
 
-/// An address as it lies in a packet.
-fn bytes(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(own) => own.octets().into(),
-        IpAddr::V6(own) => own.octets().into(),
-    }
+fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an interface is called, if it is still there.
+fn name_of(outer: &File, index: u32) -> Option<String> {
+    let links = ns::link::list(outer.as_fd()).ok()?;
+    links.into_iter().find(|link| link.index == index).map(|link| link.name)
 }
 
 /// The interfaces at which the program is.
@@ -144,6 +154,7 @@ struct Doors {
     program: Program,
     outer: File,
     attached: BTreeMap<u32, Attached>,
+    gate: Arc<Mutex<Gate>>,
     leaks: Arc<AtomicBool>,
 }
 
@@ -173,25 +184,25 @@ impl Doors {
     }
 
     fn interfaces(&self) -> io::Result<BTreeSet<u32>> {
-        let view = ns::route::look(self.outer.as_fd()).map_err(io::Error::other)?;
-        Ok(view.links.iter().map(|link| link.index).collect())
+        let places = ns::ways::places(self.outer.as_fd()).map_err(io::Error::other)?;
+        Ok(places.iter().map(|place| place.index).collect())
     }
 
-    fn follow(&mut self, mut watcher: Watcher, stop: &Stop) -> io::Result<()> {
-        // What came before the watch began.
-        self.all()?;
+    fn follow(&mut self, mut changes: Changes, stop: &Stop) -> io::Result<()> {
         loop {
-            if stop.wait(watcher.as_fd(), PollTimeout::NONE)? == Woken::Stop {
-                return Ok(());
-            }
-            let events = watcher.events().map_err(io::Error::other)?;
-            let is_news = |event: &Event| match event {
-                Event::Changed(link) => !self.attached.contains_key(&link.index),
-                Event::Gone(link) => self.attached.contains_key(&link.index),
-                Event::Lost => true,
+            let changed = {
+                let mut gate = lock(&self.gate);
+                let changed = changes.take(&gate.members).map_err(io::Error::other)?;
+                if changed.links || changed.routes {
+                    gate.look(changed)?;
+                }
+                changed
             };
-            if events.iter().any(is_news) {
+            if changed.links {
                 self.all()?;
+            }
+            if stop.wait(changes.as_fd(), PollTimeout::NONE)? == Woken::Stop {
+                return Ok(());
             }
         }
     }

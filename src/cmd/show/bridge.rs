@@ -89,10 +89,11 @@ pub(super) fn tunnels(tunnels: Vec<Tunnel>, paint: Paint) -> Vec<String> {
         let remotes: Vec<_> = tunnel.remotes.iter().map(ToString::to_string).collect();
         let (rx, tx) = (&tunnel.stats64.rx, &tunnel.stats64.tx);
         let lost = rx.dropped + rx.errors + tx.errors;
-        let foreign = match tunnel.foreign_from {
+        let foreign = match (tunnel.foreign_from, tunnel.foreign_by) {
             _ if tunnel.senders == "open" => "open".into(),
-            Some(last) => format!("{} ({last})", tunnel.foreign),
-            None => "-".into(),
+            (Some(last), Some(by)) => format!("{} ({last} by {by})", tunnel.foreign),
+            (Some(last), None) => format!("{} ({last})", tunnel.foreign),
+            (None, _) => "-".into(),
         };
         table.row([
             tunnel.ifname,

@@ -265,6 +265,16 @@ fn only_what_members_send_comes_in_by_ipv6_too() {
             assert_eq!(settled(sandbox), counted + 1, "disguise {number}");
         }
         assert!(!known(0x31));
+        // Nor does what says a member's address, by an interface that leads to none.
+        let counted = settled(sandbox);
+        send_raw(&mut wire, ends, &disguises(member, end, &inner(0x32))[0]);
+        until("a member's address", || (foreign(sandbox) == counted + 1).then_some(()));
+        let told = tunnel(sandbox);
+        assert_eq!(
+            (&told["foreign_from"], &told["foreign_by"]),
+            (&"fd09::2".into(), &"late0".into())
+        );
+        assert!(!known(0x32));
         // The same of a member comes in, so it was what the stack takes.
         let mut wire = Wire::open(netns("hostb"), "out1");
         let ends = [hardware(sandbox, Some("hostb"), "out1"), here("out0")];

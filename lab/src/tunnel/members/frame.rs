@@ -2,16 +2,18 @@
 //! is none, how bytes are had from it.
 
 use sys::bpf::op::{Alu, Helper, If, Reg, Size};
-use sys::bpf::{Draft, Op};
+use sys::bpf::{Draft, KeySet, Op};
 use wire::ethertype;
 
 /// Words of the memory shared with a program.
-pub(super) const WORDS: usize = 3;
+pub(super) const WORDS: usize = 4;
 /// Packets that were dropped.
 pub(super) const FOREIGN: usize = 0;
 /// Where the last one of them came from, as it lies in a packet: one word of IPv4, two of IPv6, which two
 /// packets at the same moment may mix.
 pub(super) const LAST: usize = 1;
+/// The interface it came in by.
+pub(super) const BY: usize = 3;
 
 pub(super) const RESULT: Reg = Reg(0);
 pub(super) const ARG: [Reg; 5] = [Reg(1), Reg(2), Reg(3), Reg(4), Reg(5)];
@@ -96,6 +98,52 @@ pub(super) fn begin<P: Copy + PartialEq>(
     p.at(ip);
     p.op(Op::load(Size::Word, RESULT, FRAME, PACKET_TYPE));
     p.if_so(If::Equal, RESULT, OTHER_HOST, go_on);
+}
+
+/// Where things lie on the stack that a packet of ours is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Judged {
+    /// Room for a key, where nothing else lies.
+    pub(super) key: i16,
+    /// Where the packet comes from, as it lies there.
+    pub(super) source: i16,
+    /// Bytes of that.
+    pub(super) len: i16,
+}
+
+/// Goes on with what a member sends by an interface that leads to it, or by a port of a bridge, where it comes by
+/// again; ends at all else (`gate`).
+pub(super) fn admit<P: Copy + PartialEq>(
+    p: &mut Draft<P>,
+    members: &KeySet,
+    Judged { key, source, len }: Judged,
+    (foreign, go_on): (P, P),
+) {
+    let look = |p: &mut Draft<P>| {
+        p.all(Op::map(ARG[0], members));
+        p.all(stack_address(ARG[1], key));
+        p.op(Op::call(Helper::MapLookup));
+    };
+    for at in (0..len).step_by(4) {
+        p.op(Op::load(Size::Word, RESULT, STACK, source + at));
+        p.op(Op::store(Size::Word, STACK, key + 4 + at, RESULT));
+    }
+    p.op(Op::load(Size::Word, RESULT, FRAME, IFINDEX));
+    p.op(Op::store(Size::Word, STACK, key, RESULT));
+    look(p);
+    p.jump(Op::jump_if_wide(If::Differs, RESULT, 0, 0), go_on);
+    p.op(Op::alu(Alu::Mov, RESULT, 0));
+    p.op(Op::store(Size::Word, STACK, key, RESULT));
+    look(p);
+    p.jump(Op::jump_if_wide(If::Equal, RESULT, 0, 0), foreign);
+    p.op(Op::alu(Alu::Mov, RESULT, 0));
+    for at in (0..len).step_by(4) {
+        p.op(Op::store(Size::Word, STACK, key + 4 + at, RESULT));
+    }
+    p.op(Op::load(Size::Word, RESULT, FRAME, IFINDEX));
+    p.op(Op::store(Size::Word, STACK, key, RESULT));
+    look(p);
+    p.jump(Op::jump_if_wide(If::Differs, RESULT, 0, 0), go_on);
 }
 
 /// Copies `len` bytes from the offset in R2 to the stack; to `short` where there are fewer.

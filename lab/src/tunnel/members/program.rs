@@ -1,5 +1,5 @@
 //! The program at an interface's ingress of the host, for ends of IPv4: a VXLAN packet of one number and UDP port, for the
-//! host itself, goes on only where it comes from a member; all else goes on.
+//! host itself, goes on only where it comes from a member, by an interface that leads there; all else goes on.
 //!
 //! The kernel's socket of VXLAN takes packets to any address of the host and by any interface, so the
 //! route of the host says whether one is for the host, and the program is at all interfaces. A first
@@ -11,8 +11,8 @@ use sys::bpf::{Area, Draft, KeySet, Op};
 use wire::{ethertype, ipv4::protocol};
 
 use super::frame::{
-    AREA, ARG, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, LAST, RESULT, SENT_ON, STACK,
-    Target, at, begin, copy, stack_address,
+    AREA, ARG, BY, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, Judged, LAST, RESULT,
+    SENT_ON, STACK, Target, admit, at, begin, copy, stack_address,
 };
 
 const TRANSPORT: Reg = Reg(7);
@@ -22,10 +22,11 @@ const FLAGS: Reg = Reg(8);
 const IP: i16 = -24;
 const UDP: i16 = -32;
 const VXLAN: i16 = -40;
-const SOURCE: i16 = -48;
+const FREE: i16 = -48;
 /// `struct bpf_fib_lookup` (linux/bpf.h).
 const ROUTE: i16 = -112;
 const ROUTE_LEN: i16 = 64;
+const KEY: i16 = ROUTE - 8;
 const ROUTE_INGRESS: i16 = ROUTE + 8;
 const ROUTE_SOURCE: i16 = ROUTE + 16;
 const ROUTE_DESTINATION: i16 = ROUTE + 32;
@@ -40,6 +41,7 @@ enum Place {
     Whole,
     Ours,
     Clipped,
+    Foreign,
     GoOn,
 }
 
@@ -47,7 +49,7 @@ enum Place {
 pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> {
     let mut p = Draft::default();
     let places = Begin { ip: Place::Ip, tagged: Place::Tagged, go_on: Place::GoOn };
-    begin(&mut p, ethertype::IPV4, SOURCE, places);
+    begin(&mut p, ethertype::IPV4, FREE, places);
     p.op(Op::alu(Alu::Mov, ARG[1], 0));
     fetch(&mut p, IP, 20, Place::GoOn);
     p.op(Op::load(Size::Byte, RESULT, STACK, IP + 9));
@@ -92,18 +94,17 @@ pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> 
     p.if_so(If::Equal, FLAGS, 0, Place::GoOn);
 
     p.at(Place::Ours);
-    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
-    p.op(Op::store(Size::Word, STACK, SOURCE, RESULT));
-    p.all(Op::map(ARG[0], members));
-    p.all(stack_address(ARG[1], SOURCE));
-    p.op(Op::call(Helper::MapLookup));
-    p.jump(Op::jump_if_wide(If::Differs, RESULT, 0, 0), Place::GoOn);
+    let judged = Judged { key: KEY, source: IP + 12, len: 4 };
+    admit(&mut p, members, judged, (Place::Foreign, Place::GoOn));
+    p.at(Place::Foreign);
     is_for_the_host(&mut p);
     p.all(Op::area(AREA, area));
     p.op(Op::alu(Alu::Mov, RESULT, 1));
     p.op(Op::fetch_add(AREA, at(FOREIGN), RESULT));
-    p.op(Op::load(Size::Word, RESULT, STACK, SOURCE));
+    p.op(Op::load(Size::Word, RESULT, STACK, IP + 12));
     p.op(Op::store(Size::Double, AREA, at(LAST), RESULT));
+    p.op(Op::load(Size::Word, RESULT, FRAME, IFINDEX));
+    p.op(Op::store(Size::Double, AREA, at(BY), RESULT));
     p.op(Op::alu(Alu::Mov, RESULT, DROP));
     p.op(Op::exit());
 

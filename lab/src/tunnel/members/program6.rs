@@ -11,8 +11,8 @@ use sys::bpf::{Area, Draft, KeySet, Op};
 use wire::{ethertype, ipv4::protocol};
 
 use super::frame::{
-    AREA, ARG, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, LAST, RESULT, SENT_ON, STACK,
-    Target, at, begin, copy, stack_address,
+    AREA, ARG, BY, Begin, DROP, FOREIGN, FRAME, FROM_IP, GO_ON, IFINDEX, Judged, LAST, RESULT,
+    SENT_ON, STACK, Target, admit, at, begin, copy, stack_address,
 };
 
 /// Extension headers that are walked; nobody sends so many.
@@ -33,6 +33,7 @@ const HEAD: i16 = -48;
 /// `struct bpf_fib_lookup` (linux/bpf.h).
 const ROUTE: i16 = -112;
 const ROUTE_LEN: i16 = 64;
+const KEY: i16 = ROUTE - 24;
 const ROUTE_INGRESS: i16 = ROUTE + 8;
 const ROUTE_SOURCE: i16 = ROUTE + 16;
 const ROUTE_DESTINATION: i16 = ROUTE + 32;
@@ -59,6 +60,7 @@ enum Place {
     Whole,
     Clipped,
     Ours,
+    Foreign,
     GoOn,
 }
 
@@ -108,10 +110,9 @@ pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> 
     p.if_so(If::Equal, CUT, 0, Place::GoOn);
 
     p.at(Place::Ours);
-    p.all(Op::map(ARG[0], members));
-    p.all(stack_address(ARG[1], SOURCE));
-    p.op(Op::call(Helper::MapLookup));
-    p.jump(Op::jump_if_wide(If::Differs, RESULT, 0, 0), Place::GoOn);
+    let judged = Judged { key: KEY, source: SOURCE, len: 16 };
+    admit(&mut p, members, judged, (Place::Foreign, Place::GoOn));
+    p.at(Place::Foreign);
     is_for_the_host(&mut p);
     p.all(Op::area(AREA, area));
     p.op(Op::alu(Alu::Mov, RESULT, 1));
@@ -120,6 +121,8 @@ pub(super) fn program(target: Target, members: &KeySet, area: &Area) -> Vec<Op> 
         p.op(Op::load(Size::Double, RESULT, STACK, from));
         p.op(Op::store(Size::Double, AREA, at(word), RESULT));
     }
+    p.op(Op::load(Size::Word, RESULT, FRAME, IFINDEX));
+    p.op(Op::store(Size::Double, AREA, at(BY), RESULT));
     p.op(Op::alu(Alu::Mov, RESULT, DROP));
     p.op(Op::exit());
 
