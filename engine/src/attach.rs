@@ -26,6 +26,9 @@ pub struct Attach {
     /// What the container is called, where its engine leaves names to us.
     #[serde(default)]
     pub names: Vec<String>,
+    /// Who is asked for it what we do not know; empty for the host's resolvers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<IpAddr>,
 }
 
 /// Reads a hardware address that is asked for a container.

@@ -245,6 +245,7 @@ fn interface(checked: &CheckedInterface, port: Option<Plug>) -> Interface {
         addresses: checked.addresses.iter().map(address).collect(),
         mac: checked.mac,
         port,
+        servers: Vec::new(),
     }
 }
 

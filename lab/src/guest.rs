@@ -5,6 +5,7 @@
 //! Called by `serve` while frames pass; one change at a time, under the state's lock. What fails
 //! half-way is undone. A link whose namespace has died is gone, and the place in the network with it.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Guest {
     pub spoofs: bool,
     /// What the container is called, where the lab's resolver is asked for it.
     pub names: Vec<String>,
+    /// Who is asked for it what the lab does not know; empty for the host's resolvers.
+    pub servers: Vec<IpAddr>,
 }
 
 /// Where the far end of a new link goes.
@@ -142,6 +145,7 @@ impl Lab {
             addresses: guest.addresses.clone(),
             mac: guest.mac,
             port: Some(plug),
+            servers: guest.servers.clone(),
         };
         let passed = match &guest.far {
             Far::Goes(sandbox, _) => Some(sandbox),

@@ -120,6 +120,7 @@ impl Lab {
             addresses,
             mac,
             port: Some(Plug { id, name: port.clone(), index }),
+            servers: Vec::new(),
         };
         let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
         settle(state, HOST, Home::Theirs(Some(own)), place);

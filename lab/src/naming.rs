@@ -238,15 +238,21 @@ impl Naming {
     }
 
     fn put(&mut self, node: &Node) {
-        let mut places = Vec::new();
+        let (mut places, mut servers) = (Vec::new(), BTreeMap::new());
         for interface in &node.interfaces {
             let Some(id) = self.joined(interface) else { continue };
+            if !interface.servers.is_empty() {
+                servers.insert(id, interface.servers.clone());
+            }
             places.extend(interface.addresses.iter().map(|address| Place::In(id, address.ip)));
         }
         let others = [&node.file].into_iter().chain(&node.names);
         let aliases = others.filter(|name| **name != node.name).cloned().collect();
         let host = Host { name: node.name.clone(), aliases, places };
-        self.change(|zone| zone.put(host.clone()));
+        self.change(|zone| {
+            zone.put(host.clone());
+            zone.set_servers(&host.name, servers.clone());
+        });
     }
 
     /// Lets a node see the names.

@@ -23,6 +23,8 @@ pub struct Interface {
     pub mac: MacAddr,
     /// The port of the switch at its other end; None for a link, and once the port is gone.
     pub port: Option<Plug>,
+    /// Who is asked for the node what the lab does not know; empty for the host's resolvers.
+    pub servers: Vec<IpAddr>,
 }
 
 /// The switch's end of an interface.

@@ -74,7 +74,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins to ask these servers. `draw` makes identifiers that others cannot guess.
+    /// Begins to ask the request's servers, or these where it names none. `draw` makes identifiers that others cannot guess.
     pub fn ask(
         &mut self,
         request: Request,
@@ -82,12 +82,12 @@ impl Exchange {
         draw: &mut dyn FnMut() -> u16,
         now: Timestamp,
     ) {
-        let Request { ticket, query } = request;
+        let Request { ticket, query, servers: own } = request;
+        let servers = if own.is_empty() { servers.to_vec() } else { own };
         if question(&query).is_none() || servers.is_empty() {
             self.finished.push(Response { ticket, message: None });
             return;
         }
-        let servers = servers.to_vec();
         let (tries, end) = (Vec::new(), now + ALL);
         let asked = Asked { query, servers, tries, turn: 0, next: now, end, poor: None };
         self.asked.insert(ticket, asked);

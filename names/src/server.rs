@@ -7,7 +7,7 @@
 //! not asked again.
 
 use std::collections::HashMap;
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use wire::Timestamp;
@@ -44,6 +44,8 @@ pub struct Request {
     pub ticket: Ticket,
     /// The message; its identifier is to be chosen.
     pub query: Vec<u8>,
+    /// Who is to be asked; empty for whom all ask.
+    pub servers: Vec<IpAddr>,
 }
 
 /// What came of a request.
@@ -63,6 +65,9 @@ pub trait Upstream: Send {
     fn take(&mut self) -> Option<Response>;
 }
 
+/// Who asks: in which network, by which address.
+type Client = (NetworkId, Ipv4Addr);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
     Datagram { from: SocketAddrV4, to: SocketAddrV4 },
@@ -81,8 +86,8 @@ struct Waiting<W> {
 /// The server of a lab.
 pub struct Server<W> {
     resolver: Resolver,
-    /// By the way and the network.
-    streams: Streams<(W, NetworkId)>,
+    /// By the way, and who asks.
+    streams: Streams<(W, Client)>,
     upstream: Option<Box<dyn Upstream>>,
     waiting: HashMap<Ticket, Waiting<W>>,
     next: u64,
@@ -159,8 +164,10 @@ impl<W: Way> Server<W> {
         now: Timestamp,
     ) -> Outcome {
         if packet.get(9) == Some(&protocol::TCP) {
-            let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
-            self.streams.segment((way, from), packet, &mut back, now);
+            let mut back = |(way, _): (W, Client), packet: &[u8]| send(way, packet);
+            let own = packet.get(12..16).and_then(|own| <[u8; 4]>::try_from(own).ok());
+            let client = (from, own.map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from));
+            self.streams.segment((way, client), packet, &mut back, now);
             self.serve_streams(send, now);
             return Outcome::Segment;
         }
@@ -185,7 +192,9 @@ impl<W: Way> Server<W> {
                     // Its identifier may be another by now: the newest is answered.
                     known.echo = forward.echo;
                     Outcome::Repeated
-                } else if let Err(echo) = self.pass_on((way, asker), forward, send, now) {
+                } else if let Err(echo) =
+                    self.pass_on((way, asker), (from, *client.ip()), forward, send, now)
+                {
                     post(way, (server, client), &echo.failure(), send);
                     Outcome::Crowded
                 } else {
@@ -202,8 +211,8 @@ impl<W: Way> Server<W> {
         send: &mut dyn FnMut(W, &[u8]),
         now: Timestamp,
     ) -> Option<Timestamp> {
-        while let Some((id, (way, from), query)) = self.streams.query(now) {
-            let outcome = match self.resolver.ask(&query, from, Over::Tcp) {
+        while let Some((id, (way, client), query)) = self.streams.query(now) {
+            let outcome = match self.resolver.ask(&query, client.0, Over::Tcp) {
                 Answer::Nothing => Outcome::Malformed,
                 Answer::Reply(message, said) => {
                     self.streams.answer(id, &message, false, now);
@@ -212,7 +221,7 @@ impl<W: Way> Server<W> {
                 Answer::Forward(forward) => {
                     self.streams.wait(id);
                     let asker = (way, Asker::Stream(id));
-                    match self.pass_on(asker, forward, send, now) {
+                    match self.pass_on(asker, client, forward, send, now) {
                         Ok(()) => Outcome::Forwarded,
                         Err(echo) => {
                             self.streams.answer(id, &echo.failure(), true, now);
@@ -223,7 +232,7 @@ impl<W: Way> Server<W> {
             };
             self.books.enter(way, &query, outcome);
         }
-        let mut back = |(way, _): (W, NetworkId), packet: &[u8]| send(way, packet);
+        let mut back = |(way, _): (W, Client), packet: &[u8]| send(way, packet);
         self.streams.run(None, &mut back, now)
     }
 
@@ -231,6 +240,7 @@ impl<W: Way> Server<W> {
     fn pass_on(
         &mut self,
         (way, asker): (W, Asker),
+        (network, own): Client,
         Forward { query, echo }: Forward,
         send: &mut dyn FnMut(W, &[u8]),
         now: Timestamp,
@@ -240,7 +250,8 @@ impl<W: Way> Server<W> {
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        let request = Request { ticket, query: query.clone() };
+        let servers = self.resolver.zone().servers(network, own.into()).to_vec();
+        let request = Request { ticket, query: query.clone(), servers };
         if !self.upstream.as_mut().is_some_and(|upstream| upstream.ask(request)) {
             return Err(echo);
         }
@@ -324,7 +335,7 @@ fn post<W>(
     }
 }
 
-impl<W: Way> Way for (W, NetworkId) {
+impl<W: Way> Way for (W, Client) {
     fn payer(&self) -> u64 {
         self.0.payer()
     }

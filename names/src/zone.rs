@@ -74,6 +74,8 @@ pub struct Zone {
     /// In lower case: the hosts that are called so.
     called: HashMap<String, BTreeSet<String>>,
     at: HashMap<IpAddr, BTreeSet<String>>,
+    /// By host: whom it has asked in each network, where that is not whom all ask.
+    servers: HashMap<String, BTreeMap<NetworkId, Vec<IpAddr>>>,
 }
 
 impl Zone {
@@ -126,6 +128,7 @@ impl Zone {
     /// Takes a host out, by its name.
     pub fn remove(&mut self, name: &str) {
         let Some(host) = self.hosts.remove(name) else { return };
+        self.servers.remove(name);
         for called in host.aliases.iter().chain([&host.name]) {
             let key = called.to_ascii_lowercase();
             if let Some(names) = self.called.get_mut(&key) {
@@ -143,6 +146,28 @@ impl Zone {
                 }
             }
         }
+    }
+
+    /// Who is asked for a host what is not known here, by the network that it asks in. None for one that
+    /// is not there, or is put in anew.
+    pub fn set_servers(&mut self, name: &str, servers: BTreeMap<NetworkId, Vec<IpAddr>>) {
+        if self.hosts.contains_key(name) && !servers.is_empty() {
+            self.servers.insert(name.to_owned(), servers);
+        }
+    }
+
+    /// Who is asked what is not known here, for the host that asks in a network by this address; empty
+    /// for whom all ask.
+    #[must_use]
+    pub fn servers(&self, from: NetworkId, address: IpAddr) -> &[IpAddr] {
+        let hosts = self.at.get(&address).into_iter().flatten();
+        let of = |name: &String| {
+            let is = |place: &Place| *place == Place::In(from, address);
+            let here = self.hosts.get(name)?.places.iter().any(is);
+            self.servers.get(name).filter(|_| here)?.get(&from)
+        };
+        let mut servers = hosts.filter_map(of);
+        servers.next().map_or(&[], Vec::as_slice)
     }
 
     /// A host, by its name.

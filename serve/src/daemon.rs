@@ -215,6 +215,7 @@ impl Daemon {
             settings: network.port_settings(),
             spoofs: network.options.spoof,
             names: attach.names.clone(),
+            servers: attach.servers.clone(),
         };
         self.lab.attach(&guest).map_err(|error| taken(&error, &guest.addresses))
     }

@@ -220,6 +220,7 @@ mod tests {
             addresses: vec!["10.77.5.0/16".parse().unwrap()],
             ports: Vec::new(),
             names: Vec::new(),
+            servers: Vec::new(),
         };
         let sandbox = Some("/run/x".into());
         Place { attach, sandbox, published: true, name: None, interface: None, plugin: None }

@@ -7,6 +7,7 @@
 //! | `docker` | the real Docker, in a machine of its own, where it is unpacked |
 //! | `podman` | the real podman, with CNI and with netavark, in such a machine |
 //! | `more` | podman with netavark, further: servers that plugins start, ports, pods, restarts |
+//! | `resolv` | who is asked for containers of podman what no container is called |
 //! | `rootless` | the same of a user who is not root |
 //! | `machine` | that machine |
 //!
@@ -22,6 +23,7 @@ mod machine;
 mod more;
 mod podman;
 mod recorded;
+mod resolv;
 mod rootless;
 
 #[path = "../support/mod.rs"]

@@ -257,6 +257,7 @@ mod tests {
                 addresses: address.parse().into_iter().collect(),
                 mac: MacAddr::ZERO,
                 port: None,
+                servers: Vec::new(),
             };
             let interfaces = places.iter().map(interface).collect();
             let (name, file) = (name.to_owned(), name.to_owned());

@@ -187,6 +187,7 @@ impl Call {
             addresses,
             ports: ports.collect::<Result<_, _>>()?,
             names: self.names(runtime),
+            servers: Vec::new(),
         };
         Ok(Join {
             network,

@@ -112,7 +112,15 @@ impl Create {
             })?,
         };
         let ports = bindings.into_iter().map(Binding::ask).collect::<Result<_, _>>()?;
-        Ok(Attach { network, endpoint, mac, addresses, ports, names: Vec::new() })
+        Ok(Attach {
+            network,
+            endpoint,
+            mac,
+            addresses,
+            ports,
+            names: Vec::new(),
+            servers: Vec::new(),
+        })
     }
 }
 

@@ -294,7 +294,9 @@ impl Call {
             ports.extend(port.asks()?);
         }
         let endpoint = self.endpoint();
-        let attach = Attach { network: network.id.clone(), endpoint, mac, addresses, ports, names };
+        let servers = told.network_dns_servers.clone().unwrap_or_default();
+        let id = network.id.clone();
+        let attach = Attach { network: id, endpoint, mac, addresses, ports, names, servers };
         Ok(Join {
             network,
             called: told.name.clone(),
@@ -310,7 +312,8 @@ impl Call {
     }
 
     /// What podman is told of `setup`: the interface, and that names are asked for at the gateway's
-    /// address, then where the network says.
+    /// address alone, for a program may ask all servers at once and take what it hears first (musl's);
+    /// of a network without names, where that says.
     #[must_use]
     pub fn result(&self, join: &Join, mac: &str) -> String {
         let gateway_of = |own: &Address| {
@@ -328,7 +331,11 @@ impl Call {
         let gateways = join.network.pools.iter().filter_map(|pool| pool.gateway);
         let ours = gateways.map(|own| own.ip).filter(|own| own.is_ipv4() && join.network.names);
         let others = self.0.network.network_dns_servers.iter().flatten().copied();
-        let servers: Vec<_> = ours.take(1).chain(others).map(|ip| ip.to_string()).collect();
+        let mut servers: Vec<_> = ours.take(1).collect();
+        if servers.is_empty() {
+            servers.extend(others);
+        }
+        let servers: Vec<_> = servers.iter().map(IpAddr::to_string).collect();
         let interface = json!({ "mac_address": mac, "subnets": subnets });
         json!({
             "dns_search_domains": [],

@@ -102,6 +102,7 @@ fn a_container_comes_as_podman_says_it() {
     assert_eq!(attach.addresses, ["10.94.9.77/16".parse().unwrap()]);
     assert_eq!(attach.mac, Some(wire::MacAddr([2, 0, 0, 0, 7, 7])));
     assert_eq!(attach.names, ["web", "www", "5ae2d3a0e7ff"]);
+    assert_eq!(attach.servers, ["10.1.1.1".parse::<std::net::IpAddr>().unwrap()]);
     let port = |protocol, port, host: Option<&str>, own| PortAsk {
         protocol,
         port,
@@ -122,7 +123,7 @@ fn a_container_comes_as_podman_says_it() {
     assert!(join.network.names && join.network.passing);
     assert_eq!(join.network.options.mtu, Some(1400));
     let answer: Value = serde_json::from_str(&call.result(&join, "02:00:00:00:07:07")).unwrap();
-    let wanted = json!({"dns_server_ips": ["10.94.0.1", "10.1.1.1"], "dns_search_domains": [],
+    let wanted = json!({"dns_server_ips": ["10.94.0.1"], "dns_search_domains": [],
         "interfaces": {"eth0": {"mac_address": "02:00:00:00:07:07",
             "subnets": [{"ipnet": "10.94.9.77/16", "gateway": "10.94.0.1"}]}}});
     assert_eq!(answer, wanted);
@@ -148,6 +149,11 @@ fn a_network_without_a_way_out_or_without_names_is_so() {
     assert!(join.network.internal && !join.network.names);
     let answer: Value = serde_json::from_str(&call.result(&join, "02:00:00:00:07:07")).unwrap();
     assert_eq!(answer["dns_server_ips"], json!([]));
+    internal["network"]["network_dns_servers"] = json!(["10.1.1.1"]);
+    let call = self::call(&internal);
+    let join = call.join(NETNS).unwrap();
+    let answer: Value = serde_json::from_str(&call.result(&join, "02:00:00:00:07:07")).unwrap();
+    assert_eq!(answer["dns_server_ips"], json!(["10.1.1.1"]));
     let mut own = coming();
     own["network"]["options"] = json!({"no_default_route": "true", "metric": "5"});
     assert!(self::call(&own).join(NETNS).unwrap().routes.is_empty());

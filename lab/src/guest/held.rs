@@ -26,6 +26,7 @@ pub(super) fn claimant(state: &State, guest: &Guest) -> Node {
         addresses: guest.addresses.clone(),
         mac: guest.mac,
         port: None,
+        servers: Vec::new(),
     };
     let (name, names) = (guest.node.clone(), Vec::new());
     let there = state.nodes.iter().find(|held| held.node.name == name);

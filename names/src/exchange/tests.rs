@@ -35,7 +35,7 @@ struct World {
 impl World {
     fn new(count: u8) -> Self {
         let mut world = Self { exchange: Exchange::default(), ids: 0 };
-        let request = Request { ticket: Ticket(7), query: query() };
+        let request = Request { ticket: Ticket(7), query: query(), servers: vec![] };
         world.exchange.ask(request, &servers(count), &mut draw(&mut world.ids), at(0));
         world
     }
@@ -192,10 +192,26 @@ fn all_unreachable_is_known_at_once() {
 #[test]
 fn nobody_to_ask() {
     let mut exchange = Exchange::default();
-    exchange.ask(Request { ticket: Ticket(7), query: query() }, &[], &mut || 0, at(0));
-    exchange.ask(Request { ticket: Ticket(8), query: vec![0; 12] }, &servers(1), &mut || 0, at(0));
+    let request = |ticket, query| Request { ticket: Ticket(ticket), query, servers: vec![] };
+    exchange.ask(request(7, query()), &[], &mut || 0, at(0));
+    exchange.ask(request(8, vec![0; 12]), &servers(1), &mut || 0, at(0));
     assert_eq!(exchange.finished.len(), 2);
     assert!(exchange.is_empty() && exchange.actions.is_empty());
+}
+
+#[test]
+fn a_request_may_name_whom_to_ask() {
+    let mut exchange = Exchange::default();
+    let own = vec![IpAddr::from([10, 1, 2, 3])];
+    let request = Request { ticket: Ticket(7), query: query(), servers: own };
+    exchange.ask(request, &servers(2), &mut || 0, at(0));
+    // Once in each round, and nobody else.
+    exchange.tick(&mut || 0, at(1000));
+    let asked = exchange.actions.iter().map(|action| match action {
+        Action::Datagram(_, server, _) => server.ip(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [IpAddr::from([10, 1, 2, 3]); 2]);
 }
 
 proptest! {

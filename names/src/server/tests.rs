@@ -168,7 +168,7 @@ fn a_long_answer_of_others_goes_through_a_stream() {
     client.talk(&mut world);
     client.ask(handle, &query(5, "big.example"));
     client.talk(&mut world);
-    let Request { ticket, query: asked } = world.others.asked().unwrap();
+    let Request { ticket, query: asked, .. } = world.others.asked().unwrap();
     let mut long = asked;
     long[2] |= 0x80;
     long.resize(65_535, 7);
@@ -177,6 +177,32 @@ fn a_long_answer_of_others_goes_through_a_stream() {
     let heard = client.heard(handle);
     assert_eq!(heard.len(), 1);
     assert_eq!((&heard[0][..2], &heard[0][2..]), (&[0, 5][..], &long[2..]));
+}
+
+#[test]
+fn each_hosts_questions_go_to_its_own_servers() {
+    let mut world = World::new();
+    let own = vec![IpAddr::from([192, 0, 2, 53])];
+    let zone = world.server.resolver_mut().zone_mut();
+    let places = vec![Place::In(LAN, IpAddr::from([10, 0, 0, 101]))];
+    zone.put(Host { name: "one".into(), aliases: vec![], places });
+    zone.set_servers("one", [(LAN, own.clone())].into());
+    for (way, servers) in [(0, vec![]), (1, own.clone())] {
+        world.datagram(way, 4000, &query(1, "www.example"));
+        assert_eq!(world.others.asked().unwrap().servers, servers, "{way}");
+        // What is known here is asked of nobody.
+        assert_eq!(world.datagram(way, 4000, &query(2, "n3")), Outcome::Answered);
+    }
+    // By TCP too: its client has the address of `one`.
+    let mut client = Client::new(1);
+    let handle = client.connect();
+    client.talk(&mut world);
+    client.ask(handle, &query(5, "big.example"));
+    client.talk(&mut world);
+    assert_eq!(world.others.asked().unwrap().servers, own);
+    world.server.resolver_mut().zone_mut().remove("one");
+    world.datagram(1, 4001, &query(1, "www.example"));
+    assert_eq!(world.others.asked().unwrap().servers, Vec::<IpAddr>::new());
 }
 
 #[test]
