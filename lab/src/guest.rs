@@ -166,6 +166,7 @@ impl Lab {
             // What the container says first is to be heard, and answered.
             ns::guest::wait(sandbox.as_fd(), &guest.interface)?;
             self.list_links()?;
+            ns::guest::announce(sandbox.as_fd(), &guest.interface, guest.mac.0)?;
         }
         Ok(if found.is_some() { Attached::Found } else { Attached::Made })
     }

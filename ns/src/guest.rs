@@ -17,7 +17,7 @@ use crate::error::{Doing, Error, Result};
 use crate::link::Link;
 use crate::message;
 use crate::netlink::{Netlink, errno};
-use crate::pair::set;
+use crate::pair::{set, set_in};
 
 /// From one look at a link that does not run yet to the next, and how many looks: ten seconds.
 const NAP: Duration = Duration::from_millis(1);
@@ -131,6 +131,23 @@ pub fn wait(netns: BorrowedFd<'_>, name: &str) -> Result<()> {
         Err(Errno::ETIMEDOUT.into())
     };
     inside(netns, look).doing(|| format!("waiting for the interface {name} of a container"))
+}
+
+/// Has an interface that carries what is sent tell others of its addresses (RFC 5227 section 2.3 for
+/// IPv4, RFC 9131 for IPv6): whoever had one of them last may have had another hardware address, which the
+/// others know for as long as half a minute.
+///
+/// # Errors
+/// When there is no such interface or the kernel refuses.
+pub fn announce(netns: BorrowedFd<'_>, name: &str, mac: [u8; 6]) -> Result<()> {
+    let tell = || {
+        set_in("ipv4", name, "arp_notify", "1")?;
+        set_in("ipv6", name, "ndisc_notify", "1")?;
+        // The kernel tells when the hardware address is set, be it the same.
+        Netlink::open()?.run(&[message::set_mac(name, mac)]).map_err(|refused| refused.error)
+    };
+    inside(netns, tell)
+        .doing(|| format!("telling others of the addresses of {name} of a container"))
 }
 
 /// Looks at an interface; None where there is none of this name.

@@ -196,6 +196,14 @@ pub(crate) fn set_up(index: u32, up: bool) -> Request {
     Request::change(RouteNetlinkMessage::SetLink(link))
 }
 
+/// The hardware address of the interface of this name.
+pub(crate) fn set_mac(name: &str, mac: [u8; 6]) -> Request {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::IfName(name.into()));
+    link.attributes.push(LinkAttribute::Address(mac.to_vec()));
+    Request::change(RouteNetlinkMessage::SetLink(link))
+}
+
 /// The MTU of the interface of this name: without an index the kernel looks for the name.
 pub(crate) fn set_mtu(name: &str, mtu: u32) -> Request {
     let mut link = LinkMessage::default();

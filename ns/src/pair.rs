@@ -95,7 +95,12 @@ pub fn furnish(netns: BorrowedFd<'_>, name: &str, addresses: &[(IpAddr, u8)]) ->
 
 /// A setting of an interface, below net/ipv6/conf. A kernel without IPv6 has none.
 pub(crate) fn set(name: &str, key: &str, value: &str) -> io::Result<()> {
-    match std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{key}"), value) {
+    set_in("ipv6", name, key, value)
+}
+
+/// The same below net/ipv4/conf or net/ipv6/conf.
+pub(crate) fn set_in(family: &str, name: &str, key: &str, value: &str) -> io::Result<()> {
+    match std::fs::write(format!("/proc/sys/net/{family}/conf/{name}/{key}"), value) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EROFS)) => Ok(()),
         other => other,
     }

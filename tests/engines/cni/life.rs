@@ -274,6 +274,32 @@ fn an_address_is_one_containers_while_it_lives() {
     });
 }
 
+/// Others know the hardware address that an address had last: the newcomer tells them.
+#[test]
+fn an_address_that_comes_back_with_another_hardware_address_is_found_at_once() {
+    served(|sandbox, _| {
+        let mut runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        for name in ["c1", "c2"] {
+            runtime.make(name);
+        }
+        for number in 1..4 {
+            runtime.conf["runtimeConfig"] = json!({"mac": format!("02:00:00:00:00:0{number}")});
+            assert_eq!(address(&runtime.add("c1")), "10.92.0.10");
+            runtime.conf["runtimeConfig"] = json!({});
+            if number == 1 {
+                runtime.add("c2");
+            }
+            sandbox.tool("ping", &["-c", "1", "-W", "1", "10.92.0.10"]);
+            let from = ["netns", "exec", "c2", "ping", "-c", "1", "-W", "1", "10.92.0.10"];
+            sandbox.tool("ip", &from);
+            runtime.del("c1");
+        }
+        runtime.del("c2");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1", "c2"]);
+    });
+}
+
 #[test]
 fn what_has_a_long_name_is_found_by_it() {
     served(|sandbox, serve| {
