@@ -6,11 +6,13 @@
 //! it forwards everything else itself. In `show` the host is a node among the others.
 
 mod kept;
+mod patience;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use ::topology::Address;
 use nix::poll::PollTimeout;
@@ -30,10 +32,10 @@ use crate::watch::{Stop, Watch, Woken};
 /// What the host is called among the nodes.
 pub const HOST: &str = "the-host";
 
-pub use kept::Kept;
+pub use patience::Kept;
 
 /// A network's interface of the host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
     /// The network, where the gateway has a place.
     pub network: String,
@@ -125,7 +127,7 @@ impl Lab {
         let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
         settle(state, HOST, Home::Theirs(Some(own)), place);
         if let Some(domain) = state.domains.get_mut(network) {
-            domain.kept.wanted = true;
+            (domain.kept.wanted, domain.kept.away) = (true, None);
         }
         Ok(())
     }
@@ -160,7 +162,7 @@ impl Lab {
         let state = &mut *guard;
         // From here on nobody makes it again.
         if let Some(domain) = state.domains.get_mut(network) {
-            domain.kept.wanted = false;
+            (domain.kept.wanted, domain.kept.away) = (false, None);
         }
         let here = |one: &Interface| one.network.as_deref() == Some(network);
         let held = state.nodes.iter().find(|held| held.node.name == HOST);
@@ -223,13 +225,15 @@ fn follow(
     stop: &Stop,
     lab: &Weak<Lab>,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    // An interface that was left as it is has its turn again.
-    let later = PollTimeout::try_from(kept::WITHIN).unwrap_or(PollTimeout::MAX);
     let mut patience = PollTimeout::NONE;
     while stop.wait(changes.as_fd(), patience)? != Woken::Stop {
         changes.take()?;
         let Some(lab) = lab.upgrade() else { break };
-        patience = if lab.mend_host() { later } else { PollTimeout::NONE };
+        // An interface that was left as it is has its turn again. Rounded up: what is due then is due.
+        let again = lab.mend_host().map(|left| left + Duration::from_millis(1));
+        patience = again.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
         lab.refresh_host();
     }
     Ok(())

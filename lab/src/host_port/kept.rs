@@ -2,7 +2,7 @@
 //! it down or takes its addresses, it is mended and the log says so, for nobody answers for the gateway's
 //! addresses otherwise. Called where changes of links and addresses are heard of.
 //!
-//! Who goes on doing that means it: after some mends it is left as it is for a while, and that is told too.
+//! Who goes on doing that has it left as it is for a while (`patience`), and that is told too.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,54 +13,16 @@ use ns::own;
 use ns::pair;
 use switch::NetworkId;
 
+use super::patience::{FIRST, Leave};
 use super::{HOST, HostPort, prefixed};
+use crate::domain::Domain;
 use crate::error::Result;
 use crate::lab::{Lab, State};
 use crate::node::Interface;
 
-/// Mends of one interface in [`WITHIN`].
-const MENDS: u32 = 10;
-/// How long it is left as it is after that.
-pub(super) const WITHIN: Duration = Duration::from_secs(60);
 /// Tries to make an interface again that somebody deletes, and the pause between two.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// What is kept of the host's place in a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// The host is to have its place there, whether or not there is an interface at the moment.
-    pub(super) wanted: bool,
-    /// When mends began to be counted, and how many there were.
-    since: u64,
-    mends: u32,
-}
-
-impl Kept {
-    /// Counts a mend at the time `now`.
-    fn mend(&mut self, now: u64) -> Leave {
-        if now.saturating_sub(self.since) >= u64::try_from(WITHIN.as_nanos()).unwrap_or(u64::MAX) {
-            (self.since, self.mends) = (now, 0);
-        }
-        self.mends = self.mends.saturating_add(1);
-        match self.mends {
-            ..=MENDS => Leave::Mend,
-            mends if mends == MENDS + 1 => Leave::Told,
-            _ => Leave::Silent,
-        }
-    }
-}
-
-/// Whether an interface is mended once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leave {
-    /// It is.
-    Mend,
-    /// It is left as it is, which is told.
-    Told,
-    /// Which was told already.
-    Silent,
-}
 
 /// What somebody has done to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +34,17 @@ enum Harm {
 }
 
 impl Lab {
-    /// Looks at the host's interfaces, and mends them; whether one was left as it is.
-    pub(super) fn mend_host(&self) -> bool {
-        let Some(host) = &self.host_ns else { return false };
+    /// Looks at the host's interfaces, and mends them; in how long it is to be looked at one again that was
+    /// left as it is.
+    pub(super) fn mend_host(&self) -> Option<Duration> {
+        let host = self.host_ns.as_ref()?;
+        let away: Vec<_> = {
+            let state = self.state();
+            let due = |domain: &&Domain| domain.kept.waits(sys::clock::now()).is_none();
+            let away = state.domains.values().filter(due);
+            away.filter_map(|domain| Some((domain.id, domain.kept.away.clone()?))).collect()
+        };
+        away.iter().for_each(|(id, place)| self.host_gone(*id, place));
         let places = {
             let state = self.state();
             places(&state).cloned().collect::<Vec<_>>()
@@ -83,46 +53,50 @@ impl Lab {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::warn!("the host's interfaces are not looked at: {error}");
-                return false;
+                return Some(FIRST);
             }
         };
         // Nothing is amiss as a rule; what is, is looked at again behind the lock.
         let amiss = places.iter().filter(|place| seen.harm(place).is_some());
-        amiss.filter(|place| self.mend_one(host.as_fd(), place)).count() > 0
+        amiss.for_each(|place| self.mend_one(host.as_fd(), place));
+        let (state, now) = (self.state(), sys::clock::now());
+        let left = state.domains.iter().filter_map(|(network, domain)| {
+            let here = places_in(&state, network).next().is_some();
+            // One that is gone is about to be told of, and made again, by another thread.
+            domain.kept.waits(now).or((domain.kept.wanted && !here).then_some(FIRST))
+        });
+        left.min()
     }
 
-    fn mend_one(&self, host: BorrowedFd<'_>, place: &Interface) -> bool {
-        let Ok((near, _)) = self.grounds() else { return false };
+    fn mend_one(&self, host: BorrowedFd<'_>, place: &Interface) {
+        let Ok((near, _)) = self.grounds() else { return };
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(place) = places(state).find(|own| own.port == place.port).cloned() else {
-            return false;
+            return;
         };
-        let (Some(network), Some(plug)) = (&place.network, &place.port) else { return false };
+        let (Some(network), Some(plug)) = (&place.network, &place.port) else { return };
         let Some(harm) = Seen::look(host).ok().and_then(|seen| seen.harm(&place)) else {
-            return false;
+            return;
         };
         if harm == Harm::Away {
             // Ours is told as deleted then, and made again.
             if let Err(error) = ns::link::delete(near, plug.index) {
                 tracing::warn!("network {network}: {error}");
             }
-            return false;
+            return;
         }
-        let Harm::Here { name, down, lost } = harm else { return false };
-        let Some(domain) = state.domains.get_mut(network) else { return false };
-        match domain.kept.mend(sys::clock::now()) {
+        let Harm::Here { name, down, lost } = harm else { return };
+        let Some(domain) = state.domains.get_mut(network) else { return };
+        match domain.kept.harmed(sys::clock::now()) {
             Leave::Mend => {}
-            Leave::Told => {
-                left(network, &name);
-                return true;
-            }
-            Leave::Silent => return true,
+            Leave::Told(pause) => return left(network, &name, pause),
+            Leave::Silent => return,
         }
         let own = place.addresses.iter().map(prefixed).collect::<Vec<_>>();
         if let Err(error) = pair::furnish(host, &name, &own) {
             tracing::warn!("network {network}: {error}");
-            return false;
+            return;
         }
         if down {
             tracing::warn!("network {network}: {name} was set down; it is up again");
@@ -133,10 +107,9 @@ impl Lab {
                 "network {network}: {name} had lost {address}/{prefix}; it has it again"
             );
         }
-        false
     }
 
-    /// The host's interface of a network is gone: it is made again. Where it cannot be, the gateway answers
+    /// The host's interface of a network is gone: it is made again. While it is not, the gateway answers
     /// for its addresses itself.
     pub(crate) fn host_gone(&self, id: NetworkId, place: &HostPort) {
         let interface = &place.interface;
@@ -144,11 +117,15 @@ impl Lab {
             let mut state = self.state();
             let domain = state.domains.values_mut().find(|domain| domain.id == id);
             let Some(domain) = domain.filter(|domain| domain.kept.wanted) else { return };
-            domain.kept.mend(sys::clock::now())
+            domain.kept.harmed(sys::clock::now())
         };
-        if leave != Leave::Mend {
-            left(&place.network, interface);
-            return self.host_stays_away(id);
+        match leave {
+            Leave::Mend => {}
+            Leave::Told(pause) => {
+                left(&self.network_name(id).unwrap_or_default(), interface, pause);
+                return self.host_stays_away(id, place);
+            }
+            Leave::Silent => return self.host_stays_away(id, place),
         }
         let mut tries = 0;
         loop {
@@ -166,9 +143,9 @@ impl Lab {
                 Err(_) if tries < TRIES => std::thread::sleep(PAUSE),
                 Err(error) => {
                     tracing::warn!(
-                        "network {network}: {interface} was deleted, and the host is not in it: {error}"
+                        "network {network}: {interface} was deleted, and the host is not in it for now: {error}"
                     );
-                    return self.host_stays_away(id);
+                    return self.host_stays_away(id, place);
                 }
             }
             tries += 1;
@@ -182,7 +159,7 @@ impl Lab {
         let mut all = state.domains.iter();
         let found = all.find(|(_, domain)| domain.id == id && domain.kept.wanted);
         let Some(network) = found.map(|(network, _)| network.clone()) else { return Ok(false) };
-        if places(state).any(|own| own.network.as_ref() == Some(&network)) {
+        if places_in(state, &network).next().is_some() {
             return Ok(false);
         }
         self.attach_host_in(state, &HostPort { network, ..place.clone() })?;
@@ -191,20 +168,25 @@ impl Lab {
         Ok(true)
     }
 
-    fn host_stays_away(&self, id: NetworkId) {
+    fn host_stays_away(&self, id: NetworkId, place: &HostPort) {
         let mut state = self.state();
-        let mut all = state.domains.iter();
-        let Some((network, _)) = all.find(|(_, domain)| domain.id == id) else { return };
-        let network = network.clone();
+        let mut all = state.domains.iter_mut();
+        let Some((network, domain)) = all.find(|(_, domain)| domain.id == id) else { return };
+        let (network, now) = (network.clone(), sys::clock::now());
+        domain.kept.away = Some(place.clone());
+        if domain.kept.waits(now).is_none() {
+            domain.kept.put_off(now);
+        }
         if let Err(error) = self.tell_of_host(&mut state, &network, None) {
             tracing::warn!("network {network}: {error}");
         }
     }
 }
 
-fn left(network: &str, interface: &str) {
+fn left(network: &str, interface: &str, pause: Duration) {
     tracing::warn!(
-        "network {network}: somebody takes {interface} away again and again; it is left as it is for now"
+        "network {network}: somebody takes {interface} away again and again; it is left as it is for {} s",
+        pause.as_secs()
     );
 }
 
@@ -212,6 +194,10 @@ fn left(network: &str, interface: &str) {
 fn places(state: &State) -> impl Iterator<Item = &Interface> {
     let host = state.nodes.iter().filter(|held| held.node.name == HOST);
     host.flat_map(|held| &held.node.interfaces).filter(|own| own.port.is_some())
+}
+
+fn places_in<'s>(state: &'s State, network: &'s str) -> impl Iterator<Item = &'s Interface> {
+    places(state).filter(move |own| own.network.as_deref() == Some(network))
 }
 
 /// Links and addresses of the host at one moment.
@@ -238,20 +224,5 @@ impl Seen {
         let lost: Vec<_> = own.filter(|(address, _)| !has.contains(address)).collect();
         let amiss = !link.up || !lost.is_empty();
         amiss.then(|| Harm::Here { name: link.name.clone(), down: !link.up, lost })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_is_fought_with_for_long() {
-        let mut kept = Kept::default();
-        let start = 5_000_000_000_000;
-        let mut at = |second: u64| kept.mend(start + second * 1_000_000_000);
-        assert!((0..10).all(|second| at(second) == Leave::Mend));
-        assert_eq!([at(11), at(12), at(59)], [Leave::Told, Leave::Silent, Leave::Silent]);
-        assert_eq!([at(60), at(61)], [Leave::Mend, Leave::Mend]);
     }
 }

@@ -1,6 +1,7 @@
 //! The raw protocol of the Container Network Interface against a running `serve`: containers are
 //! namespaces that the test makes, addresses come from a plugin of the test's (`ipam`).
 
+mod host;
 mod hosts;
 mod life;
 mod ports;
