@@ -38,6 +38,7 @@ impl Daemon {
             _ if self.is_leaving() => return Answer::Leaving,
             Ask::Status => Ok(()),
             Ask::Attach(join) => {
+                let _turn = self.turns.of(&join.attach.endpoint);
                 let taken = namespace().and_then(|netns| self.take_in(*join, netns));
                 return match taken {
                     Ok(mac) => Answer::Attached { mac },
@@ -46,7 +47,10 @@ impl Daemon {
                     Err(why) => why.into(),
                 };
             }
-            Ask::Detach { endpoint } => self.let_go(&endpoint),
+            Ask::Detach { endpoint } => {
+                let _turn = self.turns.of(&endpoint);
+                self.let_go(&endpoint)
+            }
             Ask::Check(expected) => namespace().and_then(|netns| self.check(&expected, &netns)),
             Ask::Keep { network, endpoints } => self.keep_only(&network, &endpoints),
         };
@@ -164,7 +168,10 @@ impl Daemon {
                 .filter(|(id, place)| place.attach.network == network && !endpoints.contains(id));
             here.map(|(id, _)| id.clone()).collect()
         };
-        gone.iter().try_for_each(|endpoint| self.let_go(endpoint))
+        gone.iter().try_for_each(|endpoint| {
+            let _turn = self.turns.of(endpoint);
+            self.let_go(endpoint)
+        })
     }
 
     /// Other places of the same container.

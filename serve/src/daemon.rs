@@ -26,6 +26,7 @@ use crate::error::{Result, line};
 use crate::hosts::taken;
 use crate::publish::Publisher;
 use crate::store::{Kept, Place, Store};
+use crate::turns::Turns;
 
 /// Digits of an engine's number that people see.
 pub(crate) const SHORT: usize = 12;
@@ -40,6 +41,8 @@ pub(crate) struct Daemon {
     tables: Mutex<Tables>,
     /// Held by whoever has a network come for a plugin's container, or go with the last.
     pub(crate) coming: Mutex<()>,
+    /// What is done for places of plugins.
+    pub(crate) turns: Turns,
     /// Held by whoever chooses by which of its networks a container's ports lead.
     pub(crate) choosing: Mutex<()>,
     /// Nobody comes any more: set while `coming` is held.
@@ -111,6 +114,7 @@ impl Daemon {
             publisher: Publisher::start()?,
             tables: Mutex::default(),
             coming: Mutex::default(),
+            turns: Turns::default(),
             choosing: Mutex::default(),
             leaving: AtomicBool::default(),
             calls: OnceLock::new(),

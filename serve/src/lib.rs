@@ -16,6 +16,7 @@
 //! | `hosts` | networks that reach other hosts |
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
+//! | `turns` | one call at a time for a place of a plugin's |
 //! | `server` | the socket where dockerd asks |
 //! | `plugins`, [`client`] | the two ends of the socket where plugins ask |
 //! | `passing` | messages with descriptors |
@@ -47,6 +48,7 @@ mod resume;
 mod server;
 mod socket;
 mod store;
+mod turns;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use engine::plugin::{Answer, Ask, Join};
 use serde_json::Value;
 use serve::client::{self, Absent};
 
-use super::{Place, attach, ipam, said};
+use super::{Place, attach, ipam, said, turn};
 use crate::say;
 
 /// Answers a runtime, if one has started us: it gives no words.
@@ -46,6 +46,8 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
         Some(kind) => ipam::ask(kind, verb, conf),
         None => Ok(call.own_addresses()),
     };
+    // Held to the end of the call.
+    let _turn = if call.verb.is_of_one() { Some(turn::take(&call)?) } else { None };
     match call.verb {
         Verb::Version => return Ok(versions()),
         Verb::Add => return add(&call, &delegate),

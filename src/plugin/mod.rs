@@ -7,11 +7,13 @@
 //! | `netavark` | a driver of podman's own network program |
 //! | `start` | a server for it, where there is none |
 //! | `ipam` | the plugin beside it that gives out addresses |
+//! | `turn` | one call at a time for an interface of CNI |
 
 pub(crate) mod cni;
 mod ipam;
 pub(crate) mod netavark;
 mod start;
+mod turn;
 
 use std::fs::File;
 use std::io;

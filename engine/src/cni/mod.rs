@@ -129,8 +129,22 @@ impl Verb {
         }
     }
 
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Del => "DEL",
+            Self::Check => "CHECK",
+            Self::Gc => "GC",
+            Self::Status => "STATUS",
+            Self::Version => "VERSION",
+        }
+    }
+
     /// Whether it is about one container.
-    fn is_of_one(self) -> bool {
+    #[must_use]
+    pub fn is_of_one(self) -> bool {
         matches!(self, Self::Add | Self::Del | Self::Check)
     }
 }
@@ -264,8 +278,15 @@ impl Call {
         number(&["cni", &self.conf.name, container, interface])
     }
 
+    /// The container's interface that is meant.
+    #[must_use]
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
     /// The place that is meant.
-    fn endpoint(&self) -> String {
+    #[must_use]
+    pub fn endpoint(&self) -> String {
         self.place(&self.container, &self.interface)
     }
 

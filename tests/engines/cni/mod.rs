@@ -6,6 +6,7 @@ mod hosts;
 mod life;
 mod ports;
 mod rates;
+mod together;
 mod verbs;
 mod wrong;
 
