@@ -179,7 +179,7 @@ mod tests {
                 Ways { by: [(end, out.iter().copied().collect())].into(), ..Ways::default() };
             let keys = keys(&[end].into(), &ways, &places);
             assert_eq!(open(&keys, end, &places), opened, "out of {out:?}");
-            assert_eq!(open(&keys, other, &places), [], "no member");
+            assert!(open(&keys, other, &places).is_empty(), "no member");
         }
         let ways = Ways { unsaid: [end].into(), ..Ways::default() };
         let keys = keys(&[end].into(), &ways, &places);
