@@ -184,6 +184,18 @@ pub fn keeper(ground: &Ground, name: &LabName) -> Result<Option<Keeper>> {
     Ok(None)
 }
 
+/// The file of a lab's lock, for locks on its bytes, which are apart from that one
+/// (`fcntl_locking(2)`). None where no lab of that name has one.
+///
+/// # Errors
+/// [`Error::NotOurs`].
+pub fn bytes(ground: &Ground, name: &LabName) -> Result<Option<File>> {
+    match ground.folder(name)? {
+        Some(folder) => folder.change(FILE),
+        None => Ok(None),
+    }
+}
+
 fn is_locked(file: &File) -> bool {
     let Ok(file) = file.try_clone() else { return false };
     matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))

@@ -47,7 +47,8 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
         None => Ok(call.own_addresses()),
     };
     // Held to the end of the call.
-    let _turn = if call.verb.is_of_one() { Some(turn::take(&call)?) } else { None };
+    let of_one = call.verb.is_of_one();
+    let _turn = if of_one { turn::take(&call, &Place::find())? } else { None };
     match call.verb {
         Verb::Version => return Ok(versions()),
         Verb::Add => return add(&call, &delegate),

@@ -63,6 +63,11 @@ impl Place {
         name.is_ok_and(|name| serve::was_passing(&lab::served::places(&self.ground(), &name)))
     }
 
+    /// A file for locks on bytes of it, where there is a server.
+    fn bytes(&self) -> lab::Result<Option<File>> {
+        lab::lock::bytes(&self.ground(), &crate::cmd::serve::NAME.parse()?)
+    }
+
     /// Whether there is a server, be it that it is about to listen, or to end.
     fn is_taken(&self) -> bool {
         let name = crate::cmd::serve::NAME.parse();
