@@ -17,9 +17,8 @@ test:
 
 # what speaks BGP, which the command above leaves out with its crates for gRPC
 test-evpn:
-    cargo test -p uswitch-evpn
-    cargo test -p uswitch-lab --features evpn --lib hosts::
-    cargo test --features evpn --test lab -- hosts::evpn::
+    cargo test --workspace --features uswitch/evpn --lib --test seeds -- routes hosts::
+    cargo test --workspace --features uswitch/evpn --test lab -- hosts::evpn::
 
 # the benchmarks against the kernel bridge and whatever peers are installed
 bench:
