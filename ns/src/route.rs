@@ -20,7 +20,7 @@ use sys::netns::inside;
 use crate::error::{Doing, Result};
 use crate::link::Link;
 use crate::message;
-use crate::netlink::{Netlink, listen, messages};
+use crate::netlink::{NEXT_HOPS, Netlink, listen, messages};
 use crate::tunnel::Tunnel;
 
 /// An address of an interface.
@@ -171,7 +171,8 @@ pub(crate) fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
     routes
 }
 
-/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE: groups as bits of the address.
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE: groups as bits of the address. Of routes that go with a
+/// link, an address or a next hop of their own nothing else is announced.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40;
 
 /// A socket on which changes of what [`look`] sees are announced.
@@ -187,6 +188,8 @@ impl Changes {
     pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
         let socket = listen(netns, GROUPS)
             .doing(|| "watching the addresses and routes of a namespace".into())?;
+        // Kernels before 5.3 have no such next hops.
+        let _ = socket.add_membership(NEXT_HOPS);
         Ok(Self { socket })
     }
 
@@ -200,15 +203,16 @@ impl Changes {
         loop {
             match self.socket.recv_from_full() {
                 Ok((datagram, _)) => {
-                    any |= messages(&datagram).flatten().any(|message| match message.payload {
-                        // Routes to one place or another come and go by the thousand on a router.
-                        NetlinkPayload::InnerMessage(
-                            RouteNetlinkMessage::NewRoute(route)
-                            | RouteNetlinkMessage::DelRoute(route),
-                        ) => is_default(&route),
-                        NetlinkPayload::InnerMessage(_) => true,
-                        _ => false,
-                    });
+                    any |=
+                        messages(&datagram).any(|message| match message.map(|own| own.payload) {
+                            // Routes to one place or another come and go by the thousand on a router.
+                            Ok(NetlinkPayload::InnerMessage(
+                                RouteNetlinkMessage::NewRoute(route)
+                                | RouteNetlinkMessage::DelRoute(route),
+                            )) => is_default(&route),
+                            Ok(NetlinkPayload::InnerMessage(_)) | Err(_) => true,
+                            Ok(_) => false,
+                        });
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => any = true,
