@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, State};
 use crate::network::check;
 use crate::node::Interface;
+use crate::tunnel::{Tunnel, exceeds};
 
 /// A network's MTU has become another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +40,18 @@ impl Lab {
     /// Changes the MTU of a network, in bytes: it is what somebody has asked for, whatever its tunnels carry.
     ///
     /// # Errors
-    /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be; whatever
-    /// the kernel or the gateway refuses, and then nothing has changed.
+    /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be, or is more than a
+    /// tunnel of the network carries; whatever the kernel or the gateway refuses, and then nothing has
+    /// changed.
     pub fn set_network_mtu(&self, name: &str, mtu: u32) -> Result<()> {
         if self.switch_ns.is_none() {
             return Err(Error::NoSwitch(self.config().name.to_string()));
         }
         let mut guard = self.state();
+        let here = |tunnel: &&Tunnel| tunnel.network == name && tunnel.fits < mtu;
+        if let Some(tunnel) = guard.tunnels.iter().find(here) {
+            return Err(exceeds((name, mtu), (tunnel.local, tunnel.fits)));
+        }
         self.change_mtu(&mut guard, name, mtu)?;
         if let Some(domain) = guard.domains.get_mut(name) {
             domain.fitted = None;
