@@ -68,6 +68,11 @@ impl Place {
         lab::lock::bytes(&self.ground(), &crate::cmd::serve::NAME.parse()?)
     }
 
+    /// Whether that is still the server's file.
+    fn has(&self, file: &File) -> lab::Result<bool> {
+        lab::lock::is_current(&self.ground(), &crate::cmd::serve::NAME.parse()?, file)
+    }
+
     /// Whether there is a server, be it that it is about to listen, or to end.
     fn is_taken(&self) -> bool {
         let name = crate::cmd::serve::NAME.parse();
