@@ -191,6 +191,50 @@ fn addresses_and_default_routes_are_seen_and_their_changes_told() {
 }
 
 #[test]
+fn routes_to_link_local_addresses_are_seen_and_links_of_programs() {
+    alone(|| {
+        let ip = |words: &str| {
+            let done = std::process::Command::new("ip").args(words.split(' ')).status();
+            assert!(done.unwrap().success(), "ip {words}");
+        };
+        let own = File::open("/proc/thread-self/ns/net").unwrap();
+        ip("link add eth0 type veth peer name far0");
+        ip("tuntap add tap0 mode tap");
+        ip("addr add 192.0.2.2/24 dev eth0");
+        ip("link set eth0 up");
+        let mut changes = ns::route::Changes::new(own.as_fd()).unwrap();
+        assert!(!changes.any().unwrap());
+        ip("route add 169.254.0.0/16 dev eth0 metric 1002");
+        assert!(changes.any().unwrap());
+        ip("route add 169.254.169.254 via 192.0.2.7");
+        ip("route add unreachable 169.254.8.0/24");
+        ip("route add 169.254.7.0/24 dev eth0 table 100");
+        ip("route add 10.9.0.0/16 dev eth0");
+        let view = ns::route::look(own.as_fd()).unwrap();
+        let tuns: Vec<_> = view.links.iter().filter(|link| link.tun).collect();
+        assert_eq!(tuns.len(), 1);
+        assert!(tuns[0].name == "tap0" && tuns[0].ethernet);
+        let eth0 = view.links.iter().find(|link| link.name == "eth0").unwrap().index;
+        let mut routes: Vec<_> = view.link_local.iter().collect();
+        routes.sort_by_key(|route| route.prefix_len);
+        let seen: Vec<_> =
+            routes.iter().map(|r| (r.prefix.octets()[2], r.prefix_len, r.way, r.metric)).collect();
+        let router = ns::route::Hop::Router(Ipv4Addr::new(192, 0, 2, 7));
+        let link = ns::route::Hop::Link;
+        assert_eq!(
+            seen,
+            [
+                (0, 16, Some((eth0, link)), 1002),
+                (8, 24, None, 0),
+                (169, 32, Some((eth0, router)), 0)
+            ]
+        );
+        ip("route del 169.254.169.254 via 192.0.2.7");
+        assert!(changes.any().unwrap());
+    });
+}
+
+#[test]
 fn a_neighbour_is_forgotten_and_no_other() {
     alone(|| {
         let (plan, [_, one, _]) = two_nodes();
