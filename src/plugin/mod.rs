@@ -105,7 +105,7 @@ impl User {
 
 /// What is asked for a container that comes.
 fn attach(mut join: Join) -> Ask {
-    join.binds = held::callers().iter().any(|pid| held::binds(*pid));
+    join.binds = !join.outside && held::callers().iter().any(|pid| held::binds(*pid));
     Ask::Attach(Box::new(join))
 }
 
