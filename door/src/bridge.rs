@@ -42,7 +42,7 @@ pub(crate) fn told(door: &LabDoor, ports: Vec<PortInfo>) -> Answer<Vec<Port>> {
         port.network = named(&domains, &info);
         port.master = port.master.filter(|_| port.network.is_some());
         port.node = nodes.get(&info.id).cloned();
-        port.rates = rates.of(info.id);
+        port.rates = rates.of(&info);
         port.loop_shut = shut.get(&info.id).map(Duration::as_secs);
         port.mcast_n_groups = groups(door, &info);
         if filters.contains(&info.spec.network) {

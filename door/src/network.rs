@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use control::DoorError;
-use control::api::{AddNetwork, Network, PortVlan, SetNetwork};
+use control::api::{AddNetwork, EventKind, Network, PortVlan, SetNetwork};
 use gateway::LegId;
 use lab::domain::{self, Domain};
-use lab::{port, station};
+use lab::{Lab, Resized, port, station};
 use switch::core::{Memberships, PortVlans, VlanFilter};
 use switch::{Leg, NetworkConfig, NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
@@ -287,6 +287,13 @@ fn gateway_vlans(door: &LabDoor, config: &NetworkConfig) -> Answer<Vec<PortVlan>
     };
     let rows = config.legs.iter().map(of_leg).collect::<Answer<Vec<_>>>()?;
     Ok(rows.into_iter().flatten().collect())
+}
+
+/// That a network's MTU is another, in the door's words.
+pub(crate) fn resized(lab: &Lab, resized: Resized) -> EventKind {
+    let Resized { network, from, to } = resized;
+    let network = (lab.networks().len() > 1).then_some(network);
+    EventKind::MtuChanged { network, from, to }
 }
 
 pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::open::{LabDoor, now};
 use crate::tell::{self, Drops, Names};
-use crate::{bridge, change, tunnel};
+use crate::{bridge, change, network, tunnel};
 
 /// How often events are fetched while somebody listens.
 const BEAT: Duration = Duration::from_millis(50);
@@ -122,6 +122,7 @@ fn run(mut teller: Teller, woken: &Receiver<Wake>) {
             teller.forget();
             drop(lab.take_withdrawn());
             drop(lab.take_host_events());
+            drop(lab.take_resized());
             if heard {
                 keep(&door);
             }
@@ -164,6 +165,9 @@ impl Teller {
         change::tell_withdrawn(door, lab);
         for event in lab.take_host_events() {
             door.events().tell(Event::now(tunnel::happened(event)));
+        }
+        for resized in lab.take_resized() {
+            door.events().tell(Event::now(network::resized(lab, resized)));
         }
         door.asides().drain(..).for_each(|event| door.events().tell(event));
         tell_sessions(lab, door, now());

@@ -1,7 +1,7 @@
 //! How busy ports are: the difference of two samples over the time between them. Pure.
 //!
-//! Sampled by the pump about once a second, read for each list of ports. A port number that is
-//! reused after a removal starts anew, for its counters do too.
+//! Sampled by the pump about once a second, read for each list of ports. Another port that has the number
+//! of one that is gone starts anew: it has another interface.
 
 use std::collections::HashMap;
 
@@ -16,6 +16,7 @@ pub(crate) struct Sampler {
 }
 
 struct Sample {
+    ifindex: u32,
     at: Timestamp,
     rx: (u64, u64),
     tx: (u64, u64),
@@ -31,21 +32,23 @@ impl Sampler {
             .map(|port| {
                 let PortStats { rx_packets, rx_bytes, tx_packets, tx_bytes, .. } = port.stats;
                 let (rx, tx) = ((rx_packets, rx_bytes), (tx_packets, tx_bytes));
-                let rates = old.get(&port.id).and_then(|before| {
+                let same = |before: &&Sample| before.ifindex == port.spec.ifindex;
+                let rates = old.get(&port.id).filter(same).and_then(|before| {
                     let nanos = now.since(before.at).as_nanos();
                     Some(PortRates {
                         rx: rate(before.rx, rx, nanos)?,
                         tx: rate(before.tx, tx, nanos)?,
                     })
                 });
-                (port.id, Sample { at: now, rx, tx, rates })
+                (port.id, Sample { ifindex: port.spec.ifindex, at: now, rx, tx, rates })
             })
             .collect();
     }
 
     /// How busy a port was between the last two samples; None until there are two.
-    pub(crate) fn of(&self, port: PortId) -> Option<PortRates> {
-        self.ports.get(&port)?.rates.clone()
+    pub(crate) fn of(&self, port: &PortInfo) -> Option<PortRates> {
+        let sample = self.ports.get(&port.id).filter(|own| own.ifindex == port.spec.ifindex)?;
+        sample.rates.clone()
     }
 }
 
@@ -81,6 +84,10 @@ mod tests {
         PortInfo { id: PortId(id), spec, up: true, stats }
     }
 
+    fn of(sampler: &Sampler, id: u16) -> Option<PortRates> {
+        sampler.of(&port(id, 0, 0))
+    }
+
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_nanos(millis * 1_000_000)
     }
@@ -89,9 +96,9 @@ mod tests {
     fn two_samples_make_a_rate() {
         let mut sampler = Sampler::default();
         sampler.sample(&[port(1, 100, 10_000)], at(500));
-        assert_eq!(sampler.of(PortId(1)), None);
+        assert_eq!(of(&sampler, 1), None);
         sampler.sample(&[port(1, 300, 30_000)], at(2500));
-        let rates = sampler.of(PortId(1)).unwrap();
+        let rates = of(&sampler, 1).unwrap();
         assert_eq!(rates.rx, Rate { packets_per_second: 100, bits_per_second: 80_000 });
         assert_eq!(rates.tx, Rate { packets_per_second: 200, bits_per_second: 160_000 });
     }
@@ -101,8 +108,21 @@ mod tests {
         let mut sampler = Sampler::default();
         sampler.sample(&[port(1, 300, 30_000), port(2, 1, 64)], at(0));
         sampler.sample(&[port(1, 10, 1_000)], at(1000));
-        assert_eq!((sampler.of(PortId(1)), sampler.of(PortId(2))), (None, None));
+        assert_eq!((of(&sampler, 1), of(&sampler, 2)), (None, None));
         sampler.sample(&[port(1, 10, 1_000)], at(1000));
-        assert_eq!(sampler.of(PortId(1)), None, "no time has passed");
+        assert_eq!(of(&sampler, 1), None, "no time has passed");
+    }
+
+    #[test]
+    fn another_port_of_that_number_has_not_its_rate() {
+        let mut sampler = Sampler::default();
+        sampler.sample(&[port(1, 100, 10_000)], at(0));
+        sampler.sample(&[port(1, 300, 30_000)], at(1000));
+        let mut other = port(1, 5, 500);
+        other.spec.ifindex = 7;
+        assert_eq!(sampler.of(&other), None, "before it was sampled");
+        other.stats = port(1, 900, 90_000).stats;
+        sampler.sample(std::slice::from_ref(&other), at(2000));
+        assert_eq!(sampler.of(&other), None, "its counts are not those of the one before");
     }
 }

@@ -52,6 +52,10 @@ pub struct Join {
     /// The engine binds the ports itself, and has a process of its own hold them once this is done.
     #[serde(default)]
     pub binds: bool,
+    /// The engine binds the ports at a host that is outside the network we are in. Here they are ours, as far
+    /// as they can be had: for those inside.
+    #[serde(default)]
+    pub outside: bool,
     /// What it may receive.
     #[serde(default)]
     pub received: Option<Rate>,

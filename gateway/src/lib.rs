@@ -28,6 +28,7 @@ mod host;
 mod ipid;
 mod leg;
 mod limit;
+mod link_local;
 mod links;
 mod nat;
 mod neighbour;
@@ -58,6 +59,7 @@ pub use config::{Config, Lifetimes, Limits, NatConfig, Routing, Uplink, UplinkAd
 pub use counters::Counters;
 pub use gateway::Gateway;
 pub use leg::{LegAddress, LegConfig, LegCounters, LegError, LegId, LegView, Policy};
+pub use link_local::{LinkLocalHop, LinkLocalRoute};
 pub use nat::NatCounters;
 pub use nat::filter::{Filter, NatType, ParseNatTypeError};
 pub use nat::ours::Ours;

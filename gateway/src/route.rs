@@ -1,13 +1,14 @@
 //! Where a packet goes: the gateway itself, a host of a leg, the uplink, or nowhere.
 //!
 //! The subnets of the legs first, then the uplink's, then everything else through the uplink's next
-//! hop. Subnets do not overlap, so an address belongs to one leg at most. Pure; asked by both paths
+//! hop, but for what is link-local ([`crate::link_local`]). Subnets do not overlap, so an address belongs to one leg at most. Pure; asked by both paths
 //! and by `explain`. [`Routes::check`] refuses what would overlap; nothing else here can fail.
 
 use std::net::Ipv4Addr;
 
 use crate::config::UplinkAddress;
 use crate::leg::{LegAddress, LegConfig, LegError, LegId};
+use crate::link_local::LinkLocal;
 use crate::verdict::Side;
 
 /// Where a packet goes.
@@ -72,6 +73,7 @@ pub(crate) struct Routes {
     /// Which first octets a subnet has: most of the world is told apart by them.
     octets: [u64; 4],
     pub(crate) uplink: Option<UplinkAddress>,
+    pub(crate) link_local: LinkLocal,
 }
 
 impl Routes {
@@ -172,11 +174,11 @@ impl Routes {
             let broadcast = is_broadcast(dst, uplink.prefix_len);
             return if broadcast { Route::Multicast } else { Route::Via(Side::Uplink, dst) };
         }
-        if dst.is_link_local() {
-            // RFC 3927 section 2.7: no router passes these on.
-            return Route::None;
-        }
-        uplink.next_hop.map_or(Route::None, |hop| Route::Via(Side::Uplink, hop))
+        let hop = match dst.is_link_local() {
+            true => self.link_local.hop(dst),
+            false => uplink.next_hop,
+        };
+        hop.map_or(Route::None, |hop| Route::Via(Side::Uplink, hop))
     }
 
     /// True for the gateway's own address on any leg.
@@ -192,7 +194,8 @@ impl Routes {
                 let direct = same_prefix(address, u.address, u.prefix_len)
                     && !is_broadcast(address, u.prefix_len);
                 let other = is_unicast(address) && address != u.address;
-                other && (direct || Some(address) == u.next_hop)
+                let known = direct || Some(address) == u.next_hop;
+                other && (known || self.link_local.is_neighbour(address))
             }
             (Side::Uplink, None) => false,
         }
@@ -213,7 +216,7 @@ impl Routes {
             let direct = same_prefix(src, u.address, u.prefix_len);
             src != u.address
                 && !(direct && is_broadcast(src, u.prefix_len))
-                && (direct || !src.is_link_local())
+                && (direct || !src.is_link_local() || self.link_local.hop(src).is_some())
         });
         uplink && is_unicast(src) && self.subnet(src).is_none()
     }
@@ -240,6 +243,8 @@ impl Routes {
             let (side, via, own) = (Side::Uplink, u.next_hop, Some(u.address));
             let prefix = Ipv4Addr::from(u32::from(u.address) & mask(u.prefix_len));
             views.push(RouteView { prefix, prefix_len: u.prefix_len, via: None, side, own });
+            let view = |(prefix, prefix_len, via)| RouteView { prefix, prefix_len, via, side, own };
+            views.extend(self.link_local.views().map(view));
             if via.is_some() {
                 let prefix = Ipv4Addr::UNSPECIFIED;
                 views.push(RouteView { prefix, prefix_len: 0, via, side, own });

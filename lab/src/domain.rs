@@ -31,6 +31,8 @@ pub struct Domain {
     pub kept: Kept,
     /// The most its MTU may become, in bytes, where what it has was made to fit a tunnel and nobody asked for it.
     pub fitted: Option<u32>,
+    /// What its MTU was, in bytes, until it became another that nobody has been told of.
+    pub(crate) resized: Option<u32>,
 }
 
 /// The host's place in a network.
@@ -79,7 +81,14 @@ pub(crate) fn all(spec: &Spec) -> Result<Domains> {
         let legs = legs(&domains, network)?;
         domains.insert(
             name.clone(),
-            Domain { id: NetworkId(number), legs, host: None, kept: Kept::default(), fitted: None },
+            Domain {
+                id: NetworkId(number),
+                legs,
+                host: None,
+                kept: Kept::default(),
+                fitted: None,
+                resized: None,
+            },
         );
     }
     Ok(domains)

@@ -124,6 +124,7 @@ pub use fast::FastPath;
 pub use ground::Ground;
 pub use lab::Lab;
 pub use library::{Builder, Inside, LabGuard, Ran, ready};
+pub use mtu::Resized;
 pub use naming::listed::{Named, Whose};
 pub use node::{Interface, Node, Plug};
 pub use progress::Progress;

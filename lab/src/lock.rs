@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::libc::{self, c_short, off_t};
 use nix::unistd::geteuid;
 
 use crate::beacon::{self, Beacon, Peer};
@@ -36,7 +37,7 @@ const DYING: u32 = 5_000;
 const UNSEEN: u32 = 1_000;
 
 /// The lock, held. Dropping it removes the file, and the directories around it where they are
-/// empty.
+/// empty. A file stays on whose bytes others have locks: the next lab of that name has it then.
 #[derive(Debug)]
 pub struct Lock {
     // Goes out first: whoever sees it without the file believes the file swept away.
@@ -141,7 +142,10 @@ impl Drop for Lock {
     fn drop(&mut self) {
         drop(self.beacon.take());
         // Where it was swept away, one of that name is somebody else's.
-        if self.folder.holds(FILE, &*self.file) {
+        let all = range(0, 0);
+        if self.folder.holds(FILE, &*self.file)
+            && fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok()
+        {
             let _ = self.folder.remove(FILE);
         }
         // What is not empty stays: another lab's, or something that could not be undone.
@@ -185,7 +189,8 @@ pub fn keeper(ground: &Ground, name: &LabName) -> Result<Option<Keeper>> {
 }
 
 /// The file of a lab's lock, for locks on its bytes, which are apart from that one
-/// (`fcntl_locking(2)`). None where no lab of that name has one.
+/// (`fcntl_locking(2)`). None where no lab of that name has one. Who has locked a byte looks whether the
+/// file [is still](is_current) the lab's: one that was about to end may have removed it before.
 ///
 /// # Errors
 /// [`Error::NotOurs`].
@@ -193,6 +198,27 @@ pub fn bytes(ground: &Ground, name: &LabName) -> Result<Option<File>> {
     match ground.folder(name)? {
         Some(folder) => folder.change(FILE),
         None => Ok(None),
+    }
+}
+
+/// Whether that is still the file of a lab's lock.
+///
+/// # Errors
+/// [`Error::NotOurs`].
+pub fn is_current(ground: &Ground, name: &LabName, file: &File) -> Result<bool> {
+    Ok(ground.folder(name)?.is_some_and(|folder| folder.holds(FILE, file)))
+}
+
+/// So many bytes of a file from one on, for a lock that nobody shares; up to its end, wherever that will be,
+/// for none.
+#[must_use]
+pub fn range(from: u64, len: u64) -> libc::flock {
+    libc::flock {
+        l_type: c_short::try_from(libc::F_WRLCK).unwrap_or_default(),
+        l_whence: c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
+        l_start: off_t::try_from(from).unwrap_or_default(),
+        l_len: off_t::try_from(len).unwrap_or_default(),
+        l_pid: 0,
     }
 }
 

@@ -11,18 +11,47 @@ use crate::error::{Error, Result};
 use crate::lab::{Held, Lab, State};
 use crate::network::check;
 use crate::node::Interface;
+use crate::tunnel::{Tunnel, exceeds};
+
+/// A network's MTU has become another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resized {
+    /// The network.
+    pub network: String,
+    /// What it was, in bytes.
+    pub from: u32,
+    /// What it is.
+    pub to: u32,
+}
 
 impl Lab {
+    /// The networks whose MTU is not what it was at the last call.
+    #[must_use]
+    pub fn take_resized(&self) -> Vec<Resized> {
+        let mut guard = self.state();
+        let State { domains, spec, .. } = &mut *guard;
+        let resized = |(network, domain): (&String, &mut domain::Domain)| {
+            let (from, to) = (domain.resized.take()?, spec.mtu_of(network));
+            (from != to).then(|| Resized { network: network.clone(), from, to })
+        };
+        domains.iter_mut().filter_map(resized).collect()
+    }
+
     /// Changes the MTU of a network, in bytes: it is what somebody has asked for, whatever its tunnels carry.
     ///
     /// # Errors
-    /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be; whatever
-    /// the kernel or the gateway refuses, and then nothing has changed.
+    /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be, or is more than a
+    /// tunnel of the network carries; whatever the kernel or the gateway refuses, and then nothing has
+    /// changed.
     pub fn set_network_mtu(&self, name: &str, mtu: u32) -> Result<()> {
         if self.switch_ns.is_none() {
             return Err(Error::NoSwitch(self.config().name.to_string()));
         }
         let mut guard = self.state();
+        let here = |tunnel: &&Tunnel| tunnel.network == name && tunnel.fits < mtu;
+        if let Some(tunnel) = guard.tunnels.iter().find(here) {
+            return Err(exceeds((name, mtu), (tunnel.local, tunnel.fits)));
+        }
         self.change_mtu(&mut guard, name, mtu)?;
         if let Some(domain) = guard.domains.get_mut(name) {
             domain.fitted = None;
@@ -38,9 +67,11 @@ impl Lab {
         };
         let said = network.mtu.replace(mtu);
         let set = check(&state.spec, name).and_then(|()| self.follow_mtu(state, name, before));
-        if set.is_err()
-            && let Some(network) = state.spec.networks.get_mut(name)
-        {
+        if set.is_ok() {
+            if let Some(domain) = state.domains.get_mut(name) {
+                domain.resized.get_or_insert(before);
+            }
+        } else if let Some(network) = state.spec.networks.get_mut(name) {
             network.mtu = said;
         }
         set

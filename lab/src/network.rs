@@ -108,7 +108,7 @@ impl Lab {
         let legs = domain::legs(&state.domains, network)?;
         // The switch gives the number; until then there is none.
         let (id, kept) = (NetworkId::FIRST, Kept::default());
-        let draft = Domain { id, legs, host: None, kept, fitted: None };
+        let draft = Domain { id, legs, host: None, kept, fitted: None, resized: None };
         state.domains.insert(name.into(), draft.clone());
         let told = domain::of_gateway(&state.spec, &state.domains, name);
         let undo = |ids: &[gateway::LegId]| {

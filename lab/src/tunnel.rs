@@ -32,6 +32,7 @@ use crate::port;
 pub use self::far::Far;
 pub(crate) use self::members::Members;
 pub use self::members::Senders;
+pub(crate) use self::underlay::exceeds;
 use self::underlay::underlay;
 
 /// VXLAN's own port (IANA).
@@ -76,8 +77,8 @@ impl Tunnel {
 }
 
 impl Lab {
-    /// Plugs in a tunnel to other hosts. Where the network's packets are too large for it, the network's
-    /// MTU becomes what the tunnel carries.
+    /// Plugs in a tunnel to other hosts. Where the network's packets are too large for it, and nobody has asked
+    /// for them, the network's MTU becomes what the tunnel carries.
     ///
     /// # Errors
     /// [`Error::Usage`] for what makes no sense, without root, and where the host has no such address;
@@ -86,6 +87,7 @@ impl Lab {
         if ask.remotes.is_empty() {
             return Err(Error::Usage("a tunnel leads somewhere: name a remote end".into()));
         }
+        self.check_fits(ask.network.as_deref(), ask.local)?;
         let tunnel = self.plug_in_tunnel(ask)?;
         let AddTunnel { vni, local, remotes, network, port } = ask.clone();
         let local = Some(local);

@@ -5,7 +5,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::link::Link;
 use crate::netlink::{explain, messages};
-use crate::route::{default_routes, is_default, one_address};
+use crate::route::{default_routes, is_default, link_local_routes, one_address};
 use crate::tunnel::Tunnel;
 
 /// Reads a datagram as those who watch and list do; says how many messages it held.
@@ -31,6 +31,7 @@ pub fn read(datagram: &[u8]) -> usize {
                 if is_default(&route) {
                     let _ = default_routes(&route);
                 }
+                let _ = link_local_routes(&route);
             }
             _ => {}
         }

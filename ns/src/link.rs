@@ -4,7 +4,9 @@
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, State};
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
+};
 use nix::errno::Errno;
 use sys::netns::inside;
 
@@ -36,6 +38,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// The index of its other end, in that one's namespace: of one of a pair.
     pub peer: Option<u32>,
+    /// Its other end is a program (tun(4)).
+    pub tun: bool,
 }
 
 impl Link {
@@ -52,6 +56,7 @@ impl Link {
             ethernet: message.header.link_layer_type == LinkLayerType::Ether,
             master: None,
             peer: None,
+            tun: false,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -63,6 +68,9 @@ impl Link {
                 LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::Link(index) => link.peer = Some(*index),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok(),
+                LinkAttribute::LinkInfo(info) => {
+                    link.tun = info.contains(&LinkInfo::Kind(InfoKind::Tun));
+                }
                 _ => {}
             }
         }

@@ -134,6 +134,10 @@ impl Netlink {
     }
 }
 
+/// `RTNLGRP_NEXTHOP` (linux/rtnetlink.h), which has no bit: next hops that are objects by themselves. Their
+/// messages are among those that [`messages`] cannot read.
+pub(crate) const NEXT_HOPS: u32 = 32;
+
 /// A socket on which what happens in the namespace `netns` is announced, by `groups` (RTMGRP bits);
 /// it does not wait.
 pub(crate) fn listen(netns: BorrowedFd<'_>, groups: u32) -> io::Result<Socket> {

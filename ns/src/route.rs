@@ -1,6 +1,6 @@
-//! What a namespace knows of its own place in the world: links, IPv4 addresses, default routes,
-//! and a socket that says when any of it has changed. Read by `lab` for a real uplink; nothing is
-//! changed here.
+//! What a namespace knows of its own place in the world: links, IPv4 addresses, default routes and those to
+//! link-local addresses, and a socket that says when any of it has changed. Read by `lab` for a real
+//! uplink; nothing is changed here.
 //!
 //! Other routes are skipped while reading: a router's full table passes by and is not kept.
 
@@ -20,7 +20,7 @@ use sys::netns::inside;
 use crate::error::{Doing, Result};
 use crate::link::Link;
 use crate::message;
-use crate::netlink::{Netlink, listen, messages};
+use crate::netlink::{NEXT_HOPS, Netlink, listen, messages};
 use crate::tunnel::Tunnel;
 
 /// An address of an interface.
@@ -60,6 +60,19 @@ pub struct DefaultRoute {
     pub metric: u32,
 }
 
+/// A route to link-local addresses, all of 169.254/16 (RFC 3927) or some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkLocalRoute {
+    /// The first of them.
+    pub prefix: Ipv4Addr,
+    /// The length of their prefix.
+    pub prefix_len: u8,
+    /// By which interface, and where it leads there; None for a route that refuses them.
+    pub way: Option<(u32, Hop)>,
+    /// The lowest wins, of those of one length.
+    pub metric: u32,
+}
+
 /// A namespace as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -71,6 +84,8 @@ pub struct View {
     pub tunnels: Vec<Tunnel>,
     /// The default routes of its main table, in the kernel's order.
     pub defaults: Vec<DefaultRoute>,
+    /// The routes to link-local addresses there.
+    pub link_local: Vec<LinkLocalRoute>,
 }
 
 /// Looks at a namespace.
@@ -93,10 +108,11 @@ pub fn look(netns: BorrowedFd<'_>) -> Result<View> {
             }
         })?;
         netlink.dump(&message::get_routes(), |item| {
-            if let RouteNetlinkMessage::NewRoute(route) = item
-                && is_default(&route)
-            {
-                view.defaults.extend(default_routes(&route));
+            if let RouteNetlinkMessage::NewRoute(route) = item {
+                if is_default(&route) {
+                    view.defaults.extend(default_routes(&route));
+                }
+                view.link_local.extend(link_local_routes(&route));
             }
         })?;
         Ok(view)
@@ -123,25 +139,60 @@ pub(crate) fn one_address(message: &AddressMessage) -> Option<Address> {
 
 pub(crate) fn is_default(route: &RouteMessage) -> bool {
     let header = &route.header;
+    is_main(route) && header.destination_prefix_length == 0 && header.kind == RouteType::Unicast
+}
+
+/// Whether a route is of IPv4 and of the main table.
+fn is_main(route: &RouteMessage) -> bool {
     let table = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Table(table) => Some(*table),
         _ => None,
     });
-    header.address_family == AddressFamily::Inet
-        && header.destination_prefix_length == 0
-        && header.kind == RouteType::Unicast
-        && table.unwrap_or(header.table.into()) == u32::from(RouteHeader::RT_TABLE_MAIN)
+    route.header.address_family == AddressFamily::Inet
+        && table.unwrap_or(route.header.table.into()) == u32::from(RouteHeader::RT_TABLE_MAIN)
+}
+
+/// The link-local prefix that a route of the main table leads to, if it leads to one.
+fn link_local(route: &RouteMessage) -> Option<(Ipv4Addr, u8)> {
+    let prefix = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(prefix)) => Some(*prefix),
+        _ => None,
+    });
+    let prefix_len = route.header.destination_prefix_length;
+    let prefix = prefix.filter(|prefix| prefix.is_link_local() && prefix_len >= 16)?;
+    is_main(route).then_some((prefix, prefix_len))
+}
+
+pub(crate) fn link_local_routes(route: &RouteMessage) -> Vec<LinkLocalRoute> {
+    let Some((prefix, prefix_len)) = link_local(route) else { return Vec::new() };
+    let metric = metric(route);
+    let ways = match route.header.kind {
+        RouteType::Unicast => ways(route).into_iter().map(Some).collect(),
+        _ => vec![None],
+    };
+    ways.into_iter().map(|way| LinkLocalRoute { prefix, prefix_len, way, metric }).collect()
 }
 
 pub(crate) fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
-    let (mut source, mut metric) = (None, 0);
-    for attribute in &route.attributes {
-        match attribute {
-            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
-            RouteAttribute::Priority(priority) => metric = *priority,
-            _ => {}
-        }
-    }
+    let source = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::PrefSource(RouteAddress::Inet(address)) => Some(*address),
+        _ => None,
+    });
+    let metric = metric(route);
+    let one = |(index, hop)| DefaultRoute { index, hop, source, metric };
+    ways(route).into_iter().map(one).collect()
+}
+
+fn metric(route: &RouteMessage) -> u32 {
+    let metric = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Priority(metric) => Some(*metric),
+        _ => None,
+    });
+    metric.unwrap_or(0)
+}
+
+/// The interfaces that a route leads out of, and where it leads there.
+fn ways(route: &RouteMessage) -> Vec<(u32, Hop)> {
     let hop = |attributes: &[RouteAttribute]| {
         let hop = attributes.iter().find_map(|attribute| match attribute {
             RouteAttribute::Gateway(RouteAddress::Inet(router)) => Some(Hop::Router(*router)),
@@ -150,28 +201,21 @@ pub(crate) fn default_routes(route: &RouteMessage) -> Vec<DefaultRoute> {
         });
         hop.unwrap_or(Hop::Link)
     };
-    let mut routes = Vec::new();
+    let mut ways = Vec::new();
     for attribute in &route.attributes {
         match attribute {
-            RouteAttribute::Oif(index) => {
-                let hop = hop(&route.attributes);
-                routes.push(DefaultRoute { index: *index, hop, source, metric });
-            }
-            RouteAttribute::MultiPath(ways) => {
-                routes.extend(ways.iter().map(|way| DefaultRoute {
-                    index: way.interface_index,
-                    hop: hop(&way.attributes),
-                    source,
-                    metric,
-                }));
+            RouteAttribute::Oif(index) => ways.push((*index, hop(&route.attributes))),
+            RouteAttribute::MultiPath(all) => {
+                ways.extend(all.iter().map(|way| (way.interface_index, hop(&way.attributes))));
             }
             _ => {}
         }
     }
-    routes
+    ways
 }
 
-/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE: groups as bits of the address.
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE: groups as bits of the address. Of routes that go with a
+/// link, an address or a next hop of their own nothing else is announced.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40;
 
 /// A socket on which changes of what [`look`] sees are announced.
@@ -187,6 +231,8 @@ impl Changes {
     pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
         let socket = listen(netns, GROUPS)
             .doing(|| "watching the addresses and routes of a namespace".into())?;
+        // Kernels before 5.3 have no such next hops.
+        let _ = socket.add_membership(NEXT_HOPS);
         Ok(Self { socket })
     }
 
@@ -200,15 +246,16 @@ impl Changes {
         loop {
             match self.socket.recv_from_full() {
                 Ok((datagram, _)) => {
-                    any |= messages(&datagram).flatten().any(|message| match message.payload {
-                        // Routes to one place or another come and go by the thousand on a router.
-                        NetlinkPayload::InnerMessage(
-                            RouteNetlinkMessage::NewRoute(route)
-                            | RouteNetlinkMessage::DelRoute(route),
-                        ) => is_default(&route),
-                        NetlinkPayload::InnerMessage(_) => true,
-                        _ => false,
-                    });
+                    any |=
+                        messages(&datagram).any(|message| match message.map(|own| own.payload) {
+                            // Routes to one place or another come and go by the thousand on a router.
+                            Ok(NetlinkPayload::InnerMessage(
+                                RouteNetlinkMessage::NewRoute(route)
+                                | RouteNetlinkMessage::DelRoute(route),
+                            )) => is_default(&route) || link_local(&route).is_some(),
+                            Ok(NetlinkPayload::InnerMessage(_)) | Err(_) => true,
+                            Ok(_) => false,
+                        });
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => any = true,

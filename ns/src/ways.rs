@@ -16,7 +16,7 @@ use sys::netns::inside;
 
 use crate::error::{Doing, Result};
 use crate::message;
-use crate::netlink::{Netlink, listen, messages};
+use crate::netlink::{NEXT_HOPS, Netlink, listen, messages};
 
 /// An interface, and what it lies upon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,11 @@ pub fn ways(netns: BorrowedFd<'_>, ends: &BTreeSet<IpAddr>) -> Result<Ways> {
 }
 
 impl Ways {
+    /// Whether a host may be reached by an interface.
+    fn lead_by(&self, index: u32) -> bool {
+        !self.unsaid.is_empty() || self.by.values().any(|out| out.contains(&index))
+    }
+
     fn add(&mut self, route: &RouteMessage, ends: &BTreeSet<IpAddr>) {
         if route.header.kind != RouteType::Unicast {
             return;
@@ -162,16 +167,35 @@ fn place(link: &LinkMessage) -> Place {
     place
 }
 
-/// RTMGRP_LINK, RTMGRP_IPV4_ROUTE and RTMGRP_IPV6_ROUTE (linux/rtnetlink.h): groups as bits of the address.
-const GROUPS: u32 = 0x1 | 0x40 | 0x400;
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR and RTMGRP_IPV6_ROUTE
+/// (linux/rtnetlink.h): groups as bits of the address.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
 /// What has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
     /// Interfaces, or one of them.
     pub links: bool,
-    /// A route to one of the hosts.
+    /// A route to one of the hosts, or what it may have gone with without a word: its interface, an address
+    /// of that, a next hop that is an object by itself (`fib_disable_ip`, `nexthop_flush_dev`).
     pub routes: bool,
+}
+
+impl Changed {
+    fn hear(&mut self, told: &RouteNetlinkMessage, ends: &BTreeSet<IpAddr>, ways: &Ways) {
+        match told {
+            // Routes to one place or another come and go by the thousand on a router.
+            RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+                self.routes |= covered(route, ends).next().is_some();
+            }
+            RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) => {
+                self.links = true;
+                self.routes |= ways.lead_by(link.header.index);
+            }
+            RouteNetlinkMessage::DelAddress(gone) => self.routes |= ways.lead_by(gone.header.index),
+            _ => {}
+        }
+    }
 }
 
 /// A socket on which changes of [`places`] and [`ways`] are announced.
@@ -185,29 +209,29 @@ impl Changes {
     /// # Errors
     /// When the namespace cannot be entered or the socket not be had.
     pub fn new(netns: BorrowedFd<'_>) -> Result<Self> {
-        let socket = listen(netns, GROUPS);
-        Ok(Self { socket: socket.doing(|| "watching the routes of a namespace".into())? })
+        let socket = listen(netns, GROUPS).doing(|| "watching the routes of a namespace".into())?;
+        // Kernels before 5.3 have no such next hops.
+        let _ = socket.add_membership(NEXT_HOPS);
+        Ok(Self { socket })
     }
 
-    /// What has changed since the last call, as far as it matters to these hosts. Events that the kernel
-    /// could not keep count as a change of all.
+    /// What has changed since the last call, as far as it matters to these hosts, which were reached by
+    /// `ways`. Events that the kernel could not keep count as a change of all.
     ///
     /// # Errors
     /// When the socket fails.
-    pub fn take(&mut self, ends: &BTreeSet<IpAddr>) -> Result<Changed> {
+    pub fn take(&mut self, ends: &BTreeSet<IpAddr>, ways: &Ways) -> Result<Changed> {
         let mut changed = Changed::default();
         loop {
             match self.socket.recv_from_full() {
                 Ok((datagram, _)) => {
-                    for message in messages(&datagram).flatten() {
-                        match message.payload {
-                            // Routes to one place or another come and go by the thousand on a router.
-                            NetlinkPayload::InnerMessage(
-                                RouteNetlinkMessage::NewRoute(route)
-                                | RouteNetlinkMessage::DelRoute(route),
-                            ) => changed.routes |= covered(&route, ends).next().is_some(),
-                            NetlinkPayload::InnerMessage(_) => changed.links = true,
-                            _ => {}
+                    for message in messages(&datagram) {
+                        match message.map(|own| own.payload) {
+                            Ok(NetlinkPayload::InnerMessage(told)) => {
+                                changed.hear(&told, ends, ways);
+                            }
+                            Ok(_) => {}
+                            Err(_) => changed.routes = true,
                         }
                     }
                 }

@@ -20,6 +20,8 @@ use ns::plan::VethOptions;
 use ns::{Applied, Directory, Error, Identity, NsId, Observer, Plan};
 use uswitch_ns as ns;
 
+#[path = "real/routes.rs"]
+mod routes;
 #[path = "../../tests/support/skip.rs"]
 mod skip;
 
@@ -158,35 +160,6 @@ fn both_ends_offload_what_the_vnet_header_can_tell_and_no_more() {
                 on[..].iter().filter(|name| !told.contains(&name.as_str())).collect();
             assert_eq!(more.len(), 3, "{interface}: {on:?}");
         }
-    });
-}
-
-#[test]
-fn addresses_and_default_routes_are_seen_and_their_changes_told() {
-    alone(|| {
-        let (plan, [_, one, _]) = two_nodes();
-        let mut applied = build(&plan, &mut Notes::default()).unwrap();
-        let one = applied.take(one).unwrap();
-        let view = ns::route::look(one.as_fd()).unwrap();
-        let peer = view.links.iter().find(|l| l.name == "vethpeer1").unwrap();
-        assert!(peer.ethernet && peer.master.is_none());
-        assert!(!view.links.iter().find(|l| l.name == "lo").unwrap().ethernet);
-        let (address, prefix_len) = (Ipv4Addr::new(10, 100, 0, 10), 16);
-        let own = view.addresses.iter().find(|a| a.index == peer.index).unwrap();
-        let secondary = false;
-        assert_eq!(*own, ns::route::Address { index: peer.index, address, prefix_len, secondary });
-        let hop = ns::route::Hop::Router(Ipv4Addr::new(10, 100, 0, 1));
-        let route = ns::route::DefaultRoute { index: peer.index, hop, source: None, metric: 0 };
-        assert_eq!(view.defaults, [route]);
-
-        let mut changes = ns::route::Changes::new(one.as_fd()).unwrap();
-        assert!(!changes.any().unwrap());
-        ns::link::set_up(one.as_fd(), peer.index, false).unwrap();
-        assert!(changes.any().unwrap());
-        assert!(!changes.any().unwrap(), "told once");
-        let after = ns::route::look(one.as_fd()).unwrap();
-        assert!(after.defaults.is_empty(), "a route goes with its link");
-        assert_eq!(after.addresses, view.addresses, "an address does not");
     });
 }
 

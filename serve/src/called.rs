@@ -78,14 +78,19 @@ impl Daemon {
         true
     }
 
-    /// Whether a network, or a container in it, is called by its number yet, or an interface as it was guessed.
+    /// Whether a network, or a container in it, is called by its number yet.
     pub(crate) fn is_unnamed(&self, network: &str) -> bool {
         let tables = self.tables();
         let Some((kept, _)) = tables.networks.get(network) else { return false };
         let mut places = tables.places.values().filter(|place| place.attach.network == network);
-        kept.name.is_none()
-            || places
-                .any(|place| place.sandbox.is_some() && (place.name.is_none() || is_unseen(place)))
+        kept.name.is_none() || places.any(|place| place.sandbox.is_some() && place.name.is_none())
+    }
+
+    /// Whether it is known what all interfaces of a network are called in their containers.
+    pub(crate) fn is_seen(&self, network: &str) -> bool {
+        let tables = self.tables();
+        let mut places = tables.places.values().filter(|place| place.attach.network == network);
+        !places.any(is_unseen)
     }
 
     /// This is what Docker calls a network and its containers. A name that verbs would take for

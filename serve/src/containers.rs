@@ -60,7 +60,7 @@ impl Daemon {
     /// A container comes; says its hardware address.
     fn take_in(&self, join: Join, netns: OwnedFd) -> Result<String> {
         let Join { network, called, attach, container, sandbox, interface, routes, .. } = join;
-        let binds = join.binds;
+        let (binds, outside) = (join.binds, join.outside);
         let limits = limits(join.received, join.sent);
         let endpoint = attach.endpoint.clone();
         // Of an earlier life, whose end nobody told.
@@ -71,7 +71,12 @@ impl Daemon {
             published: !attach.ports.is_empty(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
             interface: None,
-            plugin: Some(Plugin { container, interface, limited: limits.received.is_some() }),
+            plugin: Some(Plugin {
+                container,
+                interface,
+                limited: limits.received.is_some(),
+                outside,
+            }),
             attach,
         };
         let netns = Arc::new(netns);

@@ -301,6 +301,7 @@ impl Driver for Daemon {
         let interface = peer_of(endpoint);
         self.attach(&place, Far::Waits(interface.clone()))?;
         self.change(endpoint, |known| known.sandbox = place.sandbox)?;
+        self.ask_for_names(&place.attach.network);
         let mut joined = Joined { interface, gateway: None, gateway6: None };
         for own in
             network.pools.iter().filter(|_| !network.internal).filter_map(|pool| pool.gateway)

@@ -22,7 +22,8 @@ impl Daemon {
         };
         let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
         let endpoint = &place.attach.endpoint;
-        let published = self.publisher.publish(endpoint, to, &place.attach.ports, given);
+        let all = !place.plugin.as_ref().is_some_and(|plugin| plugin.outside);
+        let published = self.publisher.publish(endpoint, (to, all), &place.attach.ports, given);
         let led = self.publisher.leading(endpoint);
         let direct = !led.is_empty() && self.answers(place);
         self.lab.lead(&port_of(endpoint), led, direct);

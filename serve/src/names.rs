@@ -1,9 +1,10 @@
-//! What Docker calls containers: no call of its driver's says it, so it is asked of Docker's own API,
-//! after the calls have been answered, for dockerd may hold locks during one. Where it does not answer
-//! (no socket, no such network) the numbers stay.
+//! What Docker calls containers: no call of its driver's says it, so it is asked of Docker's own API, beside
+//! the calls, none of which waits for it: dockerd may hold locks during one. Where it does not answer (no
+//! socket, no such network) the numbers stay.
 //!
-//! A container is in the API's list a moment after it is in the network, so a network is asked about
-//! again for a while.
+//! A container is in the API's list once it has a place, before it joins, and before anything runs in it: so
+//! it is asked for at once. It may not be there yet all the same, and its interface is named later, so a
+//! network is asked about again for a while.
 //!
 //! What Docker renames is heard of by its events, from the next call of dockerd's on until it ends: where
 //! it does not run, nobody is to start it. What dockerd calls interfaces is in no answer: they are looked at
@@ -31,9 +32,10 @@ use control::Calls;
 
 use crate::daemon::Daemon;
 
-/// How long to wait before each look, and how long for an answer.
-const LOOKS: [Duration; 4] = [
-    Duration::from_millis(100),
+/// How long to wait before each further look, from the last call on, and how long for an answer.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(80),
     Duration::from_millis(400),
     Duration::from_secs(2),
     Duration::from_secs(8),
@@ -91,13 +93,13 @@ impl Docker {
     async fn ask(&self, mut asked: UnboundedReceiver<String>, called: &Notify) {
         while let Some(first) = asked.recv().await {
             let mut networks = vec![first];
-            for look in LOOKS {
-                if !self.daemon.of_docker().is_empty() {
-                    called.notify_waiters();
-                }
-                tokio::time::sleep(look).await;
+            let mut pauses = PAUSES.iter();
+            loop {
                 while let Ok(more) = asked.try_recv() {
                     networks.push(more);
+                }
+                if !self.daemon.of_docker().is_empty() {
+                    called.notify_waiters();
                 }
                 networks.extend(self.daemon.doubted().iter().cloned());
                 networks.sort_unstable();
@@ -109,8 +111,14 @@ impl Docker {
                     }
                 }
                 networks = left;
-                if networks.is_empty() {
-                    break;
+                let Some(pause) = pauses.next().filter(|_| !networks.is_empty()) else { break };
+                match tokio::time::timeout(*pause, asked.recv()).await {
+                    Ok(Some(more)) => {
+                        networks.push(more);
+                        pauses = PAUSES.iter();
+                    }
+                    Ok(None) => return,
+                    Err(_) => {}
                 }
             }
         }
@@ -118,15 +126,13 @@ impl Docker {
 
     /// Asks for the names of a network and its containers; whether all have their names now.
     async fn name(&self, network: &str) -> bool {
-        let is_known =
-            |daemon: &Daemon| !daemon.is_unnamed(network) && !daemon.doubted().contains(network);
-        if is_known(&self.daemon) {
-            return true;
+        if !self.daemon.is_seen(network) {
+            let (daemon, own) = (Arc::clone(&self.daemon), network.to_owned());
+            let looked = self.calls.run(move || daemon.look_inside(&own));
+            let _ = looked.await;
         }
-        let (daemon, own) = (Arc::clone(&self.daemon), network.to_owned());
-        let looked = self.calls.run(move || daemon.look_inside(&own));
-        let _ = looked.await;
-        is_known(&self.daemon) || self.inspect(network).await
+        let is_known = !self.daemon.is_unnamed(network) && !self.daemon.doubted().contains(network);
+        (is_known || self.inspect(network).await) && self.daemon.is_seen(network)
     }
 
     /// The same, whether they have names already or not.

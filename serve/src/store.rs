@@ -53,6 +53,9 @@ pub(crate) struct Plugin {
     /// A device stands beside it there, for the limits of what it receives.
     #[serde(default)]
     pub(crate) limited: bool,
+    /// Its engine binds its ports outside, for all but those who are here.
+    #[serde(default)]
+    pub(crate) outside: bool,
 }
 
 /// A network that was asked for.

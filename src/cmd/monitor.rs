@@ -139,6 +139,7 @@ fn words(kind: &EventKind) -> (&'static str, String) {
             ("cut off", format!("{node} from other hosts: {why}"))
         }
         EventKind::NodeRestored { node } => ("restored", format!("{node} has its own again")),
+        EventKind::MtuChanged { from, to, .. } => ("mtu", format!("{to} bytes, no longer {from}")),
         EventKind::GatewaySet { forwarding, nat } => {
             ("gateway", format!("forwarding {}, NAT {nat}", OnOff::of(*forwarding)))
         }

@@ -68,6 +68,11 @@ impl Place {
         lab::lock::bytes(&self.ground(), &crate::cmd::serve::NAME.parse()?)
     }
 
+    /// Whether that is still the server's file.
+    fn has(&self, file: &File) -> lab::Result<bool> {
+        lab::lock::is_current(&self.ground(), &crate::cmd::serve::NAME.parse()?, file)
+    }
+
     /// Whether there is a server, be it that it is about to listen, or to end.
     fn is_taken(&self) -> bool {
         let name = crate::cmd::serve::NAME.parse();
@@ -100,7 +105,7 @@ impl User {
 
 /// What is asked for a container that comes.
 fn attach(mut join: Join) -> Ask {
-    join.binds = held::callers().iter().any(|pid| held::binds(*pid));
+    join.binds = !join.outside && held::callers().iter().any(|pid| held::binds(*pid));
     Ask::Attach(Box::new(join))
 }
 

@@ -132,7 +132,7 @@ fn take_in(args: &Setup) -> Result<String, Refusal> {
     let mut fds = vec![netns.as_fd()];
     if place.user.is_some() {
         // podman has a program of its own for a user's ports, and a network that ends.
-        join.attach.ports.clear();
+        join.outside = true;
         fds.insert(0, own.as_fd());
     }
     match start::ask(&place, &attach(join.clone()), &fds).map_err(Refusal)? {

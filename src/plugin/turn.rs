@@ -4,7 +4,8 @@
 //!
 //! A turn is a lock on bytes of the file by which the server holds its lab (open file description locks,
 //! `fcntl_locking(2)`, beside which that one is another kind): it goes with its process, however that
-//! ends, and no other user can take one. Which bytes follows from the interface.
+//! ends, and no other user can take one. A server that ends leaves a file with turns to the next one. Which
+//! bytes follows from the interface.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use engine::cni::{Call, Failure, Verb, code};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc::{self, c_short, off_t};
+use nix::libc;
 
 use super::Place;
 
@@ -38,13 +39,19 @@ pub(super) struct Turn {
 pub(super) fn take(call: &Call, server: &Place) -> Result<Option<Turn>, Failure> {
     let failed = |error: String| Failure::new(code::IO, format!("taking a turn: {error}"));
     let io = |error: io::Error| failed(error.to_string());
-    let file = server.bytes().map_err(|error| failed(error.to_string()))?;
-    let Some(file) = file else { return Ok(None) };
+    let bytes = || server.bytes().map_err(|error| failed(error.to_string()));
+    let Some(mut file) = bytes()? else { return Ok(None) };
     let place = place(&call.endpoint());
     for _ in 0..LOOKS {
         if lock(&file, place).map_err(io)? {
-            lock(&file, place + of(call.verb)).map_err(io)?;
-            return Ok(Some(Turn { _file: file }));
+            if server.has(&file).map_err(|error| failed(error.to_string()))? {
+                lock(&file, place + of(call.verb)).map_err(io)?;
+                return Ok(Some(Turn { _file: file }));
+            }
+            // It was that of a server which has ended meanwhile.
+            let Some(next) = bytes()? else { return Ok(None) };
+            file = next;
+            continue;
         }
         if call.verb != Verb::Del && is_under_way(&file, place, Verb::Add).map_err(io)? {
             break;
@@ -94,13 +101,7 @@ fn is_under_way(file: &File, place: u64, verb: Verb) -> io::Result<bool> {
 }
 
 fn of_byte(byte: u64) -> libc::flock {
-    libc::flock {
-        l_type: c_short::try_from(libc::F_WRLCK).unwrap_or_default(),
-        l_whence: c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
-        l_start: off_t::try_from(byte).unwrap_or_default(),
-        l_len: 1,
-        l_pid: 0,
-    }
+    lab::lock::range(byte, 1)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! What dockerd was recorded to say (Docker 26.1), played against the socket; the part that dockerd has
 //! with the interface is played by `ip`.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
+use crate::machine::eventually;
 use crate::support::{Process, Sandbox, call_plugin, rooted};
 
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
@@ -62,31 +65,53 @@ fn ids(number: u8) -> String {
     )
 }
 
+/// What dockerd says as it makes a place.
+fn created(number: u8, mac: &str) -> String {
+    let endpoint = endpoint(number);
+    format!(
+        r#"{{"NetworkID":"{NETWORK}","EndpointID":"{endpoint}","Interface":{{"Address":
+        "10.77.5.{number}/16","AddressIPv6":"","MacAddress":"{mac}"}},"Options":{{
+        "com.docker.network.endpoint.exposedports":[],"com.docker.network.portmap":[]}}}}"#
+    )
+}
+
+fn mac(number: u8) -> String {
+    format!("02:42:0a:4d:05:{number:02x}")
+}
+
 /// A container is started: what dockerd says, and what it does with the interface.
 fn run(sandbox: &Sandbox, number: u8) {
-    let endpoint = endpoint(number);
-    let create = format!(
-        r#"{{"NetworkID":"{NETWORK}","EndpointID":"{endpoint}","Interface":{{"Address":
-        "10.77.5.{number}/16","AddressIPv6":"","MacAddress":""}},"Options":{{
-        "com.docker.network.endpoint.exposedports":[],"com.docker.network.portmap":[]}}}}"#
-    );
-    let mac = format!("02:42:0a:4d:05:{number:02x}");
-    let wanted = format!(r#"{{"Interface":{{"MacAddress":"{mac}"}}}}"#);
-    assert_eq!(call("CreateEndpoint", &create), wanted);
+    begin(number);
+    let peer = join(number);
+    enter(sandbox, number, &peer);
+    assert_eq!(call("ProgramExternalConnectivity", &ids(number)), "{}");
+    assert_eq!(call("EndpointOperInfo", &ids(number)), r#"{"Value":{}}"#);
+}
+
+fn begin(number: u8) {
+    let wanted = format!(r#"{{"Interface":{{"MacAddress":"{}"}}}}"#, mac(number));
+    assert_eq!(call("CreateEndpoint", &created(number, "")), wanted);
+}
+
+/// Says what the interface is called that is to go to the container.
+fn join(number: u8) -> String {
     let joined = call("Join", &ids(number));
-    let peer = format!("ue{}", &endpoint[..12]);
+    let peer = format!("ue{}", &endpoint(number)[..12]);
     assert!(joined.contains(&peer) && joined.contains(r#""Gateway":"10.77.0.1""#), "{joined}");
+    peer
+}
+
+/// What dockerd does with it.
+fn enter(sandbox: &Sandbox, number: u8, peer: &str) {
     let name = format!("c{number}");
     sandbox.tool("ip", &["netns", "add", &name]);
-    sandbox.tool("ip", &["link", "set", &peer, "netns", &name, "name", "eth0"]);
+    sandbox.tool("ip", &["link", "set", peer, "netns", &name, "name", "eth0"]);
     let inside = |args: &[&str]| sandbox.tool("ip", &[&["-n", &name], args].concat());
     let link = inside(&["link", "show", "eth0"]);
-    assert!(link.contains(&mac) && link.contains("mtu 1400"), "{link}");
+    assert!(link.contains(&mac(number)) && link.contains("mtu 1400"), "{link}");
     inside(&["addr", "add", &format!("10.77.5.{number}/16"), "dev", "eth0"]);
     inside(&["link", "set", "eth0", "up"]);
     inside(&["route", "add", "default", "via", "10.77.0.1"]);
-    assert_eq!(call("ProgramExternalConnectivity", &ids(number)), "{}");
-    assert_eq!(call("EndpointOperInfo", &ids(number)), r#"{"Value":{}}"#);
 }
 
 fn ping(sandbox: &Sandbox, from: u8, to: &str) {
@@ -158,11 +183,7 @@ fn a_hardware_address_is_one_containers_while_it_lives() {
         assert_eq!(call("CreateNetwork", &network()), "{}");
         run(sandbox, 1);
         run(sandbox, 2);
-        let endpoint = endpoint(9);
-        let create = format!(
-            r#"{{"NetworkID":"{NETWORK}","EndpointID":"{endpoint}","Interface":{{"Address":
-            "10.77.5.9/16","AddressIPv6":"","MacAddress":"02:42:0a:4d:05:01"}},"Options":{{}}}}"#
-        );
+        let create = created(9, &mac(1));
         let refused = call("CreateEndpoint", &create);
         assert!(
             refused.contains("hardware address 02:42:0a:4d:05:01 is ep-01471f5c3b0e's"),
@@ -175,5 +196,53 @@ fn a_hardware_address_is_one_containers_while_it_lives() {
         assert_eq!(call("CreateEndpoint", &create), r#"{"Interface":{}}"#);
         assert_eq!(call("DeleteNetwork", &ids(2)), "{}");
         sandbox.tool("ip", &["netns", "del", "c2"]);
+    });
+}
+
+/// Docker's API, which knows the network as `one` and the container of the first endpoint as `web`; it
+/// answers one request of each connection, and leaves its end to who has asked.
+fn docker(listener: &UnixListener) {
+    let endpoint = endpoint(1);
+    let known = format!(
+        r#"{{"Name":"one","Containers":{{"ep-{endpoint}":{{"Name":"web","EndpointID":"{endpoint}"}}}}}}"#
+    );
+    let answer = |mut stream: UnixStream| -> std::io::Result<()> {
+        let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+        let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let asked = format!("GET /networks/{NETWORK} ");
+        let (status, body) = match request.first().is_some_and(|line| line.starts_with(&asked)) {
+            true => ("200 OK", known.as_str()),
+            false => ("404 Not Found", "{}"),
+        };
+        let head = format!("HTTP/1.1 {status}\r\nServer: Docker/26.1.5 (linux)\r\n");
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len())?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    };
+    listener.incoming().for_each(|stream| _ = stream.and_then(answer));
+}
+
+/// Whoever is refused meanwhile is told of it by that name, and what is dropped of its first frames.
+#[test]
+fn a_container_is_asked_for_before_anything_runs_in_it() {
+    served(|sandbox, _| {
+        let listener = UnixListener::bind("/run/docker.sock").unwrap();
+        // It ends with this process.
+        std::thread::spawn(move || docker(&listener));
+        assert_eq!(call("CreateNetwork", &network()), "{}");
+        let shows = |words: &[&str], what: &str| {
+            let show = || sandbox.uswitch(words).ok().out.contains(what).then_some(());
+            eventually(what, show);
+        };
+        shows(&["show", "routes"], " one ");
+        begin(1);
+        let peer = join(1);
+        shows(&["show"], "web ");
+        // Called so by dockerd once that has the answer.
+        enter(sandbox, 1, &peer);
+        let create = created(9, &mac(1));
+        let refused = call("CreateEndpoint", &create);
+        assert!(refused.contains("is web's"), "{refused}");
+        assert_eq!(call("DeleteNetwork", &ids(1)), "{}");
+        sandbox.tool("ip", &["netns", "del", "c1"]);
     });
 }

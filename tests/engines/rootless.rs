@@ -100,3 +100,57 @@ fn a_users_containers() {
         assert_eq!(links, "");
     });
 }
+
+/// pasta is the host by an address of its own, and the host's own addresses are those of podman's namespace
+/// too, where netavark leads published ports on to a bridge.
+#[test]
+fn a_users_containers_reach_the_host_as_from_podmans_bridge() {
+    on(&suite(), "pasta", |machine| {
+        machine.sh(USER);
+        machine.sh(
+            "mkdir /tmp/own; echo host >/tmp/own/index.html; busybox httpd -p 7000 -h /tmp/own",
+        );
+        machine.sh("joe podman network create -d uswitch lab; joe podman network create own");
+        // A port at an address that the user's network has not is the host's alone.
+        machine.sh(
+            "ip link add far0 type veth peer name far1; ip addr add 192.0.2.7/32 dev far0; ip link set far0 up",
+        );
+        let networks = [("lab", 8080), ("own", 8081)];
+        for (network, port) in networks {
+            let ports = format!("-p {port}:80 -p 192.0.2.7:{}:80 -p {port}:80/udp", port + 10);
+            machine.sh(&format!(
+                "joe podman run -d --name web-{network} --network {network} {ports} {SERVE}"
+            ));
+            machine
+                .sh(&format!("joe podman run -d --name db-{network} --network {network} {SLEEP}"));
+        }
+        for (network, _) in networks {
+            let db = format!("db-{network}");
+            for name in ["host.containers.internal", "host.docker.internal"] {
+                fetches(machine, &db, &format!("{name}:7000"), "host\n");
+            }
+            for (_, port) in networks {
+                for address in ["198.51.100.2", "169.254.1.2"] {
+                    fetches(machine, &db, &format!("{address}:{port}"), "hello\n");
+                }
+                fetches(machine, &db, &format!("192.0.2.7:{}", port + 10), "hello\n");
+            }
+        }
+        // The container itself, by its own port.
+        fetches(machine, "web-lab", "198.51.100.2:8080", "hello\n");
+        let routes = machine.sh("joe uswitch show routes");
+        assert!(routes.contains("169.254.0.0/16"), "{routes}");
+        // What somebody inside has already is not ours, and the container comes all the same.
+        let taken = "joe podman unshare --rootless-netns busybox httpd -f -p 8099";
+        let taken = machine.start_sh(taken);
+        let listens = "joe podman unshare --rootless-netns ss -Hlnt sport = 8099";
+        eventually(listens, || (!machine.sh(listens).is_empty()).then_some(()));
+        machine.sh(&format!(
+            "joe podman run -d --name third --network lab -p 8099:80 -p 8098:80 {SERVE}"
+        ));
+        fetches(machine, "db-lab", "198.51.100.2:8098", "hello\n");
+        let outside = "get 127.0.0.1 8099";
+        eventually(outside, || (machine.try_sh(outside).out == "hello\n").then_some(()));
+        drop(taken);
+    });
+}

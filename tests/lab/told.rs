@@ -46,6 +46,7 @@ fn what_is_told_says_of_which_network_it_is() {
             [&all, &one].iter().all(|process| process.out().contains("port_moved")).then_some(())
         });
         walks.wait_for_complaint("following frames");
+        does(sandbox, "network set dmz --mtu 1400");
         // From here on whoever speaks is new.
         does(sandbox, "fdb flush");
         ping(sandbox, "net1", "10.100.0.20");
@@ -67,6 +68,8 @@ fn what_is_told_says_of_which_network_it_is() {
         let heard = lines(&mut one, "02:00:0a:02:00:0b");
         let told = heard.iter().filter(|line| line["event"] != "missed");
         assert!(told.clone().all(|line| line["network"] == "dmz"), "{heard:?}");
+        let resized = heard.iter().find(|line| line["event"] == "mtu_changed").expect("its MTU");
+        assert_eq!((&resized["from"], &resized["to"]), (&1500.into(), &1400.into()), "{resized}");
         let walked = lines(&mut walks, "10.2.0.11");
         assert!(walked.iter().all(|walk| walk["network"] == "dmz"), "{walked:?}");
         let top = sandbox.uswitch(&["top", "-b", "-n", "1"]).ok().out;

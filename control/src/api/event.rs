@@ -224,6 +224,16 @@ pub enum EventKind {
         /// The node.
         node: String,
     },
+    /// The MTU of a network is another.
+    MtuChanged {
+        /// The network, in a lab of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<String>,
+        /// What it was, in bytes.
+        from: u32,
+        /// What it is.
+        to: u32,
+    },
     /// A port was published or withdrawn.
     Published {
         /// TCP or UDP.
@@ -247,7 +257,8 @@ impl EventKind {
             | Self::PortRemoved { network, .. }
             | Self::PortMoved { network, .. }
             | Self::PortUp { network, .. }
-            | Self::PortDown { network, .. } => network.as_deref(),
+            | Self::PortDown { network, .. }
+            | Self::MtuChanged { network, .. } => network.as_deref(),
             Self::Aged { .. }
             | Self::SessionOpened { .. }
             | Self::SessionClosed { .. }

@@ -198,6 +198,7 @@ impl Call {
             interface: self.interface.clone(),
             routes: routes.collect::<Result<_, _>>()?,
             binds: false,
+            outside: false,
             received: rate("ingress", asked.ingress_rate, asked.ingress_burst)?,
             sent: rate("egress", asked.egress_rate, asked.egress_burst)?,
         })

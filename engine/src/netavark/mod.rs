@@ -306,6 +306,7 @@ impl Call {
             interface: interface(&network_options.interface_name)?.to_owned(),
             routes: told.routes()?,
             binds: false,
+            outside: false,
             received: None,
             sent: None,
         })

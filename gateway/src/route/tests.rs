@@ -84,6 +84,66 @@ fn sources() {
 }
 
 #[test]
+fn link_local_addresses_are_where_somebody_says() {
+    use crate::link_local::{LinkLocalHop, LinkLocalRoute};
+    let way = |prefix: [u8; 4], prefix_len, hop| LinkLocalRoute {
+        prefix: prefix.into(),
+        prefix_len,
+        hop,
+    };
+    let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
+    let config = crate::Config::simulated(mac(1), mac(2));
+    let mut gateway = crate::Gateway::new(config, 1).unwrap();
+    let router = Ipv4Addr::new(203, 0, 113, 7);
+    let on = |a: [u8; 4]| Route::Via(Side::Uplink, a.into());
+    for (ways, whole, metadata, tunnel) in [
+        (vec![], Route::None, Route::None, Route::None),
+        (
+            vec![
+                way([169, 254, 0, 0], 16, LinkLocalHop::Link),
+                way([169, 254, 9, 0], 24, LinkLocalHop::Nowhere),
+                way([169, 254, 169, 254], 32, LinkLocalHop::Router(router)),
+                // Of equal ones the first; and none that is wider.
+                way([169, 254, 0, 0], 16, LinkLocalHop::Nowhere),
+                way([0, 0, 0, 0], 0, LinkLocalHop::Nowhere),
+            ],
+            on([169, 254, 1, 2]),
+            Route::Via(Side::Uplink, router),
+            Route::None,
+        ),
+        (
+            vec![way([169, 254, 169, 254], 32, LinkLocalHop::Link)],
+            Route::None,
+            on([169, 254, 169, 254]),
+            Route::None,
+        ),
+    ] {
+        gateway.set_link_local(ways);
+        let r = &gateway.links.routes;
+        for (a, to) in [([1, 2], whole), ([169, 254], metadata), ([9, 1], tunnel)] {
+            let address = [169, 254, a[0], a[1]].into();
+            assert_eq!(r.to(address), to, "{address}");
+            // What is asked answers, and is learned where it is itself on the link.
+            assert_eq!(r.is_uplink_source(address), to != Route::None, "{address}");
+            assert_eq!(
+                r.is_neighbour(Side::Uplink, address),
+                to == Route::Via(Side::Uplink, address)
+            );
+        }
+        let shown = r.views().iter().filter(|view| view.prefix.is_link_local()).count();
+        let lead = [whole, metadata].iter().filter(|to| **to != Route::None).count();
+        assert_eq!(shown, lead);
+        assert!(
+            r.is_neighbour(Side::Uplink, router) && !r.is_neighbour(Side::Uplink, [8; 4].into())
+        );
+        assert_eq!(r.to([8; 4].into()), Route::Via(Side::Uplink, [203, 0, 113, 1].into()));
+    }
+    let outside = LinkLocalHop::Router([192, 0, 2, 1].into());
+    gateway.set_link_local(vec![way([169, 254, 169, 254], 32, outside)]);
+    assert!(gateway.links.routes.is_neighbour(Side::Uplink, [192, 0, 2, 1].into()));
+}
+
+#[test]
 fn subnets_that_cannot_be_had_are_refused() {
     let check = |addresses: &[LegAddress]| {
         let config = LegConfig {

@@ -361,7 +361,9 @@ pub(super) async fn host(
                     format!(", lab {} at {}", other.lab, other.vtep)
                 });
                 return Ok(Some(format!(
-                    "host {name} is in network {network} already{at}: choose another `--host-name`"
+                    "host {name} is in network {network} already{at}: choose another `--host-name`, or \
+                     wait {} s where it was killed",
+                    TTL.as_secs()
                 )));
             }
             if kv.key() == keys[1] && kv.value != values[1] {

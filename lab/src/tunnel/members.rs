@@ -30,6 +30,9 @@ use crate::watch::{Stop, Watch, Woken};
 /// ports of bridges.
 const MOST: u32 = 131_072;
 
+/// How long after a change of routes they are looked at once more: milliseconds.
+const SETTLING: u8 = 200;
+
 /// Who may send to a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Senders {
@@ -189,10 +192,16 @@ impl Doors {
     }
 
     fn follow(&mut self, mut changes: Changes, stop: &Stop) -> io::Result<()> {
+        let mut settled = true;
         loop {
             let changed = {
                 let mut gate = lock(&self.gate);
-                let changed = changes.take(&gate.members).map_err(io::Error::other)?;
+                let mut changed =
+                    changes.take(&gate.members, &gate.ways).map_err(io::Error::other)?;
+                // Of a link the kernel tells before it takes the routes that go with it.
+                let again = !settled && !changed.routes;
+                settled = !changed.routes;
+                changed.routes |= again;
                 if changed.links || changed.routes {
                     gate.look(changed)?;
                 }
@@ -201,7 +210,8 @@ impl Doors {
             if changed.links {
                 self.all()?;
             }
-            if stop.wait(changes.as_fd(), PollTimeout::NONE)? == Woken::Stop {
+            let patience = if settled { PollTimeout::NONE } else { PollTimeout::from(SETTLING) };
+            if stop.wait(changes.as_fd(), patience)? == Woken::Stop {
                 return Ok(());
             }
         }

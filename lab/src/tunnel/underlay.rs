@@ -63,11 +63,7 @@ impl Lab {
         if asked <= carries {
             return Ok(());
         }
-        Err(Error::Usage(format!(
-            "network {network} is to have packets of {asked} bytes, and a tunnel from {local} carries \
-             {carries}: say MTU {carries}, or raise that of the interface with {local} to {}",
-            asked + vxlan::overhead(local)
-        )))
+        Err(exceeds((&network, asked), (local, carries)))
     }
 
     /// Has a network's packets fit a tunnel to be, and what it had where that was more.
@@ -142,7 +138,7 @@ impl Lab {
             if let Err(error) = self.fit_network(state, &network, (fits, news))
                 && news
             {
-                tracing::warn!("network {network}: {error}; its tunnel carries {fits} bytes now");
+                tracing::warn!("the tunnel of network {network} carries {fits} bytes now: {error}");
             }
         }
     }
@@ -197,6 +193,15 @@ impl Lab {
         }
         Ok(())
     }
+}
+
+/// A network is to have packets that a tunnel from an address of this host does not carry in one piece.
+pub(crate) fn exceeds((network, asked): (&str, u32), (local, carries): (IpAddr, u32)) -> Error {
+    Error::Usage(format!(
+        "network {network} is to have packets of {asked} bytes, and a tunnel from {local} carries \
+         {carries}: say MTU {carries}, or raise that of the interface with {local} to {}",
+        asked.saturating_add(vxlan::overhead(local))
+    ))
 }
 
 fn follow(

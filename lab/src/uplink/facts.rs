@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use gateway::UplinkAddress;
+use gateway::{LinkLocalHop, LinkLocalRoute, UplinkAddress};
 use ns::Link;
-use ns::route::{DefaultRoute, Hop, View};
+use ns::route::{self, DefaultRoute, Hop, View};
 use wire::MacAddr;
 
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ pub(crate) struct Facts {
     pub(crate) mac: MacAddr,
     pub(crate) mtu: u16,
     pub(crate) address: UplinkAddress,
+    /// Which link-local addresses are reached by it.
+    pub(crate) link_local: Vec<LinkLocalRoute>,
     /// Set up by its owner.
     pub(crate) up: bool,
     /// And so is the other end.
@@ -103,9 +105,32 @@ fn of(view: &View, link: &Link, inside: &[(Ipv4Addr, u8)]) -> std::result::Resul
         mac: MacAddr(mac),
         mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
         address: UplinkAddress { address: own, prefix_len, next_hop: router },
+        link_local: link_local(view, link),
         up: link.up,
         carrier: link.up && link.carrier,
     })
+}
+
+/// Link-local addresses are where the host's routes to them lead. All others are on a link whose other
+/// end is a program, for nobody else can be there (pasta is the host by such an address); of another link
+/// nothing is known (RFC 3927, section 2.7).
+fn link_local(view: &View, link: &Link) -> Vec<LinkLocalRoute> {
+    let mut known: Vec<&route::LinkLocalRoute> = view.link_local.iter().collect();
+    known.sort_by_key(|route| route.metric);
+    let told = known.into_iter().map(|route| LinkLocalRoute {
+        prefix: route.prefix,
+        prefix_len: route.prefix_len,
+        hop: match route.way {
+            Some((index, Hop::Link)) if index == link.index => LinkLocalHop::Link,
+            Some((index, Hop::Router(router))) if index == link.index => {
+                LinkLocalHop::Router(router)
+            }
+            _ => LinkLocalHop::Nowhere,
+        },
+    });
+    let prefix = Ipv4Addr::new(169, 254, 0, 0);
+    let all = LinkLocalRoute { prefix, prefix_len: 16, hop: LinkLocalHop::Link };
+    told.chain(link.tun.then_some(all)).collect()
 }
 
 /// The address the kernel would send from: the one the route names, else one in the router's

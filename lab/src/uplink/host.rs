@@ -134,6 +134,8 @@ impl Prepared {
         {
             let mut station = station.lock().unwrap_or_else(PoisonError::into_inner);
             station.gateway().tell_ours(host.means.hears());
+            let link_local = facts.as_ref().map(|facts| facts.link_local.clone());
+            station.gateway().set_link_local(link_local.unwrap_or_default());
         }
         host.live = facts.map(|facts| host.attach(switch, facts, next_index)).transpose()?;
         Ok(host)
@@ -359,9 +361,10 @@ impl Host {
                 );
             }
         }
-        let Facts { mac, mtu, address, .. } = new;
+        let Facts { mac, mtu, address, link_local, .. } = new;
         lab.with_gateway(|gateway| {
             gateway.set_uplink_link(mac, mtu);
+            gateway.set_link_local(link_local);
             gateway.set_uplink_address(Some(address), now())
         });
     }

@@ -74,15 +74,15 @@ impl Publisher {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes the ports of an endpoint, instead of those it has: all of them, or none. A port that
-    /// sockets are given for, by its place in the list, has those.
+    /// Publishes the ports of an endpoint, instead of those it has: `all` of them, or none; else those that
+    /// can be had. A port that sockets are given for, by its place in the list, has those.
     ///
     /// # Errors
     /// [`Refusal`] in Docker's own words where a port is taken.
     pub(crate) fn publish(
         &self,
         endpoint: &str,
-        to: IpAddr,
+        (to, all): (IpAddr, bool),
         asked: &[PortAsk],
         mut given: Vec<(usize, OwnedFd)>,
     ) -> std::result::Result<(), Refusal> {
@@ -91,7 +91,13 @@ impl Publisher {
         for (place, ask) in asked.iter().enumerate() {
             let own: Vec<_> = given.extract_if(.., |(of, _)| *of == place).collect();
             let sockets = match own.is_empty() {
-                true => bind::bind(ask)?,
+                true => match bind::bind(ask) {
+                    Err(why) if !all => {
+                        tracing::info!("for {to}, port {}: {why}", ask.port);
+                        Vec::new()
+                    }
+                    bound => bound?,
+                },
                 false => bind::given(ask, own.into_iter().map(|(_, socket)| socket))?,
             };
             bound.push(sockets);

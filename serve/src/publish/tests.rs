@@ -29,7 +29,9 @@ fn bytes_pass_both_ways_until_both_are_done() {
     let publisher = Publisher::start().unwrap();
     let server = TcpListener::bind((HERE, 0)).unwrap();
     let (inside, outside) = (server.local_addr().unwrap().port(), free());
-    publisher.publish("e", HERE, &[ask(Protocol::Tcp, inside, outside, outside)], vec![]).unwrap();
+    publisher
+        .publish("e", (HERE, true), &[ask(Protocol::Tcp, inside, outside, outside)], vec![])
+        .unwrap();
     let mut client = TcpStream::connect((HERE, outside)).unwrap();
     let (mut there, _) = server.accept().unwrap();
     end(&client, TcpStream::set_read_timeout);
@@ -50,7 +52,9 @@ fn bytes_pass_both_ways_until_both_are_done() {
     publisher.withdraw("e");
     let ended = client.read(&mut [0]);
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
-    publisher.publish("f", HERE, &[ask(Protocol::Tcp, inside, outside, outside)], vec![]).unwrap();
+    publisher
+        .publish("f", (HERE, true), &[ask(Protocol::Tcp, inside, outside, outside)], vec![])
+        .unwrap();
 }
 
 #[test]
@@ -58,17 +62,23 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
     let publisher = Publisher::start().unwrap();
     let taken = TcpListener::bind((HERE, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let why =
-        publisher.publish("e", HERE, &[ask(Protocol::Tcp, 80, port, port)], vec![]).unwrap_err();
+    let why = publisher
+        .publish("e", (HERE, true), &[ask(Protocol::Tcp, 80, port, port)], vec![])
+        .unwrap_err();
     let wanted = format!("Bind for 127.0.0.1:{port} failed: port is already allocated");
     assert_eq!(why.0, wanted);
     // All or none: the first of these was free.
     let other = free();
     let two = [ask(Protocol::Tcp, 80, other, other), ask(Protocol::Tcp, 81, port, port)];
-    assert!(publisher.publish("e", HERE, &two, vec![]).is_err());
-    TcpListener::bind((HERE, other)).unwrap();
+    assert!(publisher.publish("e", (HERE, true), &two, vec![]).is_err());
+    drop(TcpListener::bind((HERE, other)).unwrap());
+    // Those that can be had, where it is others that serve the world.
+    publisher.publish("e", (HERE, false), &two, vec![]).unwrap();
+    let led: Vec<_> =
+        publisher.leading("e").iter().map(|led| (led.port, led.inside.port())).collect();
+    assert_eq!(led, [(other, 80)]);
     let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
-    publisher.publish("e", HERE, &[range], vec![]).unwrap();
+    publisher.publish("e", (HERE, true), &[range], vec![]).unwrap();
 }
 
 #[test]
@@ -77,7 +87,9 @@ fn answers_to_datagrams_find_their_clients() {
     let server = UdpSocket::bind((HERE, 0)).unwrap();
     let outside = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
     let inside = server.local_addr().unwrap().port();
-    publisher.publish("e", HERE, &[ask(Protocol::Udp, inside, outside, outside)], vec![]).unwrap();
+    publisher
+        .publish("e", (HERE, true), &[ask(Protocol::Udp, inside, outside, outside)], vec![])
+        .unwrap();
     let clients = [b"one", b"two"].map(|word| {
         let client = UdpSocket::bind((HERE, 0)).unwrap();
         end(&client, UdpSocket::set_read_timeout);
@@ -104,7 +116,7 @@ fn an_answer_to_a_datagram_comes_from_the_address_that_was_asked() {
         let server = UdpSocket::bind((own, 0)).unwrap();
         let inside = server.local_addr().unwrap().port();
         let asked = PortAsk { host: None, first: None, ..ask(Protocol::Udp, inside, 0, 0) };
-        publisher.publish("e", own, &[asked], vec![]).unwrap();
+        publisher.publish("e", (own, true), &[asked], vec![]).unwrap();
         let outside = publisher.leading("e")[0].port;
         let host: IpAddr = host.parse().unwrap();
         let client = UdpSocket::bind((own, 0)).unwrap();

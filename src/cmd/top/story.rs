@@ -69,6 +69,9 @@ pub(super) fn words(event: &EventKind) -> (&'static str, String, Mood) {
         }
         EventKind::NodeCutOff { node, why } => ("cut off", format!("{node}: {why}"), Mood::Bad),
         EventKind::NodeRestored { node } => ("restored", node.clone(), Mood::Good),
+        EventKind::MtuChanged { from, to, .. } => {
+            ("mtu", format!("{to} bytes, no longer {from}"), Mood::Plain)
+        }
         EventKind::GatewaySet { forwarding, nat } => {
             let on = OnOff::of(*forwarding);
             ("gateway", format!("forwarding {on}, NAT {nat}"), Mood::Plain)

@@ -1,7 +1,8 @@
 //! A frame of segments that is longer than a device takes, as several that it takes.
 //!
 //! Stacks of a lab hand on up to 192 KiB as one frame (BIG TCP). The device of a tunnel takes 64 KiB
-//! with the tunnel's own headers, and past the queue, where the kernel would cut, it refuses more.
+//! with the tunnel's own headers, and past the queue, where the kernel would cut, it refuses more. So it
+//! does with segments behind two tags (`vlan_features_check`, linux/if_vlan.h): those leave one by one.
 //! The pieces stand for the same packets as the whole, and end where one of these ends.
 //!
 //! Pure, asked for each frame to a port whose device has such a bound.
@@ -25,12 +26,28 @@ impl Cut {
     /// and one that is not of segments: that leaves as it is.
     #[must_use]
     pub fn of(vnet: VnetHeader, frame: &[u8], longest: usize) -> Option<Self> {
-        if frame.len() <= longest || !vnet.needs_csum() {
+        if frame.len() <= longest {
             return None;
         }
-        let segments = Segments::of(vnet, frame)?;
-        let headers = segments.headers();
-        let step = longest.checked_sub(headers)? / segments.size();
+        Self::by(vnet, frame, |segments| {
+            Some(longest.checked_sub(segments.headers())? / segments.size())
+        })
+    }
+
+    /// The same into single packets, whatever the frame's length.
+    #[must_use]
+    pub fn singly(vnet: VnetHeader, frame: &[u8]) -> Option<Self> {
+        Self::by(vnet, frame, |_| Some(1))
+    }
+
+    /// Into pieces of so many packets.
+    fn by(
+        vnet: VnetHeader,
+        frame: &[u8],
+        step: impl FnOnce(&Segments) -> Option<usize>,
+    ) -> Option<Self> {
+        let segments = Segments::of(vnet, frame).filter(|_| vnet.needs_csum())?;
+        let (headers, step) = (segments.headers(), step(&segments)?);
         let mut head = [0; MOST_HEADERS];
         head.get_mut(..headers)?.copy_from_slice(frame.get(..headers)?);
         (step > 0).then_some(Self { segments, vnet, head, step, given: 0 })

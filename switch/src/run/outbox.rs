@@ -10,6 +10,7 @@ use super::bundles::Bundles;
 use super::finisher::Way;
 use super::link::Link;
 use super::ports::PortMap;
+use super::unusual::is_stacked;
 use crate::core::{Cut, Exit, Path, PortId};
 use crate::stats::{PortCells, WorkerCells};
 
@@ -89,7 +90,8 @@ impl<L: Link> Links<L> {
         let (queued, len) = match (place, port.foreign, uplink) {
             _ if let Some(done) = unusual => done,
             (Place::Main(ahead), false, _)
-                if let Some(cut) = port.longest.and_then(|longest| cut(main, ahead, longest)) =>
+                if let Some(cut) =
+                    port.longest.and_then(|longest| cut(main, ahead, (longest, tag))) =>
             {
                 bundles.close(port.ifindex);
                 (in_pieces(main, ahead, cut, port.ifindex, tag), length(main, ahead))
@@ -164,8 +166,11 @@ fn queue(io: &mut impl Link, ahead: usize, ifindex: u32, tag: Tags) -> (bool, us
 }
 
 /// How the frame in a slot is cut for a port that takes none of more bytes.
-fn cut(io: &mut impl Link, ahead: usize, longest: u32) -> Option<Cut> {
+fn cut(io: &mut impl Link, ahead: usize, (longest, tags): (u32, Tags)) -> Option<Cut> {
     let view = FrameMut::new(io.slot(ahead)?.1, None)?;
+    if is_stacked(tags, view.bytes) {
+        return Cut::singly(view.vnet(), view.bytes);
+    }
     Cut::of(view.vnet(), view.bytes, usize::try_from(longest).unwrap_or(usize::MAX))
 }
 

@@ -34,6 +34,10 @@ impl<L: Link> Links<L> {
         let (vnet, frame) = data.split_first_chunk::<VNET_LEN>()?;
         let (vnet, len) = (VnetHeader::from_bytes(*vnet), frame.len());
         if segments {
+            // For a tunnel's device `outbox` cuts what has several tags into single packets.
+            if port.longest.is_some() && is_stacked(tags, frame) {
+                return None;
+            }
             let nested = Segments::nested(vnet, frame)?;
             return Some((self.tunnelled(port, place, tags, (vnet, &nested)), len));
         }
@@ -110,6 +114,13 @@ impl<L: Link> Links<L> {
         self.bundles.close(port.ifindex);
         Some(self.main.queue_detour(ahead, detour, tags))
     }
+}
+
+/// Whether a frame that leaves with these tags has more than one.
+pub(super) fn is_stacked(tags: Tags, frame: &[u8]) -> bool {
+    let beside = tags.iter().flatten().count();
+    let behind = || frame.get(TAG..).is_some_and(is_tagged);
+    beside + usize::from(is_tagged(frame)) + usize::from(is_tagged(frame) && behind()) > 1
 }
 
 /// A tag is the first thing in its bytes.

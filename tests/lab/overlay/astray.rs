@@ -35,6 +35,10 @@ fn frame(sandbox: &Sandbox, dev: &str, number: u8) -> Vec<u8> {
     let word = said.split("link/ether ").nth(1).unwrap();
     let to = word.split(' ').next().unwrap().split(':');
     let to: Vec<u8> = to.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    frame_to(&to, number)
+}
+
+fn frame_to(to: &[u8], number: u8) -> Vec<u8> {
     let inner = inner(number);
     let length = u16::try_from(inner.len() + 8).unwrap();
     let udp = [&[0x12, 0xb5, 0x12, 0xb5][..], &length.to_be_bytes(), &[0, 0], &inner].concat();
@@ -45,7 +49,7 @@ fn frame(sandbox: &Sandbox, dev: &str, number: u8) -> Vec<u8> {
     let sum: u32 = sum.sum();
     let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
     ip[10..12].copy_from_slice(&sum.to_be_bytes());
-    [&to[..], &[2, 0, 0, 0, 0, 0x77], &[8, 0], &ip, &udp].concat()
+    [to, &[2, 0, 0, 0, 0, 0x77], &[8, 0], &ip, &udp].concat()
 }
 
 /// The member sends by itself, as its routes say.
@@ -94,6 +98,15 @@ fn a_container_s_packet_from_a_member_s_address_does_not_come_in() {
             assert!(shown.contains(&format!("{} (10.9.0.2 by {dev})", before + 1)), "{shown}");
         }
         assert!(!is_known(sandbox, 0x31));
+        // Frames to groups of their link stay at the bridge's port, and go up the stack there.
+        let mut wire = Wire::open(netns("cont"), "eth0");
+        for group in [0x02, 0x03, 0x0e, 0x0f] {
+            let before = settled(sandbox);
+            wire.send(&frame_to(&[0x01, 0x80, 0xc2, 0, 0, group], 0x33));
+            until("a frame to a group", || (foreign(sandbox) == before + 1).then_some(()));
+            assert_eq!(tunnel(sandbox)["foreign_by"], "pod1", "{group:02x}");
+        }
+        assert!(!is_known(sandbox, 0x33));
         // The same by the cable that leads there comes in.
         let mut wire = Wire::open(netns("hostb"), "out1");
         wire.send(&frame(sandbox, "out0", 0x32));
@@ -147,6 +160,37 @@ fn a_member_s_packets_come_in_by_every_way_that_leads_there() {
             until("it is gone", || {
                 let before = settled(sandbox);
                 member_sends(0x42);
+                (settled(sandbox) > before).then_some(())
+            });
+        }
+        // The kernel says nothing of routes that go with a link, or with a next hop.
+        for (number, (comes, goes)) in [
+            (
+                &["route add default via 10.8.0.2 dev way0"][..],
+                &["link set way0 down", "link set way0 up"][..],
+            ),
+            (
+                &["nexthop add id 7 via 10.8.0.2 dev way0", "route add default nhid 7"],
+                &["nexthop del id 7"],
+            ),
+            (
+                &["route add default via 10.8.0.2 dev way0"],
+                &["addr del 10.8.0.1/24 dev way0", "addr add 10.8.0.1/24 dev way0"],
+            ),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let number = 0x71 + u8::try_from(number).unwrap();
+            all(sandbox, comes);
+            until(comes[0], || {
+                member_sends(number);
+                is_known(sandbox, number).then_some(())
+            });
+            all(sandbox, goes);
+            until(goes[0], || {
+                let before = settled(sandbox);
+                member_sends(0x43);
                 (settled(sandbox) > before).then_some(())
             });
         }

@@ -44,8 +44,15 @@ fn a_network_s_packets_follow_what_its_tunnel_sends_by() {
         other_host(sandbox, "100");
         let mut run = lab(sandbox, &["run", "--join", "vtep://10.9.0.2?vni=100"]);
         becomes(sandbox, 1450);
+        let mut monitor = sandbox.start(&["monitor"]);
+        until("it listens", || {
+            sandbox.uswitch(&["add", "early"]).ok();
+            sandbox.uswitch(&["remove", "early"]).ok();
+            monitor.out().contains("plugged in").then_some(())
+        });
         set_cable(sandbox, 1400);
         becomes(sandbox, 1350);
+        monitor.wait_for("mtu       1350 bytes, no longer 1450");
         run.wait_for_complaint("packets of 1350 bytes, no longer 1450");
         has_mtu(sandbox, "net1", 1350);
         sandbox.uswitch(&["add", "late"]).ok();

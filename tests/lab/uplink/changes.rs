@@ -146,3 +146,45 @@ fn auto_goes_where_the_default_route_goes() {
         end(run);
     });
 }
+
+#[test]
+fn link_local_addresses_are_reached_where_the_host_has_a_route_to_them() {
+    on_a_host(|sandbox| {
+        // One on the link, as a cloud's metadata service, and one behind the router.
+        sh(
+            sandbox,
+            "ip -n isp addr add 169.254.169.254/32 dev isp0
+             ip -n server addr add 169.254.7.7/32 dev lo
+             ip -n isp route add 169.254.7.7 via 198.51.100.2
+             ip -n core route add 169.254.7.7 via 198.51.100.6",
+        );
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let told = |to: &str| inside(sandbox, "net1", &format!("ping -c 1 -W 1 {to} || true"));
+        let both = ["169.254.169.254", "169.254.7.7"];
+        for to in both {
+            let told = told(to);
+            assert!(told.contains("Net Unreachable"), "{told}");
+        }
+        sh(
+            sandbox,
+            "ip route add 169.254.169.254 dev eth0; ip route add 169.254.7.7 via 192.0.2.1",
+        );
+        for to in both {
+            eventually(to, || told(to).contains(" 0% packet loss"));
+        }
+        assert!(told("169.254.9.9").contains("Net Unreachable"), "no other");
+        let routes = sandbox.uswitch(&["show", "routes"]).ok().out;
+        assert!(both.iter().all(|to| routes.contains(&format!("{to}/32"))), "{routes}");
+        // A route that refuses it, before one that would lead there.
+        sh(
+            sandbox,
+            "ip route add 169.254.0.0/16 dev eth0; ip route replace unreachable 169.254.169.254",
+        );
+        for (to, word) in
+            [("169.254.169.254", "Net Unreachable"), ("169.254.9.9", "Host Unreachable")]
+        {
+            eventually(to, || told(to).contains(word));
+        }
+        end(run);
+    });
+}

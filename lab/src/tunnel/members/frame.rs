@@ -34,6 +34,11 @@ const FROM_MAC: i32 = 0;
 const INNER_TAG: i32 = 14;
 /// The VLAN of a tag.
 const VID: i32 = 0x0fff;
+/// Groups that stay on their link, 01:80:c2:00:00:00 to 0f (IEEE 802.1Q table 8-1): what of an address
+/// tells them, as a program has it.
+const LINK_LOCAL: [u8; 4] = [0x01, 0x80, 0xc2, 0x00];
+const NO_OTHER: [u8; 2] = [0xff, 0xf0];
+
 /// `BPF_HDR_START_NET`: there are interfaces without an Ethernet header.
 pub(super) const FROM_IP: i32 = 1;
 /// What `bpf_fib_lookup` says of packets that would be sent on: `BPF_FIB_LKUP_RET_SUCCESS`,
@@ -112,7 +117,8 @@ pub(super) struct Judged {
 }
 
 /// Goes on with what a member sends by an interface that leads to it, or by a port of a bridge, where it comes by
-/// again; ends at all else (`gate`).
+/// again; ends at all else (`gate`). A frame to a link-local group does not come by again: bridge and bond leave
+/// it to the stack at the port (`br_handle_frame`, `bond_handle_frame`).
 pub(super) fn admit<P: Copy + PartialEq>(
     p: &mut Draft<P>,
     members: &KeySet,
@@ -136,6 +142,14 @@ pub(super) fn admit<P: Copy + PartialEq>(
     p.op(Op::store(Size::Word, STACK, key, RESULT));
     look(p);
     p.jump(Op::jump_if_wide(If::Equal, RESULT, 0, 0), foreign);
+    p.op(Op::alu(Alu::Mov, ARG[1], 0));
+    copy(p, (key, 6), FROM_MAC, foreign);
+    p.op(Op::load(Size::Word, RESULT, STACK, key));
+    p.op(Op::alu(Alu::Xor, RESULT, i32::from_ne_bytes(LINK_LOCAL)));
+    p.op(Op::load(Size::Half, ARG[1], STACK, key + 4));
+    p.op(Op::alu(Alu::And, ARG[1], u16::from_ne_bytes(NO_OTHER).into()));
+    p.op(Op::alu_reg(Alu::Or, RESULT, ARG[1]));
+    p.if_so(If::Equal, RESULT, 0, foreign);
     p.op(Op::alu(Alu::Mov, RESULT, 0));
     for at in (0..len).step_by(4) {
         p.op(Op::store(Size::Word, STACK, key + 4 + at, RESULT));

@@ -28,7 +28,7 @@ pub(super) struct Gate {
     pub(super) ipv6: bool,
     pub(super) members: BTreeSet<IpAddr>,
     pub(super) places: Vec<Place>,
-    ways: Ways,
+    pub(super) ways: Ways,
     keys: BTreeSet<Key>,
 }
 

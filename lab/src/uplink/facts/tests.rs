@@ -18,6 +18,7 @@ fn link(index: u32, name: &str) -> Link {
         ethernet: true,
         master: None,
         peer: None,
+        tun: false,
     }
 }
 
@@ -43,6 +44,7 @@ fn host() -> View {
         ],
         tunnels: Vec::new(),
         defaults: vec![route(3, [198, 51, 100, 1], 600), route(2, [192, 0, 2, 1], 100)],
+        link_local: Vec::new(),
     }
 }
 
@@ -114,4 +116,42 @@ fn a_host_route_to_the_router_and_a_link_without_one() {
     view.defaults[1].hop = Hop::Link;
     let facts = choose(&view, Some("eth0"), None, &LAN).unwrap();
     assert_eq!((facts.address.prefix_len, facts.address.next_hop), (0, None));
+}
+
+#[test]
+fn link_local_addresses_are_where_the_hosts_routes_lead() {
+    let route = |last, prefix_len, way, metric| {
+        let prefix = [169, 254, last, last].into();
+        route::LinkLocalRoute { prefix, prefix_len, way, metric }
+    };
+    let on = |view: &View| -> Vec<_> {
+        let facts = choose(view, None, None, &LAN).unwrap();
+        facts.link_local.iter().map(|own| (own.prefix_len, own.hop)).collect()
+    };
+    let mut view = host();
+    assert_eq!(on(&view), [], "nobody says");
+    let router = [192, 0, 2, 7].into();
+    view.link_local = vec![
+        route(0, 16, Some((2, Hop::Link)), 1002),
+        route(0, 16, Some((3, Hop::Link)), 1003),
+        route(254, 32, Some((2, Hop::Router(router))), 0),
+        route(9, 32, Some((2, Hop::Other)), 0),
+        route(8, 32, None, 0),
+        route(0, 16, Some((3, Hop::Link)), 1001),
+    ];
+    let nowhere = LinkLocalHop::Nowhere;
+    let told = [
+        (32, LinkLocalHop::Router(router)),
+        (32, nowhere),
+        (32, nowhere),
+        (16, nowhere),
+        (16, LinkLocalHop::Link),
+        (16, nowhere),
+    ];
+    assert_eq!(on(&view), told, "the lowest metric first");
+    // All of them are behind a program, but for what is known to be elsewhere.
+    view.links[1].tun = true;
+    assert_eq!(on(&view), [&told[..], &[(16, LinkLocalHop::Link)]].concat());
+    view.link_local.clear();
+    assert_eq!(on(&view), [(16, LinkLocalHop::Link)]);
 }
