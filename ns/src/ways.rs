@@ -192,7 +192,11 @@ impl Changed {
                 self.links = true;
                 self.routes |= ways.lead_by(link.header.index);
             }
-            RouteNetlinkMessage::DelAddress(gone) => self.routes |= ways.lead_by(gone.header.index),
+            // Routes with that source go as well, of IPv4 (`fib_sync_down_addr`).
+            RouteNetlinkMessage::DelAddress(gone) => {
+                let v4 = gone.header.family == AddressFamily::Inet;
+                self.routes |= v4 || ways.lead_by(gone.header.index);
+            }
             _ => {}
         }
     }

@@ -192,15 +192,15 @@ impl Doors {
     }
 
     fn follow(&mut self, mut changes: Changes, stop: &Stop) -> io::Result<()> {
-        let mut settled = true;
+        let (mut settled, mut woken) = (true, Woken::Ready);
         loop {
             let changed = {
                 let mut gate = lock(&self.gate);
                 let mut changed =
                     changes.take(&gate.members, &gate.ways).map_err(io::Error::other)?;
-                // Of a link the kernel tells before it takes the routes that go with it.
-                let again = !settled && !changed.routes;
-                settled = !changed.routes;
+                // Of a link or an address the kernel tells before it takes the routes that go with it.
+                let again = !settled && woken == Woken::Late;
+                settled = !changed.routes && (settled || again);
                 changed.routes |= again;
                 if changed.links || changed.routes {
                     gate.look(changed)?;
@@ -211,7 +211,8 @@ impl Doors {
                 self.all()?;
             }
             let patience = if settled { PollTimeout::NONE } else { PollTimeout::from(SETTLING) };
-            if stop.wait(changes.as_fd(), patience)? == Woken::Stop {
+            woken = stop.wait(changes.as_fd(), patience)?;
+            if woken == Woken::Stop {
                 return Ok(());
             }
         }
