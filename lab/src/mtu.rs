@@ -49,7 +49,7 @@ impl Lab {
         }
         let mut guard = self.state();
         let here = |tunnel: &&Tunnel| tunnel.network == name && tunnel.fits < mtu;
-        if let Some(tunnel) = guard.tunnels.iter().find(here) {
+        if let Some(tunnel) = guard.tunnels.iter().filter(here).min_by_key(|own| own.fits) {
             return Err(exceeds((name, mtu), (tunnel.local, tunnel.fits)));
         }
         self.change_mtu(&mut guard, name, mtu)?;

@@ -221,8 +221,22 @@ fn packets_that_do_not_fit_are_refused_where_somebody_asked_for_them() {
         );
         assert_eq!(sandbox.state(), before);
         sandbox.tool("ip", &["link", "set", "out0", "mtu", "1500"]);
-        let _lab = lab(sandbox, &["run", "--mtu", "1400", "--join", url]);
-        assert_eq!(json(sandbox, &["network", "ls", "-j"])[0]["mtu"], 1400);
+        let lab_at = lab(sandbox, &["run", "--mtu", "1400", "--join", url]);
+        let mtu = || json(sandbox, &["network", "ls", "-j"])[0]["mtu"].clone();
+        assert_eq!(mtu(), 1400);
+        // While the lab runs too: what a tunnel does not carry, and a tunnel that does not carry it.
+        let ended = sandbox.uswitch(&["network", "set", "lan", "--mtu", "1480"]);
+        assert!(ended.complaint(2).contains(says), "{}", ended.err);
+        assert_eq!(mtu(), 1400);
+        drop(lab_at);
+        let _lab = lab(sandbox, &["run", "--mtu", "1480"]);
+        let add = ["tunnel", "add", "vxlan", "7", "--local", "10.9.0.1", "--remote", "10.9.0.2"];
+        let ended = sandbox.uswitch(&add);
+        assert!(ended.complaint(2).contains(says), "{}", ended.err);
+        assert_eq!(
+            (mtu(), json(sandbox, &["show", "tunnel", "-j"])),
+            (1480.into(), Value::Array(vec![]))
+        );
     });
 }
 
