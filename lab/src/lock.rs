@@ -143,9 +143,11 @@ impl Drop for Lock {
         drop(self.beacon.take());
         // Where it was swept away, one of that name is somebody else's.
         let all = range(0, 0);
-        if self.folder.holds(FILE, &*self.file)
-            && fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok()
-        {
+        let locked = || {
+            let all = fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all));
+            matches!(all, Err(Errno::EAGAIN | Errno::EACCES))
+        };
+        if self.folder.holds(FILE, &*self.file) && !locked() {
             let _ = self.folder.remove(FILE);
         }
         // What is not empty stays: another lab's, or something that could not be undone.
@@ -189,14 +191,14 @@ pub fn keeper(ground: &Ground, name: &LabName) -> Result<Option<Keeper>> {
 }
 
 /// The file of a lab's lock, for locks on its bytes, which are apart from that one
-/// (`fcntl_locking(2)`). None where no lab of that name has one. Who has locked a byte looks whether the
+/// (`fcntl_locking(2)`); made where the lab has a folder and nobody runs it. None without one. Who has locked a byte looks whether the
 /// file [is still](is_current) the lab's: one that was about to end may have removed it before.
 ///
 /// # Errors
 /// [`Error::NotOurs`].
 pub fn bytes(ground: &Ground, name: &LabName) -> Result<Option<File>> {
     match ground.folder(name)? {
-        Some(folder) => folder.change(FILE),
+        Some(folder) => folder.keep(FILE),
         None => Ok(None),
     }
 }
@@ -251,4 +253,36 @@ pub(crate) fn owner_elsewhere(name: &LabName) -> Option<u32> {
         let peer = (lab == name.as_str()).then(|| beacon::of_name(called.as_bytes()))??;
         (peer.uid != own).then_some(peer.uid)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_stays_as_long_as_bytes_of_it_are_locked() {
+        let base = tempfile::tempdir().unwrap();
+        let ground = Ground::at(&base.path().join("run"), ns::user::Privilege::Ordinary);
+        let name: LabName = "turns".parse().unwrap();
+        let byte = range(4096, 1);
+        let first = Lock::take(&ground, &name).unwrap();
+        let held = bytes(&ground, &name).unwrap().unwrap();
+        fcntl(&held, FcntlArg::F_OFD_SETLK(&byte)).unwrap();
+        drop(first);
+        assert!(is_current(&ground, &name, &held).unwrap());
+        // The next one has the same file, and who comes there sees what is locked.
+        let second = Lock::take(&ground, &name).unwrap();
+        let other = bytes(&ground, &name).unwrap().unwrap();
+        assert!(is_current(&ground, &name, &other).unwrap());
+        assert_eq!(fcntl(&other, FcntlArg::F_OFD_SETLK(&byte)), Err(Errno::EAGAIN));
+        drop(held);
+        fcntl(&other, FcntlArg::F_OFD_SETLK(&byte)).unwrap();
+        drop(other);
+        let late = bytes(&ground, &name).unwrap().unwrap();
+        drop(second);
+        assert!(!is_current(&ground, &name, &late).unwrap());
+        assert!(bytes(&ground, &name).unwrap().is_none());
+    }
 }
