@@ -1,7 +1,7 @@
 //! Which sockets a published port takes: one on the address that was asked for, or one of IPv4 and one
 //! of IPv6 on all addresses; on the first port of a range that is free in both.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
@@ -35,11 +35,18 @@ impl Bound {
     }
 }
 
+/// Why a port is not bound.
+pub(super) struct Unbound {
+    pub(super) why: Refusal,
+    /// Whether somebody else has it, or may have it alone, or the host lacks its address.
+    pub(super) beyond: bool,
+}
+
 /// Binds what a port asks for.
 ///
 /// # Errors
-/// [`Refusal`] in Docker's own words where every port that would do is taken.
-pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Refusal> {
+/// In Docker's own words, where every port that would do is taken.
+pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Unbound> {
     let all = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let own;
     let addresses: &[IpAddr] = match ask.host {
@@ -52,7 +59,8 @@ pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Refusal> {
     let (Some(first), Some(last)) = (ask.first, ask.last) else {
         let mut tries = (0..TRIES).map(|_| on(ask.protocol, addresses, 0));
         let bound = tries.find(|bound| !matches!(bound, Err(e) if is_taken(e)));
-        let refused = || Refusal(format!("no port of the host is free for {}", ask.port));
+        let why = || Refusal(format!("no port of the host is free for {}", ask.port));
+        let refused = || Unbound { why: why(), beyond: true };
         return bound.ok_or_else(refused)?.map_err(|error| refuse(addresses, 0, &error));
     };
     let mut refused = None;
@@ -62,7 +70,10 @@ pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Refusal> {
             Err(error) => refused = refused.or(Some(refuse(addresses, port, &error))),
         }
     }
-    Err(refused.unwrap_or_else(|| Refusal(format!("{first} to {last} is no range of ports"))))
+    Err(refused.unwrap_or_else(|| Unbound {
+        why: Refusal(format!("{first} to {last} is no range of ports")),
+        beyond: false,
+    }))
 }
 
 /// Takes sockets that somebody else has bound for a port, and goes on holding. Where any address of the
@@ -99,16 +110,19 @@ pub(super) fn given(
 }
 
 fn is_taken(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
+    error.kind() == ErrorKind::AddrInUse
 }
 
-fn refuse(addresses: &[IpAddr], port: u16, error: &io::Error) -> Refusal {
+fn refuse(addresses: &[IpAddr], port: u16, error: &io::Error) -> Unbound {
     let address = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let place = SocketAddr::new(address, port);
-    match is_taken(error) {
+    let why = match is_taken(error) {
         true => Refusal(format!("Bind for {place} failed: port is already allocated")),
         false => Refusal(format!("Bind for {place} failed: {error}")),
-    }
+    };
+    let elsewhere =
+        matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied);
+    Unbound { why, beyond: is_taken(error) || elsewhere }
 }
 
 /// One socket an address; the first one's port is that of all.

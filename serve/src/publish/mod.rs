@@ -24,7 +24,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
-use bind::Bound;
+use bind::{Bound, Unbound};
+
+/// The port of a resolver.
+const NAMES: u16 = 53;
 
 /// All published ports, by endpoint.
 pub(crate) struct Publisher {
@@ -91,12 +94,14 @@ impl Publisher {
         for (place, ask) in asked.iter().enumerate() {
             let own: Vec<_> = given.extract_if(.., |(of, _)| *of == place).collect();
             let sockets = match own.is_empty() {
+                // The engine's own resolver has its port at each of its networks' addresses.
+                true if !all && ask.host.is_none() && is_of_names(ask) => Vec::new(),
                 true => match bind::bind(ask) {
-                    Err(why) if !all => {
+                    Err(Unbound { why, beyond: true }) if !all => {
                         tracing::info!("for {to}, port {}: {why}", ask.port);
                         Vec::new()
                     }
-                    bound => bound?,
+                    bound => bound.map_err(|unbound| unbound.why)?,
                 },
                 false => bind::given(ask, own.into_iter().map(|(_, socket)| socket))?,
             };
@@ -165,6 +170,10 @@ impl Drop for Publisher {
             let _ = thread.join();
         }
     }
+}
+
+fn is_of_names(ask: &PortAsk) -> bool {
+    (ask.first, ask.last) == (Some(NAMES), Some(NAMES))
 }
 
 #[cfg(test)]

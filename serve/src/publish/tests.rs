@@ -77,6 +77,10 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
     let led: Vec<_> =
         publisher.leading("e").iter().map(|led| (led.port, led.inside.port())).collect();
     assert_eq!(led, [(other, 80)]);
+    // There the engine's own resolver has its port.
+    let names = PortAsk { host: None, ..ask(Protocol::Udp, 53, NAMES, NAMES) };
+    publisher.publish("names", (HERE, false), &[names], vec![]).unwrap();
+    assert!(publisher.leading("names").is_empty());
     let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
     publisher.publish("e", (HERE, true), &[range], vec![]).unwrap();
 }
