@@ -129,12 +129,15 @@ fn packets(vnet: VnetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn pieces(vnet: VnetHeader, frame: &[u8], longest: usize) -> Option<Vec<(VnetHeader, Vec<u8>)>> {
-    let cut = Cut::of(vnet, frame, longest)?;
+    Some(all(Cut::of(vnet, frame, longest)?, frame))
+}
+
+fn all(cut: Cut, frame: &[u8]) -> Vec<(VnetHeader, Vec<u8>)> {
     let whole = |piece: Piece| {
         let (vnet, head) = piece.head().split_first_chunk().unwrap();
         (VnetHeader::from_bytes(*vnet), [head, &frame[piece.body()]].concat())
     };
-    Some(cut.map(whole).collect())
+    cut.map(whole).collect()
 }
 
 fn whole() -> impl Strategy<Value = Whole> {
@@ -169,6 +172,15 @@ proptest! {
                 prop_assert_eq!(cut, packets(vnet, &frame));
             }
         }
+    }
+
+    #[test]
+    fn each_leaves_by_itself_where_the_tags_want_that(whole in whole()) {
+        let (vnet, frame) = whole.bytes();
+        let pieces = all(Cut::singly(vnet, &frame).unwrap(), &frame);
+        prop_assert!(pieces.iter().all(|(vnet, _)| vnet.gso() == GsoType::None));
+        let cut: Vec<_> = pieces.iter().flat_map(|(vnet, piece)| packets(*vnet, piece)).collect();
+        prop_assert_eq!(cut, packets(vnet, &frame));
     }
 
     /// Whatever a node hands on, there is no panic, and nothing is added or lost.

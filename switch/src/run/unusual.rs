@@ -140,3 +140,33 @@ fn slot<'a, L: Link>(
         Place::Uplink(ahead) => uplink.as_mut()?.slot(ahead),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_count_beside_a_frame_and_in_it() {
+        let frame = |tags: &[u16]| {
+            let mut frame = vec![2; ethernet::HEADER_LEN - 2];
+            for tag in tags {
+                frame.extend([tag.to_be_bytes(), [0, 7]].concat());
+            }
+            frame.extend([8, 0, 0x45, 0, 0, 0]);
+            frame
+        };
+        let one = Some((ethertype::VLAN, 7));
+        for (tags, inside, stacked) in [
+            ([None, None], &[][..], false),
+            ([one, None], &[], false),
+            ([None, None], &[ethertype::VLAN], false),
+            ([one, one], &[], true),
+            ([one, None], &[ethertype::VLAN], true),
+            ([one, None], &[ethertype::QINQ], true),
+            ([None, None], &[ethertype::QINQ, ethertype::VLAN], true),
+        ] {
+            assert_eq!(is_stacked(tags, &frame(inside)), stacked, "{tags:?} {inside:04x?}");
+        }
+        assert!(!is_stacked([None, None], &[2; 14]) && !is_stacked([None, None], &[]));
+    }
+}
