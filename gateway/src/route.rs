@@ -1,8 +1,9 @@
 //! Where a packet goes: the gateway itself, a host of a leg, the uplink, or nowhere.
 //!
 //! The subnets of the legs first, then the uplink's, then everything else through the uplink's next
-//! hop, but for what is link-local ([`crate::link_local`]). Subnets do not overlap, so an address belongs to one leg at most. Pure; asked by both paths
-//! and by `explain`. [`Routes::check`] refuses what would overlap; nothing else here can fail.
+//! hop, but for what is link-local ([`crate::link_local`]). Subnets do not overlap, so an address belongs
+//! to one leg at most. Pure; asked by both paths and by `explain`. [`Routes::check`] refuses what would
+//! overlap; nothing else here can fail.
 
 use std::net::Ipv4Addr;
 
