@@ -59,10 +59,16 @@ impl Lab {
         // Nothing is amiss as a rule; what is, is looked at again behind the lock.
         let amiss = places.iter().filter(|place| seen.harm(place).is_some());
         amiss.for_each(|place| self.mend_one(host.as_fd(), place));
+        let gone: BTreeSet<_> = places
+            .iter()
+            .filter(|place| seen.harm(place) == Some(Harm::Away))
+            .filter_map(|place| place.network.as_ref())
+            .collect();
         let (state, now) = (self.state(), sys::clock::now());
         let left = state.domains.iter().filter_map(|(network, domain)| {
-            let here = places_in(&state, network).next().is_some();
-            // One that is gone is about to be told of, and made again, by another thread.
+            let here = places_in(&state, network).next().is_some() && !gone.contains(network);
+            // One that is gone is about to be told of, and made again or left, by another thread, of which
+            // nothing is heard here.
             domain.kept.waits(now).or((domain.kept.wanted && !here).then_some(FIRST))
         });
         left.min()
