@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_file_stays_as_long_as_bytes_of_it_are_locked() {
         let base = tempfile::tempdir().unwrap();
-        let ground = Ground::at(&base.path().join("run"), ns::user::Privilege::Ordinary);
+        let ground = Ground::at(base.path().join("run"), ns::user::Privilege::Ordinary);
         let name: LabName = "turns".parse().unwrap();
         let byte = range(4096, 1);
         let first = Lock::take(&ground, &name).unwrap();
