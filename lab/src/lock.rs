@@ -141,12 +141,12 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         drop(self.beacon.take());
-        // Where it was swept away, one of that name is somebody else's.
         let all = range(0, 0);
         let locked = || {
             let all = fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all));
             matches!(all, Err(Errno::EAGAIN | Errno::EACCES))
         };
+        // Where it was swept away, one of that name is somebody else's.
         if self.folder.holds(FILE, &*self.file) && !locked() {
             let _ = self.folder.remove(FILE);
         }
@@ -191,8 +191,9 @@ pub fn keeper(ground: &Ground, name: &LabName) -> Result<Option<Keeper>> {
 }
 
 /// The file of a lab's lock, for locks on its bytes, which are apart from that one
-/// (`fcntl_locking(2)`); made where the lab has a folder and nobody runs it. None without one. Who has locked a byte looks whether the
-/// file [is still](is_current) the lab's: one that was about to end may have removed it before.
+/// (`fcntl_locking(2)`); made where the lab has a folder and nobody runs it. None without one. Who has
+/// locked a byte looks whether the file [is still](is_current) the lab's: one that was about to end may have
+/// removed it before.
 ///
 /// # Errors
 /// [`Error::NotOurs`].

@@ -37,7 +37,8 @@ impl Lab {
         domains.iter_mut().filter_map(resized).collect()
     }
 
-    /// Changes the MTU of a network, in bytes: it is what somebody has asked for, whatever its tunnels carry.
+    /// Changes the MTU of a network, in bytes: it is what somebody has asked for, and stays so where a tunnel
+    /// carries less later.
     ///
     /// # Errors
     /// [`Error::NoSwitch`], [`Error::NoNetwork`], [`Error::Usage`] for a number that cannot be, or is more than a
