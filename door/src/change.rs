@@ -196,8 +196,8 @@ pub(crate) fn flush_fdb(door: &LabDoor, ask: &FlushFdb) -> Answer<Flushed> {
     let network = Of::id(door, named)?;
     // The port's own name, whichever was asked by.
     let name = |switch: &Switch| {
-        let info = switch.ports().into_iter().find(|info| Some(info.id) == port)?;
-        Some(info.spec.name)
+        let (spec, _) = switch.port(port?)?;
+        Some(spec.name)
     };
     let (flushed, ifname) = door.switch(|switch| {
         let gone = switch.table().flush_where(port, |whose, of| {

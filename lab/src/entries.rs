@@ -99,8 +99,8 @@ impl Lab {
             let at = node.map_or(Some(PortId::LOCAL), |node| port(state, node, name));
             let set = self.with_switch(|switch| {
                 let at = at?;
-                let own = switch.ports().into_iter().find(|info| info.id == at);
-                let own = own.as_ref().map(|info| &info.spec.vlans);
+                let own = switch.port(at);
+                let own = own.as_ref().map(|(spec, _)| &spec.vlans);
                 vlans(network, own, entry.vlan).into_iter().try_for_each(|vlan| {
                     let scope = switch.table().scope(domain.id, vlan)?;
                     let set = switch.table().set(entry.mac, scope, at, kind(entry.kind), now);
@@ -113,10 +113,11 @@ impl Lab {
             let at = port(state, &entry.node, name);
             let set = self.with_switch(|switch| {
                 let groups = switch.groups(domain.id)?;
-                let info = switch.ports().into_iter().find(|info| Some(info.id) == at)?;
-                let of = (info.id, &info.spec.settings);
+                let at = at?;
+                let (spec, _) = switch.port(at)?;
+                let of = (at, &spec.settings);
                 let set = |vlan| groups.set(vlan, group(entry.group), of, now).then_some(());
-                let own = Some(&info.spec.vlans);
+                let own = Some(&spec.vlans);
                 vlans(network, own, entry.vlan).into_iter().try_for_each(set)
             });
             set.flatten().ok_or_else(|| full(entry.group.to_string()))?;

@@ -114,11 +114,9 @@ impl Lab {
         for joint in state.joints.iter().filter(|own| own.port(network).is_some()) {
             let Some(mtu) = state.spec.joint(&joint.name).map(|asked| asked.mtu) else { continue };
             let mut ports = joint.ports.iter();
-            let before = self.with_switch(|switch| {
-                let ports = switch.ports().into_iter();
-                ports.filter(|info| info.id == joint.ports[0].id).map(|info| info.spec.mtu).next()
-            });
-            let Some(before) = before.flatten().filter(|before| *before != mtu) else { continue };
+            let before = self.with_switch(|switch| switch.port(joint.ports[0].id));
+            let before = before.flatten().map(|(spec, _)| spec.mtu);
+            let Some(before) = before.filter(|before| *before != mtu) else { continue };
             done.push((joint, before));
             if let Err(error) = ports.try_for_each(|port| self.set_port_mtu(port, mtu)) {
                 for (joint, before) in done {

@@ -97,13 +97,12 @@ impl Lab {
         let (index, up) = (link.index, link.up && link.carrier);
         let Some(port) = self.port_of(index) else { return };
         let told = self.with_switch(|switch| {
-            let known = switch.ports().into_iter().find(|info| info.id == port);
-            let Some(known) = known else { return Ok(()) };
+            let Some((known, was)) = switch.port(port) else { return Ok(()) };
             let mac = link.mac.map(MacAddr);
-            if (known.spec.mac, known.spec.mtu) != (mac, link.mtu) {
+            if (known.mac, known.mtu) != (mac, link.mtu) {
                 switch.set_interface(port, mac, link.mtu)?;
             }
-            if known.up == up { Ok(()) } else { switch.set_link(port, up) }
+            if was == up { Ok(()) } else { switch.set_link(port, up) }
         });
         match told {
             // Unplugged since we looked.

@@ -65,12 +65,13 @@ impl Apart {
 /// Sets where a port's frames may go.
 fn set_reach(lab: &Lab, port: PortId, reach: Reach) {
     lab.with_switch(|switch| {
-        let ports = switch.ports().into_iter();
-        for own in ports.filter(|own| own.id == port && own.spec.settings.reach != reach) {
-            let settings = switch::PortSettings { reach, ..own.spec.settings };
-            if let Err(error) = switch.set_settings(port, settings) {
-                tracing::warn!("port {}: {error}", own.spec.name);
-            }
+        let Some((own, _)) = switch.port(port).filter(|(own, _)| own.settings.reach != reach)
+        else {
+            return;
+        };
+        let settings = switch::PortSettings { reach, ..own.settings };
+        if let Err(error) = switch.set_settings(port, settings) {
+            tracing::warn!("port {}: {error}", own.name);
         }
     });
 }

@@ -134,8 +134,8 @@ impl Table {
     /// The VLAN that the tunnel's frames are in.
     fn vlan(&self, switch: &switch::Switch) -> VlanId {
         let tells = switch.network(self.network).is_some_and(|network| network.vlans.is_some());
-        let own = switch.ports().into_iter().find(|info| info.id == self.port);
-        let pvid = own.and_then(|info| info.spec.vlans.to_vlans().pvid);
+        let own = switch.port(self.port);
+        let pvid = own.and_then(|(spec, _)| spec.vlans.to_vlans().pvid);
         pvid.filter(|_| tells).unwrap_or(VlanId::NONE)
     }
 

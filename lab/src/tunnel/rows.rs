@@ -74,8 +74,8 @@ impl Lab {
             let kind: EntryKind = entries::kind(entry.kind);
             let set = self.with_switch(|switch| {
                 let id = state.domains.get(&tunnel.network)?.id;
-                let own = switch.ports().into_iter().find(|info| info.id == tunnel.port.id)?;
-                let vlans = entries::vlans(network, Some(&own.spec.vlans), entry.vlan);
+                let (own, _) = switch.port(tunnel.port.id)?;
+                let vlans = entries::vlans(network, Some(&own.vlans), entry.vlan);
                 vlans.into_iter().try_for_each(|vlan| {
                     let scope = switch.table().scope(id, vlan)?;
                     switch.table().set(entry.mac, scope, tunnel.port.id, kind, now).then_some(())

@@ -246,6 +246,12 @@ impl Switch {
         ports.iter().map(row).collect()
     }
 
+    /// What a port is, and whether its link is up.
+    #[must_use]
+    pub fn port(&self, id: PortId) -> Option<(PortSpec, bool)> {
+        self.lock().get(&id).map(|port| (port.spec.clone(), port.up))
+    }
+
     /// The table's living entries.
     #[must_use]
     pub fn fdb(&self) -> Vec<FdbEntry> {
