@@ -30,6 +30,9 @@ pub use read::packet_end;
 
 /// Most bytes of all headers; of a frame with more nothing is read.
 pub const MOST_HEADERS: usize = 512;
+/// Most packets that are made of one frame: as many as 192 KiB of TCP's smallest segments (`min_snd_mss`, 48
+/// bytes). A packet socket may ask for more, a byte of data each.
+pub const MOST_PACKETS: usize = 4096;
 
 const V6_HEADER: usize = 40;
 /// From the first byte of an IP header.
@@ -94,7 +97,7 @@ impl Segments {
         Self::nested(vnet, frame).or_else(|| Self::plain(vnet, frame))
     }
 
-    /// The same of segments in a tunnel alone.
+    /// The same of segments in a tunnel alone; no more than [`MOST_PACKETS`].
     #[must_use]
     #[inline]
     pub fn nested(vnet: VnetHeader, frame: &[u8]) -> Option<Self> {
@@ -104,6 +107,7 @@ impl Segments {
         let is_tcp = is_tcp(vnet)?;
         let (outer, ip, transport) = read::nested(vnet, frame)?;
         Self::behind(Some(outer), ip, transport, is_tcp, (vnet, frame, frame.len()))
+            .filter(|segments| segments.packets() <= MOST_PACKETS)
     }
 
     fn plain(vnet: VnetHeader, frame: &[u8]) -> Option<Self> {

@@ -7,7 +7,7 @@
 //!
 //! Pure, asked for each frame to a port whose device has such a bound.
 
-use wire::segments::MOST_HEADERS;
+use wire::segments::{MOST_HEADERS, MOST_PACKETS};
 use wire::{Piece, Segments, VnetHeader};
 
 /// The pieces of a frame, in their order.
@@ -34,10 +34,11 @@ impl Cut {
         })
     }
 
-    /// The same into single packets, whatever the frame's length.
+    /// The same into single packets, whatever the frame's length; None where those were more than
+    /// [`MOST_PACKETS`].
     #[must_use]
     pub fn singly(vnet: VnetHeader, frame: &[u8]) -> Option<Self> {
-        Self::by(vnet, frame, |_| Some(1))
+        Self::by(vnet, frame, |segments| (segments.packets() <= MOST_PACKETS).then_some(1))
     }
 
     /// Into pieces of so many packets.

@@ -8,7 +8,7 @@ use crate::vnet::{self, GSO_UDP_L4, NEEDS_CSUM, VnetHeader};
 use crate::{checksum, udp};
 
 /// Most datagrams of one frame (`UDP_MAX_SEGMENTS` of kernels before 6.9), and the longest IP packet.
-const MOST_PACKETS: usize = 64;
+const MOST_DATAGRAMS: usize = 64;
 pub(super) const LONGEST_PACKET: usize = 0xffff;
 
 impl Segments {
@@ -26,7 +26,7 @@ impl Segments {
         let Some(outer) = self.outer else { return 0 };
         let shared = outer.udp + udp::HEADER_LEN;
         let each = self.headers - shared + self.size;
-        let most = MOST_PACKETS.min((LONGEST_PACKET - (shared - outer.ip.at)) / each).max(1);
+        let most = MOST_DATAGRAMS.min((LONGEST_PACKET - (shared - outer.ip.at)) / each).max(1);
         let start = into.len();
         let mut held = 0;
         while held < most
