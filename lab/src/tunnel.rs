@@ -33,7 +33,7 @@ pub use self::far::Far;
 pub(crate) use self::members::Members;
 pub use self::members::Senders;
 pub(crate) use self::underlay::exceeds;
-use self::underlay::underlay;
+use self::underlay::{fits, underlay};
 
 /// VXLAN's own port (IANA).
 pub const PORT: u16 = 4789;
@@ -88,7 +88,7 @@ impl Lab {
             return Err(Error::Usage("a tunnel leads somewhere: name a remote end".into()));
         }
         self.check_fits(ask.network.as_deref(), ask.local)?;
-        let tunnel = self.plug_in_tunnel(ask)?;
+        let tunnel = self.plug_in_tunnel(ask, true)?;
         let AddTunnel { vni, local, remotes, network, port } = ask.clone();
         let local = Some(local);
         self.state().spec.tunnels.push(join::Tunnel { vni, remotes, local, network, port });
@@ -120,8 +120,9 @@ impl Lab {
         Ok(outer)
     }
 
-    /// Plugs a tunnel in. One without remote ends learns nothing: its rows are set.
-    pub(crate) fn plug_in_tunnel(self: &Arc<Self>, ask: &AddTunnel) -> Result<Tunnel> {
+    /// Plugs a tunnel in. One without remote ends learns nothing: its rows are set. One that comes `anew`
+    /// leaves an MTU that somebody has asked for meanwhile; an earlier process had the others.
+    pub(crate) fn plug_in_tunnel(self: &Arc<Self>, ask: &AddTunnel, anew: bool) -> Result<Tunnel> {
         let lab = || self.config().name.to_string();
         let Some(switch_ns) = &self.switch_ns else { return Err(Error::NoSwitch(lab())) };
         check(ask)?;
@@ -133,6 +134,9 @@ impl Lab {
         let members = members(&outer, ask);
         let mut guard = self.state();
         let state = &mut *guard;
+        if anew {
+            fits(state, &network, (ask.local, mtu))?;
+        }
         let before = self.make_room(state, &network, mtu).map_err(|error| match error {
             Error::Usage(line) => Error::Usage(format!(
                 "{line}; a tunnel from {} carries no more, for its interface has MTU {whole}",

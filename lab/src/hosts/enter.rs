@@ -61,7 +61,7 @@ impl Lab {
         let Entry { mut etcd, .. } = entry;
         let (tunnel, listed) = meanwhile(
             || runtime.block_on(etcd.clone().brief().list(&shared.space.nodes(), 0)).ok(),
-            || self.plug_in_tunnel(&tunnel_of(&shared)),
+            || self.plug_in_tunnel(&tunnel_of(&shared), true),
         );
         let tunnel = match tunnel {
             Ok(tunnel) => tunnel,
@@ -89,7 +89,7 @@ impl Lab {
         let runtime = runtime()?;
         let shared = self.shared(ask, (space, vni, network));
         *shared.wanted() = self.claims_of(&shared);
-        let tunnel = self.plug_in_tunnel(&tunnel_of(&shared))?;
+        let tunnel = self.plug_in_tunnel(&tunnel_of(&shared), false)?;
         let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
         self.follow_hosts(shared, (runtime, etcd, Session::new(now())), (tunnel, None))
     }

@@ -59,7 +59,7 @@ impl Lab {
         if let Some(join) = &join {
             self.reach(join, join.network(), end)?;
         }
-        tunnels.iter().try_for_each(|asked| self.plug_in_tunnel(asked).map(drop))
+        tunnels.iter().try_for_each(|asked| self.plug_in_tunnel(asked, true).map(drop))
     }
 
     /// Has a network of the lab, or the first, reach other hosts.
@@ -97,7 +97,7 @@ impl Lab {
             join::Join::Named(tunnel) => {
                 let asked = asked(tunnel, end.vtep.or(tunnel.local))?;
                 let network = network.map(str::to_owned);
-                self.plug_in_tunnel(&AddTunnel { network, ..asked })
+                self.plug_in_tunnel(&AddTunnel { network, ..asked }, false)
             }
             join::Join::Etcd(etcd) => self.rejoin(&ask(etcd, network, end)?, vni),
             join::Join::Bgp(bgp) => self.reach_bgp(bgp, network, end, false),

@@ -54,16 +54,13 @@ fn carried(before: u32, asked: Option<u32>, fits: u32) -> u32 {
 
 impl Lab {
     /// Refuses packets that somebody has asked for and that a tunnel from `local` does not carry; what
-    /// nobody has asked for becomes what fits.
+    /// nobody has asked for becomes what fits. Asked once more when it is plugged in, for hosts and an
+    /// interface's MTU may have become others while somebody far away answered.
     pub(crate) fn check_fits(&self, network: Option<&str>, local: IpAddr) -> Result<()> {
         let (network, _) = self.network(network)?;
         let whole = underlay(&self.check_end(local)?, local)?;
         let carries = whole.saturating_sub(vxlan::overhead(local));
-        let asked = asked(&self.state(), &network).unwrap_or(0);
-        if asked <= carries {
-            return Ok(());
-        }
-        Err(exceeds((&network, asked), (local, carries)))
+        fits(&self.state(), &network, (local, carries))
     }
 
     /// Has a network's packets fit a tunnel to be, and what it had where that was more.
@@ -215,6 +212,14 @@ fn follow(
         lab.fit_tunnels(&mut lab.state(), outer);
     }
     Ok(())
+}
+
+/// Whether what somebody has asked for is carried by a tunnel from `local` that carries so much.
+pub(super) fn fits(state: &State, network: &str, (local, carries): (IpAddr, u32)) -> Result<()> {
+    match asked(state, network) {
+        Some(asked) if asked > carries => Err(exceeds((network, asked), (local, carries))),
+        _ => Ok(()),
+    }
 }
 
 /// The MTU that somebody has asked for in a network: its own, or the lab's.

@@ -90,7 +90,7 @@ impl Lab {
         if anew {
             check_free(&shared, &known)?;
         }
-        let tunnel = self.plug_in_tunnel(&tunnel_of(&shared))?;
+        let tunnel = self.plug_in_tunnel(&tunnel_of(&shared), anew)?;
         self.follow_bgp((runtime, shared, known), line, tunnel)
     }
 
