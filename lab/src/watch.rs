@@ -44,6 +44,34 @@ pub(crate) enum Woken {
     Stop,
 }
 
+/// When to look once more at what has changed: of a link or an address the kernel tells before it takes the
+/// routes that go with it, and tells nothing of those. However much else is told meanwhile, that moment
+/// comes.
+#[derive(Debug, Default)]
+pub(crate) struct Again(Option<u64>);
+
+impl Again {
+    /// How long after the first change: nanoseconds.
+    const AFTER: u64 = 200_000_000;
+
+    /// Whether the moment has come. Where something has changed another is set, unless one is to come still.
+    pub(crate) fn due(&mut self, changed: bool, now: u64) -> bool {
+        let due = self.0.take_if(|at| *at <= now).is_some();
+        if changed {
+            self.0.get_or_insert(now + Self::AFTER);
+        }
+        due
+    }
+
+    /// How long to wait for it.
+    pub(crate) fn patience(&self, now: u64) -> PollTimeout {
+        let millis = |at: u64| at.saturating_sub(now).div_ceil(1_000_000);
+        self.0.map_or(PollTimeout::NONE, |at| {
+            PollTimeout::try_from(millis(at)).unwrap_or(PollTimeout::MAX)
+        })
+    }
+}
+
 /// The end of the pipe that says when to stop.
 pub(crate) struct Stop(PipeReader);
 
@@ -87,5 +115,27 @@ impl Stop {
         }
         let stop = ready[1].revents().is_some_and(|events| !events.is_empty());
         Ok(if stop { Woken::Stop } else { Woken::Ready })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_changed_is_looked_at_once_more_however_much_is_told() {
+        let at = |millis: u64| millis * 1_000_000;
+        let mut again = Again::default();
+        assert!(!again.due(false, at(0)));
+        assert_eq!(again.patience(at(0)), PollTimeout::NONE);
+        assert!(!again.due(true, at(1000)));
+        assert_eq!(again.patience(at(1050)), PollTimeout::from(150_u8));
+        // Neither another change nor one that matters to nobody puts it off.
+        assert!(!again.due(true, at(1100)) && !again.due(false, at(1199)));
+        assert!(again.due(false, at(1200)));
+        assert!(!again.due(false, at(1300)));
+        // A change that is heard of at that moment has one of its own.
+        assert!(!again.due(true, at(2000)) && again.due(true, at(2200)));
+        assert!(again.due(false, at(2400)));
     }
 }

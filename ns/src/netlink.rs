@@ -153,16 +153,63 @@ pub(crate) fn listen(netns: BorrowedFd<'_>, groups: u32) -> io::Result<Socket> {
 pub(crate) fn messages(
     datagram: &[u8],
 ) -> impl Iterator<Item = io::Result<NetlinkMessage<RouteNetlinkMessage>>> {
+    parts(datagram).map(|part| {
+        let parsed = NetlinkMessage::<RouteNetlinkMessage>::deserialize(part);
+        parsed.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
+    })
+}
+
+/// The bytes of each message of a datagram.
+fn parts(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.len() < HEADER {
             return None;
         }
-        let parsed = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
+        let part = rest;
         let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
         rest = rest.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
-        Some(parsed.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string())))
+        Some(part.get(..length).filter(|part| part.len() >= HEADER).unwrap_or(part))
     })
+}
+
+/// What a socket of [`listen`] hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A message of links, addresses or routes.
+    Message(RouteNetlinkMessage),
+    /// A next hop that is an object by itself, of this number, has come, gone or become another.
+    NextHop(u32),
+    /// Something else, which could not be read.
+    Unread,
+}
+
+/// What a datagram says.
+pub(crate) fn heard(datagram: &[u8]) -> impl Iterator<Item = Heard> {
+    parts(datagram).zip(messages(datagram)).filter_map(|(part, message)| match message {
+        Ok(NetlinkMessage { payload: NetlinkPayload::InnerMessage(told), .. }) => {
+            Some(Heard::Message(told))
+        }
+        Ok(_) => None,
+        Err(_) => Some(next_hop(part).map_or(Heard::Unread, Heard::NextHop)),
+    })
+}
+
+/// The number of the next hop that a message is about (`struct nhmsg`, linux/nexthop.h).
+fn next_hop(message: &[u8]) -> Option<u32> {
+    /// `RTM_NEWNEXTHOP` and `RTM_DELNEXTHOP` (linux/rtnetlink.h).
+    const KINDS: [u16; 2] = [104, 105];
+    /// Bytes of a `struct nhmsg`.
+    const NHMSG: usize = 8;
+    /// `NHA_ID`.
+    const ID: u16 = 1;
+    let kind = u16::from_ne_bytes([*message.get(4)?, *message.get(5)?]);
+    if !KINDS.contains(&kind) {
+        return None;
+    }
+    let mut attributes = NlasIterator::new(message.get(HEADER + NHMSG..)?).map_while(Result::ok);
+    let id = attributes.find(|attribute| attribute.kind() == ID)?;
+    Some(u32::from_ne_bytes(id.value().try_into().ok()?))
 }
 
 pub(crate) fn explain(answer: &netlink_packet_core::ErrorMessage) -> io::Error {
@@ -222,5 +269,27 @@ mod tests {
         assert_eq!(errno(&refusal(-1)), Some(1));
         assert_eq!(errno(&refusal(-17)), Some(17));
         assert_eq!(errno(&refusal(i32::MIN)), Some(i32::MAX));
+    }
+
+    /// A message of the kernel's about a next hop, whose first attribute is its number.
+    fn of_next_hop(kind: u16, number: u32) -> Vec<u8> {
+        let kind = [kind.to_ne_bytes(), [0; 2]].concat();
+        let attribute = [8_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat();
+        let body =
+            [vec![2, 0, 0, 0, 0, 0, 0, 0], attribute, number.to_ne_bytes().to_vec()].concat();
+        [32_u32.to_ne_bytes().to_vec(), kind, vec![0; 8], body].concat()
+    }
+
+    #[test]
+    fn a_next_hop_is_heard_of_by_its_number() {
+        let datagram = [of_next_hop(104, 7), of_next_hop(105, 8), of_next_hop(199, 9)].concat();
+        let told: Vec<_> = heard(&datagram).collect();
+        assert!(
+            matches!(told[..], [Heard::NextHop(7), Heard::NextHop(8), Heard::Unread]),
+            "{told:?}"
+        );
+        let mut cut = of_next_hop(104, 7);
+        cut.truncate(20);
+        assert!(matches!(heard(&cut).next(), Some(Heard::Unread)), "one that is cut off");
     }
 }

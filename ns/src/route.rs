@@ -4,11 +4,11 @@
 //!
 //! Other routes are skipped while reading: a router's full table passes by and is not kept.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
@@ -20,7 +20,7 @@ use sys::netns::inside;
 use crate::error::{Doing, Result};
 use crate::link::Link;
 use crate::message;
-use crate::netlink::{NEXT_HOPS, Netlink, listen, messages};
+use crate::netlink::{Heard, NEXT_HOPS, Netlink, heard, listen};
 use crate::tunnel::Tunnel;
 
 /// An address of an interface.
@@ -67,7 +67,7 @@ pub struct LinkLocalRoute {
     pub prefix: Ipv4Addr,
     /// The length of their prefix.
     pub prefix_len: u8,
-    /// By which interface, and where it leads there; None for a route that refuses them.
+    /// By which interface, and where it leads there; None for a route that refuses them, or does not say it.
     pub way: Option<(u32, Hop)>,
     /// The lowest wins, of those of one length.
     pub metric: u32,
@@ -86,6 +86,8 @@ pub struct View {
     pub defaults: Vec<DefaultRoute>,
     /// The routes to link-local addresses there.
     pub link_local: Vec<LinkLocalRoute>,
+    /// The numbers of the next hops that these routes have, where those are objects by themselves.
+    pub next_hops: BTreeSet<u32>,
 }
 
 /// Looks at a namespace.
@@ -113,6 +115,9 @@ pub fn look(netns: BorrowedFd<'_>) -> Result<View> {
                     view.defaults.extend(default_routes(&route));
                 }
                 view.link_local.extend(link_local_routes(&route));
+                if matters(&route) {
+                    view.next_hops.extend(next_hop(&route));
+                }
             }
         })?;
         Ok(view)
@@ -134,6 +139,19 @@ pub(crate) fn one_address(message: &AddressMessage) -> Option<Address> {
         address: local.or(peer)?,
         prefix_len: message.header.prefix_len,
         secondary: message.header.flags.contains(AddressHeaderFlags::Secondary),
+    })
+}
+
+/// Whether a route is one that [`View`] has.
+fn matters(route: &RouteMessage) -> bool {
+    is_default(route) || link_local(route).is_some()
+}
+
+/// The number of a route's next hop that is an object by itself.
+pub(crate) fn next_hop(route: &RouteMessage) -> Option<u32> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::NhId(number) => Some(*number),
+        _ => None,
     })
 }
 
@@ -167,7 +185,12 @@ pub(crate) fn link_local_routes(route: &RouteMessage) -> Vec<LinkLocalRoute> {
     let Some((prefix, prefix_len)) = link_local(route) else { return Vec::new() };
     let metric = metric(route);
     let ways = match route.header.kind {
-        RouteType::Unicast => ways(route).into_iter().map(Some).collect(),
+        RouteType::Unicast => match ways(route) {
+            // Of a next hop that is an object the kernel may say its number alone (`nexthop_compat_mode`): it
+            // leads elsewhere for all that is known.
+            unsaid if unsaid.is_empty() => vec![None],
+            said => said.into_iter().map(Some).collect(),
+        },
         _ => vec![None],
     };
     ways.into_iter().map(|way| LinkLocalRoute { prefix, prefix_len, way, metric }).collect()
@@ -236,26 +259,26 @@ impl Changes {
         Ok(Self { socket })
     }
 
-    /// Whether anything has changed since the last call; events that the kernel could not keep
-    /// count as a change.
+    /// Whether anything has changed since the last call, for somebody who saw routes by these next hops;
+    /// events that the kernel could not keep count as a change.
     ///
     /// # Errors
     /// When the socket fails.
-    pub fn any(&mut self) -> Result<bool> {
+    pub fn any(&mut self, next_hops: &BTreeSet<u32>) -> Result<bool> {
         let mut any = false;
         loop {
             match self.socket.recv_from_full() {
                 Ok((datagram, _)) => {
-                    any |=
-                        messages(&datagram).any(|message| match message.map(|own| own.payload) {
-                            // Routes to one place or another come and go by the thousand on a router.
-                            Ok(NetlinkPayload::InnerMessage(
-                                RouteNetlinkMessage::NewRoute(route)
-                                | RouteNetlinkMessage::DelRoute(route),
-                            )) => is_default(&route) || link_local(&route).is_some(),
-                            Ok(NetlinkPayload::InnerMessage(_)) | Err(_) => true,
-                            Ok(_) => false,
-                        });
+                    any |= heard(&datagram).any(|one| match one {
+                        // Routes to one place or another, and their next hops, come and go by the thousand
+                        // on a router.
+                        Heard::Message(
+                            RouteNetlinkMessage::NewRoute(route)
+                            | RouteNetlinkMessage::DelRoute(route),
+                        ) => matters(&route),
+                        Heard::NextHop(number) => next_hops.contains(&number),
+                        Heard::Message(_) | Heard::Unread => true,
+                    });
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(any),
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => any = true,

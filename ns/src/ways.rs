@@ -7,7 +7,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -16,7 +15,8 @@ use sys::netns::inside;
 
 use crate::error::{Doing, Result};
 use crate::message;
-use crate::netlink::{NEXT_HOPS, Netlink, listen, messages};
+use crate::netlink::{Heard, NEXT_HOPS, Netlink, heard, listen};
+use crate::route::next_hop;
 
 /// An interface, and what it lies upon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,9 @@ pub struct Place {
     pub master: Option<u32>,
     /// The one of this namespace whose frames it takes out: of a VLAN's, a macvlan, an ipvlan.
     pub lower: Option<u32>,
-    /// Whether it is a VRF, whose ports are the stack's themselves.
-    pub vrf: bool,
+    /// Whether it takes its ports' frames out before their own stack has them, as bridges and bonds do: those
+    /// come by again at it. Ports of a VRF, or of a mesh, are the stack's themselves.
+    pub takes: bool,
 }
 
 /// By which interfaces hosts are reached.
@@ -38,6 +39,8 @@ pub struct Ways {
     pub by: BTreeMap<IpAddr, BTreeSet<u32>>,
     /// Hosts to which a route leads that does not say by which: of a next hop that is an object by itself.
     pub unsaid: BTreeSet<IpAddr>,
+    /// The numbers of such next hops, also of those routes that say by which.
+    pub next_hops: BTreeSet<u32>,
 }
 
 /// The interfaces of a namespace.
@@ -100,6 +103,7 @@ impl Ways {
                 self.unsaid.insert(*end);
             }
             self.by.entry(*end).or_default().extend(out());
+            self.next_hops.extend(next_hop(route));
         }
     }
 }
@@ -149,7 +153,7 @@ fn place(link: &LinkMessage) -> Place {
             LinkAttribute::LinkInfo(info) => {
                 for one in info {
                     let LinkInfo::Kind(kind) = one else { continue };
-                    place.vrf = *kind == InfoKind::Vrf;
+                    place.takes = takes(kind);
                     of_lower = matches!(
                         kind,
                         InfoKind::Vlan
@@ -165,6 +169,15 @@ fn place(link: &LinkMessage) -> Place {
     }
     place.lower = under.filter(|_| of_lower && !elsewhere);
     place
+}
+
+/// Whether a master of that kind has an `rx_handler` at its ports that takes all frames.
+fn takes(kind: &InfoKind) -> bool {
+    match kind {
+        InfoKind::Bridge | InfoKind::Bond | InfoKind::Team => true,
+        InfoKind::Other(name) => name == "openvswitch",
+        _ => false,
+    }
 }
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR and RTMGRP_IPV6_ROUTE
@@ -229,13 +242,13 @@ impl Changes {
         loop {
             match self.socket.recv_from_full() {
                 Ok((datagram, _)) => {
-                    for message in messages(&datagram) {
-                        match message.map(|own| own.payload) {
-                            Ok(NetlinkPayload::InnerMessage(told)) => {
-                                changed.hear(&told, ends, ways);
+                    for one in heard(&datagram) {
+                        match one {
+                            Heard::Message(told) => changed.hear(&told, ends, ways),
+                            Heard::NextHop(number) => {
+                                changed.routes |= ways.next_hops.contains(&number);
                             }
-                            Ok(_) => {}
-                            Err(_) => changed.routes = true,
+                            Heard::Unread => changed.routes = true,
                         }
                     }
                 }
@@ -299,6 +312,7 @@ mod tests {
         assert_eq!(ways.by[&far], [3, 7].into());
         assert_eq!(ways.by[&other], [3].into());
         assert_eq!(ways.unsaid, [other].into());
+        assert_eq!(ways.next_hops, [4].into());
     }
 
     #[test]

@@ -18,20 +18,16 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::poll::PollTimeout;
 use ns::ways::Changes;
 use sys::bpf::{Area, Attached, KeySet, Kind, Program};
 
 use self::frame::{BY, FOREIGN, LAST, Target, WORDS};
 use self::gate::{Gate, key_len};
-use crate::watch::{Stop, Watch, Woken};
+use crate::watch::{Again, Stop, Watch, Woken};
 
 /// Most keys of a tunnel: of 16,384 remote ends each with the interfaces that lead to it, and the host's
 /// ports of bridges.
 const MOST: u32 = 131_072;
-
-/// How long after a change of routes they are looked at once more: milliseconds.
-const SETTLING: u8 = 200;
 
 /// Who may send to a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,16 +188,14 @@ impl Doors {
     }
 
     fn follow(&mut self, mut changes: Changes, stop: &Stop) -> io::Result<()> {
-        let (mut settled, mut woken) = (true, Woken::Ready);
+        let mut again = Again::default();
         loop {
             let changed = {
                 let mut gate = lock(&self.gate);
                 let mut changed =
                     changes.take(&gate.members, &gate.ways).map_err(io::Error::other)?;
                 // Of a link or an address the kernel tells before it takes the routes that go with it.
-                let again = !settled && woken == Woken::Late;
-                settled = !changed.routes && (settled || again);
-                changed.routes |= again;
+                changed.routes |= again.due(changed.routes, sys::clock::now());
                 if changed.links || changed.routes {
                     gate.look(changed)?;
                 }
@@ -210,9 +204,7 @@ impl Doors {
             if changed.links {
                 self.all()?;
             }
-            let patience = if settled { PollTimeout::NONE } else { PollTimeout::from(SETTLING) };
-            woken = stop.wait(changes.as_fd(), patience)?;
-            if woken == Woken::Stop {
+            if stop.wait(changes.as_fd(), again.patience(sys::clock::now()))? == Woken::Stop {
                 return Ok(());
             }
         }

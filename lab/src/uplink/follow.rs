@@ -2,18 +2,20 @@
 //!
 //! What is told comes in bursts (an address and its routes, a lease renewed), so it waits until
 //! things have settled, looks at all of it anew and acts on what is different: events that were
-//! lost, or that change nothing, make no difference.
+//! lost, or that change nothing, make no difference. Of a link or an address the kernel tells before it
+//! takes the routes that go with it, so a little later it looks once more.
 
 use std::os::fd::AsFd;
-use std::sync::Weak;
+use std::sync::{PoisonError, Weak};
 
 use nix::poll::PollTimeout;
 use ns::route::Changes;
 
 use super::Host;
+use super::host::NextHops;
 use crate::error::Result;
 use crate::lab::Lab;
-use crate::watch::{Stop, Watch, Woken};
+use crate::watch::{Again, Stop, Watch, Woken};
 
 /// How long nothing has to have happened, in milliseconds.
 const SETTLED: u8 = 20;
@@ -29,8 +31,9 @@ impl Follow {
     /// Starts watching on behalf of `lab`.
     pub(crate) fn watch(host: &Host, lab: Weak<Lab>) -> Result<Self> {
         let changes = Changes::new(host.netns().as_fd())?;
+        let next_hops = host.next_hops();
         let watch = Watch::start("uplink", move |stop| {
-            if let Err(error) = run(changes, &stop, &lab) {
+            if let Err(error) = run(changes, &next_hops, &stop, &lab) {
                 tracing::error!("the uplink is no longer followed: {error}");
             }
         })?;
@@ -40,24 +43,33 @@ impl Follow {
 
 fn run(
     mut changes: Changes,
+    next_hops: &NextHops,
     stop: &Stop,
     lab: &Weak<Lab>,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     // What changed before the watch began.
     refresh(lab);
+    let mut again = Again::default();
+    let any = |changes: &mut Changes| {
+        changes.any(&next_hops.lock().unwrap_or_else(PoisonError::into_inner))
+    };
     loop {
-        if stop.wait(changes.as_fd(), PollTimeout::NONE)? == Woken::Stop {
-            return Ok(());
-        }
-        let mut any = changes.any()?;
+        let mut changed = match stop.wait(changes.as_fd(), again.patience(sys::clock::now()))? {
+            Woken::Stop => return Ok(()),
+            Woken::Ready => any(&mut changes)?,
+            Woken::Late => false,
+        };
         for _ in 0..BURSTS {
+            if !changed {
+                break;
+            }
             match stop.wait(changes.as_fd(), PollTimeout::from(SETTLED))? {
                 Woken::Stop => return Ok(()),
                 Woken::Late => break,
-                Woken::Ready => any |= changes.any()?,
+                Woken::Ready => changed |= any(&mut changes)?,
             }
         }
-        if any {
+        if again.due(changed, sys::clock::now()) || changed {
             refresh(lab);
         }
     }

@@ -78,10 +78,10 @@ impl Gate {
 
 /// What the programs are to find.
 fn keys(members: &BTreeSet<IpAddr>, ways: &Ways, places: &[Place]) -> BTreeSet<Key> {
-    let is_vrf = |index: u32| places.iter().any(|place| place.index == index && place.vrf);
+    let takes = |index: u32| places.iter().any(|place| place.index == index && place.takes);
     let mut keys = BTreeSet::new();
     for place in places {
-        if place.master.is_some_and(|master| !is_vrf(master)) {
+        if place.master.is_some_and(takes) {
             keys.insert((place.index, None));
         }
     }
@@ -153,18 +153,19 @@ mod tests {
     fn an_end_sends_by_what_leads_to_it_and_by_what_that_lies_upon() {
         let end: IpAddr = "10.9.0.2".parse().unwrap();
         let other: IpAddr = "10.9.0.3".parse().unwrap();
-        let vrf = Place { index: 30, vrf: true, ..Place::default() };
-        // lo; a bond of two; a VLAN upon it; a bridge and its port; an interface in a VRF; the VRF.
+        let taking = |index| Place { index, takes: true, ..Place::default() };
+        // lo; a bond of two; a VLAN upon it; a bridge and its port; an interface in a VRF, or of a mesh; the
+        // VRF, or the mesh.
         let places = [
             alone(1),
             port(2, 4),
             port(3, 4),
-            alone(4),
+            taking(4),
             over(5, 4),
-            alone(6),
+            taking(6),
             port(7, 6),
             port(8, 30),
-            vrf,
+            alone(30),
         ];
         for (out, opened) in [
             (vec![4], vec![2, 3, 4, 7]),

@@ -45,6 +45,7 @@ fn host() -> View {
         tunnels: Vec::new(),
         defaults: vec![route(3, [198, 51, 100, 1], 600), route(2, [192, 0, 2, 1], 100)],
         link_local: Vec::new(),
+        next_hops: std::collections::BTreeSet::new(),
     }
 }
 
