@@ -225,6 +225,7 @@ pub(crate) fn of(
     let legs = domains.keys().flat_map(|name| domain::of_gateway(spec, domains, name));
     told.legs = legs.collect();
     told.nat.kind = nat(spec.nat);
+    told.limits.sessions = spec.nat_sessions;
     match (spec.uplink(), &mut told.uplink) {
         (Uplink::Sim, Some(uplink)) => uplink.mtu = mtu,
         _ => told.uplink = host.map(Prepared::gateway),

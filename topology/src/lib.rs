@@ -48,7 +48,7 @@ pub use invalid::Invalid;
 pub use joint::Joint;
 pub use lab_name::{LabName, MAX_NAME, check_node_name, check_node_of, check_served_name};
 pub use link::{End, Link};
-pub use nat::NatType;
+pub use nat::{NAT_SESSIONS, NAT_SESSIONS_RANGE, NatType};
 pub use network::{Gateway, GatewayVlan, Network, VlanProtocol};
 pub use node::{Attachment, Kind, Node};
 pub use port::{PortSettings, SetPort, StormLimits};

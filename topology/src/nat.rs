@@ -24,6 +24,11 @@ pub enum NatType {
     Symmetric,
 }
 
+/// Sessions that the NAT has room for, of TCP, of UDP and of echoes each, where nobody says another number.
+pub const NAT_SESSIONS: u32 = 65_536;
+/// How many it may be told to have.
+pub const NAT_SESSIONS_RANGE: std::ops::RangeInclusive<u32> = 1024..=1 << 20;
+
 impl NatType {
     /// Every type, in the order of the documentation.
     pub const ALL: [Self; 4] =

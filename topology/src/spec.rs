@@ -12,7 +12,7 @@ use crate::cidr::{Address, Subnet};
 use crate::join::{Join, Tunnel};
 use crate::lab_name::LabName;
 use crate::link::{End, Link};
-use crate::nat::NatType;
+use crate::nat::{NAT_SESSIONS, NatType};
 use crate::network::Network;
 use crate::node::{Attachment, Node};
 use crate::port::{SetPort, StormLimits};
@@ -87,6 +87,9 @@ pub struct Spec {
     /// How the NAT maps and filters.
     #[serde(default, skip_serializing_if = "NatType::is_default")]
     pub nat: NatType,
+    /// How many sessions the NAT has room for, of TCP, of UDP and of echoes each (65536): 1024 to 1048576.
+    #[serde(default = "nat_sessions", skip_serializing_if = "is_nat_sessions")]
+    pub nat_sessions: u32,
     /// Ports of the uplink that lead to nodes: `[ADDR:]PORT:NODE:PORT[/udp]`.
     #[serde(default, with = "publish::list", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<publish::Forms>", default))]
@@ -128,6 +131,15 @@ fn is_mtu(mtu: &u32) -> bool {
     *mtu == MTU
 }
 
+fn nat_sessions() -> u32 {
+    NAT_SESSIONS
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_nat_sessions(count: &u32) -> bool {
+    *count == NAT_SESSIONS
+}
+
 impl Default for Spec {
     fn default() -> Self {
         Self {
@@ -140,6 +152,7 @@ impl Default for Spec {
             uplink: None,
             uplink_ports: PortBlock::default(),
             nat: NatType::default(),
+            nat_sessions: NAT_SESSIONS,
             publish: Vec::new(),
             neigh: IndexMap::new(),
             join: None,

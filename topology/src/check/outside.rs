@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Check, few};
 use crate::checked::CheckedNode;
 use crate::internet::SIM_GATEWAY;
+use crate::nat::NAT_SESSIONS_RANGE;
 use crate::network::Network;
 use crate::publish::{Protocol, Publish};
 use crate::spec::Spec;
@@ -30,6 +31,11 @@ impl Spec {
 impl Check<'_> {
     pub(super) fn outside(&mut self) {
         let spec = self.spec;
+        let sessions = spec.nat_sessions;
+        if !NAT_SESSIONS_RANGE.contains(&sessions) {
+            let (least, most) = NAT_SESSIONS_RANGE.into_inner();
+            self.problem(["nat_sessions"], format!("{sessions}: from {least} to {most}"));
+        }
         let serves = |network: &Network| !network.internal && !network.all_gateways().is_empty();
         let served = spec.networks.values().any(serves);
         if let Some(uplink @ (Uplink::Sim | Uplink::Host(_))) = &spec.uplink

@@ -29,6 +29,8 @@ fn each_contradiction_is_told_in_one_line() {
             "neigh.224.0.0.9: 224.0.0.9 is no address of one host",
         ),
         (r#""mtu": 65536, "nodes": {"h": {}}"#, "mtu: 65536"),
+        (r#""nat_sessions": 1023, "nodes": {"h": {}}"#, "nat_sessions: 1023: from 1024 to 1048576"),
+        (r#""nat_sessions": 1048577, "nodes": {"h": {}}"#, "nat_sessions: 1048577: from"),
         (r#""nodes": {"h": {"network": "c"}}"#, "nodes.h.networks.c: there is no network c: a, b"),
         (r#""nodes": {"h": {"networks": ["a", "a"]}}"#, "h is in a twice"),
         (r#""nodes": {"a": {}}"#, "networks.a: a is a node's name too"),
