@@ -41,7 +41,7 @@ impl Forwarder for Linux {
     fn fits(&self, shape: Shape) -> bool {
         // Where no TCP runs, it is the same bridge.
         match shape {
-            Shape::Networks(_) => false,
+            Shape::Networks(_) | Shape::Million => false,
             _ => !self.big || matches!(shape, Shape::Lan(2) | Shape::Nat),
         }
     }

@@ -30,6 +30,8 @@ pub enum Shape {
     Networks(usize),
     /// net1 on the LAN behind a masquerading gateway, and `inet` with 8.8.8.8 beyond it.
     Nat,
+    /// The same with room for a million sessions of each protocol.
+    Million,
 }
 
 /// One of the programs (or the kernel) that carry frames between nodes.

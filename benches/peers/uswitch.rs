@@ -83,7 +83,7 @@ impl Forwarder for Uswitch {
         let (count, uplink) = match shape {
             Shape::Lan(count) => (count, "none"),
             Shape::Networks(_) => (NODES, "none"),
-            Shape::Nat => (2, "sim"),
+            Shape::Nat | Shape::Million => (2, "sim"),
         };
         let number = count.to_string();
         let mut args = vec!["run", "--json"];
@@ -94,6 +94,9 @@ impl Forwarder for Uswitch {
             args.push(FILE);
         } else {
             args.extend(["-n", &number, "--uplink", uplink]);
+        }
+        if shape == Shape::Million {
+            args.extend(["--nat-sessions", "1048576"]);
         }
         if self.how == How::Fast {
             // Another build may not know the word.
@@ -110,11 +113,11 @@ impl Forwarder for Uswitch {
         })?;
         lab.nodes = match shape {
             Shape::Networks(_) => (1..=NODES).map(in_first).collect::<Result<_>>()?,
-            Shape::Nat => topology::nodes(1)?,
+            Shape::Nat | Shape::Million => topology::nodes(1)?,
             Shape::Lan(_) if self.how == How::Pair => end_to_end()?,
             Shape::Lan(count) => topology::nodes(count)?,
         };
-        if shape == Shape::Nat {
+        if matches!(shape, Shape::Nat | Shape::Million) {
             lab.nodes.push(inet()?);
         }
         Ok(lab)

@@ -58,6 +58,25 @@ pub fn sessions(lab: &Lab, args: &Args) -> Result<Values> {
     ])
 }
 
+/// The same in a table of a million, half of which one node may have.
+pub fn million(lab: &Lab, args: &Args) -> Result<Values> {
+    const SERVERS: u16 = 8;
+    let sink = sink(&lab.nodes[1])?;
+    let others: Vec<_> =
+        (1..=SERVERS).map(|n| sink_at(&lab.nodes[1], PORT + n)).collect::<Result<_>>()?;
+    let alone = one_flow(lab, args)?;
+    for server in 1..=SERVERS {
+        let all = datagrams_to(lab, PORT + server, 1024..u16::MAX)?;
+        frames::send_each(&lab.nodes[0], all)?;
+    }
+    let beside = one_flow(lab, args)?;
+    drop((sink, others));
+    Ok(vec![
+        ("full/million/few".into(), alone.delivered / 1e3),
+        ("full/million/many".into(), beside.delivered / 1e3),
+    ])
+}
+
 /// Each datagram of another port than the one before: what nothing can be repeated of.
 pub fn scan(lab: &Lab, args: &Args) -> Result<Values> {
     let sink = sink(&lab.nodes[1])?;
@@ -74,8 +93,12 @@ pub fn scan(lab: &Lab, args: &Args) -> Result<Values> {
 
 /// Takes the datagrams in beyond, so that no "port unreachable" comes back.
 fn sink(outside: &Node) -> Result<UdpSocket> {
+    sink_at(outside, PORT)
+}
+
+fn sink_at(outside: &Node, port: u16) -> Result<UdpSocket> {
     let address = outside.address;
-    outside.run(move || Ok(UdpSocket::bind((address, PORT))?))
+    outside.run(move || Ok(UdpSocket::bind((address, port))?))
 }
 
 fn one_flow(lab: &Lab, args: &Args) -> Result<Delivery> {
@@ -86,8 +109,12 @@ fn one_flow(lab: &Lab, args: &Args) -> Result<Delivery> {
 
 /// Datagrams of 60 bytes, each from one of these ports of the node.
 fn datagrams_from(lab: &Lab, ports: impl Iterator<Item = u16>) -> Result<Vec<Vec<u8>>> {
+    datagrams_to(lab, PORT, ports)
+}
+
+fn datagrams_to(lab: &Lab, port: u16, ports: impl Iterator<Item = u16>) -> Result<Vec<Vec<u8>>> {
     let (inside, outside) = (&lab.nodes[0], &lab.nodes[1]);
     let (to, own) = (datagrams::neighbour(inside, GATEWAY)?, inside.mac()?);
-    let target = (outside.address, PORT);
+    let target = (outside.address, port);
     Ok(ports.map(|port| datagrams::smallest(to, own, (inside.address, port), target)).collect())
 }
