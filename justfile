@@ -9,16 +9,11 @@ fmt:
 lint:
     cargo fmt --all --check
     cargo fmt --manifest-path fuzz/Cargo.toml -- --check
-    cargo clippy --workspace --all-targets --features uswitch/evpn -- -D warnings
+    cargo clippy --workspace --all-targets -- -D warnings
 
 # every test; root is wanted for those that plug real namespaces (USWITCH_REQUIRE_ROOT=1 insists)
 test:
     cargo test
-
-# what speaks BGP, which the command above leaves out with its crates for gRPC
-test-evpn:
-    cargo test --workspace --features uswitch/evpn --lib --test seeds -- routes hosts::
-    cargo test --workspace --features uswitch/evpn --test lab -- hosts::evpn::
 
 # the benchmarks against the kernel bridge and whatever peers are installed
 bench:

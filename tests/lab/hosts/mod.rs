@@ -3,7 +3,6 @@
 mod across;
 mod checks;
 mod deaf;
-#[cfg(feature = "evpn")]
 mod evpn;
 mod failures;
 mod meddled;
@@ -12,8 +11,6 @@ mod served;
 mod shut;
 mod shut_tls;
 mod six;
-#[cfg(not(feature = "evpn"))]
-mod without;
 mod world;
 
 use serde_json::Value;
