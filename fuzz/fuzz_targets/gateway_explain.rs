@@ -38,7 +38,7 @@ fn probe((kind, src, dst, sport, dport, flags, more): Step) -> Probe {
     if protocol == Protocol::Icmp {
         if more & 1 == 0 { sport = 0 } else { dport = 0 }
     }
-    if protocol.ported().is_none() {
+    if Protocol::of(protocol).is_none() {
         (sport, dport) = (0, 0);
     }
     Probe {
@@ -57,7 +57,7 @@ fn probe((kind, src, dst, sport, dport, flags, more): Step) -> Probe {
 fn asked_about(probe: &Probe) -> Vec<u8> {
     let Probe { src, dst, .. } = *probe;
     let number = probe.protocol.0;
-    let (ports, flags) = match probe.protocol.ported() {
+    let (ports, flags) = match Protocol::of(probe.protocol) {
         Some(Protocol::Icmp) if dst.port == 0 => ((src.port, 0), wire::icmp::ECHO_REQUEST),
         Some(Protocol::Icmp) => ((dst.port, 0), wire::icmp::ECHO_REPLY),
         _ => ((src.port, dst.port), probe.flags.0),

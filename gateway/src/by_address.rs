@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use wire::Timestamp;
 use wire::icmp::unreachable;
+use wire::{IpProtocol, Timestamp};
 
-use crate::carried::{self, IpProtocol};
+use crate::carried;
 use crate::course::{Course, Refusal};
 use crate::egress::Departure;
 use crate::gateway::Gateway;

@@ -1,5 +1,5 @@
-//! Protocols that the NAT knows by their number alone: what they are called, which of them can pass,
-//! and what another address does to what they carry.
+//! Protocols that the NAT knows by their number alone: which of them can pass, and what another address
+//! does to what they carry.
 //!
 //! They have no ports that the NAT knows, so it translates addresses and nothing else
 //! ([`crate::nat::by_address`]). Most are not touched by that. UDP-Lite and DCCP sum their addresses
@@ -8,12 +8,11 @@
 //! without addresses: where a sender has left it to its link it is made here, for beyond the uplink
 //! nobody knows that it is no Internet checksum.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 
-use wire::FrameMut;
 use wire::checksum::Delta;
 use wire::ipv4::protocol;
+use wire::{FrameMut, IpProtocol};
 
 use crate::packet::{Packet, Protocol, Transport};
 
@@ -29,61 +28,16 @@ const SUMMED: usize = 8;
 /// Of SCTP.
 const CRC_AT: usize = 8;
 
-/// A protocol of IP by its number, with ports that the NAT knows or without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IpProtocol(pub u8);
-
-impl IpProtocol {
+impl Protocol {
     /// The one of the three that are translated with their ports, or an identifier in their place;
     /// None for what is translated by address.
     #[must_use]
-    pub const fn ported(self) -> Option<Protocol> {
-        match self.0 {
-            protocol::TCP => Some(Protocol::Tcp),
-            protocol::UDP => Some(Protocol::Udp),
-            protocol::ICMP => Some(Protocol::Icmp),
+    pub const fn of(carried: IpProtocol) -> Option<Self> {
+        match carried.0 {
+            protocol::TCP => Some(Self::Tcp),
+            protocol::UDP => Some(Self::Udp),
+            protocol::ICMP => Some(Self::Icmp),
             _ => None,
-        }
-    }
-
-    /// The usual name; None for what has none here.
-    #[must_use]
-    pub const fn name(self) -> Option<&'static str> {
-        Some(match self.0 {
-            protocol::ICMP => "icmp",
-            2 => "igmp",
-            4 => "ipip",
-            protocol::TCP => "tcp",
-            protocol::UDP => "udp",
-            DCCP => "dccp",
-            41 => "ipv6",
-            46 => "rsvp",
-            GRE => "gre",
-            50 => "esp",
-            AH => "ah",
-            89 => "ospf",
-            97 => "etherip",
-            103 => "pim",
-            112 => "vrrp",
-            115 => "l2tp",
-            protocol::SCTP => "sctp",
-            UDP_LITE => "udplite",
-            137 => "mpls",
-            _ => return None,
-        })
-    }
-
-    /// Whether it passes a NAT by its addresses alone.
-    pub(crate) const fn passes(self) -> bool {
-        self.ported().is_none() && self.0 != AH
-    }
-}
-
-impl fmt::Display for IpProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
-            None => f.pad(&format!("proto {}", self.0)),
         }
     }
 }
@@ -100,13 +54,18 @@ impl PartialEq<Protocol> for IpProtocol {
     }
 }
 
+/// Whether it passes a NAT by its addresses alone.
+const fn passes(carried: IpProtocol) -> bool {
+    Protocol::of(carried).is_none() && carried.0 != AH
+}
+
 impl Packet {
     /// Protocol, source and destination of a packet that is translated by these alone, be it a fragment.
     #[inline]
     pub(crate) fn by_address(&self) -> Option<(IpProtocol, Ipv4Addr, Ipv4Addr)> {
         let protocol = IpProtocol(self.protocol);
         let whole = matches!(self.transport, Transport::Other | Transport::Fragment);
-        (whole && protocol.passes()).then_some((protocol, self.src, self.dst))
+        (whole && passes(protocol)).then_some((protocol, self.src, self.dst))
     }
 }
 
@@ -177,14 +136,6 @@ const TABLE: [u32; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn protocols_have_their_usual_names() {
-        for (number, name) in [(47, "gre"), (4, "ipip"), (132, "sctp"), (50, "esp"), (6, "tcp")] {
-            assert_eq!(IpProtocol(number).to_string(), name);
-        }
-        assert_eq!(IpProtocol(99).to_string(), "proto 99");
-    }
 
     #[test]
     fn the_sum_of_sctp_is_the_published_one() {

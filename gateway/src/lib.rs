@@ -53,7 +53,6 @@ mod unmasked;
 mod verdict;
 
 pub use asking::{Asked, Asker};
-pub use carried::IpProtocol;
 pub use change::SharedUplink;
 pub use config::{Config, Lifetimes, Limits, NatConfig, Routing, Uplink, UplinkAddress};
 pub use counters::Counters;
@@ -76,3 +75,4 @@ pub use preview::{Outcome, Preview, Probe};
 pub use repeat::{Ignored, Opens, Repeat, Repeated, Repeater, SessionId, Way, ignores};
 pub use route::{Route, RouteView};
 pub use verdict::{Consumed, DropReason, Side, Verdict};
+pub use wire::IpProtocol;

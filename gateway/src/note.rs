@@ -6,12 +6,11 @@
 
 use std::net::Ipv4Addr;
 
-use wire::MacAddr;
+use wire::{IpProtocol, MacAddr};
 
 use crate::asking::Asked;
-use crate::carried::IpProtocol;
 use crate::nat::plan::{PlanIn, PlanOut, Use};
-use crate::packet::Endpoint;
+use crate::packet::{Endpoint, Protocol};
 use crate::route::Route;
 use crate::verdict::{Side, Verdict};
 
@@ -88,7 +87,7 @@ impl Translation {
 
     /// Inside and outside as they are printed, and by what right.
     fn words(&self) -> (String, String, &'static str) {
-        let end = |end: Endpoint| match self.protocol.ported() {
+        let end = |end: Endpoint| match Protocol::of(self.protocol) {
             Some(_) => end.to_string(),
             None => end.address.to_string(),
         };

@@ -6,9 +6,8 @@
 
 use std::net::Ipv4Addr;
 
-use wire::{Ethernet, MacAddr, Timestamp, VnetHeader, tcp};
+use wire::{Ethernet, IpProtocol, MacAddr, Timestamp, VnetHeader, tcp};
 
-use crate::carried::IpProtocol;
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
@@ -272,7 +271,7 @@ impl Gateway {
 impl Probe {
     /// The protocol of one with ports, which none of the ways by address is for.
     fn ported(&self) -> Result<Protocol, DropReason> {
-        self.protocol.ported().ok_or(DropReason::Protocol)
+        Protocol::of(self.protocol).ok_or(DropReason::Protocol)
     }
 
     fn tcp_flags(&self) -> Option<tcp::Flags> {
@@ -286,7 +285,7 @@ impl Probe {
     }
 
     fn packet(&self) -> Packet {
-        let transport = match self.protocol.ported() {
+        let transport = match Protocol::of(self.protocol) {
             Some(Protocol::Tcp) => Transport::Tcp(self.src.port, self.dst.port, self.flags),
             Some(Protocol::Udp) => Transport::Udp(self.src.port, self.dst.port),
             Some(Protocol::Icmp) if self.dst.port == 0 => Transport::IcmpRequest(self.src.port),

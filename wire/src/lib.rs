@@ -10,6 +10,7 @@
 //! | [`vnet`] | the virtio-net header that travels with a frame |
 //! | [`frame`] | a frame in place: vnet header, stripped tag, bytes |
 //! | [`arp`], [`ipv4`], [`tcp`], [`udp`], [`icmp`] | header views, changed in place |
+//! | [`protocol`] | what IP carries, by number and name |
 //! | [`checksum`] | the Internet checksum and its incremental update (RFC 1624) |
 //! | [`segments`] | frames that stand for many packets, in a tunnel or not, and these packets |
 //! | [`offload`] | finishing a partial checksum in software |
@@ -26,6 +27,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod mac;
 pub mod offload;
+pub mod protocol;
 pub mod segments;
 pub mod summary;
 pub mod tcp;
@@ -40,6 +42,7 @@ pub use frame::FrameMut;
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use mac::MacAddr;
+pub use protocol::IpProtocol;
 pub use segments::{Piece, Segments, packet_end};
 pub use summary::Summary;
 pub use tcp::Tcp;

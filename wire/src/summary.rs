@@ -12,6 +12,7 @@ use crate::arp::{self, Arp};
 use crate::ethernet::Ethernet;
 use crate::ethertype;
 use crate::ipv4::Ipv4;
+use crate::protocol::IpProtocol;
 use crate::vlan::VlanTag;
 use crate::vnet::VnetHeader;
 
@@ -104,7 +105,7 @@ fn packet_line(
             write!(f, "{src} > {dst} icmp6 type {}", icmp.type_u8())?;
         }
         Some(TransportSlice::Igmp(_)) => write!(f, "{src} > {dst} igmp")?,
-        None => write!(f, "{src} > {dst} protocol {}", protocol(packet))?,
+        None => write!(f, "{src} > {dst} {}", protocol(packet))?,
     }
     if let Some(LaxNetSlice::Ipv4(ip)) = &packet.net {
         let h = ip.header();
@@ -117,12 +118,12 @@ fn packet_line(
     write!(f, " ttl {ttl}")
 }
 
-fn protocol(packet: &LaxSlicedPacket<'_>) -> u8 {
-    match &packet.net {
+fn protocol(packet: &LaxSlicedPacket<'_>) -> IpProtocol {
+    IpProtocol(match &packet.net {
         Some(LaxNetSlice::Ipv4(ip)) => ip.header().protocol().0,
         Some(LaxNetSlice::Ipv6(ip)) => ip.header().next_header().0,
         _ => 0,
-    }
+    })
 }
 
 fn arp_line(f: &mut fmt::Formatter<'_>, bytes: &[u8], ethernet: &Ethernet<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use wire::Timestamp;
+use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
 use super::order::{self, Standing};
@@ -20,7 +20,7 @@ use super::realm::{Load, standing};
 use super::session::{FRESH, STANDING, Session, State, USED};
 use super::snapshot::Closing;
 use super::table::Table;
-use crate::carried::{GRE, IpProtocol};
+use crate::carried::GRE;
 use crate::config::{Lifetimes, Limits};
 use crate::hash::Key;
 use crate::node::Node;

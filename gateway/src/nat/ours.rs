@@ -10,11 +10,10 @@ use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use wire::Timestamp;
+use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
 use super::by_address::protocol_of;
-use crate::carried::IpProtocol;
 use crate::packet::{Endpoint, Protocol};
 
 /// How long a flushed session is waited for: that of one that opens (RFC 5382 REQ-5).
@@ -128,7 +127,7 @@ impl Telling {
 
     fn take_back_first(&mut self) {
         if let Some((_, (protocol, port, remote))) = self.late.pop_front() {
-            match protocol.ported() {
+            match Protocol::of(protocol) {
                 Some(protocol) => self.session(protocol, port, remote, false),
                 None => self.by_address(protocol, remote.address, false),
             }

@@ -7,13 +7,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use wire::Timestamp;
+use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
 use super::by_address::protocol_of;
 use super::publish::Published;
 use super::session::{Rest, Session, State};
-use crate::carried::IpProtocol;
 use crate::packet::{Endpoint, Protocol};
 
 /// Slots of the table looked at in one call.
@@ -24,7 +23,7 @@ const SCAN: usize = 4096;
 pub struct SessionView {
     /// By what.
     pub protocol: IpProtocol,
-    /// Who speaks. Ports are 0 where the protocol has none ([`IpProtocol::ported`]).
+    /// Who speaks. Ports are 0 where the protocol has none ([`Protocol::of`]).
     pub inside: Endpoint,
     /// The port it appears to speak from.
     pub outside_port: u16,
@@ -198,7 +197,7 @@ impl Events {
 /// place of ports.
 fn ends(protocol: IpProtocol, s: &Session) -> (Endpoint, u16, Endpoint) {
     let bare = |end: Endpoint| Endpoint::new(end.address, 0);
-    match protocol.ported() {
+    match Protocol::of(protocol) {
         Some(_) => (s.inside(), s.outside_port, s.remote()),
         None => (bare(s.inside()), 0, bare(s.remote())),
     }

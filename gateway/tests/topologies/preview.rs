@@ -15,7 +15,7 @@ use crate::world::{Pkt, Seen, World, config};
 
 fn packet(p: &Probe) -> Pkt {
     let (src, dst) = (p.src.to_string(), p.dst.to_string());
-    let mut packet = match p.protocol.ported() {
+    let mut packet = match Protocol::of(p.protocol) {
         Some(Protocol::Tcp) => {
             Pkt::tcp(&src, &dst, p.flags.0, &vec![0; usize::from(p.length) - 40])
         }
@@ -66,7 +66,7 @@ prop_compose! {
         (dont_fragment, reply) in (any::<bool>(), any::<bool>()),
     ) -> Probe {
         let protocol = IpProtocol(protocol);
-        let ports = match (protocol.ported(), reply) {
+        let ports = match (Protocol::of(protocol), reply) {
             (Some(Protocol::Icmp), true) => (0, dport),
             (Some(Protocol::Icmp), false) => (sport, 0),
             (None, _) => (0, 0),
@@ -120,7 +120,7 @@ proptest! {
                         let id = if icmp.0 == 8 { src.port } else { dst.port };
                         prop_assert_eq!(seen.echo_id(), id);
                     } else {
-                        let portless = probe.protocol.ported().is_none();
+                        let portless = Protocol::of(probe.protocol).is_none();
                         let end = |end: Endpoint| match portless {
                             true => end.address.to_string(),
                             false => end.to_string(),

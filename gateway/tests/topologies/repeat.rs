@@ -152,7 +152,7 @@ impl Twins {
                 let (remote, port) = (of.remote.to_string(), of.outside_port);
                 let outside = format!("{OUTSIDE}:{port}");
                 for n in 0..times {
-                    let packet = match of.protocol.ported() {
+                    let packet = match Protocol::of(of.protocol) {
                         Some(Protocol::Tcp) => Pkt::tcp(&remote, &outside, flags, &[n; 10]),
                         Some(Protocol::Udp) => Pkt::udp(&remote, &outside, &[n; 10]),
                         _ => {
@@ -168,7 +168,7 @@ impl Twins {
                 let Some(of) = sessions.get(session % sessions.len().max(1)) else { return };
                 let (inside, remote) = (of.inside.to_string(), of.remote.to_string());
                 for n in 0..times {
-                    let packet = match of.protocol.ported() {
+                    let packet = match Protocol::of(of.protocol) {
                         Some(Protocol::Tcp) => Pkt::tcp(&inside, &remote, flags, &[n; 10]),
                         Some(Protocol::Udp) => Pkt::udp(&inside, &remote, &[n; 10]),
                         _ => return,

@@ -32,6 +32,13 @@ fn a_line_for_each_kind() {
         Summary::new(&bytes).to_string(),
         "10.100.0.10 > 8.8.8.8 icmp echo request id 7 seq 1 ttl 64 length 98"
     );
+    // By the names that sessions have, and by number.
+    for (number, name) in [(47, "gre"), (4, "ipip"), (253, "proto 253")] {
+        let mut bytes = Vec::new();
+        ip().write(&mut bytes, number.into(), &[0; 8]).unwrap();
+        let wanted = format!("10.100.0.10 > 8.8.8.8 {name} ttl 64 length 42");
+        assert_eq!(Summary::new(&bytes).to_string(), wanted);
+    }
     let arp = Arp {
         operation: arp::Operation::Request,
         sender_mac: crate::MacAddr([2; 6]),
