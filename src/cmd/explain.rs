@@ -3,7 +3,8 @@
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
 
-use control::api::{Decision, ExplainAsk, Protocol, Verdict};
+use control::api::{Decision, ExplainAsk, Verdict};
+use wire::IpProtocol;
 
 use crate::door::{self, Which};
 use crate::look;
@@ -19,8 +20,9 @@ pub(crate) struct Args {
     /// The node that would send it; `inet` for the outside
     #[arg(add = crate::complete::nodes())]
     node: String,
-    /// DEST[:PORT[/PROTOCOL]]: an address or a node; PROTOCOL tcp, udp or icmp: tcp with a
-    /// port, a ping without, unless it is said. IPv6: fd00::2, [fd00::2]:80, fe80::2%IFACE
+    /// DEST[:PORT][/PROTOCOL]: an address or a node; PROTOCOL tcp or udp with a port, icmp (a ping), or what
+    /// has no ports here, by name or number: gre, ipip, esp, sctp, 0 to 255. Unless it is said, tcp with a
+    /// port, a ping without. IPv6: fd00::2, [fd00::2]:80, fe80::2%IFACE
     #[arg(value_name = "DEST", value_parser = destination, add = crate::complete::destinations())]
     to: Destination,
     /// JSON
@@ -34,16 +36,16 @@ pub(crate) struct Args {
 struct Destination {
     host: String,
     port: Option<u16>,
-    protocol: Option<Protocol>,
+    protocol: Option<String>,
 }
 
 fn destination(text: &str) -> Result<Destination, String> {
     let (rest, protocol) = match text.rsplit_once('/') {
         None => (text, None),
-        Some((rest, "tcp")) => (rest, Some(Protocol::Tcp)),
-        Some((rest, "udp")) => (rest, Some(Protocol::Udp)),
-        Some((rest, "icmp")) => (rest, Some(Protocol::Icmp)),
-        Some((_, other)) => return Err(format!("{other} is not tcp, udp or icmp")),
+        Some((rest, protocol)) => match protocol.parse::<IpProtocol>() {
+            Ok(_) => (rest, Some(protocol.to_owned())),
+            Err(error) => return Err(error.to_string()),
+        },
     };
     let (host, port) = split(rest)?;
     if host.is_empty() {
@@ -122,23 +124,29 @@ mod tests {
     #[test]
     fn destinations() {
         let of = |text: &str| destination(text).map(|d| (d.host, d.port, d.protocol));
+        let said = |protocol: &str| Some(protocol.to_owned());
         assert_eq!(of("8.8.8.8"), Ok(("8.8.8.8".into(), None, None)));
         assert_eq!(of("net2:80"), Ok(("net2".into(), Some(80), None)));
-        assert_eq!(of("8.8.8.8:53/udp"), Ok(("8.8.8.8".into(), Some(53), Some(Protocol::Udp))));
-        assert_eq!(of("net2/icmp"), Ok(("net2".into(), None, Some(Protocol::Icmp))));
+        assert_eq!(of("8.8.8.8:53/udp"), Ok(("8.8.8.8".into(), Some(53), said("udp"))));
+        for protocol in ["icmp", "gre", "sctp", "0", "255"] {
+            let whole = format!("net2/{protocol}");
+            assert_eq!(of(&whole), Ok(("net2".into(), None, said(protocol))));
+        }
         for (text, host, port, protocol) in [
             ("fd00::2", "fd00::2", None, None),
             ("[fd00::2]", "fd00::2", None, None),
             ("[fd00::2]:80", "fd00::2", Some(80), None),
-            ("[fe80::2%eth1]:53/udp", "fe80::2%eth1", Some(53), Some(Protocol::Udp)),
-            ("fe80::2%eth1/icmp", "fe80::2%eth1", None, Some(Protocol::Icmp)),
+            ("[fe80::2%eth1]:53/udp", "fe80::2%eth1", Some(53), said("udp")),
+            ("fe80::2%eth1/gre", "fe80::2%eth1", None, said("gre")),
         ] {
             assert_eq!(of(text), Ok((host.into(), port, protocol)), "{text}");
         }
         for wrong in ["[fd00::2", "[net2]:80", "[fd00::2]80", "[fd00::2]:0", "[]:80"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["net2:0", "net2:x", "net2:80/sctp", ":80", "net2:65536"] {
+        for wrong in
+            ["net2:0", "net2:x", "net2/nonsense", "net2/256", "net2/", "/gre", ":80", "net2:65536"]
+        {
             assert!(of(wrong).is_err(), "{wrong}");
         }
     }

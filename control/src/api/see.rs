@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Protocol;
-
 /// An enum whose values are a word each, for the API and for people alike.
 macro_rules! words {
     ($(#[$about:meta])* pub enum $name:ident {
@@ -78,9 +76,11 @@ pub struct ExplainAsk {
     /// Where to: a port of TCP or UDP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// TCP where a port is given and nothing else said; else an ICMP echo request.
+    /// What it carries: `tcp`, `udp`, `icmp` (an echo request), or one without ports here (`gre`, `ipip`,
+    /// `esp`, `sctp`, …, as sessions have it), or its number from `0` to `255`. TCP where a port is given
+    /// and nothing else said; else an ICMP echo request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<String>,
 }
 
 /// A line of a trace.

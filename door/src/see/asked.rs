@@ -3,35 +3,40 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use control::DoorError;
-use control::api::{self, ExplainAsk};
+use control::api::ExplainAsk;
 use gateway::Protocol;
 use lab::{Interface, Lab, Node, Uplink, address, names};
 use switch::Frame;
-use wire::MacAddr;
+use wire::{IpProtocol, MacAddr};
+
+use super::imagined::ICMPV6;
 
 /// An imagined packet: as long as ping's, from a port as a kernel would choose it.
 pub(super) const LENGTH: u16 = 84;
 pub(super) const TTL: u8 = 64;
 pub(super) const FROM_PORT: u16 = 40_000;
+/// Protocols whose ports nobody here looks at: DCCP, SCTP, UDP-Lite.
+const PORTED: [u8; 3] = [33, 132, 136];
 
 /// An imagined packet in a line.
-pub(super) fn summary(protocol: Protocol, from: IpAddr, (to, port): (IpAddr, u16)) -> String {
-    let end = |address: IpAddr, port| SocketAddr::new(address, port);
-    let (hops, length) = (if to.is_ipv4() { "ttl" } else { "hlim" }, length(to));
-    match protocol {
-        Protocol::Icmp => {
-            let icmp = if to.is_ipv4() { "icmp" } else { "icmp6" };
-            format!("{from} > {to} {icmp} echo request {hops} {TTL} length {length}")
-        }
-        Protocol::Tcp => {
-            let (from, to) = (end(from, FROM_PORT), end(to, port));
-            format!("{from} > {to} tcp S {hops} {TTL} length {length}")
-        }
-        Protocol::Udp => {
-            let (from, to) = (end(from, FROM_PORT), end(to, port));
-            format!("{from} > {to} udp {hops} {TTL} length {length}")
-        }
-    }
+pub(super) fn summary(protocol: IpProtocol, from: IpAddr, (to, port): (IpAddr, u16)) -> String {
+    let ported = |what: &str| {
+        let [from, to] = [(from, FROM_PORT), (to, port)].map(SocketAddr::from);
+        format!("{from} > {to} {what}")
+    };
+    let packet = match Protocol::of(protocol) {
+        Some(Protocol::Tcp) => ported("tcp S"),
+        Some(Protocol::Udp) => ported("udp"),
+        Some(Protocol::Icmp) => format!("{from} > {to} icmp echo request"),
+        None if is_ping6(protocol, to) => format!("{from} > {to} icmp6 echo request"),
+        None => format!("{from} > {to} {protocol}"),
+    };
+    let hops = if to.is_ipv4() { "ttl" } else { "hlim" };
+    format!("{packet} {hops} {TTL} length {}", length(to))
+}
+
+fn is_ping6(protocol: IpProtocol, to: IpAddr) -> bool {
+    protocol.0 == ICMPV6 && to.is_ipv6()
 }
 
 pub(super) fn missing(lab: &Lab, nodes: &[Node], name: &str) -> DoorError {
@@ -143,18 +148,27 @@ fn no_address(lab: &Lab, node: &str) -> DoorError {
     DoorError::Invalid(format!("node {node} of lab {lab} has no address to send to"))
 }
 
-pub(super) fn protocol(ask: &ExplainAsk) -> Result<Protocol, DoorError> {
-    match (ask.protocol, ask.port) {
-        (None, Some(_)) | (Some(api::Protocol::Tcp), Some(1..)) => Ok(Protocol::Tcp),
-        (Some(api::Protocol::Udp), Some(1..)) => Ok(Protocol::Udp),
-        (None | Some(api::Protocol::Icmp), None) => Ok(Protocol::Icmp),
-        (Some(api::Protocol::Icmp), Some(_)) => {
-            Err(DoorError::Invalid("icmp has no ports: leave the port out".into()))
+/// What a packet to an address carries.
+pub(super) fn protocol(ask: &ExplainAsk, to: IpAddr) -> Result<IpProtocol, DoorError> {
+    let said = ask.protocol.as_deref().map(str::parse::<IpProtocol>).transpose();
+    let said = said.map_err(|error| DoorError::Invalid(error.to_string()))?;
+    let unsaid = if ask.port.is_some() { Protocol::Tcp } else { Protocol::Icmp };
+    let protocol = said.unwrap_or_else(|| unsaid.into());
+    let refused = match (Protocol::of(protocol), ask.port) {
+        (Some(Protocol::Icmp), None) if to.is_ipv6() => return Ok(IpProtocol(ICMPV6)),
+        (Some(Protocol::Tcp | Protocol::Udp), Some(1..)) => return Ok(protocol),
+        (Some(Protocol::Icmp) | None, None) => return Ok(protocol),
+        (Some(Protocol::Tcp | Protocol::Udp), _) => {
+            format!("{protocol} needs a port from 1 to 65535: DEST:PORT/{protocol}")
         }
-        (Some(protocol), _) => Err(DoorError::Invalid(format!(
-            "{protocol} needs a port from 1 to 65535: DEST:PORT/{protocol}"
-        ))),
-    }
+        (Some(Protocol::Icmp) | None, Some(_)) if PORTED.contains(&protocol.0) => {
+            format!("{protocol} goes by its addresses alone here: leave the port out")
+        }
+        (Some(Protocol::Icmp) | None, Some(_)) => {
+            format!("{protocol} has no ports: leave the port out")
+        }
+    };
+    Err(DoorError::Invalid(refused))
 }
 
 /// The node that has an address, and its interface; one that is of a link alone, in this network.
@@ -210,6 +224,8 @@ pub(super) fn frame(dst: MacAddr, src: MacAddr, packet_len: u32) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -229,6 +245,63 @@ mod tests {
         assert_eq!(read("net1"), None);
         let group = at("ff02::1:ff00:14").map(multicast);
         assert_eq!(group, Some(MacAddr([0x33, 0x33, 0xff, 0, 0, 0x14])));
+    }
+
+    #[test]
+    fn a_packet_carries_what_is_asked_for() {
+        let [v4, v6] = ["10.0.0.2", "fd00::2"].map(|to| to.parse::<IpAddr>().unwrap());
+        let asked = |protocol: &str, port: Option<u16>, to| {
+            let protocol = Some(protocol).filter(|said| !said.is_empty()).map(str::to_owned);
+            let ask = ExplainAsk { from: String::new(), to: String::new(), port, protocol };
+            super::protocol(&ask, to).map(|protocol| protocol.0).map_err(|error| error.to_string())
+        };
+        for (said, port, of_v4, of_v6) in [
+            ("", None, 1, ICMPV6),
+            ("", Some(80), 6, 6),
+            ("icmp", None, 1, ICMPV6),
+            ("1", None, 1, ICMPV6),
+            ("58", None, 58, 58),
+            ("tcp", Some(80), 6, 6),
+            ("17", Some(53), 17, 17),
+            ("gre", None, 47, 47),
+            ("0", None, 0, 0),
+            ("255", None, 255, 255),
+        ] {
+            assert_eq!(asked(said, port, v4), Ok(of_v4), "{said:?} {port:?}");
+            assert_eq!(asked(said, port, v6), Ok(of_v6), "{said:?} {port:?}");
+        }
+        for (said, port, why) in [
+            ("", Some(0), "tcp needs a port"),
+            ("tcp", None, "tcp needs a port from 1 to 65535: DEST:PORT/tcp"),
+            ("17", Some(0), "udp needs a port"),
+            ("icmp", Some(80), "icmp has no ports"),
+            ("esp", Some(80), "esp has no ports: leave the port out"),
+            ("132", Some(80), "sctp goes by its addresses alone"),
+            ("nonsense", None, "no protocol of IP"),
+            ("256", None, "no protocol of IP"),
+        ] {
+            let told = asked(said, port, v4).unwrap_err();
+            assert!(told.contains(why), "{said:?} {port:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_packet_is_named_in_a_line() {
+        let line = |protocol, from: &str, to: &str, port| {
+            let [from, to] = [from, to].map(|end| end.parse::<IpAddr>().unwrap());
+            summary(IpProtocol(protocol), from, (to, port))
+        };
+        for (protocol, port, v4, v6) in [
+            (6, 80, "1.0.0.1:40000 > 1.0.0.2:80 tcp S", "[fd00::1]:40000 > [fd00::2]:80 tcp S"),
+            (58, 0, "1.0.0.1 > 1.0.0.2 ipv6-icmp", "fd00::1 > fd00::2 icmp6 echo request"),
+            (47, 0, "1.0.0.1 > 1.0.0.2 gre", "fd00::1 > fd00::2 gre"),
+            (99, 0, "1.0.0.1 > 1.0.0.2 proto 99", "fd00::1 > fd00::2 proto 99"),
+        ] {
+            let of_v4 = line(protocol, "1.0.0.1", "1.0.0.2", port);
+            assert_eq!(of_v4, format!("{v4} ttl 64 length 84"));
+            let of_v6 = line(protocol, "fd00::1", "fd00::2", port);
+            assert_eq!(of_v6, format!("{v6} hlim 64 length 104"));
+        }
     }
 
     #[test]

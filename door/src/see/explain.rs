@@ -41,7 +41,6 @@ pub(super) struct Place {
 pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     let nodes = lab.nodes();
     let names = Names::of(lab);
-    let protocol = protocol(ask)?;
     let picture = lab.with_switch(switch::Switch::picture);
     let picture = picture.ok_or_else(|| DoorError::Failed("the lab is ending".into()))?;
     let from = nodes.iter().find(|node| node.name == ask.from || node.file == ask.from);
@@ -53,6 +52,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     });
     let near = from.and_then(|node| beside(node, &gateways, &bridge));
     let to = destination(lab, (&nodes, near), from, &ask.to)?;
+    let protocol = protocol(ask, to.address)?;
     let now = Timestamp::from_nanos(sys::clock::now());
     let kernel = match from {
         None => Kernel::default(),

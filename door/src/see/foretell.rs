@@ -13,11 +13,12 @@ use switch::{
     Bridge, DropReason, Fdb, FdbConfig, FdbEntry, Frame, Handling, Leg, Outcome, Path, PortId,
     Verdict,
 };
-use wire::{Arp, Ethernet, MacAddr, Timestamp, arp, ethertype};
+use wire::{Ethernet, MacAddr, Timestamp, arp};
 
 use lab::station;
 
-use super::asked::{TTL, solicited};
+use super::asked::solicited;
+use super::imagined;
 use super::walk::Facts;
 
 /// Entries of the table beside.
@@ -130,58 +131,15 @@ fn nanos(span: std::time::Duration) -> u64 {
 pub(crate) enum Inside<'a> {
     /// A packet.
     Packet(&'a Probe),
-    /// A packet of IPv6, from the first address to the second, which reaches this leg of the gateway if
-    /// it reaches the gateway at all.
-    Packet6([Ipv6Addr; 2], LegId),
+    /// A packet of IPv6 that carries a protocol, from the first address to the second, which reaches this
+    /// leg of the gateway if it reaches the gateway at all.
+    Packet6([Ipv6Addr; 2], u8, LegId),
     /// A question by ARP: who has the second address, the first asks.
     Question([Ipv4Addr; 2]),
     /// The same by neighbour discovery (RFC 4861).
     Question6([Ipv6Addr; 2]),
     /// Nothing that is read.
     Nothing,
-}
-
-/// A question by ARP as a frame, or an answer.
-pub(crate) fn arp(
-    frame: &Frame,
-    operation: arp::Operation,
-    [sender, target]: [Ipv4Addr; 2],
-) -> Vec<u8> {
-    let arp = Arp { operation, sender_mac: frame.src, sender, target_mac: MacAddr::ZERO, target };
-    [&frame.dst.0[..], &frame.src.0, &ethertype::ARP.to_be_bytes(), &arp.to_bytes()].concat()
-}
-
-/// A neighbour solicitation as a frame, or the advertisement that answers it, from the first address to
-/// the second; the target is the one asked for (RFC 4861, sections 4.3 and 4.4).
-pub(crate) fn discovery(frame: &Frame, [from, to]: [Ipv6Addr; 2], target: Ipv6Addr) -> Vec<u8> {
-    let answers = from == target;
-    let (kind, option, flags) = if answers { (136, 2, 0x60) } else { (135, 1, 0) };
-    let message = [&[kind, 0, 0, 0, flags, 0, 0, 0][..], &target.octets(), &[option, 1]].concat();
-    let message = [&message[..], &frame.src.0].concat();
-    packet6(frame, [from, to], (ICMPV6, 255), &message)
-}
-
-fn packet6(
-    frame: &Frame,
-    [from, to]: [Ipv6Addr; 2],
-    (next, hops): (u8, u8),
-    payload: &[u8],
-) -> Vec<u8> {
-    let [high, low] = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let header = [0x60, 0, 0, 0, high, low, next, hops];
-    let ethernet = [&frame.dst.0[..], &frame.src.0, &ethertype::IPV6.to_be_bytes()].concat();
-    [&ethernet[..], &header, &from.octets(), &to.octets(), payload].concat()
-}
-
-/// ICMPv6 and UDP among the headers of IPv6.
-const ICMPV6: u8 = 58;
-const UDP: u8 = 17;
-
-/// The headers of a packet that is only imagined, as far as a switch reads them.
-fn imagined(frame: &Frame, probe: &Probe) -> Vec<u8> {
-    let header = [0x45, 0, 0, 28, 0, 0, 0, 0, probe.ttl, 17, 0, 0];
-    let (from, to) = (probe.src.address.octets(), probe.dst.address.octets());
-    [&frame.dst.0[..], &frame.src.0, &[8, 0], &header, &from, &to, &[0; 8]].concat()
 }
 
 impl Oracle<'_> {
@@ -214,15 +172,16 @@ impl Oracle<'_> {
         }
         let mut path = Path::default();
         let (bytes, asked) = match inside {
-            Inside::Packet(probe) => (imagined(frame, probe), None),
+            Inside::Packet(probe) => (imagined::packet(frame, probe), None),
             Inside::Nothing => (Vec::new(), None),
-            Inside::Packet6(ends, _) => (packet6(frame, ends, (UDP, TTL), &[0; 8]), None),
+            Inside::Packet6(ends, protocol, _) => (imagined::packet6(frame, ends, protocol), None),
             Inside::Question(ends) => {
-                (arp(frame, arp::Operation::Request, ends), Some(IpAddr::V4(ends[1])))
+                let bytes = imagined::arp(frame, arp::Operation::Request, ends);
+                (bytes, Some(IpAddr::V4(ends[1])))
             }
             Inside::Question6(ends @ [from, target]) => {
                 let to = [from, solicited(target)];
-                (discovery(frame, to, target), Some(IpAddr::V6(ends[1])))
+                (imagined::discovery(frame, to, target), Some(IpAddr::V6(ends[1])))
             }
         };
         let asked = asked.and_then(|of| self.bridge.original.neighbour(of, ingress));
@@ -238,7 +197,7 @@ impl Oracle<'_> {
             Verdict::Members => Outcome::Members,
             Verdict::Drop(reason) => Outcome::Dropped(reason),
             Verdict::Local => match inside {
-                Inside::Packet6(_, leg) => self.gateway6(frame, (&bytes, leg), &mut facts),
+                Inside::Packet6(_, _, leg) => self.gateway6(frame, (&bytes, leg), &mut facts),
                 _ => self.gateway(frame, probe, &mut facts),
             }
             .map_or(Outcome::Dropped(DropReason::Station), Outcome::Station),

@@ -7,7 +7,7 @@ use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::{Interface, Node, address, station};
 use switch::{Ends, Frame, PortId};
 use topology::Subnet;
-use wire::{MacAddr, tcp};
+use wire::{IpProtocol, MacAddr, tcp};
 
 use super::asked::{FROM_PORT, TTL, frame, is_broadcast, length, multicast, owner, summary};
 use super::explain::{OUTSIDE, Place};
@@ -33,7 +33,8 @@ pub(super) struct Journey<'a> {
     pub(super) to: IpAddr,
     /// The interface that it is to leave by.
     pub(super) by: Option<&'a str>,
-    pub(super) protocol: Protocol,
+    /// What it carries; a port of it is 0 where it has none.
+    pub(super) protocol: IpProtocol,
     pub(super) port: u16,
     /// The frame as it comes to the switch.
     pub(super) sent: Option<(Frame, PortId, Option<Ends>)>,
@@ -145,7 +146,7 @@ impl Journey<'_> {
         let ends = match (from, self.to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 let (src, dst) = (end(from, 0), end(to, self.port));
-                Some(Ends { protocol: self.protocol.number(), src, dst })
+                Some(Ends { protocol: self.protocol.0, src, dst })
             }
             _ => None,
         };
@@ -155,7 +156,8 @@ impl Journey<'_> {
             match (from, self.to) {
                 (IpAddr::V6(from), IpAddr::V6(to)) => {
                     let leg = if let Side::Leg(leg) = side { leg } else { LegId::FIRST };
-                    self.oracle.ask(frame, at, Inside::Packet6([from, to], leg))
+                    let protocol = self.protocol.0;
+                    self.oracle.ask(frame, at, Inside::Packet6([from, to], protocol, leg))
                 }
                 (IpAddr::V4(from), IpAddr::V4(to)) => {
                     let probe = self.probe(side, from, to);
@@ -262,13 +264,14 @@ impl Journey<'_> {
     }
 
     fn probe(&self, side: Side, from: Ipv4Addr, to: Ipv4Addr) -> Probe {
-        let (src, dst) = match self.protocol {
-            Protocol::Icmp => (1, 0),
-            _ => (FROM_PORT, self.port),
+        let (src, dst) = match Protocol::of(self.protocol) {
+            Some(Protocol::Icmp) => (1, 0),
+            Some(_) => (FROM_PORT, self.port),
+            None => (0, 0),
         };
         Probe {
             side,
-            protocol: self.protocol.into(),
+            protocol: self.protocol,
             src: Endpoint::new(from, src),
             dst: Endpoint::new(to, dst),
             flags: tcp::Flags(tcp::Flags::SYN),

@@ -13,6 +13,7 @@ mod asked;
 mod capture;
 mod explain;
 mod foretell;
+mod imagined;
 mod journey;
 mod kernel;
 mod kernel6;

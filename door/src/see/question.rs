@@ -9,7 +9,8 @@ use switch::{Frame, Path, PortId};
 use wire::{MacAddr, arp};
 
 use super::asked::{frame, multicast, owner, solicited};
-use super::foretell::{self, By, Inside};
+use super::foretell::{By, Inside};
+use super::imagined;
 use super::journey::{Journey, nearest, over};
 use super::missed;
 use super::walk::Facts;
@@ -66,12 +67,12 @@ impl Ends {
         match self {
             Self::V4([own, hop]) => {
                 let answer = frame(mac, found, ARP_LENGTH);
-                let bytes = foretell::arp(&answer, arp::Operation::Reply, [hop, own]);
+                let bytes = imagined::arp(&answer, arp::Operation::Reply, [hop, own]);
                 (answer, bytes)
             }
             Self::V6([own, hop]) => {
                 let answer = frame(mac, found, ND_LENGTH);
-                let bytes = foretell::discovery(&answer, [hop, own], hop);
+                let bytes = imagined::discovery(&answer, [hop, own], hop);
                 (answer, bytes)
             }
         }

@@ -65,7 +65,11 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
         "trace" => &[("uswitch trace net1 icmp -c 2", "The way of the next two ICMP frames.")],
         "explain" => &[
             ("uswitch explain net1 8.8.8.8:443", "Whether net1 would reach a port outside."),
-            ("uswitch explain inet 203.0.113.2:80", "The same from outside."),
+            (
+                "uswitch explain net1 8.8.8.8/gre",
+                "The same of a tunnel's packet, which has no port.",
+            ),
+            ("uswitch explain inet 203.0.113.2:80", "What comes of a packet from outside."),
         ],
         "monitor" => &[("uswitch monitor -j", "What happens, an object a line.")],
         "add" => &[
