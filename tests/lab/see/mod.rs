@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers |
 //! | `extcap` | labs as interfaces of Wireshark |
+//! | `protocols` | the same of packets without ports, with and without NAT |
 //! | `trace` | what a trace and an explanation say is what happens |
 //! | `v6` | the same of IPv6 |
 
 mod capture;
 mod extcap;
+mod protocols;
 mod trace;
 mod v6;
 

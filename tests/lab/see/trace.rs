@@ -9,13 +9,13 @@ use super::{fields, lab, ping, tcpdump, until};
 use crate::support::{As, Process, Sandbox, captured, rooted};
 
 /// Starts a trace in JSON that sees whatever happens from now on.
-fn trace(sandbox: &Sandbox, args: &[&str]) -> Process {
+pub(super) fn trace(sandbox: &Sandbox, args: &[&str]) -> Process {
     let mut process = sandbox.start(&[&["trace", "-j"], args].concat());
     process.wait_for_complaint("following frames");
     process
 }
 
-fn walks(out: &str) -> Vec<Value> {
+pub(super) fn walks(out: &str) -> Vec<Value> {
     let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["trace"] == "frame").collect()
 }

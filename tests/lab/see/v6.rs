@@ -11,7 +11,7 @@ const FILE: &str = "networks: {lan: {subnets: [10.1.0.0/24, 'fd00:1::/64'], gate
 nodes: {'h[1-3]': {network: lan}}
 ";
 
-fn file(sandbox: &Sandbox, more: &str) -> String {
+pub(super) fn file(sandbox: &Sandbox, more: &str) -> String {
     let path = sandbox.dir.join("v6.yaml");
     std::fs::write(&path, format!("{FILE}{more}")).unwrap();
     path.display().to_string()

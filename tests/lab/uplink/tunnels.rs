@@ -57,6 +57,15 @@ fn the_host_and_a_node_have_tunnels_by_one_address() {
             whole(("core", "net1"), "172.31.1.1:7403");
             // The host's stack has said nothing about the node's.
             only_the_closed_port_complained(sandbox, dump);
+            let foretold = |from: &str, to: &str| sandbox.uswitch(&["explain", from, to]);
+            let said = foretold("net1", &format!("{CORE}/gre")).ok().out;
+            assert!(said.contains("a running session"), "{said}");
+            for (to, why) in [(CORE, "remote-taken"), (SERVER, "host-tunnel")] {
+                if to == CORE || tunnels[1].is_kernels {
+                    let said = foretold("net2", &format!("{to}/gre"));
+                    assert!(said.code == Some(1) && said.out.contains(why), "{}", said.out);
+                }
+            }
             if tunnels[1].is_kernels {
                 // The host's remote is its own.
                 begin("net2", ("10.100.0.20", SERVER), "172.31.2.1");
