@@ -125,7 +125,8 @@ impl Gateway {
         self.publish_for(Node::NOBODY, wanted)
     }
 
-    /// Publishes a port of a node: it leads to no other that comes by the same address.
+    /// Publishes a port of a node: it leads to no other that comes by the same address. While the uplink
+    /// has no address, one that is bound to an address waits for that.
     ///
     /// # Errors
     /// [`PublishError`] where the port is taken or makes no sense.
@@ -155,12 +156,13 @@ impl Gateway {
         if let Some(block) = block {
             return Err(PublishError::NotInBlock(wanted.port, *block.start(), *block.end()));
         }
-        match (wanted.address, self.links.uplink_address()) {
+        let here = match (wanted.address, self.links.uplink_address()) {
             (Some(asked), Some(own)) if asked != own => {
                 return Err(PublishError::NotOurAddress(asked));
             }
-            _ => self.nat.publish(owner, wanted)?,
-        }
+            (asked, own) => asked.is_none() || asked == own,
+        };
+        self.nat.publish(owner, wanted, here)?;
         self.stir();
         Ok(())
     }

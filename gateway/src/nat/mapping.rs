@@ -173,9 +173,12 @@ impl Mappings {
         ends
     }
 
-    /// Withdraws a published port. Where sessions still use it, it goes on as a dynamic mapping
-    /// until they end, and true is returned.
+    /// Withdraws a published port, and no other. Where sessions still use it, it goes on as a dynamic
+    /// mapping until they end, and true is returned.
     pub(crate) fn withdraw(&mut self, port: u16) -> bool {
+        if !self.is_published(port) {
+            return false;
+        }
         let word = &mut self.by_port[usize::from(port)].word;
         *word = *word & !(PUBLISHED | HELD) | WITHDRAWN;
         if !self.is_idle(port) {

@@ -378,6 +378,8 @@ impl Nat {
 }
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod room_tests;
 #[cfg(test)]
 mod tests;

@@ -140,7 +140,7 @@ impl Nat {
     pub(crate) fn tell_ours(&mut self, to: Box<dyn Ours>) {
         self.by_address.on = to.keeps_by_address();
         self.ours.begin(to);
-        for (published, owner) in self.published.iter().zip(&self.owners).filter(|(_, o)| o.told) {
+        for (published, owner) in self.published.iter().zip(&self.owners).filter(|(_, o)| o.live) {
             self.ours.published(published.protocol, published.port, (owner.held, true));
         }
         for realm in &self.realms {

@@ -214,9 +214,10 @@ impl Realm {
         let freed = displaced.filter(|d| self.ends_with(*d, self.table.get(d.id).outside_port));
         let freed = freed.map(|d| self.table.get(d.id));
         let mut held = self.quota.of(node, inside.address).map(|usage| usage.ports);
-        if let Some(session) = freed.filter(|s| s.node == node) {
-            held[0] -= 1;
-            held[1] -= u32::from(session.inside == u32::from(inside.address));
+        if let Some(session) = freed.filter(|s| self.mappings.node(s.outside_port) == node) {
+            held[0] = held[0].saturating_sub(1);
+            let own = session.inside == u32::from(inside.address);
+            held[1] = held[1].saturating_sub(u32::from(own));
         }
         let available = ports.available() + u32::from(freed.is_some());
         let freed = freed.map(|s| s.outside_port);

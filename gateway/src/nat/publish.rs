@@ -1,7 +1,8 @@
 //! Published ports: an outside port that leads to an inside endpoint, whoever asks.
 //!
-//! The list is what was asked for and outlives a flush and a change of the uplink's address; the
-//! realms hold the mappings made from it. Bounded by `Limits::published`.
+//! The list is what was asked for, a port of a protocol once, and outlives a flush and a change of the
+//! uplink's address; the realms hold the mappings made from it. One that is bound to an address waits
+//! in the list without a mapping while the uplink has another, or none. Bounded by `Limits::published`.
 //!
 //! A withdrawn port is free to be published again, at once: what is left of its sessions is no
 //! reason to refuse. For the same endpoint they go on; for another one, established connections keep
@@ -49,8 +50,9 @@ pub(crate) struct Owner {
     pub(crate) node: Node,
     /// Somebody holds it at the host's kernel.
     pub(crate) held: bool,
-    /// What comes there has been told to be ours: the port's address is the uplink's, if it has one.
-    pub(crate) told: bool,
+    /// It has its mapping, and what comes there has been told to be ours: the port's address is the
+    /// uplink's, or it has none.
+    pub(crate) live: bool,
 }
 
 /// Why a port cannot be published.
@@ -88,26 +90,47 @@ pub enum PublishError {
 }
 
 impl Nat {
-    /// Publishes a port of a node, which somebody may hold at the host's kernel.
+    /// Publishes a port of a node, which somebody may hold at the host's kernel: at once where it is for
+    /// the address the uplink has, `here`, else from when the uplink has it.
     pub(crate) fn publish(
         &mut self,
         (node, held): (Node, bool),
         wanted: Published,
+        here: bool,
     ) -> Result<(), PublishError> {
         let Published { protocol, port, inside, .. } = wanted;
         if protocol == Protocol::Icmp || port == 0 || inside.port == 0 {
             return Err(PublishError::NoPort);
         }
-        let mappings = &self.realm(protocol).mappings;
-        if mappings.is_published(port) {
+        if self.position(protocol, port).is_some() {
             return Err(PublishError::Published(protocol, port));
         }
-        if mappings.inside(port).is_some() && !mappings.is_withdrawn(port) && !held {
+        let mappings = &self.realm(protocol).mappings;
+        let used = mappings.inside(port).is_some() && !mappings.is_withdrawn(port);
+        if here && used && !held {
             return Err(PublishError::InUse(protocol, port));
         }
         if self.published.len() >= self.limits.published {
             return Err(PublishError::TooMany(self.published.len()));
         }
+        if here {
+            self.map_published((node, held), wanted);
+        }
+        self.published.push(wanted);
+        self.owners.push(Owner { node, held, live: false });
+        self.tell_published(self.published.len() - 1, here);
+        Ok(())
+    }
+
+    /// Where in the list a port is.
+    fn position(&self, protocol: Protocol, port: u16) -> Option<usize> {
+        self.published.iter().position(|p| (p.protocol, p.port) == (protocol, port))
+    }
+
+    /// Makes the mapping of a published port, of what is left there of another one too.
+    fn map_published(&mut self, (node, held): (Node, bool), wanted: Published) {
+        let Published { protocol, port, inside, .. } = wanted;
+        let mappings = &self.realm(protocol).mappings;
         let same = mappings.inside(port) == Some(inside) && mappings.node(port) == node;
         if !same {
             self.detach(protocol, port);
@@ -120,17 +143,13 @@ impl Nat {
         } else {
             realm.mappings.publish((node, inside), port, held);
         }
-        self.published.push(wanted);
-        self.owners.push(Owner { node, held, told: false });
-        self.tell_published(self.published.len() - 1, true);
-        Ok(())
     }
 
     /// Tells that what comes to a published port is ours, or no longer.
     pub(super) fn tell_published(&mut self, at: usize, is: bool) {
         let (Published { protocol, port, .. }, owner) = (self.published[at], &mut self.owners[at]);
-        if owner.told != is {
-            owner.told = is;
+        if owner.live != is {
+            owner.live = is;
             self.ours.published(protocol, port, (owner.held, is));
         }
     }
@@ -138,11 +157,16 @@ impl Nat {
     /// Withdraws a published port; its running sessions go on, unless the port is the host's then.
     /// False where it was not published.
     pub(crate) fn unpublish(&mut self, protocol: Protocol, port: u16) -> bool {
-        let found = self.published.iter().position(|p| (p.protocol, p.port) == (protocol, port));
-        let Some(at) = found else { return false };
+        let Some(at) = self.position(protocol, port) else { return false };
+        let Owner { held, live, .. } = self.owners[at];
         self.tell_published(at, false);
         self.published.remove(at);
-        if self.owners.remove(at).held {
+        self.owners.remove(at);
+        if !live {
+            // Whatever is at the port by now is somebody else's.
+            return true;
+        }
+        if held {
             self.end_mapped(protocol, port, |_| false);
         }
         let realm = &mut self.realms[protocol as usize];

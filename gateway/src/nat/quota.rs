@@ -24,6 +24,16 @@ pub(crate) struct Usage {
     pub(crate) ports: u32,
 }
 
+impl Usage {
+    /// Holds so many less, and never less than nothing: who held ever so many by a mistake of ours would
+    /// be refused all else.
+    fn less(&mut self, sessions: u32, ports: u32) {
+        debug_assert!(self.sessions >= sessions && self.ports >= ports, "{self:?}");
+        self.sessions = self.sessions.saturating_sub(sessions);
+        self.ports = self.ports.saturating_sub(ports);
+    }
+}
+
 /// What a node holds, and which of it gives way.
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
@@ -84,15 +94,12 @@ impl Quota {
     pub(crate) fn remove(&mut self, (node, host): (Node, Ipv4Addr), sessions: u32, ports: u32) {
         let key = (node.0, host.into());
         if let Some(usage) = self.hosts.get_mut(&key) {
-            usage.sessions -= sessions;
-            usage.ports -= ports;
+            usage.less(sessions, ports);
             if *usage == Usage::default() {
                 self.hosts.remove(&key);
             }
         }
-        let of_node = &mut self.holding(node).usage;
-        of_node.sessions -= sessions;
-        of_node.ports -= ports;
+        self.holding(node).usage.less(sessions, ports);
     }
 
     fn holding(&mut self, node: Node) -> &mut Holding {

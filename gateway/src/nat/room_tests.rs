@@ -36,7 +36,7 @@ fn connects(nat: &mut Nat, client: Endpoint) -> Result<(), DropReason> {
 fn published(sessions: u32) -> Nat {
     let mut nat = nat(NatType::default(), sessions);
     let wanted = Published { protocol: TCP, address: None, port: PORT, inside: WEB };
-    nat.publish((node(WEB), false), wanted).unwrap();
+    nat.publish((node(WEB), false), wanted, true).unwrap();
     nat
 }
 

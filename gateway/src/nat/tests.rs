@@ -5,13 +5,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wire::tcp::Flags;
 
+use super::check::check;
 use super::filter::{Filter, NatType};
-use super::order::Standing;
 use super::plan::Use;
-use super::session::{MAPPED, PERMITS, Session, State};
 use super::*;
 
-const PORTS: RangeInclusive<u16> = 2000..=2011;
+pub(super) const PORTS: RangeInclusive<u16> = 2000..=2011;
 /// The uplink's address.
 const OWN: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
@@ -74,14 +73,38 @@ pub(super) fn inbound(
 
 #[derive(Clone, Debug)]
 enum Op {
-    Out { inside: u8, remote: u8, flags: u8 },
-    In { port: u16, remote: u8, flags: u8 },
-    Hairpin { inside: u8, port: u16, flags: u8 },
+    Out {
+        inside: u8,
+        remote: u8,
+        flags: u8,
+    },
+    In {
+        port: u16,
+        remote: u8,
+        flags: u8,
+    },
+    Hairpin {
+        inside: u8,
+        port: u16,
+        flags: u8,
+    },
     Pass(u32),
-    Flush,
-    Publish { inside: u8, port: u16 },
-    Withdraw { port: u16 },
-    Gone { inside: u8 },
+    /// The uplink has the address of these tests, or none.
+    Flush {
+        up: bool,
+    },
+    /// On whichever address, or on that one.
+    Publish {
+        inside: u8,
+        port: u16,
+        bound: bool,
+    },
+    Withdraw {
+        port: u16,
+    },
+    Gone {
+        inside: u8,
+    },
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -92,8 +115,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => (port.clone(), 0u8..6, flags.clone()).prop_map(|(port, remote, flags)| Op::In { port, remote, flags }),
         4 => (0u8..12, port.clone(), flags.clone()).prop_map(|(inside, port, flags)| Op::Hairpin { inside, port, flags }),
         2 => (0u32..400_000).prop_map(Op::Pass),
-        1 => Just(Op::Flush),
-        1 => (0u8..12, port.clone()).prop_map(|(inside, port)| Op::Publish { inside, port }),
+        1 => any::<bool>().prop_map(|up| Op::Flush { up }),
+        1 => (0u8..12, port.clone(), any::<bool>()).prop_map(|(inside, port, bound)| Op::Publish { inside, port, bound }),
         1 => port.prop_map(|port| Op::Withdraw { port }),
         1 => (0u8..12).prop_map(|inside| Op::Gone { inside }),
     ];
@@ -102,68 +125,6 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 fn kinds() -> impl Strategy<Value = NatType> {
     proptest::sample::select(NatType::ALL.to_vec())
-}
-
-/// What must hold whatever has happened.
-fn check(nat: &Nat, now: Timestamp) {
-    for realm in &nat.realms {
-        let sessions: Vec<_> = realm.table.from(0).map(|(_, s)| *s).collect();
-        let count = |flag: u8| sessions.iter().filter(|s| s.flags & flag != 0).count();
-
-        // No two inside flows share an outside tuple, nor two outside flows an inside one.
-        let outside: HashSet<_> = sessions.iter().map(|s| (s.outside_port, s.remote())).collect();
-        let inner: HashSet<_> = sessions.iter().map(|s| (s.inside(), s.remote())).collect();
-        assert_eq!((outside.len(), inner.len()), (sessions.len(), sessions.len()));
-
-        // A mapped port stands for one inside endpoint.
-        for s in sessions.iter().filter(|s| s.flags & MAPPED != 0) {
-            assert_eq!(realm.mappings.inside(s.outside_port), Some(s.inside()));
-        }
-        for port in PORTS {
-            let on_it = |s: &Session| s.flags & MAPPED != 0 && s.outside_port == port;
-            let wanted: HashSet<_> =
-                realm.table.from(0).filter(|(_, s)| on_it(s)).map(|(id, _)| id).collect();
-            assert_eq!(realm.mappings.is_idle(port), wanted.is_empty());
-            if let Some(linked) = realm.mappings.sessions_of(port, &realm.table.slots) {
-                let linked: Vec<_> = linked.collect();
-                assert_eq!(linked.len(), wanted.len());
-                assert_eq!(linked.into_iter().collect::<HashSet<_>>(), wanted);
-            }
-        }
-        // What has none has kept the port of another time.
-        if realm.kind.endpoint_independent_mapping() {
-            assert!(realm.protocol == Protocol::Tcp || count(MAPPED) == sessions.len());
-        }
-
-        // Counts equal contents.
-        assert_eq!(realm.table.live() as usize, sessions.len());
-        assert_eq!(realm.table.index_lengths(), (sessions.len(), sessions.len()));
-        assert_eq!(realm.quota.total().sessions as usize, sessions.len());
-        assert_eq!(realm.permits.total() as usize, count(PERMITS));
-        let standing = |s: &Standing| sessions.iter().filter(|x| x.standing() == Some(*s)).count();
-        assert_eq!(realm.from_outside as usize, standing(&Standing::FromOutside));
-        let all = order::ALL.iter().map(standing).sum::<usize>();
-        assert_eq!(realm.quota.standing() as usize, all);
-        let ports = &realm.mappings.ports;
-        let free = PORTS.filter(|p| ports.is_free(*p)).count();
-        assert_eq!(ports.available() as usize, free);
-        let mapped = PORTS.filter(|p| realm.mappings.inside(*p).is_some()).count();
-        assert_eq!(free + mapped, PORTS.count());
-        let published = |p: &u16| realm.mappings.is_published(*p);
-        let owned =
-            (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some() && !published(p)).count();
-        assert_eq!(realm.quota.total().ports as usize, owned);
-        let mapped = (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some()).count();
-        assert_eq!(realm.mappings.len(), mapped);
-
-        // Nothing outlives its lifetime by more than the second the wheel turns in.
-        for s in &sessions {
-            assert!(s.state != State::Free);
-            assert!(s.expires + Duration::from_secs(1) > now, "{s:?} at {now:?}");
-            let lifetime = s.state.lifetime(realm.protocol, &realm.lifetimes);
-            assert!(s.expires <= now + lifetime, "{s:?} at {now:?}");
-        }
-    }
 }
 
 proptest! {
@@ -175,6 +136,7 @@ proptest! {
     fn invariants_hold_under_any_interleaving(kind in kinds(), ops in ops(), room in 3u32..20) {
         let mut nat = nat(kind, room);
         let mut now = Timestamp::ZERO + Duration::from_secs(50);
+        let mut has_address = true;
         for op in ops {
             match op {
                 Op::Out { inside: i, remote: r, flags } => {
@@ -214,11 +176,15 @@ proptest! {
                     }
                 }
                 Op::Pass(millis) => now = now + Duration::from_millis(u64::from(millis)),
-                Op::Flush => { nat.flush(None, now); }
-                Op::Publish { inside: i, port } => {
-                    let inside = inside(i);
+                Op::Flush { up } => {
+                    has_address = up;
+                    nat.flush(up.then_some(OWN), now);
+                }
+                Op::Publish { inside: i, port, bound } => {
+                    let (inside, address) = (inside(i), bound.then_some(OWN));
                     for protocol in [Protocol::Tcp, Protocol::Udp] {
-                        let _ = nat.publish((node(inside), false), Published { protocol, address: None, port, inside });
+                        let wanted = Published { protocol, address, port, inside };
+                        let _ = nat.publish((node(inside), false), wanted, has_address || !bound);
                     }
                 }
                 Op::Withdraw { port } => {

@@ -1,6 +1,8 @@
 //! Published ports.
 
-use gateway::{DropReason, Endpoint, Protocol, PublishError, Published, Side};
+use std::net::Ipv4Addr;
+
+use gateway::{DropReason, Endpoint, Node, Protocol, PublishError, Published, Side, UplinkAddress};
 
 use crate::world::packet::{ACK, SYN};
 use crate::world::{Pkt, World, config};
@@ -96,4 +98,90 @@ fn a_host_speaks_from_its_published_port_once_its_own_has_ended() {
     world.meet(Side::LAN, "10.100.0.10".parse().unwrap());
     world.meet(Side::Uplink, crate::world::ROUTER);
     assert_eq!(world.lan(&out).on(Side::Uplink).src_port(), 53);
+}
+
+/// The uplink gets this address, or loses its own.
+fn moves(world: &mut World, to: Option<&str>) {
+    let address = to.map(|own| UplinkAddress {
+        address: own.parse().unwrap(),
+        prefix_len: 24,
+        next_hop: Some(crate::world::ROUTER),
+    });
+    world.gateway.set_uplink_address(address, world.now);
+    if let Some(own) = address.map(|own| own.address) {
+        let router = crate::world::ROUTER;
+        let asks = crate::world::packet::arp_request(crate::world::mac(router), router, own);
+        world.put(Side::Uplink, wire::VnetHeader::default(), asks);
+    }
+}
+
+const OWNER: Node = Node(10);
+
+/// Port 8080 on one address of the uplink, of host 10.
+fn bound(address: &str) -> Published {
+    let address: Ipv4Addr = address.parse().unwrap();
+    Published { address: Some(address), ..rule(Protocol::Tcp, 8080, "10.100.0.10:80") }
+}
+
+#[test]
+fn a_port_bound_to_an_address_that_has_gone_leaves_nothing_when_it_is_withdrawn() {
+    let mut world = World::new(config());
+    world.gateway.publish_for(OWNER, bound("203.0.113.2")).unwrap();
+    moves(&mut world, Some("203.0.113.77"));
+    assert!(world.gateway.unpublish(Protocol::Tcp, 8080));
+    let anywhere = Published { address: None, ..bound("203.0.113.2") };
+    world.gateway.publish_for(OWNER, anywhere).unwrap();
+    let syn = world.uplink(&Pkt::tcp("8.8.8.8:999", "203.0.113.77:8080", SYN, b""));
+    assert_eq!(syn.on(Side::LAN).dst, "10.100.0.10:80");
+    world.lan(&Pkt::tcp("10.100.0.10:4000", "8.8.8.8:80", SYN, b"")).on(Side::Uplink);
+}
+
+#[test]
+fn a_port_that_waits_for_its_address_takes_none_from_who_has_it_meanwhile() {
+    let mut world = World::new(config());
+    world.gateway.publish_for(OWNER, bound("203.0.113.2")).unwrap();
+    moves(&mut world, Some("203.0.113.77"));
+    let syn = Pkt::tcp("10.100.0.20:8080", "8.8.8.8:80", SYN, b"");
+    assert_eq!(world.lan(&syn).on(Side::Uplink).src, "203.0.113.77:8080");
+    assert!(world.gateway.unpublish(Protocol::Tcp, 8080));
+    let answer = Pkt::tcp("8.8.8.8:80", "203.0.113.77:8080", SYN | ACK, b"");
+    assert_eq!(world.uplink(&answer).on(Side::LAN).dst, "10.100.0.20:8080");
+    // It is that host's own, as before.
+    let taken = world.gateway.publish_for(OWNER, rule(Protocol::Tcp, 8080, "10.100.0.10:80"));
+    assert_eq!(taken, Err(PublishError::InUse(Protocol::Tcp, 8080)));
+}
+
+#[test]
+fn a_port_is_published_once_whether_its_address_is_there_or_not() {
+    let mut world = World::new(config());
+    world.gateway.publish_for(OWNER, bound("203.0.113.2")).unwrap();
+    moves(&mut world, Some("203.0.113.77"));
+    for again in [bound("203.0.113.77"), rule(Protocol::Tcp, 8080, "10.100.0.20:80")] {
+        let twice = world.gateway.publish_for(OWNER, again);
+        assert_eq!(twice, Err(PublishError::Published(Protocol::Tcp, 8080)));
+    }
+    moves(&mut world, Some("203.0.113.2"));
+    let syn = world.uplink(&Pkt::tcp("8.8.8.8:999", "203.0.113.2:8080", SYN, b""));
+    assert_eq!(syn.on(Side::LAN).dst, "10.100.0.10:80");
+}
+
+#[test]
+fn a_port_for_an_address_waits_while_the_uplink_has_none() {
+    for held in [false, true] {
+        let mut world = World::new(config());
+        moves(&mut world, None);
+        let wanted = bound("203.0.113.2");
+        match held {
+            true => world.gateway.publish_held(OWNER, wanted).unwrap(),
+            false => world.gateway.publish_for(OWNER, wanted).unwrap(),
+        }
+        assert_eq!(world.gateway.nat_usage()[0].2, 0, "no mapping without its address");
+        let syn = |to: &str| Pkt::tcp("8.8.8.8:999", &format!("{to}:8080"), SYN, b"");
+        moves(&mut world, Some("203.0.113.77"));
+        assert_eq!(world.uplink(&syn("203.0.113.77")).frames.len(), 0);
+        moves(&mut world, Some("203.0.113.2"));
+        assert_eq!(world.uplink(&syn("203.0.113.2")).on(Side::LAN).dst, "10.100.0.10:80");
+        assert!(world.gateway.unpublish(Protocol::Tcp, 8080));
+        assert_eq!(world.gateway.nat_usage()[0].2, usize::from(!held));
+    }
 }

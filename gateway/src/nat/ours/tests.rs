@@ -134,8 +134,8 @@ fn a_published_port_is_told_until_it_is_withdrawn() {
         port,
         inside: end("10.100.0.10:80"),
     };
-    nat.publish((Node::NOBODY, false), wanted(2005)).unwrap();
-    nat.publish((Node::NOBODY, false), wanted(2005)).unwrap_err();
+    nat.publish((Node::NOBODY, false), wanted(2005), true).unwrap();
+    nat.publish((Node::NOBODY, false), wanted(2005), true).unwrap_err();
     nat.flush(None, Timestamp::ZERO);
     assert_eq!(mirror.told(), Told::from([((Protocol::Udp.into(), 2005, None), 1)]));
     let latecomer = Mirror::default();
@@ -154,15 +154,15 @@ fn a_port_that_is_held_goes_before_a_session_and_takes_its_own_along() {
     let port = send(&mut nat, Protocol::Udp, "10.100.0.10:2005", start);
     let wanted =
         Published { protocol: Protocol::Udp, address: None, port, inside: end("10.100.0.20:53") };
-    nat.publish((Node::NOBODY, false), wanted).unwrap_err();
-    nat.publish((Node::NOBODY, true), wanted).unwrap();
+    nat.publish((Node::NOBODY, false), wanted, true).unwrap_err();
+    nat.publish((Node::NOBODY, true), wanted, true).unwrap();
     let load = Load { flags: None, packets: 1, bytes: 1 };
     let back = nat.plan_in(Protocol::Udp, (port, end(REMOTE)), load, start).unwrap();
     let (_, inside) = nat.realm(Protocol::Udp).inside_of(port, &back);
     assert_eq!(inside, end("10.100.0.10:2005"));
     // Others are led to the published one, from the block or not.
     let beside = Published { port: 80, protocol: Protocol::Tcp, ..wanted };
-    nat.publish((Node::NOBODY, true), beside).unwrap();
+    nat.publish((Node::NOBODY, true), beside, true).unwrap();
     let knock = |flags| Load { flags: Some(Flags(flags)), packets: 1, bytes: 1 };
     let client = end("8.8.4.4:4000");
     let at = (beside.port, client);
@@ -185,7 +185,7 @@ fn a_port_of_another_address_is_not_told() {
     let own = Some([192, 0, 2, 2].into());
     let inside = end("10.100.0.10:80");
     let wanted = Published { protocol: Protocol::Tcp, address: own, port: 80, inside };
-    nat.publish((Node::NOBODY, true), wanted).unwrap();
+    nat.publish((Node::NOBODY, true), wanted, true).unwrap();
     let told = Told::from([((Protocol::Tcp.into(), 80, None), 1)]);
     assert_eq!(mirror.told(), told);
     nat.flush(Some([192, 0, 2, 3].into()), Timestamp::ZERO);
