@@ -315,7 +315,8 @@ impl Realm {
 }
 
 /// Where a session belongs among those that give way; nowhere once it is established, and the inside has
-/// gone on or what opened it is complete (`settled`). Where something follows a RST it stays where it was
+/// gone on or what opened it is complete (`settled`). What the inside alone has said of a connection
+/// settles nothing: it can say ever so much without anybody being there. Where something follows a RST it stays where it was
 /// until then: the inside may know of no connection, and what comes from outside is anybody's to send.
 pub(super) fn standing(session: &Session, settled: bool) -> Option<Standing> {
     match session.state {
@@ -324,6 +325,7 @@ pub(super) fn standing(session: &Session, settled: bool) -> Option<Standing> {
             session.standing().filter(|_| !settled)
         }
         _ if session.flags & FROM_OUTSIDE != 0 => Some(Standing::FromOutside),
+        State::SynOut | State::PickedUp => Some(Standing::FromInside),
         _ if settled => None,
         _ => Some(Standing::FromInside),
     }

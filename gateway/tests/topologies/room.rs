@@ -133,6 +133,31 @@ fn short_connections_and_questions_pass_a_small_block_of_ports() {
     }
 }
 
+/// A scan by bare ACKs, or one that acknowledges what nobody has said.
+#[test]
+fn what_the_inside_alone_has_said_gives_way() {
+    for said in [&[ACK][..], &[SYN, ACK], &[ACK, ACK]] {
+        let limits = Limits { sessions: 1000, ..Limits::default() };
+        let mut world = World::new(Config { limits, ..config() });
+        for n in 0..3000u32 {
+            let from = format!("10.100.0.10:{}", 10_000 + n);
+            for flags in said {
+                world.lan(&Pkt::tcp(&from, "9.9.9.9:80", *flags, b"")).on(Side::Uplink);
+            }
+        }
+        // One that somebody has answered, and that goes on, does not.
+        let (from, to) = ("10.100.0.10:4000", "8.8.8.8:80");
+        let out = world.lan(&Pkt::tcp(from, to, ACK, b"older than we")).on(Side::Uplink).src;
+        world.uplink(&Pkt::tcp(to, &out, ACK, b"")).on(Side::LAN);
+        world.lan(&Pkt::tcp(from, to, ACK, b"more")).on(Side::Uplink);
+        for n in 0..3000u32 {
+            let from = format!("10.100.0.10:{}", 20_000 + n);
+            world.lan(&Pkt::tcp(&from, "9.9.9.9:80", ACK, b"")).on(Side::Uplink);
+        }
+        world.uplink(&Pkt::tcp(to, &out, ACK, b"data")).on(Side::LAN);
+    }
+}
+
 #[test]
 fn what_is_established_or_in_use_stays_when_others_give_way() {
     let limits = Limits { sessions: 1000, ..Limits::default() };
