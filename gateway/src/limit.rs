@@ -1,10 +1,11 @@
 //! How many ICMP errors may leave (RFC 1812 4.3.2.8): a bucket for each node, or for all of the
 //! outside, and one for each receiver there.
 //!
-//! Receivers share 256 buckets by hash, and so do nodes: what one of them provokes, by whichever
-//! addresses, leaves the others their errors. The burst of one is enough for a traceroute with three
-//! probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not fit is
-//! counted and not sent. [`Queries`] bounds in the same way what a node may ask for names.
+//! A node has its own buckets, by its number, from the first error it provokes on: what one of them
+//! provokes, by whichever addresses, leaves the others their errors. Receivers at one node share
+//! [`AT_NODE`] buckets by hash, those outside [`OUTSIDE`]. The burst of one is enough for a traceroute
+//! with three probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not
+//! fit is counted and not sent. [`Queries`] bounds in the same way what a node may ask for names.
 
 use std::net::Ipv4Addr;
 
@@ -38,30 +39,41 @@ const ALL_RATE: u64 = 1000;
 const ALL_BURST: u64 = 100;
 const ONE_RATE: u64 = 20;
 const ONE_BURST: u64 = 40;
-const BUCKETS: usize = 256;
+/// Buckets of the receivers at one node, which has few addresses.
+const AT_NODE: usize = 16;
+/// Buckets of the receivers outside.
+const OUTSIDE: usize = 256;
+
+/// What one node may be sent, or all of the outside.
+#[derive(Clone, Debug)]
+struct Share {
+    all: Bucket,
+    /// Of its receivers, by hash.
+    one: Box<[Bucket]>,
+}
 
 /// Decides whether one more error may leave.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    all: Vec<Bucket>,
-    one: Vec<Bucket>,
+    /// By the node's number; as many as the ports of the switch at most.
+    shares: Vec<Option<Share>>,
     key: Key,
 }
 
 impl Limiter {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            all: vec![Bucket::full(ALL_BURST); BUCKETS],
-            one: vec![Bucket::full(ONE_BURST); BUCKETS],
-            key: Key::new(seed, 50),
-        }
+        Self { shares: Vec::new(), key: Key::new(seed, 50) }
     }
 
     /// True, and counted, where an error may go to `receiver` at `node`.
     pub(crate) fn allow(&mut self, node: Node, receiver: Ipv4Addr, now: Timestamp) -> bool {
-        let bucket = (self.key.mix(u64::from(u32::from(receiver)), u64::from(node.0)) >> 56) as u8;
-        let one = &mut self.one[usize::from(bucket)];
-        let all = &mut self.all[node.index() % BUCKETS];
+        let share = grown(&mut self.shares, node, None).get_or_insert_with(|| {
+            let buckets = if node == Node::NOBODY { OUTSIDE } else { AT_NODE };
+            let one = vec![Bucket::full(ONE_BURST); buckets].into_boxed_slice();
+            Share { all: Bucket::full(ALL_BURST), one }
+        });
+        let bucket = (self.key.mix(u64::from(u32::from(receiver)), 0) >> 56) as usize;
+        let (one, all) = (&mut share.one[bucket % share.one.len()], &mut share.all);
         one.fill(ONE_RATE, ONE_BURST, now);
         all.fill(ALL_RATE, ALL_BURST, now);
         if one.tokens < WHOLE || all.tokens < WHOLE {
@@ -78,28 +90,38 @@ impl Limiter {
 const QUERY_RATE: u64 = 10_000;
 const QUERY_BURST: u64 = 2000;
 
-/// How many packets each node may send to the resolver of names.
+/// How many packets each node may send to the resolver of names: buckets by the node's number.
 #[derive(Debug)]
 pub(crate) struct Queries(Vec<Bucket>);
 
 impl Queries {
+    const FULL: Bucket = Bucket::full(QUERY_BURST);
+
     pub(crate) fn new() -> Self {
-        Self(vec![Bucket::full(QUERY_BURST); BUCKETS])
+        Self(Vec::new())
     }
 
     /// Whether one more of this node may pass.
     pub(crate) fn has_room(&self, node: Node, now: Timestamp) -> bool {
-        let mut bucket = self.0[node.index() % BUCKETS];
+        let mut bucket = self.0.get(node.index()).copied().unwrap_or(Self::FULL);
         bucket.fill(QUERY_RATE, QUERY_BURST, now);
         bucket.tokens >= WHOLE
     }
 
     /// One has passed.
     pub(crate) fn take(&mut self, node: Node, now: Timestamp) {
-        let bucket = &mut self.0[node.index() % BUCKETS];
+        let bucket = grown(&mut self.0, node, Self::FULL);
         bucket.fill(QUERY_RATE, QUERY_BURST, now);
         bucket.tokens = bucket.tokens.saturating_sub(WHOLE);
     }
+}
+
+/// A node's own place among those by number.
+fn grown<T: Clone>(places: &mut Vec<T>, node: Node, empty: T) -> &mut T {
+    if places.len() <= node.index() {
+        places.resize(node.index() + 1, empty);
+    }
+    &mut places[node.index()]
 }
 
 #[cfg(test)]
@@ -144,5 +166,22 @@ mod tests {
             passed
         };
         assert_eq!((at(1, 10), at(1, 11), at(2, 11), at(1, 12)), (2000, 10, 2000, 10));
+        // A lab has more nodes than a byte has numbers.
+        assert!((3..=4095).all(|node| at(node, 12) == 2000));
+    }
+
+    #[test]
+    fn every_node_has_its_errors_whatever_the_others_provoke() {
+        let mut limiter = Limiter::new(1);
+        let now = Timestamp::ZERO + Duration::from_secs(1);
+        for node in 1..=4095u16 {
+            let [high, low] = node.to_be_bytes();
+            let host = Ipv4Addr::new(10, 0, high, low);
+            let sent = (0..200).filter(|_| limiter.allow(Node(node), host, now)).count();
+            assert_eq!(sent, 40, "node {node}");
+        }
+        // One that provokes them by many addresses has what is for all of them.
+        let mut many = |n: u32| limiter.allow(Node(1), Ipv4Addr::from(n * 977), now);
+        assert_eq!((0..10_000).filter(|n| many(*n)).count(), 60);
     }
 }
