@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use wire::Timestamp;
 
+use super::covered::Covered;
 use crate::config::Limits;
 use crate::hash::Key;
 use crate::node::Node;
@@ -63,7 +64,7 @@ struct Flow {
     serial: u64,
     action: Option<Action>,
     held: Vec<Held>,
-    seen: usize,
+    seen: Covered,
     length: Option<usize>,
 }
 
@@ -175,7 +176,7 @@ impl Fragments {
         if let Some(flow) = self.flows.get_mut(&datagram) {
             if flow.action.is_some() {
                 // The identification is used again: another datagram begins.
-                (flow.seen, flow.length) = (0, None);
+                (flow.seen, flow.length) = (Covered::default(), None);
             }
             flow.action = Some(action);
             held = std::mem::take(&mut flow.held);
@@ -298,20 +299,21 @@ impl Fragments {
             self.turns.enter(owner, turn, |serial, d| is_open(flows, serial, d));
             self.unwanted.enter(owner, turn, |serial, d| is_open(flows, serial, d));
         }
-        let flow = Flow { serial, action: None, held: Vec::new(), seen: 0, length: None };
+        let seen = Covered::default();
+        let flow = Flow { serial, action: None, held: Vec::new(), seen, length: None };
         self.flows.insert(datagram, flow);
         Ok(())
     }
 
-    /// Counts a fragment's bytes; a datagram all of whose bytes have passed is forgotten.
+    /// Notes a fragment's bytes; a datagram all of whose bytes have passed is forgotten.
     fn account(&mut self, datagram: Datagram, p: &Packet) {
         let Some(flow) = self.flows.get_mut(&datagram) else { return };
         let payload = p.total_len - p.header_len;
-        flow.seen += payload;
+        flow.seen.add(p.fragment_offset, p.fragment_offset + payload);
         if !p.more_fragments {
             flow.length = Some(p.fragment_offset + payload);
         }
-        if flow.action.is_some() && flow.length.is_some_and(|l| flow.seen >= l) {
+        if flow.action.is_some() && flow.length.is_some_and(|l| flow.seen.is_whole(l)) {
             self.close(datagram);
         }
     }

@@ -9,7 +9,8 @@
 //! | `filter`, `tcp` | who may come in, how TCP goes |
 //! | `quota`, `order`, `siblings` | how much a node may hold, and what of it gives way |
 //! | `forget` | a flush, a node that is gone |
-//! | `errors`, `unsolicited`, `fragments` | ICMP errors, SYNs nobody asked for, fragments |
+//! | `errors`, `unsolicited` | ICMP errors, SYNs nobody asked for |
+//! | `fragments`, `covered` | fragments of datagrams, and which bytes have passed |
 //! | `repeated` | what others do by themselves to packets of a session |
 //! | `by_address` | sessions of protocols without ports |
 //! | `ours` | what is the NAT's, told to a kernel that shares the address |
@@ -19,6 +20,7 @@
 //! get the new endpoint or a drop reason; bytes are changed elsewhere.
 
 pub(crate) mod by_address;
+mod covered;
 pub(crate) mod errors;
 pub(crate) mod filter;
 mod forget;

@@ -66,6 +66,23 @@ fn in_in_any_order() {
 }
 
 #[test]
+fn a_fragment_that_comes_twice_counts_once() {
+    // The second of four comes again, and the last overtakes the third; the first early or late.
+    for order in [[0, 1, 1, 3, 2], [1, 1, 3, 0, 2], [3, 3, 3, 0, 2]] {
+        let mut world = World::new(config());
+        let data: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        let pieces = Pkt::udp("10.100.0.10:500", "8.8.8.8:53", &data).cut(1480);
+        let frames: Vec<_> = order.iter().flat_map(|n| world.lan(&pieces[*n]).frames).collect();
+        assert_eq!(frames.len(), 5, "{order:?}");
+        let public = crate::world::packet::Seen::of(&frames[0].2).src;
+        assert_eq!(world.gateway.fragment_usage().1, 0, "nothing waits");
+        let pieces = Pkt::udp("8.8.8.8:53", &public, &data).cut(1480);
+        let frames: Vec<_> = order.iter().flat_map(|n| world.uplink(&pieces[*n]).frames).collect();
+        assert_eq!(frames.len(), 5, "{order:?}, inwards");
+    }
+}
+
+#[test]
 fn a_fragmented_ping_to_the_gateway_is_answered_in_any_order() {
     for order in orders() {
         let mut world = World::new(config());
