@@ -5,7 +5,7 @@
 //! | `plan` | the decisions about one packet |
 //! | `realm` | one protocol's tables, and what a packet changes |
 //! | `table`, `slots`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
-//! | `mapping`, `ports`, `publish` | outside ports: whose, which, for good |
+//! | `mapping`, `ports`, `own`, `publish` | outside ports: whose, which, for one session, for good |
 //! | `filter`, `tcp` | who may come in, how TCP goes |
 //! | `quota`, `order`, `siblings` | how much a node may hold, and what of it gives way |
 //! | `forget` | a flush, a node that is gone |
@@ -29,6 +29,7 @@ pub(crate) mod index;
 pub(crate) mod mapping;
 pub(crate) mod order;
 pub(crate) mod ours;
+mod own;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod publish;

@@ -53,9 +53,6 @@ pub(crate) enum PlanIn {
     Open { inside: Endpoint, state: State, displaced: Option<u32> },
 }
 
-/// Ports tried for a symmetric session before it is refused.
-const TRIES: usize = 1024;
-
 impl Realm {
     pub(crate) fn plan_out(
         &self,
@@ -99,7 +96,8 @@ impl Realm {
                 (port, Use::New, displaced)
             }
             None => {
-                let port = self.own_port(inside, remote).ok_or(DropReason::PortsExhausted)?;
+                let ends = (inside, remote);
+                let (port, displaced) = self.own_port(node, ends, (displaced, paid), now)?;
                 (port, Use::Own, displaced)
             }
         };
@@ -281,19 +279,9 @@ impl Realm {
         let (node, most) = self.quota.most(|holding| stands(&holding.lists))?;
         if most > held { self.victim(node, among, used) } else { None }
     }
-
-    /// A port that no mapping has and no other session uses towards `remote`. Not the inside port:
-    /// what a host learns of its port from one remote is to tell nothing about the next.
-    fn own_port(&self, inside: Endpoint, remote: Endpoint) -> Option<u16> {
-        let ports = &self.mappings.ports;
-        let usable = |port| ports.is_free(port) && self.table.find_in(port, remote).is_none();
-        let salt = u64::from(u32::from(remote.address)) << 16 | u64::from(remote.port);
-        let mut tries = ports.tries(inside, salt).take(TRIES);
-        tries.find(|port| usable(*port))
-    }
 }
 
 /// Whether a session gives way where `host` holds too many: its own, and what has closed of anybody.
-fn may_go(session: &Session, host: Ipv4Addr) -> bool {
+pub(super) fn may_go(session: &Session, host: Ipv4Addr) -> bool {
     session.inside == u32::from(host) || session.standing() == Some(Standing::Closed)
 }

@@ -14,6 +14,9 @@ const WORDS: usize = 65_536 / 64;
 /// Ports below this are the system's (RFC 6335).
 const SYSTEM: u32 = 1024;
 
+/// Ports of one class tried for a session of its own before others give way.
+pub(crate) const TRIES: usize = 1024;
+
 /// The ports of one protocol.
 #[derive(Debug)]
 pub(crate) struct Ports {
@@ -56,6 +59,11 @@ impl Ports {
         self.available
     }
 
+    /// How many there are, taken or not.
+    pub(crate) fn most(&self) -> u32 {
+        u32::from(*self.range.end()) - u32::from(*self.range.start()) + 1
+    }
+
     pub(crate) fn covers(&self, port: u16) -> bool {
         port != 0 && self.range.contains(&port)
     }
@@ -88,19 +96,19 @@ impl Ports {
         hash::sip(self.seed, &words)
     }
 
-    /// Ports for a session that needs one for itself only, taken or not: of the same class, half
-    /// of them of the same parity for UDP. They are spread, so that few are enough.
+    /// Ports for a session that needs one for itself only, taken or not, each of them once: those of the
+    /// same class first, at most [`TRIES`] of a class, for UDP by turns of the same parity and of the
+    /// other. They are spread, so that few are enough.
     pub(crate) fn tries(&self, inside: Endpoint, salt: u64) -> impl Iterator<Item = u16> + '_ {
         let hash = self.start(inside, salt);
-        let (start, stride) = (hash & 0xffff_ffff, hash >> 32 | 1);
-        let span = self.spans(inside.port).into_iter().flatten().next();
-        (0u64..).map_while(move |n| {
-            let (low, high) = span?;
-            let size = u64::from(high - low + 1);
-            let at = (start + n * stride) % size;
-            let parity = u64::from(self.parity && n % 2 == 0);
-            let wrong = (at + u64::from(low) + u64::from(inside.port)) % 2 * parity;
-            u16::try_from((at + wrong) % size + u64::from(low)).ok()
+        let spans = self.spans(inside.port).into_iter().flatten();
+        spans.flat_map(move |(low, high)| {
+            let step = 1 + u32::from(self.parity);
+            let other = (low + u32::from(inside.port)) % step;
+            let turns = [low + other, low + step - 1 - other]
+                .map(|first| Spread::new((first, high), step, hash));
+            let both = (0u32..).map(move |n| turns[(n % step) as usize].get(n / step));
+            both.take((high - low + 2) as usize).flatten().take(TRIES)
         })
     }
 
@@ -184,6 +192,38 @@ impl Ports {
         }
         None
     }
+}
+
+/// Every `step`th port of a span, each once, in an order that a hash chooses.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    first: u32,
+    step: u32,
+    count: u64,
+    start: u64,
+    stride: u64,
+}
+
+impl Spread {
+    fn new((first, high): (u32, u32), step: u32, hash: u64) -> Self {
+        let count = u64::from((high + step).saturating_sub(first) / step);
+        // One that has no divisor in common with their number comes by all of them.
+        let stride = (hash >> 32) % count.max(1);
+        let stride = (stride.max(1)..).find(|stride| gcd(*stride, count) == 1).unwrap_or(1);
+        Self { first, step, count, start: hash & 0xffff_ffff, stride }
+    }
+
+    fn get(&self, n: u32) -> Option<u16> {
+        if u64::from(n) >= self.count {
+            return None;
+        }
+        let at = (self.start + u64::from(n) * self.stride) % self.count;
+        u16::try_from(u64::from(self.first) + at * u64::from(self.step)).ok()
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

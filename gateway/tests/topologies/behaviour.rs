@@ -57,8 +57,13 @@ fn symmetric_lends_a_port_to_several_remotes() {
     config.uplink.as_mut().unwrap().ports = 5000..=5001;
     let mut world = World::new(config);
     for (n, to) in ["8.8.8.8:53", "1.1.1.1:53", "9.9.9.9:53"].iter().enumerate() {
-        let ports = ["10.100.0.10:7", "10.100.0.20:7"]
-            .map(|from| world.lan(&Pkt::udp(from, to, b"x")).one().src_port());
+        let ports = ["10.100.0.10:7", "10.100.0.20:7"].map(|from| {
+            let out = world.lan(&Pkt::udp(from, to, b"x")).one();
+            // It is answered and goes on, so that it gives way to nobody.
+            world.uplink(&Pkt::udp(to, &out.src, b"y")).on(Side::LAN);
+            assert_eq!(world.lan(&Pkt::udp(from, to, b"z")).one().src, out.src);
+            out.src_port()
+        });
         assert_ne!(ports[0], ports[1], "{n}");
         let third = world.lan(&Pkt::udp("10.100.0.30:7", to, b"x"));
         assert_eq!(third.dropped(), DropReason::PortsExhausted, "{n}");

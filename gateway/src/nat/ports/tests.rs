@@ -89,3 +89,24 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Whatever the size of the block: a stride that shares a divisor with it would come by few.
+    #[test]
+    fn every_port_of_a_block_is_tried_once(
+        low in prop_oneof![1u16..3000, 20_000u16..60_000], size in 0u16..500, wanted in 1024u16.., salt: u64,
+    ) {
+        let high = low + size;
+        for protocol in Protocol::ALL {
+            let ports = Ports::new(protocol, low..=high, 5);
+            let tried: Vec<u16> = ports.tries(inside(wanted), salt).collect();
+            let distinct: HashSet<u16> = tried.iter().copied().collect();
+            prop_assert_eq!(tried.len(), distinct.len());
+            let first = if high < 1024 { low } else { low.max(1024) };
+            prop_assert_eq!(distinct, (first..=high).collect::<HashSet<u16>>());
+            // The first is of the same parity where one is.
+            let same = protocol != Protocol::Udp || size == 0 || tried[0] % 2 == wanted % 2;
+            prop_assert!(same || first == high, "{} for {}", tried[0], wanted);
+        }
+    }
+}
