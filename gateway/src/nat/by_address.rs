@@ -14,10 +14,10 @@ use std::time::Duration;
 use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
-use super::order::{self, Standing};
-use super::quota::Quota;
+use super::order::{self, Standing, Wanted};
+use super::quota::{Holding, Quota};
 use super::realm::{Load, standing};
-use super::session::{FRESH, STANDING, Session, State, USED};
+use super::session::{STANDING, Session, State, USED};
 use super::snapshot::Closing;
 use super::table::Table;
 use crate::carried::GRE;
@@ -146,11 +146,13 @@ impl ByAddress {
             |s: &Session| (!own || s.inside == u32::from(host)).then_some(s.flags & USED != 0);
         let first = |node| {
             let lists = self.quota.lists(node)?;
-            order::first(lists, &self.table.slots, &[Standing::FromInside], used)
+            let all = (&[Standing::FromInside][..], Wanted::Place);
+            order::first(lists, &self.table.slots, all, used)
         };
         let crowd = || {
-            let stands = Standing::FromInside as usize;
-            let (node, most) = self.quota.most(|holding| holding.lists[stands].length > 0)?;
+            let stands =
+                |holding: &Holding| holding.lists.length(Standing::FromInside, Wanted::Place) > 0;
+            let (node, most) = self.quota.most(stands)?;
             if most > held[0] { first(node) } else { None }
         };
         let victim = first(node).or_else(|| if free == 0 { crowd() } else { None });
@@ -168,7 +170,6 @@ impl ByAddress {
             outside_port: number,
             remote_port: number,
             state: State::Opened,
-            flags: FRESH,
             node,
             opened: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
             ..Session::default()
@@ -191,7 +192,7 @@ impl ByAddress {
         let lists = self.quota.lists_mut(self.table.get(id).node);
         order::leave(lists, &mut self.table.slots, id);
         if let Some(standing) = wanted {
-            order::enter(lists, &mut self.table.slots, id, standing);
+            order::enter(lists, &mut self.table.slots, id, (standing, true));
         }
     }
 
@@ -211,10 +212,9 @@ impl ByAddress {
             session.state = State::Active;
         }
         if session.flags & STANDING != 0 {
-            match session.flags & FRESH {
-                _ if settled => self.stand(id, None),
-                0 => session.flags |= USED,
-                _ => session.flags &= !FRESH,
+            match settled {
+                true => self.stand(id, None),
+                false => session.flags |= USED,
             }
         }
         let session = self.table.get(id);
@@ -277,6 +277,10 @@ impl Nat {
             }
         };
         self.by_address.touch(id, load, true, now);
+        if matches!(plan, Plan::Open(_)) {
+            // What opens it is no use of it.
+            self.by_address.table.get_mut(id).flags &= !USED;
+        }
         Ok(plan.into())
     }
 

@@ -40,19 +40,32 @@ pub(super) fn check(nat: &Nat, now: Timestamp) {
         }
 
         // A published port has a mapping once it is for the uplink's address, and nothing else has.
-        let live: HashSet<u16> = nat
+        let live: Vec<u16> = nat
             .published
             .iter()
             .zip(&nat.owners)
             .filter(|(p, owner)| p.protocol == realm.protocol && owner.live)
             .map(|(p, _)| p.port)
             .collect();
-        let published = (0..=u16::MAX).filter(|p| realm.mappings.is_published(*p));
-        assert_eq!(published.collect::<HashSet<_>>(), live);
-        assert!((0..=u16::MAX).all(|p| {
-            let is_one = realm.mappings.inside(p).is_some();
-            is_one || !realm.mappings.is_withdrawn(p) && !live.contains(&p)
-        }));
+        let mappings = &realm.mappings;
+        let mut owned = 0;
+        for port in 0..=u16::MAX {
+            let is_one = mappings.inside(port).is_some();
+            assert_eq!(mappings.is_published(port), live.contains(&port));
+            assert!(is_one || !mappings.is_published(port) && !mappings.is_withdrawn(port));
+            owned += u32::from(is_one && !mappings.is_published(port));
+        }
+
+        // Those that give way free the port of their mapping, or stand among the others.
+        for s in sessions.iter().filter(|s| s.standing().is_some()) {
+            let port = s.outside_port;
+            let on_it = sessions.iter().filter(|x| x.flags & MAPPED != 0 && x.outside_port == port);
+            let all = on_it
+                .clone()
+                .all(|x| (Some(Standing::Closed)..=s.standing()).contains(&x.standing()));
+            let few = realm.mappings.is_let_go(port);
+            assert_eq!(s.keeps(), s.flags & MAPPED == 0 || !few || !all, "{s:?}");
+        }
 
         // Counts equal contents.
         assert_eq!(realm.table.live() as usize, sessions.len());
@@ -68,12 +81,8 @@ pub(super) fn check(nat: &Nat, now: Timestamp) {
         assert_eq!(ports.available() as usize, free);
         let mapped = PORTS.filter(|p| realm.mappings.inside(*p).is_some()).count();
         assert_eq!(free + mapped, PORTS.count());
-        let published = |p: &u16| realm.mappings.is_published(*p);
-        let owned =
-            (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some() && !published(p)).count();
-        assert_eq!(realm.quota.total().ports as usize, owned);
-        let mapped = (0..=u16::MAX).filter(|p| realm.mappings.inside(*p).is_some()).count();
-        assert_eq!(realm.mappings.len(), mapped);
+        assert_eq!(realm.quota.total().ports, owned);
+        assert_eq!(mappings.len(), owned as usize + live.len());
 
         // Nothing outlives its lifetime by more than the second the wheel turns in.
         for s in &sessions {

@@ -103,6 +103,11 @@ impl Mappings {
         self.by_port[usize::from(port)].word & WITHDRAWN != 0
     }
 
+    /// True where the end of its sessions frees the port: it is not published, and they are few.
+    pub(crate) fn is_let_go(&self, port: u16) -> bool {
+        self.by_port[usize::from(port)].word & (PUBLISHED | CROWDED) == 0
+    }
+
     /// True where no session is on this port.
     pub(crate) fn is_idle(&self, port: u16) -> bool {
         self.by_port[usize::from(port)].word & !FLAGS == 0

@@ -7,7 +7,7 @@
 //! | `table`, `slots`, `session`, `index`, `wheel` | sessions, how they are found, when they end |
 //! | `mapping`, `ports`, `own`, `publish` | outside ports: whose, which, for one session, for good |
 //! | `filter`, `tcp` | who may come in, how TCP goes |
-//! | `quota`, `order`, `siblings` | how much a node may hold, and what of it gives way |
+//! | `quota`, `order`, `standing`, `siblings` | how much a node may hold, and what of it gives way |
 //! | `forget` | a flush, a node that is gone |
 //! | `errors`, `unsolicited` | ICMP errors, SYNs nobody asked for |
 //! | `fragments`, `covered` | fragments of datagrams, and which bytes have passed |
@@ -40,6 +40,7 @@ pub(crate) mod session;
 pub(crate) mod siblings;
 pub(crate) mod slots;
 pub(crate) mod snapshot;
+mod standing;
 pub(crate) mod table;
 pub(crate) mod tcp;
 pub(crate) mod unsolicited;
@@ -168,6 +169,7 @@ impl Nat {
         let id = self.open_out(protocol, node, (inside, remote), load, now)?;
         let realm = &mut self.realms[protocol as usize];
         realm.touch_out(id, load, now);
+        realm.is_new(id);
         Ok(realm.table.get(id).outside_port)
     }
 
@@ -309,6 +311,9 @@ impl Nat {
         self.before(protocol, id, load, false);
         let realm = &mut self.realms[protocol as usize];
         realm.touch_in(id, load, now);
+        if matches!(plan, PlanIn::Open { .. }) {
+            realm.is_new(id);
+        }
         Ok(realm.table.get(id).inside())
     }
 

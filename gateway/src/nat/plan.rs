@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use wire::Timestamp;
 use wire::tcp::Flags;
 
-use super::order::{self, Standing};
+use super::order::{self, Standing, Wanted};
 use super::realm::Realm;
 use super::session::{MAPPED, Session, State, USED};
 use super::tcp;
@@ -180,6 +180,7 @@ impl Realm {
         // Where it is the host that holds too many, one of its own gives way, or what has closed.
         let own = free > 0 && held[1] >= free;
         let used = |s: &Session| (!own || may_go(s, host)).then_some(s.flags & USED != 0);
+        let among = (among, Wanted::Place);
         let victim = self.victim(node, among, used);
         let victim = victim.or_else(|| (free == 0).then(|| self.crowd(held[0], among, used))?);
         let reason = if free == 0 { DropReason::TableFull } else { DropReason::Quota };
@@ -191,11 +192,11 @@ impl Realm {
     fn room_for_outside(&self, node: Node, host: Ipv4Addr) -> Result<Option<u32>, DropReason> {
         let quarter = (self.table.free() + self.table.live()).div_ceil(4);
         let lists = self.quota.lists(node);
-        let own = lists.map_or(0, |lists| lists[Standing::FromOutside as usize].length);
+        let own = lists.map_or(0, |lists| lists.length(Standing::FromOutside, Wanted::Place));
         if own < quarter.saturating_sub(self.from_outside) {
             return self.room(node, host, order::FOR_OUTSIDE);
         }
-        let among = &[Standing::FromOutside];
+        let among = (&[Standing::FromOutside][..], Wanted::Place);
         let used = |s: &Session| Some(s.flags & USED != 0);
         let victim = self.victim(node, among, used);
         victim.or_else(|| self.crowd(0, among, used)).map(Some).ok_or(DropReason::TableFull)
@@ -230,9 +231,10 @@ impl Realm {
         let used = |s: &Session| if fits(s) { self.used_by_any(s) } else { None };
         let reason =
             if available == 0 || allowed { DropReason::PortsExhausted } else { DropReason::Quota };
-        let victim = self.victim(node, order::ALL, used);
+        let among = (order::ALL, Wanted::Port);
+        let victim = self.victim(node, among, used);
         let victim = victim.or_else(|| match reason {
-            DropReason::PortsExhausted => self.crowd(held[0], order::ALL, used),
+            DropReason::PortsExhausted => self.crowd(held[0], among, used),
             _ => None,
         });
         let id = victim.ok_or(reason)?;
@@ -262,7 +264,7 @@ impl Realm {
     fn victim(
         &self,
         node: Node,
-        among: &[Standing],
+        among: (&[Standing], Wanted),
         used: impl Fn(&Session) -> Option<bool>,
     ) -> Option<u32> {
         order::first(self.quota.lists(node)?, &self.table.slots, among, used)
@@ -272,10 +274,10 @@ impl Realm {
     fn crowd(
         &self,
         held: u32,
-        among: &[Standing],
+        among: (&[Standing], Wanted),
         used: impl Fn(&Session) -> Option<bool>,
     ) -> Option<u32> {
-        let stands = |lists: &order::Lists| among.iter().any(|s| lists[*s as usize].length > 0);
+        let stands = |lists: &order::Lists| among.0.iter().any(|s| lists.length(*s, among.1) > 0);
         let (node, most) = self.quota.most(|holding| stands(&holding.lists))?;
         if most > held { self.victim(node, among, used) } else { None }
     }

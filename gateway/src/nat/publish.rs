@@ -16,7 +16,7 @@
 use std::net::Ipv4Addr;
 
 use super::Nat;
-use super::session::{FROM_OUTSIDE, MAPPED, PERMITS, Session};
+use super::session::{FROM_OUTSIDE, MAPPED, Session};
 use super::snapshot::Closing;
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
@@ -143,6 +143,7 @@ impl Nat {
         } else {
             realm.mappings.publish((node, inside), port, held);
         }
+        realm.arrange(port);
     }
 
     /// Tells that what comes to a published port is ours, or no longer.
@@ -176,6 +177,7 @@ impl Nat {
         {
             // From now on the port is its host's own.
             realm.quota.add(owner, 0, 1);
+            realm.arrange(port);
         }
         true
     }
@@ -202,10 +204,7 @@ impl Nat {
                 self.end(protocol, id, Closing::Flushed);
                 continue;
             }
-            let realm = &mut self.realms[protocol as usize];
-            realm.withhold(&session);
-            realm.release(id);
-            realm.table.get_mut(id).flags &= !(MAPPED | PERMITS);
+            self.realms[protocol as usize].set_apart(id);
         }
     }
 }

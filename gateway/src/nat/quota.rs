@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::order::Lists;
+#[cfg(test)]
+use super::order::{ALL, Wanted};
 use crate::hash::Key;
 use crate::node::Node;
 
@@ -130,7 +132,9 @@ impl Quota {
 
     #[cfg(test)]
     pub(crate) fn standing(&self) -> u32 {
-        self.nodes.iter().flat_map(|held| held.lists).map(|list| list.length).sum()
+        let all =
+            |held: &Holding| ALL.iter().map(|s| held.lists.length(*s, Wanted::Place)).sum::<u32>();
+        self.nodes.iter().map(all).sum()
     }
 
     pub(crate) fn clear(&mut self) {

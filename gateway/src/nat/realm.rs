@@ -10,11 +10,11 @@ use wire::tcp::Flags;
 
 use super::filter::{NatType, Permits};
 use super::mapping::Mappings;
-use super::order::{self, Standing};
+use super::order::Standing;
 use super::plan::{Displaced, Use};
 use super::quota::Quota;
 use super::session::{
-    EMBRYONIC, FRESH, FROM_OUTSIDE, MAPPED, PERMITS, Rest, STANDING, Session, State, USED,
+    EMBRYONIC, FROM_OUTSIDE, MAPPED, PERMITS, Rest, STANDING, Session, State, USED,
 };
 use super::table::Table;
 use super::tcp;
@@ -156,14 +156,14 @@ impl Realm {
             outside_port,
             remote_port: remote.port,
             state,
-            flags: flags | FRESH,
+            flags,
             node,
             opened: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
             ..Session::default()
         };
         let id = self.table.insert(session, now)?;
         if flags & MAPPED != 0 {
-            self.mappings.acquire(outside_port, id, &mut self.table.slots);
+            self.acquire(outside_port, id);
         }
         self.quota.add((node, inside.address), 1, 0);
         self.stand(id, standing(&session, false));
@@ -246,34 +246,20 @@ impl Realm {
         let wanted = standing(session, settled);
         if wanted != session.standing() {
             self.stand(id, wanted);
-        } else if session.flags & FRESH != 0 {
-            session.flags &= !FRESH;
         } else {
             session.flags |= USED;
         }
     }
 
-    /// Gives a session its place among those that give way, or none.
-    fn stand(&mut self, id: u32, wanted: Option<Standing>) {
-        let (node, before) = (self.table.get(id).node, self.table.get(id).standing());
-        let lists = self.quota.lists_mut(node);
-        order::leave(lists, &mut self.table.slots, id);
-        self.from_outside -= u32::from(before == Some(Standing::FromOutside));
-        if let Some(standing) = wanted {
-            order::enter(lists, &mut self.table.slots, id, standing);
-            self.from_outside += u32::from(standing == Standing::FromOutside);
-        }
-    }
-
-    /// Before `id` is displaced: those that were passed over for it have had their turn.
-    pub(crate) fn pass_over(&mut self, id: u32) {
-        let lists = self.quota.lists_mut(self.table.get(id).node);
-        order::pass_over(lists, &mut self.table.slots, id);
+    /// The packet that has opened a session has passed: that is no use of it.
+    #[inline]
+    pub(crate) fn is_new(&mut self, id: u32) {
+        self.table.get_mut(id).flags &= !USED;
     }
 
     /// Ends a session and gives back whatever only it held.
     pub(crate) fn close(&mut self, id: u32) -> (Session, Rest) {
-        self.stand(id, None);
+        self.withdraw(id);
         let session = *self.table.get(id);
         if session.flags & MAPPED != 0 {
             self.release(id);
@@ -292,6 +278,8 @@ impl Realm {
         let owner = (self.mappings.node(port), inside);
         if self.mappings.release(port, id, &mut self.table.slots) {
             self.quota.remove(owner, 0, 1);
+        } else {
+            self.arrange(port);
         }
     }
 

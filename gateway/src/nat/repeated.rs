@@ -10,7 +10,7 @@ use wire::tcp::Flags;
 
 use super::Nat;
 use super::realm::{Load, Realm, standing};
-use super::session::{EMBRYONIC, FRESH, STANDING, State, USED};
+use super::session::{EMBRYONIC, STANDING, State, USED};
 use super::tcp::{self, Sender};
 use crate::packet::Protocol;
 use crate::repeat::{Repeated, SessionId};
@@ -150,8 +150,7 @@ impl Realm {
         };
         let settled = out && session.state == State::Active;
         let placed = session.flags & STANDING == 0
-            || standing(session, settled) == session.standing()
-                && session.flags & (FRESH | USED) == USED;
+            || standing(session, settled) == session.standing() && session.flags & USED != 0;
         stays && placed && session.flags & EMBRYONIC == 0
     }
 

@@ -106,8 +106,8 @@ pub(crate) const PERMITS: u8 = 4;
 pub(crate) const STANDING: u8 = 8 | 16;
 /// It has been used since it got its place there.
 pub(crate) const USED: u8 = 32;
-/// No packet has passed yet but the one that opens it.
-pub(crate) const FRESH: u8 = 64;
+/// It stands among those whose end frees no port.
+pub(crate) const KEEPS: u8 = 64;
 /// The outside has opened it.
 pub(crate) const FROM_OUTSIDE: u8 = 128;
 

@@ -17,6 +17,7 @@ mod lifetimes;
 mod names;
 mod nodes;
 mod offload;
+mod own_ports;
 mod policy;
 mod preview;
 mod publish;

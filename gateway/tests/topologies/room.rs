@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Config, DropReason, Endpoint, Limits, Node, Protocol, Published, Side};
+use gateway::{Config, DropReason, Endpoint, Limits, NatType, Node, Protocol, Published, Side};
 use wire::VnetHeader;
 
 use crate::world::packet::{ACK, FIN, RST, SYN, arp_reply};
@@ -114,11 +114,68 @@ fn forty_five_thousand_short_connections_all_pass() {
     assert_eq!(world.gateway.counters().drops(DropReason::Quota), 0);
 }
 
+/// What has closed and frees no port, for nine times have connections of it been opened.
+#[derive(Clone, Copy, Debug)]
+enum Closed {
+    Nothing,
+    /// At a published port.
+    Published,
+    /// From one port of the host's, to ever more servers.
+    Crowded,
+    /// From ports that have a connection which goes on.
+    Shared,
+}
+
+/// Connections to a server outside, or from there: opened, and reset or not.
+fn connection(world: &mut World, (from, to): (&str, &str), reset: bool) {
+    let out = world.lan(&Pkt::tcp(from, to, SYN, b"")).on(Side::Uplink).src;
+    world.uplink(&Pkt::tcp(to, &out, SYN | ACK, b"")).on(Side::LAN);
+    let last = if reset { RST } else { ACK };
+    world.lan(&Pkt::tcp(from, to, last, b"")).on(Side::Uplink);
+}
+
+fn close(world: &mut World, what: Closed) {
+    for n in 1..10 {
+        let (server, other) = (format!("9.9.9.{n}:80"), format!("9.9.8.{n}:80"));
+        match what {
+            Closed::Nothing => {}
+            Closed::Published => {
+                let door = "203.0.113.2:20005";
+                world.uplink(&Pkt::tcp(&server, door, SYN, b"")).on(Side::LAN);
+                let answer = Pkt::tcp("10.100.0.10:80", &server, SYN | ACK, b"");
+                world.lan(&answer).on(Side::Uplink);
+                world.uplink(&Pkt::tcp(&server, door, ACK, b"")).on(Side::LAN);
+                world.uplink(&Pkt::tcp(&server, door, RST, b"")).on(Side::LAN);
+            }
+            Closed::Crowded => connection(world, ("10.100.0.10:5000", &server), true),
+            Closed::Shared => {
+                let from = format!("10.100.0.10:{}", 5000 + n);
+                connection(world, (&from, &other), false);
+                connection(world, (&from, &server), true);
+            }
+        }
+    }
+}
+
 #[test]
 fn short_connections_and_questions_pass_a_small_block_of_ports() {
-    let mut config = config();
-    config.uplink.as_mut().unwrap().ports = 20_000..=20_099;
-    let mut world = World::new(config);
+    for kind in NatType::ALL {
+        for before in [Closed::Nothing, Closed::Published, Closed::Crowded, Closed::Shared] {
+            let mut config = config();
+            config.uplink.as_mut().unwrap().ports = 20_000..=20_099;
+            config.nat.kind = kind;
+            let mut world = World::new(config);
+            let inside = Endpoint::new(Ipv4Addr::new(10, 100, 0, 10), 80);
+            let rule = Published { protocol: Protocol::Tcp, address: None, port: 20_005, inside };
+            world.gateway.publish_for(Node(10), rule).unwrap();
+            close(&mut world, before);
+            println!("{kind}, {before:?}");
+            short_ones(&mut world);
+        }
+    }
+}
+
+fn short_ones(world: &mut World) {
     for n in 0..5000u32 {
         let (from, to) = (format!("10.100.0.10:{}", 10_000 + n), "8.8.8.8:80");
         let out = world.lan(&Pkt::tcp(&from, to, SYN, b"")).on(Side::Uplink).src;
@@ -130,6 +187,34 @@ fn short_connections_and_questions_pass_a_small_block_of_ports() {
         let ping = world.lan(&Pkt::echo("10.100.0.10", "8.8.8.8", 8, n as u16, b"")).one();
         let pong = Pkt::echo("8.8.8.8", OUTSIDE, 0, ping.echo_id(), b"");
         assert_eq!(world.uplink(&pong).on(Side::LAN).echo_id(), n as u16);
+    }
+}
+
+/// Many connections are opened at a time while the closed ones of a published port lie about: none of those
+/// that open gives way to another.
+#[test]
+fn what_opens_does_not_give_way_while_closed_ones_have_ports() {
+    for before in [Closed::Nothing, Closed::Published, Closed::Crowded] {
+        let mut config = config();
+        config.uplink.as_mut().unwrap().ports = 20_000..=20_099;
+        let mut world = World::new(config);
+        let inside = Endpoint::new(Ipv4Addr::new(10, 100, 0, 10), 80);
+        let rule = Published { protocol: Protocol::Tcp, address: None, port: 20_005, inside };
+        world.gateway.publish_for(Node(10), rule).unwrap();
+        close(&mut world, before);
+        for n in 0..500u32 {
+            let from = |n: u32| format!("10.100.0.10:{}", 10_000 + n);
+            let at_once: Vec<_> = (n * 9..n * 9 + 9).map(from).collect();
+            let to = "8.8.8.8:80";
+            let opened = |from: &String| Pkt::tcp(from, to, SYN, b"");
+            let doors: Vec<_> =
+                at_once.iter().map(|from| world.lan(&opened(from)).on(Side::Uplink).src).collect();
+            for (door, from) in doors.iter().zip(&at_once) {
+                let answer = world.uplink(&Pkt::tcp(to, door, SYN | ACK, b"")).on(Side::LAN);
+                assert_eq!(&answer.dst, from, "{before:?}, {n}");
+                world.lan(&Pkt::tcp(from, to, RST, b"")).on(Side::Uplink);
+            }
+        }
     }
 }
 
