@@ -8,9 +8,9 @@ use crate::{Joins, Refusal};
 
 /// What our own options begin with. One that is not known is an error; those of other drivers are
 /// passed over, for compose files carry them along.
-const OURS: &str = "uswitch.";
+pub(crate) const OURS: &str = "uswitch.";
 /// What other drivers call the largest packet.
-const MTU: [&str; 2] = ["com.docker.network.driver.mtu", "mtu"];
+pub(crate) const MTU: [&str; 2] = ["com.docker.network.driver.mtu", "mtu"];
 /// The smallest MTU that IPv4 takes (RFC 791), and the largest packet there is.
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65535;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use topology::{Address, Subnet};
 
 use super::{is_id, read};
-use crate::network::Pool;
+use crate::network::{MTU, OURS, Pool};
 use crate::{Network, Options, Refusal};
 
 /// Where `-o` options stand.
@@ -64,8 +64,17 @@ impl Create {
         is_id(&id)?;
         let options = options.unwrap_or_default();
         let generic = options.get(GENERIC).and_then(Value::as_object);
-        let said = generic.into_iter().flatten();
-        let said = said.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+        let said = generic.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+        let said: Vec<(&str, &str)> = said
+            .filter_map(|(key, value)| match value {
+                Some(value) => Some(Ok((key, value))),
+                // What is said another way is not done another way in silence.
+                None if MTU.contains(&key) || key.starts_with(OURS) => Some(Err(Refusal(format!(
+                    "option {key}: its value is no text: write it in quotes"
+                )))),
+                None => None,
+            })
+            .collect::<Result<_, _>>()?;
         let data = ipv4.into_iter().chain(ipv6).flatten();
         Ok(Network {
             id,

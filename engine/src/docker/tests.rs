@@ -113,6 +113,28 @@ fn a_network_with_an_option_of_ours_that_is_none_is_refused() {
     assert!(notes.networks.lock().unwrap().is_empty());
 }
 
+#[test]
+fn an_option_of_ours_whose_value_is_no_text_is_refused() {
+    let ask = |key: &str, value: Value| {
+        let notes = Notes::default();
+        let asked = json!({"NetworkID": NETWORK, "IPv6Data": [], "Options": {
+            "com.docker.network.generic": {key: value}},
+            "IPv4Data": [{"Gateway": "10.77.0.1/16", "Pool": "10.77.0.0/16"}]});
+        let answer = notes.ask("/NetworkDriver.CreateNetwork", &asked);
+        (answer, notes.networks.lock().unwrap().pop())
+    };
+    for value in [json!(true), json!(1400), json!(null), json!(["true"])] {
+        for key in ["uswitch.isolate", "com.docker.network.driver.mtu"] {
+            let (answer, network) = ask(key, value.clone());
+            let line = answer["Err"].as_str().unwrap_or_default();
+            assert!(line.contains(key) && line.contains("quotes"), "{key} {value}: {answer}");
+            assert!(network.is_none(), "{key} {value}");
+        }
+        assert!(ask("foo", value).1.is_some(), "another driver's");
+    }
+    assert!(ask("uswitch.isolate", json!("true")).1.unwrap().options.isolate);
+}
+
 fn endpoint(mac: &str) -> Value {
     json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT,
         "Interface": {"Address": "10.77.5.0/16", "AddressIPv6": "", "MacAddress": mac},
