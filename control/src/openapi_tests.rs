@@ -213,3 +213,45 @@ fn every_reference_of_the_document_leads_somewhere() {
     }
     assert!(found > 20, "only {found} references: is the document whole?");
 }
+
+/// The schemas that a schema leads to, itself among them, each with how one comes by it.
+fn reached(document: &Value, schema: &Value, by: &str, all: &mut Vec<(String, Value)>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.trim_start_matches("#/components/schemas/");
+        if !all.iter().any(|(by, _)| by.ends_with(name)) {
+            let own = &document["components"]["schemas"][name];
+            reached(document, own, &format!("{by} > {name}"), all);
+        }
+        return;
+    }
+    all.push((by.to_owned(), schema.clone()));
+    let parts = schema.as_object().into_iter().flatten().flat_map(|(_, part)| match part {
+        Value::Array(parts) => parts.iter().collect(),
+        Value::Object(parts) => parts.values().chain([part]).collect(),
+        _ => Vec::new(),
+    });
+    for part in parts.filter(|part| part.is_object()) {
+        reached(document, part, by, all);
+    }
+}
+
+/// A word that is misspelt would be as if it had not been said, and widen what is done.
+#[test]
+fn nothing_that_is_asked_for_may_have_fields_that_are_not_known() {
+    let document = document();
+    let mut bodies = 0;
+    for route in ROUTES {
+        let said = &document["paths"][route.path][route.method]["requestBody"];
+        let schema = &said["content"]["application/json"]["schema"];
+        if schema.is_null() {
+            continue;
+        }
+        bodies += 1;
+        let mut all = Vec::new();
+        reached(&document, schema, route.path, &mut all);
+        for (by, schema) in all.iter().filter(|(_, schema)| schema["properties"].is_object()) {
+            assert_eq!(schema["additionalProperties"], json!(false), "{by}");
+        }
+    }
+    assert!(bodies > 15, "{bodies} routes take a body");
+}

@@ -9,6 +9,7 @@ use super::StormLimits;
 /// A node to plug in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct AddNode {
     /// Its name; without one, the next free `netI`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,7 @@ pub struct AddNode {
 /// A node's cables, pulled or plugged in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct SetLink {
     /// Whether they are plugged in.
     pub up: bool,
@@ -41,6 +43,7 @@ pub struct SetLink {
 /// What makes the gateway a router: what is not said stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct SetGateway {
     /// Whether it forwards what is not for itself (`net.ipv4.ip_forward`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +66,7 @@ pub struct Routing {
 /// Which addresses to forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct FlushFdb {
     /// Only those behind this port or node.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,6 +38,7 @@ impl<T> Page<T> {
 /// Which part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the page before.
     pub cursor: Option<u64>,

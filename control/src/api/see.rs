@@ -35,7 +35,7 @@ macro_rules! words {
 /// Frames wanted as a pcapng stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CaptureAsk {
     /// Ports or nodes; none means all, also those that come later.
     pub ports: Vec<String>,
@@ -52,7 +52,7 @@ pub struct CaptureAsk {
 /// Walks wanted, one JSON object a line ([`TraceLine`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TraceAsk {
     /// Ports or nodes where the frame enters or leaves; none means all.
     pub ports: Vec<String>,
@@ -68,6 +68,7 @@ pub struct TraceAsk {
 /// An imagined packet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct ExplainAsk {
     /// The node that sends it; `inet` for the outside.
     pub from: String,

@@ -3,6 +3,7 @@
 
 mod flows;
 mod hostile;
+mod unknown;
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
