@@ -83,6 +83,15 @@ pub struct PortAsk {
     pub last: Option<u16>,
 }
 
+impl PortAsk {
+    /// Whether this port of the host's would do, at an address of its own choice.
+    #[must_use]
+    pub fn would_take(&self, protocol: Protocol, port: u16) -> bool {
+        let Some(first) = self.first else { return false };
+        self.protocol == protocol && (first..=self.last.unwrap_or(first)).contains(&port)
+    }
+}
+
 /// Hardware addresses as people write them.
 mod written {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -233,7 +233,10 @@ impl Daemon {
         let siblings = self.siblings(place);
         match siblings.iter().chain([place]).all(|own| own.attach.ports.is_empty()) {
             true => Ok(()),
-            false => self.lead_by(place, &Keepers::look()),
+            false => {
+                self.free(place);
+                self.lead_by(place, &Keepers::look())
+            }
         }
     }
 
@@ -266,6 +269,7 @@ impl Daemon {
         if given.is_empty() && *looks < LOOKS {
             return Ok(false);
         }
+        self.free(&place);
         self.lead_of(&place, &keepers)?;
         if self.place(endpoint).is_err() {
             // It has gone while it was looked for.

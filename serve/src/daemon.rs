@@ -325,6 +325,7 @@ impl Driver for Daemon {
 
     fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
         let place = self.place(endpoint)?;
+        self.free(&place);
         self.lead(&place, Vec::new())?;
         self.change(endpoint, |place| place.published = true)
     }

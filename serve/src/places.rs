@@ -90,7 +90,7 @@ impl Daemon {
 
     /// Whether a place's container is there still: its namespace has the far end of the place's link. An
     /// engine that is killed leaves the file of a namespace behind, and tells of no end.
-    fn lives(&self, place: &Place) -> bool {
+    pub(crate) fn lives(&self, place: &Place) -> bool {
         let port = port_of(&place.attach.endpoint);
         let sandbox = self.lab.node_at(&port).and_then(|node| self.lab.namespace(&node));
         let seen = sandbox.map(|sandbox| self.lab.called_in(&port, &sandbox));

@@ -133,6 +133,14 @@ impl Publisher {
         self.held().get(endpoint).map_or(ports.is_empty(), |(asked, ..)| asked == ports)
     }
 
+    /// The endpoints that have a port published which would do for one of these.
+    pub(crate) fn holding(&self, asked: &[PortAsk]) -> Vec<String> {
+        let does = |led: &Led| asked.iter().any(|ask| ask.would_take(led.protocol, led.port));
+        let held = self.held();
+        let those = held.iter().filter(|(_, (_, led, _))| led.iter().any(does));
+        those.map(|(endpoint, _)| endpoint.clone()).collect()
+    }
+
     /// The ports of an endpoint, as they are.
     pub(crate) fn leading(&self, endpoint: &str) -> Vec<Led> {
         self.held().get(endpoint).map(|(_, led, _)| led.clone()).unwrap_or_default()

@@ -174,3 +174,31 @@ fn a_port_leads_by_the_network_with_the_way_out() {
         inner.unmake(&["c1"]);
     });
 }
+
+/// A namespace that goes without DEL, as with a runtime that is killed.
+#[test]
+fn a_port_is_anothers_once_its_container_has_ended_though_nobody_has_told() {
+    served(|sandbox, _| {
+        let (old, new) =
+            (Runtime::new(sandbox, "old", "10.93.0"), Runtime::new(sandbox, "new", "10.92.0"));
+        for name in ["c1", "c2"] {
+            old.make(name);
+        }
+        old.call("ADD", "c1", &mapped(&old, json!([tcp(8080)]))).ok();
+        let conf = mapped(&new, json!([tcp(8080)]));
+        let why = refused(&new.call("ADD", "c2", &conf), 999);
+        assert!(why.contains("already allocated"), "{why}");
+        old.unmake(&["c1"]);
+        new.call("ADD", "c2", &conf).ok();
+        serves("c2", 8080);
+        // It was the last in its network.
+        let networks = sandbox.uswitch(&["network", "ls"]).ok().out;
+        assert!(networks.contains("new") && !networks.contains("old"), "{networks}");
+        old.del("c1");
+        serves("c2", 8080);
+        new.del("c2");
+        assert!(!is_open(8080));
+        new.nothing_is_left();
+        new.unmake(&["c2"]);
+    });
+}

@@ -65,6 +65,33 @@ fn a_killed_dockerd_tells_nobody_and_its_containers_come_back() {
     });
 }
 
+/// The one that comes first has the address of another, and its ports from before are nobody's.
+#[test]
+fn containers_of_a_killed_dockerd_come_back_in_another_order() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh(&format!("docker run -d --name a --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name b --network one -p 8080:80 {}", page("b")));
+        docker.tells_the_world("198.51.100.2 8080", "b");
+        docker.undock("KILL");
+        docker.dock("");
+        docker.sh("docker start b");
+        let table = docker.sh("uswitch show");
+        assert!(!table.contains("10.77.0.3/16"), "b has the first address:\n{table}");
+        docker.tells_the_world("198.51.100.2 8080", "b");
+        docker.sh("docker start a");
+        docker.reaches("a", "b", true);
+        let places = docker.sh("ls /run/uswitch/serve/endpoints | wc -l");
+        assert_eq!(places.trim(), "2", "those of before are forgotten");
+        // The same of a port that another asks for.
+        docker.undock("KILL");
+        docker.dock("");
+        docker.sh("docker rm b");
+        docker.sh(&format!("docker run -d --name c --network one -p 8080:80 {}", page("c")));
+        docker.tells_the_world("198.51.100.2 8080", "c");
+    });
+}
+
 #[test]
 fn containers_live_on_without_dockerd_and_without_us() {
     docker(|docker| {
