@@ -45,7 +45,7 @@ impl Driver for Look {
         fit(endpoint);
         Ok(())
     }
-    fn publish(&self, endpoint: &str) -> Result<(), Refusal> {
+    fn publish(&self, endpoint: &str, _: Option<Vec<engine::PortAsk>>) -> Result<(), Refusal> {
         fit(endpoint);
         Ok(())
     }

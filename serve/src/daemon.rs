@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use engine::docker::{Driver, Joined};
-use engine::{Attach, Network, Refusal};
+use engine::{Attach, Network, PortAsk, Refusal};
 use lab::Lab;
 use lab::guest::{Attached, Far, Guest};
 use lab::host_port::HostPort;
@@ -323,11 +323,18 @@ impl Driver for Daemon {
         })
     }
 
-    fn publish(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
-        let place = self.place(endpoint)?;
+    fn publish(
+        &self,
+        endpoint: &str,
+        ports: Option<Vec<PortAsk>>,
+    ) -> std::result::Result<(), Refusal> {
+        let mut place = self.place(endpoint)?;
+        place.attach.ports = ports.unwrap_or(place.attach.ports);
         self.free(&place);
         self.lead(&place, Vec::new())?;
-        self.change(endpoint, |place| place.published = true)
+        self.change(endpoint, |known| {
+            (known.attach.ports, known.published) = (place.attach.ports, true);
+        })
     }
 
     fn withdraw(&self, endpoint: &str) -> std::result::Result<(), Refusal> {

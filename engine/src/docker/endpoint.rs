@@ -1,4 +1,4 @@
-//! CreateEndpoint and Join: a container's place in a network. The container's name is in no call.
+//! CreateEndpoint, Join, and what ProgramExternalConnectivity says: a container's place in a network. The container's name is in no call.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,8 +27,11 @@ pub(super) struct Create {
     #[serde(rename = "Interface", default)]
     interface: Option<Interface>,
     #[serde(rename = "Options", default)]
-    options: Option<BTreeMap<String, Value>>,
+    options: Option<Options>,
 }
+
+/// What is said beside of a place, by names of `libnetwork/netlabel`.
+type Options = BTreeMap<String, Value>;
 
 #[derive(Debug, Default, Deserialize)]
 struct Interface {
@@ -81,6 +84,25 @@ impl Binding {
     }
 }
 
+/// The ports to publish; None where nothing is said of them.
+fn ports(options: Option<&Options>) -> Result<Option<Vec<PortAsk>>, Refusal> {
+    let Some(map) = options.and_then(|options| options.get(PORT_MAP)) else { return Ok(None) };
+    let bindings: Option<Vec<Binding>> = Deserialize::deserialize(map)
+        .map_err(|why| Refusal(format!("the ports to publish are not understood: {why}")))?;
+    bindings.unwrap_or_default().into_iter().map(Binding::ask).collect::<Result<_, _>>().map(Some)
+}
+
+/// The ports of ProgramExternalConnectivity. dockerd leaves them out of CreateEndpoint where a network of
+/// another driver has the container's at that time.
+pub(super) fn programmed(body: &[u8]) -> Result<Option<Vec<PortAsk>>, Refusal> {
+    #[derive(Deserialize)]
+    struct Program {
+        #[serde(rename = "Options", default)]
+        options: Option<Options>,
+    }
+    ports(read::<Program>(body)?.options.as_ref())
+}
+
 impl Create {
     pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
         read(body)
@@ -105,13 +127,7 @@ impl Create {
         };
         let all = [ipv4, ipv6].into_iter().filter(|text| !text.is_empty());
         let addresses = all.map(address).collect::<Result<_, _>>()?;
-        let bindings: Vec<Binding> = match options.unwrap_or_default().remove(PORT_MAP) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(map) => serde_json::from_value(map).map_err(|why| {
-                Refusal(format!("the ports to publish are not understood: {why}"))
-            })?,
-        };
-        let ports = bindings.into_iter().map(Binding::ask).collect::<Result<_, _>>()?;
+        let ports = ports(options.as_ref())?.unwrap_or_default();
         Ok(Attach {
             network,
             endpoint,

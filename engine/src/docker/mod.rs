@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{Attach, Network, Refusal};
+use crate::{Attach, Network, PortAsk, Refusal};
 
 /// Where a container's link is, and what its way out is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,9 @@ pub trait Driver {
     fn join(&self, endpoint: &str, sandbox: &str) -> Result<Joined, Refusal>;
     /// The container lets go of it.
     fn leave(&self, endpoint: &str) -> Result<(), Refusal>;
-    /// The place is the container's way out: its ports are published.
-    fn publish(&self, endpoint: &str) -> Result<(), Refusal>;
+    /// The place is the container's way out: these ports are published, or those that it was noted with
+    /// where nothing is said.
+    fn publish(&self, endpoint: &str, ports: Option<Vec<PortAsk>>) -> Result<(), Refusal>;
     /// It is so no longer.
     fn withdraw(&self, endpoint: &str) -> Result<(), Refusal>;
     /// Something about a place has changed, and dockerd knows of it by now.
@@ -117,7 +118,9 @@ fn call(driver: &dyn Driver, path: &str, body: &[u8]) -> Result<Value, Refusal> 
         "DeleteEndpoint" => done(driver.delete_endpoint(&endpoint)),
         "Join" => driver.join(&endpoint, &sandbox_key).map(|joined| endpoint::joined(&joined)),
         "Leave" => done(driver.leave(&endpoint)),
-        "ProgramExternalConnectivity" => done(driver.publish(&endpoint)),
+        "ProgramExternalConnectivity" => {
+            done(driver.publish(&endpoint, endpoint::programmed(body)?))
+        }
         "RevokeExternalConnectivity" => done(driver.withdraw(&endpoint)),
         "EndpointOperInfo" => {
             driver.settled(&endpoint);

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use topology::Protocol;
 
 use super::*;
-use crate::PortAsk;
 
 const NETWORK: &str = "d4dc1f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
 const ENDPOINT: &str = "fa471f5c3b0e6a1b7c2d9e8f00112233445566778899aabbccddeeff00112233";
@@ -58,8 +57,10 @@ impl Driver for Notes {
     fn leave(&self, endpoint: &str) -> Result<(), Refusal> {
         self.note(format!("leave {}", &endpoint[..4]))
     }
-    fn publish(&self, endpoint: &str) -> Result<(), Refusal> {
-        self.note(format!("publish {}", &endpoint[..4]))
+    fn publish(&self, endpoint: &str, ports: Option<Vec<PortAsk>>) -> Result<(), Refusal> {
+        let ports = ports.map(|ports| ports.iter().map(|ask| ask.port).collect::<Vec<_>>());
+        let ports = ports.map_or(String::new(), |ports| format!(" {ports:?}"));
+        self.note(format!("publish {}{ports}", &endpoint[..4]))
     }
     fn withdraw(&self, endpoint: &str) -> Result<(), Refusal> {
         self.note(format!("withdraw {}", &endpoint[..4]))
@@ -207,6 +208,24 @@ fn a_containers_life() {
         "delete_network d4dc",
     ];
     assert_eq!(*asked, wanted);
+}
+
+/// As dockerd says them where its own bridge has the container's ports while our place is made.
+#[test]
+fn ports_are_those_that_are_told_when_the_place_is_the_way_out() {
+    let notes = Notes::default();
+    let mut program = json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT, "Options":
+        endpoint("")["Options"].clone()});
+    let call = "/NetworkDriver.ProgramExternalConnectivity";
+    assert_eq!(notes.ask(call, &program), json!({}));
+    program["Options"]["com.docker.network.portmap"] = Value::Null;
+    assert_eq!(notes.ask(call, &program), json!({}));
+    program["Options"] = json!({});
+    assert_eq!(notes.ask(call, &program), json!({}));
+    program["Options"] = json!({"com.docker.network.portmap": [{"Proto": 132, "Port": 7}]});
+    assert!(notes.ask(call, &program)["Err"].as_str().unwrap().contains("132"));
+    let asked = notes.asked.lock().unwrap();
+    assert_eq!(*asked, ["publish fa47 [80, 53, 81]", "publish fa47 []", "publish fa47"]);
 }
 
 #[test]

@@ -85,6 +85,26 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
     });
 }
 
+/// dockerd says nothing of the ports as it makes our place, for its bridge has them at that time.
+#[test]
+fn a_container_takes_its_ports_along_from_dockers_own_bridge() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 zlab");
+        docker.sh(&format!("docker run -d --name web -p 8080:80 {}", page("web")));
+        docker.says("127.0.0.1 8080", "web");
+        docker.sh("docker network connect zlab web");
+        docker.sh("docker network disconnect bridge web");
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.says("127.0.0.1 8080", "web");
+        docker.kill();
+        docker.serve();
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.sh("docker network connect bridge web");
+        docker.sh("docker network disconnect zlab web");
+        assert_eq!(docker.sh("uswitch show published -j").trim(), "[]");
+    });
+}
+
 #[test]
 fn published_ports_are_listed_and_follow_their_container() {
     docker(|docker| {
