@@ -109,6 +109,8 @@ impl Lab {
 fn mapped(led: &Led) -> Option<gateway::Published> {
     let address = match led.address {
         None => None,
+        // All addresses of IPv4 are all that the NAT knows.
+        Some(IpAddr::V4(own)) if own.is_unspecified() => None,
         Some(IpAddr::V4(own)) if !own.is_loopback() => Some(own),
         Some(_) => return None,
     };
@@ -120,4 +122,28 @@ fn mapped(led: &Led) -> Option<gateway::Published> {
     };
     let inside = Endpoint::new(inside, led.inside.port());
     Some(gateway::Published { protocol, address, port: led.port, inside })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_nat_has_ports_of_all_addresses_of_ipv4_and_of_one() {
+        let mapped = |address: Option<&str>| {
+            let address = address.map(|text| text.parse().unwrap());
+            let inside = "10.77.0.2:80".parse().unwrap();
+            mapped(&Led { protocol: Protocol::Tcp, address, port: 8080, inside })
+        };
+        let own = |at| mapped(at).map(|published| published.address);
+        for all in [None, Some("0.0.0.0")] {
+            assert_eq!(own(all), Some(None), "{all:?}");
+        }
+        assert_eq!(own(Some("198.51.100.2")), Some(Some([198, 51, 100, 2].into())));
+        for none in ["127.0.0.1", "::1", "::", "2001:db8::1"] {
+            assert_eq!(own(Some(none)), None, "{none}");
+        }
+    }
 }

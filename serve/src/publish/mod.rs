@@ -95,7 +95,10 @@ impl Publisher {
             let own: Vec<_> = given.extract_if(.., |(of, _)| *of == place).collect();
             let sockets = match own.is_empty() {
                 // The engine's own resolver has its port at each of its networks' addresses.
-                true if !all && ask.host.is_none() && is_of_names(ask) => Vec::new(),
+                true if !all && is_of_names(ask) => {
+                    tracing::info!("for {to}, port {}: the engine's resolver has 53", ask.port);
+                    Vec::new()
+                }
                 true => match bind::bind(ask) {
                     Err(Unbound { why, beyond: true }) if !all => {
                         tracing::info!("for {to}, port {}: {why}", ask.port);
@@ -180,8 +183,10 @@ impl Drop for Publisher {
     }
 }
 
+/// Whether that is the port of a resolver at all addresses, be it of one family.
 fn is_of_names(ask: &PortAsk) -> bool {
-    (ask.first, ask.last) == (Some(NAMES), Some(NAMES))
+    ask.host.is_none_or(|host| host.is_unspecified())
+        && (ask.first, ask.last) == (Some(NAMES), Some(NAMES))
 }
 
 #[cfg(test)]

@@ -78,9 +78,14 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
         publisher.leading("e").iter().map(|led| (led.port, led.inside.port())).collect();
     assert_eq!(led, [(other, 80)]);
     // There the engine's own resolver has its port.
-    let names = PortAsk { host: None, ..ask(Protocol::Udp, 53, NAMES, NAMES) };
-    publisher.publish("names", (HERE, false), &[names], vec![]).unwrap();
-    assert!(publisher.leading("names").is_empty());
+    for host in [None, Some("0.0.0.0"), Some("::")] {
+        let host = host.map(|text| text.parse().unwrap());
+        let names = PortAsk { host, ..ask(Protocol::Udp, 53, NAMES, NAMES) };
+        assert!(is_of_names(&names), "{host:?}");
+        publisher.publish("names", (HERE, false), &[names], vec![]).unwrap();
+        assert!(publisher.leading("names").is_empty());
+    }
+    assert!(!is_of_names(&ask(Protocol::Udp, 53, NAMES, NAMES)), "at one address it is not");
     let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
     publisher.publish("e", (HERE, true), &[range], vec![]).unwrap();
 }

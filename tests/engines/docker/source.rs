@@ -37,11 +37,12 @@ fn asker(docker: &Docker<'_>, from: &str, to: &str, server: &UdpSocket) -> Strin
 fn a_client_outside_is_seen_by_its_own_address() {
     docker(|docker| {
         docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
-        let ports = "-p 80:80 -p 8080:80 -p 198.51.100.2:8081:80 -p 25000:80 -p 8053:53/udp";
+        let ports = "-p 80:80 -p 8080:80 -p 198.51.100.2:8081:80 -p 25000:80 -p 8053:53/udp \
+                     -p 0.0.0.0:8082:80";
         docker.sh(&format!("docker run -d --name web --network one {ports} {WHO}"));
         let world = "ip netns exec world";
         let everywhere = |docker: &Docker<'_>| {
-            for port in [80, 8080, 8081, 25_000] {
+            for port in [80, 8080, 8081, 8082, 25_000] {
                 is_seen(docker, world, &format!("198.51.100.2 {port}"), WORLD);
                 is_seen(docker, "", &format!("198.51.100.2 {port}"), GATEWAY);
             }
