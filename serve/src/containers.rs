@@ -5,7 +5,7 @@
 //! undone, so that the same call may come again.
 
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 
 use engine::plugin::{Answer, Ask, Expected, Join, Rate};
@@ -63,6 +63,10 @@ impl Daemon {
         let (binds, outside) = (join.binds, join.outside);
         let limits = limits(join.received, join.sent);
         let endpoint = attach.endpoint.clone();
+        if self.lab.is_hosts(netns.as_fd()) {
+            let why = format!("{sandbox} is the host's network, and no container's");
+            return Err(Refusal(why));
+        }
         // Of an earlier life, whose end nobody told.
         self.forget(&endpoint)?;
         let name = attach.names.first().cloned();

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use engine::cni::{Call, Failure, Verb, code, version_of, versions};
@@ -12,7 +13,7 @@ use engine::plugin::{Answer, Ask, Join};
 use serde_json::Value;
 use serve::client::{self, Absent};
 
-use super::{Place, attach, ipam, said, turn};
+use super::{Place, attach, ipam, own_network, said, turn};
 use crate::say;
 
 /// Answers a runtime, if one has started us: it gives no words.
@@ -103,12 +104,27 @@ fn add(call: &Call, delegate: &dyn Fn(&str) -> Result<Value, Failure>) -> Result
     })
 }
 
-/// The container's namespace.
+/// The container's namespace, which is not the one that we are in: the host's interfaces and routes are
+/// there.
 fn sandbox(call: &Call) -> Result<File, Failure> {
-    File::open(call.netns()).map_err(|error| {
-        let msg = format!("CNI_NETNS={}: {error}", call.netns());
-        Failure::new(code::NO_CONTAINER, msg)
-    })
+    let failed = |code, what: String| {
+        let msg = format!("CNI_NETNS={}: {what}", call.netns());
+        Failure::new(code, msg)
+    };
+    let opened = File::open(call.netns());
+    let netns = opened.map_err(|error| failed(code::NO_CONTAINER, error.to_string()))?;
+    let identity = |file: File| file.metadata().map(|found| (found.dev(), found.ino()));
+    let both = own_network().and_then(identity).and_then(|own| {
+        let theirs = netns.metadata()?;
+        Ok((own, (theirs.dev(), theirs.ino())))
+    });
+    let (own, theirs) = both.map_err(|error| failed(code::IO, error.to_string()))?;
+    match own == theirs {
+        true => {
+            Err(failed(code::NAMESPACE, "that is the host's network, and no container's".into()))
+        }
+        false => Ok(netns),
+    }
 }
 
 fn ask(what: &Ask) -> Result<Answer, Failure> {

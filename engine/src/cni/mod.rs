@@ -38,6 +38,8 @@ pub mod code {
     pub const DECODING: u32 = 6;
     /// The configuration makes no sense.
     pub const CONFIG: u32 = 7;
+    /// The container's namespace is none for a container (`types.ErrInvalidNetNS` of the runtimes' library).
+    pub const NAMESPACE: u32 = 8;
     /// It may work later.
     pub const LATER: u32 = 11;
     /// The plugin can take no container on.

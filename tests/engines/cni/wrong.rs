@@ -89,6 +89,41 @@ fn what_makes_no_sense_is_said_in_one_line() {
     });
 }
 
+/// The host's addresses and routes are no container's, wherever the plugin is started.
+#[test]
+fn the_hosts_own_network_is_no_containers() {
+    served(|sandbox, serve| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        let host = format!("/proc/{}/ns/net", serve.as_ref().unwrap().pid());
+        let variables = |verb| {
+            [
+                ("CNI_COMMAND", verb),
+                ("CNI_CONTAINERID", "c1"),
+                ("CNI_IFNAME", "eth0"),
+                ("CNI_NETNS", host.as_str()),
+            ]
+        };
+        let mut conf = runtime.conf.clone();
+        conf["prevResult"] = json!({});
+        for (verb, conf) in [("ADD", &runtime.conf), ("CHECK", &conf)] {
+            let why = refused(&runtime.start_with(&variables(verb), conf).ended(), 8);
+            assert!(why.contains(&host) && why.contains("the host's network"), "{why}");
+        }
+        // The server knows it from its own.
+        std::fs::write(sandbox.dir.join("conf"), runtime.conf.to_string()).unwrap();
+        let set = variables("ADD").map(|(name, value)| format!("{name}={value}")).join(" ");
+        let folder = sandbox.dir.display();
+        let line = format!(
+            "ip netns exec c1 env CNI_PATH={folder}/cni {set} {folder}/uswitch <{folder}/conf"
+        );
+        let why = refused(&sandbox.shell(&line), 999);
+        assert!(why.contains("the host's network"), "{why}");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1"]);
+    });
+}
+
 #[test]
 fn without_a_server_it_is_said_how_to_start_one() {
     rooted(|sandbox| {
