@@ -16,7 +16,7 @@ use switch::core::SourceGuard;
 use switch::{PortId, PortSpec, Switch};
 use wire::MacAddr;
 
-pub use ns::guest::Route;
+pub use ns::guest::{Route, SeenRoute};
 pub use ns::shape::{Limits, Rate};
 
 use crate::domain;

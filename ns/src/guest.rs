@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -53,8 +53,19 @@ pub struct Seen {
     pub up: bool,
     /// Its addresses, with the lengths of their prefixes.
     pub addresses: Vec<(IpAddr, u8)>,
-    /// Routes out of it: where they lead, and by which router.
-    pub routes: Vec<((IpAddr, u8), Option<IpAddr>)>,
+    /// Routes of its namespace, of all tables.
+    pub routes: Vec<SeenRoute>,
+}
+
+/// A route to one place, as it was at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRoute {
+    /// Where it leads, and the length of that prefix.
+    pub to: (IpAddr, u8),
+    /// By which router; None where all that is on the link.
+    pub via: Option<IpAddr>,
+    /// It leads out of the interface that was looked at.
+    pub here: bool,
 }
 
 /// Furnishes an interface: its addresses, up, its routes.
@@ -186,7 +197,7 @@ pub fn look(netns: BorrowedFd<'_>, name: &str) -> Result<Option<Seen>> {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             netlink.dump(&message::get_routes_of(family), |item| {
                 if let RouteNetlinkMessage::NewRoute(route) = item {
-                    seen.routes.extend(by(link.index, &route));
+                    seen.routes.extend(read(link.index, &route));
                 }
             })?;
         }
@@ -195,8 +206,11 @@ pub fn look(netns: BorrowedFd<'_>, name: &str) -> Result<Option<Seen>> {
     .doing(|| format!("looking at the interface {name} of a container"))
 }
 
-/// Where a route leads and by which router, if it is one out of this interface.
-fn by(index: u32, route: &RouteMessage) -> Option<((IpAddr, u8), Option<IpAddr>)> {
+/// A route to one place, as somebody asks for one; the interface of this number was looked at.
+fn read(index: u32, route: &RouteMessage) -> Option<SeenRoute> {
+    if route.header.kind != RouteType::Unicast {
+        return None;
+    }
     let any: IpAddr = match route.header.address_family {
         AddressFamily::Inet => std::net::Ipv4Addr::UNSPECIFIED.into(),
         AddressFamily::Inet6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
@@ -216,5 +230,6 @@ fn by(index: u32, route: &RouteMessage) -> Option<((IpAddr, u8), Option<IpAddr>)
             _ => {}
         }
     }
-    (out == Some(index)).then_some(((to, route.header.destination_prefix_length), via))
+    let to = (to, route.header.destination_prefix_length);
+    Some(SeenRoute { to, via, here: out == Some(index) })
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 
 use engine::plugin::{Answer, Ask, Expected, Join, Rate};
 use engine::{Network, PortAsk, Refusal, Route};
-use lab::guest::{self, Far, Limits};
+use lab::guest::{self, Far, Limits, SeenRoute};
 
 use crate::daemon::{Daemon, beside_of, port_of, refusal, short};
 use crate::held::{self, Keepers};
@@ -315,10 +315,13 @@ impl Daemon {
             }
         }
         for Route { to, via, .. } in routes {
-            let here = |(own, by): &((IpAddr, u8), Option<IpAddr>)| {
-                *own == (to.network(), to.prefix()) && (via.is_none() || by == via)
+            // One that another network of the container's has led there before was not made: the first
+            // one wins. Who leads to all the world may be anybody, as for the reference plugins.
+            let leads = |own: &SeenRoute| {
+                let by = via.is_none() || own.via == *via;
+                own.to == (to.network(), to.prefix()) && (to.prefix() == 0 || !own.here || by)
             };
-            if !seen.routes.iter().any(here) {
+            if !seen.routes.iter().any(leads) {
                 return wrong(format!("has no route to {to}"));
             }
         }

@@ -99,6 +99,30 @@ fn check_finds_what_is_no_longer_as_it_was() {
     });
 }
 
+/// The default route of the second is not made, for the first one wins.
+#[test]
+fn check_has_nothing_against_a_second_network_with_a_default_route() {
+    served(|sandbox, _| {
+        let (one, two) =
+            (Runtime::new(sandbox, "one", "10.92.0"), Runtime::new(sandbox, "two", "10.93.0"));
+        one.make("c1");
+        let first = one.add("c1");
+        let second = read(&two.start("ADD", "c1", "eth1", &two.conf).ended().ok());
+        one.check("c1", &first).ok();
+        let mut conf = two.conf.clone();
+        conf["prevResult"] = second;
+        let check = || two.start("CHECK", "c1", "eth1", &conf).ended();
+        check().ok();
+        sandbox.tool("ip", &["-n", "c1", "route", "del", "default"]);
+        let why = refused(&check(), 999);
+        assert!(why.contains("route to 0.0.0.0/0"), "{why}");
+        two.start("DEL", "c1", "eth1", &two.conf).ended().ok();
+        one.del("c1");
+        one.nothing_is_left();
+        one.unmake(&["c1"]);
+    });
+}
+
 #[test]
 fn calls_come_twice_and_out_of_order() {
     served(|sandbox, _| {
