@@ -127,6 +127,19 @@ impl Options {
     }
 }
 
+/// Refuses options of ours that were said of a container's place, for which the engine has options too.
+pub(crate) fn of_network<'a>(
+    engine: &str,
+    keys: impl IntoIterator<Item = &'a String>,
+) -> Result<(), Refusal> {
+    match keys.into_iter().find(|key| key.starts_with(OURS)) {
+        None => Ok(()),
+        Some(key) => Err(Refusal(format!(
+            "option {key}: it is a network's ({engine} network create -o), not a container's"
+        ))),
+    }
+}
+
 impl Network {
     /// The network as a lab takes it.
     ///

@@ -9,6 +9,7 @@ use topology::{Address, Protocol};
 
 use super::{Joined, is_id, read};
 use crate::attach::hardware;
+use crate::network::of_network;
 use crate::{Attach, PortAsk, Refusal};
 
 /// Where the ports to publish stand, in the words of `libnetwork/netlabel`.
@@ -127,6 +128,7 @@ impl Create {
         };
         let all = [ipv4, ipv6].into_iter().filter(|text| !text.is_empty());
         let addresses = all.map(address).collect::<Result<_, _>>()?;
+        of_network("docker", options.iter().flatten().map(|(key, _)| key))?;
         let ports = ports(options.as_ref())?.unwrap_or_default();
         Ok(Attach {
             network,

@@ -249,6 +249,11 @@ fn what_is_refused_or_not_understood_is_an_error_in_words() {
             json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT,
             "Options": {"com.docker.network.portmap": [{"Proto": 132, "Port": 7}]}}),
         ),
+        (
+            "/NetworkDriver.CreateEndpoint",
+            json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT,
+            "Options": {"uswitch.storm": "100"}}),
+        ),
         ("/NetworkDriver.CreateEndpoint", endpoint("ff:ff:ff:ff:ff:ff")),
         ("/NetworkDriver.CreateEndpoint", endpoint("01:00:5e:00:00:01")),
         ("/NetworkDriver.CreateEndpoint", endpoint("00:00:00:00:00:00")),

@@ -17,7 +17,7 @@ use serde_json::json;
 use topology::{Address, Protocol, Subnet};
 
 use crate::attach::hardware;
-use crate::network::Pool;
+use crate::network::{Pool, of_network};
 use crate::plugin::{Ask, Join, is_name, number};
 use crate::{Attach, Network, Options, PortAsk, Refusal, Route};
 pub use create::create;
@@ -86,6 +86,9 @@ struct Place {
     static_ips: Option<Vec<IpAddr>>,
     #[serde(default)]
     static_mac: Option<String>,
+    /// Of newer ones: what was said of this container's place alone.
+    #[serde(default)]
+    options: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -262,6 +265,7 @@ impl Call {
     pub fn join(&self, netns: &str) -> Result<Join> {
         let Coming { container_id, container_name, port_mappings, network: told, network_options } =
             &self.0;
+        of_network("podman", network_options.options.iter().flatten().map(|(key, _)| key))?;
         let network = told.network()?;
         network.to_topology()?;
         let mut addresses = Vec::new();

@@ -183,6 +183,10 @@ fn what_cannot_be_is_refused_in_one_line() {
         let Refusal(why) = call(&odd).join(NETNS).unwrap_err();
         assert!(why.contains(word) && !why.contains('\n'), "{path}: {why}");
     }
+    let mut odd = coming();
+    odd["network_options"]["options"] = json!({"host_interface_name": "x", "uswitch.storm": "1"});
+    let Refusal(why) = call(&odd).join(NETNS).unwrap_err();
+    assert!(why.contains("uswitch.storm") && why.contains("podman network create"), "{why}");
     let mut odd = network();
     odd["options"] = json!({"uswitch.nonsense": "1"});
     assert!(create(odd.to_string().as_bytes(), &[]).unwrap_err().0.contains("no such option"));
