@@ -76,8 +76,10 @@ impl Options {
         for (key, value) in all {
             let refuse = |wanted: &str| Refusal(format!("option {key}={value}: {wanted}"));
             if MTU.contains(&key) {
-                let mtu = value.parse().ok().filter(|mtu| MTUS.contains(mtu));
-                options.mtu = Some(mtu.ok_or_else(|| refuse("a number from 68 to 65535"))?);
+                let mtu = value.parse().ok().filter(|mtu| *mtu == 0 || MTUS.contains(mtu));
+                let mtu = mtu.ok_or_else(|| refuse("a number from 68 to 65535"))?;
+                // Zero is whatever is usual, for other drivers too.
+                options.mtu = Some(mtu).filter(|mtu| *mtu != 0);
                 continue;
             }
             let Some(own) = key.strip_prefix(OURS) else { continue };
@@ -230,6 +232,13 @@ mod tests {
             let Refusal(words) = Options::read([(key, value)]).unwrap_err();
             assert!(words.contains(word) && words.contains(key), "{words}");
             assert!(!words.contains("root:x"), "{words}");
+        }
+    }
+
+    #[test]
+    fn an_mtu_of_zero_is_the_usual_one() {
+        for key in ["com.docker.network.driver.mtu", "mtu"] {
+            assert_eq!(Options::read([(key, "0")]), Ok(Options::default()), "{key}");
         }
     }
 
