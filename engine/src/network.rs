@@ -1,16 +1,22 @@
 //! A network as an engine asks for it: its subnets and the gateway's addresses, which the engine has
 //! chosen, and options that are ours. Kept on disk as it is.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 use topology::{Address, Gateway, SetPort, StormLimits, Subnet};
 
-use crate::{Joins, Refusal};
+use crate::{Joins, PortAsk, Refusal};
 
 /// What our own options begin with. One that is not known is an error; those of other drivers are
 /// passed over, for compose files carry them along.
 pub(crate) const OURS: &str = "uswitch.";
 /// What other drivers call the largest packet.
 pub(crate) const MTU: [&str; 2] = ["com.docker.network.driver.mtu", "mtu"];
+/// Options of Docker's bridge without which containers would be open to others who are not meant to have
+/// them: whether containers reach each other, and the host's address of ports that name none.
+pub(crate) const ICC: &str = "com.docker.network.bridge.enable_icc";
+pub(crate) const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 /// The smallest MTU that IPv4 takes (RFC 791), and the largest packet there is.
 const MTUS: std::ops::RangeInclusive<u32> = 68..=65535;
 
@@ -62,6 +68,8 @@ pub struct Options {
     pub spoof: bool,
     /// Published ports are sockets of the host's for clients outside too, behind the host's firewall.
     pub sockets: bool,
+    /// The host's address at which ports are published that name none; None for all of them.
+    pub host: Option<Ipv4Addr>,
     /// The network of several hosts that it is to be in; None where it is for the server to say.
     pub join: Option<Joins>,
 }
@@ -73,6 +81,7 @@ impl Options {
     /// [`Refusal`] for one of ours that is not known, or whose value makes no sense.
     pub fn read<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Refusal> {
         let mut options = Self::default();
+        let (mut isolate, mut icc) = (None, true);
         for (key, value) in all {
             let refuse = |wanted: &str| Refusal(format!("option {key}={value}: {wanted}"));
             if MTU.contains(&key) {
@@ -81,6 +90,15 @@ impl Options {
                 // Zero is whatever is usual, for other drivers too.
                 options.mtu = Some(mtu).filter(|mtu| *mtu != 0);
                 continue;
+            }
+            match key {
+                ICC => icc = word(value).ok_or_else(|| refuse("true, or false"))?,
+                BINDING => {
+                    let host: Option<Ipv4Addr> = value.parse().ok();
+                    let host = host.ok_or_else(|| refuse("an address of IPv4 of the host's"))?;
+                    options.host = Some(host).filter(|host| !host.is_unspecified());
+                }
+                _ => {}
             }
             let Some(own) = key.strip_prefix(OURS) else { continue };
             match own {
@@ -107,7 +125,7 @@ impl Options {
                     }
                 }
                 "isolate" => {
-                    options.isolate = value.parse().map_err(|_| refuse("true, or false"))?;
+                    isolate = Some(value.parse().map_err(|_| refuse("true, or false"))?);
                 }
                 "join" => {
                     // A URL may have a password in it, which is not said again.
@@ -125,7 +143,23 @@ impl Options {
                 }
             }
         }
+        options.isolate = isolate.unwrap_or(!icc);
         Ok(options)
+    }
+
+    /// Ports that name no address of the host's are published at that of the network, where it has one.
+    pub fn bind(&self, ports: &mut [PortAsk]) {
+        let Some(host) = self.host else { return };
+        ports.iter_mut().for_each(|ask| _ = ask.host.get_or_insert(host.into()));
+    }
+}
+
+/// What Docker takes for yes and for no (`strconv.ParseBool`).
+fn word(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
 }
 
@@ -214,6 +248,7 @@ mod tests {
             storm: Some(100),
             spoof: true,
             sockets: true,
+            host: None,
             join: Some("etcd://10.9.0.1/prod".parse().unwrap()),
         };
         assert_eq!(options, wanted);
@@ -226,6 +261,8 @@ mod tests {
             ("uswitch.publish", "host", "direct, or socket"),
             ("uswitch.join", "etcd://10.9.0.1", "/NET is missing"),
             ("uswitch.join", "etcd://root:x@10.9.0.1/prod", "a password stands in no URL"),
+            (ICC, "no", "true, or false"),
+            (BINDING, "::1", "an address of IPv4"),
             ("mtu", "67", "68 to 65535"),
             ("mtu", "many", "68 to 65535"),
         ] {
@@ -233,6 +270,30 @@ mod tests {
             assert!(words.contains(word) && words.contains(key), "{words}");
             assert!(!words.contains("root:x"), "{words}");
         }
+    }
+
+    #[test]
+    fn what_keeps_others_out_of_dockers_bridge_keeps_them_out() {
+        let shut = Options::read([(ICC, "0"), (BINDING, "127.0.0.1")]).unwrap();
+        let host = [127, 0, 0, 1].into();
+        assert_eq!(shut, Options { isolate: true, host: Some(host), ..Options::default() });
+        let open = Options::read([(ICC, "True"), (BINDING, "0.0.0.0")]);
+        assert_eq!(open, Ok(Options::default()));
+        // What is said in our own words counts.
+        let ours = Options::read([("uswitch.isolate", "false"), (ICC, "false")]);
+        assert_eq!(ours, Ok(Options::default()));
+        let ask = |host: Option<&str>| PortAsk {
+            protocol: topology::Protocol::Tcp,
+            port: 80,
+            host: host.map(|text| text.parse().unwrap()),
+            first: None,
+            last: None,
+        };
+        let mut ports = [ask(None), ask(Some("::")), ask(Some("10.0.0.1"))];
+        shut.bind(&mut ports);
+        assert_eq!(ports, [ask(Some("127.0.0.1")), ask(Some("::")), ask(Some("10.0.0.1"))]);
+        Options::default().bind(&mut ports);
+        assert_eq!(ports[0], ask(Some("127.0.0.1")));
     }
 
     #[test]

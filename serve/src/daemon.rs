@@ -280,8 +280,9 @@ impl Driver for Daemon {
         self.store.writer().forget_network(network).map_err(|error| refusal(&error))
     }
 
-    fn create_endpoint(&self, attach: Attach) -> std::result::Result<MacAddr, Refusal> {
-        self.known(&attach.network)?;
+    fn create_endpoint(&self, mut attach: Attach) -> std::result::Result<MacAddr, Refusal> {
+        let (network, _) = self.known(&attach.network)?;
+        network.options.bind(&mut attach.ports);
         let (sandbox, name, interface, plugin) = (None, None, None, None);
         let place = Place { attach, sandbox, published: false, name, interface, plugin };
         self.make_way(&place)?;
@@ -329,7 +330,11 @@ impl Driver for Daemon {
         ports: Option<Vec<PortAsk>>,
     ) -> std::result::Result<(), Refusal> {
         let mut place = self.place(endpoint)?;
-        place.attach.ports = ports.unwrap_or(place.attach.ports);
+        if let Some(mut ports) = ports {
+            let (network, _) = self.known(&place.attach.network)?;
+            network.options.bind(&mut ports);
+            place.attach.ports = ports;
+        }
         self.free(&place);
         self.lead(&place, Vec::new())?;
         self.change(endpoint, |known| {

@@ -85,6 +85,25 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
     });
 }
 
+/// What is safe with Docker's bridge, as in a compose file, is so here.
+#[test]
+fn options_of_dockers_bridge_that_keep_others_out_hold() {
+    docker(|docker| {
+        let own = "-o com.docker.network.bridge.enable_icc=false \
+                   -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1";
+        docker.sh(&format!("docker network create -d uswitch --subnet 10.77.0.0/16 {own} one"));
+        let ports = "-p 8080:80 -p 198.51.100.2:8081:80";
+        docker.sh(&format!("docker run -d --name web --network one {ports} {}", page("web")));
+        docker.sh(&format!("docker run -d --name db --network one {SLEEP}"));
+        docker.says("127.0.0.1 8080", "web");
+        docker.tells_the_world("198.51.100.2 8081", "web");
+        let world = docker.machine.try_sh("ip netns exec world get 198.51.100.2 8080");
+        assert!(world.err.contains("refused"), "{}{}", world.out, world.err);
+        docker.reaches("db", "web", false);
+        docker.reaches("db", "10.77.0.1", true);
+    });
+}
+
 /// dockerd says nothing of the ports as it makes our place, for its bridge has them at that time.
 #[test]
 fn a_container_takes_its_ports_along_from_dockers_own_bridge() {
