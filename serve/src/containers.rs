@@ -167,7 +167,8 @@ impl Daemon {
         self.store.writer().forget_network(network).map_err(|error| refusal(&error))
     }
 
-    /// All places in a network go but these.
+    /// All places in a network go but these. One that cannot be let go keeps none of the others; the first
+    /// such is told.
     fn keep_only(&self, network: &str, endpoints: &[String]) -> Result<()> {
         let gone: Vec<String> = {
             let tables = self.tables();
@@ -177,10 +178,11 @@ impl Daemon {
                 .filter(|(id, place)| place.attach.network == network && !endpoints.contains(id));
             here.map(|(id, _)| id.clone()).collect()
         };
-        gone.iter().try_for_each(|endpoint| {
+        let all = gone.iter().map(|endpoint| {
             let _turn = self.turns.of(endpoint);
             self.let_go(endpoint)
-        })
+        });
+        all.fold(Ok(()), Result::and)
     }
 
     /// Other places of the same container.

@@ -65,13 +65,16 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
             done(client::ask(&Place::find().socket, &expected, &fds).map_err(later)?)?;
             delegate("CHECK")?;
         }
+        // Whoever gives out addresses hears of it though a place cannot be let go.
         Verb::Gc => {
-            done(ask(&call.keep())?)?;
-            delegate("GC")?;
+            let kept = ask(&call.keep()).and_then(done);
+            kept.and(delegate("GC"))?;
         }
         Verb::Status => {
-            let absent = |error: Absent| Failure::new(code::UNAVAILABLE, error.to_string());
-            done(client::ask(&Place::find().socket, &Ask::Status, &[]).map_err(absent)?)?;
+            ask(&Ask::Status).and_then(done).map_err(unavailable)?;
+            if let Some(kind) = call.ipam() {
+                ipam::find(kind).map_err(unavailable)?;
+            }
             delegate("STATUS")?;
         }
     }
@@ -129,6 +132,11 @@ fn sandbox(call: &Call) -> Result<File, Failure> {
 
 fn ask(what: &Ask) -> Result<Answer, Failure> {
     client::ask(&Place::find().socket, what, &[]).map_err(later)
+}
+
+/// No container can be taken on, whatever the reason.
+fn unavailable(failure: Failure) -> Failure {
+    Failure { code: code::UNAVAILABLE, ..failure }
 }
 
 fn later(absent: Absent) -> Failure {

@@ -40,7 +40,11 @@ pub(super) fn ask(kind: &str, verb: &str, conf: &[u8]) -> Result<Value, Failure>
     })
 }
 
-fn find(kind: &str) -> Result<PathBuf, Failure> {
+/// Where the plugin called `kind` is.
+///
+/// # Errors
+/// [`Failure`] where CNI_PATH leads to none.
+pub(super) fn find(kind: &str) -> Result<PathBuf, Failure> {
     let path = std::env::var_os("CNI_PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(kind)).find(|p| p.is_file());
     found.ok_or_else(|| {

@@ -89,6 +89,56 @@ fn what_makes_no_sense_is_said_in_one_line() {
     });
 }
 
+/// One place that cannot be let go keeps neither the others nor their addresses.
+#[test]
+fn what_is_collected_goes_on_after_one_that_cannot_go() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        let names = ["c1", "c2", "c3"];
+        for name in names {
+            runtime.make(name);
+            runtime.add(name);
+        }
+        let kept = || {
+            let folder = std::fs::read_dir("/run/uswitch/serve/endpoints").unwrap();
+            let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            files
+        };
+        // What cannot be removed as a file is.
+        let first = kept().remove(0);
+        std::fs::remove_file(&first).unwrap();
+        std::fs::create_dir(&first).unwrap();
+        let mut conf = runtime.conf.clone();
+        conf["cni.dev/valid-attachments"] = json!([]);
+        let collect = || runtime.start_with(&[("CNI_COMMAND", "GC")], &conf).ended();
+        let why = refused(&collect(), 999);
+        assert!(why.contains("removing"), "{why}");
+        assert_eq!(kept(), [first.clone()]);
+        let log = std::fs::read_to_string("/run/test/ipam.log").unwrap();
+        assert!(log.lines().any(|line| line.starts_with("GC")), "{log}");
+        std::fs::remove_dir(&first).unwrap();
+        assert_eq!(collect().ok().out, "");
+        for name in names {
+            runtime.del(name);
+        }
+        runtime.nothing_is_left();
+        runtime.unmake(&names);
+    });
+}
+
+/// A runtime asks before it starts containers at all.
+#[test]
+fn status_is_that_no_container_can_come_without_the_plugin_for_addresses() {
+    served(|sandbox, _| {
+        let mut runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.conf["ipam"] = json!({"type": "nobody"});
+        let status = [("CNI_COMMAND", "STATUS")];
+        let why = refused(&runtime.start_with(&status, &runtime.conf).ended(), 50);
+        assert!(why.contains("nobody"), "{why}");
+    });
+}
+
 /// The host's addresses and routes are no container's, wherever the plugin is started.
 #[test]
 fn the_hosts_own_network_is_no_containers() {
