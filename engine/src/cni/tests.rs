@@ -134,6 +134,24 @@ fn what_the_runtime_says_of_a_container_by_capabilities() {
 }
 
 #[test]
+fn an_address_may_come_with_the_arguments() {
+    let with = |args: &str, conf: &Value| {
+        let mut all = variables("ADD");
+        all.retain(|(name, _)| *name != "CNI_ARGS");
+        all.push(("CNI_ARGS", args.to_owned()));
+        let call = read(&all, conf).unwrap();
+        call.join(&call.own_addresses()).map(|join| join.attach.addresses)
+    };
+    let mut conf = json!({"cniVersion": "1.1.0", "name": "lab", "type": "uswitch"});
+    let both = ["10.1.0.9/24", "fd00::9/64"].map(|text| text.parse().unwrap());
+    assert_eq!(with("IgnoreUnknown=1;IP=10.1.0.9/24,fd00::9/64", &conf).unwrap(), both);
+    assert_eq!(with("IP=10.1.0.9", &conf).unwrap_err().code, code::CONFIG, "of what subnet?");
+    // What is said by capability counts.
+    conf["runtimeConfig"] = json!({"ips": ["10.1.0.7/24"]});
+    assert_eq!(with("IP=10.1.0.9/24", &conf).unwrap(), ["10.1.0.7/24".parse().unwrap()]);
+}
+
+#[test]
 fn a_route_has_all_that_version_1_1_says_of_it() {
     let told = json!({"ips": [{"address": "10.92.0.77/16", "gateway": "10.92.0.1"}], "routes": [
         {"dst": "10.3.4.5/16", "gw": "10.92.0.9", "priority": 5, "table": 100, "scope": 0,

@@ -121,12 +121,16 @@ impl Port {
 }
 
 impl Call {
-    /// What addresses the container has, as the runtime says itself: for a configuration without a
-    /// plugin for them.
+    /// What addresses the container has, as the runtime says itself, by the capability or by CNI_ARGS (IP=,
+    /// with commas between several): for a configuration without a plugin for them.
     #[must_use]
     pub fn own_addresses(&self) -> Value {
-        let ips = self.runtime.ips.iter().flatten();
-        json!({ "ips": ips.map(|ip| json!({ "address": ip })).collect::<Vec<_>>() })
+        let said = self.runtime.ips.iter().flatten().map(String::as_str);
+        let mut ips: Vec<_> = said.collect();
+        if ips.is_empty() {
+            ips.extend(self.argument("IP").into_iter().flat_map(|list| list.split(',')));
+        }
+        json!({ "ips": ips.iter().map(|ip| json!({ "address": ip })).collect::<Vec<_>>() })
     }
 
     /// ADD, for `serve`: with what the plugin for addresses has told.
