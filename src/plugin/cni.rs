@@ -51,7 +51,7 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
     let of_one = call.verb.is_of_one();
     let _turn = if of_one { turn::take(&call, &Place::find())? } else { None };
     match call.verb {
-        Verb::Version => return Ok(versions()),
+        Verb::Version => return Ok(versions(conf)),
         Verb::Add => return add(&call, &delegate),
         // The place first: as long as it is there its address is nobody else's.
         Verb::Del => {

@@ -175,10 +175,10 @@ pub fn version_of(stdin: &[u8]) -> String {
     VERSIONS.into_iter().find(|known| Some(*known) == said).unwrap_or(LATEST).to_owned()
 }
 
-/// The answer to VERSION.
+/// The answer to VERSION, in the words of the version that was asked in.
 #[must_use]
-pub fn versions() -> String {
-    json!({ "cniVersion": LATEST, "supportedVersions": VERSIONS }).to_string()
+pub fn versions(stdin: &[u8]) -> String {
+    json!({ "cniVersion": version_of(stdin), "supportedVersions": VERSIONS }).to_string()
 }
 
 impl Call {

@@ -305,6 +305,11 @@ fn errors_are_told_and_read() {
     assert_eq!(Failure::of_plugin(b"panic: x"), None);
     assert_eq!(version_of(b"{\"cniVersion\": \"0.3.1\"}"), "0.3.1");
     assert_eq!(version_of(b"{"), "1.1.0");
-    let spoken: Value = serde_json::from_str(&versions()).unwrap();
-    assert_eq!(spoken["supportedVersions"], json!(["0.3.1", "0.4.0", "1.0.0", "1.1.0"]));
+    let spoken =
+        |conf: &str| -> Value { serde_json::from_str(&versions(conf.as_bytes())).unwrap() };
+    for (asked, told) in [("0.4.0", "0.4.0"), ("1.1.0", "1.1.0"), ("0.2.0", "1.1.0")] {
+        let spoken = spoken(&format!("{{\"cniVersion\": \"{asked}\"}}"));
+        assert_eq!(spoken["cniVersion"], told, "{asked}");
+        assert_eq!(spoken["supportedVersions"], json!(["0.3.1", "0.4.0", "1.0.0", "1.1.0"]));
+    }
 }

@@ -18,6 +18,7 @@ fn a_containers_life() {
         let versions =
             read(&runtime.start_with(&asked, &json!({"cniVersion": "1.0.0"})).ended().ok());
         assert_eq!(versions["supportedVersions"], json!(["0.3.1", "0.4.0", "1.0.0", "1.1.0"]));
+        assert_eq!(versions["cniVersion"], "1.0.0", "as it was asked in");
         let status = [("CNI_COMMAND", "STATUS")];
         assert_eq!(runtime.start_with(&status, &runtime.conf).ended().ok().out, "");
         for name in ["c1", "c2"] {
