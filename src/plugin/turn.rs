@@ -93,11 +93,12 @@ fn lock(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
-/// Whether another has an interface's turn for that.
+/// Whether another has an interface's turn for that. A server that ends locks the whole file for a moment,
+/// which is no turn; those are of some bytes (the kernel tells of bytes side by side as of one lock).
 fn is_under_way(file: &File, place: u64, verb: Verb) -> io::Result<bool> {
     let mut seen = of_byte(place + of(verb));
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut seen))?;
-    Ok(i32::from(seen.l_type) != libc::F_UNLCK)
+    Ok(i32::from(seen.l_type) != libc::F_UNLCK && seen.l_len != 0)
 }
 
 fn of_byte(byte: u64) -> libc::flock {
@@ -115,7 +116,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("uswitch-turns-{}", std::process::id()));
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
-        let (one, two) = (options.open(&path).unwrap(), options.open(&path).unwrap());
+        let [one, two, server, late] = [(); 4].map(|()| options.open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
         let (here, there) = (place("a/eth0"), place("a/eth1"));
         assert!(lock(&one, here).unwrap() && lock(&one, here + of(Verb::Add)).unwrap());
@@ -125,5 +126,11 @@ mod tests {
         assert!(lock(&two, there).unwrap(), "another interface");
         drop(one);
         assert!(lock(&two, here).unwrap());
+        drop(two);
+        // As a server does that ends: who comes meanwhile waits, and nothing is under way.
+        fcntl(&server, FcntlArg::F_OFD_SETLK(&lab::lock::range(0, 0))).unwrap();
+        assert!(!lock(&late, here).unwrap() && !is_under_way(&late, here, Verb::Add).unwrap());
+        drop(server);
+        assert!(lock(&late, here).unwrap());
     }
 }
