@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use engine::{PortAsk, Refusal};
+use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 use topology::Protocol;
 
@@ -38,8 +39,17 @@ impl Bound {
 /// Why a port is not bound.
 pub(super) struct Unbound {
     pub(super) why: Refusal,
-    /// Whether somebody else has it, or may have it alone, or the host lacks its address.
-    pub(super) beyond: bool,
+    pub(super) lack: Lack,
+}
+
+/// What is missing where a port is not bound.
+pub(super) enum Lack {
+    /// Sense in what was asked, or something that nobody has foreseen.
+    Sense,
+    /// The port: somebody else has it, or may have it alone, or the host lacks its address or its family.
+    Port,
+    /// Whatever it takes to have one more, a descriptor as a rule: of this process, or of the machine.
+    Means,
 }
 
 /// Binds what a port asks for.
@@ -60,19 +70,20 @@ pub(super) fn bind(ask: &PortAsk) -> Result<Vec<Bound>, Unbound> {
         let mut tries = (0..TRIES).map(|_| on(ask.protocol, addresses, 0));
         let bound = tries.find(|bound| !matches!(bound, Err(e) if is_taken(e)));
         let why = || Refusal(format!("no port of the host is free for {}", ask.port));
-        let refused = || Unbound { why: why(), beyond: true };
+        let refused = || Unbound { why: why(), lack: Lack::Port };
         return bound.ok_or_else(refused)?.map_err(|error| refuse(addresses, 0, &error));
     };
     let mut refused = None;
     for port in first..=last {
         match on(ask.protocol, addresses, port) {
             Ok(bound) => return Ok(bound),
+            Err(error) if is_spent(&error) => return Err(refuse(addresses, port, &error)),
             Err(error) => refused = refused.or(Some(refuse(addresses, port, &error))),
         }
     }
     Err(refused.unwrap_or_else(|| Unbound {
         why: Refusal(format!("{first} to {last} is no range of ports")),
-        beyond: false,
+        lack: Lack::Sense,
     }))
 }
 
@@ -113,6 +124,16 @@ fn is_taken(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrInUse
 }
 
+fn is_spent(error: &io::Error) -> bool {
+    let spent = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| spent.contains(&Errno::from_raw(code)))
+}
+
+fn is_elsewhere(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
+}
+
 fn refuse(addresses: &[IpAddr], port: u16, error: &io::Error) -> Unbound {
     let address = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let place = SocketAddr::new(address, port);
@@ -120,9 +141,12 @@ fn refuse(addresses: &[IpAddr], port: u16, error: &io::Error) -> Unbound {
         true => Refusal(format!("Bind for {place} failed: port is already allocated")),
         false => Refusal(format!("Bind for {place} failed: {error}")),
     };
-    let elsewhere =
-        matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied);
-    Unbound { why, beyond: is_taken(error) || elsewhere }
+    let lack = match error {
+        error if is_taken(error) || is_elsewhere(error) => Lack::Port,
+        error if is_spent(error) => Lack::Means,
+        _ => Lack::Sense,
+    };
+    Unbound { why, lack }
 }
 
 /// One socket an address; the first one's port is that of all.
@@ -133,7 +157,7 @@ fn on(protocol: Protocol, addresses: &[IpAddr], port: u16) -> io::Result<Vec<Bou
         match one(protocol, SocketAddr::new(*address, port)) {
             Ok(socket) => bound.push(socket),
             // A host without IPv6 has the port in IPv4 alone.
-            Err(error) if !bound.is_empty() && !is_taken(&error) => {
+            Err(error) if !bound.is_empty() && !is_taken(&error) && !is_spent(&error) => {
                 tracing::debug!("port {port} is not published at {address}: {error}");
             }
             Err(error) => return Err(error),

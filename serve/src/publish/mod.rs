@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
-use bind::{Bound, Unbound};
+use bind::{Bound, Lack, Unbound};
 
 /// The port of a resolver.
 const NAMES: u16 = 53;
@@ -78,7 +78,7 @@ impl Publisher {
     }
 
     /// Publishes the ports of an endpoint, instead of those it has: `all` of them, or none; else those that
-    /// can be had. A port that sockets are given for, by its place in the list, has those.
+    /// can be had, and none of them where they take more than there is. A port that sockets are given for, by its place in the list, has those.
     ///
     /// # Errors
     /// [`Refusal`] in Docker's own words where a port is taken.
@@ -100,9 +100,14 @@ impl Publisher {
                     Vec::new()
                 }
                 true => match bind::bind(ask) {
-                    Err(Unbound { why, beyond: true }) if !all => {
+                    Err(Unbound { why, lack: Lack::Port }) if !all => {
                         tracing::info!("for {to}, port {}: {why}", ask.port);
                         Vec::new()
+                    }
+                    // With what is left, engines are to be heard.
+                    Err(Unbound { why, lack: Lack::Means }) if !all => {
+                        tracing::warn!("for {to}, no port is published here: {why}");
+                        return Ok(());
                     }
                     bound => bound.map_err(|unbound| unbound.why)?,
                 },

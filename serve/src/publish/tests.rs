@@ -1,8 +1,10 @@
 //! Published ports on loopback, where a "container" is another socket.
 #![allow(clippy::unwrap_used)]
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use topology::Protocol;
@@ -88,6 +90,36 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
     assert!(!is_of_names(&ask(Protocol::Udp, 53, NAMES, NAMES)), "at one address it is not");
     let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
     publisher.publish("e", (HERE, true), &[range], vec![]).unwrap();
+}
+
+/// The rest of it runs in a process of its own, which has few descriptors.
+#[test]
+fn ports_that_take_more_than_there_is_are_none_where_others_serve_the_world() {
+    const FEW: &str = "USWITCH_TEST_FEW";
+    if std::env::var_os(FEW).is_none() {
+        let own = std::env::current_exe().unwrap();
+        let name = "ports_that_take_more_than_there_is_are_none_where_others_serve_the_world";
+        let line = format!("ulimit -n 64; exec {} --exact publish::tests::{name}", own.display());
+        let ended = Command::new("sh").args(["-c", &line]).env(FEW, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        return assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+    }
+    let publisher = Publisher::start().unwrap();
+    let any = PortAsk { first: None, last: None, ..ask(Protocol::Udp, 53, 0, 0) };
+    let many = vec![any.clone(); 100];
+    let Refusal(why) = publisher.publish("e", (HERE, true), &many, vec![]).unwrap_err();
+    assert!(why.contains("Too many open files"), "{why}");
+    publisher.publish("e", (HERE, false), &many, vec![]).unwrap();
+    assert!(publisher.leading("e").is_empty());
+    publisher.publish("e", (HERE, false), &many[..10], vec![]).unwrap();
+    assert_eq!(publisher.leading("e").len(), 10);
+    // In both families, where the host has both, or in none: one descriptor is left.
+    if UdpSocket::bind("[::]:0").is_ok() {
+        let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        all.pop();
+        let both = PortAsk { host: None, ..any };
+        assert!(publisher.publish("f", (HERE, true), &[both], vec![]).is_err());
+    }
 }
 
 #[test]
