@@ -300,17 +300,15 @@ impl Lab {
         held.map_or(0, |held| held.node.interfaces.len())
     }
 
-    /// A port's interface has vanished with its container's namespace: so has the place. False where
-    /// the node is the lab's own.
-    pub(crate) fn guest_vanished(&self, state: &mut State, index: u32) -> bool {
+    /// A port's interface has vanished with its container's namespace: so has the place. The port's name;
+    /// None where the node is the lab's own.
+    pub(crate) fn guest_vanished(&self, state: &mut State, index: u32) -> Option<String> {
         let has = |held: &&Held| held.node.ports().any(|port| port.index == index);
-        let Some(held) = state.nodes.iter().find(has) else { return false };
-        if !held.home.is_theirs() {
-            return false;
-        }
-        let name = held.node.name.clone();
-        depart(state, &name, |one| one.port.as_ref().is_some_and(|port| port.index == index));
-        true
+        let held = state.nodes.iter().find(has).filter(|held| held.home.is_theirs())?;
+        let port = held.node.ports().find(|port| port.index == index)?.name.clone();
+        let node = held.node.name.clone();
+        depart(state, &node, |one| one.port.as_ref().is_some_and(|port| port.index == index));
+        Some(port)
     }
 }
 

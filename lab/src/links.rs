@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::poll::PollTimeout;
@@ -23,11 +24,19 @@ use crate::watch::{Stop, Watch, Woken};
 /// Held from when links are looked at until the switch has been told of all: whoever looks later tells
 /// later, so that no old look undoes what has been heard since. Taken before the state's lock.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<()>);
+pub(crate) struct Heard {
+    looks: Mutex<()>,
+    /// Who is told which guests' ports vanish.
+    vanished: Mutex<Option<Sender<String>>>,
+}
 
 impl Heard {
     fn alone(&self) -> MutexGuard<'_, ()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vanished(&self) -> MutexGuard<'_, Option<Sender<String>>> {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,6 +120,12 @@ impl Lab {
         }
     }
 
+    /// Has `to` hear the name of each guest's port from now on that vanishes with its container's
+    /// namespace, once the place is gone.
+    pub fn tell_vanished(&self, to: Sender<String>) {
+        *self.heard.vanished() = Some(to);
+    }
+
     fn link_gone(&self, index: u32) {
         let Some(port) = self.port_of(index) else { return };
         let mut state = self.state();
@@ -120,7 +135,8 @@ impl Lab {
             return;
         }
         let host = self.host_at(&state, index);
-        if !self.guest_vanished(&mut state, index) {
+        let guest = self.guest_vanished(&mut state, index);
+        if guest.is_none() {
             let mut interfaces = state.nodes.iter_mut().flat_map(|held| &mut held.node.interfaces);
             let is = |interface: &&mut Interface| {
                 interface.port.as_ref().is_some_and(|port| port.index == index)
@@ -137,6 +153,10 @@ impl Lab {
         drop(state);
         self.unplug(port);
         self.node_vanished(port);
+        if let (Some(name), Some(to)) = (guest, &*self.heard.vanished()) {
+            // Nobody listens any more where whoever serves has ended.
+            let _ = to.send(name);
+        }
         if let Some((id, place)) = host {
             self.host_gone(id, &place);
         }

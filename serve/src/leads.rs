@@ -31,20 +31,12 @@ impl Daemon {
     }
 
     /// Ports that are asked for are let go by whoever holds them and has ended, of which nobody has told:
-    /// such a place is no more, and its network goes with it if it was the last there.
+    /// the kernel may be about to.
     pub(crate) fn free(&self, place: &Place) {
         for old in self.publisher.holding(&place.attach.ports) {
             let Ok(old) = self.place(&old) else { continue };
-            let endpoint = &old.attach.endpoint;
-            if *endpoint == place.attach.endpoint || self.lives(&old) {
-                continue;
-            }
-            tracing::info!(
-                "endpoint {endpoint}: its container has ended, and others want its ports"
-            );
-            let gone = self.forget(endpoint);
-            if let Err(why) = gone.and_then(|()| self.drop_if_empty(&old.attach.network)) {
-                tracing::warn!("endpoint {endpoint}: {why}");
+            if old.attach.endpoint != place.attach.endpoint && !self.lives(&old) {
+                self.end(&old);
             }
         }
     }

@@ -17,6 +17,7 @@
 //! | `resume` | takes on what an earlier process has left |
 //! | `store` | the files |
 //! | `turns` | one call at a time for a place of a plugin's |
+//! | `vanishing` | places that end with their containers' namespaces |
 //! | `server` | the socket where dockerd asks |
 //! | `plugins`, [`client`] | the two ends of the socket where plugins ask |
 //! | `passing` | messages with descriptors |
@@ -49,6 +50,7 @@ mod server;
 mod socket;
 mod store;
 mod turns;
+mod vanishing;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -109,6 +111,7 @@ impl Serve {
         let daemon = Arc::new(Daemon::new(lab, &config)?);
         let places = lab::served::places(lab.ground(), &lab.config().name);
         leaving::mark(&places, config.ending.is_some())?;
+        let vanished = vanishing::hear(lab);
         daemon.resume()?;
         // One of a service manager's stays when we end, and so does its file.
         let open = |listener: Option<UnixListener>, path: PathBuf| match listener {
@@ -117,6 +120,7 @@ impl Serve {
         };
         let docker = config.plugin.map(|path| open(config.listener, path)).transpose()?;
         let plugins = open(config.own_listener, config.own)?;
+        vanishing::watch(&daemon, vanished)?;
         if let Some(ending) = config.ending {
             leaving::watch(&daemon, ending)?;
         }

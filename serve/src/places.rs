@@ -66,6 +66,30 @@ impl Daemon {
         }
     }
 
+    /// A place is no more, for its container has ended and no engine has told; nor is its network, where
+    /// that goes with its last container.
+    pub(crate) fn end(&self, place: &Place) {
+        let endpoint = &place.attach.endpoint;
+        tracing::info!("endpoint {endpoint}: its container has ended, and nobody has told");
+        let gone = self.forget(endpoint);
+        if let Err(why) = gone.and_then(|()| self.drop_if_empty(&place.attach.network)) {
+            tracing::warn!("endpoint {endpoint}: {why}");
+        }
+    }
+
+    /// A guest's port has vanished: the place that has it ends, unless it has a new link by now.
+    pub(crate) fn vanished(&self, port: &str) {
+        let endpoints: Vec<String> = self.tables().places.keys().cloned().collect();
+        let mut endpoints = endpoints.into_iter();
+        let Some(endpoint) = endpoints.find(|endpoint| port_of(endpoint) == port) else { return };
+        let _turn = self.turns.of(&endpoint);
+        // One of Docker's that has left has no namespace, and may join another.
+        let Ok(place) = self.place(&endpoint) else { return };
+        if place.sandbox.is_some() && self.lab.node_at(port).is_none() {
+            self.end(&place);
+        }
+    }
+
     /// Older places with an address of a new one give way: their containers died while nobody told us.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{Runtime, refused};
+use crate::machine::eventually;
 use crate::recorded::{served, start};
 use crate::support::{As, bound, in_netns};
 
@@ -189,6 +190,7 @@ fn a_port_is_anothers_once_its_container_has_ended_though_nobody_has_told() {
         let why = refused(&new.call("ADD", "c2", &conf), 999);
         assert!(why.contains("already allocated"), "{why}");
         old.unmake(&["c1"]);
+        // At once, which may be before the kernel has taken the link away.
         new.call("ADD", "c2", &conf).ok();
         serves("c2", 8080);
         // It was the last in its network.
@@ -200,5 +202,21 @@ fn a_port_is_anothers_once_its_container_has_ended_though_nobody_has_told() {
         assert!(!is_open(8080));
         new.nothing_is_left();
         new.unmake(&["c2"]);
+    });
+}
+
+#[test]
+fn a_port_is_the_hosts_once_its_container_has_ended_though_nobody_has_told() {
+    served(|sandbox, _| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        runtime.call("ADD", "c1", &mapped(&runtime, json!([tcp(8080)]))).ok();
+        runtime.unmake(&["c1"]);
+        let own = eventually("the port", || TcpListener::bind("127.0.0.1:8080").ok());
+        let gone = || !sandbox.uswitch(&["network", "ls"]).ok().out.contains("lab");
+        eventually("the end of its network", || gone().then_some(()));
+        drop(own);
+        runtime.del("c1");
+        runtime.nothing_is_left();
     });
 }

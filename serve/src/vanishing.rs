@@ -1,0 +1,37 @@
+//! Containers that end while no engine tells: dockerd is killed, a runtime is, somebody deletes a namespace.
+//! The kernel tells the lab that their links are gone, and the lab us: what is kept of their places and
+//! held for them, ports of the host's above all, goes at once.
+//!
+//! A thread of its own, for whoever hears of links is not to wait for the disk. It ends with the lab.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use lab::Lab;
+
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+
+/// Has ports noted that vanish, from now on.
+pub(crate) fn hear(lab: &Lab) -> Receiver<String> {
+    let (to, vanished) = channel();
+    lab.tell_vanished(to);
+    vanished
+}
+
+/// Ends the places that have them.
+///
+/// # Errors
+/// Without a thread.
+pub(crate) fn watch(daemon: &Arc<Daemon>, vanished: Receiver<String>) -> Result<()> {
+    let daemon = Arc::downgrade(daemon);
+    let run = move || {
+        for port in vanished {
+            let Some(daemon) = daemon.upgrade() else { return };
+            daemon.vanished(&port);
+        }
+    };
+    let started = thread::Builder::new().name("vanishing".into()).spawn(run);
+    started.map(drop).map_err(|error| Error::Thread("the watch of places", error))
+}
