@@ -8,7 +8,7 @@ use serde_json::Value;
 use topology::{Address, Subnet};
 
 use super::{is_id, read};
-use crate::network::{MTU, OURS, Pool};
+use crate::network::{BINDING, ICC, MTU, OURS, Pool};
 use crate::{Network, Options, Refusal};
 
 /// Where `-o` options stand.
@@ -69,9 +69,13 @@ impl Create {
             .filter_map(|(key, value)| match value {
                 Some(value) => Some(Ok((key, value))),
                 // What is said another way is not done another way in silence.
-                None if MTU.contains(&key) || key.starts_with(OURS) => Some(Err(Refusal(format!(
-                    "option {key}: its value is no text: write it in quotes"
-                )))),
+                None if key.starts_with(OURS)
+                    || MTU.contains(&key)
+                    || [ICC, BINDING].contains(&key) =>
+                {
+                    let said = "its value is no text: write it in quotes";
+                    Some(Err(Refusal(format!("option {key}: {said}"))))
+                }
                 None => None,
             })
             .collect::<Result<_, _>>()?;
