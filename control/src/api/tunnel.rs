@@ -10,6 +10,7 @@ use super::Stats64;
 /// A tunnel to be: VXLAN (RFC 7348).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct AddTunnel {
     /// The number of its network outside, 1 to 16,777,215.
     pub vni: u32,

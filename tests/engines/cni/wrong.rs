@@ -114,7 +114,7 @@ fn what_is_collected_goes_on_after_one_that_cannot_go() {
         let collect = || runtime.start_with(&[("CNI_COMMAND", "GC")], &conf).ended();
         let why = refused(&collect(), 999);
         assert!(why.contains("removing"), "{why}");
-        assert_eq!(kept(), [first.clone()]);
+        assert_eq!(kept(), std::slice::from_ref(&first));
         let log = std::fs::read_to_string("/run/test/ipam.log").unwrap();
         assert!(log.lines().any(|line| line.starts_with("GC")), "{log}");
         std::fs::remove_dir(&first).unwrap();

@@ -70,25 +70,26 @@ fn a_killed_dockerd_tells_nobody_and_its_containers_come_back() {
 fn containers_of_a_killed_dockerd_come_back_in_another_order() {
     docker(|docker| {
         docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
-        docker.sh(&format!("docker run -d --name a --network one {SLEEP}"));
-        docker.sh(&format!("docker run -d --name b --network one -p 8080:80 {}", page("b")));
-        docker.tells_the_world("198.51.100.2 8080", "b");
+        docker.sh(&format!("docker run -d --name idle --network one {SLEEP}"));
+        docker.sh(&format!("docker run -d --name web --network one -p 8080:80 {}", page("web")));
+        docker.tells_the_world("198.51.100.2 8080", "web");
         docker.undock("KILL");
         docker.dock("");
-        docker.sh("docker start b");
+        docker.sh("docker start web");
         let table = docker.sh("uswitch show");
-        assert!(!table.contains("10.77.0.3/16"), "b has the first address:\n{table}");
-        docker.tells_the_world("198.51.100.2 8080", "b");
-        docker.sh("docker start a");
-        docker.reaches("a", "b", true);
+        assert!(!table.contains("10.77.0.3/16"), "web has the first address:\n{table}");
+        docker.tells_the_world("198.51.100.2 8080", "web");
+        docker.sh("docker start idle");
+        docker.reaches("idle", "web", true);
         let places = docker.sh("ls /run/uswitch/serve/endpoints | wc -l");
         assert_eq!(places.trim(), "2", "those of before are forgotten");
         // The same of a port that another asks for.
         docker.undock("KILL");
         docker.dock("");
-        docker.sh("docker rm b");
-        docker.sh(&format!("docker run -d --name c --network one -p 8080:80 {}", page("c")));
-        docker.tells_the_world("198.51.100.2 8080", "c");
+        docker.sh("docker rm web");
+        docker
+            .sh(&format!("docker run -d --name other --network one -p 8080:80 {}", page("other")));
+        docker.tells_the_world("198.51.100.2 8080", "other");
     });
 }
 
