@@ -304,8 +304,9 @@ impl Realm {
 
 /// Where a session belongs among those that give way; nowhere once it is established, and the inside has
 /// gone on or what opened it is complete (`settled`). What the inside alone has said of a connection
-/// settles nothing: it can say ever so much without anybody being there. Where something follows a RST it stays where it was
-/// until then: the inside may know of no connection, and what comes from outside is anybody's to send.
+/// settles nothing: it can say ever so much without anybody being there. Where something follows a RST
+/// it stays where it was until then: the inside may know of no connection, and what comes from outside
+/// is anybody's to send.
 pub(super) fn standing(session: &Session, settled: bool) -> Option<Standing> {
     match session.state {
         State::Closing | State::Reset if session.flags & EMBRYONIC == 0 => Some(Standing::Closed),
