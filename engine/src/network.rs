@@ -147,6 +147,16 @@ impl Options {
         Ok(options)
     }
 
+    /// The same where whoever starts the plugin says at which address a port is published.
+    pub(crate) fn of_plugin(self) -> Result<Self, Refusal> {
+        match self.host {
+            None => Ok(self),
+            Some(host) => Err(Refusal(format!(
+                "option {BINDING}={host}: of Docker's networks alone: say the address with each port"
+            ))),
+        }
+    }
+
     /// Ports that name no address of the host's are published at that of the network, where it has one.
     pub fn bind(&self, ports: &mut [PortAsk]) {
         let Some(host) = self.host else { return };
@@ -275,6 +285,7 @@ mod tests {
     #[test]
     fn what_keeps_others_out_of_dockers_bridge_keeps_them_out() {
         let shut = Options::read([(ICC, "0"), (BINDING, "127.0.0.1")]).unwrap();
+        assert!(shut.clone().of_plugin().is_err_and(|Refusal(said)| said.contains(BINDING)));
         let host = [127, 0, 0, 1].into();
         assert_eq!(shut, Options { isolate: true, host: Some(host), ..Options::default() });
         let open = Options::read([(ICC, "True"), (BINDING, "0.0.0.0")]);

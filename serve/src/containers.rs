@@ -186,7 +186,7 @@ impl Daemon {
     }
 
     /// Other places of the same container.
-    fn siblings(&self, place: &Place) -> Vec<Place> {
+    pub(crate) fn siblings(&self, place: &Place) -> Vec<Place> {
         let container = |place: &Place| place.plugin.as_ref().map(|own| own.container.clone());
         let Some(own) = container(place) else { return Vec::new() };
         let tables = self.tables();
@@ -222,11 +222,14 @@ impl Daemon {
         // What one gives up is free before another takes it.
         changed.iter().for_each(|own| self.unlead(&own.attach.endpoint));
         let mut gaining = changed.iter().filter(|own| !own.attach.ports.is_empty());
-        gaining.try_for_each(|own| self.lead(own, held::find(&own.attach.ports, keepers)))
+        let led =
+            gaining.try_for_each(|own| self.lead(own, held::find(&own.attach.ports, keepers)));
+        changed.iter().for_each(|own| self.lead_no_dead(&own.attach.endpoint));
+        led
     }
 
     /// Ports of a place that has gone are those of another of its container, where it has one.
-    fn pass_on(&self, gone: &Place) {
+    pub(crate) fn pass_on(&self, gone: &Place) {
         let Some(place) = self.siblings(gone).pop() else { return };
         if let Err(why) = self.lead_again(&place) {
             tracing::debug!("endpoint {}: {why}", place.attach.endpoint);

@@ -337,9 +337,11 @@ impl Driver for Daemon {
         }
         self.free(&place);
         self.lead(&place, Vec::new())?;
-        self.change(endpoint, |known| {
+        let kept = self.change(endpoint, |known| {
             (known.attach.ports, known.published) = (place.attach.ports, true);
-        })
+        });
+        self.lead_no_dead(endpoint);
+        kept
     }
 
     fn withdraw(&self, endpoint: &str) -> std::result::Result<(), Refusal> {

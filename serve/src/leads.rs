@@ -31,13 +31,26 @@ impl Daemon {
     }
 
     /// Ports that are asked for are let go by whoever holds them and has ended, of which nobody has told:
-    /// the kernel may be about to.
+    /// the kernel may be about to. A place for which something is done at this moment has not.
     pub(crate) fn free(&self, place: &Place) {
-        for old in self.publisher.holding(&place.attach.ports) {
-            let Ok(old) = self.place(&old) else { continue };
-            if old.attach.endpoint != place.attach.endpoint && !self.lives(&old) {
-                self.end(&old);
+        let own = &place.attach.endpoint;
+        for endpoint in self.publisher.holding(&place.attach.ports) {
+            let Some(_turn) = (endpoint != *own).then(|| self.turns.try_of(&endpoint)).flatten()
+            else {
+                continue;
+            };
+            match self.place(&endpoint) {
+                Ok(old) if self.has_ended(&old) => self.end(&old),
+                Ok(_) => {}
+                Err(_) => self.unlead(&endpoint),
             }
+        }
+    }
+
+    /// What leads to a place that has ended meanwhile leads there no more.
+    pub(crate) fn lead_no_dead(&self, endpoint: &str) {
+        if self.place(endpoint).is_err() {
+            self.unlead(endpoint);
         }
     }
 

@@ -81,7 +81,7 @@ fn wait(daemon: &Weak<Daemon>, called: &Receiver<()>, ending: Ending) {
                     Some(true) => return (ending.end)(),
                     Some(false) => {}
                 }
-                // Nothing goes without a call.
+                // What goes without a call says so too.
                 if called.recv().is_err() {
                     return;
                 }

@@ -87,6 +87,11 @@ impl Daemon {
         let Ok(place) = self.place(&endpoint) else { return };
         if place.sandbox.is_some() && self.lab.node_at(port).is_none() {
             self.end(&place);
+            // Its container may live on, and have another network that its ports can lead by.
+            if self.siblings(&place).iter().any(|own| self.lives(own)) {
+                self.pass_on(&place);
+            }
+            self.answered();
         }
     }
 
@@ -110,6 +115,16 @@ impl Daemon {
             )));
         }
         older.iter().try_for_each(|old| self.forget(&old.attach.endpoint))
+    }
+
+    /// Whether a place's container is seen to be no more: its namespace lacks the far end of its link, or the
+    /// link is gone. One that cannot be looked at may live.
+    pub(crate) fn has_ended(&self, place: &Place) -> bool {
+        let port = port_of(&place.attach.endpoint);
+        match self.lab.node_at(&port).and_then(|node| self.lab.namespace(&node)) {
+            Some(sandbox) => matches!(self.lab.called_in(&port, &sandbox), Ok(None)),
+            None => self.lab.links().is_ok_and(|links| !links.contains(&port)),
+        }
     }
 
     /// Whether a place's container is there still: its namespace has the far end of the place's link. An

@@ -25,6 +25,13 @@ impl Turns {
         waited.unwrap_or_else(PoisonError::into_inner).insert(endpoint.to_owned());
         Turn { turns: self, endpoint: endpoint.to_owned() }
     }
+
+    /// The turn of a place, where nobody has it.
+    pub(crate) fn try_of(&self, endpoint: &str) -> Option<Turn<'_>> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = taken.insert(endpoint.to_owned());
+        free.then(|| Turn { turns: self, endpoint: endpoint.to_owned() })
+    }
 }
 
 impl Drop for Turn<'_> {
@@ -53,6 +60,10 @@ mod tests {
                 });
             }
         });
+        let one = turns.of("one");
+        assert!(turns.try_of("one").is_none());
+        drop(one);
+        assert!(turns.try_of("one").is_some(), "it was given back, and is again");
         // Those of two places are two.
         let _both = (turns.of("one"), turns.of("two"));
     }

@@ -178,7 +178,7 @@ impl Call {
             internal: self.conf.internal,
             names: true,
             passing: true,
-            options: Options::read(options)?,
+            options: Options::read(options)?.of_plugin()?,
         };
         network.to_topology()?;
         let runtime = &self.runtime;

@@ -154,7 +154,7 @@ impl Told {
             internal: self.internal,
             names: self.dns_enabled,
             passing: true,
-            options: Options::read(options)?,
+            options: Options::read(options)?.of_plugin()?,
         })
     }
 
