@@ -136,9 +136,9 @@ impl Nat {
             self.detach(protocol, port);
         }
         let realm = &mut self.realms[protocol as usize];
-        if realm.mappings.is_withdrawn(port) {
+        if same {
             realm.mappings.publish_again(port, held);
-            // It is its host's own no longer.
+            // It was withdrawn, or its host's own beside the rules, and is so no longer.
             realm.quota.remove((node, inside.address), 0, 1);
         } else {
             realm.mappings.publish((node, inside), port, held);

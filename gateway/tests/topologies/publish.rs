@@ -185,3 +185,20 @@ fn a_port_for_an_address_waits_while_the_uplink_has_none() {
         assert_eq!(world.gateway.nat_usage()[0].2, usize::from(!held));
     }
 }
+
+#[test]
+fn a_host_s_own_port_that_is_held_for_it_keeps_its_sessions() {
+    let mut world = World::new(config());
+    let out = world.lan(&Pkt::udp("10.100.0.10:8080", "8.8.8.8:53", b"?"));
+    assert_eq!(out.on(Side::Uplink).src, "203.0.113.2:8080");
+    let wanted = rule(Protocol::Udp, 8080, "10.100.0.10:8080");
+    world.gateway.publish_held(OWNER, wanted).unwrap();
+    let back = Pkt::udp("8.8.8.8:53", "203.0.113.2:8080", b"!");
+    assert_eq!(world.uplink(&back).on(Side::LAN).dst, "10.100.0.10:8080");
+    let other = Pkt::udp("9.9.9.9:99", "203.0.113.2:8080", b"?");
+    assert_eq!(world.uplink(&other).on(Side::LAN).dst, "10.100.0.10:8080");
+    // Sessions end, one by one, and nothing of them is left.
+    world.gateway.flush_nat(world.now);
+    assert!(world.gateway.unpublish(Protocol::Udp, 8080));
+    assert_eq!((world.gateway.nat_usage()[1].1, world.gateway.nat_usage()[1].2), (0, 0));
+}
