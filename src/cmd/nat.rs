@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::TypedValueParser;
 use control::api::Flushed;
 
 use crate::door::Which;
@@ -21,6 +22,12 @@ enum NatVerb {
         #[command(flatten)]
         which: Which,
     },
+}
+
+/// How many sessions the NAT may be told to have room for.
+pub(super) fn sessions() -> impl TypedValueParser<Value = u32> {
+    let (least, most) = topology::NAT_SESSIONS_RANGE.into_inner();
+    clap::value_parser!(u32).range(i64::from(least)..=i64::from(most))
 }
 
 /// Runs `nat`.

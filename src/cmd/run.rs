@@ -17,7 +17,7 @@ use sys::autogroup::Outcome;
 use sys::urgent::Helper;
 use topology::file::Format;
 use topology::join::Join;
-use topology::{NAT_SESSIONS_RANGE, NatType, PortBlock, Spec};
+use topology::{NatType, PortBlock, Spec};
 
 use crate::complete;
 use crate::door::ground;
@@ -78,7 +78,7 @@ pub(crate) struct LabArgs {
           value_parser = PossibleValuesParser::new(NAT_TYPES).try_map(|text| text.parse::<NatType>()))]
     nat: Option<NatType>,
     /// How many sessions the NAT has room for, of TCP, of UDP and of echoes each [default: 65536]
-    #[arg(long, value_name = "N", value_parser = nat_sessions())]
+    #[arg(long, value_name = "N", value_parser = super::nat::sessions())]
     nat_sessions: Option<u32>,
     /// Publish a port of the uplink that leads to a node: [ADDR:]PORT:NODE:PORT[/udp]; repeatable
     #[arg(short = 'p', long, value_name = "PORT:NODE:PORT", value_parser = forward::publish)]
@@ -133,12 +133,6 @@ pub(super) fn metrics(text: &str) -> Result<SocketAddr, String> {
         Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
         Err(_) => text.parse().map_err(|_| "a port, or ADDRESS:PORT".into()),
     }
-}
-
-/// How many sessions the NAT may have room for.
-pub(super) fn nat_sessions() -> impl TypedValueParser<Value = u32> {
-    let (least, most) = NAT_SESSIONS_RANGE.into_inner();
-    clap::value_parser!(u32).range(i64::from(least)..=i64::from(most))
 }
 
 /// How the NAT may map and filter.

@@ -54,10 +54,6 @@ pub(crate) struct Args {
     /// The ports the NAT has for its own there
     #[arg(long, value_name = "A-B", default_value_t)]
     uplink_ports: PortBlock,
-    /// How many sessions the NAT has room for, of TCP, of UDP and of echoes each
-    #[arg(long, value_name = "N", default_value_t = topology::NAT_SESSIONS,
-          value_parser = super::run::nat_sessions())]
-    nat_sessions: u32,
     /// The socket that Docker knows the driver `uswitch` by; `none` for no Docker
     #[arg(long, value_name = "PATH", default_value = "/run/docker/plugins/uswitch.sock")]
     plugin: PathBuf,
@@ -123,7 +119,6 @@ impl Args {
             name: Some(name.clone()),
             uplink: Some(self.uplink.clone()),
             uplink_ports: self.uplink_ports,
-            nat_sessions: self.nat_sessions,
             ..Spec::default()
         };
         Ok(LabConfig {

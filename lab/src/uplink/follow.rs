@@ -5,14 +5,14 @@
 //! lost, or that change nothing, make no difference. Of a link or an address the kernel tells before it
 //! takes the routes that go with it, so a little later it looks once more.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::sync::{PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nix::poll::PollTimeout;
-use ns::route::Changes;
+use ns::route::{Changes, View};
 
 use super::Host;
-use super::host::NextHops;
 use crate::error::Result;
 use crate::lab::Lab;
 use crate::watch::{Again, Stop, Watch, Woken};
@@ -21,6 +21,21 @@ use crate::watch::{Again, Stop, Watch, Woken};
 const SETTLED: u8 = 20;
 /// Looks at the host at least this often while things keep happening.
 const BURSTS: usize = 25;
+
+/// Next hops, objects by themselves, of the routes that were seen last.
+#[derive(Clone, Default)]
+pub(super) struct NextHops(Arc<Mutex<BTreeSet<u32>>>);
+
+impl NextHops {
+    /// The host was looked at.
+    pub(super) fn saw(&self, view: &View) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&view.next_hops);
+    }
+
+    fn any(&self, changes: &mut Changes) -> ns::Result<bool> {
+        changes.any(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// The running watch; dropping it ends the thread.
 pub(crate) struct Follow {
@@ -31,7 +46,7 @@ impl Follow {
     /// Starts watching on behalf of `lab`.
     pub(crate) fn watch(host: &Host, lab: Weak<Lab>) -> Result<Self> {
         let changes = Changes::new(host.netns().as_fd())?;
-        let next_hops = host.next_hops();
+        let next_hops = host.next_hops.clone();
         let watch = Watch::start("uplink", move |stop| {
             if let Err(error) = run(changes, &next_hops, &stop, &lab) {
                 tracing::error!("the uplink is no longer followed: {error}");
@@ -50,13 +65,10 @@ fn run(
     // What changed before the watch began.
     refresh(lab);
     let mut again = Again::default();
-    let any = |changes: &mut Changes| {
-        changes.any(&next_hops.lock().unwrap_or_else(PoisonError::into_inner))
-    };
     loop {
         let mut changed = match stop.wait(changes.as_fd(), again.patience(sys::clock::now()))? {
             Woken::Stop => return Ok(()),
-            Woken::Ready => any(&mut changes)?,
+            Woken::Ready => next_hops.any(&mut changes)?,
             Woken::Late => false,
         };
         for _ in 0..BURSTS {
@@ -66,7 +78,7 @@ fn run(
             match stop.wait(changes.as_fd(), PollTimeout::from(SETTLED))? {
                 Woken::Stop => return Ok(()),
                 Woken::Late => break,
-                Woken::Ready => changed |= any(&mut changes)?,
+                Woken::Ready => changed |= next_hops.any(&mut changes)?,
             }
         }
         if again.due(changed, sys::clock::now()) || changed {

@@ -4,7 +4,6 @@
 //! What it changes on the host is told before it is done. The drop and the ring die with this
 //! value, or with the process; the reserved ports are the journal's to give back.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,6 +16,7 @@ use switch::{Elsewhere, PortId, PortRole, PortSpec, Switch};
 
 use super::crossing::{self, Crossing, Near};
 use super::facts::{self, Facts};
+use super::follow::NextHops;
 use super::forwarded;
 use super::occupied::{self, Claim};
 use super::others;
@@ -32,9 +32,6 @@ use crate::station::{self, GatewayStation};
 
 /// Of an uplink that is not there yet.
 const MTU: u16 = 1500;
-
-/// The numbers of next hops that are objects by themselves.
-pub(super) type NextHops = Arc<Mutex<BTreeSet<u32>>>;
 
 /// A real uplink that can be had.
 pub(crate) struct Prepared {
@@ -159,7 +156,7 @@ pub(crate) struct Host {
     near: Option<Near>,
     live: Option<Live>,
     /// Next hops of the routes that were seen last, for whoever hears of them.
-    next_hops: NextHops,
+    pub(super) next_hops: NextHops,
     /// Sessions forgotten because an address went.
     forgotten: u64,
     _claim: Claim,
@@ -177,11 +174,6 @@ impl Host {
     /// The namespace it lies in.
     pub(crate) fn netns(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.netns)
-    }
-
-    /// Next hops of the routes that were seen last.
-    pub(super) fn next_hops(&self) -> NextHops {
-        Arc::clone(&self.next_hops)
     }
 
     /// Its port of the switch, while there is one.
@@ -323,7 +315,7 @@ impl Host {
                 return false;
             }
         };
-        self.next_hops.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&view.next_hops);
+        self.next_hops.saw(&view);
         let place = |host: &Self| {
             host.live.as_ref().map(|live| (live.facts.index, live.facts.address.address))
         };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Check, few};
 use crate::checked::CheckedNode;
 use crate::internet::SIM_GATEWAY;
-use crate::nat::NAT_SESSIONS_RANGE;
+use crate::nat::{NAT_SESSIONS, NAT_SESSIONS_RANGE};
 use crate::network::Network;
 use crate::publish::{Protocol, Publish};
 use crate::spec::Spec;
@@ -35,6 +35,12 @@ impl Check<'_> {
         if !NAT_SESSIONS_RANGE.contains(&sessions) {
             let (least, most) = NAT_SESSIONS_RANGE.into_inner();
             self.problem(["nat_sessions"], format!("{sessions}: from {least} to {most}"));
+        }
+        // What of the host's address is the NAT's is told apart for so many.
+        if sessions > NAT_SESSIONS && matches!(spec.uplink(), Uplink::Host(_)) {
+            let text =
+                format!("{sessions}: {NAT_SESSIONS} at most where the host's address is shared");
+            self.problem(["nat_sessions"], text);
         }
         let serves = |network: &Network| !network.internal && !network.all_gateways().is_empty();
         let served = spec.networks.values().any(serves);
