@@ -69,11 +69,12 @@ fn a_user_gets_in_and_in_again_when_etcd_has_forgotten_the_token() {
             world.rows(&one).contains(&(mac(9), "10.9.0.2".into())).then_some(())
         });
 
-        // The password stands nowhere that it was not put.
+        // The password stands nowhere that it was not put. Other tests have words like it on their lines.
+        let processes = world.sandbox.tool("ps", &["axww"]);
+        assert!(!processes.contains(WORD), "{processes}");
         let shown = [
             world.uswitch(2, &["show", "topology", "--file"]).ok().out,
             world.uswitch(2, &["show", "hosts", "-j"]).ok().out,
-            world.sandbox.tool("ps", &["axww"]),
             world.sandbox.tool("sh", &["-c", "grep -rl geheim /run/uswitch || true"]),
         ];
         for text in shown {
