@@ -177,7 +177,11 @@ proptest! {
     #[test]
     fn each_leaves_by_itself_where_the_tags_want_that(whole in whole()) {
         let (vnet, frame) = whole.bytes();
-        let pieces = all(Cut::singly(vnet, &frame).unwrap(), &frame);
+        let few = Segments::of(vnet, &frame).is_some_and(|own| own.packets() <= MOST_PACKETS);
+        let cut = Cut::singly(vnet, &frame);
+        prop_assert_eq!(cut.is_some(), few, "no more than that are made of one");
+        let Some(cut) = cut else { return Ok(()) };
+        let pieces = all(cut, &frame);
         prop_assert!(pieces.iter().all(|(vnet, _)| vnet.gso() == GsoType::None));
         let cut: Vec<_> = pieces.iter().flat_map(|(vnet, piece)| packets(*vnet, piece)).collect();
         prop_assert_eq!(cut, packets(vnet, &frame));
