@@ -41,6 +41,10 @@
 #define FLOOD 32
 /* As it came: to a kernel that has the gateway's address too. */
 #define KEPT 64
+/* What answers a SYN goes first; nothing else does before it. */
+#define ANSWERS 128
+/* Of `ended`: the answer was sent on. */
+#define ANSWERED (1ull << 63)
 /* Set in the number of an interface that lies in another namespace than the switch's. */
 #define ELSEWHERE (1u << 31)
 
@@ -97,8 +101,8 @@ struct route {
 	u32 others;    /* the same of the ports */
 	u32 link[3];   /* the new hardware addresses */
 	u32 beyond;    /* the interface they leave by in the other namespace */
-	u32 unused;
-	u64 ended;     /* when the first segment with FIN was sent on; 0: none was */
+	u32 awaits;    /* the number + 1 of the route that has the answer before it; 0: of none */
+	u64 ended;     /* when the first segment with FIN was sent on; 0: none was. Above, ANSWERED */
 };
 
 struct routes {
@@ -157,7 +161,8 @@ struct word {
 	u32 addresses;
 	u32 others;
 	u32 link[3];
-	u32 fin; /* it is the last one of its direction */
+	u16 fin;     /* it is the last one of its direction */
+	u16 answers; /* it is the first one, and answers a SYN */
 	/* For `onward`. */
 	u32 beyond;
 	u32 passing; /* the flow's number + 1 */
@@ -313,7 +318,7 @@ struct facts {
 	u64 ends;
 	u32 ports, length, packets;
 	u16 to; /* the destination port */
-	u8 protocol, atomic, aside, fin, opens;
+	u8 protocol, atomic, aside, fin, opens, answers;
 };
 
 static inline u32 folded(u32 sum)
@@ -363,19 +368,21 @@ static inline int read(struct __sk_buff *skb, struct facts *facts)
 	facts->atomic = p.fragment != 0;
 	facts->length = total;
 	facts->packets = 1;
-	facts->aside = facts->fin = facts->opens = 0;
+	facts->aside = facts->fin = facts->opens = facts->answers = 0;
 	if (p.protocol == TCP) {
 		u8 bits[2];
 		u32 data;
 
 		if (bpf_skb_load_bytes(skb, ETHERNET + IPV4 + 12, bits, 2))
 			return 0;
-		/* SYN begins another session. RST, and what acknowledges nothing, userspace judges, and
-		   what comes after it waits for that. FIN is told. */
+		/* SYN begins another session; what answers one may be waited for. RST, and what
+		   acknowledges nothing, userspace judges, and what comes after it waits for that. FIN is
+		   told. */
 		header = (bits[0] >> 4) * 4;
 		if (header < 20 || IPV4 + header > total)
 			return 0;
 		facts->opens = bits[1] & SYN;
+		facts->answers = (bits[1] & (SYN | ACK | FIN | RST)) == (SYN | ACK);
 		facts->aside = (bits[1] & (ACK | RST)) != ACK;
 		facts->fin = bits[1] & FIN;
 		if (!skb->gso_size)
@@ -449,6 +456,26 @@ static inline struct route *look_up(const struct control *c, u32 *number, u64 ad
 	return r;
 }
 
+/* Whether a route's answer has been sent on. */
+static inline int is_answered(u32 number)
+{
+	u32 slot = number / BUCKET & (BUCKETS - 1), at = number & (BUCKET - 1);
+	struct routes *b = bpf_map_lookup_elem(&routes, &slot);
+
+	return b && READ(b->routes[at].ended) >> 63;
+}
+
+/* Whether it is a segment's turn: an answer is the first one that a route for answers has, and the only
+   one; and who waits for it comes after it. */
+static inline int may_pass(const struct route *r, const struct facts *facts)
+{
+	u32 awaits = READ(r->awaits);
+
+	if (READ(r->flow.action) & ANSWERS)
+		return facts->answers != (READ(r->ended) >> 63);
+	return !facts->opens && (!awaits || is_answered(awaits - 1));
+}
+
 /* The same for a frame that no flow between ports knows. What goes on as it came to a kernel that has
    the gateway's address too has a route for all of TCP between two hosts: no session begins or ends
    with it. Only the gateway's resolver may be asked for there too. */
@@ -462,11 +489,17 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 
 	if (!read(skb, &facts))
 		return to_ring(lane);
-	if (!facts.opens)
+	if (!facts.opens || facts.answers)
 		r = look_up(c, &number, addresses, rest, tag, &facts);
+	if (r && !may_pass(r, &facts)) {
+		/* As it is with what has no route. */
+		if (facts.opens)
+			return to_ring(lane);
+		return in_order(lane, &r->flow);
+	}
 	any = !r && facts.protocol == TCP && READ(c->open) && facts.to != DNS;
 	if (any) {
-		facts.ports = facts.aside = facts.fin = 0;
+		facts.ports = facts.aside = facts.fin = facts.answers = 0;
 		r = look_up(c, &number, addresses, rest, tag, &facts);
 	}
 	if (!r)
@@ -491,8 +524,10 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 	word->ifindex = rest >> 32;
 	word->length = skb->len;
 	word->protocol = facts.protocol;
-	word->packets = facts.packets;
+	/* The answer is told, and counted as a packet by whoever is told. */
+	word->packets = facts.answers ? 0 : facts.packets;
 	word->fin = facts.fin;
+	word->answers = facts.answers;
 	word->flow = ENTRIES + number + 1;
 	return 0;
 }
@@ -559,6 +594,7 @@ int tap(struct __sk_buff *skb)
 	word->protocol = 0;
 	word->packets = 0;
 	word->fin = 0;
+	word->answers = 0;
 	word->flow = slot * BUCKET + at + 1;
 	return 0;
 }
@@ -779,15 +815,23 @@ static inline void end(u32 flow)
 	}
 }
 
-/* A direction of a connection ends, by a frame that has been counted. */
-static inline void ended(u32 flow)
+/* A direction of a connection begins or ends, by a frame that has been counted. */
+static inline void turned(u32 flow, u32 fin)
 {
 	u32 slot = flow / BUCKET & (BUCKETS - 1), at = flow & (BUCKET - 1);
 	struct routes *b = bpf_map_lookup_elem(&routes, &slot);
+	u64 was, now = bpf_ktime_get_coarse_ns();
 
 	/* In this order: whoever sees it finds the frame in the counts. */
-	if (b)
-		__sync_val_compare_and_swap(&b->routes[at].ended, 0, bpf_ktime_get_coarse_ns());
+	if (!b)
+		return;
+	if (!fin) {
+		__sync_fetch_and_or(&b->routes[at].ended, ANSWERED);
+		return;
+	}
+	was = READ(b->routes[at].ended);
+	if (!(was & ~ANSWERED))
+		__sync_val_compare_and_swap(&b->routes[at].ended, was, was | now);
 }
 
 /* Sends a frame to an interface of this namespace. */
@@ -855,8 +899,8 @@ static inline int go_on(struct __sk_buff *skb, u32 ingress)
 	count->seen = bpf_ktime_get_coarse_ns();
 	count->packets += word->packets;
 	count->frames++;
-	if (word->fin)
-		ended(flow);
+	if (word->fin || word->answers)
+		turned(flow, word->fin);
 	if (!(action & FLOOD) && is_gone(skb, egress)) {
 		/* Before the call below, and so before it counts as failed. */
 		count->gone++;

@@ -35,10 +35,12 @@ pub(crate) const NEW_PORTS_SUM: usize = 11;
 pub(crate) const SUM_LINK: usize = 12;
 /// The other eight.
 pub(crate) const LINK: usize = 13;
-/// The interface in the other namespace.
+/// The interface in the other namespace, and the route whose answer comes first.
 pub(crate) const BEYOND: usize = 14;
-/// When the first segment with FIN was sent on.
+/// When the first segment with FIN was sent on, and above it [`ANSWERED`].
 pub(crate) const ENDED: usize = 15;
+/// What answers a SYN was sent on.
+pub(crate) const ANSWERED: u64 = 1 << 63;
 
 pub(crate) const ACTION_POP: u32 = 1;
 pub(crate) const ACTION_PUSH: u32 = 2;
@@ -47,6 +49,7 @@ pub(crate) const ACTION_ATOMIC: u32 = 8;
 pub(crate) const ACTION_BEYOND: u32 = 16;
 pub(crate) const ACTION_FLOOD: u32 = 32;
 pub(crate) const ACTION_KEPT: u32 = 64;
+pub(crate) const ACTION_ANSWERS: u32 = 128;
 /// Set in the number of an interface of another namespace than the switch's.
 pub(crate) const ELSEWHERE: u32 = 1 << 31;
 

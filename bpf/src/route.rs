@@ -54,6 +54,8 @@ pub struct Route {
     pub atomic: bool,
     /// Nothing becomes of them: they go on as they came, and all of this says the same.
     pub kept: bool,
+    /// The first of them is to answer a SYN; before it, and of such answers after it, none is sent on.
+    pub answers: bool,
 }
 
 /// Both addresses as they lie in a packet.

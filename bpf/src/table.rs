@@ -16,10 +16,10 @@ use sys::bpf::Area;
 use wire::{MacAddr, Timestamp, VlanTag};
 
 use crate::layout::{
-    ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_KEPT, ACTION_PEER, ACTION_POP, ACTION_PUSH,
-    ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES, FLOW, GENERATION, LINK,
-    MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, OPEN, PORTS_PROTOCOL, PUSH_SOURCE, REST, ROUTE, ROWS,
-    SECRETS, SET, SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
+    ACTION_ANSWERS, ACTION_ATOMIC, ACTION_BEYOND, ACTION_FLOOD, ACTION_KEPT, ACTION_PEER,
+    ACTION_POP, ACTION_PUSH, ADDRESSES, BEYOND, BUCKET, BUCKETS, CONTROL, COUNT, ENDS, ENTRIES,
+    FLOW, GENERATION, LINK, MTU_ACTION, NEW_ENDS, NEW_PORTS_SUM, NOW, OPEN, PORTS_PROTOCOL,
+    PUSH_SOURCE, REST, ROUTE, ROWS, SECRETS, SET, SETS, SLACK, SUM_LINK, TAG_EGRESS, TICKET, UNTIL,
 };
 use crate::route::{self, Ends, Route};
 
@@ -64,8 +64,7 @@ pub struct Flow {
     pub flood: Option<SetId>,
     /// Of those, frames of this EtherType alone; None for all.
     pub ethertype: Option<u16>,
-    /// That is an end of the crossing, and this the interface they leave the other namespace by. Of
-    /// packets that the gateway sends on alone.
+    /// That is an end of the crossing, and this the interface by which what the gateway sends on leaves.
     pub beyond: Option<u32>,
     /// They are to the peer's own address: handed over without the peer's looking at it.
     pub peer: bool,
@@ -75,11 +74,12 @@ pub struct Flow {
     pub mtu: u32,
     /// The decision holds until then; [`Timestamp::from_nanos`]`(u64::MAX)` for one without an end.
     pub until: Timestamp,
-    /// The address that packets of IPv4 come from, and nothing but such packets is of the flow; None
-    /// for whatever comes.
+    /// The address that they come from, packets of IPv4 all of them; None for whatever comes.
     pub source: Option<Ipv4Addr>,
     /// What becomes of them, where the key has ends.
     pub route: Option<Route>,
+    /// The route whose answer ([`Route::answers`]) is sent on before any of them.
+    pub awaits: Option<FlowId>,
 }
 
 /// A flow's place.
@@ -250,7 +250,8 @@ impl Table {
             | flag(flow.beyond.is_some(), ACTION_BEYOND)
             | flag(flow.flood.is_some(), ACTION_FLOOD)
             | flag(flow.route.is_some_and(|route| route.atomic), ACTION_ATOMIC)
-            | flag(flow.route.is_some_and(|route| route.kept), ACTION_KEPT);
+            | flag(flow.route.is_some_and(|route| route.kept), ACTION_KEPT)
+            | flag(flow.route.is_some_and(|route| route.answers), ACTION_ANSWERS);
         put(TICKET, LATER);
         put(ADDRESSES, addresses);
         put(REST, rest);
@@ -270,15 +271,14 @@ impl Table {
             put(NEW_PORTS_SUM, pair(route::ports(&route.src, &route.dst), sum));
             put(SUM_LINK, pair(others, first));
             put(LINK, pair(second, third));
-            put(BEYOND, pair(flow.beyond.unwrap_or(0), 0));
+            put(BEYOND, pair(flow.beyond.unwrap_or(0), ends::awaited(flow.awaits)));
             let any = u64::from(route.kept && *ends == ends.any_port());
             self.control.get()[OPEN].fetch_or(any, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
         let decided = if decided.is_open() { decided.0 } else { 0 };
         words[GENERATION].store(decided, Ordering::SeqCst);
-        // All that went to the ring until now may be of this flow. Where one has drawn a ticket
-        // meanwhile, that is the later one.
+        // What went to the ring until now may be of it; where one has drawn a ticket meanwhile, it is later.
         let [came, _] = self.progress(Lane::of(key.ingress));
         let _ = words[TICKET].compare_exchange(LATER, came, Ordering::SeqCst, Ordering::SeqCst);
     }

@@ -72,7 +72,7 @@ pub use note::{Hop, Note, Opening, Step, Translation};
 pub use output::{Collected, Output};
 pub use packet::{Endpoint, Protocol};
 pub use preview::{Outcome, Preview, Probe};
-pub use repeat::{Ignored, Opens, Repeat, Repeated, Repeater, SessionId, Way, ignores};
+pub use repeat::{Answer, Ignored, Opens, Repeat, Repeated, Repeater, SessionId, Way, ignores};
 pub use route::{Route, RouteView};
 pub use verdict::{Consumed, DropReason, Side, Verdict};
 pub use wire::IpProtocol;

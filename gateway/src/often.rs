@@ -4,6 +4,10 @@
 //! is expected to go on. A table of counts, in which who comes later takes the place: nothing is kept of anybody, nothing grows, and
 //! a kind of packets that lost its place only comes here a few times more.
 
+use std::time::Duration;
+
+use wire::Timestamp;
+
 use crate::hash::Key;
 use crate::packet::{Endpoint, Protocol};
 
@@ -15,15 +19,23 @@ const PAIRS: usize = 4096;
 /// A kind of packets: half of its hash, and how often it has come.
 type Place = (u32, u8);
 
+/// Servers there is room for.
+const SERVERS: usize = 1024;
+/// How long a server that has answered is thought to go on answering.
+const ANSWERING: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(crate) struct Often {
     key: Key,
     pairs: Box<[[Place; 2]]>,
+    /// Half of a server's hash, and until when it is thought to answer.
+    servers: Box<[(u32, Timestamp)]>,
 }
 
 impl Often {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { key: Key::new(seed, 90), pairs: vec![[(0, 0); 2]; PAIRS].into() }
+        let servers = vec![(0, Timestamp::ZERO); SERVERS].into();
+        Self { key: Key::new(seed, 90), pairs: vec![[(0, 0); 2]; PAIRS].into(), servers }
     }
 
     /// Another packet comes; whether that is enough.
@@ -35,6 +47,26 @@ impl Often {
     /// More packets are expected: the next one is enough.
     pub(crate) fn expect(&mut self, protocol: Protocol, src: Endpoint, dst: Endpoint) {
         self.count(protocol, src, dst, ENOUGH);
+    }
+
+    /// A server of TCP has answered.
+    pub(crate) fn answers(&mut self, server: Endpoint, now: Timestamp) {
+        let (at, whose) = self.server(server);
+        self.servers[at] = (whose, now + ANSWERING);
+    }
+
+    /// Whether it did so a short time ago: then the next one that asks is answered, too.
+    pub(crate) fn is_answering(&self, server: Endpoint, now: Timestamp) -> bool {
+        let (at, whose) = self.server(server);
+        self.servers[at].0 == whose && self.servers[at].1 > now
+    }
+
+    /// A server's place, and half of its hash.
+    fn server(&self, server: Endpoint) -> (usize, u32) {
+        let word = u64::from(server.address.to_bits()) << 16 | u64::from(server.port);
+        let hash = self.key.mix(word, 0);
+        let at = usize::try_from(hash & (SERVERS as u64 - 1)).unwrap_or(0);
+        (at, u32::try_from(hash >> 32).unwrap_or(0))
     }
 
     /// How often packets have come, so many more now.

@@ -7,8 +7,9 @@
 //! fetches what has been done before anything looks at a session, a neighbour or a counter
 //! ([`crate::Gateway::catch_up`]). What opens a session, or is answered by the gateway itself, is never
 //! repeated; nor are RSTs, which may be forged. A FIN is, and is told: most of what a short connection
-//! consists of comes between the answer to its SYN and its last acknowledgement. Of other packets only
-//! what comes often is worth it ([`crate::often`]).
+//! consists of comes between its SYN and its last acknowledgement. So is the answer to a SYN, where its
+//! server has answered others a short time ago ([`Answer`]). Of other packets only what comes often is
+//! worth it ([`crate::often`]).
 
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
@@ -18,8 +19,10 @@ use wire::{Ethernet, Timestamp, ethertype};
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
+use crate::nat::session::State;
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
+use crate::route::Route;
 use crate::verdict::{DropReason, Side, Verdict};
 
 /// A session of the NAT, while it lasts.
@@ -68,7 +71,22 @@ pub struct Repeat {
     pub until: Timestamp,
     /// Of a packet that opens a connection: which.
     pub opening: Option<Opens>,
+    /// Of a SYN to who is thought to answer: what is to be done with the answer.
+    pub answer: Option<Answer>,
     /// What they count for.
+    pub way: Way,
+}
+
+/// What is to be done with the answer to a SYN, and with what follows it: its ends, as they come and as
+/// they leave, are the reverse of the SYN's, and its hardware addresses are. It goes first, and once;
+/// what comes before it in either direction, and a second one, are not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What is larger is not repeated, in bytes.
+    pub mtu: usize,
+    /// It holds until then, unless it is taken back before.
+    pub until: Timestamp,
+    /// What it counts for.
     pub way: Way,
 }
 
@@ -89,7 +107,7 @@ pub struct Repeated {
     pub way: Way,
     /// Frames.
     pub frames: u64,
-    /// Packets they stand for.
+    /// Packets they stand for, the answer not among them.
     pub packets: u64,
     /// Bytes of these, IP headers included.
     pub bytes: u64,
@@ -97,6 +115,8 @@ pub struct Repeated {
     pub seen: Timestamp,
     /// When the first one came that has FIN.
     pub ended: Option<Timestamp>,
+    /// The answer to the SYN was one of them ([`Repeat::answer`]).
+    pub answered: bool,
 }
 
 /// Frames to groups, shown to nobody here, that would all have been refused ([`ignores`]).
@@ -202,6 +222,7 @@ impl Gateway {
                 opening = Some(if flags.ack() { Opens::Answers } else { Opens::Asks });
                 // More is to come, at once where the other one of the two was seen as well.
                 if flags.ack() {
+                    self.often.answers(src, now);
                     self.often.expect(protocol, src, dst);
                     self.often.expect(protocol, new_dst, new_src);
                 }
@@ -239,7 +260,13 @@ impl Gateway {
             false => self.links.link(to).neighbours.known_until(hop)?,
         };
         let session = session.map(|place| SessionId { protocol, place });
-        if let Some(session) = session.filter(|_| opening != Some(Opens::Asks)) {
+        let way = Way { from, to, hop, session };
+        let answer = match opening {
+            Some(Opens::Asks) => self.answer(course, before, (way, new_dst), now),
+            _ => None,
+        };
+        if let Some(session) = session.filter(|_| opening != Some(Opens::Asks) || answer.is_some())
+        {
             self.nat.give(session);
         }
         Some(Repeat {
@@ -251,8 +278,48 @@ impl Gateway {
             mtu: self.links.mtu(to),
             until: known.min(lasts),
             opening,
-            way: Way { from, to, hop, session },
+            answer,
+            way,
         })
+    }
+
+    /// What is to be done with the answer to a SYN that was sent on to a server, where one is to come.
+    fn answer(
+        &self,
+        course: Course,
+        before: &Arrival,
+        (way, server): (Way, Endpoint),
+        now: Timestamp,
+    ) -> Option<Answer> {
+        let (_, client, asked) = before.packet.flow()?;
+        let SessionId { protocol, place } = way.session?;
+        let session = self.nat.realm(protocol).table.get(place);
+        if !self.often.is_answering(server, now) {
+            return None;
+        }
+        // What is asked of a packet that comes the other way.
+        let (from, to) = (way.to, before.side);
+        let hop = match (course, session.state) {
+            (Course::Out { own, .. }, State::SynOut) => {
+                self.check_arrival(server.address, own).ok()?;
+                (self.side_of(client.address).ok()? == to).then_some(client.address)?
+            }
+            (Course::Open { to: Side::Leg(leg) }, State::SynIn) => {
+                let outside = self.links.uplink_address()? == asked.address;
+                let sound = self.links.routes.is_source(leg, server.address);
+                match self.links.routes.to(client.address) {
+                    Route::Via(Side::Uplink, hop) if outside && sound => hop,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        let neighbours = &self.links.link(to).neighbours;
+        if !neighbours.is_at(hop, before.from) {
+            return None;
+        }
+        let until = neighbours.known_until(hop)?.min(session.expires);
+        Some(Answer { mtu: self.links.mtu(to), until, way: Way { from, to, hop, ..way } })
     }
 
     /// TCP between a host and a kernel beside the gateway: nothing here begins or ends with any of its
@@ -274,6 +341,7 @@ impl Gateway {
             mtu: self.links.mtu(to),
             until: never,
             opening: None,
+            answer: None,
             way: Way { from, to, hop: dst.address, session: None },
         })
     }

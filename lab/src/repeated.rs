@@ -51,7 +51,8 @@ impl Repeater for Kernel {
 
 /// A decision of the gateway's, for the switch.
 pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
-    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, opening, way } = *of;
+    let gateway::Repeat { protocol, came, leaves, atomic, kept, mtu, until, opening, answer, way } =
+        *of;
     let ends = |[src, dst]: [Endpoint; 2]| {
         let end = |end: Endpoint| SocketAddrV4::new(end.address, end.port);
         Ends { protocol: protocol.number(), src: end(src), dst: end(dst) }
@@ -64,6 +65,7 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
         mtu: u32::try_from(mtu).unwrap_or(u32::MAX),
         until,
         opening: opening.map(opens),
+        answer: answer.map(answers),
         way: named(&way),
     }
 }
@@ -73,6 +75,16 @@ fn opens(of: gateway::Opens) -> switch::Opens {
         gateway::Opens::Asks => switch::Opens::Asks,
         gateway::Opens::Answers => switch::Opens::Answers,
     }
+}
+
+fn answers(of: gateway::Answer) -> switch::Answer {
+    let gateway::Answer { mtu, until, way } = of;
+    let leg = match way.to {
+        Side::Leg(leg) => Some(switch::Leg(leg.0)),
+        Side::Uplink => None,
+    };
+    let mtu = u32::try_from(mtu).unwrap_or(u32::MAX);
+    switch::Answer { leg, mtu, until, way: named(&way) }
 }
 
 /// The next hop, and above it where packets come in and leave.
@@ -126,7 +138,7 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
     if of.way.course >> 32 & 0xffff == NOWHERE {
         return None;
     }
-    let switch::Repeated { way, frames, packets, bytes, seen, ended, .. } = *of;
+    let switch::Repeated { way, frames, packets, bytes, seen, ended, answered, .. } = *of;
     let low = |word: u64| u32::try_from(word & 0xffff_ffff).ok();
     let session = |session: u64| {
         let protocol =
@@ -136,7 +148,7 @@ fn repeated(of: &switch::Repeated) -> Option<gateway::Repeated> {
     let (from, to) = (side_of(way.course >> 48)?, side_of(way.course >> 32)?);
     let hop = Ipv4Addr::from_bits(low(way.course)?);
     let way = gateway::Way { from, to, hop, session: way.session.and_then(session) };
-    Some(gateway::Repeated { way, frames, packets, bytes, seen, ended })
+    Some(gateway::Repeated { way, frames, packets, bytes, seen, ended, answered })
 }
 
 #[cfg(test)]
@@ -156,6 +168,7 @@ mod tests {
                 bytes,
                 seen,
                 ended: None,
+                answered: false,
                 misplaced: 0,
             };
             assert_eq!(refused(&told), Some(Ignored { from, reason: *reason, frames: 2 }));
@@ -173,7 +186,7 @@ mod tests {
             for (from, to) in sides.into_iter().flat_map(|a| sides.map(|b| (a, b))) {
                 let way = gateway::Way { from, to, hop, session };
                 let [seen, ended] = [4, 5].map(Timestamp::from_nanos);
-                let (frames, packets, bytes, ended) = (1, 2, 3, Some(ended));
+                let (frames, packets, bytes, ended, answered) = (1, 2, 3, Some(ended), true);
                 let way_of = named(&way);
                 let told = switch::Repeated {
                     way: way_of,
@@ -182,9 +195,10 @@ mod tests {
                     bytes,
                     seen,
                     ended,
+                    answered,
                     misplaced: 0,
                 };
-                let want = gateway::Repeated { way, frames, packets, bytes, seen, ended };
+                let want = gateway::Repeated { way, frames, packets, bytes, seen, ended, answered };
                 assert_eq!((repeated(&told), refused(&told)), (Some(want), None));
             }
         }

@@ -24,7 +24,8 @@ pub use run::{
     Switch, Tally, Waker, Watch,
 };
 pub use station::{
-    Arrival, Handling, Ignored, Opens, Outlet, Repeat, Repeated, SharedStation, Station, Way,
+    Answer, Arrival, Handling, Ignored, Opens, Outlet, Repeat, Repeated, SharedStation, Station,
+    Way,
 };
 pub use stats::{Counters, PortStats};
 pub use sys::packet::Refusal;

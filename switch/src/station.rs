@@ -67,7 +67,24 @@ pub struct Repeat {
     pub until: Timestamp,
     /// Of a packet that opens a connection: which.
     pub opening: Option<Opens>,
+    /// Of one that asks: what may be done with the answer.
+    pub answer: Option<Answer>,
     /// What they count for.
+    pub way: Way,
+}
+
+/// What may be done with the answer to a packet that asks, and with those after it, without asking the
+/// station: their ends and hardware addresses are the reverse of the other's. The answer goes first, and
+/// once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The leg it leaves to; None by the uplink.
+    pub leg: Option<Leg>,
+    /// What is larger comes to the station, in bytes.
+    pub mtu: u32,
+    /// It holds until then, unless it is taken back before.
+    pub until: Timestamp,
+    /// What it counts for.
     pub way: Way,
 }
 
@@ -87,7 +104,7 @@ pub struct Repeated {
     pub way: Way,
     /// Frames.
     pub frames: u64,
-    /// Packets they stand for.
+    /// Packets they stand for, an answer not among them.
     pub packets: u64,
     /// Bytes of these, without the link's header.
     pub bytes: u64,
@@ -95,6 +112,8 @@ pub struct Repeated {
     pub seen: Timestamp,
     /// When the first of them came that has FIN: it ends a connection in this direction.
     pub ended: Option<Timestamp>,
+    /// One of them was the answer to a packet that asks.
+    pub answered: bool,
     /// No others of them: frames that were dropped, for they say that a sum is to be written where it
     /// is not.
     pub misplaced: u64,

@@ -18,6 +18,14 @@ impl Table {
         row[3].store(now.as_nanos(), Ordering::Relaxed);
     }
 
+    /// The same for what answers a SYN.
+    pub fn count_answer(&self, id: FlowId, bytes: u64, now: Timestamp) {
+        self.count(id, bytes, now);
+        let at = usize::from(id.0) % ROWS * COUNT;
+        self.counts.get()[at + 4].fetch_sub(1, Ordering::Relaxed);
+        self.answer(id);
+    }
+
     /// What `tap` does about order for a frame of a place's flow: true where it may pass.
     #[must_use]
     pub fn admits(&self, id: FlowId) -> bool {

@@ -13,8 +13,10 @@ fn key(n: u8) -> Key {
 fn flow(egress: u32) -> Flow {
     let until = Timestamp::from_nanos(1_000);
     let retag = Retag::default();
-    let (beyond, flood, ethertype, source, route) = (None, None, None, None, None);
-    Flow { egress, flood, ethertype, beyond, peer: true, retag, mtu: 1500, until, source, route }
+    let (beyond, flood, ethertype, source) = (None, None, None, None);
+    let (route, awaits, mtu) = (None, None, 1500);
+    let peer = true;
+    Flow { egress, flood, ethertype, beyond, peer, retag, mtu, until, source, route, awaits }
 }
 
 fn enter(table: &Table, key: &Key, flow: &Flow) -> FlowId {
@@ -151,7 +153,8 @@ fn a_route_is_found_by_its_ends_too_and_apart_from_flows() {
     let of = |port| Key { ends: ends(port), ..key(1) };
     let between = enter(&table, &key(1), &flow(7));
     let (src, dst) = (end(9), end(53));
-    let route = Route { src, dst, next: mac(3), own: mac(4), atomic: true, kept: false };
+    let route =
+        Route { src, dst, next: mac(3), own: mac(4), atomic: true, kept: false, answers: false };
     let routed = enter(&table, &of(1), &Flow { route: Some(route), ..flow(7) });
     assert!(usize::from(between.0) < ENTRIES && usize::from(routed.0) >= ENTRIES);
     assert_eq!(table.find(&key(1)), Some(between));
@@ -164,6 +167,40 @@ fn a_route_is_found_by_its_ends_too_and_apart_from_flows() {
     assert_eq!(action(kept) & ACTION_KEPT, ACTION_KEPT);
     let tcp = ends(1).map(|ends| Ends { protocol: 6, ..ends });
     assert_eq!(table.find(&Key { ends: tcp, ..key(1) }), None);
+}
+
+/// Of two routes one has the answer to a SYN first, and the other waits for that; the programs read both
+/// beside what else is noted of ends.
+#[test]
+fn an_answer_is_noted_beside_an_end_and_waited_for_until_it_is_released() {
+    let table = Table::alone(1);
+    let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
+    let (src, dst) = (end(9), end(80));
+    let of = |src, dst| Key { ends: Some(Ends { protocol: 6, src, dst }), ..key(1) };
+    let route =
+        Route { src, dst, next: mac(3), own: mac(4), atomic: true, kept: false, answers: true };
+    let back = Flow { route: Some(route), beyond: Some(5), ..flow(7) };
+    let first = enter(&table, &of(dst, src), &back);
+    table.begin(first);
+    let action = halves(table.flow(first)[MTU_ACTION].load(Ordering::Relaxed)).1;
+    assert_eq!(action & ACTION_ANSWERS, ACTION_ANSWERS);
+    let waits =
+        Flow { route: Some(Route { answers: false, ..route }), awaits: Some(first), ..back };
+    let asked = enter(&table, &of(src, dst), &waits);
+    let beyond = |id| halves(table.flow(id)[BEYOND].load(Ordering::Relaxed));
+    let number = u32::from(first.0) - u32::try_from(ENTRIES).unwrap();
+    assert_eq!([beyond(first), beyond(asked)], [(5, 0), (5, number + 1)]);
+    table.release(asked);
+    assert_eq!(beyond(asked), (5, 0));
+    assert!(!table.answered(first) && table.ended(first).is_none());
+    table.answer(first);
+    assert!(table.answered(first) && table.ended(first).is_none());
+    table.end(first, Timestamp::from_nanos(77));
+    table.end(first, Timestamp::from_nanos(99));
+    assert!(table.answered(first));
+    assert_eq!(table.ended(first), Some(Timestamp::from_nanos(77)), "the first end");
+    table.begin(first);
+    assert!(!table.answered(first) && table.ended(first).is_none());
 }
 
 #[test]

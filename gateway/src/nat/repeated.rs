@@ -47,6 +47,11 @@ impl Nat {
     /// Counts what was repeated, of sessions that are still there. What was said of a session whose
     /// connection has ended both ways by it holds no more.
     pub(crate) fn repeated(&mut self, told: &[Repeated]) {
+        // All else of a connection comes after the answer.
+        for done in told.iter().filter(|done| done.answered) {
+            let Some(SessionId { protocol, place }) = done.way.session else { continue };
+            self.realms[protocol as usize].answered(place, done);
+        }
         for done in told {
             let Some(SessionId { protocol, place }) = done.way.session else { continue };
             self.realms[protocol as usize].repeated(place, done);
@@ -70,10 +75,11 @@ impl Nat {
         let changes = match load.flags {
             Some(flags) => {
                 let from = if out { Sender::Inside } else { Sender::Outside };
+                let state = self.realm(protocol).table.get(id).state;
                 let ends = |state| tcp::step(state, from, flags).0 == State::Closing;
-                flags.syn()
-                    || flags.rst()
-                    || flags.fin() && ends(self.realm(protocol).table.get(id).state)
+                // The answer may have been repeated, before which nothing else goes on.
+                let opens = flags.syn() || matches!(state, State::SynOut | State::SynIn);
+                opens || flags.rst() || flags.fin() && ends(state)
             }
             // The first answer.
             None => !out && self.realm(protocol).table.get(id).state == State::Opened,
@@ -184,6 +190,21 @@ impl Realm {
         if out {
             self.prolong(id, seen);
         }
+    }
+
+    /// What answers a SYN was repeated: as a packet, for its bytes are among those of all.
+    fn answered(&mut self, id: u32, done: &Repeated) {
+        if self.table.slots.sessions.get(id as usize).is_none_or(|s| s.state == State::Free) {
+            return;
+        }
+        let from = sender(done);
+        let rest = self.table.rest_mut(id);
+        let packets = match from {
+            Sender::Inside => &mut rest.packets_out,
+            Sender::Outside => &mut rest.packets_in,
+        };
+        *packets = packets.saturating_add(1);
+        self.segment(id, from, Flags(Flags::SYN | Flags::ACK), done.seen);
     }
 
     /// The first segment with FIN in one direction was repeated; the state after it.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use wire::Timestamp;
+use wire::{MacAddr, Timestamp};
 
 use super::{FRESH, Neighbours};
 
@@ -11,6 +11,11 @@ impl Neighbours {
     pub(crate) fn known_until(&self, address: Ipv4Addr) -> Option<Timestamp> {
         let entry = self.entries.get(&address)?;
         (entry.mac.is_some() && entry.due.is_none()).then(|| entry.confirmed + FRESH)
+    }
+
+    /// Whether a host is known to have a hardware address.
+    pub(crate) fn is_at(&self, address: Ipv4Addr, mac: MacAddr) -> bool {
+        self.entries.get(&address).is_some_and(|entry| entry.mac == Some(mac))
     }
 
     /// A packet has gone to a host then.

@@ -307,19 +307,20 @@ fn what_goes_on_is_repeated_and_connections_that_are_taken_up() {
             twins.take(&Step::Connect { host, to, port, times: 5 });
         }
     }
-    // All but the two that open it.
-    assert_eq!(twins.beside.kernel().carried, 6 * 10, "of five segments each way");
+    // All but the two that open it, and of those the answer where its server has answered others.
+    assert_eq!(twins.beside.kernel().answered, 4, "two servers answered the first time");
+    assert_eq!(twins.beside.kernel().carried, 6 * 10 + 4, "of five segments each way");
     for n in 0..2 {
         let short =
             Step::Out { host: n, to: 0, kind: 3, port: 0, times: 5, df: true, ttl: 64, size: 10 };
         twins.take(&short);
     }
-    assert_eq!(twins.beside.kernel().carried, 6 * 10, "datagrams have to come more often");
+    assert_eq!(twins.beside.kernel().carried, 6 * 10 + 4, "datagrams have to come more often");
     let before = twins.beside.kernel().carried;
     twins.take(&Step::Connect { host: 2, to: 0, port: 0, times: 100 });
     twins.compare();
     let carried = twins.beside.kernel().carried;
-    assert_eq!(carried - before, 200, "of 200");
+    assert_eq!(carried - before, 201, "of 200, and an answer");
     let straight =
         Step::Out { host: 3, to: 3, kind: 3, port: 0, times: 100, df: false, ttl: 64, size: 10 };
     twins.take(&straight);

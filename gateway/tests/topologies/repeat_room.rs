@@ -17,7 +17,7 @@ fn who_gives_way_is_told_first_what_was_repeated_of_him() {
     let mut twins = Twins::of(Config { limits, ..config() });
     let connect = |port| Step::Connect { host: 0, to: 0, port, times: 1 };
     (0..4).for_each(|port| twins.take(&connect(port)));
-    assert_eq!(twins.beside.kernel().carried, 8, "each was taken up without the gateway");
+    assert_eq!(twins.beside.kernel().carried, 8 + 3, "each was taken up without the gateway");
     // Established connections give way to nobody.
     let one_more = Pkt::tcp("10.100.0.10:7009", "8.8.8.8:443", SYN, b"");
     twins.send(Side::LAN, &one_more);
@@ -31,7 +31,7 @@ fn who_gives_way_is_told_first_what_was_repeated_of_him() {
     let outside = format!("{OUTSIDE}:{}", ended.outside_port);
     twins.send(Side::LAN, &Pkt::tcp(&inside, &remote, FIN, b""));
     twins.send(Side::Uplink, &Pkt::tcp(&remote, &outside, FIN, b""));
-    assert_eq!(twins.beside.kernel().carried, 10, "it has ended without the gateway");
+    assert_eq!(twins.beside.kernel().carried, 10 + 3, "it has ended without the gateway");
     twins.send(Side::LAN, &one_more);
     twins.compare();
     let all = twins.worlds[0].sessions();
@@ -83,4 +83,34 @@ fn half_a_handshake_is_not_repeated() {
     twins.send(Side::Leg(OTHER), &answer(9));
     assert_eq!(held(&twins), 2);
     twins.compare();
+}
+
+/// A server behind a published port that has answered one client answers the next without the gateway, to
+/// the client's last acknowledgement and the end.
+#[test]
+fn clients_of_a_published_port_are_answered_without_the_gateway() {
+    let mut twins = Twins::of(config());
+    twins.take(&Step::Publish(0, 0));
+    // It has been spoken to, so that all know who it is.
+    twins.take(&Step::Connect { host: 0, to: 0, port: 0, times: 1 });
+    let carried = twins.beside.kernel().carried;
+    let (outside, inside) = (format!("{OUTSIDE}:5000"), "10.100.0.10:6800");
+    let mut talk = |client: &str, kernel: [u64; 2]| {
+        twins.send(Side::Uplink, &Pkt::tcp(client, &outside, SYN, b""));
+        twins.send(Side::LAN, &Pkt::tcp(inside, client, SYN | ACK, b""));
+        assert_eq!(twins.beside.kernel().answered, kernel[0], "{client}");
+        twins.send(Side::Uplink, &Pkt::tcp(client, &outside, ACK, b""));
+        twins.compare();
+        for _ in 0..3 {
+            twins.send(Side::Uplink, &Pkt::tcp(client, &outside, ACK, b"?"));
+            twins.send(Side::LAN, &Pkt::tcp(inside, client, ACK, b"!"));
+        }
+        twins.send(Side::Uplink, &Pkt::tcp(client, &outside, FIN, b""));
+        twins.send(Side::LAN, &Pkt::tcp(inside, client, FIN, b""));
+        assert_eq!(twins.beside.kernel().carried - carried, kernel[1], "{client}");
+        twins.compare();
+    };
+    talk("9.9.9.9:1000", [0, 9]);
+    talk("9.9.9.9:1001", [1, 19]);
+    talk("9.9.9.9:1002", [2, 29]);
 }

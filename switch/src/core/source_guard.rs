@@ -60,6 +60,12 @@ impl SourceGuard {
         }
     }
 
+    /// Whether a host of these addresses may speak.
+    #[must_use]
+    pub fn has(&self, mac: MacAddr, address: Ipv4Addr) -> bool {
+        mac == self.mac && self.v4.contains(&address)
+    }
+
     /// Whether a frame may be let in: from its destination address on, without the outermost tag.
     #[must_use]
     pub fn lets_in(&self, src: MacAddr, frame: &[u8]) -> bool {

@@ -1,8 +1,11 @@
 //! Somebody beside a gateway who repeats all that he may, as the kernel does.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use gateway::{Endpoint, Node, Opens, Protocol, Repeat, Repeated, Repeater, SessionId, Side};
+use gateway::{
+    Answer, Endpoint, Node, Opens, Protocol, Repeat, Repeated, Repeater, SessionId, Side,
+};
 use wire::{MacAddr, Timestamp};
 
 use super::packet::{ACK, FIN, Pkt, RST, SYN};
@@ -18,6 +21,10 @@ pub struct Flow {
     pub over: bool,
     /// A FIN has passed.
     pub ended: bool,
+    /// It is for the answer to a SYN, and what follows; whether that has passed.
+    pub answered: Option<bool>,
+    /// It waits for the answer of its session.
+    pub awaits: bool,
     pub owed: Repeated,
 }
 
@@ -29,6 +36,8 @@ pub struct Kernel {
     /// Decisions that wait for an answer.
     pub pending: Vec<Flow>,
     pub carried: u64,
+    /// Of these, answers to SYNs.
+    pub answered: u64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,7 +63,7 @@ impl Repeater for Beside {
         let mut told = Vec::new();
         for flow in kernel.flows.iter_mut().filter(of) {
             flow.over = true;
-            if flow.owed.frames > 0 {
+            if flow.owed.frames > 0 || flow.owed.answered {
                 told.push(Repeated { frames: 0, ..flow.owed });
             }
             flow.repeat.way.session = None;
@@ -68,7 +77,8 @@ impl Repeater for Beside {
         let owing = kernel.flows.iter_mut().filter(|flow| flow.owed.frames > 0);
         let told = owing.map(|flow| {
             let told = flow.owed;
-            flow.owed = Repeated { frames: 0, packets: 0, bytes: 0, ended: None, ..told };
+            (flow.owed.frames, flow.owed.answered) = (0, false);
+            (flow.owed.packets, flow.owed.bytes, flow.owed.ended) = (0, 0, None);
             told
         });
         let told = told.collect();
@@ -78,10 +88,14 @@ impl Repeater for Beside {
 
     fn sessions(&mut self) -> Vec<Repeated> {
         let mut kernel = self.kernel();
-        let of = |flow: &&mut Flow| flow.repeat.way.session.is_some() && flow.owed.packets > 0;
+        let of = |flow: &&mut Flow| {
+            let owes = flow.owed.packets > 0 || flow.owed.answered;
+            flow.repeat.way.session.is_some() && owes
+        };
         let told = kernel.flows.iter_mut().filter(of).map(|flow| {
             let told = Repeated { frames: 0, ..flow.owed };
             (flow.owed.packets, flow.owed.bytes, flow.owed.ended) = (0, 0, None);
+            flow.owed.answered = false;
             told
         });
         told.collect()
@@ -92,7 +106,7 @@ impl Repeater for Beside {
 pub fn ends(packet: &Pkt) -> Option<(Protocol, [Endpoint; 2])> {
     let port = |at: usize| u16::from_be_bytes([packet.body[at], packet.body[at + 1]]);
     let (protocol, ports) = match (packet.protocol, packet.body[0]) {
-        (6, _) if packet.body[13] & (SYN | RST | ACK) == ACK => (Protocol::Tcp, [port(0), port(2)]),
+        (6, _) if packet.body[13] & (RST | ACK) == ACK => (Protocol::Tcp, [port(0), port(2)]),
         (17, _) => (Protocol::Udp, [port(0), port(2)]),
         (1, 8) => (Protocol::Icmp, [port(4), 0]),
         (1, 0) => (Protocol::Icmp, [0, port(4)]),
@@ -101,6 +115,16 @@ pub fn ends(packet: &Pkt) -> Option<(Protocol, [Endpoint; 2])> {
     let [src, dst] = ports;
     let whole = packet.fragment == (0, false) && packet.options.is_empty() && packet.ttl > 1;
     whole.then(|| (protocol, [Endpoint::new(packet.src, src), Endpoint::new(packet.dst, dst)]))
+}
+
+/// The node that an address is of.
+pub fn node_of(side: Side, address: Ipv4Addr) -> Node {
+    let o = address.octets();
+    match side {
+        Side::Uplink => Node::NOBODY,
+        Side::Leg(_) if o[1] == 100 => Node(o[3].into()),
+        Side::Leg(_) => Node(0x100 | u16::from(o[3])),
+    }
 }
 
 /// The packet that a route makes of another.
@@ -118,9 +142,42 @@ pub fn routed(packet: &Pkt, [src, dst]: [Endpoint; 2]) -> Pkt {
 }
 
 impl Kernel {
-    /// Writes a decision down, and of what opens a connection both or none.
-    pub fn put(&mut self, flow: Flow) {
-        match flow.repeat.opening {
+    /// Writes a decision down, and of what opens a connection both or none; and what is to be done with
+    /// its answer, which comes from `router` to `own`.
+    pub fn put(&mut self, flow: Flow, [router, own]: [MacAddr; 2]) {
+        match (flow.repeat.opening, flow.repeat.answer) {
+            (Some(Opens::Asks), Some(Answer { mtu, until, way })) => {
+                let Repeat { came: [src, dst], leaves: [new_src, new_dst], .. } = flow.repeat;
+                let (opening, answer, atomic) = (None, None, way.to == Side::Uplink);
+                let (came, leaves) = ([new_dst, new_src], [dst, src]);
+                let reverse = Repeat {
+                    came,
+                    leaves,
+                    mtu,
+                    until,
+                    way,
+                    opening,
+                    answer,
+                    atomic,
+                    ..flow.repeat
+                };
+                let back = Flow {
+                    from: (way.from, node_of(way.from, new_dst.address)),
+                    came: [own, router],
+                    leaves: flow.came[1],
+                    repeat: reverse,
+                    answered: Some(false),
+                    owed: Repeated { way, ..flow.owed },
+                    ..flow
+                };
+                self.flows.extend([back, Flow { awaits: true, ..flow }]);
+            }
+            (opening, _) => self.plain(flow, opening),
+        }
+    }
+
+    fn plain(&mut self, flow: Flow, opening: Option<Opens>) {
+        match opening {
             Some(Opens::Asks) => return self.pending.push(flow),
             Some(Opens::Answers) => {}
             None => return self.flows.push(flow),
@@ -151,6 +208,12 @@ impl Kernel {
     ) -> Option<(Side, MacAddr, Pkt)> {
         let (protocol, ends) = ends(packet)?;
         let length = packet.ip().len();
+        let is_answer = protocol == Protocol::Tcp && packet.body[13] & SYN != 0;
+        let answered = |of: &Flow| {
+            let mut own =
+                self.flows.iter().filter(|flow| flow.repeat.way.session == of.repeat.way.session);
+            own.any(|flow| flow.answered == Some(true))
+        };
         let at = self.flows.iter().position(|flow| {
             let repeat = &flow.repeat;
             (flow.from, flow.came) == (from, came)
@@ -158,11 +221,19 @@ impl Kernel {
                 && self.holds(flow, now)
                 && length <= repeat.mtu
                 && (packet.df || !repeat.atomic)
+                && match flow.answered {
+                    Some(answered) => answered != is_answer,
+                    None => !is_answer && (!flow.awaits || answered(flow)),
+                }
         })?;
         self.carried += 1;
         let flow = &mut self.flows[at];
         let owed = &mut flow.owed;
-        (owed.frames, owed.packets) = (owed.frames + 1, owed.packets + 1);
+        (owed.frames, owed.packets) = (owed.frames + 1, owed.packets + u64::from(!is_answer));
+        if is_answer {
+            (flow.answered, owed.answered) = (Some(true), true);
+            self.answered += 1;
+        }
         (owed.bytes, owed.seen) = (owed.bytes + length as u64, now);
         if protocol == Protocol::Tcp && packet.body[13] & FIN & 1 != 0 && !flow.ended {
             (flow.ended, owed.ended) = (true, Some(now));

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Config, LegConfig, LegId, Node, Outcome, Policy, Probe, Repeat, Repeated, Side};
+use gateway::{Config, LegConfig, LegId, Outcome, Policy, Probe, Repeat, Repeated, Side};
 use wire::{MacAddr, tcp};
 
-use super::beside::{Beside, Flow};
+use super::beside::{Beside, Flow, node_of};
 use super::packet::{ACK, arp_reply};
 use super::{Out, Pkt, ROUTER, Seen, UPLINK_MAC, World, config, mac};
 
@@ -69,14 +69,8 @@ impl Twins {
     /// A packet comes to both.
     pub fn send(&mut self, side: Side, packet: &Pkt) {
         let Some(own) = self.own(side) else { return };
-        let (node, from) = match side {
-            Side::Uplink => (Node::NOBODY, mac(ROUTER)),
-            Side::Leg(_) => {
-                let o = packet.src.octets();
-                let number = if o[1] == 100 { o[3].into() } else { 0x100 | u16::from(o[3]) };
-                (Node(number), mac(packet.src))
-            }
-        };
+        let node = node_of(side, packet.src);
+        let from = mac(if side == Side::Uplink { ROUTER } else { packet.src });
         let frame = packet.frame(own, from);
         let [first, second] = &mut self.worlds;
         let plain = second.put_from((side, node), packet.vnet, frame.clone());
@@ -97,11 +91,25 @@ impl Twins {
             && let [(_, _, sent), ..] = &out.frames[..]
         {
             let leaves = MacAddr(sent[..6].try_into().unwrap());
-            let (way, seen, ended) = (repeat.way, first.now, None);
-            let owed = Repeated { way, frames: 0, packets: 0, bytes: 0, seen, ended };
+            let (way, seen, ended, answered) = (repeat.way, first.now, None, false);
+            let owed = Repeated { way, frames: 0, packets: 0, bytes: 0, seen, ended, answered };
             let (from, came, over, ended) = ((side, node), [own, from], false, false);
+            let (answered, awaits, source) =
+                (None, false, MacAddr(sent[6..12].try_into().unwrap()));
             let mut kernel = self.beside.kernel();
-            kernel.put(Flow { generation, from, came, leaves, repeat, over, ended, owed });
+            let flow = Flow {
+                generation,
+                from,
+                came,
+                leaves,
+                repeat,
+                over,
+                ended,
+                answered,
+                awaits,
+                owed,
+            };
+            kernel.put(flow, [leaves, source]);
         }
         self.hear(&out, &plain);
     }

@@ -174,10 +174,21 @@ impl Book {
             (Some(_), Some(_)) => return None,
         };
         let retag = of.retag;
-        let Decided { mtu, until, source, ignored, .. } = *of;
+        let Decided { mtu, until, source, ignored, awaits, .. } = *of;
         let (flood, ethertype) = (None, ignored.map(|ignored| ignored.ethertype));
-        let flow =
-            Flow { egress, flood, ethertype, beyond, peer, retag, mtu, until, source, route };
+        let flow = Flow {
+            egress,
+            flood,
+            ethertype,
+            beyond,
+            peer,
+            retag,
+            mtu,
+            until,
+            source,
+            route,
+            awaits,
+        };
         let session = |of: Option<Routed>| of.and_then(|routed| routed.way.session);
         let ports = [of.ingress, of.egress];
         let known = table.find(&key);
@@ -191,7 +202,7 @@ impl Book {
             if same_ports && same_way && row.left.is_none() {
                 let flow = Flow { flood: row.flood.as_ref().map(Flood::set), ..flow };
                 (row.retag, row.scope, row.vlans) = (retag, of.scope, of.vlans);
-                (row.legs, row.routed) = (of.legs, of.routed);
+                (row.legs, row.routed, row.awaits) = (of.legs, of.routed, awaits);
                 table.write(id, &key, &flow, of.generation);
                 return Some(id);
             }
@@ -204,6 +215,7 @@ impl Book {
         table.begin(id);
         let base = table.totals(id);
         let (since, used, ended, told_end, left) = (now, now, None, false, None);
+        let (answered, told_answer) = (false, false);
         let (scope, vlans, routed, owed) = (of.scope, of.vlans, of.routed, Totals::default());
         self.rows[usize::from(id.0)] = Some(Row {
             key,
@@ -214,6 +226,7 @@ impl Book {
             legs: of.legs,
             routed,
             ignored,
+            awaits,
             flood,
             owed,
             since,
@@ -222,6 +235,8 @@ impl Book {
             used,
             ended,
             told_end,
+            answered,
+            told_answer,
             left,
         });
         if let Some(session) = session(of.routed) {

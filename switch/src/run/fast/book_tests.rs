@@ -61,6 +61,7 @@ impl Desk {
             vlans: [None; 2],
             legs: [None; 2],
             routed: None,
+            awaits: None,
             ignored: None,
             generation: self.table.generation(),
         }
@@ -83,7 +84,15 @@ impl Desk {
         let port = 1 + u16::from(session.is_some());
         let ends = Ends { protocol: 6, src: end(port), dst: end(80) };
         let (src, dst) = (end(port), end(80));
-        let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true, kept: false };
+        let route = Route {
+            src,
+            dst,
+            next: mac(1),
+            own: mac(9),
+            atomic: true,
+            kept: false,
+            answers: false,
+        };
         let routed = Some(Routed { ends, route, way: Way { session, course: 5 } });
         let decided = Decided { routed, ..self.decided(0, 0, 9, 1) };
         self.put(&decided, now).unwrap()
@@ -328,7 +337,8 @@ fn the_station_is_told_of_each_frame_once() {
     let end = |port| std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), port);
     let ends = Ends { protocol: 17, src: end(1), dst: end(2) };
     let (src, dst) = (end(3), end(2));
-    let route = Route { src, dst, next: mac(1), own: mac(9), atomic: true, kept: false };
+    let route =
+        Route { src, dst, next: mac(1), own: mac(9), atomic: true, kept: false, answers: false };
     let way = Way { session: Some(7), course: 5 };
     let routed = Some(Routed { ends, route, way });
     let decided = Decided { routed, ..desk.decided(0, 0, 9, 1) };
@@ -359,3 +369,6 @@ fn the_station_is_told_of_each_frame_once() {
     desk.fold(at(2_000));
     assert!(desk.book.is_empty());
 }
+
+#[path = "answer_tests.rs"]
+mod answers;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bpf::{Ends, Generation, Retag, Route};
+use bpf::{Ends, FlowId, Generation, Retag, Route};
 use sys::bpf::Attached;
 use wire::{MacAddr, Timestamp, VlanId};
 
@@ -71,6 +71,8 @@ pub(super) struct Decided<'a> {
     pub(super) legs: [Option<(Leg, VlanId)>; 2],
     /// Of packets that the station sends on.
     pub(super) routed: Option<Routed>,
+    /// Whose answer goes before any of them.
+    pub(super) awaits: Option<FlowId>,
     /// Of floods that the station would be shown, and would refuse.
     pub(super) ignored: Option<Ignored>,
     /// What held when it was made.

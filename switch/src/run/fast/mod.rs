@@ -123,12 +123,21 @@ impl FastPath {
 
     /// The same of the segment that has opened a connection: where its direction has no flow yet, no frame
     /// of it is in the ring that another could overtake.
-    fn put_first(&self, decided: &Decided<'_>, now: Timestamp) {
+    fn put_first(&self, decided: &Decided<'_>, now: Timestamp) -> Option<FlowId> {
         let key = self.book().key(decided);
         let first = key.is_some_and(|key| self.table.find(&key).is_none());
-        if let Some(id) = self.write(decided, now).filter(|_| first) {
+        let id = self.write(decided, now)?;
+        if first {
             let _ = self.table.cut(id);
         }
+        Some(id)
+    }
+
+    /// The same of both directions of a connection: of what answers, and of what waits for that. False
+    /// where there was no place for both.
+    fn put_both(&self, answer: &Decided<'_>, asked: &Decided<'_>, now: Timestamp) -> bool {
+        let awaits = self.put_first(answer, now);
+        awaits.is_some() && self.put_first(&Decided { awaits, ..*asked }, now).is_some()
     }
 
     fn write(&self, decided: &Decided<'_>, now: Timestamp) -> Option<FlowId> {

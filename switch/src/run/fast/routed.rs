@@ -10,12 +10,12 @@ use wire::{MacAddr, Timestamp, VlanId};
 use super::FastPath;
 use super::flow::{Decided, Routed};
 use super::scribe::{Forwarded, Scribe, early};
-use crate::core::{Bridge, Exit, Frame, Learned, Leg, PortId, Tagging};
+use crate::core::{Bridge, Exit, Frame, Learned, Leg, Path, PortId, Tagging, Verdict};
 use crate::run::link::Link;
 use crate::run::outbox::Place;
 use crate::run::switch::Switch;
 use crate::run::worker::{Worker, now};
-use crate::station::{Handling, Opens, Repeat, Repeated};
+use crate::station::{Answer, Handling, Opens, Repeat, Repeated};
 
 /// A frame that the station has sent on, as the worker knows it.
 pub(in crate::run) struct SentOn<'a> {
@@ -113,20 +113,28 @@ impl Scribe {
         let (Some(fast), Some(generation)) = (&self.fast, self.generation) else { return };
         let Forwarded { frame, ingress, ifindex, learned, .. } = of.came;
         let known = fast.table.find(&super::scribe::key(frame, Some(of.repeat.came), ifindex));
-        if known.is_some_and(|id| fast.table.holds(id, now)) || of.exit.port == ingress {
+        let holds = |id| fast.table.holds(id, now) && !fast.table.awaits(id);
+        if known.is_some_and(holds) || of.exit.port == ingress {
             return;
         }
         let Some(decided) = decide(of, bridge, (ingress, learned), frame) else { return };
         let decided = Decided { generation, ..decided };
         match of.repeat.opening {
-            Some(Opens::Asks) => return self.pending.put(&of.repeat.leaves, decided),
+            Some(Opens::Asks) => {
+                let answer = of.repeat.answer.and_then(|answer| answered(of, answer, bridge, now));
+                let answer = answer.map(|answer| Decided { generation, ..answer });
+                if !answer.is_some_and(|answer| fast.put_both(&answer, &decided, now)) {
+                    return self.pending.put(&of.repeat.leaves, decided);
+                }
+                return self.wake_later(now);
+            }
             Some(Opens::Answers) => {
                 let session = |of: &Decided<'_>| of.routed.and_then(|routed| routed.way.session);
                 let same = |asked: &Decided<'_>| {
                     asked.generation == generation && session(asked) == session(&decided)
                 };
                 let Some(asked) = self.pending.take(&of.repeat.came).filter(same) else { return };
-                fast.put_first(&asked, now);
+                let _ = fast.put_first(&asked, now);
             }
             // It goes on without one: an answer that comes yet is a late one.
             None => self.pending.forget(&of.repeat.leaves),
@@ -144,7 +152,7 @@ fn decide(
     (ingress, learned): (PortId, Learned),
     frame: &Frame,
 ) -> Option<Decided<'static>> {
-    let Repeat { came, leaves, atomic, kept, mtu, until, way, opening: _ } = of.repeat;
+    let Repeat { came, leaves, atomic, kept, mtu, until, way, opening: _, answer: _ } = of.repeat;
     let tag = frame.tag();
     let from = bridge.port(ingress);
     let settings = from.as_ref().map(|port| &port.settings);
@@ -170,7 +178,7 @@ fn decide(
     };
     let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
     let Ends { src, dst, .. } = leaves;
-    let route = Route { src, dst, next, own, atomic, kept };
+    let route = Route { src, dst, next, own, atomic, kept, answers: false };
     Some(Decided {
         dst: frame.dst,
         src: frame.src,
@@ -187,9 +195,68 @@ fn decide(
         vlans: [came_in, of.vlan],
         legs: [super::scribe::counted(bridge, tag, ingress), of.leg.zip(of.vlan)],
         routed: Some(Routed { ends: came, route, way }),
+        awaits: None,
         ignored: None,
         generation: bpf::Generation::NEVER,
     })
+}
+
+/// The same of the answer to a packet that asks: as if it had come, from where that has gone.
+fn answered(
+    of: &SentOn<'_>,
+    answer: Answer,
+    bridge: &Bridge,
+    now: Timestamp,
+) -> Option<Decided<'static>> {
+    let Answer { leg, mtu, until, way } = answer;
+    let SentOn { came: Forwarded { frame: asked, ingress: client, .. }, repeat, .. } = of;
+    let ([server, own], ingress) = (of.link, of.exit.port);
+    let reverse = |ends: Ends| Ends { src: ends.dst, dst: ends.src, ..ends };
+    let (came, leaves) = (reverse(repeat.leaves), reverse(repeat.came));
+    let [tag, _] = of.exit.tagging.tags(None);
+    let frame = Frame::new(own, server, tag.filter(|_| of.leg.is_some()), asked.packet_len);
+    let mut path = Path::default();
+    let (exit, learned) = match leg {
+        Some(leg) => {
+            let after = Frame::new(asked.src, asked.dst, None, asked.packet_len);
+            let Verdict::Forward(_) = bridge.send(&after, leg, now, &mut path) else { return None };
+            let [exit] = *path.exits() else { return None };
+            (exit, Learned::Off)
+        }
+        None => {
+            let from = bridge.port(ingress)?;
+            // Nobody looks at the frame itself.
+            let guarded = from.sources.as_ref();
+            if guarded.is_some_and(|guard| !guard.has(server, *came.src.ip())) {
+                return None;
+            }
+            let exit = Exit { port: *client, tagging: Tagging::Pop };
+            (exit, if from.settings.learning { Learned::Known } else { Learned::Off })
+        }
+    };
+    let back = SentOn {
+        came: Forwarded { frame: &frame, ingress, ifindex: 0, learned, exits: &[] },
+        repeat: Repeat {
+            came,
+            leaves,
+            // What may be cut is numbered anew on its way out.
+            atomic: leg.is_none(),
+            mtu,
+            until,
+            opening: None,
+            answer: None,
+            way,
+            ..*repeat
+        },
+        link: [asked.src, asked.dst],
+        exit,
+        leg,
+        vlan: path.vlan(),
+    };
+    let decided = decide(&back, bridge, (ingress, learned), &frame)?;
+    let routed = decided.routed?;
+    let route = Route { answers: true, ..routed.route };
+    Some(Decided { routed: Some(Routed { route, ..routed }), ..decided })
 }
 
 /// The ends of a packet that may have a route, in a frame's bytes.

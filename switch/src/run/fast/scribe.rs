@@ -310,6 +310,7 @@ pub(super) fn decide<'a>(
         vlans: [Some(bridge.vlan(tag, of.ingress)).filter(|vlan| *vlan != VlanId::NONE); 2],
         legs: [None; 2],
         routed: None,
+        awaits: None,
         ignored: None,
         generation: Generation::NEVER,
     })

@@ -22,6 +22,7 @@ impl Book {
         let Some(row) = &mut self.rows[usize::from(place.0)] else { return 0 };
         // Before the frames, for it is written after them.
         let ended = table.ended(place).filter(|_| !row.told_end && row.way().is_some());
+        let answered = row.answers() && !row.told_answer && table.answered(place);
         let mut total = table.totals(place);
         let frames = total.frames - row.counted.frames;
         // Counted after the frame itself: a little later, it may be.
@@ -29,7 +30,7 @@ impl Book {
         let misplaced = total.misplaced - row.counted.misplaced;
         let misplaced_bytes = total.misplaced_bytes - row.counted.misplaced_bytes;
         match (frames, failed) {
-            (0, 0) if ended.is_none() && misplaced == 0 => return 0,
+            (0, 0) if ended.is_none() && !answered && misplaced == 0 => return 0,
             (0, _) => (total.bytes, total.packets) = (row.counted.bytes, row.counted.packets),
             _ => {}
         }
@@ -39,11 +40,13 @@ impl Book {
         let gone = (total.gone - row.counted.gone).min(failed);
         row.counted = Totals { gone: row.counted.gone + gone, ..total };
         row.used = row.used.max(total.seen);
-        if row.way().is_some() && (frames > 0 || ended.is_some() || misplaced > 0) {
+        if row.way().is_some() && (frames > 0 || ended.is_some() || answered || misplaced > 0) {
             if !row.owes() {
                 self.owing.push(place);
             }
             (row.ended, row.told_end) = (ended.or(row.ended), row.told_end || ended.is_some());
+            (row.answered, row.told_answer) =
+                (row.answered || answered, row.told_answer || answered);
             row.owed.frames += frames;
             row.owed.packets += packets;
             row.owed.bytes += bytes;
@@ -52,6 +55,7 @@ impl Book {
         }
         let ([from, to], vlans, routed) = (row.ports, row.vlans, row.routed.is_some());
         let [given, said] = row.legs;
+        let first = row.awaits.take_if(|_| frames > 0);
         let flood = row.flood.as_ref().map(|flood| Arc::clone(&flood.ports));
         if let Some(scope) = row.scope {
             fdb.touch(row.key.src, scope, from, total.seen);
@@ -99,6 +103,11 @@ impl Book {
             if let Some(vlan) = vlans[1] {
                 port.cells.vlans.went(vlan, frames, bytes);
             }
+        }
+        // What was waited for is told no later.
+        if let Some(first) = first {
+            table.release(place);
+            self.came(table, fdb, first);
         }
         frames
     }

@@ -1,6 +1,6 @@
 //! What the book knows of one flow.
 
-use bpf::{Key, Retag, Totals};
+use bpf::{FlowId, Key, Retag, Totals};
 use wire::{Timestamp, VlanId};
 
 use super::super::flow::Routed;
@@ -19,6 +19,8 @@ pub(super) struct Row {
     pub(super) legs: [Option<(Leg, VlanId)>; 2],
     pub(super) routed: Option<Routed>,
     pub(super) ignored: Option<Ignored>,
+    /// Whose answer went before any of its frames, as long as it has none.
+    pub(super) awaits: Option<FlowId>,
     /// Where it leaves by several ports.
     pub(super) flood: Option<Flood>,
     /// Not yet told to the station.
@@ -31,6 +33,9 @@ pub(super) struct Row {
     /// When its connection ended in this direction, not yet told to the station; whether it was.
     pub(super) ended: Option<Timestamp>,
     pub(super) told_end: bool,
+    /// The answer was sent on by it, not yet told to the station; whether it was.
+    pub(super) answered: bool,
+    pub(super) told_answer: bool,
     pub(super) left: Option<Turn>,
 }
 
@@ -61,7 +66,12 @@ impl Row {
 
     /// Whether the station has something to be told of it.
     pub(super) fn owes(&self) -> bool {
-        self.owed != Totals::default() || self.ended.is_some()
+        self.owed != Totals::default() || self.ended.is_some() || self.answered
+    }
+
+    /// Whether an answer goes first, by it.
+    pub(super) fn answers(&self) -> bool {
+        self.routed.is_some_and(|routed| routed.route.answers)
     }
 
     /// Whether no session of the station's says when it is over.

@@ -22,15 +22,18 @@ impl Book {
             Some(session) => self.sessions.remove(&session).unwrap_or_default(),
             None => self.sessions.drain().flat_map(|(_, places)| places).collect(),
         };
+        // An answer may be counted with what comes after it.
+        for place in &places {
+            self.leave(table, *place);
+            self.count(table, fdb, *place);
+        }
         let mut told = Vec::new();
         for place in places {
-            self.leave(table, place);
-            self.count(table, fdb, place);
             let row = self.rows[usize::from(place.0)].as_mut();
             let Some(routed) = row.as_ref().and_then(|row| row.routed) else { continue };
             if let Some(row) = row {
-                let ended = row.ended.take();
-                let done = repeated(routed.way, &row.owed, ended);
+                let (ended, answered) = (row.ended.take(), std::mem::take(&mut row.answered));
+                let done = repeated(routed.way, &row.owed, (ended, answered));
                 told.extend(done.map(|done| Repeated { frames: 0, misplaced: 0, ..done }));
                 let way = Way { session: None, ..routed.way };
                 row.routed = Some(Routed { way, ..routed });
@@ -44,7 +47,8 @@ impl Book {
         let owing = std::mem::take(&mut self.owing);
         let told = owing.into_iter().filter_map(|place| {
             let row = self.rows[usize::from(place.0)].as_mut()?;
-            repeated(row.way()?, &std::mem::take(&mut row.owed), row.ended.take())
+            let turns = (row.ended.take(), std::mem::take(&mut row.answered));
+            repeated(row.way()?, &std::mem::take(&mut row.owed), turns)
         });
         told.collect()
     }
@@ -54,7 +58,8 @@ impl Book {
         let told = self.owing.iter().filter_map(|place| {
             let row = self.rows[usize::from(place.0)].as_mut()?;
             let way = row.way().filter(|way| way.session.is_some())?;
-            let done = repeated(way, &row.owed, row.ended.take())?;
+            let turns = (row.ended.take(), std::mem::take(&mut row.answered));
+            let done = repeated(way, &row.owed, turns)?;
             (row.owed.packets, row.owed.bytes) = (0, ETHERNET * row.owed.frames);
             Some(Repeated { frames: 0, misplaced: 0, ..done })
         });
@@ -78,9 +83,13 @@ impl Book {
 }
 
 /// What is owed, in the station's words; None where that is nothing.
-fn repeated(way: Way, owed: &Totals, ended: Option<Timestamp>) -> Option<Repeated> {
+fn repeated(
+    way: Way,
+    owed: &Totals,
+    (ended, answered): (Option<Timestamp>, bool),
+) -> Option<Repeated> {
     let Totals { frames, packets, bytes, seen, misplaced, .. } = *owed;
     let bytes = bytes - ETHERNET * frames;
-    let some = frames > 0 || ended.is_some() || misplaced > 0;
-    some.then_some(Repeated { way, frames, packets, bytes, seen, ended, misplaced })
+    let some = frames > 0 || ended.is_some() || answered || misplaced > 0;
+    some.then_some(Repeated { way, frames, packets, bytes, seen, ended, answered, misplaced })
 }
