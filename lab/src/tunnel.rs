@@ -128,6 +128,7 @@ impl Lab {
         check(ask)?;
         let (network, domain) = self.network(ask.network.as_deref())?;
         let outer = self.check_end(ask.local)?;
+        self.check_port(ask)?;
         let whole = underlay(&outer, ask.local)?;
         let mtu = whole.saturating_sub(vxlan::overhead(ask.local));
         self.follow_underlay()?;
@@ -248,15 +249,19 @@ impl Lab {
     /// [`Error::Usage`] where there is none of this number; what the kernel says.
     pub fn remove_tunnel(&self, vni: u32) -> Result<()> {
         let mut state = self.state();
-        let Some(place) = state.tunnels.iter().position(|tunnel| tunnel.vni == vni) else {
+        let place = state.tunnels.iter().position(|tunnel| tunnel.vni == vni);
+        let is = |joined: &Joined| joined.shared.vni == vni;
+        let joined = state.joined.iter().position(is).map(|place| state.joined.remove(place));
+        // Somebody else may have deleted the device of a network that this host is in all the same.
+        if place.is_none() && joined.is_none() {
             let all: Vec<_> = state.tunnels.iter().map(|tunnel| tunnel.vni.to_string()).collect();
             let all = if all.is_empty() { "none".into() } else { all.join(", ") };
             return Err(Error::Usage(format!("there is no tunnel with VNI {vni}; there is {all}")));
-        };
-        let tunnel = state.tunnels.remove(place);
-        self.fit_gso(&state, &tunnel.network);
-        let is = |joined: &Joined| joined.shared.vni == vni;
-        let joined = state.joined.iter().position(is).map(|place| state.joined.remove(place));
+        }
+        let tunnel = place.map(|place| state.tunnels.remove(place));
+        if let Some(tunnel) = &tunnel {
+            self.fit_gso(&state, &tunnel.network);
+        }
         let of_it = |number: u32| number == vni;
         state.spec.tunnels.retain(|own| !of_it(own.vni));
         let named = joined.is_some();
@@ -272,6 +277,7 @@ impl Lab {
         if was_joined {
             self.tell_known()?;
         }
+        let Some(tunnel) = tunnel else { return Ok(()) };
         if let Some(Err(error)) = self.with_switch(|switch| switch.remove_port(tunnel.port.id)) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }

@@ -11,7 +11,8 @@ use rig::frames::{mac, plain};
 use rig::{on_a_rig, settled};
 use uswitch_switch::core::{Memberships, PortVlans, VlanFilter};
 use uswitch_switch::{
-    Config, DropReason, EntryKind, Error, NetworkConfig, NetworkId, PortSpec, VlanStats,
+    Config, DropReason, EntryKind, Error, NetworkConfig, NetworkId, PortSettings, PortSpec, Reach,
+    VlanStats,
 };
 use wire::{MacAddr, Timestamp, VlanId, VlanTag, VnetHeader};
 
@@ -86,8 +87,13 @@ fn a_port_that_moves_is_reached_by_its_new_network_alone() {
         );
         let scope = switch.table().scope(NetworkId::FIRST, VlanId::NONE).unwrap();
         assert!(switch.table().set(mac(9), scope, ids[1], EntryKind::Static, Timestamp::ZERO));
+        let (own, _) = switch.port(ids[1]).unwrap();
+        let apart = PortSettings { reach: Reach::Near, ..own.settings };
+        switch.set_settings(ids[1], apart).unwrap();
         switch.move_port(ids[1], dc, &Memberships::default()).unwrap();
         assert!(switch.fdb().iter().all(|row| row.port != ids[1]));
+        // Other hosts of the network it was in have no say in this one.
+        assert_eq!(switch.port(ids[1]).unwrap().0.settings.reach, Reach::All);
         // From one network to the other nothing is heard, in both directions.
         rig.nodes[0].send(&plain(0, mac(1), 1, 60));
         assert_eq!(rig.nodes[2].receive().bytes, plain(0, mac(1), 1, 60));

@@ -190,7 +190,8 @@ pub fn is_host(address: IpAddr) -> bool {
     // One of the link alone is none without the link; one of IPv4 is written as such.
     let strange = matches!(address, IpAddr::V6(address)
         if address.is_unicast_link_local() || address.to_ipv4_mapped().is_some());
-    !address.is_unspecified() && !address.is_multicast() && !broadcast && !strange
+    let own = address.is_unspecified() || address.is_loopback();
+    !own && !address.is_multicast() && !broadcast && !strange
 }
 
 fn named(rest: &str) -> Result<Tunnel, String> {

@@ -165,6 +165,9 @@ impl Agent {
                 Ok(Some(ttl)) => Ok((id, ttl)),
                 Ok(None) => {
                     self.session.lost(now());
+                    // It may be another etcd, or an empty one: all that was heard may be of the one before,
+                    // however far this one is by now.
+                    (self.watching, self.listed) = (None, false);
                     self.shared.status().lease = None;
                     self.present = None;
                     self.shared.status().leases_lost += 1;

@@ -8,11 +8,34 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ::topology::Uplink;
+use control::api::AddTunnel;
 use gateway::Endpoint;
 
+use super::PORT;
+use crate::error::{Error, Result};
 use crate::lab::{Lab, State};
 
 impl Lab {
+    /// Refuses a tunnel whose UDP port is the NAT's at an address that is shared with the host: a node that had
+    /// it would have the other hosts' frames.
+    pub(super) fn check_port(&self, ask: &AddTunnel) -> Result<()> {
+        let state = self.state();
+        let block = match state.spec.uplink() {
+            Uplink::Host(_) if ask.local.is_ipv4() => state.spec.uplink_ports.range(),
+            _ => return Ok(()),
+        };
+        let port = ask.port.unwrap_or(PORT);
+        if !block.contains(&port) {
+            return Ok(());
+        }
+        let (first, last) = (block.start(), block.end());
+        Err(Error::Usage(format!(
+            "UDP port {port} of the tunnel is among the nodes', {first}-{last} of the uplink: choose others by \
+             --uplink-ports, or another port of the tunnel"
+        )))
+    }
+
     /// Has the gateway refuse what nodes send to remote ends of tunnels that there are now.
     pub(crate) fn bar_ends(&self, state: &State) {
         let mut ends = BTreeSet::new();

@@ -244,8 +244,7 @@ pub(super) fn underlay(outer: &File, local: IpAddr) -> Result<u32> {
     let link = own.and_then(|(index, _)| links.iter().find(|link| link.index == *index));
     link.map(|link| link.mtu).ok_or_else(|| {
         // Those by which others may reach this host, and are of the kind that was asked for.
-        let of_kind =
-            |own: &IpAddr| own.is_ipv4() == local.is_ipv4() && is_host(*own) && !own.is_loopback();
+        let of_kind = |own: &IpAddr| own.is_ipv4() == local.is_ipv4() && is_host(*own);
         let all = addresses.iter().map(|(_, own)| own).filter(|own| of_kind(own));
         let all: Vec<_> = all.map(ToString::to_string).collect();
         let all = if all.is_empty() { "none".into() } else { all.join(", ") };

@@ -11,8 +11,7 @@ use wire::{MacAddr, Timestamp, VlanId};
 
 use super::command::Command;
 use super::config::Error;
-use super::ports::Port;
-use super::ports::PortRole;
+use super::ports::{Port, PortRole};
 use super::switch::Switch;
 use crate::VlanStats;
 use crate::core::{
@@ -92,6 +91,10 @@ impl Switch {
         self.change(id, |port| {
             port.spec.network = network;
             port.spec.vlans = vlans.clone();
+            // Who was cut off from other hosts of one network is not, for that, in another.
+            if port.spec.settings.reach == crate::Reach::Near {
+                port.spec.settings.reach = crate::Reach::All;
+            }
             port.make_room(&networks);
         })?;
         // Nobody may learn for the old network any more when its addresses are forgotten.

@@ -52,6 +52,7 @@ fn what_a_file_has_wrong_of_other_hosts_is_told_with_its_place() {
             ("[10.9.0.2]", "[]", "name another host in remotes"),
             ("vni: 7", "vni: 100", "VNI 100 twice"),
             ("[10.9.0.2]", "[224.0.0.1]", "224.0.0.1 is no host's address"),
+            ("[10.9.0.2]", "[127.0.0.2]", "127.0.0.2 is no host's address"),
         ] {
             let text = FILE.replacen(from, to, 1);
             assert_ne!(text, FILE, "{from}");

@@ -36,6 +36,11 @@ fn interfaces_that_cannot_be_shared() {
         let mesh = ["mesh", "--uplink", "eth0"];
         refused(sandbox, &mesh, 2, &["--uplink eth0", "mesh"]);
         refused(sandbox, &["--uplink-ports", "30000-31000"], 2, &["--uplink IFACE"]);
+        // A node that had the tunnel's port would have the other hosts' frames.
+        let among = ["--uplink", "eth0", "--uplink-ports", "4000-9000", "--vtep", "192.0.2.2"];
+        let join = ["--join", "vtep://192.0.2.1?vni=100"];
+        let words = ["UDP port 4789 of the tunnel", "4000-9000", "--uplink-ports"];
+        refused(sandbox, &[&among[..], &join].concat(), 2, &words);
     });
 }
 
