@@ -22,9 +22,6 @@ use super::network::NetworkId;
 use super::port::PortId;
 use hash::secret;
 
-/// Slots looked at for something to evict.
-const EVICTION_SCAN: usize = 4096;
-
 /// Sizes and times.
 #[derive(Clone, Copy, Debug)]
 pub struct FdbConfig {
@@ -59,6 +56,10 @@ struct Writer {
     /// Where the next search for something to evict starts.
     cursor: usize,
     fids: Fids,
+    /// The second in which the table was last searched for what has aged, and what was found by whoever
+    /// needed room: not told yet.
+    searched: u64,
+    aged: usize,
 }
 
 impl Fdb {
@@ -193,14 +194,8 @@ impl Fdb {
         }
         self.catch_up(now);
         let mut writer = self.lock();
-        let mut count = 0;
-        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
-            if aged(slot, &writer.fids, now) {
-                self.clear(slot, &mut writer);
-                count += 1;
-            }
-        }
-        count
+        self.search(&mut writer, now);
+        std::mem::take(&mut writer.aged)
     }
 
     /// After how long an entry not seen is forgotten, where that is soonest.
@@ -254,97 +249,6 @@ impl Fdb {
         self.slots.find(self.hash(key), key)
     }
 
-    /// The rest of learning, for an address that is not known at that port.
-    #[cold]
-    #[inline(never)]
-    fn enter(&self, key: u64, value: Value, limit: u32, now: Timestamp) -> Learned {
-        self.catch_up(now);
-        let mut writer = self.lock();
-        // Somebody may have entered or moved it before the lock was ours.
-        if let Some((slot, old)) = self.find(key) {
-            let from = old.port();
-            return match old.kind() {
-                _ if from == value.port() => Learned::Known,
-                EntryKind::Sticky => {
-                    slot.value.store(old.seen_at(now).0, Ordering::Release);
-                    Learned::Sticky
-                }
-                EntryKind::Blackhole | EntryKind::Local => Learned::Known,
-                // One that knocks at a locked port takes nothing along.
-                EntryKind::Static if value.kind() == EntryKind::Locked => Learned::Known,
-                EntryKind::Static => {
-                    let moved = Value::new(value.port(), EntryKind::Static, now);
-                    slot.value.store(moved.0, Ordering::Release);
-                    self.changed();
-                    Learned::Moved(from)
-                }
-                _ if self.port_len(value.port()) >= limit => Learned::Full,
-                EntryKind::Learned | EntryKind::Locked | EntryKind::Extern => {
-                    let aged = aged(slot, &writer.fids, now);
-                    slot.value.store(value.0, Ordering::Release);
-                    match old.kind().is_learned() {
-                        true => _ = self.share[share_index(from)].fetch_sub(1, Ordering::Relaxed),
-                        false => writer.fids.count(fid(key), true),
-                    }
-                    self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
-                    self.changed();
-                    if aged { Learned::New } else { Learned::Moved(from) }
-                }
-            };
-        }
-        let learned = value.kind().is_learned();
-        if learned && (self.port_len(value.port()) >= limit || !writer.fids.has_room(fid(key))) {
-            return Learned::Full;
-        }
-        if self.len() >= self.config.max_entries && !self.evict(&mut writer, value.port(), now) {
-            return Learned::Full;
-        }
-        let window = || self.slots.window(self.hash(key));
-        let free = |slot: &&Slot| slot.is_free();
-        let old = |slot: &&Slot| aged(slot, &writer.fids, now);
-        let Some(slot) = window().find(free).or_else(|| window().find(old)) else {
-            return Learned::Full;
-        };
-        if !slot.is_free() {
-            self.clear(slot, &mut writer);
-        }
-        slot.fill(key, value);
-        self.total.fetch_add(1, Ordering::Relaxed);
-        if learned {
-            self.share[share_index(value.port())].fetch_add(1, Ordering::Relaxed);
-            writer.fids.count(fid(key), true);
-        }
-        Learned::New
-    }
-
-    /// Makes room: an aged entry, else one of a port that holds more than `for_port` does (or of
-    /// `for_port` itself, where nobody holds more).
-    fn evict(&self, writer: &mut Writer, for_port: PortId, now: Timestamp) -> bool {
-        let (mut greedy, mut most) = (None, self.port_len(for_port));
-        for _ in 0..EVICTION_SCAN.min(self.slots.len()) {
-            writer.cursor = (writer.cursor + 1) & (self.slots.len() - 1);
-            let slot = &self.slots[writer.cursor];
-            if slot.is_free() {
-                continue;
-            }
-            let value = slot.value();
-            if aged(slot, &writer.fids, now) {
-                self.clear(slot, writer);
-                return true;
-            }
-            let holds = self.port_len(value.port());
-            let own = value.port() == for_port && greedy.is_none();
-            if value.kind().is_learned() && (holds > most || own) {
-                most = holds.max(most);
-                greedy = Some(slot);
-            }
-        }
-        if let Some(slot) = greedy {
-            self.clear(slot, writer);
-        }
-        greedy.is_some()
-    }
-
     fn clear_where(&self, concern: Concern, gone: impl Fn(Owner, Value) -> bool) -> usize {
         let (mut writer, mut count) = (self.lock(), 0);
         for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
@@ -365,10 +269,7 @@ impl Fdb {
         let key = slot.key.swap(0, Ordering::AcqRel);
         self.changed();
         self.total.fetch_sub(1, Ordering::Relaxed);
-        if value.kind().is_learned() {
-            self.share[share_index(value.port())].fetch_sub(1, Ordering::Relaxed);
-            writer.fids.count(fid(key), false);
-        }
+        self.count(value, fid(key), false, writer);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Writer> {
@@ -388,6 +289,8 @@ fn share_index(port: PortId) -> usize {
 
 #[path = "fdb_copies.rs"]
 mod copies;
+#[path = "fdb_enter.rs"]
+mod enter;
 #[path = "fdb_hash.rs"]
 mod hash;
 #[path = "fdb_locked.rs"]

@@ -11,7 +11,8 @@ use super::super::port::PortId;
 use super::Fdb;
 
 impl Fdb {
-    /// Sets an entry by hand. False where the table has no room for it.
+    /// Sets an entry by hand, in the place of what was known of the address. False where the table has
+    /// no room for it.
     pub fn set(
         &self,
         mac: MacAddr,
@@ -20,11 +21,20 @@ impl Fdb {
         kind: EntryKind,
         now: Timestamp,
     ) -> bool {
-        self.remove(mac, scope);
-        let value = Value::new(port, kind, now);
-        let entered = self.enter(key(mac, scope.fid), value, u32::MAX, now);
+        self.catch_up(now);
+        let (key, value) = (key(mac, scope.fid), Value::new(port, kind, now));
+        let mut writer = self.lock();
+        // Under one lock: who talks meanwhile would be learned again in between.
+        let entered = match self.find(key) {
+            Some((slot, _)) => {
+                self.replace(slot, value, &mut writer);
+                true
+            }
+            None => self.place(key, value, &mut writer, now),
+        };
+        drop(writer);
         self.settle(Concern::Address(mac));
-        !matches!(entered, Learned::Full)
+        entered
     }
 
     /// Notes an unknown address that knocks at a locked port.

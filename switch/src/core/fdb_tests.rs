@@ -1,11 +1,13 @@
 //! The table against its rules: ageing, moving, bounds, fairness, kinds.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
 use super::{EntryKind, Fdb, FdbConfig, Learned, Scope};
-use crate::core::{NetworkId, PortId};
+use crate::core::{Beside, Concern, NetworkId, PortId};
 
 const A: PortId = PortId(0);
 const B: PortId = PortId(1);
@@ -159,4 +161,50 @@ fn what_is_set_counts_against_no_limit() {
     let learn = |n| fdb.learn(mac(n), Scope::default(), A, 1, at(0));
     assert_eq!((learn(3), learn(4)), (Learned::New, Learned::Full));
     assert_eq!((fdb.port_len(A), fdb.len()), (1, 3));
+}
+
+#[test]
+fn what_has_aged_counts_against_no_limit() {
+    let fdb = table(64);
+    fdb.set_network(NetworkId::FIRST, Duration::from_secs(10), Some(3));
+    let learn = |n, port, now| fdb.learn(mac(n), Scope::default(), port, 2, at(now));
+    assert_eq!([1, 2, 3].map(|n| learn(n, A, 1)), [Learned::New, Learned::New, Learned::Full]);
+    assert_eq!(learn(3, A, 11), Learned::Full);
+    assert_eq!(learn(3, A, 12), Learned::New, "nobody has looked for aged ones since");
+    // The network's limit, and one that moves there.
+    assert_eq!([4, 5].map(|n| learn(n, A, 13)), [Learned::New, Learned::Full]);
+    assert_eq!([5, 6].map(|n| learn(n, B, 13)), [Learned::New, Learned::Full]);
+    assert_eq!(learn(6, B, 24), Learned::New);
+    assert_eq!((fdb.port_len(A), fdb.port_len(B), fdb.network_len(NetworkId::FIRST)), (0, 1, 1));
+    assert_eq!(fdb.expire(at(24)), 5, "all are told");
+}
+
+/// Whoever is asked about ages has just seen a frame of address 1 at port B.
+#[derive(Default)]
+struct Talks(AtomicBool);
+
+impl Beside for Talks {
+    fn changed(&self) {}
+    fn settle(&self, _: Concern) {}
+    fn catch_up(&self, table: &Fdb, now: Timestamp) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            table.learn(mac(1), Scope::default(), B, u32::MAX, now);
+            self.0.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_talks_is_set_all_the_same() {
+    for (kind, port) in
+        [EntryKind::Static, EntryKind::Sticky, EntryKind::Extern].into_iter().zip([A, B, A])
+    {
+        let fdb = table(64);
+        fdb.go_beside(Arc::new(Talks::default()));
+        learn(&fdb, 1, B, 1);
+        assert!(fdb.set(mac(1), Scope::default(), port, kind, at(2)));
+        assert_eq!(fdb.lookup(mac(1), Scope::default(), at(2)), Some((port, kind)));
+        let learned = (fdb.port_len(A), fdb.port_len(B), fdb.network_len(NetworkId::FIRST));
+        assert_eq!(learned, (0, 0, 0), "{kind:?} counts against no limit");
+    }
 }
