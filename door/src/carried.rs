@@ -63,7 +63,9 @@ fn members(
     (ports, vlans): (&[PortInfo], impl Fn(PortId) -> Vec<VlanId>),
     is_dead: impl Fn(VlanId) -> bool,
 ) -> Answer<()> {
-    let Some(groups) = door.switch(|switch| switch.groups(of.domain.id))? else { return Ok(()) };
+    let Some(groups) = door.switch(|switch| switch.groups_kept(of.domain.id))? else {
+        return Ok(());
+    };
     let rows = groups.entries(now());
     for row in rows.into_iter().filter(|row| row.permanent && is_dead(row.vlan)) {
         let Some(info) = ports.iter().find(|info| info.id == row.port) else { continue };

@@ -44,3 +44,25 @@ fn what_the_station_hands_on_reaches_the_host_and_what_it_says_does_not() {
     let nobody = Verdict::Drop(DropReason::NoTarget);
     assert_eq!(bridge.send_to_host(&handed, leg, &mut path), nobody);
 }
+
+#[test]
+fn groups_that_the_gateway_speaks_to_reach_ports_that_are_flooded_with_none() {
+    let mut bridge = hosted();
+    change(&mut bridge, 1, |port| {
+        let settings = &mut port.settings;
+        (settings.flood, settings.mcast_flood, settings.bcast_flood) = (false, false, false);
+    });
+    let leg = crate::core::Leg::default();
+    let said = |dst| {
+        let mut path = Path::default();
+        bridge.send(&frame(STATION, dst), leg, at(2), &mut path);
+        path.ports().map(|port| port.0).collect::<Vec<_>>()
+    };
+    for group in [MacAddr::BROADCAST, MacAddr([0x33, 0x33, 0, 0, 0, 1])] {
+        assert_eq!(said(group), [0, 1, 2]);
+        assert_eq!(reached(&bridge, &frame(STATION, group), HOST.0), [0, 1, 2], "of the host");
+        assert_eq!(bridge.withheld(&frame(STATION, group), HOST, PortId(1)), None);
+        assert_eq!(reached(&bridge, &frame(mac(0), group), 0), [2, 3], "of others");
+    }
+    assert_eq!(said(mac(99)), [0, 2], "nobody's address is as ever");
+}

@@ -23,6 +23,17 @@ pub(super) enum Origin<'a> {
     Station,
 }
 
+impl Network {
+    /// Whether a frame is the gateway's own: the station's, or its host's.
+    #[inline]
+    pub(super) fn is_own(&self, from: Origin<'_>) -> bool {
+        match from {
+            Origin::Station => true,
+            Origin::Port(ingress, _) => self.config.host == Some(ingress),
+        }
+    }
+}
+
 impl Bridge {
     /// Learns the source, looks the destination up, and says where the frame goes.
     #[inline]
@@ -229,7 +240,7 @@ impl Bridge {
             let Some(port) = self.get(*id) else { continue };
             // What the station says of its own it says for the host as well.
             let itself = matches!(from, Origin::Station) && network.config.host == Some(*id);
-            let wanted = wants(port, kind, answered).is_ok() && !itself;
+            let wanted = wants(port, kind, network.is_own(from), answered).is_ok() && !itself;
             if wanted && let Ok(tagging) = passes(frame, from, *id, port, lane) {
                 path.add(*id, tagging);
             }
@@ -329,14 +340,15 @@ pub(super) fn passes(
     }
 }
 
-/// Whether a port takes flooded frames of the kind; where the switch has `answered` a question itself,
-/// not those that suppress such.
+/// Whether a port takes flooded frames of the kind, of groups those that are the gateway's `own` in any
+/// case (net/bridge/br_forward.c, `br_flood`); where the switch has `answered` a question itself, not those
+/// that suppress such.
 #[inline]
-pub(super) fn wants(port: &Port, kind: Flooded, answered: bool) -> Result<(), Withheld> {
+pub(super) fn wants(port: &Port, kind: Flooded, own: bool, answered: bool) -> Result<(), Withheld> {
     let settings = &port.state.settings;
     let wanted = match kind {
-        Flooded::Broadcast => settings.bcast_flood,
-        Flooded::Multicast => settings.mcast_flood,
+        Flooded::Broadcast => settings.bcast_flood || own,
+        Flooded::Multicast => settings.mcast_flood || own,
         Flooded::Unknown => settings.flood,
     };
     if !wanted {

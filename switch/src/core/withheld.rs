@@ -32,7 +32,7 @@ impl Bridge {
         }
         let lane = network.classify(frame.tag(), &source.state.vlans).ok()?;
         let from = Origin::Port(ingress, source);
-        wants(port, Flooded::to(frame.dst), false)
+        wants(port, Flooded::to(frame.dst), network.is_own(from), false)
             .and_then(|()| {
                 passes(frame, from, egress, port, &lane).map(|_| ()).map_err(Withheld::Refused)
             })
