@@ -11,7 +11,7 @@ use super::fdb::Fdb;
 use super::fdb_entry::FdbEntry;
 use super::fids::Scope;
 use super::loops::Guards;
-use super::mcast::{RouterMode, Snoops};
+use super::mcast::{Snoop, Snoops};
 use super::network::{Lane, Leg, Network, NetworkConfig, NetworkId};
 use super::port::{PortId, PortSettings, PortState};
 use super::storm::{Storm, Storms};
@@ -23,7 +23,7 @@ pub struct Bridge {
     snoops: Arc<Snoops>,
     pub(super) guards: Arc<Guards>,
     /// What of the guards' changes has been heeded.
-    heeded: u64,
+    pub(super) heeded: u64,
     networks: Vec<Option<Network>>,
     /// The networks of the station's legs, by their numbers.
     legs: Vec<Option<NetworkId>>,
@@ -80,9 +80,8 @@ impl Bridge {
     /// one.
     #[must_use]
     pub fn aside(&self, fdb: Arc<Fdb>) -> Self {
-        let snoops = Arc::clone(&self.snoops);
         let guards = Arc::clone(&self.guards);
-        let mut aside = Self::empty(fdb, Shared { snoops, guards, ..Shared::default() });
+        let mut aside = Self::empty(fdb, Shared { guards, ..Shared::default() });
         for network in self.networks.iter().flatten() {
             aside.set_network(network.id, network.config.clone());
             aside.set_neighbours(network.id, Arc::clone(&network.neighbours));
@@ -91,6 +90,9 @@ impl Bridge {
             if let Some(state) = self.port(id) {
                 aside.set_port(id, state);
             }
+        }
+        for network in self.networks.iter().flatten() {
+            aside.set_groups(network.id, network.snoop.clone());
         }
         for (id, port) in aside.ports_mut() {
             port.close(self.get(id).is_some_and(|port| port.shut));
@@ -119,8 +121,28 @@ impl Bridge {
         &self.fdb
     }
 
-    /// Makes a network, or changes its settings; its ports stay.
+    /// Makes a network, or changes its settings; its ports stay. Its groups are made and ended here: for the
+    /// one bridge there is.
     pub fn set_network(&mut self, id: NetworkId, config: NetworkConfig) {
+        let snoop = self.snoops.of(id, config.mcast);
+        self.set_network_with(id, config, snoop);
+    }
+
+    /// The groups of a network are these from now on.
+    pub(crate) fn set_groups(&mut self, id: NetworkId, snoop: Option<Arc<Snoop>>) {
+        if let Some(network) = self.network_mut(id) {
+            network.snoop = snoop;
+        }
+        self.survey(id);
+    }
+
+    /// The same as [`Bridge::set_network`] for one of several bridges, with the groups of all.
+    pub(crate) fn set_network_with(
+        &mut self,
+        id: NetworkId,
+        config: NetworkConfig,
+        snoop: Option<Arc<Snoop>>,
+    ) {
         if id.index() >= NetworkId::MAX {
             return;
         }
@@ -128,7 +150,7 @@ impl Bridge {
             self.networks.resize_with(id.index() + 1, || None);
         }
         let mut network = Network::new(id, config, &self.fdb);
-        network.snoop = self.snoops.of(id, network.config.mcast);
+        network.snoop = snoop;
         if let Some(before) = self.network(id) {
             network.neighbours = Arc::clone(&before.neighbours);
         }
@@ -171,13 +193,12 @@ impl Bridge {
     }
 
     /// Ends a network. Its ports are the caller's to unplug, its addresses to forget
-    /// ([`Fdb::forget_network`]).
+    /// ([`Fdb::forget_network`]), and its groups.
     pub fn remove_network(&mut self, id: NetworkId) {
         self.forget_legs(id);
         if let Some(network) = self.networks.get_mut(id.index()) {
             *network = None;
         }
-        self.snoops.forget(id);
     }
 
     fn forget_legs(&mut self, of: NetworkId) {
@@ -210,15 +231,8 @@ impl Bridge {
             (state.network, state.mac, neigh_suppress, mcast_router, loop_protect)
         };
         let changed = was.as_ref().is_none_or(|was| whole(&was.state) != whole(&state));
-        if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref())
-            && (!state.up || was.as_ref().is_some_and(|was| was.state.vlans != state.vlans))
-        {
-            snoop.forget_port(id, false);
-        }
-        if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref())
-            && state.settings.mcast_router != RouterMode::Learned
-        {
-            snoop.forget_router(id);
+        if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref()) {
+            snoop.follow(id, was.as_ref().map(|was| &was.state), &state);
         }
         let shut = was.as_ref().is_some_and(|was| was.shut);
         let storm = was.map_or_else(|| self.storms.of(id), |was| was.storm);
@@ -243,9 +257,9 @@ impl Bridge {
     fn unplug(&mut self, id: PortId, network: NetworkId) {
         if let Some(network) = network_mut(&mut self.networks, network) {
             network.plugged.retain(|port| *port != id);
-            if let Some(snoop) = &network.snoop {
-                snoop.forget_port(id, true);
-            }
+        }
+        if let Some(snoop) = self.snoops.held(network) {
+            snoop.forget_port(id, true, |_| true);
         }
         self.survey(network);
     }
@@ -337,29 +351,6 @@ impl Bridge {
     pub(super) fn ports_mut(&mut self) -> impl Iterator<Item = (PortId, &mut Port)> {
         let ports = (0..).map(PortId).zip(&mut self.ports);
         ports.filter_map(|(id, port)| Some((id, port.as_mut()?)))
-    }
-
-    /// Whether a port has been shut or opened since [`Bridge::heed`].
-    #[must_use]
-    #[inline]
-    pub fn is_behind(&self) -> bool {
-        self.guards.version() != self.heeded
-    }
-
-    /// Shuts and opens ports as the workers have agreed, and forgets who was heard by what was left of a
-    /// loop; says when there is more to do.
-    pub fn heed(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let (faded, fades) = self.guards.faded(now);
-        for id in faded {
-            self.fdb.flush(Some(id));
-        }
-        let next = self.guards.settle(now).into_iter().chain(fades).min();
-        if self.is_behind() {
-            self.heeded = self.guards.version();
-            let closed = self.guards.closed_ports(now);
-            self.ports_mut().for_each(|(id, port)| port.close(closed.contains(&id)));
-        }
-        next
     }
 
     pub(super) fn all_networks(&self) -> impl Iterator<Item = &Network> {

@@ -98,6 +98,9 @@ impl Switch {
     }
 }
 
+#[path = "bridge_mcast_ports.rs"]
+mod ports;
+
 #[test]
 fn without_anybody_who_asks_groups_are_flooded() {
     let mut switch = Switch::with(McastConfig::default());

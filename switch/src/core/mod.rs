@@ -13,6 +13,7 @@ mod fdb_slots;
 mod fids;
 mod frame;
 mod group;
+mod heed;
 mod loops;
 mod mcast;
 mod network;

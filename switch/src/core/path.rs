@@ -113,6 +113,11 @@ impl Path {
         self.circle = Some(circle);
     }
 
+    /// Frames to be said.
+    pub(super) fn said(&self) -> usize {
+        self.said.len()
+    }
+
     pub(super) fn say(&mut self, bytes: Vec<u8>, exit: Exit) {
         self.said.push((bytes, exit));
     }

@@ -8,7 +8,7 @@ use sys::packet::PacketIo;
 use super::link::Link;
 use super::ports::{Plugged, PortRole};
 use super::round::Round;
-use crate::core::{Neighbours, NetworkConfig, NetworkId, PortId, PortState};
+use crate::core::{Neighbours, NetworkConfig, NetworkId, PortId, PortState, Snoop};
 use crate::tap::Tap;
 
 /// What the handle tells a worker.
@@ -29,6 +29,8 @@ pub(super) enum Command<L: Link = PacketIo> {
         id: NetworkId,
         /// None ends it.
         config: Option<NetworkConfig>,
+        /// Its groups, where it snoops: those of all workers.
+        groups: Option<Arc<Snoop>>,
     },
     Remove {
         id: PortId,

@@ -148,13 +148,13 @@ impl Switch {
         // Of whoever had these legs before nothing is counted any more.
         self.each_counts(|cells| config.legs.iter().for_each(|(_, leg)| cells.legs.forget(*leg)));
         self.make_room(&config);
-        self.all(|| Command::Network { id, config: Some(config.clone()) })?;
+        self.tell_network(id, &config)?;
         networks.insert(id, config);
         Ok(id)
     }
 
     /// Changes a network's settings. Where VLANs begin or cease to be told apart, what was learned
-    /// there is forgotten.
+    /// there is forgotten, groups too.
     ///
     /// # Errors
     /// [`Error::NoNetwork`], [`Error::Dead`].
@@ -167,12 +167,20 @@ impl Switch {
             self.lock().values().for_each(|port| port.make_room(&networks));
         }
         self.make_room(&config);
-        self.all(|| Command::Network { id, config: Some(config.clone()) })?;
+        self.tell_network(id, &config)?;
         if changed {
             self.sync()?;
             self.fdb.flush_where(None, |network, _| network == id);
+            let is_dead = |vlan| (vlan == VlanId::NONE) == config.vlans.is_some();
+            self.snoops.held(id).inspect(|groups| groups.forget_learned(is_dead));
         }
         Ok(())
+    }
+
+    /// Tells the workers of a network, with the groups of all of them.
+    fn tell_network(&self, id: NetworkId, config: &NetworkConfig) -> Result<(), Error> {
+        let groups = self.snoops.of(id, config.mcast);
+        self.all(|| Command::Network { id, config: Some(config.clone()), groups: groups.clone() })
     }
 
     /// Ends a network that has no ports any more, and forgets its addresses.
@@ -188,8 +196,9 @@ impl Switch {
         if self.lock().values().any(is_there) {
             return Err(Error::Busy(id));
         }
-        self.all(|| Command::Network { id, config: None })?;
+        self.all(|| Command::Network { id, config: None, groups: None })?;
         self.sync()?;
+        self.snoops.forget(id);
         self.fdb.forget_network(id);
         self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         networks.remove(&id);
@@ -200,6 +209,12 @@ impl Switch {
     #[must_use]
     pub fn groups(&self, id: NetworkId) -> Option<Arc<Snoop>> {
         self.snoops.get(id)
+    }
+
+    /// The same of any network: what was set by hand is kept while it does not snoop.
+    #[must_use]
+    pub fn groups_kept(&self, id: NetworkId) -> Option<Arc<Snoop>> {
+        self.snoops.held(id)
     }
 
     /// Says who is known in a network, to answer for.

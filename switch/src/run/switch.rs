@@ -294,8 +294,7 @@ impl Switch {
     pub fn picture(&self) -> Bridge {
         let networks = self.networks();
         let first = networks.get(&NetworkId::FIRST).cloned().unwrap_or_default();
-        let (snoops, guards) = (Arc::clone(&self.snoops), Arc::clone(&self.guards));
-        let shared = Shared { snoops, guards, ..Shared::default() };
+        let shared = Shared { guards: Arc::clone(&self.guards), ..Shared::default() };
         let mut bridge = Bridge::counting(first, Arc::clone(&self.fdb), shared);
         for (id, config) in networks.iter() {
             bridge.set_network(*id, config.clone());
@@ -306,6 +305,8 @@ impl Switch {
                 bridge.set_port(*id, port.state());
             }
         }
+        // Its ports are no news to the groups.
+        networks.keys().for_each(|id| bridge.set_groups(*id, self.snoops.get(*id)));
         bridge.heed(Timestamp::from_nanos(sys::clock::now()));
         bridge
     }

@@ -165,8 +165,8 @@ impl<L: Link> Worker<L> {
                         self.bridge.set_port(id, state);
                     }
                 }
-                Command::Network { id, config } => match config {
-                    Some(config) => self.bridge.set_network(id, config),
+                Command::Network { id, config, groups } => match config {
+                    Some(config) => self.bridge.set_network_with(id, config, groups),
                     None => self.bridge.remove_network(id),
                 },
                 Command::Remove { id } => {

@@ -19,6 +19,9 @@ use crate::core::port::{PortId, PortSettings};
 /// Memberships of a network: a port in a group is one.
 pub(in crate::core) const MEMBERS: usize = 1 << 16;
 
+/// Repetitions kept of a VLAN; more are not made.
+pub(super) const AGAIN: usize = 256;
+
 /// A port, and what it is set to.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::core) struct At<'a> {
@@ -33,6 +36,13 @@ pub(in crate::core) struct Ask {
     pub(in crate::core) family: Family,
     pub(in crate::core) group: Option<IpAddr>,
     pub(in crate::core) sources: Vec<IpAddr>,
+}
+
+impl Ask {
+    /// Which groups anybody wants.
+    fn general(port: Option<PortId>, family: Family) -> Self {
+        Self { port, family, group: None, sources: Vec::new() }
+    }
 }
 
 /// An [`Ask`] to be repeated.
@@ -91,6 +101,36 @@ impl Domain {
     /// Asks anew from the start.
     pub(in crate::core) fn restart(&mut self) {
         self.queriers.iter_mut().for_each(Querier::restart);
+    }
+
+    /// Asks anew at a port that has come up, or become a member (net/bridge/br_multicast.c,
+    /// `br_multicast_enable_port`): nobody there has heard the last question.
+    pub(in crate::core) fn greet(&mut self, port: PortId, config: &McastConfig) {
+        for family in [Family::V4, Family::V6] {
+            let ask = Ask::general(Some(port), family);
+            if self.again.iter().any(|again| again.ask == ask) {
+                continue;
+            }
+            if self.again.len() < AGAIN {
+                let left = config.startup_query_count.max(1);
+                self.again.push(Again { at: Timestamp::ZERO, left, ask });
+            } else {
+                self.queriers[place(family)].hurry();
+            }
+        }
+    }
+
+    /// Forgets all that was learned.
+    pub(in crate::core) fn forget_learned(&mut self, tally: &mut Tally) {
+        let learned = |(port, member): (&PortId, &Member)| (!member.permanent).then_some(*port);
+        let rows: Vec<_> = self
+            .groups
+            .iter()
+            .flat_map(|(group, all)| all.iter().filter_map(learned).map(|port| (*group, port)))
+            .collect();
+        rows.into_iter().for_each(|(group, port)| _ = self.end(group, port, tally));
+        let groups = std::mem::take(&mut self.groups);
+        *self = Self { groups, ..Self::new() };
     }
 
     pub(super) fn newer(config: &McastConfig, family: Family) -> bool {
@@ -233,9 +273,11 @@ impl Domain {
             self.end(group, port, tally);
         }
         self.routers.retain(|_, until| until.iter().any(|until| *until > now));
+        let mut all = [false; 2];
         for family in [Family::V4, Family::V6] {
             if self.queriers[place(family)].tick(config, now) {
-                asks.push(Ask { port: None, family, group: None, sources: Vec::new() });
+                all[place(family)] = true;
+                asks.push(Ask::general(None, family));
             }
         }
         let queriers = &self.queriers;
@@ -244,9 +286,17 @@ impl Domain {
                 return false;
             }
             if again.at <= now {
-                asks.push(again.ask.clone());
+                let general = again.ask.group.is_none();
+                if !(general && all[place(again.ask.family)]) {
+                    asks.push(again.ask.clone());
+                }
+                let pause = if general {
+                    config.startup_query_interval
+                } else {
+                    config.last_member_interval
+                };
                 again.left -= 1;
-                again.at = now + config.last_member_interval;
+                again.at = now + pause;
             }
             again.left > 0
         });

@@ -7,12 +7,9 @@ use std::net::IpAddr;
 use wire::{MacAddr, Timestamp};
 
 use super::config::{McastConfig, RouterMode};
-use super::domain::{Again, Ask, At, Domain, MEMBERS, Tally, place};
+use super::domain::{AGAIN, Again, Ask, At, Domain, MEMBERS, Tally, place};
 use super::member::{Doubts, Filter, Member, Times};
 use super::message::{ALL_NODES_6, Family, Group, Heard, Kind, Query, Record};
-
-/// Repetitions kept; more are not made.
-const AGAIN: usize = 256;
 
 /// Whether membership of a group counts: not of those a link always carries.
 fn counts(group: IpAddr) -> bool {

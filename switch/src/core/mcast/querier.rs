@@ -37,6 +37,11 @@ impl Querier {
         (self.sent, self.next) = (0, None);
     }
 
+    /// Asks everybody again, as at the start, with the next tick.
+    pub(super) fn hurry(&mut self) {
+        (self.sent, self.next) = (0, self.next.map(|_| Timestamp::ZERO));
+    }
+
     /// The other one, if it is believed.
     pub(super) fn other(&self, now: Timestamp) -> Option<(IpAddr, PortId, Timestamp)> {
         self.other.filter(|(.., until)| *until > now)

@@ -2,16 +2,16 @@
 //! changed by the messages of hosts and routers.
 //!
 //! One lock a network that snoops: taken for reading by data, for writing by messages, by hand and
-//! by the first worker's clock. A network that does not snoop has none.
+//! by the first worker's clock. Of a network that does not snoop what was set by hand is kept, for when it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::config::McastConfig;
+use super::config::{McastConfig, RouterMode};
 use super::domain::{Ask, At, Domain, Reach, Tally};
 use super::member::Filter;
 use super::message::{Family, Group, Heard};
@@ -77,7 +77,14 @@ struct Inner {
     config: McastConfig,
     domains: BTreeMap<VlanId, Domain>,
     tally: Tally,
+    /// Questions that are due and wait for their turn.
+    due: VecDeque<(VlanId, Ask)>,
+    /// When the domains were last told of the time.
+    ticked: Timestamp,
 }
+
+/// While questions wait the domains are told of the time so often: there may be thousands.
+const REST: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Default)]
@@ -104,6 +111,9 @@ impl Snoop {
         let mut inner = self.write();
         let begins = config.querier && !(inner.config.querier && inner.config.snooping);
         inner.config = config;
+        if !config.querier {
+            inner.due.clear();
+        }
         if begins {
             inner.domains.values_mut().for_each(Domain::restart);
         }
@@ -165,7 +175,7 @@ impl Snoop {
         Reach::Members
     }
 
-    /// Whether groups of other frames than IP's were ever set.
+    /// The network's settings.
     pub(in crate::core) fn settings(&self) -> McastConfig {
         self.read().config
     }
@@ -190,38 +200,61 @@ impl Snoop {
         domain.end(group, port, tally)
     }
 
-    /// Forgets what was learned at a port, and what was set there where it is `gone`.
-    pub(in crate::core) fn forget_port(&self, port: PortId, gone: bool) {
+    /// Forgets what was learned in VLANs that are none any more.
+    pub(crate) fn forget_learned(&self, gone: impl Fn(VlanId) -> bool) {
         let mut inner = self.write();
         let Inner { domains, tally, .. } = &mut *inner;
-        domains.values_mut().for_each(|domain| domain.forget_port(port, gone, tally));
+        let domains = domains.iter_mut().filter(|(vlan, _)| gone(**vlan));
+        domains.for_each(|(_, domain)| domain.forget_learned(tally));
     }
 
-    /// Forgets that a router was heard at a port.
-    pub(in crate::core) fn forget_router(&self, port: PortId) {
-        self.write().domains.values_mut().for_each(|domain| _ = domain.routers.remove(&port));
+    /// What was set by hand alone, for a network that ceases to snoop; None where there is nothing.
+    fn set_aside(&self, config: McastConfig) -> Option<Self> {
+        let mut inner = self.write();
+        let tally = Tally { refused: 0, ..inner.tally };
+        let domains = std::mem::take(&mut inner.domains);
+        let mut kept = Inner { config, domains, tally, ..Inner::default() };
+        let Inner { domains, tally, .. } = &mut kept;
+        domains.values_mut().for_each(|domain| domain.forget_learned(tally));
+        domains.retain(|_, domain| !domain.groups.is_empty());
+        (!domains.is_empty()).then(|| Self(RwLock::new(kept)))
     }
 
-    /// Time has passed for these VLANs: what is to be asked in which, and when it next has to be
-    /// looked at.
+    /// Time has passed for these VLANs, all there are: says when it next has to be looked at. What is to be
+    /// asked is [`Snoop::due`].
     pub(in crate::core) fn tick(
         &self,
         vlans: impl Iterator<Item = VlanId>,
         now: Timestamp,
-    ) -> (Vec<(VlanId, Ask)>, Option<Timestamp>) {
+    ) -> Option<Timestamp> {
         let mut inner = self.write();
-        if inner.config.querier {
-            vlans.for_each(|vlan| _ = inner.domain(vlan));
+        if !inner.due.is_empty() && now.since(inner.ticked) < REST {
+            return Some(now);
         }
-        let (mut all, mut next) = (Vec::new(), None::<Timestamp>);
-        let Inner { config, domains, tally } = &mut *inner;
+        inner.ticked = now;
+        let known: BTreeSet<VlanId> = vlans.collect();
+        inner.domains.retain(|vlan, domain| known.contains(vlan) || !domain.groups.is_empty());
+        if inner.config.querier {
+            known.iter().for_each(|vlan| _ = inner.domain(*vlan));
+        }
+        let (mut asks, mut next) = (Vec::new(), None::<Timestamp>);
+        let Inner { config, domains, tally, due, .. } = &mut *inner;
         for (vlan, domain) in domains {
-            let mut asks = Vec::new();
             domain.tick(config, tally, now, &mut asks);
-            all.extend(asks.into_iter().map(|ask| (*vlan, ask)));
+            due.extend(asks.drain(..).map(|ask| (*vlan, ask)));
             next = next.into_iter().chain(domain.next(config)).min();
         }
-        (all, next)
+        next
+    }
+
+    /// What is to be asked next, and in which VLAN.
+    pub(in crate::core) fn due(&self) -> Option<(VlanId, Ask)> {
+        self.write().due.pop_front()
+    }
+
+    /// Whether something is to be asked yet.
+    pub(in crate::core) fn has_due(&self) -> bool {
+        !self.read().due.is_empty()
     }
 
     /// The memberships, as they are now.
@@ -298,7 +331,7 @@ impl Snoop {
     }
 }
 
-/// The networks' groups, shared by the bridges of all workers.
+/// The networks' groups: made, kept and ended by whoever owns the networks, who tells the bridges of them.
 #[derive(Default)]
 pub struct Snoops(Mutex<BTreeMap<NetworkId, Arc<Snoop>>>);
 
@@ -307,12 +340,14 @@ impl Snoops {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of a network with these settings: made where it begins to snoop, forgotten where it
-    /// ceases to.
-    pub(in crate::core) fn of(&self, id: NetworkId, config: McastConfig) -> Option<Arc<Snoop>> {
+    /// Those of a network with these settings: made where it begins to snoop. Where it ceases to they are
+    /// ended, and what was set by hand is kept apart: a bridge that has not been told changes nothing of it.
+    pub(crate) fn of(&self, id: NetworkId, config: McastConfig) -> Option<Arc<Snoop>> {
         let mut networks = self.lock();
         if !config.snooping {
-            networks.remove(&id);
+            let before = networks.remove(&id);
+            let kept = before.and_then(|before| before.set_aside(config));
+            kept.map(|kept| networks.insert(id, Arc::new(kept)));
             return None;
         }
         let snoop = Arc::clone(networks.entry(id).or_default());
@@ -324,10 +359,19 @@ impl Snoops {
     /// Those of a network, if it snoops.
     #[must_use]
     pub fn get(&self, id: NetworkId) -> Option<Arc<Snoop>> {
+        self.held(id).filter(|snoop| snoop.settings().snooping)
+    }
+
+    /// Those of a network, those kept while it does not snoop included.
+    #[must_use]
+    pub fn held(&self, id: NetworkId) -> Option<Arc<Snoop>> {
         self.lock().get(&id).cloned()
     }
 
-    pub(in crate::core) fn forget(&self, id: NetworkId) {
+    pub(crate) fn forget(&self, id: NetworkId) {
         self.lock().remove(&id);
     }
 }
+
+#[path = "snoop_ports.rs"]
+mod ports;
