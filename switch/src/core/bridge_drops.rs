@@ -82,7 +82,7 @@ const DROPS: &[(DropReason, Scene)] = &[
     (DropReason::LoopProtect, |b| {
         change(b, 0, |port| port.settings.loop_protect = true);
         let seen = crate::core::Loop { mac: None, ports: [PortId(0), PortId(1)] };
-        b.break_loop(&seen, at(2));
+        b.break_loop(&seen, VlanId::NONE, at(2));
         b.heed(at(2));
         (frame(mac(0), mac(1)), 0)
     }),

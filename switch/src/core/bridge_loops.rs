@@ -85,7 +85,7 @@ fn a_probe_that_comes_back_shuts_a_port_for_a_while() {
     assert_eq!(verdict, Verdict::Drop(DropReason::LoopProtect));
     let seen = seen.unwrap();
     assert_eq!(seen, Loop { mac: None, ports: [PortId(1), PortId(2)] });
-    assert_eq!(bridge.break_loop(&seen, at(15)), Some(PortId(2)));
+    assert_eq!(bridge.break_loop(&seen, VlanId::NONE, at(15)), Some(PortId(2)));
     assert!(bridge.is_behind());
     bridge.heed(at(15));
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_probe_that_comes_back_shuts_a_port_for_a_while() {
     bridge.heed(at(315));
     let passes = Verdict::Forward(PortId(0));
     assert_eq!(verdict_of(&bridge, frame(mac(2), mac(0)), 2, at(315)), passes);
-    bridge.break_loop(&seen, at(316));
+    bridge.break_loop(&seen, VlanId::NONE, at(316));
     bridge.heed(at(316));
     assert!(bridge.guards.open(PortId(2)));
     bridge.heed(at(317));
@@ -141,7 +141,7 @@ fn another_switch_s_probe_is_a_frame_like_any_other() {
     assert_eq!((said.verdict, path.take_loop()), (Verdict::Flood, None));
     // A loop nobody asked to be broken is told, and no port shut.
     let seen = Loop { mac: None, ports: [PortId(2), PortId(3)] };
-    assert_eq!(ours.break_loop(&seen, at(11)), None);
+    assert_eq!(ours.break_loop(&seen, VlanId::NONE, at(11)), None);
 }
 
 /// A link joins two networks as a cable does two switches.
@@ -187,4 +187,76 @@ fn probes_alone_leave_by_a_port_that_is_held() {
     bridge.guards.release(PortId(1));
     bridge.heed(at(10));
     assert_eq!(reached(&bridge, &frame(mac(0), MacAddr::BROADCAST), 0), [1, 2, 3]);
+}
+
+/// The probe that has left by a port.
+fn probe_of(bridge: &Bridge, port: u16, now: Timestamp) -> Vec<u8> {
+    let mut path = Path::default();
+    bridge.tick(now, &mut path);
+    let mut said = path.take_said().into_iter();
+    said.find(|(_, exit)| exit.port == PortId(port)).unwrap().0
+}
+
+#[test]
+fn who_has_a_probe_knows_no_other_port_s() {
+    let mut bridge = bridge(None);
+    (0..4).for_each(|id| change(&mut bridge, id, |port| port.settings.loop_protect = true));
+    let own = probe_of(&bridge, 1, at(10));
+    let mut forged = own.clone();
+    forged[34..36].copy_from_slice(&3u16.to_be_bytes());
+    let hear = |bytes: &[u8]| {
+        let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().unwrap());
+        let frame = Frame::new(mac(0), mac(6), None, 60);
+        let mut path = Path::default();
+        let said = bridge.decide_reading(&frame, bytes, PortId(1), at(10), &mut path);
+        (said.verdict, path.take_loop().map(|seen| seen.ports))
+    };
+    assert_eq!(hear(&forged), (Verdict::Flood, None));
+    let shut = Verdict::Drop(DropReason::LoopProtect);
+    assert_eq!(hear(&own), (shut, Some([PortId(1), PortId(1)])), "its own port is its own affair");
+}
+
+#[test]
+fn an_address_that_moves_shuts_no_port_and_has_both_probed_in_its_vlan() {
+    let mut bridge = bridge(None);
+    let config = NetworkConfig { vlans: Some(VlanFilter::default()), ..NetworkConfig::default() };
+    bridge.set_network(NetworkId::FIRST, config);
+    for id in 0..4 {
+        let mut trunk = PortVlans::default();
+        trunk.add(VlanId::from_tci(20), false);
+        change(&mut bridge, id, |port| {
+            port.vlans = trunk.clone().into();
+            port.settings.loop_protect = id != 1;
+        });
+    }
+    let said = |bridge: &Bridge, now| {
+        let mut path = Path::default();
+        bridge.tick(now, &mut path);
+        path.take_said()
+    };
+    assert_eq!(said(&bridge, at(10)).len(), 3);
+    // Whoever is at port 1 speaks by the address of who is at port 2.
+    let seen = Loop { mac: Some(mac(2)), ports: [PortId(1), PortId(2)] };
+    for _ in 0..9 {
+        assert_eq!(bridge.break_loop(&seen, VlanId::from_tci(20), at(11)), None);
+    }
+    assert!(bridge.guards.shut_ports(at(11)).is_empty());
+    let probes = said(&bridge, at(12));
+    let tagged = crate::core::Tagging::Push(VlanTag { tpid: 0x8100, tci: 20 });
+    let exits: Vec<_> = probes.iter().map(|(_, exit)| (exit.port.0, exit.tagging)).collect();
+    assert_eq!(exits, [(2, tagged)], "once, and where a loop is looked for");
+    assert!(said(&bridge, at(14)).is_empty());
+    assert_eq!(said(&bridge, at(17)).len(), 4, "with those of all ports");
+    // It is a loop after all.
+    let (bytes, _) = &probes[0];
+    let tag = Some(VlanTag { tpid: 0x8100, tci: 20 });
+    let frame = Frame::new(MacAddr([3, 0x75, 0x73, 0x77, 0, 1]), mac(70), tag, 60);
+    let mut path = Path::default();
+    bridge.decide_reading(&frame, bytes, PortId(1), at(17), &mut path);
+    let seen = path.take_loop().unwrap();
+    assert_eq!(bridge.break_loop(&seen, VlanId::from_tci(20), at(17)), Some(PortId(2)));
+    assert!(
+        said(&bridge, at(60)).iter().all(|(_, exit)| exit.tagging != tagged),
+        "it is forgotten"
+    );
 }

@@ -233,44 +233,6 @@ impl Bridge {
         }
     }
 
-    /// Shuts a port of a loop, if one of the two is set to be: the later one in the order of their
-    /// numbers, so that whoever sees the loop chooses the same.
-    pub fn break_loop(&self, seen: &Loop, now: Timestamp) -> Option<PortId> {
-        let protects =
-            |id: &&PortId| self.get(**id).is_some_and(|port| port.state.settings.loop_protect);
-        let chosen = seen.ports.iter().filter(protects).max().copied()?;
-        self.guards.shut(chosen, now);
-        // As where its link goes down; and no copy of what was known there is gone by any more. Whoever
-        // was heard by the other end of the loop is somewhere else, perhaps.
-        for id in seen.ports {
-            self.fdb().flush(Some(id));
-            if id != chosen {
-                self.guards.echoes(id, now);
-            }
-        }
-        Some(chosen)
-    }
-
-    /// Probes for loops, where ports look for them.
-    fn probe(&self, network: &Network, now: Timestamp, path: &mut Path) {
-        for id in &network.plugged {
-            let Some(port) = self.get(*id) else { continue };
-            let state = &port.state;
-            if !(state.settings.loop_protect && state.up) || self.guards.is_shut(*id, now) {
-                continue;
-            }
-            // As the nodes' frames do, or the other side would drop it where a loop lets those pass.
-            let tagging = match &network.config.vlans {
-                None => Some(Tagging::Keep),
-                Some(filter) => state.vlans.of_own(filter.protocol),
-            };
-            if let Some(tagging) = tagging {
-                let by = state.mac.unwrap_or_else(|| self.guards.speaks_by(*id));
-                path.say(self.guards.probe(by, *id, now), Exit { port: *id, tagging });
-            }
-        }
-    }
-
     /// Time has passed: what the switch asks of its own is in `path`. Says when it next wants to be
     /// told; None where nothing is due.
     pub fn tick(&self, now: Timestamp, path: &mut Path) -> Option<Timestamp> {
@@ -280,6 +242,7 @@ impl Bridge {
             let (due, then) = self.guards.probe_due(now);
             let networks = self.all_networks().filter(|network| due && network.protects);
             networks.for_each(|network| self.probe(network, now, path));
+            self.probe_suspects(now, path);
             next = Some(then);
         }
         for network in self.all_networks() {

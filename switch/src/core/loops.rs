@@ -3,7 +3,11 @@
 //!
 //! [`Flaps`] is a worker's own: 256 addresses are watched, a newcomer takes the place of another.
 //! [`Guards`] are common to all workers: which ports are shut, until when. A probe is a group frame,
-//! which other bridges flood, with a number that no other switch has.
+//! which other bridges flood, with a number that no other switch has, and that nobody knows but who is
+//! behind the port it leaves by.
+//!
+//! A probe alone has a port shut. An address that moves may be a node's that speaks by another's: it has
+//! the two ports suspected, and probed in its VLAN, 256 of them at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -21,6 +25,9 @@ const WATCHED: usize = 256;
 /// has two links of which one takes over, makes one or two.
 const MOVES: u8 = 6;
 const WINDOW: Duration = Duration::from_secs(10);
+/// How long a port is suspected, and how many may be.
+const SUSPECTED: Duration = Duration::from_secs(30);
+const SUSPECTS: usize = 256;
 /// What goes round in a loop when it is cut has been heard by then.
 const ECHO: Duration = Duration::from_millis(200);
 /// How long a port is shut unless somebody opens it.
@@ -83,8 +90,10 @@ impl Flaps {
 
 /// Which ports are shut.
 pub struct Guards {
-    /// By which our probes are known.
+    /// A part of the addresses of ports without one of their own.
     id: u64,
+    /// By which our probes are known: their numbers are keyed hashes of ports.
+    secrets: RandomState,
     /// Grows with each change.
     version: AtomicU64,
     shut: Mutex<BTreeMap<PortId, Timestamp>>,
@@ -92,6 +101,8 @@ pub struct Guards {
     echoes: Mutex<BTreeMap<PortId, Timestamp>>,
     /// Ports that stay shut until it is known whether they close a loop, and when a probe left by them.
     held: Mutex<BTreeMap<PortId, Option<Timestamp>>>,
+    /// Where an address of a VLAN has moved to and fro, until when that counts, and when it is probed next.
+    suspects: Mutex<BTreeMap<(PortId, VlanId), [Timestamp; 2]>>,
     /// When probes are due, in nanoseconds.
     next_probe: AtomicU64,
 }
@@ -101,10 +112,12 @@ impl Default for Guards {
         let id = RandomState::new().build_hasher().finish();
         Self {
             id,
+            secrets: RandomState::new(),
             version: AtomicU64::new(1),
             shut: Mutex::default(),
             echoes: Mutex::default(),
             held: Mutex::default(),
+            suspects: Mutex::default(),
             next_probe: AtomicU64::new(0),
         }
     }
@@ -216,6 +229,38 @@ impl Guards {
         (true, next)
     }
 
+    fn suspects(&self) -> MutexGuard<'_, BTreeMap<(PortId, VlanId), [Timestamp; 2]>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An address of a VLAN has moved to and fro at a port: probes are to tell whether it is a loop.
+    pub(super) fn suspect(&self, port: PortId, vlan: VlanId, now: Timestamp) {
+        let mut suspects = self.suspects();
+        let is_full = suspects.len() >= SUSPECTS;
+        match suspects.get_mut(&(port, vlan)) {
+            Some([until, _]) => *until = now + SUSPECTED,
+            None if is_full => {}
+            None => _ = suspects.insert((port, vlan), [now + SUSPECTED, now]),
+        }
+    }
+
+    /// The suspects that are to be probed now.
+    pub(super) fn suspected(&self, now: Timestamp) -> Vec<(PortId, VlanId)> {
+        let mut suspects = self.suspects();
+        suspects.retain(|_, [until, _]| *until > now);
+        let mut due = Vec::new();
+        for (suspect, [_, next]) in suspects.iter_mut().filter(|(_, [_, next])| *next <= now) {
+            *next = now + PROBE;
+            due.push(*suspect);
+        }
+        due
+    }
+
+    /// What probes of a port are known by.
+    fn number(&self, port: PortId) -> u64 {
+        self.secrets.hash_one(port.0)
+    }
+
     /// By which address a port without one of its own sends probes: not the gateway's, as whose it
     /// would be refused where it comes back.
     pub(super) fn speaks_by(&self, port: PortId) -> MacAddr {
@@ -229,7 +274,7 @@ impl Guards {
         if let Some(asked) = self.held().get_mut(&port) {
             *asked = Some(now);
         }
-        let number = self.id.to_be_bytes();
+        let number = self.number(port).to_be_bytes();
         let head = [&TO.0[..], &by.0, &ETHERTYPE, &MAGIC, &number, &port.0.to_be_bytes()].concat();
         [&head[..], &[0; 24]].concat()
     }
@@ -240,6 +285,7 @@ impl Guards {
         let rest = rest.strip_prefix(&ETHERTYPE)?.strip_prefix(&MAGIC)?;
         let (number, rest) = rest.split_first_chunk()?;
         let (port, _) = rest.split_first_chunk()?;
-        (u64::from_be_bytes(*number) == self.id).then(|| PortId(u16::from_be_bytes(*port)))
+        let port = PortId(u16::from_be_bytes(*port));
+        (u64::from_be_bytes(*number) == self.number(port)).then_some(port)
     }
 }

@@ -19,6 +19,7 @@ mod mcast;
 mod network;
 mod path;
 mod port;
+mod probe;
 mod source_guard;
 mod spread;
 mod storm;

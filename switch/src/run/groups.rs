@@ -39,8 +39,8 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// An address has moved, or a probe has come back: a loop is told, and broken where a port is
-    /// set to be shut.
+    /// An address has moved, or a probe has come back: a loop is told, and broken where a probe has found
+    /// it and a port is set to be shut.
     #[cold]
     pub(super) fn loop_seen(&mut self, seen: Loop, vlan: VlanId, now: Timestamp) {
         // Counted before it can be seen to be shut.
@@ -49,7 +49,7 @@ impl<L: Link> Worker<L> {
                 port.cells.loops.add(1);
             }
         }
-        let shut = self.bridge.break_loop(&seen, now);
+        let shut = self.bridge.break_loop(&seen, vlan, now);
         let Loop { mac, ports } = seen;
         if self.events.try_send(Event::Loop { mac, vlan, ports, shut }).is_err() {
             self.cells.events_lost.add(1);
