@@ -15,6 +15,7 @@ use super::mcast::{Snoop, Snoops};
 use super::network::{Lane, Leg, Network, NetworkConfig, NetworkId};
 use super::port::{PortId, PortSettings, PortState};
 use super::storm::{Storm, Storms};
+use super::vlan::VlanSet;
 
 /// The bridge.
 pub struct Bridge {
@@ -234,14 +235,30 @@ impl Bridge {
         if let Some(snoop) = self.network(network).and_then(|network| network.snoop.as_ref()) {
             snoop.follow(id, was.as_ref().map(|was| &was.state), &state);
         }
+        let others = was.as_ref().is_some_and(|was| was.state.vlans != state.vlans);
         let shut = was.as_ref().is_some_and(|was| was.shut);
         let storm = was.map_or_else(|| self.storms.of(id), |was| was.storm);
         let mut port = Port { state, storm, shut, closed: false, native: None };
         port.close(shut);
         self.ports[id.index()] = Some(port);
+        if others {
+            self.shed(network);
+        }
         self.note_native(id);
         if changed {
             self.survey(network);
+        }
+    }
+
+    /// Has a network know no VLANs any more but those that a port of it is a member of.
+    fn shed(&mut self, id: NetworkId) {
+        let Some(network) = network_mut(&mut self.networks, id) else { return };
+        if network.config.vlans.is_some() {
+            let mut used = VlanSet::default();
+            let ports =
+                network.plugged.iter().filter_map(|id| self.ports.get(id.index())?.as_ref());
+            ports.for_each(|port| port.state.vlans.put_into(&mut used));
+            network.keep(used);
         }
     }
 
@@ -261,6 +278,7 @@ impl Bridge {
         if let Some(snoop) = self.snoops.held(network) {
             snoop.forget_port(id, true, |_| true);
         }
+        self.shed(network);
         self.survey(network);
     }
 

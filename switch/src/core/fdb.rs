@@ -96,6 +96,23 @@ impl Fdb {
         self.lock().fids.scope(network, vlan)
     }
 
+    /// Whether a VLAN has an identifier.
+    pub(crate) fn has_vlans(&self) -> bool {
+        self.lock().fids.has_vlans()
+    }
+
+    /// Gives the identifiers of VLANs back that are not `used` and have no entries. No [`Scope`] of them may
+    /// be asked with any more.
+    pub fn release(&self, used: impl Fn(NetworkId, VlanId) -> bool) {
+        let mut writer = self.lock();
+        let mut held = vec![false; 1 << 16];
+        for slot in self.slots.iter().filter(|slot| !slot.is_free()) {
+            held[usize::from(fid(slot.key.load(Ordering::Relaxed)))] = true;
+        }
+        let used = |fid, (network, vlan): Owner| held[usize::from(fid)] || used(network, vlan);
+        writer.fids.release(used);
+    }
+
     /// Where an address lives, if it is known and has not aged.
     #[must_use]
     #[inline]
@@ -189,12 +206,13 @@ impl Fdb {
 
     /// Forgets what has aged; says how many.
     pub fn expire(&self, now: Timestamp) -> usize {
-        if self.is_empty() {
-            return 0;
+        if !self.is_empty() {
+            self.catch_up(now);
         }
-        self.catch_up(now);
         let mut writer = self.lock();
-        self.search(&mut writer, now);
+        if !self.is_empty() {
+            self.search(&mut writer, now);
+        }
         std::mem::take(&mut writer.aged)
     }
 

@@ -208,3 +208,23 @@ fn an_address_that_talks_is_set_all_the_same() {
         assert_eq!(learned, (0, 0, 0), "{kind:?} counts against no limit");
     }
 }
+
+#[test]
+fn identifiers_of_vlans_are_given_back() {
+    let fdb = table(64);
+    let vlans = || (0..16).flat_map(|n| (1..4095).map(move |vlan| (NetworkId(n), vlan)));
+    let scope = |(network, vlan)| fdb.scope(network, VlanId::from_tci(vlan));
+    let got = vlans().filter(|owner| scope(*owner).is_some()).count();
+    assert_eq!(got, 65_279);
+    let (last, kept) = ((NetworkId(15), 4094), (NetworkId(3), 77));
+    assert!(scope(last).is_none());
+    let before = scope(kept).unwrap();
+    assert!(fdb.set(mac(1), before, A, EntryKind::Static, at(0)));
+    fdb.release(|network, _| network == NetworkId(5));
+    // That of an entry stays, and what is used.
+    assert_eq!(scope(kept), Some(before));
+    let numbers: std::collections::BTreeSet<_> =
+        vlans().rev().filter_map(scope).map(Scope::number).collect();
+    assert_eq!(numbers.len(), 65_279, "each is one's");
+    assert!(scope(last).is_some());
+}

@@ -3,9 +3,10 @@
 //!
 //! Owned by [`super::Fdb`], behind its writer's lock: none of it is asked for each frame. A network
 //! has an identifier of its own, given out with its number; each VLAN of a network that filters
-//! gets one of the 65,279 others when a port becomes a member, and keeps it.
+//! gets one of the 65,279 others when a port becomes a member, and keeps it until it is given back:
+//! when no port is a member any more, and no entry is left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use wire::VlanId;
@@ -60,8 +61,10 @@ impl Default for Row {
 #[derive(Default)]
 pub(super) struct Fids {
     networks: Vec<Row>,
-    /// Of VLANs, from [`VLANS`] on.
-    owners: Vec<Owner>,
+    /// Of VLANs, from [`VLANS`] on; None for one that was given back.
+    owners: Vec<Option<Owner>>,
+    /// Those given back, the first of them first: the later one is another's, the better.
+    free: VecDeque<u16>,
     by_owner: HashMap<Owner, u16>,
 }
 
@@ -84,8 +87,13 @@ impl Fids {
         let fid = match self.by_owner.get(&(network, vlan)) {
             Some(fid) => *fid,
             None => {
-                let fid = VLANS.checked_add(u16::try_from(self.owners.len()).ok()?)?;
-                self.owners.push((network, vlan));
+                let fresh = u16::try_from(self.owners.len()).ok();
+                let fresh = fresh.and_then(|number| VLANS.checked_add(number));
+                if fresh.is_some() {
+                    self.owners.push(None);
+                }
+                let fid = fresh.or_else(|| self.free.pop_front())?;
+                self.owners[usize::from(fid - VLANS)] = Some((network, vlan));
                 self.by_owner.insert((network, vlan), fid);
                 fid
             }
@@ -97,7 +105,21 @@ impl Fids {
     pub(super) fn owner(&self, fid: u16) -> Owner {
         match fid.checked_sub(VLANS) {
             None => (NetworkId(fid.saturating_sub(1)), VlanId::NONE),
-            Some(at) => self.owners.get(usize::from(at)).copied().unwrap_or_default(),
+            Some(at) => self.owners.get(usize::from(at)).copied().flatten().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn has_vlans(&self) -> bool {
+        !self.by_owner.is_empty()
+    }
+
+    /// Takes back those that are not `used`.
+    pub(super) fn release(&mut self, used: impl Fn(u16, Owner) -> bool) {
+        for (fid, owner) in (VLANS..=u16::MAX).zip(&mut self.owners) {
+            if let Some(gone) = owner.take_if(|owner| !used(fid, *owner)) {
+                self.by_owner.remove(&gone);
+                self.free.push_back(fid);
+            }
         }
     }
 

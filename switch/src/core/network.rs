@@ -14,7 +14,7 @@ use super::mcast::{McastConfig, RouterMode, Snoop};
 use super::port::{PortId, PortState};
 use super::suppress::Neighbours;
 use super::verdict::DropReason;
-use super::vlan::{self, Carried, Memberships, VlanFilter};
+use super::vlan::{self, Carried, Memberships, VlanFilter, VlanSet};
 
 /// A network's number: an index, small, reused after removal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,7 +182,17 @@ impl Network {
         if self.scopes.len() <= at {
             self.scopes.resize(at + 1, None);
         }
-        self.scopes[at] = fdb.scope(self.id, vlan);
+        if self.scopes[at].is_none() {
+            self.scopes[at] = fdb.scope(self.id, vlan);
+        }
+    }
+
+    /// Frames are possible of these VLANs alone, and of those of the station's legs.
+    pub(super) fn keep(&mut self, mut used: VlanSet) {
+        self.config.legs.iter().for_each(|(vlan, _)| used.put(*vlan, true));
+        for (vlan, scope) in (0..).map(VlanId::from_tci).zip(&mut self.scopes) {
+            scope.take_if(|_| !used.has(vlan));
+        }
     }
 
     /// The VLANs of a port that is plugged in, or has others now.

@@ -57,6 +57,11 @@ impl VlanSet {
         }
     }
 
+    /// Puts all of another one in.
+    pub(crate) fn put_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0.iter()).for_each(|(own, other)| *own |= other);
+    }
+
     /// All that are in it, ascending.
     pub fn iter(&self) -> impl Iterator<Item = VlanId> + '_ {
         (0..4096).map(VlanId::from_tci).filter(|vlan| self.has(*vlan))
@@ -147,6 +152,14 @@ impl Memberships {
     /// All it is a member of, ascending.
     pub fn all(&self) -> impl Iterator<Item = VlanId> + '_ {
         (1..4095).map(VlanId::from_tci).filter(|vlan| self.has(*vlan))
+    }
+
+    /// Puts all it is a member of into a set.
+    pub(crate) fn put_into(&self, set: &mut VlanSet) {
+        match &self.0 {
+            Some(vlans) => set.put_all(&vlans.members),
+            None => set.put(VlanId::from_tci(1), true),
+        }
     }
 
     fn untagged(&self, vlan: VlanId) -> bool {

@@ -78,6 +78,11 @@ pub enum Error {
     /// There is no more room for networks.
     #[error("the switch has all the {} networks it can have", NetworkId::MAX)]
     NoRoomForNetworks,
+    /// There are no more filtering identifiers.
+    #[error(
+        "there is no room for more VLANs: the switch tells 65,279 apart, those of all networks together"
+    )]
+    NoRoomForVlans,
     /// It still has ports.
     #[error("network number {} of the switch still has ports", .0.0)]
     Busy(NetworkId),

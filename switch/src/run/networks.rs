@@ -58,16 +58,18 @@ impl Switch {
     /// Changes a port's VLANs. What was learned there of VLANs it has left is forgotten.
     ///
     /// # Errors
-    /// [`Error::NoPort`], [`Error::Dead`].
+    /// [`Error::NoPort`], [`Error::NoRoomForVlans`], [`Error::Dead`].
     pub fn set_vlans(&self, id: PortId, vlans: Memberships) -> Result<(), Error> {
         let networks = self.networks();
+        let (port, _) = self.port(id).ok_or(Error::NoPort(id))?;
+        self.reserve(&networks, port.network, &[&vlans])?;
         self.change(id, |port| {
             port.spec.vlans = vlans.clone();
             port.make_room(&networks);
         })?;
-        drop(networks);
         self.sync_of(id)?;
         self.fdb.flush_where(Some(id), |_, vlan| !vlans.has(vlan));
+        self.give_back(&networks);
         Ok(())
     }
 
@@ -76,7 +78,7 @@ impl Switch {
     /// by hand too, groups, that it was shut.
     ///
     /// # Errors
-    /// [`Error::NoPort`], [`Error::NoNetwork`], [`Error::Dead`].
+    /// [`Error::NoPort`], [`Error::NoNetwork`], [`Error::NoRoomForVlans`], [`Error::Dead`].
     pub fn move_port(
         &self,
         id: PortId,
@@ -88,6 +90,7 @@ impl Switch {
         if network != NetworkId::NONE && !networks.contains_key(&network) {
             return Err(Error::NoNetwork(network));
         }
+        self.reserve(&networks, network, &[vlans])?;
         self.change(id, |port| {
             port.spec.network = network;
             port.spec.vlans = vlans.clone();
@@ -101,6 +104,7 @@ impl Switch {
         self.sync_of(id)?;
         self.fdb.forget_port(id);
         self.guards.open(id);
+        self.give_back(&networks);
         Ok(())
     }
 
@@ -139,12 +143,13 @@ impl Switch {
     /// Makes one more network.
     ///
     /// # Errors
-    /// [`Error::NoRoomForNetworks`], [`Error::Dead`].
+    /// [`Error::NoRoomForNetworks`], [`Error::NoRoomForVlans`], [`Error::Dead`].
     pub fn add_network(&self, config: NetworkConfig) -> Result<NetworkId, Error> {
         let mut networks = self.networks();
         let free = (0..NetworkId::MAX).filter_map(|n| u16::try_from(n).ok()).map(NetworkId);
         let id = free.into_iter().find(|id| !networks.contains_key(id));
         let id = id.ok_or(Error::NoRoomForNetworks)?;
+        self.reserve_legs(&networks, id, &config)?;
         // Of whoever had these legs before nothing is counted any more.
         self.each_counts(|cells| config.legs.iter().for_each(|(_, leg)| cells.legs.forget(*leg)));
         self.make_room(&config);
@@ -157,11 +162,12 @@ impl Switch {
     /// there is forgotten, groups too.
     ///
     /// # Errors
-    /// [`Error::NoNetwork`], [`Error::Dead`].
+    /// [`Error::NoNetwork`], [`Error::NoRoomForVlans`], [`Error::Dead`].
     pub fn set_network(&self, id: NetworkId, config: NetworkConfig) -> Result<(), Error> {
         let mut networks = self.networks();
-        let was = networks.get(&id).ok_or(Error::NoNetwork(id))?.vlans;
-        let changed = was != config.vlans;
+        let was = networks.get(&id).ok_or(Error::NoNetwork(id))?;
+        let (changed, legs) = (was.vlans != config.vlans, was.legs != config.legs);
+        self.reserve_legs(&networks, id, &config)?;
         networks.insert(id, config.clone());
         if changed {
             self.lock().values().for_each(|port| port.make_room(&networks));
@@ -173,6 +179,11 @@ impl Switch {
             self.fdb.flush_where(None, |network, _| network == id);
             let is_dead = |vlan| (vlan == VlanId::NONE) == config.vlans.is_some();
             self.snoops.held(id).inspect(|groups| groups.forget_learned(is_dead));
+        } else if legs {
+            self.sync()?;
+        }
+        if changed || legs {
+            self.give_back(&networks);
         }
         Ok(())
     }
@@ -202,6 +213,7 @@ impl Switch {
         self.fdb.forget_network(id);
         self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         networks.remove(&id);
+        self.give_back(&networks);
         Ok(())
     }
 

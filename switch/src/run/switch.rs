@@ -146,12 +146,13 @@ impl Switch {
     /// Plugs in an interface that lies in the switch's namespace.
     ///
     /// # Errors
-    /// [`Error::Taken`], [`Error::NoRoom`], [`Error::Dead`].
+    /// [`Error::Taken`], [`Error::NoRoom`], [`Error::NoRoomForVlans`], [`Error::Dead`].
     pub fn add_port(&self, spec: PortSpec) -> Result<PortId, Error> {
         let networks = self.networks();
         if spec.role == PortRole::Bridged && !networks.contains_key(&spec.network) {
             return Err(Error::NoNetwork(spec.network));
         }
+        self.reserve(&networks, spec.network, &[&spec.vlans])?;
         let mut ports = self.lock();
         if spec.netns.is_some() && spec.role == PortRole::Bridged {
             return Err(Error::Elsewhere(spec.name));
@@ -189,6 +190,7 @@ impl Switch {
     /// # Errors
     /// [`Error::NoPort`], [`Error::Dead`].
     pub fn remove_port(&self, id: PortId) -> Result<(), Error> {
+        let networks = self.networks();
         let mut ports = self.lock();
         let port = ports.remove(&id).ok_or(Error::NoPort(id))?;
         self.all(|| Command::Remove { id })?;
@@ -196,6 +198,8 @@ impl Switch {
         self.sync_of(id)?;
         self.fdb.forget_port(id);
         self.unplug_beside(id);
+        drop(ports);
+        self.give_back(&networks);
         self.note(Event::Removed { port: id, name: port.spec.name.as_str().into() });
         Ok(())
     }
@@ -286,29 +290,6 @@ impl Switch {
     pub fn set_tap(&self, tap: Option<Arc<dyn Tap>>) -> Result<(), Error> {
         self.all(|| Command::Tap(tap.clone()))?;
         self.sync()
-    }
-
-    /// The bridge as it is now, over the same table: to ask what it would decide. Deciding by it
-    /// teaches the table; storm control starts anew.
-    #[must_use]
-    pub fn picture(&self) -> Bridge {
-        let networks = self.networks();
-        let first = networks.get(&NetworkId::FIRST).cloned().unwrap_or_default();
-        let shared = Shared { guards: Arc::clone(&self.guards), ..Shared::default() };
-        let mut bridge = Bridge::counting(first, Arc::clone(&self.fdb), shared);
-        for (id, config) in networks.iter() {
-            bridge.set_network(*id, config.clone());
-            bridge.set_neighbours(*id, self.neighbours(*id));
-        }
-        for (id, port) in self.lock().iter() {
-            if port.spec.role == PortRole::Bridged {
-                bridge.set_port(*id, port.state());
-            }
-        }
-        // Its ports are no news to the groups.
-        networks.keys().for_each(|id| bridge.set_groups(*id, self.snoops.get(*id)));
-        bridge.heed(Timestamp::from_nanos(sys::clock::now()));
-        bridge
     }
 
     /// How many threads forward: where they come and go, how many do now.
