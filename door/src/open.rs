@@ -46,6 +46,8 @@ pub(crate) struct LabDoor {
     rates: Mutex<Sampler>,
     /// Events of the door's own, told by the pump in their place among the others.
     asides: Mutex<Vec<Event>>,
+    /// Held while settings are looked at, changed and put back, so that none of two changes is lost.
+    turn: Mutex<()>,
     /// A port has been moved to another network, or networks have come or gone: whoever tells of ports
     /// looks again.
     pub(crate) renamed: AtomicBool,
@@ -75,6 +77,7 @@ impl Open {
             watch: Watch::new(lab),
             rates: Mutex::default(),
             asides: Mutex::default(),
+            turn: Mutex::default(),
             renamed: AtomicBool::new(false),
             started: now(),
         });
@@ -120,6 +123,11 @@ impl LabDoor {
             return self.events.tell(event);
         }
         asides.push(event);
+    }
+
+    /// One change of settings at a time.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn asides(&self) -> MutexGuard<'_, Vec<Event>> {
@@ -281,26 +289,32 @@ impl Door for LabDoor {
     }
 
     fn set_port(&self, port: &str, ask: &SetPort) -> Answer<Port> {
+        let _turn = self.turn();
         settings::set_port(self, port, ask)
     }
 
     fn move_port(&self, port: &str, ask: &MovePort) -> Answer<Port> {
+        let _turn = self.turn();
         settings::move_port(self, port, ask)
     }
 
     fn add_vlan(&self, port: &str, ask: &AddVlan) -> Answer<()> {
+        let _turn = self.turn();
         settings::add_vlan(self, port, ask)
     }
 
     fn del_vlan(&self, port: &str, vlan: u16, last: u16) -> Answer<()> {
+        let _turn = self.turn();
         settings::del_vlan(self, port, vlan, last)
     }
 
     fn set_fdb(&self, ask: &SetFdb) -> Answer<()> {
+        let _turn = self.turn();
         settings::set_fdb(self, ask)
     }
 
     fn del_fdb(&self, ask: &DelFdb) -> Answer<Flushed> {
+        let _turn = self.turn();
         settings::del_fdb(self, ask)
     }
 
@@ -309,10 +323,12 @@ impl Door for LabDoor {
     }
 
     fn set_mdb(&self, ask: &SetMdb) -> Answer<()> {
+        let _turn = self.turn();
         mdb::set_mdb(self, ask, true)
     }
 
     fn del_mdb(&self, ask: &SetMdb) -> Answer<()> {
+        let _turn = self.turn();
         mdb::set_mdb(self, ask, false)
     }
 
@@ -321,6 +337,7 @@ impl Door for LabDoor {
     }
 
     fn set_known(&self, ask: &Known) -> Answer<()> {
+        let _turn = self.turn();
         groups::set_known(self, ask)
     }
 
@@ -329,14 +346,17 @@ impl Door for LabDoor {
     }
 
     fn add_network(&self, ask: &AddNetwork) -> Answer<Network> {
+        let _turn = self.turn();
         network::add_network(self, ask)
     }
 
     fn remove_network(&self, name: &str) -> Answer<()> {
+        let _turn = self.turn();
         network::remove_network(self, name)
     }
 
     fn set_network(&self, name: &str, ask: &SetNetwork) -> Answer<Network> {
+        let _turn = self.turn();
         network::set_network(self, name, ask)
     }
 

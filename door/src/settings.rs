@@ -7,7 +7,7 @@ use control::DoorError;
 use control::api::{AddVlan, DelFdb, EventKind, FdbKind, Flushed, MovePort, Port, SetFdb, SetPort};
 use lab::{Lab, port};
 use switch::core::Memberships;
-use switch::{EntryKind, NetworkConfig, PortId, PortInfo, Switch};
+use switch::{EntryKind, NetworkConfig, PortId, PortInfo, PortSettings, Switch};
 use wire::{MacAddr, VlanId};
 
 use crate::network::Of;
@@ -57,7 +57,13 @@ pub(crate) fn set_port(door: &LabDoor, name: &str, ask: &SetPort) -> Answer<Port
     if settings.neigh_suppress {
         groups::tell_known(door)?;
     }
-    door.switch(|switch| switch.set_settings(info.id, settings))?.map_err(|e| failed(&e))?;
+    // The lab itself may have changed others meanwhile.
+    let change = |own: &mut PortSettings| {
+        if let Ok(changed) = port::changed(own, ask) {
+            *own = changed;
+        }
+    };
+    door.switch(|switch| switch.change_settings(info.id, change))?.map_err(|e| failed(&e))?;
     bridge::port(door, info.id)
 }
 

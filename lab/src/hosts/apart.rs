@@ -69,8 +69,7 @@ fn set_reach(lab: &Lab, port: PortId, reach: Reach) {
         else {
             return;
         };
-        let settings = switch::PortSettings { reach, ..own.settings };
-        if let Err(error) = switch.set_settings(port, settings) {
+        if let Err(error) = switch.change_settings(port, |own| own.reach = reach) {
             tracing::warn!("port {}: {error}", own.name);
         }
     });

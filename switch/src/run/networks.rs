@@ -19,15 +19,31 @@ use crate::core::{
 };
 
 impl Switch {
-    /// Changes a port's settings. Where it no longer notes who knocks at it, those noted are
-    /// forgotten.
+    /// Sets a port's settings, all of them.
+    ///
+    /// # Errors
+    /// As [`Switch::change_settings`].
+    pub fn set_settings(&self, id: PortId, settings: PortSettings) -> Result<(), Error> {
+        self.change_settings(id, |own| *own = settings)
+    }
+
+    /// Changes what a port is set to at this moment, so that no other's change is lost. Where it no longer
+    /// notes who knocks at it, those noted are forgotten.
     ///
     /// # Errors
     /// [`Error::NoPort`], [`Error::Dead`].
-    pub fn set_settings(&self, id: PortId, settings: PortSettings) -> Result<(), Error> {
-        let mut before = settings;
-        self.change(id, |port| before = std::mem::replace(&mut port.spec.settings, settings))?;
-        if before.mab && !settings.mab {
+    pub fn change_settings(
+        &self,
+        id: PortId,
+        change: impl FnOnce(&mut PortSettings),
+    ) -> Result<(), Error> {
+        let (mut before, mut after) = <(PortSettings, PortSettings)>::default();
+        self.change(id, |port| {
+            before = port.spec.settings;
+            change(&mut port.spec.settings);
+            after = port.spec.settings;
+        })?;
+        if before.mab && !after.mab {
             self.sync_of(id)?;
             self.fdb.flush_locked(id);
         }
