@@ -174,7 +174,7 @@ impl Gateway {
                 return taken.map(|own| self.links.host_of(side, &ethernet).unwrap_or(own));
             }
             ethertype::IPV4 => {}
-            ethertype::IPV6 => return self.links.ipv6(side, &ethernet),
+            ethertype::IPV6 => return self.links.take_ipv6((side, node), &ethernet, out, now),
             ethertype::VLAN | ethertype::QINQ => return Err(DropReason::Tagged),
             _ => return Err(DropReason::NotIpv4),
         }

@@ -92,13 +92,14 @@ impl Links {
     }
 
     /// IPv6, of which the gateway knows nothing: the kernel gets what stays on the link, or is its own.
-    /// What would go on from there is refused, for the kernel might send it to another network.
+    /// What would go on from there is refused, for the kernel might send it to another network, and its
+    /// sender is told ([`crate::report6`]).
     pub(crate) fn ipv6(&self, side: Side, ethernet: &Ethernet<'_>) -> Result<Verdict, DropReason> {
         let host = self.host_of(side, ethernet).ok_or(DropReason::NotIpv4)?;
         let octets =
             ethernet.payload().get(DESTINATION).and_then(|to| <[u8; 16]>::try_from(to).ok());
         let to = Ipv6Addr::from(octets.ok_or(DropReason::BadHeader)?);
         let stays = to.is_unicast_link_local() || to.is_multicast() || self.is_hosts(to.into());
-        if stays { Ok(host) } else { Err(DropReason::NotIpv4) }
+        if stays { Ok(host) } else { Err(DropReason::NoRoute) }
     }
 }

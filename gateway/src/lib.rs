@@ -44,6 +44,7 @@ mod preview;
 mod redirect;
 mod repeat;
 mod report;
+mod report6;
 mod reset;
 mod rewrite;
 mod route;

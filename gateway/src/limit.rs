@@ -7,7 +7,7 @@
 //! with three probes a hop; the figures for all are those of Linux (`icmp_msgs_per_sec`). What does not
 //! fit is counted and not sent. [`Queries`] bounds in the same way what a node may ask for names.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use wire::Timestamp;
 
@@ -66,13 +66,25 @@ impl Limiter {
     }
 
     /// True, and counted, where an error may go to `receiver` at `node`.
-    pub(crate) fn allow(&mut self, node: Node, receiver: Ipv4Addr, now: Timestamp) -> bool {
+    pub(crate) fn allow(
+        &mut self,
+        node: Node,
+        receiver: impl Into<IpAddr>,
+        now: Timestamp,
+    ) -> bool {
         let share = grown(&mut self.shares, node, None).get_or_insert_with(|| {
             let buckets = if node == Node::NOBODY { OUTSIDE } else { AT_NODE };
             let one = vec![Bucket::full(ONE_BURST); buckets].into_boxed_slice();
             Share { all: Bucket::full(ALL_BURST), one }
         });
-        let bucket = (self.key.mix(u64::from(u32::from(receiver)), 0) >> 56) as usize;
+        let mixed = match receiver.into() {
+            IpAddr::V4(own) => self.key.mix(u64::from(u32::from(own)), 0),
+            IpAddr::V6(own) => {
+                let [high, low] = halves(own.to_bits());
+                self.key.mix(high, low)
+            }
+        };
+        let bucket = (mixed >> 56) as usize;
         let (one, all) = (&mut share.one[bucket % share.one.len()], &mut share.all);
         one.fill(ONE_RATE, ONE_BURST, now);
         all.fill(ALL_RATE, ALL_BURST, now);
@@ -83,6 +95,12 @@ impl Limiter {
         all.tokens -= WHOLE;
         true
     }
+}
+
+/// The upper and the lower 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is taken apart")]
+const fn halves(bits: u128) -> [u64; 2] {
+    [(bits >> 64) as u64, bits as u64]
 }
 
 /// A query costs some microseconds: with this many a node takes a few hundredths of a core, and more
@@ -126,6 +144,7 @@ fn grown<T: Clone>(places: &mut Vec<T>, node: Node, empty: T) -> &mut T {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use super::*;

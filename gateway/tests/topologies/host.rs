@@ -143,11 +143,61 @@ fn of_ipv6_the_kernel_gets_what_goes_no_further() {
     for own in ["fd00::1", "fe80::1", "ff02::1"] {
         assert_eq!(put(ipv6(own)), HOST, "{own}");
     }
-    let not = Verdict::Drop(DropReason::NotIpv4);
-    assert_eq!(put(ipv6("2001:db8::1")), not, "the kernel might send it on");
-    assert_eq!(put(ipv6("fd00::1")[..40].to_vec()), Verdict::Drop(DropReason::BadHeader));
+    let not = |reason| Verdict::Drop(reason);
+    assert_eq!(put(ipv6("2001:db8::1")), not(DropReason::NoRoute), "the kernel might send it on");
+    assert_eq!(put(ipv6("fd00::1")[..40].to_vec()), not(DropReason::BadHeader));
     world.gateway.set_hosted(LegId::FIRST, false).unwrap();
-    assert_eq!(world.put(Side::LAN, VnetHeader::default(), ipv6("fd00::1")).verdict, not);
+    let out = world.put(Side::LAN, VnetHeader::default(), ipv6("fd00::1"));
+    assert_eq!((out.verdict, out.frames.len()), (not(DropReason::NotIpv4), 0));
+}
+
+#[test]
+fn who_sends_ipv6_further_is_told_that_there_is_no_way() {
+    let mut world = hosted();
+    let from: std::net::Ipv6Addr = "fd00::a".parse().unwrap();
+    let packet = |from: std::net::Ipv6Addr, next: u8, more: usize| {
+        let mut frame = ipv6("2001:db8::1");
+        let length = u16::try_from(more).unwrap().to_be_bytes();
+        frame[18..20].copy_from_slice(&length);
+        frame[20] = next;
+        frame[22..38].copy_from_slice(&from.octets());
+        frame.extend(std::iter::repeat_n(1, more));
+        frame
+    };
+    let put = |world: &mut World, frame| world.put(Side::LAN, VnetHeader::default(), frame);
+    for more in [20, 3000] {
+        let sent = packet(from, 6, more);
+        // Padding is not quoted.
+        let padded = [&sent[..], &[7; 9]].concat();
+        let out = put(&mut world, padded);
+        let [(Side::LAN, _, error)] = &out.frames[..] else {
+            panic!("{} frames", out.frames.len())
+        };
+        assert_eq!((&error[..6], &error[6..12]), (&[6, 0, 10, 100, 0, 10][..], &LAN_MAC.0[..]));
+        let quoted = (sent.len() - 14).min(1280 - 48);
+        let length = u16::try_from(8 + quoted).unwrap();
+        assert_eq!(
+            error[14..22],
+            [&[0x60, 0, 0, 0][..], &length.to_be_bytes(), &[58, 64]].concat()
+        );
+        assert_eq!(error[22..38], LAN_MAC.to_link_local().octets());
+        assert_eq!(error[38..54], from.octets());
+        assert_eq!((error[54], error[55], &error[58..62]), (1, 0, &[0; 4][..]));
+        assert_eq!(error[62..], sent[14..14 + quoted]);
+        // With its pseudo-header it sums up.
+        let pseudo = [&error[22..54], &[0, 0], &error[18..20], &[0, 0, 0, 58]].concat();
+        assert_eq!(wire::checksum::checksum(&[&pseudo, &error[54..]].concat()), 0);
+    }
+    // From a link-local address it is too far; an error gets none.
+    let near = put(&mut world, packet(LAN_MAC.to_link_local(), 6, 20));
+    assert_eq!(near.frames[0].2[54..56], [1, 2]);
+    assert!(put(&mut world, packet(from, 58, 20)).frames.is_empty());
+    // As many as of IPv4; the two receivers may share a bucket.
+    let told = (0..1000).filter(|_| !put(&mut world, packet(from, 6, 20)).frames.is_empty());
+    let told = told.count() as u64;
+    let counters = world.gateway.counters();
+    assert_eq!((counters.icmp_errors, counters.icmp_limited), (told + 3, 1000 - told));
+    assert!((37..=38).contains(&told), "{told}");
 }
 
 #[test]
