@@ -302,16 +302,20 @@ struct packet {
 	};
 };
 
-/* Whether a frame is a packet from this address, and not one of a server of DHCP's: all else that
-   comes from a guarded port is userspace's to judge (switch/src/core/source_guard.rs). */
+/* Whether a frame is a packet from this address that gives nobody an address or a router (DHCP, ICMP
+   redirects and router advertisements): all else that comes from a guarded port is userspace's to judge
+   (switch/src/core/source_guard.rs). */
 static inline int is_from(struct __sk_buff *skb, u32 source)
 {
 	struct packet p;
 
 	if (skb->protocol != be16(0x0800) || bpf_skb_load_bytes(skb, ETHERNET, &p, IPV4 + 4))
 		return 0;
-	return p.version == 0x45 && p.ends[0] == source &&
-	       (p.protocol != UDP || p.udp.from != be16(67));
+	if (p.version != 0x45 || p.ends[0] != source)
+		return 0;
+	if (p.protocol == UDP)
+		return p.udp.from != be16(67) && p.udp.to != be16(68);
+	return p.protocol != ICMP || (p.icmp.type != 5 && p.icmp.type != 9);
 }
 
 struct facts {

@@ -16,13 +16,22 @@ use wire::MacAddr;
 
 const OWN: [u8; 4] = [10, 0, 0, 1];
 
+/// A packet of a protocol, whose first eight bytes are these.
+fn packet(from: [u8; 4], protocol: u8, head: [u8; 8], n: u8) -> Vec<u8> {
+    let header = [0x45, 0, 0, 46, 0, 0, 0, 0, 64, protocol, 0, 0];
+    let ethernet = [&mac(1).0[..], &mac(0).0, &[8, 0]].concat();
+    [&ethernet[..], &header, &from, &[10, 0, 0, 2], &head, &[n; 18]].concat()
+}
+
 /// A datagram.
-fn datagram(to: u8, from: [u8; 4], port: u16, n: u8) -> Vec<u8> {
-    let header = [0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0];
-    let [high, low] = port.to_be_bytes();
-    let udp = [high, low, 0, 9, 0, 26, 0, 0];
-    let ethernet = [&mac(to).0[..], &mac(0).0, &[8, 0]].concat();
-    [&ethernet[..], &header, &from, &[10, 0, 0, 2], &udp, &[n; 18]].concat()
+fn datagram(from: [u8; 4], ports: [u16; 2], n: u8) -> Vec<u8> {
+    let [[a, b], [c, d]] = ports.map(u16::to_be_bytes);
+    packet(from, 17, [a, b, c, d, 0, 26, 0, 0], n)
+}
+
+/// A message of ICMP.
+fn message(kind: u8, n: u8) -> Vec<u8> {
+    packet(OWN, 1, [kind, 0, 0, 0, 0, 0, 0, 0], n)
 }
 
 #[test]
@@ -44,20 +53,27 @@ fn a_flow_carries_what_its_host_may_say_and_nothing_else() {
         let (mut sent, mut refused) = (1, 0);
         // The flow is laid while nothing else is in the ring.
         for n in 0..100 {
-            let good = datagram(1, OWN, 5, n);
+            let good = datagram(OWN, [5, 9], n);
             rig.nodes[0].send(&good);
             assert_eq!(rig.nodes[1].receive().bytes, good);
             sent += 1;
         }
         for n in 0..100 {
-            let good = datagram(1, OWN, 5, n);
+            let good = datagram(OWN, [5, 9], n);
             rig.nodes[0].send(&good);
             assert_eq!(rig.nodes[1].receive().bytes, good);
             let ipv6 = [&mac(1).0[..], &mac(0).0, &[0x86, 0xdd, 0x60], &[0; 59]].concat();
-            let bad = [datagram(1, [10, 0, 0, 9], 5, n), datagram(1, OWN, 67, n), ipv6];
+            let bad = [
+                datagram([10, 0, 0, 9], [5, 9], n),
+                datagram(OWN, [67, 9], n),
+                datagram(OWN, [1067, 68], n),
+                message(5, n),
+                message(9, n),
+                ipv6,
+            ];
             bad.iter().for_each(|frame| rig.nodes[0].send(frame));
-            sent += 4;
-            refused += 3;
+            sent += 7;
+            refused += 6;
         }
         let counters = settled(&switch, sent);
         let spoofed = DropReason::Spoofed.index();

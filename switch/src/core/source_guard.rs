@@ -14,11 +14,16 @@ const ETH: usize = 14;
 const TAGS: usize = 2;
 /// Extension headers of IPv6 that are looked behind; more have no use.
 const EXTENSIONS: usize = 8;
+const ICMP: u8 = 1;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
-/// Ports that servers of DHCP (RFC 2131) and DHCPv6 (RFC 8415) speak from.
-const DHCP: u16 = 67;
-const DHCPV6: u16 = 547;
+/// Ports of servers and clients of DHCP (RFC 2131) and DHCPv6 (RFC 8415): servers speak from the first to
+/// the second, and few clients look at the first.
+const DHCP: [u16; 2] = [67, 68];
+const DHCPV6: [u16; 2] = [547, 546];
+/// Messages of ICMP that give others a router (RFC 792, RFC 1256).
+const ICMP_REDIRECT: u8 = 5;
+const ICMP_ROUTER: u8 = 9;
 /// Neighbour messages (RFC 4861, 4), and the options that name a hardware address.
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;
@@ -106,10 +111,11 @@ impl SourceGuard {
         }
         let header = usize::from(packet[0] & 0xf) * 4;
         let is_first = be16(packet, 6)? & 0x1fff == 0;
-        if packet[9] != UDP || !is_first {
-            return Some(true);
+        match packet[9] {
+            UDP if is_first => is_no_server(packet.get(header..)?, DHCP),
+            ICMP if is_first => Some(![ICMP_REDIRECT, ICMP_ROUTER].contains(packet.get(header)?)),
+            _ => Some(true),
         }
-        Some(be16(packet, header)? != DHCP)
     }
 
     fn ipv6(&self, packet: &[u8], to_group: bool) -> Option<bool> {
@@ -133,7 +139,7 @@ impl SourceGuard {
                     0 => 8,
                     _ => return Some(true),
                 },
-                UDP => return Some(be16(rest, 0)? != DHCPV6),
+                UDP => return is_no_server(rest, DHCPV6),
                 ICMPV6 => return self.icmpv6(rest),
                 _ => return Some(true),
             };
@@ -168,6 +174,11 @@ impl SourceGuard {
         }
         true
     }
+}
+
+/// Whether a datagram comes from no server's port and goes to no client's.
+fn is_no_server(datagram: &[u8], [server, client]: [u16; 2]) -> Option<bool> {
+    Some(be16(datagram, 0)? != server && be16(datagram, 2)? != client)
 }
 
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {

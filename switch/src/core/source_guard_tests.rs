@@ -36,8 +36,8 @@ fn v4(dst: MacAddr, from: &str, protocol: u8, fragment: u16, body: &[u8]) -> Vec
     frame(dst, ethertype::IPV4, &[&header[..], &from.octets(), &[10, 77, 0, 3], body].concat())
 }
 
-fn udp(from: u16) -> Vec<u8> {
-    [from.to_be_bytes(), [0, 68], [0, 8], [0, 0]].concat()
+fn udp(from: u16, to: u16) -> Vec<u8> {
+    [from.to_be_bytes(), to.to_be_bytes(), [0, 8], [0, 0]].concat()
 }
 
 fn v6(dst: MacAddr, from: &str, next: u8, body: &[u8]) -> Vec<u8> {
@@ -77,13 +77,23 @@ fn what_a_host_says_of_itself_is_let_in_and_all_else_refused() {
         (false, frame(ALL, ethertype::ARP, &[0; 27])),
         (true, v4(OTHER, "10.77.0.2", 6, 0, &[0; 20])),
         (false, spoofed.clone()),
-        (false, v4(ALL, "10.77.0.1", 17, 0, &udp(5))),
-        (true, v4(ALL, "0.0.0.0", 17, 0, &udp(68))),
-        (false, v4(OTHER, "0.0.0.0", 17, 0, &udp(68))),
-        (false, v4(ALL, "10.77.0.2", 17, 0, &udp(67))),
-        (false, v4(ALL, "10.77.0.2", 17, 0x2000, &udp(67))),
-        (true, v4(OTHER, "10.77.0.2", 17, 0x2001, &udp(67))),
+        (false, v4(ALL, "10.77.0.1", 17, 0, &udp(5, 9))),
+        (true, v4(ALL, "0.0.0.0", 17, 0, &udp(68, 67))),
+        (false, v4(OTHER, "0.0.0.0", 17, 0, &udp(68, 67))),
+        (false, v4(ALL, "10.77.0.2", 17, 0, &udp(67, 9))),
+        (false, v4(ALL, "10.77.0.2", 17, 0x2000, &udp(67, 9))),
+        (true, v4(OTHER, "10.77.0.2", 17, 0x2001, &udp(67, 9))),
         (false, v4(OTHER, "10.77.0.2", 17, 0, &[0])),
+        // A client looks at its own port alone.
+        (false, v4(OTHER, "10.77.0.2", 17, 0, &udp(1067, 68))),
+        (false, v4(ALL, "0.0.0.0", 17, 0x2000, &udp(1067, 68))),
+        (true, v4(OTHER, "10.77.0.2", 17, 0, &udp(1067, 69))),
+        (false, v6(OTHER, own, 17, &udp(1067, 546))),
+        (false, v4(ALL, "10.77.0.2", 1, 0, &[9, 0, 0, 0])),
+        (false, v4(OTHER, "10.77.0.2", 1, 0x2000, &[5, 1, 0, 0])),
+        (true, v4(OTHER, "10.77.0.2", 1, 0, &[8, 0, 0, 0])),
+        (true, v4(OTHER, "10.77.0.2", 1, 0x2001, &[5, 1, 0, 0])),
+        (false, v4(OTHER, "10.77.0.2", 1, 0, &[])),
         (false, frame(OTHER, ethertype::IPV4, &[0x45; 15])),
         (true, tagged(&arp(OWN, "10.77.0.2"), 1)),
         (false, tagged(&spoofed, 1)),
@@ -111,8 +121,8 @@ fn what_a_host_says_of_itself_is_let_in_and_all_else_refused() {
         (false, v6(group, own, 60, &behind(20, &[128, 0, 0, 0, 0, 0, 0, 0]))),
         (false, v6(group, own, 44, &[&[ICMPV6, 0, 0, 1, 0, 0, 0, 9][..], &ra()].concat())),
         (true, v6(group, own, 44, &[&[ICMPV6, 0, 0, 9, 0, 0, 0, 9][..], &ra()].concat())),
-        (false, v6(group, own, 17, &udp(547))),
-        (true, v6(group, own, 17, &udp(546))),
+        (false, v6(group, own, 17, &udp(547, 9))),
+        (true, v6(group, own, 17, &udp(546, 547))),
         (true, frame(OTHER, 0x88cc, &[0; 40])),
     ];
     for (n, (wanted, frame)) in table.iter().enumerate() {
