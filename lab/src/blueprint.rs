@@ -246,6 +246,7 @@ fn interface(checked: &CheckedInterface, port: Option<Plug>) -> Interface {
         mac: checked.mac,
         port,
         servers: Vec::new(),
+        names: Vec::new(),
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Guest {
     pub settings: SetPort,
     /// It may speak by other addresses than its own, too.
     pub spoofs: bool,
-    /// What the container is called, where the lab's resolver is asked for it.
+    /// What the container is called in this network, where the lab's resolver is asked for it.
     pub names: Vec<String>,
     /// Who is asked for it what the lab does not know; empty for the host's resolvers.
     pub servers: Vec<IpAddr>,
@@ -146,6 +146,7 @@ impl Lab {
             mac: guest.mac,
             port: Some(plug),
             servers: guest.servers.clone(),
+            names: guest.names.clone(),
         };
         let passed = match &guest.far {
             Far::Goes(sandbox, _) => Some(sandbox),
@@ -153,7 +154,7 @@ impl Lab {
         };
         let home = Home::of_container(guest.sandbox.clone(), passed);
         settle(state, &guest.node, home, interface);
-        call(state, &guest.node, &guest.names);
+        call(state, &guest.node);
         let of_several = !state.joined.is_empty();
         state.joined.iter().for_each(Joined::look);
         drop(guard);

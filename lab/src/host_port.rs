@@ -123,6 +123,7 @@ impl Lab {
             mac,
             port: Some(Plug { id, name: port.clone(), index }),
             servers: Vec::new(),
+            names: Vec::new(),
         };
         let own = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), host.as_raw_fd()));
         settle(state, HOST, Home::Theirs(Some(own)), place);

@@ -7,6 +7,7 @@
 //! `ip netns exec` looks (`system`). `exec` mounts the files, so each is changed in place and never
 //! replaced. What cannot be written is told in the log; the lab goes on without.
 
+mod askers;
 pub(crate) mod listed;
 mod medium;
 mod others;
@@ -54,6 +55,8 @@ pub(crate) struct Naming {
     next: u32,
     /// What other hosts' nodes are called, and where each is found.
     beyond: BTreeMap<String, BTreeMap<NetworkId, Vec<IpAddr>>>,
+    /// By node: the numbers it asks by.
+    askers: BTreeMap<String, Vec<u64>>,
     views: BTreeMap<Vec<NetworkId>, View>,
     folder: Folder,
     /// Where `ip netns exec` is to find them as well: the run directory that its links lead to.
@@ -111,6 +114,7 @@ impl Naming {
             zone: zone(config),
             numbers: BTreeMap::new(),
             beyond: BTreeMap::new(),
+            askers: BTreeMap::new(),
             next: 0,
             views: BTreeMap::new(),
             folder,
@@ -147,7 +151,7 @@ impl Naming {
 
     /// A node has gone.
     pub(crate) fn removed(&mut self, node: &Node) {
-        self.name_beyond(&node.name);
+        self.forget_guest(&node.name);
         if self.system.is_some() {
             system::unlink(&node.file, self.folder.path());
         }
@@ -159,14 +163,19 @@ impl Naming {
 
     /// A container is to be found by its names, where its engine leaves them to us. Nobody sees files.
     pub(crate) fn guest(&mut self, node: &Node) {
-        if !node.names.is_empty() {
-            self.put(node);
+        match node.interfaces.iter().any(|own| !own.names.is_empty()) {
+            true => self.put(node),
+            false => {
+                self.name_beyond(&node.name);
+                self.set_asker(node);
+            }
         }
     }
 
     /// It has gone.
     pub(crate) fn forget_guest(&mut self, name: &str) {
         self.name_beyond(name);
+        self.forget_asker(name);
     }
 
     /// Networks have come, gone or changed.
@@ -239,20 +248,25 @@ impl Naming {
 
     fn put(&mut self, node: &Node) {
         let (mut places, mut servers) = (Vec::new(), BTreeMap::new());
+        let mut names = BTreeMap::<_, Vec<String>>::new();
         for interface in &node.interfaces {
             let Some(id) = self.joined(interface) else { continue };
             if !interface.servers.is_empty() {
                 servers.insert(id, interface.servers.clone());
             }
+            let own = interface.names.iter().filter(|name| **name != node.name);
+            names.entry(id).or_default().extend(own.cloned());
             places.extend(interface.addresses.iter().map(|address| Place::In(id, address.ip)));
         }
-        let others = [&node.file].into_iter().chain(&node.names);
-        let aliases = others.filter(|name| **name != node.name).cloned().collect();
-        let host = Host { name: node.name.clone(), aliases, places };
+        names.retain(|_, own| !own.is_empty());
+        let aliases = Some(&node.file).filter(|file| **file != node.name).cloned();
+        let host = Host { name: node.name.clone(), aliases: aliases.into_iter().collect(), places };
         self.change(|zone| {
             zone.put(host.clone());
             zone.set_servers(&host.name, servers.clone());
+            zone.set_names(&host.name, names.clone());
         });
+        self.set_asker(node);
     }
 
     /// Lets a node see the names.

@@ -25,6 +25,8 @@ pub struct Interface {
     pub port: Option<Plug>,
     /// Who is asked for the node what the lab does not know; empty for the host's resolvers.
     pub servers: Vec<IpAddr>,
+    /// What the node is called in its network, beside its own name, by those who ask for names.
+    pub names: Vec<String>,
 }
 
 /// The switch's end of an interface.
@@ -71,8 +73,6 @@ pub struct Node {
     pub name: String,
     /// Its namespace's name.
     pub file: String,
-    /// What else it is called, by those who ask for names.
-    pub names: Vec<String>,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
 }
@@ -122,7 +122,6 @@ pub(crate) fn running(config: &LabConfig, node: &NodePlan, ids: &[Option<PortId>
         number: node.number,
         name: node.name.clone(),
         file: format!("{}{}", config.prefix(), node.name),
-        names: Vec::new(),
         interfaces,
     }
 }

@@ -163,6 +163,12 @@ pub fn node(port: PortId) -> Node {
     Node(port.0.saturating_add(1))
 }
 
+/// Who asks for names at a port, by number.
+#[must_use]
+pub(crate) fn asker(port: PortId) -> u64 {
+    node(port).0.into()
+}
+
 /// The other way around.
 #[must_use]
 pub(crate) fn port(Node(node): Node) -> PortId {

@@ -26,4 +26,4 @@ pub use reply::{Echo, LARGEST, question};
 pub use resolver::{Answer, Forward, Over, Resolver, Said, asked};
 pub use server::{PORT, Request, Response, Server, Ticket, Upstream, Way};
 pub use subnet::{Subnet, of_reverse_name, reverse_name};
-pub use zone::{Found, GATEWAY, Host, Network, NetworkId, Place, Reverse, Zone};
+pub use zone::{Found, GATEWAY, Host, Network, NetworkId, Place, Reverse, View, Zone};

@@ -11,7 +11,7 @@ use hickory_proto::rr::{DNSClass, Name, RecordType};
 
 use crate::reply::{self, Echo, Soa};
 use crate::subnet::{Subnet, of_reverse_name, reverse_name};
-use crate::zone::{Found, GATEWAY, NetworkId, Reverse, Zone};
+use crate::zone::{Found, GATEWAY, Reverse, View, Zone};
 
 /// What the sender of a query is told, and when.
 #[derive(Debug)]
@@ -82,9 +82,9 @@ impl Resolver {
         &mut self.zone
     }
 
-    /// Answers a message that came from a network.
+    /// Answers a message of one who asks.
     #[must_use]
-    pub fn ask(&self, bytes: &[u8], from: NetworkId, over: Over) -> Answer {
+    pub fn ask(&self, bytes: &[u8], from: &View, over: Over) -> Answer {
         let Some(head) = bytes.get(..HEADER).filter(|head| head[2] & RESPONSE == 0) else {
             return Answer::Nothing;
         };
@@ -109,7 +109,7 @@ impl Resolver {
         }
     }
 
-    fn answer(&self, message: &Message, question: &Query, echo: Echo, from: NetworkId) -> Answer {
+    fn answer(&self, message: &Message, question: &Query, echo: Echo, from: &View) -> Answer {
         let asked = question.name().to_lowercase().to_ascii();
         let name = asked.trim_end_matches('.');
         if let Some(address) = of_reverse_name(name) {
@@ -156,16 +156,10 @@ impl Resolver {
         Answer::Reply(echo.records(records, &self.soa(&domain)), Said::Answered)
     }
 
-    /// What the lab does not know. A node that may not reach what lies beyond the gateway gets no
-    /// question there either: names carry data both ways.
-    fn elsewhere(
-        &self,
-        message: &Message,
-        question: &Query,
-        echo: Echo,
-        from: NetworkId,
-    ) -> Answer {
-        let beyond = self.zone.network(from).is_some_and(|network| network.beyond);
+    /// What the lab does not know. A node that may not reach what lies beyond the gateway, by any of its
+    /// networks, gets no question there either: names carry data both ways.
+    fn elsewhere(&self, message: &Message, question: &Query, echo: Echo, from: &View) -> Answer {
+        let beyond = self.zone.way_out(from).is_some();
         match (self.further && beyond, message.metadata.recursion_desired) {
             (true, true) => {
                 let query = reply::onward(message, question);

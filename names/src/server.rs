@@ -29,7 +29,8 @@ const LATEST: Duration = Duration::from_secs(15);
 
 /// The way back to who asked.
 pub trait Way: Copy + PartialEq {
-    /// Whose share it takes: where room is short, whoever takes most gives way.
+    /// Who it is, by number: where room is short, whoever takes most gives way; and he is in the networks
+    /// that [`crate::Zone::set_asker`] says.
     fn payer(&self) -> u64;
 }
 
@@ -177,7 +178,8 @@ impl<W: Way> Server<W> {
         };
         let (client, server) = (datagram.from, datagram.to);
         let over = Over::Udp(mtu.saturating_sub(HEADERS));
-        let outcome = match self.resolver.ask(datagram.message, from, over) {
+        let view = self.resolver.zone().view(from, way.payer());
+        let outcome = match self.resolver.ask(datagram.message, &view, over) {
             Answer::Nothing => Outcome::Malformed,
             Answer::Reply(message, said) => {
                 post(way, (server, client), &message, send);
@@ -212,7 +214,8 @@ impl<W: Way> Server<W> {
         now: Timestamp,
     ) -> Option<Timestamp> {
         while let Some((id, (way, client), query)) = self.streams.query(now) {
-            let outcome = match self.resolver.ask(&query, client.0, Over::Tcp) {
+            let view = self.resolver.zone().view(client.0, way.payer());
+            let outcome = match self.resolver.ask(&query, &view, Over::Tcp) {
                 Answer::Nothing => Outcome::Malformed,
                 Answer::Reply(message, said) => {
                     self.streams.answer(id, &message, false, now);
@@ -250,7 +253,9 @@ impl<W: Way> Server<W> {
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        let servers = self.resolver.zone().servers(network, own.into()).to_vec();
+        let zone = self.resolver.zone();
+        let out = zone.way_out(&zone.view(network, way.payer())).unwrap_or(network);
+        let servers = zone.servers((network, own.into()), out).to_vec();
         let request = Request { ticket, query: query.clone(), servers };
         if !self.upstream.as_mut().is_some_and(|upstream| upstream.ask(request)) {
             return Err(echo);

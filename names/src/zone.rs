@@ -1,9 +1,9 @@
 //! What has a name: nodes with their addresses, network by network, and who may see whom.
 //!
 //! The lab puts nodes in and takes them out; the resolver and the hosts files look up. Names are
-//! compared without case. Where a node is in several networks, whoever asks is told the addresses
-//! in the network he shares with it, and only where there is none the others he can reach. A node
-//! he cannot reach is not there for him.
+//! compared without case. Who asks is in one network or in several, whichever of them the question came
+//! by. He is told the addresses of a node in the networks he shares with it, and only where there is none
+//! the others he can reach. A node he cannot reach is not there for him.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -47,6 +47,21 @@ pub struct Host {
     pub places: Vec<Place>,
 }
 
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The network that the question came by.
+    pub at: NetworkId,
+    /// All networks that he is in, that one among them.
+    pub all: BTreeSet<NetworkId>,
+}
+
+impl From<NetworkId> for View {
+    fn from(at: NetworkId) -> Self {
+        Self { at, all: BTreeSet::from([at]) }
+    }
+}
+
 /// What a name stands for, for one who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -76,6 +91,10 @@ pub struct Zone {
     at: HashMap<IpAddr, BTreeSet<String>>,
     /// By host: whom it has asked in each network, where that is not whom all ask.
     servers: HashMap<String, BTreeMap<NetworkId, Vec<IpAddr>>>,
+    /// By host: what it is called in one network alone.
+    names: HashMap<String, BTreeMap<NetworkId, Vec<String>>>,
+    /// By the number of who asks: the networks he is in.
+    askers: HashMap<u64, BTreeSet<NetworkId>>,
 }
 
 impl Zone {
@@ -129,7 +148,8 @@ impl Zone {
     pub fn remove(&mut self, name: &str) {
         let Some(host) = self.hosts.remove(name) else { return };
         self.servers.remove(name);
-        for called in host.aliases.iter().chain([&host.name]) {
+        let here = self.names.remove(name).unwrap_or_default();
+        for called in host.aliases.iter().chain([&host.name]).chain(here.values().flatten()) {
             let key = called.to_ascii_lowercase();
             if let Some(names) = self.called.get_mut(&key) {
                 names.remove(name);
@@ -156,15 +176,58 @@ impl Zone {
         }
     }
 
-    /// Who is asked what is not known here, for the host that asks in a network by this address; empty
-    /// for whom all ask.
+    /// What a host is called beside its other names, by the network that it is called so in: for those in
+    /// that network, and those that reach it. None for one that is not there, or is put in anew.
+    pub fn set_names(&mut self, name: &str, names: BTreeMap<NetworkId, Vec<String>>) {
+        if !self.hosts.contains_key(name) || names.is_empty() {
+            return;
+        }
+        for called in names.values().flatten() {
+            self.called.entry(called.to_ascii_lowercase()).or_default().insert(name.to_owned());
+        }
+        self.names.insert(name.to_owned(), names);
+    }
+
+    /// What a host is called in a network alone.
     #[must_use]
-    pub fn servers(&self, from: NetworkId, address: IpAddr) -> &[IpAddr] {
+    pub fn names_in(&self, name: &str, network: NetworkId) -> &[String] {
+        let names = self.names.get(name).and_then(|names| names.get(&network));
+        names.map_or(&[], Vec::as_slice)
+    }
+
+    /// Who asks by this number is in these networks; in none where he has gone.
+    pub fn set_asker(&mut self, number: u64, networks: BTreeSet<NetworkId>) {
+        match networks.len() {
+            // Where the question comes by says as much.
+            0 | 1 => self.askers.remove(&number),
+            _ => self.askers.insert(number, networks),
+        };
+    }
+
+    /// Who has this number and asks in a network.
+    #[must_use]
+    pub fn view(&self, at: NetworkId, number: u64) -> View {
+        let known = self.askers.get(&number).filter(|networks| networks.contains(&at));
+        known.map_or_else(|| at.into(), |all| View { at, all: all.clone() })
+    }
+
+    /// The network whose servers are asked what is not known here: the one that the question came by, or
+    /// another one of who asks, where nothing beyond the gateway is reached from there.
+    #[must_use]
+    pub fn way_out(&self, from: &View) -> Option<NetworkId> {
+        let mut all = [from.at].into_iter().chain(from.all.iter().copied());
+        all.find(|id| self.networks.get(id).is_some_and(|network| network.beyond))
+    }
+
+    /// Who is asked what is not known here, for the host that has this address in the network `at`, by the
+    /// network `out`; empty for whom all ask.
+    #[must_use]
+    pub fn servers(&self, (at, address): (NetworkId, IpAddr), out: NetworkId) -> &[IpAddr] {
         let hosts = self.at.get(&address).into_iter().flatten();
         let of = |name: &String| {
-            let is = |place: &Place| *place == Place::In(from, address);
+            let is = |place: &Place| *place == Place::In(at, address);
             let here = self.hosts.get(name)?.places.iter().any(is);
-            self.servers.get(name).filter(|_| here)?.get(&from)
+            self.servers.get(name).filter(|_| here)?.get(&out)
         };
         let mut servers = hosts.filter_map(of);
         servers.next().map_or(&[], Vec::as_slice)
@@ -181,19 +244,20 @@ impl Zone {
         self.hosts.values()
     }
 
-    /// What `name` (in any case, without a dot at its end) stands for in a network.
+    /// What `name` (in any case, without a dot at its end) stands for, for one who asks.
     #[must_use]
-    pub fn find(&self, name: &str, from: NetworkId) -> Found {
+    pub fn find(&self, name: &str, from: &View) -> Found {
         self.find_in_turn(name, from, 0)
     }
 
     /// The same; of several that are called so another one comes first in each turn.
     #[must_use]
-    pub fn find_in_turn(&self, name: &str, from: NetworkId, turn: u16) -> Found {
+    pub fn find_in_turn(&self, name: &str, from: &View, turn: u16) -> Found {
         let name = name.to_ascii_lowercase();
         let within = name.strip_suffix(&self.domain).and_then(|head| head.strip_suffix('.'));
-        // A host may be called like the domain, or like a name in it.
-        let known = self.called.contains_key(&name);
+        // A host may be called like the domain, or like a name in it. One of another network that is called
+        // like somebody in the world hides nobody there.
+        let known = self.called.contains_key(&name) && !name.contains('.');
         for short in [Some(name.as_str()), within].into_iter().flatten() {
             let addresses = self.addresses(short, from, turn);
             if !addresses.is_empty() {
@@ -207,41 +271,55 @@ impl Zone {
         }
     }
 
-    fn addresses(&self, name: &str, from: NetworkId, turn: u16) -> Vec<IpAddr> {
+    fn addresses(&self, name: &str, from: &View, turn: u16) -> Vec<IpAddr> {
         if name == LOCALHOST || name.ends_with(".localhost") {
             return vec![
                 std::net::Ipv4Addr::LOCALHOST.into(),
                 std::net::Ipv6Addr::LOCALHOST.into(),
             ];
         }
-        if name == GATEWAY {
-            return self.networks.get(&from).map_or_else(Vec::new, |net| net.gateway.clone());
-        }
         let hosts = self.called.get(name).into_iter().flatten();
-        let mut hosts: Vec<&Host> = hosts.filter_map(|host| self.hosts.get(host)).collect();
-        // Those in the asker's own network, if there are any; not one from further away beside them.
-        let is_near = |host: &&Host| {
-            host.places.iter().any(|place| matches!(place, Place::In(id, _) if *id == from))
+        let hosts = hosts.filter_map(|host| self.hosts.get(host));
+        let mut hosts: Vec<Vec<&Place>> = hosts.map(|host| self.called_at(host, name)).collect();
+        // Those in the asker's own networks, if there are any; not one from further away beside them.
+        let is_near = |places: &Vec<&Place>| {
+            places.iter().any(|place| matches!(place, Place::In(id, _) if from.all.contains(id)))
         };
         if hosts.iter().any(is_near) {
             hosts.retain(is_near);
+        } else if name == GATEWAY {
+            return self.networks.get(&from.at).map_or_else(Vec::new, |net| net.gateway.clone());
         }
-        let from = BTreeSet::from([from]);
-        let seen = hosts.into_iter().map(|host| self.seen(host, &from));
+        let seen = hosts.into_iter().map(|places| self.seen_of(&places, &from.all));
         let mut seen: Vec<_> = seen.filter(|addresses| !addresses.is_empty()).collect();
         let turn = usize::from(turn).checked_rem(seen.len()).unwrap_or_default();
         seen.rotate_left(turn);
         seen.concat()
     }
 
+    /// Where a host is called so: everywhere, or in some of its networks.
+    fn called_at<'z>(&self, host: &'z Host, name: &str) -> Vec<&'z Place> {
+        let is = |own: &String| own.eq_ignore_ascii_case(name);
+        let everywhere = is(&host.name) || host.aliases.iter().any(is);
+        let here = |place: &&Place| match place {
+            Place::In(id, _) => everywhere || self.names_in(&host.name, *id).iter().any(is),
+            Place::Beyond(_) => everywhere,
+        };
+        host.places.iter().filter(here).collect()
+    }
+
     /// The addresses of a host for one who is in these networks.
     #[must_use]
     pub fn seen(&self, host: &Host, from: &BTreeSet<NetworkId>) -> Vec<IpAddr> {
-        let shared = |place: &&Place| matches!(place, Place::In(id, _) if from.contains(id));
-        let mut places: Vec<_> = host.places.iter().filter(shared).collect();
+        self.seen_of(&host.places.iter().collect::<Vec<_>>(), from)
+    }
+
+    fn seen_of(&self, all: &[&Place], from: &BTreeSet<NetworkId>) -> Vec<IpAddr> {
+        let shared = |place: &&&Place| matches!(place, Place::In(id, _) if from.contains(id));
+        let mut places: Vec<_> = all.iter().filter(shared).collect();
         if places.is_empty() {
-            let reached = |place: &&Place| from.iter().any(|id| self.reaches(*id, place));
-            places = host.places.iter().filter(reached).collect();
+            let reached = |place: &&&Place| from.iter().any(|id| self.reaches(*id, place));
+            places = all.iter().filter(reached).collect();
         }
         places.into_iter().map(|place| place.address()).collect()
     }
@@ -254,19 +332,19 @@ impl Zone {
         }
     }
 
-    /// The name that goes with an address, with the domain, for one who asks in a network.
+    /// The name that goes with an address, with the domain, for one who asks.
     #[must_use]
-    pub fn reverse(&self, address: IpAddr, from: NetworkId) -> Reverse {
+    pub fn reverse(&self, address: IpAddr, from: &View) -> Reverse {
         if address.is_loopback() {
             return Reverse::Name(LOCALHOST.into());
         }
-        if self.networks.get(&from).is_some_and(|network| network.gateway.contains(&address)) {
+        let mut networks = from.all.iter().filter_map(|id| self.networks.get(id));
+        if networks.any(|network| network.gateway.contains(&address)) {
             return Reverse::Name(format!("{GATEWAY}.{}", self.domain));
         }
-        let from = BTreeSet::from([from]);
         let names = self.at.get(&address).into_iter().flatten();
         let mut hosts = names.filter_map(|name| self.hosts.get(name));
-        if let Some(host) = hosts.find(|host| self.seen(host, &from).contains(&address)) {
+        if let Some(host) = hosts.find(|host| self.seen(host, &from.all).contains(&address)) {
             return Reverse::Name(format!("{}.{}", host.name, self.domain));
         }
         let subnets = self.networks.values().flat_map(|network| &network.subnets);

@@ -331,10 +331,11 @@ mod tests {
                 mac: MacAddr::ZERO,
                 port: None,
                 servers: Vec::new(),
+                names: Vec::new(),
             };
             let interfaces = places.iter().map(interface).collect();
             let (name, file) = (name.to_owned(), name.to_owned());
-            Node { number: 1, name, file, names: vec![], interfaces }
+            Node { number: 1, name, file, interfaces }
         };
         let web = node("web", &[("front", "10.1.0.2/24"), ("back", "10.2.0.2/24")]);
         for (network, wanted) in

@@ -7,14 +7,9 @@ use crate::home::Home;
 use crate::lab::{Held, State};
 use crate::node::{Interface, Node};
 
-/// The node is called so too, by those who ask the resolver.
-pub(super) fn call(state: &mut State, node: &str, names: &[String]) {
-    let Some(held) = state.nodes.iter_mut().find(|held| held.node.name == node) else { return };
-    for name in names {
-        if !held.node.names.contains(name) {
-            held.node.names.push(name.clone());
-        }
-    }
+/// Those who ask for names find the node as it is now.
+pub(super) fn call(state: &mut State, node: &str) {
+    let Some(held) = state.nodes.iter().find(|held| held.node.name == node) else { return };
     state.naming.guest(&held.node);
 }
 
@@ -27,11 +22,12 @@ pub(super) fn claimant(state: &State, guest: &Guest) -> Node {
         mac: guest.mac,
         port: None,
         servers: Vec::new(),
+        names: Vec::new(),
     };
-    let (name, names) = (guest.node.clone(), Vec::new());
+    let name = guest.node.clone();
     let there = state.nodes.iter().find(|held| held.node.name == name);
     let mut node = there.map_or_else(
-        || Node { number: 0, file: name.clone(), name, names, interfaces: Vec::new() },
+        || Node { number: 0, file: name.clone(), name, interfaces: Vec::new() },
         |held| held.node.clone(),
     );
     node.interfaces.push(interface);
@@ -71,8 +67,8 @@ pub(crate) fn settle(state: &mut State, name: &str, home: Home, interface: Inter
             let taken: Vec<u32> = state.nodes.iter().map(|held| held.node.number).collect();
             let number = (1..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
             let interfaces = vec![interface];
-            let (file, names) = (name.to_owned(), Vec::new());
-            let node = Node { number, name: file.clone(), file, names, interfaces };
+            let file = name.to_owned();
+            let node = Node { number, name: file.clone(), file, interfaces };
             state.nodes.push(Held { node, home });
         }
     }
@@ -94,7 +90,7 @@ pub(crate) fn depart(state: &mut State, name: &str, gone: impl Fn(&Interface) ->
     if empty {
         state.nodes.retain(|held| held.node.name != name);
         state.naming.forget_guest(name);
-    } else if let Some(held) = state.nodes.iter().find(|held| held.node.name == name) {
-        state.naming.guest(&held.node);
+    } else {
+        call(state, name);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use names::{GATEWAY, NetworkId, Place};
+use names::{GATEWAY, Host, NetworkId, Place};
 
 use super::{Medium, Naming};
 use crate::lab::Lab;
@@ -56,7 +56,7 @@ impl Naming {
                 let addresses = host.places.iter().filter(|other| at(other) == place);
                 let named = Named {
                     name: host.name.clone(),
-                    aliases: host.aliases.clone(),
+                    aliases: self.aliases(host, place.1),
                     whose: place.0,
                     network: place.1.and_then(|id| self.name_of(id)),
                     addresses: addresses.map(Place::address).collect(),
@@ -67,6 +67,12 @@ impl Naming {
         all.retain(|(_, named)| !named.addresses.is_empty());
         all.sort_by_key(|(place, named)| (place.1.is_none(), place.1, place.0, named.first()));
         all.into_iter().map(|(_, named)| named).collect()
+    }
+
+    /// What else a host is called in a network.
+    fn aliases(&self, host: &Host, network: Option<NetworkId>) -> Vec<String> {
+        let here = network.map(|id| self.zone.names_in(&host.name, id)).unwrap_or_default();
+        host.aliases.iter().chain(here).cloned().collect()
     }
 
     fn name_of(&self, id: NetworkId) -> Option<String> {

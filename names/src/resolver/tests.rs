@@ -56,7 +56,7 @@ fn with_edns(mut message: Message, payload: u16, version: u8) -> Message {
 }
 
 fn ask_from(resolver: &Resolver, message: &Message, from: NetworkId, over: Over) -> Message {
-    match resolver.ask(&message.to_vec().unwrap(), from, over) {
+    match resolver.ask(&message.to_vec().unwrap(), &from.into(), over) {
         Answer::Reply(bytes, _) => {
             let reply = Message::from_vec(&bytes).unwrap();
             assert_eq!(reply.metadata.id, message.metadata.id);
@@ -138,7 +138,7 @@ fn the_question_comes_back_letter_by_letter() {
     let resolver = resolver(false);
     for name in ["nEt2", "NET2.dEMO", "NoSuch", "20.0.100.10.iN-aDDr.ARPA"] {
         let asked = query(name, RecordType::A).to_vec().unwrap();
-        let Answer::Reply(reply, _) = resolver.ask(&asked, LAN, UDP) else { panic!() };
+        let Answer::Reply(reply, _) = resolver.ask(&asked, &LAN.into(), UDP) else { panic!() };
         assert_eq!(crate::question(&reply), crate::question(&asked), "{name}");
         assert!(crate::question(&asked).is_some());
     }
@@ -174,7 +174,7 @@ fn what_is_no_plain_question_is_answered_properly() {
     let none = Message::new(1, MessageType::Query, OpCode::Query);
     for message in [two, none] {
         let Answer::Reply(reply, Said::Refused) =
-            resolver.ask(&message.to_vec().unwrap(), LAN, UDP)
+            resolver.ask(&message.to_vec().unwrap(), &LAN.into(), UDP)
         else {
             panic!()
         };
@@ -193,26 +193,30 @@ fn other_opcodes_damage_and_responses() {
     for op in 1..16u8 {
         let mut bytes = good.clone();
         bytes[2] = bytes[2] & 0x87 | op << 3;
-        let Answer::Reply(reply, Said::Refused) = resolver.ask(&bytes, LAN, UDP) else { panic!() };
+        let Answer::Reply(reply, Said::Refused) = resolver.ask(&bytes, &LAN.into(), UDP) else {
+            panic!()
+        };
         assert_eq!((&reply[..2], reply[2] >> 3 & 0xf, reply[3] & 0xf), (&good[..2], op, 4));
     }
     for end in 0..12 {
-        assert!(matches!(resolver.ask(&good[..end], LAN, UDP), Answer::Nothing));
+        assert!(matches!(resolver.ask(&good[..end], &LAN.into(), UDP), Answer::Nothing));
     }
     for end in 12..good.len() {
-        let Answer::Reply(reply, _) = resolver.ask(&good[..end], LAN, UDP) else { panic!() };
+        let Answer::Reply(reply, _) = resolver.ask(&good[..end], &LAN.into(), UDP) else {
+            panic!()
+        };
         assert_eq!(reply[3] & 0xf, 1, "{end} bytes: FORMERR");
     }
     let mut response = good.clone();
     response[2] |= 0x80;
     assert!(
-        matches!(resolver.ask(&response, LAN, UDP), Answer::Nothing),
+        matches!(resolver.ask(&response, &LAN.into(), UDP), Answer::Nothing),
         "two could go on for ever"
     );
     // A name that leads to itself.
     let mut circle = good;
     circle[12..14].copy_from_slice(&[0xc0, 12]);
-    let Answer::Reply(reply, _) = resolver.ask(&circle, LAN, UDP) else { panic!() };
+    let Answer::Reply(reply, _) = resolver.ask(&circle, &LAN.into(), UDP) else { panic!() };
     assert_eq!(reply[3] & 0xf, 1);
 }
 
@@ -220,11 +224,12 @@ fn other_opcodes_damage_and_responses() {
 fn replies_are_as_long_as_who_asks_can_take() {
     let resolver = resolver(false);
     let many = query("many", RecordType::A);
-    let length = |message: &Message, over| match resolver.ask(&message.to_vec().unwrap(), BIG, over)
-    {
-        Answer::Reply(bytes, _) => (bytes.len(), Message::from_vec(&bytes).unwrap()),
-        other => panic!("{other:?}"),
-    };
+    let length =
+        |message: &Message, over| match resolver.ask(&message.to_vec().unwrap(), &BIG.into(), over)
+        {
+            Answer::Reply(bytes, _) => (bytes.len(), Message::from_vec(&bytes).unwrap()),
+            other => panic!("{other:?}"),
+        };
     // 80 addresses: 1,300 bytes. Too long for any datagram; TCP has room.
     for (message, over, limit, whole) in [
         (many.clone(), UDP, 512, false),
@@ -253,10 +258,11 @@ fn replies_are_as_long_as_who_asks_can_take() {
 #[test]
 fn what_the_lab_does_not_know_is_passed_on_and_nothing_else() {
     let resolver = resolver(true);
-    let forward = |message: &Message| match resolver.ask(&message.to_vec().unwrap(), LAN, UDP) {
-        Answer::Forward(forward) => Some(Message::from_vec(&forward.query).unwrap()),
-        _ => None,
-    };
+    let forward =
+        |message: &Message| match resolver.ask(&message.to_vec().unwrap(), &LAN.into(), UDP) {
+            Answer::Forward(forward) => Some(Message::from_vec(&forward.query).unwrap()),
+            _ => None,
+        };
     for (name, kind) in [
         ("www.EXAMPLE.org", RecordType::AAAA),
         ("nosuch", RecordType::A),
@@ -289,7 +295,7 @@ fn anothers_response_becomes_the_reply() {
     let resolver = resolver(true);
     let asked = with_edns(query("www.Example.org", RecordType::TXT), 600, 0);
     let Answer::Forward(Forward { query: onward, echo }) =
-        resolver.ask(&asked.to_vec().unwrap(), LAN, UDP)
+        resolver.ask(&asked.to_vec().unwrap(), &LAN.into(), UDP)
     else {
         panic!()
     };
@@ -310,7 +316,7 @@ fn from_an_internal_network_no_question_goes_out() {
     let resolver = resolver(true);
     let asked = query("secret.example.org", RecordType::A);
     let bytes = asked.to_vec().unwrap();
-    assert!(matches!(resolver.ask(&bytes, LAN, Over::Tcp), Answer::Forward(_)));
+    assert!(matches!(resolver.ask(&bytes, &LAN.into(), Over::Tcp), Answer::Forward(_)));
     for from in [BIG, NetworkId(99)] {
         let reply = ask_from(&resolver, &asked, from, Over::Tcp);
         assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
@@ -366,7 +372,7 @@ proptest! {
         let resolver = resolver(further);
         let from = if big { BIG } else { LAN };
         for over in [Over::Udp(fits), Over::Tcp] {
-            match resolver.ask(&bytes, from, over) {
+            match resolver.ask(&bytes, &from.into(), over) {
                 Answer::Reply(reply, _) => {
                     let limit = if let Over::Udp(fits) = over { fits.min(1232) } else { 65_535 };
                     prop_assert!(reply.len() <= limit);
