@@ -204,6 +204,7 @@ impl Network {
             subnets: self.pools.iter().map(|pool| pool.subnet).collect(),
             gateway: Gateway::At(gateways),
             internal: self.internal || self.options.no_uplink,
+            isolated: self.options.isolate,
             mtu: self.options.mtu,
             ..topology::Network::default()
         })

@@ -147,7 +147,7 @@ impl Gateway {
             Route::Via(to @ Side::Leg(other), hop) => {
                 // In this order, as Linux does: a rule of a firewall is asked once the packet may go.
                 self.check_forward(packet, bytes, to)?;
-                if !links.reaches(leg, other) {
+                if !links.joins(leg, other) {
                     return Err(Refusal::told(DropReason::Isolated, unreachable::PROHIBITED));
                 }
                 let detour = other == leg && links.routes.is_detour(packet.src, packet.dst);

@@ -66,6 +66,8 @@ pub struct LegConfig {
 pub struct Policy {
     /// No uplink: nothing of the leg goes there, and no published port leads into it.
     pub internal: bool,
+    /// No host of the leg reaches another one there by way of the gateway, but by a published port.
+    pub isolated: bool,
     /// Legs that packets are exchanged with, without NAT. It suffices that one of the two names the
     /// other, for answers have to come back. A leg that is not there (yet) may be named.
     pub routed: Vec<LegId>,

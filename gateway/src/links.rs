@@ -38,6 +38,8 @@ pub(crate) struct Link {
     /// Legs that packets are exchanged with, itself among them: a bit each.
     reached: [u64; LegId::MAX / 64],
     internal: bool,
+    /// Its hosts do not reach each other.
+    isolated: bool,
     /// A kernel has the leg's addresses too.
     pub(crate) hosted: bool,
     /// The resolver has them before that kernel.
@@ -79,6 +81,7 @@ impl Link {
             leg: None,
             reached: [0; LegId::MAX / 64],
             internal: false,
+            isolated: false,
             hosted: false,
             asked: false,
             counters: LegCounters::default(),
@@ -129,6 +132,7 @@ impl Links {
         let link = &mut self.legs[id.index()];
         (link.mac, link.mtu) = (config.mac, usize::from(config.mtu));
         link.internal = config.policy.internal;
+        link.isolated = config.policy.isolated;
         link.leg = Some(config);
         self.arrange();
         Ok(())
@@ -213,7 +217,22 @@ impl Links {
         }
     }
 
-    /// Whether packets pass between two legs.
+    /// Whether packets pass from a host of one leg to a host of the other.
+    #[inline]
+    pub(crate) fn joins(&self, from: LegId, to: LegId) -> bool {
+        match from == to {
+            true => !self.is_isolated(from),
+            false => self.reaches(from, to),
+        }
+    }
+
+    /// Whether the hosts of a leg are kept from each other.
+    #[inline]
+    pub(crate) fn is_isolated(&self, leg: LegId) -> bool {
+        self.link(Side::Leg(leg)).isolated
+    }
+
+    /// Whether the hosts of a leg reach the gateway's place in another.
     #[inline]
     pub(crate) fn reaches(&self, from: LegId, to: LegId) -> bool {
         let to = to.index();

@@ -126,7 +126,8 @@ pub(crate) fn of_gateway(spec: &Spec, domains: &Domains, name: &str) -> Vec<(Leg
             let (address, prefix_len) = first_v4(&[*address])?;
             Some(LegAddress { address, prefix_len })
         });
-        let policy = Policy { internal: network.internal, routed: routed.clone() };
+        let (internal, isolated) = (network.internal, network.isolated);
+        let policy = Policy { internal, isolated, routed: routed.clone() };
         Some((*id, LegConfig { mac, addresses: addresses.collect(), mtu, policy }))
     };
     places(network).into_iter().filter_map(leg).collect()

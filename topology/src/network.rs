@@ -42,6 +42,10 @@ pub struct Network {
     /// Its nodes have no way out by the uplink.
     #[serde(default, skip_serializing_if = "is_false")]
     pub internal: bool,
+    /// The gateway sends nothing from one of its nodes to another. A container engine's network alone has it,
+    /// beside isolated ports; no file says it.
+    #[serde(skip)]
+    pub isolated: bool,
     /// Networks that the gateway forwards to from here, and from there to here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routed: Vec<String>,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use control::api::{Decision, Step, Verdict, Walk};
 use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::{Interface, Node, address, station};
-use switch::{Ends, Frame, PortId};
+use switch::{Ends, Frame, Handling, Outcome, PortId};
 use topology::Subnet;
 use wire::{IpProtocol, MacAddr, tcp};
 
@@ -182,6 +182,9 @@ impl Journey<'_> {
             |hop: &&Interface| hop.mac == frame.dst && !owner.is_some_and(|(_, o)| o == *hop);
         let mut routers = hops.filter(meant);
         let router = routers.find_map(|hop| hop.port.as_ref());
+        // The gateway has sent it on, though the host's place has its address too.
+        let is_routed = matches!(facts.outcome, Outcome::Station(Handling::ToBridge(_)));
+        let router = router.filter(|_| !is_routed);
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),

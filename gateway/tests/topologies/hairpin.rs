@@ -1,6 +1,6 @@
 //! Inside to inside by the outside address (RFC 4787 REQ-9, RFC 5382 REQ-8).
 
-use gateway::{Config, DropReason, NatConfig, NatType, Side};
+use gateway::{Config, DropReason, NatConfig, NatType, Side, Verdict};
 
 use crate::world::packet::{ACK, SYN};
 use crate::world::{OUTSIDE, Pkt, World, config, ip};
@@ -72,4 +72,29 @@ fn errors_about_hairpinned_packets_come_home() {
     let quoted = home.quoted();
     assert_eq!((quoted.src.as_str(), quoted.dst.as_str()), ("10.100.0.10:500", "203.0.113.2:53"));
     assert_eq!(quoted.id, 4711);
+}
+
+#[test]
+fn hosts_that_are_kept_apart_meet_by_published_ports_alone() {
+    for kind in NatType::ALL {
+        let mut config = Config { nat: NatConfig { kind, ..NatConfig::default() }, ..config() };
+        config.legs[0].1.policy.isolated = true;
+        let mut world = World::new(config);
+        // Both have a mapping, and either knows the other's: they punch.
+        for host in ["10.100.0.10:500", "10.100.0.20:600"] {
+            world.lan(&Pkt::udp(host, "8.8.8.8:3478", b"asks who it is"));
+        }
+        for (from, to) in [("10:500", 600), ("20:600", 500), ("10:500", 600)] {
+            let punch = Pkt::udp(&format!("10.100.0.{from}"), &format!("203.0.113.2:{to}"), b"x");
+            assert_ne!(world.lan(&punch).verdict, Verdict::LAN, "{kind}");
+        }
+        let inside = gateway::Endpoint::new("10.100.0.20".parse().unwrap(), 80);
+        let protocol = gateway::Protocol::Tcp;
+        let rule = gateway::Published { protocol, address: None, port: 8080, inside };
+        world.gateway.publish(rule).unwrap();
+        let syn = Pkt::tcp("10.100.0.10:500", "203.0.113.2:8080", SYN, b"");
+        let seen = world.lan(&syn).on(Side::LAN).src;
+        let answer = Pkt::tcp("10.100.0.20:80", &seen, SYN | ACK, b"");
+        assert_eq!(world.lan(&answer).on(Side::LAN).dst, "10.100.0.10:500", "{kind}");
+    }
 }

@@ -4,8 +4,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{LegAddress, Side};
+use gateway::{DropReason, LegAddress, Side, Verdict};
 
+use crate::world::packet::SYN;
 use crate::world::{Pkt, Seen, World, config};
 
 const DETOUR: (&str, &str) = ("10.100.0.10:1", "10.100.0.20:2");
@@ -68,4 +69,29 @@ fn nobody_is_told_where_the_gateway_is_the_way() {
     let pieces = Pkt::udp(DETOUR.0, DETOUR.1, &[0; 64]).cut(32);
     assert!(world.lan(&pieces[1]).redirects.is_empty());
     assert_eq!(world.lan(&pieces[0]).redirects.len(), 1);
+}
+
+#[test]
+fn hosts_that_are_kept_apart_do_not_meet_by_way_of_the_gateway() {
+    let mut config = config();
+    config.legs[0].1.policy.isolated = true;
+    let mut world = World::new(config);
+    for packet in [
+        Pkt::udp(DETOUR.0, DETOUR.1, b"x"),
+        Pkt::tcp(DETOUR.0, DETOUR.1, SYN, b""),
+        Pkt::echo("10.100.0.10", "10.100.0.20", 8, 1, b""),
+        Pkt::raw([10, 100, 0, 10].into(), [10, 100, 0, 20].into(), 47, vec![0; 4]),
+    ] {
+        let out = world.lan(&packet);
+        assert_eq!((out.dropped(), out.redirects.len()), (DropReason::Isolated, 0));
+        let told = out.on(Side::LAN);
+        let prohibited = Some((3, 13, 0));
+        assert_eq!((told.src.as_str(), told.icmp), ("10.100.0.1", prohibited));
+    }
+    for piece in &Pkt::udp(DETOUR.0, DETOUR.1, &[1; 3000]).cut(1000) {
+        assert_eq!(world.lan(piece).dropped(), DropReason::Isolated);
+    }
+    // The gateway and the world are reached.
+    assert_eq!(world.lan(&Pkt::echo("10.100.0.10", "10.100.0.1", 8, 1, b"")).verdict, Verdict::LAN);
+    assert_eq!(world.lan(&Pkt::udp(DETOUR.0, "8.8.8.8:53", b"x")).verdict, Verdict::Uplink);
 }

@@ -1,14 +1,10 @@
 //! Containers come and go: every verb, twice, out of order, twenty at once, the server killed between.
 
-use std::net::UdpSocket;
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{Runtime, address, read, refused};
 use crate::recorded::{served, start};
-use crate::support::in_netns;
 
 #[test]
 fn a_containers_life() {
@@ -320,21 +316,8 @@ fn containers_that_the_runtime_has_lost_sight_of_are_collected() {
     });
 }
 
-/// Asks the gateway for an address, by hand (RFC 1035, section 4): the one it answers with.
 fn resolve(container: &str, name: &str) -> Option<[u8; 4]> {
-    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    query.push(u8::try_from(name.len()).unwrap());
-    query.extend(name.bytes());
-    query.extend([0, 0, 1, 0, 1]);
-    in_netns(format!("/run/netns/{container}"), || {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket.connect("10.92.0.1:53").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        socket.send(&query).unwrap();
-        let mut answer = [0; 512];
-        let length = socket.recv(&mut answer).unwrap();
-        (answer[7] > 0).then(|| answer[length - 4..length].try_into().unwrap())
-    })
+    super::resolve(container, "10.92.0.1", name)
 }
 
 #[test]

@@ -1,21 +1,25 @@
 //! The raw protocol of the Container Network Interface against a running `serve`: containers are
 //! namespaces that the test makes, addresses come from a plugin of the test's (`ipam`).
 
+mod apart;
 mod host;
 mod hosts;
 mod life;
 mod ports;
 mod rates;
+mod several;
 mod together;
 mod verbs;
 mod wrong;
 
 use std::fs::File;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{As, Ended, Process, Sandbox};
+use crate::support::{As, Ended, Process, Sandbox, in_netns};
 
 /// The plugin for addresses.
 const IPAM: &str = include_str!("ipam");
@@ -151,4 +155,21 @@ fn refused(ended: &Ended, code: u32) -> String {
 fn address(result: &Value) -> String {
     let text = result["ips"][0]["address"].as_str().unwrap();
     text.split('/').next().unwrap().to_owned()
+}
+
+/// Asks a gateway for an address, by hand (RFC 1035, section 4): the last one it answers with.
+fn resolve(container: &str, gateway: &str, name: &str) -> Option<[u8; 4]> {
+    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    query.push(u8::try_from(name.len()).unwrap());
+    query.extend(name.bytes());
+    query.extend([0, 0, 1, 0, 1]);
+    in_netns(format!("/run/netns/{container}"), || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect(format!("{gateway}:53")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.send(&query).unwrap();
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer).unwrap();
+        (answer[7] > 0).then(|| answer[length - 4..length].try_into().unwrap())
+    })
 }

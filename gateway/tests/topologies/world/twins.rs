@@ -32,7 +32,7 @@ impl Twins {
     pub fn of(config: Config) -> Self {
         let world = || {
             let mut config = config.clone();
-            config.legs[0].1.policy = Policy { internal: false, routed: vec![OTHER] };
+            config.legs[0].1.policy = Policy { routed: vec![OTHER], ..Policy::default() };
             config.legs.push((OTHER, other(1500, false, true)));
             let mut world = World::new(config);
             for host in ["10.1.0.2", "10.1.0.3"] {
@@ -167,7 +167,8 @@ impl Twins {
 }
 
 pub fn other(mtu: u16, internal: bool, routed: bool) -> LegConfig {
-    let policy = Policy { internal, routed: routed.then_some(LegId::FIRST).into_iter().collect() };
+    let routed = routed.then_some(LegId::FIRST).into_iter().collect();
+    let policy = Policy { internal, routed, ..Policy::default() };
     let config = LegConfig::new(OTHER_MAC, Ipv4Addr::new(10, 1, 0, 1), 24);
     LegConfig { mtu, policy, ..config }
 }
