@@ -94,7 +94,8 @@ pub(crate) fn namespace(path: &Path, is_it: impl Fn(&Metadata) -> bool) -> io::R
     let place = File::from(openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
     // No file of anybody's is in the kernel's own file system of namespaces.
     if rustix::fs::fstatfs(&place)?.f_type != NSFS || !is_it(&place.metadata()?) {
-        return Err(io::Error::other("something else is there by now"));
+        let why = "something else is there by now";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     File::open(Path::new("/proc/self/fd").join(place.as_raw_fd().to_string()))
 }

@@ -3,12 +3,14 @@
 //! SIGKILL the next one finds all links there.
 
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::LabName;
 use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
+use crate::home::namespace;
 use crate::lab::Lab;
 use crate::lock::Lock;
 
@@ -48,6 +50,19 @@ pub(crate) fn grounds(ground: &Ground, name: &LabName) -> Result<Grounds> {
 #[must_use]
 pub fn places(ground: &Ground, name: &LabName) -> PathBuf {
     ground.lab(name).join("endpoints")
+}
+
+/// Opens the network namespace at a path that somebody else has told.
+///
+/// # Errors
+/// `InvalidInput` where something else is there; what the kernel says.
+pub fn network_at(path: &Path) -> io::Result<OwnedFd> {
+    let none = || io::Error::new(ErrorKind::InvalidInput, "no network namespace is there");
+    let found = namespace(path, |_| true).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => none(),
+        _ => error,
+    })?;
+    if sys::netns::is_one(found.as_fd())? { Ok(found.into()) } else { Err(none()) }
 }
 
 impl Lab {

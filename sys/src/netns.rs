@@ -48,6 +48,16 @@ pub fn enter(netns: BorrowedFd<'_>) -> io::Result<()> {
         .map_err(|e| operation("entering the network namespace", e.into()))
 }
 
+/// Whether a namespace is one of a network, and not of another kind.
+///
+/// # Errors
+/// `ENOTTY` where it is no namespace.
+pub fn is_one(namespace: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: the request takes no argument, and answers by what it returns (linux/nsfs.h).
+    let kind = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_NSTYPE) };
+    if kind < 0 { Err(io::Error::last_os_error()) } else { Ok(kind == libc::CLONE_NEWNET) }
+}
+
 /// The number the kernel has given to the calling thread's network namespace, and gives to no other
 /// until it is started anew (`SO_NETNS_COOKIE`).
 ///
