@@ -16,6 +16,7 @@
 //! | [`netavark`] | a driver of podman's own network program: its calls and its answers |
 //! | [`plugin`] | what a plugin that an engine has started asks of `serve` |
 //! | [`network`] | a network as it is asked for, with its options |
+//! | `gateway` | a network's gateway as a container meets it |
 //! | [`join`] | the network of several hosts that a network is to be in |
 //! | [`attach`] | a container's place in a network, and ports published for it |
 
@@ -24,6 +25,7 @@
 pub mod attach;
 pub mod cni;
 pub mod docker;
+mod gateway;
 pub mod join;
 pub mod netavark;
 pub mod network;

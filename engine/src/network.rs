@@ -1,7 +1,7 @@
 //! A network as an engine asks for it: its subnets and the gateway's addresses, which the engine has
 //! chosen, and options that are ours. Kept on disk as it is.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 use topology::{Address, Gateway, SetPort, StormLimits, Subnet};
@@ -194,7 +194,7 @@ impl Network {
     pub fn to_topology(&self) -> Result<topology::Network, Refusal> {
         let gateways: Vec<_> =
             self.pools.iter().filter_map(|pool| pool.gateway).map(|own| own.ip).collect();
-        if !gateways.iter().any(std::net::IpAddr::is_ipv4) {
+        if !gateways.iter().any(IpAddr::is_ipv4) {
             return Err(Refusal::new(
                 "each network of uswitch needs a subnet of IPv4 with a gateway's address, beside those \
                  of IPv6: this one has none",

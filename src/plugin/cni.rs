@@ -4,12 +4,15 @@
 //! What is done for a call that fails half-way is undone: addresses go back to whoever gave them.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use engine::cni::{Call, Failure, Verb, code, version_of, versions};
 use engine::plugin::{Answer, Ask, Join};
+use lab::served::network_at;
 use serde_json::Value;
 use serve::client::{self, Absent};
 
@@ -67,7 +70,7 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
         }
         // Whoever gives out addresses hears of it though a place cannot be let go.
         Verb::Gc => {
-            let kept = ask(&call.keep()).and_then(done);
+            let kept = ask(&call.keep()?).and_then(done);
             kept.and(delegate("GC"))?;
         }
         Verb::Status => {
@@ -114,8 +117,12 @@ fn sandbox(call: &Call) -> Result<File, Failure> {
         let msg = format!("CNI_NETNS={}: {what}", call.netns());
         Failure::new(code, msg)
     };
-    let opened = File::open(call.netns());
-    let netns = opened.map_err(|error| failed(code::NO_CONTAINER, error.to_string()))?;
+    let opened = network_at(Path::new(call.netns()));
+    let netns = opened.map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => failed(code::VARIABLES, error.to_string()),
+        _ => failed(code::NO_CONTAINER, error.to_string()),
+    })?;
+    let netns = File::from(netns);
     let identity = |file: File| file.metadata().map(|found| (found.dev(), found.ino()));
     let both = own_network().and_then(identity).and_then(|own| {
         let theirs = netns.metadata()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{Failure, LATEST, VERSIONS, code};
@@ -32,8 +32,12 @@ pub(super) struct Conf {
     pub(super) runtime: Option<Value>,
     #[serde(rename = "prevResult", default)]
     pub(super) before: Option<Value>,
-    #[serde(rename = "cni.dev/valid-attachments", default)]
+    /// Places that there are, by the key of today's specification, and by that of 1.1.0 as it came first: the
+    /// runtimes' library says both.
+    #[serde(rename = "cni.dev/valid-attachments", default, deserialize_with = "attachments")]
     pub(super) valid: Option<Vec<Attachment>>,
+    #[serde(rename = "cni.dev/attachments", default, deserialize_with = "attachments")]
+    pub(super) first_valid: Option<Vec<Attachment>>,
     /// All else: options of ours among it.
     #[serde(flatten)]
     pub(super) rest: BTreeMap<String, Value>,
@@ -120,6 +124,11 @@ pub(super) struct Attachment {
     pub(super) container: String,
     #[serde(rename = "ifname")]
     pub(super) interface: String,
+}
+
+/// A list that is there: Go writes null for an empty one.
+fn attachments<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Attachment>>, D::Error> {
+    Option::<Vec<Attachment>>::deserialize(from).map(|list| Some(list.unwrap_or_default()))
 }
 
 impl Runtime {

@@ -298,12 +298,20 @@ impl Call {
         Ask::Detach { endpoint: self.endpoint() }
     }
 
-    /// GC, for `serve`.
-    #[must_use]
-    pub fn keep(&self) -> Ask {
-        let valid = self.conf.valid.iter().flatten();
+    /// GC, for `serve`: what either list has stays.
+    ///
+    /// # Errors
+    /// [`Failure`] where there is none: nobody knows then who lives.
+    pub fn keep(&self) -> Result<Ask, Failure> {
+        let lists = [&self.conf.valid, &self.conf.first_valid];
+        if lists.iter().all(|list| list.is_none()) {
+            let why = "GC comes with a list of the attachments that there are, cni.dev/valid-attachments: \
+                       without it nothing is collected";
+            return Err(Failure::new(code::CONFIG, why));
+        }
+        let valid = lists.into_iter().flatten().flatten();
         let endpoints = valid.map(|one| self.place(&one.container, &one.interface)).collect();
-        Ask::Keep { network: self.network(), endpoints }
+        Ok(Ask::Keep { network: self.network(), endpoints })
     }
 }
 

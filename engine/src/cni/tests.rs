@@ -182,7 +182,19 @@ fn a_place_has_the_same_number_in_every_call() {
     conf["cni.dev/valid-attachments"] = json!([{"containerID": CONTAINER, "ifname": "eth0"}]);
     let gc = read(&[("CNI_COMMAND", "GC".into())], &conf).unwrap();
     let wanted = Ask::Keep { network: join.network.id, endpoints: vec![endpoint] };
-    assert_eq!(gc.keep(), wanted);
+    assert_eq!(gc.keep(), Ok(wanted));
+    // As the first 1.1.0 calls the list, and as Go writes an empty one.
+    let by = |key: &str, list: Value| {
+        let mut conf = conf.clone();
+        conf.as_object_mut().unwrap().remove("cni.dev/valid-attachments");
+        conf[key] = list;
+        call("GC", &conf).unwrap().keep()
+    };
+    let list = conf["cni.dev/valid-attachments"].clone();
+    assert_eq!(by("cni.dev/attachments", list), gc.keep());
+    let none = Ask::Keep { network: number(&["cni", "lab"]), endpoints: vec![] };
+    assert_eq!(by("cni.dev/valid-attachments", Value::Null), Ok(none));
+    assert_eq!(by("another", json!([])).unwrap_err().code, code::CONFIG);
 }
 
 #[test]

@@ -184,10 +184,12 @@ impl Call {
         let runtime = &self.runtime;
         let asked = runtime.bandwidth.unwrap_or_default();
         let ports = runtime.ports.iter().flatten().map(Port::ask);
+        let mac = self.mac(runtime)?;
+        mac.map_or(Ok(()), |mac| network.takes(mac))?;
         let attach = Attach {
             network: self.network(),
             endpoint: self.endpoint(),
-            mac: self.mac(runtime)?,
+            mac,
             addresses,
             ports: ports.collect::<Result<_, _>>()?,
             names: self.names(runtime),
@@ -242,15 +244,10 @@ impl Call {
     #[must_use]
     pub fn result(&self, join: &Join, mac: &str, told: &Value) -> Value {
         let old = matches!(self.version.as_str(), "0.3.1" | "0.4.0");
-        let gateway = |own: &Address| {
-            let mut pools = join.network.pools.iter();
-            let pool = pools.find(|pool| pool.subnet.contains(own.ip))?;
-            pool.gateway.map(|gateway| gateway.ip.to_string())
-        };
         let ips = join.attach.addresses.iter().map(|own| {
             let mut one = json!({ "interface": 0, "address": own.to_string() });
-            if let Some(gateway) = gateway(own) {
-                one["gateway"] = json!(gateway);
+            if let Some(gateway) = join.network.gateway_of(own.ip) {
+                one["gateway"] = json!(gateway.to_string());
             }
             if old {
                 one["version"] = json!(if own.ip.is_ipv4() { "4" } else { "6" });

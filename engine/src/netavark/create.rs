@@ -28,7 +28,8 @@ pub fn create(stdin: &[u8], taken: &[Subnet]) -> Result<String> {
     let mut pools = told.pools()?;
     for Pool { subnet, .. } in &pools {
         if let Some(own) = taken.iter().find(|own| own.overlaps(*subnet)) {
-            return Err(Refusal(format!("subnet {subnet} is in use: the host is in {own}")));
+            let who = "the host or another network of podman's is in";
+            return Err(Refusal(format!("subnet {subnet} is in use: {who} {own}")));
         }
     }
     let first = |subnet: Subnet| Pool { subnet, gateway: Some(subnet.at(subnet.first_host())) };
@@ -56,6 +57,14 @@ pub fn create(stdin: &[u8], taken: &[Subnet]) -> Result<String> {
     made.network()?.to_topology()?;
     made.routes()?;
     Ok(filled.to_string())
+}
+
+/// The subnets of a network of podman's, of whichever driver, as podman keeps it in a file; none of what is no
+/// such file.
+#[must_use]
+pub fn subnets(file: &[u8]) -> Vec<Subnet> {
+    let told = read::<Told>(file).and_then(|told| told.pools());
+    told.unwrap_or_default().iter().map(|pool| pool.subnet).collect()
 }
 
 /// A subnet for a network that asks for none: which is a matter of its number, so that two networks

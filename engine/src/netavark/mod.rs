@@ -20,7 +20,7 @@ use crate::attach::hardware;
 use crate::network::{Pool, of_network};
 use crate::plugin::{Ask, Join, is_name, number};
 use crate::{Attach, Network, Options, PortAsk, Refusal, Route};
-pub use create::create;
+pub use create::{create, subnets};
 
 /// The version of netavark's interface for plugins.
 const INTERFACE: &str = "1.0.0";
@@ -241,7 +241,9 @@ impl Call {
         read(stdin).map(Self)
     }
 
-    fn endpoint(&self) -> String {
+    /// The place that is meant.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
         let Coming { container_id, network, network_options, .. } = &self.0;
         number(&["netavark", &network.id, container_id, &network_options.interface_name])
     }
@@ -286,6 +288,7 @@ impl Call {
             None => None,
             Some(text) => Some(hardware(text)?),
         };
+        mac.map_or(Ok(()), |mac| network.takes(mac))?;
         let mut names: Vec<String> = Vec::new();
         let aliases = network_options.aliases.iter().flatten();
         for name in [container_name].into_iter().chain(aliases) {
@@ -321,14 +324,10 @@ impl Call {
     /// of a network without names, where that says.
     #[must_use]
     pub fn result(&self, join: &Join, mac: &str) -> String {
-        let gateway_of = |own: &Address| {
-            let mut pools = join.network.pools.iter();
-            pools.find(|pool| pool.subnet.contains(own.ip)).and_then(|pool| pool.gateway)
-        };
         let subnets = join.attach.addresses.iter().map(|own| {
             let mut one = json!({ "ipnet": own.to_string() });
-            if let Some(gateway) = gateway_of(own) {
-                one["gateway"] = json!(gateway.ip.to_string());
+            if let Some(gateway) = join.network.gateway_of(own.ip) {
+                one["gateway"] = json!(gateway.to_string());
             }
             one
         });

@@ -86,6 +86,23 @@ fn a_network_of_both_families_gets_a_local_subnet_of_ipv6() {
 }
 
 #[test]
+fn a_subnet_of_another_network_of_podmans_is_refused() {
+    let other = subnets(network().to_string().as_bytes());
+    assert_eq!(other.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.94.0.0/16"]);
+    let Refusal(why) = create(network().to_string().as_bytes(), &other).unwrap_err();
+    assert!(why.contains("10.94.0.0/16 is in use"), "{why}");
+    assert!(subnets(b"{").is_empty() && subnets(b"{}").is_empty());
+}
+
+#[test]
+fn the_gateways_hardware_address_is_no_containers() {
+    let mut coming = coming();
+    coming["network_options"]["static_mac"] = json!("02:00:0a:5e:00:01");
+    let Refusal(why) = call(&coming).join("/run/netns/x").unwrap_err();
+    assert!(why.contains("the gateway's"), "{why}");
+}
+
+#[test]
 fn a_subnet_that_the_host_is_in_is_refused() {
     let own = "10.94.7.0/24".parse().unwrap();
     let refused = create(network().to_string().as_bytes(), &[own]).unwrap_err();

@@ -27,6 +27,8 @@ fn an_add_that_fails_half_way_is_undone() {
         };
         fails(&with("ipam", json!({"type": "nobody"})), 7, "nobody");
         fails(&with("ipam", json!({})), 7, "ipam");
+        let mac = json!({"mac": "02:00:0a:5c:00:01"});
+        fails(&with("runtimeConfig", mac), 7, "is the gateway's");
         fails(&with("mtu", json!(7)), 7, "68 to 65535");
         fails(&with("uswitch.nonsense", json!(true)), 7, "no such option");
         // A route by a router that is on no link; by then all else was made.
@@ -85,6 +87,17 @@ fn what_makes_no_sense_is_said_in_one_line() {
         old["cniVersion"] = json!("0.2.0");
         refused(&runtime.call("ADD", "c9", &old), 1);
         refused(&runtime.call("CHECK", "c9", &runtime.conf), 3);
+        // Something else than the namespace of a network: a device, a file, a namespace of processes.
+        for netns in ["/dev/null", "/etc/passwd", "/proc/self/ns/pid"] {
+            let variables = [
+                ("CNI_COMMAND", "ADD"),
+                ("CNI_CONTAINERID", "c9"),
+                ("CNI_IFNAME", "eth0"),
+                ("CNI_NETNS", netns),
+            ];
+            let why = refused(&runtime.start_with(&variables, &runtime.conf).ended(), 4);
+            assert!(why.contains("CNI_NETNS") && why.contains(netns), "{why}");
+        }
         runtime.nothing_is_left();
     });
 }
