@@ -2,7 +2,7 @@
 //!
 //! Whether it runs is read from its lock first, so that the complaint can name the labs that do.
 
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use anyhow::Context;
 use control::{Client, ClientError};
@@ -27,7 +27,7 @@ struct Named {
 
 impl Named {
     fn meant(self) -> Which {
-        Which { name: self.name.unwrap_or_else(|| join::meant(&Ground::find())) }
+        Which { name: self.name.unwrap_or_else(|| join::meant(found())) }
     }
 }
 
@@ -107,14 +107,21 @@ pub(crate) fn option(name: &LabName) -> String {
     lab::called::option(name.as_str())
 }
 
-/// Where this user's labs are. What is odd about the choice is told, once.
+/// Where this user's labs are, looked for once: a process that has entered a lab's user namespace since seems
+/// to be another user.
+pub(crate) fn found() -> &'static Ground {
+    static FOUND: OnceLock<Ground> = OnceLock::new();
+    FOUND.get_or_init(Ground::find)
+}
+
+/// The same. What is odd about the choice is told, once.
 pub(crate) fn ground() -> Ground {
     static TOLD: Once = Once::new();
-    let ground = Ground::find();
+    let ground = found();
     if let Some(note) = ground.note() {
         TOLD.call_once(|| say::error(note));
     }
-    ground
+    ground.clone()
 }
 
 /// A value as one line of JSON.

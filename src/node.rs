@@ -9,10 +9,11 @@ use control::Client;
 use control::api::{Home, Node};
 use lab::join::{self, Entrance, home};
 use lab::journal::Known;
+use lab::places::Places;
 use lab::reach::Reach;
-use lab::{Error, Ground, LabName};
+use lab::{Error, LabName};
 
-use crate::door::{Which, ground};
+use crate::door::{Which, found, ground};
 
 /// The way into a node.
 ///
@@ -37,19 +38,37 @@ pub(crate) fn enter(lab: &LabName, node: &str) -> anyhow::Result<()> {
     Ok(find(lab, node)?.enter()?)
 }
 
-/// The address of a node, or of the gateway or the simulated internet. Of a container that is in
-/// several networks the one where `from` is.
+/// The address by which `from` reaches a node, the gateway or the simulated internet; the first it has,
+/// where nobody is named.
 ///
 /// # Errors
 /// When there is no such node.
 pub(crate) fn address(lab: &LabName, from: Option<&str>, node: &str) -> anyhow::Result<Ipv4Addr> {
-    match join::address(&ground(), lab, node) {
-        Err(missing @ Error::NoNode { .. }) => match Containers::of(lab)? {
-            Some(containers) => containers.address(from, node),
-            None => Err(missing.into()),
-        },
-        found => Ok(found?),
+    let containers = Containers::of(lab)?;
+    let places = places_with(lab, containers.as_ref())?;
+    if let Some(address) = places.address(from, node) {
+        return Ok(address);
     }
+    // That there is no such node is said as where one is entered.
+    match &containers {
+        Some(containers) if !places.has(node) => drop(containers.node(node)?),
+        _ => drop(join::find(&ground(), lab, node)?),
+    }
+    Err(Error::Usage(format!("node {node} of lab {lab} has no address of IPv4")).into())
+}
+
+/// Who has which address in a lab, its containers as well.
+///
+/// # Errors
+/// When it does not run.
+pub(crate) fn places(lab: &LabName) -> anyhow::Result<Places> {
+    places_with(lab, Containers::of(lab)?.as_ref())
+}
+
+fn places_with(lab: &LabName, containers: Option<&Containers<'_>>) -> anyhow::Result<Places> {
+    let theirs = containers.map(|containers| containers.beside(&own_names(lab)));
+    let theirs = theirs.unwrap_or_default();
+    Ok(Places::find(&ground(), lab, theirs.into_iter().flat_map(known).collect())?)
 }
 
 /// The names of the nodes of a lab that runs.
@@ -62,7 +81,7 @@ pub(crate) fn names(lab: &LabName) -> Vec<String> {
 
 /// The names of those that it has made itself.
 pub(crate) fn own_names(lab: &LabName) -> Vec<String> {
-    join::running(&Ground::find(), lab).map(|record| join::nodes(&record)).unwrap_or_default()
+    join::running(found(), lab).map(|record| join::nodes(&record)).unwrap_or_default()
 }
 
 /// Who ought to reach whom in a lab, its containers as well.
@@ -75,10 +94,8 @@ pub(crate) fn reach(lab: &LabName) -> anyhow::Result<Reach> {
         let entrance = containers.enter(node)?;
         Ok((node.name.clone(), entrance, known(node).collect()))
     };
-    // Those that the lab has made itself are in its record.
-    let own = own_names(lab);
-    let theirs = containers.nodes.iter().filter(|node| !own.contains(&node.name));
-    let all: anyhow::Result<Vec<_>> = theirs.map(entered).collect();
+    let theirs = containers.beside(&own_names(lab));
+    let all: anyhow::Result<Vec<_>> = theirs.into_iter().map(entered).collect();
     Ok(Reach::find_with(&ground(), lab, all?)?)
 }
 
@@ -106,6 +123,11 @@ impl<'l> Containers<'l> {
         self.nodes.iter().map(|node| node.name.clone()).collect()
     }
 
+    /// Those that the lab has not made itself: these are in its record.
+    fn beside(&self, own: &[String]) -> Vec<&Node> {
+        self.nodes.iter().filter(|node| !own.contains(&node.name)).collect()
+    }
+
     fn node(&self, name: &str) -> Result<&Node, Error> {
         let found = self.nodes.iter().find(|node| node.name == name);
         found.ok_or_else(|| join::no_such(self.lab, name, &self.names()))
@@ -118,21 +140,6 @@ impl<'l> Containers<'l> {
     fn enter(&self, node: &Node) -> anyhow::Result<Entrance> {
         let home: Home = self.which.answer(self.client.home(&node.name))?;
         Ok(home::by(&ground(), self.lab, &home)?)
-    }
-
-    fn address(&self, from: Option<&str>, name: &str) -> anyhow::Result<Ipv4Addr> {
-        let here: Vec<_> = from
-            .and_then(|from| self.node(from).ok())
-            .into_iter()
-            .flat_map(known)
-            .filter_map(|known| known.network)
-            .collect();
-        let all: Vec<_> = known(self.node(name)?).collect();
-        let shared = |known: &&Known| known.network.as_ref().is_some_and(|own| here.contains(own));
-        let found = all.iter().find(shared).or(all.first()).map(|known| known.address);
-        let lab = self.lab;
-        let none = || Error::Usage(format!("node {name} of lab {lab} has no address of IPv4"));
-        Ok(found.ok_or_else(none)?)
     }
 }
 

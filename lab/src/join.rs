@@ -8,14 +8,12 @@ pub mod home;
 pub(crate) mod room;
 
 use std::fs::File;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::address;
 use crate::called;
 use crate::config::LabName;
 use crate::error::{Doing, Error, Result};
@@ -23,7 +21,6 @@ use crate::ground::{Ground, SOCKET};
 use crate::holder::Process;
 use crate::journal::{self, Record};
 use crate::lock::{self, Keeper};
-use crate::names;
 use crate::naming;
 use crate::others;
 
@@ -124,11 +121,7 @@ fn no_lab(ground: &Ground, lab: &LabName) -> Error {
 /// The nodes of a lab, by their names without the prefix.
 #[must_use]
 pub fn nodes(record: &Record) -> Vec<String> {
-    record.names.iter().map(|identity| short(record, &identity.name).to_owned()).collect()
-}
-
-fn short<'a>(record: &Record, name: &'a str) -> &'a str {
-    name.strip_prefix(record.prefix()).unwrap_or(name)
+    record.names.iter().map(|identity| record.short(&identity.name).to_owned()).collect()
 }
 
 /// The lab that is meant where none is named: the one that is called as labs are by default if it
@@ -140,36 +133,6 @@ pub fn meant(ground: &Ground) -> LabName {
         1 => labs.remove(0),
         _ => LabName::default(),
     }
-}
-
-/// The address of a node of a running lab, or of the gateway or the simulated internet.
-///
-/// # Errors
-/// [`Error::NoLab`], [`Error::NoNode`]; [`Error::Usage`] where the node has none.
-pub fn address(ground: &Ground, lab: &LabName, node: &str) -> Result<Ipv4Addr> {
-    let record = running(ground, lab)?;
-    let found = record.known.iter().find(|known| is(&record, &known.name, node));
-    let found = found.map(|known| known.address).or_else(|| of_no_node(&record, node));
-    found.ok_or_else(|| match record.names.iter().any(|own| is(&record, &own.name, node)) {
-        true => Error::Usage(format!("node {node} of lab {lab} has no address of IPv4")),
-        false => no_node(&record, lab, node),
-    })
-}
-
-/// The address of what is called by its part in the lab.
-fn of_no_node(record: &Record, name: &str) -> Option<Ipv4Addr> {
-    let simulated = nodes(record).iter().any(|name| name == names::INET);
-    match name {
-        names::INTERNET if simulated => Some(address::SIM_HOSTS[0]),
-        _ if simulated && is(record, &format!("{}{}", record.prefix(), names::INET), name) => {
-            Some(address::SIM_ROUTER)
-        }
-        _ => None,
-    }
-}
-
-fn is(record: &Record, name: &str, node: &str) -> bool {
-    name == node || short(record, name) == node
 }
 
 fn no_node(record: &Record, lab: &LabName, node: &str) -> Error {
@@ -195,7 +158,7 @@ pub fn find(ground: &Ground, lab: &LabName, node: &str) -> Result<Entrance> {
     let found = record
         .names
         .iter()
-        .rfind(|identity| is(&record, &identity.name, node))
+        .rfind(|identity| record.is(&identity.name, node))
         .ok_or_else(|| no_node(&record, lab, node))?;
     let rootless = record.header.as_ref().is_some_and(|header| header.rootless);
     let what = || format!("opening the namespace of node {node}");

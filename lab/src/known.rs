@@ -13,6 +13,9 @@ pub(crate) fn known(node: &Node) -> impl Iterator<Item = Known> {
     node.interfaces.iter().filter_map(|interface| {
         let (address, prefix_len) = interface.ipv4()?;
         let network = interface.network.clone();
+        // A port that is in no network reaches nobody; it is no link to others of the same subnet.
+        let is_alone = network.is_none() && interface.port.is_some();
+        let prefix_len = if is_alone { 32 } else { prefix_len };
         Some(Known { name: node.file.clone(), address, prefix_len, network })
     })
 }

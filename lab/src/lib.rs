@@ -57,6 +57,7 @@
 //! | [`check`] | the pings that show it works |
 //! | [`clean`] | `down`, and what is left after a crash |
 //! | [`join`] | a node's namespace, for other processes |
+//! | [`places`] | who has which address there, for other processes |
 //! | `others` | labs of other users |
 //! | [`reach`] | who ought to reach whom, for other processes |
 //! | `round` | the veth pair by which the switch shows that frames pass |
@@ -99,6 +100,7 @@ pub mod neighbours;
 pub mod network;
 mod node;
 mod others;
+pub mod places;
 mod plug;
 pub mod port;
 mod progress;

@@ -1,9 +1,9 @@
 //! Who ought to reach whom in a running lab, for other processes: the cells of a matrix.
 //!
-//! Every node to every other that it shares a network or a link with; behind the switch also the
-//! gateway, and the internet where it is simulated. What lies behind a real uplink the running lab knows, not its record: whoever has asked it adds a column.
+//! Every node to every other that it shares a network or a link with; to the gateway where it has an address
+//! in that node's network, and then also to the internet where it is simulated. What lies behind a real
+//! uplink the running lab knows, not its record: whoever has asked it adds a column.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,11 +17,13 @@ use crate::ground::Ground;
 use crate::join::{self, Entrance};
 use crate::journal::{Known, Record};
 use crate::names::{self, INET};
+use crate::places;
 
 /// The matrix of a lab.
 #[derive(Debug)]
 pub struct Reach {
     user: Option<File>,
+    prefix: String,
     /// Its rows.
     pub sources: Vec<Source>,
     /// What its columns are called.
@@ -94,19 +96,28 @@ impl Reach {
             names.push(name);
         }
         let (targets, cells) = cells(&record, names);
-        Ok(Self { user, sources, targets, cells })
+        Ok(Self { user, prefix: record.prefix().into(), sources, targets, cells })
     }
 
-    /// Adds a column: every node to `address`.
+    /// A node's name, by that or by its namespace's.
+    #[must_use]
+    pub fn name<'a>(&self, node: &'a str) -> &'a str {
+        let is_one = |name: &str| self.sources.iter().any(|source| source.name == name);
+        match node.strip_prefix(&self.prefix) {
+            Some(short) if !is_one(node) && (is_one(short) || short == INET) => short,
+            _ => node,
+        }
+    }
+
+    /// Adds a column, of what lies beyond the gateway: every node that has one, to `address`.
     pub fn add(&mut self, target: &str, address: Ipv4Addr) {
         let to = self.targets.len();
+        let gateway = self.targets.iter().position(|name| name == names::GATEWAY);
         self.targets.push(target.into());
-        self.cells.extend((0..self.sources.len()).map(|from| Cell {
-            from,
-            to,
-            address,
-            network: None,
-        }));
+        let doors = self.cells.iter().filter(|cell| Some(cell.to) == gateway);
+        let beyond = doors.map(|door| Cell { from: door.from, to, address, network: None });
+        let beyond: Vec<_> = beyond.collect();
+        self.cells.extend(beyond);
     }
 
     /// Enters the lab's user namespace, where it has one: before any thread starts.
@@ -119,49 +130,39 @@ impl Reach {
     }
 }
 
+/// The columns and the cells. A column that not every lab has gets its number where it is made.
 fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
-    let known = |name: &str| -> Vec<&Known> {
-        let is = |known: &&Known| {
-            known.name == name || known.name.strip_prefix(record.prefix()) == Some(name)
-        };
-        record.known.iter().filter(is).collect()
-    };
-    let places: Vec<_> = names.iter().map(|name| known(name)).collect();
-    let switched = places.iter().flatten().any(|place| place.network.is_some());
-    let simulated = join::nodes(record).iter().any(|name| name == INET);
-    let gateway = known(names::GATEWAY);
+    let known: Vec<_> = names.iter().map(|name| places::of(record, name)).collect();
+    let gateway = places::of(record, names::GATEWAY);
     let mut targets = names;
     let nodes = targets.len();
+    let mut column = |is_there: bool, name: &str| {
+        is_there.then(|| {
+            targets.push(name.into());
+            targets.len() - 1
+        })
+    };
+    let switched = known.iter().flatten().any(|place| place.network.is_some());
+    let simulated = join::nodes(record).iter().any(|name| name == INET);
+    let to_gateway = column(switched, names::GATEWAY);
+    let to_internet = column(simulated, names::INTERNET);
     let mut cells = Vec::new();
-    for from in 0..nodes {
-        let own: HashSet<_> = places[from].iter().map(|known| known.place()).collect();
-        // The address that the other has in a network that both are in, or on a link between them.
-        let shared = |to: usize, all: &[&Known]| {
-            let meets = all.iter().find(|theirs| own.contains(&theirs.place()))?;
-            let is_here = |known: &&&Known| known.place() == meets.place() && known.is_near(meets);
-            let here = places[from].iter().find(is_here);
-            let network = here.and_then(|_| meets.network.clone());
+    for (from, here) in known.iter().enumerate() {
+        let shared = |to: usize, there: &[&Known]| {
+            let meets = places::meeting(here, there)?;
+            let is_here = |own: &&&Known| own.place() == meets.place() && own.is_near(meets);
+            let network = here.iter().find(is_here).and_then(|_| meets.network.clone());
             Some(Cell { from, to, address: meets.address, network })
         };
         let others = (0..nodes).filter(|to| *to != from);
-        cells.extend(others.filter_map(|to| shared(to, &places[to])));
-        // In a network it has an address for each part: the one that is the node's.
-        let near: Vec<&Known> = gateway
-            .iter()
-            .filter(|own| places[from].iter().any(|known| own.is_near(known)))
-            .copied()
-            .collect();
-        cells.extend(shared(nodes, &near));
-        if simulated {
-            let address = address::SIM_HOSTS[0];
-            cells.push(Cell { from, to: nodes + 1, address, network: None });
-        }
-    }
-    if switched {
-        targets.push(names::GATEWAY.into());
-    }
-    if simulated {
-        targets.push(names::INTERNET.into());
+        cells.extend(others.filter_map(|to| shared(to, &known[to])));
+        let Some(door) = to_gateway.and_then(|to| shared(to, &gateway)) else { continue };
+        cells.push(door);
+        let address = address::SIM_HOSTS[0];
+        cells.extend(to_internet.map(|to| Cell { from, to, address, network: None }));
     }
     (targets, cells)
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,18 @@ impl Record {
     pub fn prefix(&self) -> &str {
         self.header.as_ref().map_or("", |header| header.prefix.as_str())
     }
+
+    /// A node's name, by its namespace's.
+    #[must_use]
+    pub fn short<'a>(&self, name: &'a str) -> &'a str {
+        name.strip_prefix(self.prefix()).unwrap_or(name)
+    }
+
+    /// Whether the node whose namespace is called `name` is meant by `node`, its name or its namespace's.
+    #[must_use]
+    pub fn is(&self, name: &str, node: &str) -> bool {
+        name == node || self.short(name) == node
+    }
 }
 
 /// Reads the journal of a lab; None where there is none, and nothing says that there was one.

@@ -39,9 +39,13 @@ pub(super) fn resolve(lab: &LabName, from: Option<&str>, dest: &str) -> anyhow::
     }
 }
 
-/// What to type where this host has no way to `dest`, and a lab runs whose nodes may have one.
+/// What to type where this host has no way to `dest`, and a lab runs whose nodes may have one: those that
+/// have a gateway before others.
 pub(super) fn from_a_node(lab: &LabName, dest: &str) -> Option<String> {
-    let from = node::names(lab).into_iter().next()?;
+    let nodes = node::names(lab);
+    let places = node::places(lab).ok()?;
+    let has_gateway = |node: &&String| places.meet(node, names::GATEWAY);
+    let from = nodes.iter().find(has_gateway).or(nodes.first())?;
     let name = door::option(lab);
     Some(format!(
         "this host has no way there: `{} ping{name} {from} {dest}` pings it from {from}",
@@ -49,22 +53,22 @@ pub(super) fn from_a_node(lab: &LabName, dest: &str) -> Option<String> {
     ))
 }
 
-/// What to type where `dest` is the lab's and no node was named to ping it from.
+/// What to type where `dest` is the lab's and no node was named to ping it from: from one that reaches it
+/// without a router before others.
 pub(super) fn from_inside(lab: &LabName, dest: &str) -> Option<String> {
     // The host has a place of its own in a network of containers.
     if serves(&door::ground(), lab) {
         return None;
     }
     let nodes = node::names(lab);
-    let own = node::address(lab, None, dest).is_ok();
-    let owner = |address: Ipv4Addr| {
-        nodes.iter().find(|n| node::address(lab, None, n).ok() == Some(address))
-    };
-    let owner = names::number(dest).and_then(owner);
-    if !own && owner.is_none() {
+    let places = node::places(lab).ok()?;
+    let owner = names::number(dest).and_then(|address| places.owner(address));
+    if places.address(None, dest).is_none() && owner.is_none() {
         return None;
     }
-    let from = nodes.iter().find(|node| *node != dest && Some(*node) != owner)?;
+    let to = owner.unwrap_or(dest);
+    let others = || nodes.iter().filter(|node| *node != to);
+    let from = others().find(|node| places.meet(node, to)).or(others().next())?;
     let name = door::option(lab);
     Some(format!(
         "this host is not on the network of lab {lab}: `{} ping{name} {from} {dest}` pings it from \

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::objects;
+use crate::file::write;
 use crate::support::{Sandbox, rooted, rootless};
 use crate::{READY, lab};
 
@@ -147,5 +148,56 @@ fn who_is_kept_apart_is_not_tried() {
             assert!(ended.out.contains(line), "{line}: {}", ended.out);
         }
         assert!(!ended.out.contains("not reached: net1"), "{}", ended.out);
+    });
+}
+
+/// Two networks with a node in both, and one in none.
+const TWO: &str = "networks: {a: {subnet: 10.1.0.0/24}, b: {subnet: 10.2.0.0/24}}\n\
+                   nodes: {both: {networks: [a, b]}, a1: {network: a}, b1: {network: b}}\n";
+
+#[test]
+fn a_lab_without_some_of_the_columns_has_the_others() {
+    rooted(|sandbox| {
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>()).ok();
+        let six = "networks: {six: {subnet: 'fd00:1::/64'}}\n\
+                   nodes: {a: {network: six}, b: {network: six}}\n";
+        let linked = "networks: {lan: {subnet: 10.1.0.0/24}}\nnodes: {a: , b: }\nlinks: \
+                      [[{node: a, address: 10.9.0.1/30}, {node: b, address: 10.9.0.2/30}]]\n";
+        for (text, reached) in [(six, "0 of 0 reached"), (linked, "2 of 2 reached")] {
+            let path = write(sandbox, "columns.yaml", text);
+            let mut run = lab(sandbox, &["run", &path]);
+            let out = does("ping --all -W 20").out;
+            assert!(out.ends_with(&format!("{reached}\n")), "{text}{out}");
+            run.signal(Signal::SIGTERM);
+            assert_eq!(run.ended().code, Some(0));
+        }
+        let _lab = lab(sandbox, &["run"]);
+        for node in ["net1", "net2"] {
+            does(&format!("port {node} --network none"));
+        }
+        let out = does("ping --all -W 20").out;
+        assert!(out.ends_with("0 of 0 reached\n"), "{out}");
+    });
+}
+
+/// By name, from each node to each, it goes to the address that the matrix has.
+#[test]
+fn a_name_is_the_address_that_is_near() {
+    rooted(|sandbox| {
+        let two = write(sandbox, "two.yaml", TWO);
+        for args in [&["run", "mesh", "-n", "4"][..], &["run", &two]] {
+            let mut run = lab(sandbox, args);
+            let all = objects(&sandbox.uswitch(&["ping", "--all", "--json", "-W", "20"]).ok().out);
+            let cells: Vec<_> = all.iter().filter(|one| one["type"] == "cell").collect();
+            assert!(cells.len() >= 10, "{all:?}");
+            for cell in cells {
+                let [from, to, address] =
+                    ["from", "to", "address"].map(|key| cell[key].as_str().unwrap());
+                let out = sandbox.uswitch(&["ping", from, to, "-c", "1", "-W", "20"]).ok().out;
+                assert!(out.starts_with(&format!("PING {to} ({address}) ")), "{from}: {out}");
+            }
+            run.signal(Signal::SIGTERM);
+            assert_eq!(run.ended().code, Some(0));
+        }
     });
 }
