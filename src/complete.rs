@@ -9,9 +9,10 @@ use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 use control::Client;
-use lab::{Ground, LabName, join};
+use lab::{LabName, join};
 
 use crate::cli::Cli;
+use crate::door::found;
 use crate::node;
 
 /// Set by a shell that asks; see `completions`.
@@ -41,9 +42,7 @@ fn candidates(words: impl IntoIterator<Item = String>) -> Vec<CompletionCandidat
 
 /// The labs that run.
 pub(crate) fn labs() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        candidates(join::labs(&Ground::find()).iter().map(LabName::to_string))
-    })
+    ArgValueCandidates::new(|| candidates(join::labs(found()).iter().map(LabName::to_string)))
 }
 
 /// The nodes of the lab that is meant.
@@ -117,8 +116,8 @@ pub(crate) fn schemas() -> ArgValueCandidates {
 
 /// The lab that is meant, where it runs.
 fn client() -> Option<Client> {
-    let (ground, lab) = (Ground::find(), meant());
-    join::running(&ground, &lab).ok()?;
+    let (ground, lab) = (found(), meant());
+    join::running(ground, &lab).ok()?;
     Client::new(&ground.socket(&lab)).ok()
 }
 
@@ -193,5 +192,5 @@ fn meant() -> LabName {
         .or_else(|| words.iter().find_map(|word| word.strip_prefix("--name=").map(String::from)));
     let named = named.or_else(|| std::env::var("USWITCH_LAB").ok());
     let named = named.and_then(|name| name.parse().ok());
-    named.unwrap_or_else(|| join::meant(&Ground::find()))
+    named.unwrap_or_else(|| join::meant(found()))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::api::CaptureAsk;
-use lab::{Ground, LabName, join};
+use lab::{LabName, join};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use observe::filter::{Filter, Host, Known};
@@ -62,7 +62,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             "extcap {{version={}}}{{display=uswitch labs}}",
             env!("CARGO_PKG_VERSION")
         ));
-        for name in join::labs(&Ground::find()) {
+        for name in join::labs(crate::door::found()) {
             let name = name.as_str();
             say::line(&format!("interface {{value={PREFIX}{name}}}{{display=uswitch lab {name}}}"));
         }

@@ -80,8 +80,9 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let ends = [&args.from, &args.to].map(|own| node::find(lab, own));
     let [from, to] = ends;
     let (from, to) = (from?, to?);
-    let there = There::now(lab, [&args.from, &args.to]);
-    let address = address_of(&reach, &args)?;
+    let names = [&args.from, &args.to].map(|own| reach.name(own));
+    let there = There::now(lab, names);
+    let address = address_of(&reach, names)?;
     reach.enter()?;
     let listener = inside(&to, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
         .with_context(|| format!("listening in {}", args.to))?;
@@ -107,17 +108,16 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// By which address the one node reaches the other.
-fn address_of(reach: &Reach, args: &Args) -> Result<Ipv4Addr, Usage> {
-    if args.to == INET {
+fn address_of(reach: &Reach, [from, to]: [&str; 2]) -> Result<Ipv4Addr, Usage> {
+    if to == INET {
         return Ok(address::SIM_HOSTS[0]);
     }
     let named = |list: &[String], name: &str| list.iter().position(|one| one == name);
     let sources: Vec<String> = reach.sources.iter().map(|source| source.name.clone()).collect();
-    let ends = named(&sources, &args.from).zip(named(&reach.targets, &args.to));
+    let ends = named(&sources, from).zip(named(&reach.targets, to));
     let cell = ends
         .and_then(|(from, to)| reach.cells.iter().find(|cell| (cell.from, cell.to) == (from, to)));
     cell.map(|cell| cell.address).ok_or_else(|| {
-        let (from, to) = (&args.from, &args.to);
         Usage(format!("{from} knows no address of {to}: name two nodes that reach each other"))
     })
 }

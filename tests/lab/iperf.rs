@@ -1,5 +1,6 @@
 //! `iperf`: what it says has passed has passed.
 
+use nix::mount::{MsFlags, mount};
 use serde_json::Value;
 
 use crate::lab;
@@ -67,5 +68,36 @@ fn what_ends_before_the_measurement_is_an_error() {
             assert!(!ended.out.contains("1 stream"), "a sum of what was not: {}", ended.out);
             sandbox.uswitch(&["down"]).ok();
         }
+    });
+}
+
+/// Without XDG_RUNTIME_DIR, as after `su`, a user's labs are in a folder called by the user's number, which
+/// looks like another one once the lab's user namespace is entered.
+#[test]
+fn what_has_passed_is_told_where_the_user_s_number_names_the_run_directory() {
+    rootless(|sandbox| {
+        if !sandbox.real_root {
+            return;
+        }
+        let none = MsFlags::empty();
+        mount(Some("tmpfs"), "/tmp", Some("tmpfs"), none, Some("mode=1777")).unwrap();
+        let measured = "uswitch iperf net1 net2 -t 1";
+        let line = format!(
+            "unset XDG_RUNTIME_DIR; uswitch up >&2 && {measured}; code=$?; \
+                            uswitch down >&2; exit $code"
+        );
+        let out = sandbox.shell(&line).ok().out;
+        assert!(out.ends_with("net1 to net2, 1 stream\n"), "{out}");
+    });
+}
+
+#[test]
+fn nodes_may_be_named_as_their_namespaces_are() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "--name", "x"]);
+        let said = sandbox.uswitch(&["iperf", "x-net1", "x-net2", "-t", "1", "-j"]).ok().out;
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["address"], "10.100.0.20", "{said}");
+        sandbox.uswitch(&["iperf", "x-net1", "x-inet", "-t", "1"]).ok();
     });
 }
