@@ -37,6 +37,7 @@ mod seconds;
 mod set_network;
 pub mod shape;
 mod spec;
+mod switched;
 mod uplink;
 mod vlan;
 
@@ -57,6 +58,9 @@ pub use route::{Destination, Route, Via};
 pub use schema::SCHEMA;
 pub use seconds::Seconds;
 pub use set_network::{SetNetwork, Wrong};
-pub use spec::{MAX_INTERFACE_NAME, MAX_NEIGHBOURS, MAX_NETWORKS, MAX_NODES, Spec};
+pub use spec::{
+    MAX_ADDRESSES, MAX_INTERFACE_NAME, MAX_NEIGHBOURS, MAX_NETWORKS, MAX_NODES, MAX_SUBNETS,
+    MAX_SUBNETS_EACH, Spec,
+};
 pub use uplink::{PortBlock, Uplink};
 pub use vlan::AddVlan;

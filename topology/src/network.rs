@@ -17,6 +17,7 @@ use crate::entries::{FdbEntry, MdbEntry};
 use crate::invalid::Invalid;
 use crate::one_or_many::{self, is_false};
 use crate::seconds::Seconds;
+use crate::switched;
 
 /// A network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Gateway::is_first")]
     pub gateway: Gateway,
     /// Its nodes have no way out by the uplink.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "switched::surely", skip_serializing_if = "is_false")]
     pub internal: bool,
     /// The gateway sends nothing from one of its nodes to another. A container engine's network alone has it,
     /// beside isolated ports; no file says it.
@@ -62,10 +63,20 @@ pub struct Network {
     #[serde(default, alias = "fdb-max-learned", skip_serializing_if = "Option::is_none")]
     pub fdb_max_learned: Option<u32>,
     /// Whether frames that claim to come from the gateway's address are refused (true).
-    #[serde(default, alias = "gateway-guard", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "gateway-guard",
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub gateway_guard: Option<bool>,
     /// Whether VLANs are told apart (false).
-    #[serde(default, alias = "vlan-filtering", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "vlan-filtering",
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub vlan_filtering: Option<bool>,
     /// By which tags (802.1Q).
     #[serde(default, alias = "vlan-protocol", skip_serializing_if = "Option::is_none")]
@@ -74,10 +85,20 @@ pub struct Network {
     #[serde(default, alias = "vlan-default-pvid", skip_serializing_if = "Option::is_none")]
     pub vlan_default_pvid: Option<u16>,
     /// Whether multicast goes to the ports that have asked for it (false).
-    #[serde(default, alias = "mcast-snooping", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "mcast-snooping",
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mcast_snooping: Option<bool>,
     /// Whether the switch asks who wants multicast (false).
-    #[serde(default, alias = "mcast-querier", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "mcast-querier",
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mcast_querier: Option<bool>,
     /// Whether the gateway is a multicast router: 0 never, 1 where it is found to be, 2 always (1).
     #[serde(default, alias = "mcast-router", skip_serializing_if = "Option::is_none")]
@@ -292,9 +313,9 @@ impl<'de> Deserialize<'de> for Gateway {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Gateway, E> {
-                match text {
-                    "on" => Ok(Gateway::First),
-                    "off" | "none" => Ok(Gateway::None),
+                match (text, switched::word(text)) {
+                    (_, Some(true)) => Ok(Gateway::First),
+                    ("none", _) | (_, Some(false)) => Ok(Gateway::None),
                     _ => text.parse().map(|ip| Gateway::At(vec![ip])).map_err(|_| {
                         let why = "no gateway: true, false, or its address without a prefix length";
                         E::custom(format!("{text:?} is {why}"))

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::switched;
 use crate::vlan::AddVlan;
 
 /// The settings of a bridged port.
@@ -58,41 +59,81 @@ pub struct PortSettings {
 #[serde(deny_unknown_fields)]
 pub struct SetPort {
     /// Whether a frame may leave by the port it came in by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub hairpin: Option<bool>,
     /// Whether addresses seen here are learned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub learning: Option<bool>,
     /// Whether frames to unknown addresses are flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub flood: Option<bool>,
     /// Whether multicast is flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mcast_flood: Option<bool>,
     /// Whether broadcast is flooded to this port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub bcast_flood: Option<bool>,
     /// Whether it is isolated from the other isolated ports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub isolated: Option<bool>,
     /// The group of ports, 1 to 255, that it is isolated from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<u8>,
     /// Whether frames are let in only from addresses that the table knows here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub locked: Option<bool>,
     /// Whether an unknown address at the locked port is noted in the table, locked (MAC
     /// authentication bypass).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mab: Option<bool>,
     /// Link-local groups let in here beside the network's: bit n stands for 01:80:c2:00:00:0n.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_fwd_mask: Option<u16>,
     /// Whether questions for neighbours behind it are answered for them, and not sent here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub neigh_suppress: Option<bool>,
     /// Whether a member that leaves a group is not asked again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub fastleave: Option<bool>,
     /// Whether a multicast router is here: 0 never, 1 while one is heard, 2 always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +143,11 @@ pub struct SetPort {
     pub mcast_max_groups: Option<u32>,
     /// Whether probes are sent here, and it is shut where a loop is seen. Said of a port that is shut,
     /// it opens it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "switched::perhaps",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub loop_protect: Option<bool>,
     /// Most addresses learned here.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,6 +26,12 @@ mod tests;
 
 /// Most networks of a lab.
 pub const MAX_NETWORKS: usize = 256;
+/// Most subnets of a lab, those of VLANs too.
+pub const MAX_SUBNETS: usize = 8192;
+/// Most subnets of a network, or of a VLAN that has its own.
+pub const MAX_SUBNETS_EACH: usize = 256;
+/// Most addresses of a node in a network, and at an end of a link.
+pub const MAX_ADDRESSES: usize = 4096;
 /// Most nodes of a lab, and most ports of its switch, less one for the uplink.
 pub const MAX_NODES: u32 = 4095;
 /// Most neighbours that are known by hand.

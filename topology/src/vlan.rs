@@ -11,6 +11,7 @@ use serde::{Deserialize as Derive, Serialize};
 
 use crate::invalid::Invalid;
 use crate::one_or_many::is_false;
+use crate::switched;
 
 /// The highest number of a VLAN; 0 and 4095 are none (IEEE 802.1Q table 9-2).
 pub(crate) const LAST: u16 = 4094;
@@ -43,10 +44,10 @@ struct Long {
     #[serde(default)]
     vlan_end: Option<u16>,
     /// Frames that come in without a tag belong to it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "switched::surely")]
     pvid: bool,
     /// Its frames leave without a tag.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "switched::surely")]
     untagged: bool,
 }
 

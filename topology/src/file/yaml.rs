@@ -34,6 +34,8 @@ fn options() -> Options {
     options.duplicate_keys = DuplicateKeyPolicy::Error;
     options.merge_keys = MergeKeyPolicy::Error;
     options.reject_unsupported_tags = true;
+    // As YAML 1.2 has it: `n` and `yes` are names, and words for settings alone (`switched`).
+    options.strict_booleans = true;
     options.with_snippet = false;
     options.emit_comments = false;
     options

@@ -160,3 +160,31 @@ fn what_is_odd_and_right_is_taken() {
     let toml = "networks.lan.subnet = \"10.1.0.0/24\"\nnodes.a.network = 'lan'\nnodes.\"h[1-2]\".network = \"lan\"\n";
     assert_eq!(load(toml, Format::Toml).unwrap().nodes().len(), 3);
 }
+
+#[test]
+fn words_of_older_yaml_are_names_and_settings() {
+    let text = "networks: {n: {subnet: 10.1.0.0/24, gateway: no, vlan_filtering: yes, internal: off}}\n\
+                nodes: {on: {network: n}, y: {networks: [n]}, no: {networks: {n: }}}\n\
+                links: [[on, no], [{node: y}, off]]\n\
+                ports: {on: {isolated: on, learning: Off, vlans: [{vlan: 3, pvid: y}]}}\n";
+    let text = text.replace("no: {networks", "off: {}, no: {networks");
+    let spec = load(&text, Format::Yaml).unwrap().spelled_out();
+    let network = &spec.networks["n"];
+    assert_eq!((network.vlan_filtering, network.internal), (Some(true), false));
+    assert_eq!(network.gateway, crate::Gateway::None);
+    let port = spec.port("on", "n");
+    assert_eq!((port.isolated, port.learning), (Some(true), Some(false)));
+    assert!(port.vlans.unwrap()[0].pvid);
+    let ends = spec.links.iter().flat_map(|link| &link.endpoints);
+    assert_eq!(ends.map(|end| end.node.as_str()).collect::<Vec<_>>(), ["on", "no", "y", "off"]);
+    for text in ["internal: maybe", "mcast_querier: 2", "internal: "] {
+        let file = format!("networks: {{lan: {{{text}}}}}\nnodes: {{a: {{network: lan}}}}\n");
+        let told = load(&file, Format::Yaml).unwrap_err()[0].to_string();
+        assert!(told.contains("true or false"), "{text}: {told}");
+    }
+    for text in ["mtu: ", "nat_sessions: "] {
+        let file = format!("nodes: {{a: {{}}}}\n{text}\n");
+        let told = load(&file, Format::Yaml).unwrap_err()[0].to_string();
+        assert!(told.contains("a whole number from 0 to"), "{text}: {told}");
+    }
+}
