@@ -67,7 +67,7 @@ pub struct MdbEntry {
 }
 
 /// A multicast group: of IP, or of anything else by its hardware address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
     /// Of IP.
     Ip(IpAddr),

@@ -42,7 +42,10 @@ impl Spec {
     /// A link between networks, by its name.
     #[must_use]
     pub fn joint(&self, name: &str) -> Option<Joint<'_>> {
-        self.joints().find(|joint| joint.name == name)
+        // The names of all of them are made up for one that may be meant alone.
+        let is_number = |rest: &str| rest.parse::<u32>().is_ok();
+        let may_be = name.strip_prefix(LINK).is_some_and(is_number);
+        self.joints().find(|joint| may_be && joint.name == name)
     }
 
     /// Whether a frame of one network comes to another over links, through further networks perhaps.

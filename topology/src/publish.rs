@@ -14,7 +14,7 @@ use crate::invalid::Invalid;
 const SHAPE: &str = "[ADDR:]PORT:NODE:PORT[/udp], as in 8080:net1:80";
 
 /// What a NAT session or a published port speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(any(test, feature = "schema"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {

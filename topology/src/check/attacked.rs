@@ -118,3 +118,51 @@ fn what_contradicts_itself_is_left_out_of_a_running_lab() {
     let rest = (left.links.len(), left.publish.len(), left.neigh.len(), left.ports.len());
     assert_eq!(rest, (0, 0, 0, 0));
 }
+
+#[test]
+fn lists_longer_than_any_lab_s_are_told() {
+    let subnets = |count: u32| {
+        let all = (0..count).map(|at| format!("\"10.{}.{}.0/24\"", at >> 8, at & 255));
+        all.collect::<Vec<_>>().join(",")
+    };
+    let (many, fits) = (subnets(257), subnets(256));
+    let node = r#""nodes": {"h": {}}"#;
+    one(
+        &format!(r#"{{"networks": {{"a": {{"subnets": [{many}]}}}}, {node}}}"#),
+        "networks.a.subnets: 257 of them: up to 256",
+    );
+    assert!(
+        told(&format!(r#"{{"networks": {{"a": {{"subnets": [{fits}]}}}}, {node}}}"#)).is_empty()
+    );
+    let own: Vec<_> = (0..4097).map(|at| format!("\"fd00::{at:x}/64\"")).collect();
+    let place = format!(r#"{{"a": [{}]}}"#, own.join(","));
+    one(
+        &format!(r#"{{"networks": {{"a": {{}}}}, "nodes": {{"h": {{"networks": {place}}}}}}}"#),
+        "4097 addresses: up to 4096",
+    );
+    let routed = vec!["\"a\""; 257].join(",");
+    one(
+        &format!(r#"{{"networks": {{"a": {{"routed": [{routed}]}}}}, {node}}}"#),
+        "257 of them: a lab has up to 256 networks",
+    );
+}
+
+#[test]
+fn no_route_leads_by_a_broadcast_address() {
+    let lab = |via: &str| {
+        format!(
+            r#"{{"networks": {{"a": {{"subnet": "10.1.0.0/24"}}}}, "nodes": {{"h": {{"network": "a",
+            "routes": ["10.9.0.0/16 via {via}"]}}}}}}"#
+        )
+    };
+    for via in ["10.1.0.255", "10.1.0.0"] {
+        one(&lab(via), "is no host's address");
+    }
+    assert!(told(&lab("10.1.0.254")).is_empty());
+}
+
+#[test]
+fn a_network_may_be_left_without_nodes() {
+    assert!(told(r#"{"networks": {"a": {"subnet": "10.1.0.0/24"}}}"#).is_empty());
+    one("{}", "a lab has at least one node");
+}

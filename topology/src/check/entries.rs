@@ -1,5 +1,7 @@
 //! What a network's tables hold from the start.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use super::networks::NO_HOSTS;
@@ -11,13 +13,28 @@ use crate::network::Network;
 use crate::spec::{MAX_NEIGHBOURS, Spec};
 use crate::vlan::LAST;
 
-/// Whether two rows may be of one VLAN: without one a row is in all those of its port.
-fn one(a: Option<u16>, b: Option<u16>) -> bool {
-    a == b || a.is_none() || b.is_none()
+/// The rows there have been, with their VLANs.
+struct Seen<T>(HashMap<T, HashSet<Option<u16>>>);
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Eq + Hash> Seen<T> {
+    /// Notes a row; whether there was one before that may be of the same VLAN: without one a row is in all
+    /// those of its port.
+    fn has(&mut self, row: T, vlan: Option<u16>) -> bool {
+        let vlans = self.0.entry(row).or_default();
+        let has = vlans.contains(&None) || (vlan.is_none() && !vlans.is_empty());
+        !vlans.insert(vlan) || has
+    }
 }
 
 impl Check<'_> {
     pub(super) fn entries(&mut self, name: &str, network: &Network) {
+        let mut seen = Seen::default();
         for (at, entry) in network.fdb.iter().enumerate() {
             let at = at.to_string();
             let path = ["networks", name, "fdb", at.as_str()];
@@ -40,11 +57,11 @@ impl Check<'_> {
                 self.problem(path, format!("{mac}: what leads nowhere has no dst: leave it out"));
             }
             self.of_vlan(&path, (name, network), (entry.node.as_deref(), entry.vlan));
-            let same = |other: &crate::FdbEntry| other.mac == mac && one(other.vlan, entry.vlan);
-            if network.fdb[..at.parse().unwrap_or(0)].iter().any(same) {
+            if seen.has(mac, entry.vlan) {
                 self.problem(path, format!("{mac} is there already"));
             }
         }
+        let mut seen = Seen::default();
         for (at, entry) in network.mdb.iter().enumerate() {
             let at = at.to_string();
             let path = ["networks", name, "mdb", at.as_str()];
@@ -54,11 +71,7 @@ impl Check<'_> {
             }
             self.behind(&path, name, &entry.node);
             self.of_vlan(&path, (name, network), (Some(&entry.node), entry.vlan));
-            let same = |other: &crate::MdbEntry| {
-                (other.group, &other.node) == (entry.group, &entry.node)
-                    && one(other.vlan, entry.vlan)
-            };
-            if network.mdb[..at.parse().unwrap_or(0)].iter().any(same) {
+            if seen.has((entry.group, &entry.node), entry.vlan) {
                 let (node, group) = (&entry.node, entry.group);
                 self.problem(path, format!("{node} is a member of {group} already"));
             }

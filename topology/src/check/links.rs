@@ -51,6 +51,9 @@ impl Check<'_> {
             self.problem(path, text);
         }
         for end in [a, b] {
+            if self.too_many_addresses(&path, end.addresses.len()) {
+                continue;
+            }
             for address in &end.addresses {
                 self.placed(&path, *address, &[]);
                 self.own_address(&path, address.ip, end.node.clone());

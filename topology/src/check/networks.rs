@@ -9,7 +9,7 @@ use crate::lab_name;
 use crate::names;
 use crate::network::{Gateway, Network};
 use crate::shape;
-use crate::spec::MAX_NETWORKS;
+use crate::spec::{MAX_NETWORKS, MAX_SUBNETS, MAX_SUBNETS_EACH};
 use crate::uplink::Uplink;
 use crate::vlan::LAST;
 
@@ -31,6 +31,9 @@ impl Check<'_> {
             );
             return;
         }
+        if self.too_many() {
+            return;
+        }
         self.mtu(&["mtu"], spec.mtu, false);
         // First, for what else is wrong of such subnets follows from it.
         self.overlaps();
@@ -48,6 +51,40 @@ impl Check<'_> {
                 None => {}
             }
         }
+    }
+
+    /// Says whose lists are longer than any lab's are; then nothing else is said of networks.
+    fn too_many(&mut self) -> bool {
+        let (spec, before) = (self.spec, self.problems.len());
+        let mut subnets = 0;
+        for (name, network) in &spec.networks {
+            let path = ["networks", name].map(String::from).to_vec();
+            let own = (&network.subnets, &network.gateway, path);
+            let of_vlans = network.vlans.iter().map(|(vlan, own)| {
+                let path = ["networks", name, "vlans", &vlan.to_string()].map(String::from);
+                (&own.subnets, &own.gateway, path.to_vec())
+            });
+            for (list, gateway, path) in std::iter::once(own).chain(of_vlans) {
+                subnets += list.len();
+                let gateways = if let Gateway::At(all) = gateway { all.len() } else { 0 };
+                for (key, count) in [("subnets", list.len()), ("gateway", gateways)] {
+                    if count > MAX_SUBNETS_EACH {
+                        let path = path.iter().map(String::as_str).chain([key]);
+                        self.problem(path, format!("{count} of them: up to {MAX_SUBNETS_EACH}"));
+                    }
+                }
+            }
+            let routed = network.routed.len();
+            if routed > MAX_NETWORKS {
+                let text = format!("{routed} of them: a lab has up to {MAX_NETWORKS} networks");
+                self.problem(["networks", name, "routed"], text);
+            }
+        }
+        if subnets > MAX_SUBNETS {
+            let text = format!("{subnets} subnets: a lab has up to {MAX_SUBNETS}");
+            self.problem(["networks"], text);
+        }
+        self.problems.len() > before
     }
 
     fn network_name(&mut self, name: &str) {

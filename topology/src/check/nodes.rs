@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Check, few};
 use crate::lab_name::check_node_of;
 use crate::node::{Attachment, Node};
-use crate::spec::{MAX_INTERFACE_NAME, MAX_NODES};
+use crate::spec::{MAX_ADDRESSES, MAX_INTERFACE_NAME, MAX_NODES};
 
 /// Names that a namespace's interfaces cannot have, or that mean all of them.
 const NO_INTERFACE: [&str; 5] = ["lo", "all", "default", ".", ".."];
@@ -14,8 +14,9 @@ impl Check<'_> {
     pub(super) fn nodes(&mut self) {
         let spec = self.spec;
         let count = spec.nodes.len();
-        if count == 0 && !self.growing {
-            self.problem(["nodes"], "a lab has at least one node: say nodes");
+        // One that is left in an empty network can be given others.
+        if count == 0 && spec.networks.is_empty() && !self.growing {
+            self.problem(["nodes"], "a lab has at least one node, or a network: say nodes");
         }
         if count > MAX_NODES as usize {
             self.problem(["nodes"], format!("{count} nodes: a lab has {MAX_NODES} at most"));
@@ -68,12 +69,25 @@ impl Check<'_> {
                 continue;
             }
             let pvid = spec.pvid(name, &place.network);
-            for address in place.addresses.iter().flatten() {
+            let own = place.addresses.as_deref().unwrap_or_default();
+            if self.too_many_addresses(&path, own.len()) {
+                continue;
+            }
+            for address in own {
                 self.placed(&path, *address, network.subnets_of(pvid));
                 self.own_address(&path, address.ip, name.to_owned());
             }
             self.chosen(&path, name, place);
         }
+    }
+
+    /// Whether more addresses stand there than an interface has.
+    pub(super) fn too_many_addresses(&mut self, path: &[&str], count: usize) -> bool {
+        let is_so = count > MAX_ADDRESSES;
+        if is_so {
+            self.problem(path, format!("{count} addresses: up to {MAX_ADDRESSES}"));
+        }
+        is_so
     }
 
     fn chosen(&mut self, path: &[&str], name: &str, place: &Attachment) {

@@ -1,5 +1,6 @@
 //! The uplink, and what is published on it: a port leads to an address that is reached from outside.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Check, few};
@@ -55,12 +56,18 @@ impl Check<'_> {
                 ),
             );
         }
+        let mut led = HashMap::new();
         for (at, ask) in spec.publish.iter().enumerate() {
-            self.published(&at.to_string(), ask, at);
+            self.published(&at.to_string(), ask, &mut led);
         }
     }
 
-    fn published(&mut self, text: &str, ask: &Publish, at: usize) {
+    fn published<'p>(
+        &mut self,
+        text: &str,
+        ask: &'p Publish,
+        led: &mut HashMap<(Protocol, u16), &'p Publish>,
+    ) {
         let spec = self.spec;
         let path = ["publish", text];
         if ask.protocol == Protocol::Icmp {
@@ -88,8 +95,8 @@ impl Check<'_> {
             let all = few(spec.nodes.keys());
             self.problem(path, format!("there is no node {}: {all}", ask.node));
         }
-        let same = |other: &&Publish| (other.protocol, other.port) == (ask.protocol, ask.port);
-        if let Some(other) = spec.publish[..at].iter().find(same) {
+        let other = *led.entry((ask.protocol, ask.port)).or_insert(ask);
+        if !std::ptr::eq(other, ask) {
             let text = format!(
                 "{}/{} twice: it leads to {}:{} already, choose another port for {}:{}",
                 ask.port, ask.protocol, other.node, other.node_port, ask.node, ask.node_port
@@ -102,7 +109,9 @@ impl Check<'_> {
     pub(super) fn led(&mut self, nodes: &[CheckedNode]) {
         let spec = self.spec;
         for (at, ask) in spec.publish.iter().enumerate() {
-            let Some(node) = nodes.iter().find(|node| node.name == ask.node) else { continue };
+            // In the order of the spec, as they were made.
+            let at_spec = spec.nodes.get_index_of(&ask.node);
+            let Some(node) = at_spec.and_then(|at| nodes.get(at)) else { continue };
             let in_networks = node.interfaces.iter().filter_map(|own| Some((own, own.network()?)));
             let mut own = in_networks.flat_map(|(own, network)| {
                 own.addresses.iter().filter_map(move |(ip, _)| match ip {

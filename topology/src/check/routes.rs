@@ -1,5 +1,6 @@
 //! Routes of nodes, once everybody has addresses: each next hop is on a subnet of the node's own.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::Check;
@@ -35,13 +36,15 @@ pub(super) fn of(
 ) -> (Vec<CheckedRoute>, Vec<(usize, String)>) {
     let asked = spec.node(&node.name).map(|own| own.routes.as_slice()).unwrap_or_default();
     let (mut routes, mut faults) = (Vec::<CheckedRoute>::new(), Vec::new());
+    let addresses = || node.interfaces.iter().flat_map(|own| &own.addresses);
+    // The kernel has those from the addresses.
+    let own: HashSet<Subnet> =
+        addresses().filter_map(|(ip, prefix)| Subnet::of(*ip, *prefix)).collect();
+    let mut seen = HashSet::new();
     for (at, route) in asked.iter().enumerate() {
-        match resolved(node, route, &theirs) {
+        match resolved((node, &own), route, &theirs) {
             Ok(found) => {
-                let same = |other: &CheckedRoute| {
-                    other.to == found.to && other.via.is_ipv4() == found.via.is_ipv4()
-                };
-                if routes.iter().any(same) {
+                if !seen.insert((found.to, found.via.is_ipv4())) {
                     faults.push((at, format!("{route}: there is a route to there already")));
                 }
                 routes.push(found);
@@ -74,7 +77,7 @@ fn by_gateway(spec: &Spec, node: &CheckedNode) -> Option<CheckedRoute> {
 
 /// A route with its next hop's address and the interface it leads out of.
 fn resolved(
-    node: &CheckedNode,
+    (node, own): (&CheckedNode, &HashSet<Subnet>),
     route: &Route,
     theirs: impl Fn(&str) -> Option<Vec<IpAddr>>,
 ) -> Result<CheckedRoute, String> {
@@ -83,9 +86,7 @@ fn resolved(
         Destination::Subnet(subnet) => Some(subnet),
     };
     let fits = |ip: &IpAddr| to.is_none_or(|to| to.is_ipv4() == ip.is_ipv4());
-    // The kernel has that one from the address.
-    let own = |(ip, prefix): &(IpAddr, u8)| to.is_some() && Subnet::of(*ip, *prefix) == to;
-    if node.interfaces.iter().flat_map(|interface| &interface.addresses).any(own) {
+    if to.is_some_and(|to| own.contains(&to)) {
         return Err(format!(
             "{route}: {} is in that subnet itself: leave the route out",
             node.name
@@ -111,6 +112,13 @@ fn resolved(
         node.interfaces.iter().position(near)
     };
     let found = candidates.into_iter().find_map(|via| Some((via, reached(via)?)));
+    let is_none = |via: IpAddr| {
+        let mut homes = own.iter().filter(|own| own.contains(via));
+        homes.any(|own| !own.is_host(via))
+    };
+    if let Some((via, _)) = found.filter(|(via, _)| is_none(*via)) {
+        return Err(format!("{route}: {via} is no host's address, and so nobody's to lead by"));
+    }
     let (via, interface) = found.ok_or_else(|| match &route.via {
         Via::Address(ip) => format!("{route}: {ip} is on no subnet that {} is in", node.name),
         Via::Node(name) => format!("{route}: {name} and {} are on no subnet together", node.name),
