@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 
-use ::topology::{Attachment, Node as Asked, Spec, StormLimits, shape};
+use ::topology::{Attachment, Node as Asked, Spec, StormLimits, Subnet, shape};
 use ns::Plan;
 use wire::MacAddr;
 
 use crate::blueprint::{NodePlan, connect, furnish, interface_name, macs, plug, room};
+use crate::called;
 use crate::config::{MAX_NODES, check_node_of};
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -18,6 +19,7 @@ use crate::hosts;
 use crate::known::known;
 use crate::lab::{Held, Lab, State};
 use crate::leave::release;
+use crate::network::check_added;
 use crate::node::{Node, running};
 use crate::plug::bridged;
 use crate::port;
@@ -103,7 +105,11 @@ impl Lab {
         let lab = self.config().name.to_string();
         let mut places = ask.places.clone();
         if places.is_empty() {
-            let (first, _) = state.spec.networks.first().ok_or(Error::NoSwitch(lab.clone()))?;
+            let (first, _) = state.spec.networks.first().ok_or_else(|| {
+                let program = called::program();
+                let make = format!("`{program} network add NAME` makes one");
+                Error::Usage(format!("lab {lab} has no network any more: {make}"))
+            })?;
             places.push(Attachment::to(first));
         }
         for (at, place) in places.iter().enumerate() {
@@ -116,7 +122,6 @@ impl Lab {
                     place.network
                 )));
             }
-            self.check_place(state, place)?;
         }
         let ports = state.nodes.iter().map(|held| held.node.ports().count()).sum::<usize>();
         let ports = ports + 2 * state.joints.len();
@@ -133,6 +138,9 @@ impl Lab {
         if state.nodes.iter().any(meant) {
             return Err(Error::NodeExists { lab, node: name });
         }
+        for place in &places {
+            self.check_place(state, &name, place)?;
+        }
         let others = hosts::beyond(&state.joined);
         // A port out of all networks keeps its addresses, and the spec knows of none.
         let here = state.nodes.iter().flat_map(|held| &held.node.interfaces);
@@ -141,12 +149,18 @@ impl Lab {
         for (at, place) in places.iter_mut().enumerate() {
             place.interface.get_or_insert_with(|| interface_name(number, at));
             if place.addresses.is_none() {
-                place.addresses = Some(addresses((&state.spec, &others), &place.network, number)?);
+                place.addresses =
+                    Some(addresses((&state.spec, &others), (&name, &place.network), number)?);
             }
             let own = place.addresses.as_deref().unwrap_or_default();
             place.mac.get_or_insert_with(|| free_mac(&state.nodes, own, (number, at)));
         }
         state.spec.nodes.insert(name.clone(), Asked::on(places));
+        let before = |spec: &mut Spec| _ = spec.nodes.shift_remove(&name);
+        if let Err(error) = check_added(&state.spec, &format!("node {name}"), before) {
+            state.spec.nodes.shift_remove(&name);
+            return Err(error);
+        }
         Ok((number, name, file))
     }
 
@@ -257,25 +271,18 @@ impl Lab {
     }
 
     /// Says why a node cannot have this place.
-    fn check_place(&self, state: &State, place: &Attachment) -> Result<()> {
+    fn check_place(&self, state: &State, name: &str, place: &Attachment) -> Result<()> {
+        let subnets = subnets(&state.spec, (name, &place.network));
         for address in place.addresses.iter().flatten() {
-            self.check_address(state, &place.network, address.ip)?;
+            self.check_free(state, address.ip)?;
+            address.among(subnets)?;
         }
         Ok(())
     }
 
-    /// Says why a node cannot have `asked` in a network.
-    fn check_address(&self, state: &State, network: &str, asked: IpAddr) -> Result<()> {
+    /// Says whose an address is already.
+    fn check_free(&self, state: &State, asked: IpAddr) -> Result<()> {
         let lab = self.config().name.to_string();
-        let own = state.spec.network(network);
-        let subnets: Vec<_> = own.map(|own| own.all_subnets().collect()).unwrap_or_default();
-        if !subnets.iter().any(|subnet| subnet.is_host(asked)) {
-            let all: Vec<_> = subnets.iter().map(ToString::to_string).collect();
-            return Err(Error::Usage(format!(
-                "{asked} is no host's address in {}",
-                all.join(", ")
-            )));
-        }
         let held = state.nodes.iter().find(|held| held.node.interface(asked).is_some());
         let is_gateway = || {
             let mut all = state.spec.networks.values().flat_map(::topology::Network::all_gateways);
@@ -301,16 +308,23 @@ fn free_mac(nodes: &[Held], own: &[::topology::Address], at: (u32, usize)) -> Ma
 
 /// Whether a network has the shapes' subnet, in which addresses go by numbers.
 fn has_shapes_subnet(spec: &Spec, network: &str) -> bool {
-    spec.network(network).is_some_and(|network| network.subnets.contains(&shape::subnet()))
+    let own = spec.network(network);
+    own.is_some_and(|own| own.subnets_of(own.default_pvid()).contains(&shape::subnet()))
+}
+
+/// The subnets in which a node has addresses in a network: of the VLAN that its port is in.
+fn subnets<'s>(spec: &'s Spec, (node, network): (&str, &str)) -> &'s [Subnet] {
+    let own = spec.network(network);
+    own.map(|own| own.subnets_of(spec.pvid(node, network))).unwrap_or_default()
 }
 
 /// The addresses of node `number` in a network: one of each family that it has subnets of.
 fn addresses(
     (spec, others): (&Spec, &HashSet<IpAddr>),
-    network: &str,
+    (node, network): (&str, &str),
     number: u32,
 ) -> Result<Vec<::topology::Address>> {
-    let subnets = spec.network(network).map(|own| own.subnets.as_slice()).unwrap_or_default();
+    let subnets = subnets(spec, (node, network));
     let families = [true, false].map(|v4| subnets.iter().find(|subnet| subnet.is_ipv4() == v4));
     let mut all = Vec::new();
     for subnet in families.into_iter().flatten() {

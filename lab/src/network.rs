@@ -75,7 +75,9 @@ impl Lab {
             return Err(self.no_network(state, other));
         }
         state.spec.networks.insert(name.into(), network);
-        let fits = check(&state.spec, name);
+        let before = |spec: &mut Spec| _ = spec.networks.shift_remove(name);
+        let fits = check(&state.spec, name)
+            .and_then(|()| check_added(&state.spec, &format!("network {name}"), before));
         let made = fits.and_then(|()| self.make_network(state, name));
         match made {
             Ok(domain) => {
@@ -245,6 +247,22 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     }
     Ok(check_node_name(name)?)
+}
+
+/// Says what cannot be since something was added, wherever a file would say it; what could not be before is
+/// not its fault. `before` takes it out again.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub(crate) fn check_added(spec: &Spec, added: &str, before: impl FnOnce(&mut Spec)) -> Result<()> {
+    let Err(problems) = spec.check_growing() else { return Ok(()) };
+    let mut without = spec.clone();
+    before(&mut without);
+    let old = without.check_growing().err().unwrap_or_default();
+    // The last line, without a place, counts those that are not told.
+    let mut new =
+        problems.iter().filter(|problem| !problem.path.is_empty() && !old.contains(problem));
+    new.next().map_or(Ok(()), |problem| Err(Error::Usage(format!("{added}: {problem}"))))
 }
 
 /// Says what of one network beside the others cannot be: what no file can say of it.

@@ -291,3 +291,45 @@ fn the_schema_is_printed() {
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     });
 }
+
+/// What no file can say is no node's or network's that comes while the lab runs; so it is always written as a
+/// file that run takes, also once its last node has gone.
+#[test]
+fn what_comes_while_it_runs_is_what_a_file_can_say() {
+    rooted(|sandbox| {
+        let text = "networks: {dmz: {subnet: 10.1.0.0/24}, b: {}, v: {vlan_filtering: true, vlans: \
+                    {1: {subnet: 10.7.0.0/24}, 9: {subnet: 10.9.0.0/24}}}}\n\
+                    nodes: {h: {networks: {b: 10.5.0.1/24}}, i: {network: dmz}}\n\
+                    links: [[{node: h, address: 10.6.0.1/24}, {node: i, address: 10.6.0.2/24}]]\n";
+        let path = write(sandbox, "comes.yaml", text);
+        let _lab = lab(sandbox, &["run", &path]);
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
+        let taken = || {
+            let written = does("show topology --file").ok().out;
+            let path = write(sandbox, "written.yaml", &written);
+            sandbox.uswitch(&["run", &path, "--name", "again", "--dry-run"]).ok();
+            written
+        };
+        for (line, said) in [
+            ("add dmz", "is a node's name too"),
+            ("network add x --subnet 10.5.0.0/24", "10.5.0.1"),
+            ("network add x --subnet 10.6.0.0/24", "10.6.0.1"),
+            ("add k --network v,10.9.0.5", "10.9.0.5 is not in 10.7.0.0/24"),
+            ("add k --network dmz,10.1.0.9/16", "leave /16 out"),
+        ] {
+            let ended = does(line);
+            assert!(ended.complaint(2).contains(said), "{line}: {}", ended.err);
+        }
+        taken();
+        does("add j --network v").ok();
+        does("add k --network b,10.8.0.9/24").ok();
+        let written = taken();
+        assert!(written.contains("10.7.0.2") && written.contains("10.8.0.9/24"), "{written}");
+        for node in ["h", "i", "j", "k"] {
+            does(&format!("remove {node}")).ok();
+        }
+        let path = write(sandbox, "empty.yaml", &taken());
+        let _empty = lab(sandbox, &["run", &path, "--name", "again"]);
+        does("add --name again new --network dmz").ok();
+    });
+}
