@@ -241,6 +241,7 @@ fn network(door: &LabDoor, name: &str) -> Answer<Network> {
     let protocol = config.vlans.unwrap_or_default().protocol;
     let shown = Network {
         name,
+        number: domain.id.0,
         subnets: spec.subnets.iter().map(ToString::to_string).collect(),
         gateway: config.local.and(gateway).map(|own| own.ip.to_string()),
         internal: spec.internal,

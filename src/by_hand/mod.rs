@@ -1,6 +1,6 @@
 //! A change of a running lab as the lines of `ip` and `bridge` that would make it on the kernel's
 //! bridge, for `-v`. The names are those of the lines that set-up tells (`lab::steps`): the switch's
-//! namespace is called `switch`, its networks `br00`, `br01`, in the lab's order.
+//! namespace is called `switch`, its networks `br00`, `br01`, by the numbers that the switch has for them.
 
 mod settings;
 #[cfg(test)]
@@ -18,8 +18,8 @@ use crate::say;
 pub(crate) struct Scene {
     /// The switch's namespace.
     switch: String,
-    /// The networks, in the lab's order.
-    networks: Vec<String>,
+    /// The networks with their numbers, in the lab's order.
+    networks: Vec<(String, u16)>,
     ports: Vec<Plugged>,
 }
 
@@ -36,25 +36,27 @@ impl From<Port> for Plugged {
     }
 }
 
-/// Tells on stderr what `lines` makes of the running lab, where steps are asked for.
-///
-/// # Errors
-/// Where the lab does not answer.
-pub(crate) fn tell(
-    steps: bool,
-    which: &Which,
-    lines: impl FnOnce(&Scene) -> Vec<String>,
-) -> anyhow::Result<()> {
-    if steps {
-        let client = which.client()?;
-        let topology = which.answer(client.topology())?;
-        let networks = which.answer(client.networks())?.into_iter().map(|network| network.name);
-        let ports = which.answer(client.ports())?.into_iter().map(Plugged::from);
-        let switch = lab::steps::switch_of(prefix(&topology));
-        let scene = Scene { switch, networks: networks.collect(), ports: ports.collect() };
-        lines(&scene).iter().for_each(|line| say::note(line));
+/// Tells on stderr what `lines` makes of the running lab, where steps are asked for. What is told of has been
+/// done: where the lab does not answer, that is told, and the verb ends as it would have.
+pub(crate) fn tell(steps: bool, which: &Which, lines: impl FnOnce(&Scene) -> Vec<String>) {
+    if !steps {
+        return;
     }
-    Ok(())
+    match scene(which) {
+        Ok(scene) => lines(&scene).iter().for_each(|line| say::note(line)),
+        Err(error) => say::note(&format!("# as lines of ip and bridge: {error:#}")),
+    }
+}
+
+/// The lab as it is. Where there is no switch there are neither networks nor ports.
+fn scene(which: &Which) -> anyhow::Result<Scene> {
+    let client = which.client()?;
+    let topology = which.answer(client.topology())?;
+    let switch = lab::steps::switch_of(prefix(&topology));
+    let networks = client.networks().unwrap_or_default();
+    let networks = networks.into_iter().map(|network| (network.name, network.number)).collect();
+    let ports = client.ports().unwrap_or_default().into_iter().map(Plugged::from).collect();
+    Ok(Scene { switch, networks, ports })
 }
 
 /// What the names of the lab's namespaces begin with.
@@ -66,8 +68,9 @@ pub(crate) fn prefix(topology: &Topology) -> &str {
 impl Scene {
     /// The bridge that stands for a network; for the first where none is named.
     fn bridge(&self, network: Option<&str>) -> String {
-        let place = self.networks.iter().position(|name| Some(name.as_str()) == network);
-        lab::steps::bridge(place.unwrap_or(0))
+        let is_meant = |(name, _): &&(String, u16)| network.is_none_or(|network| network == name);
+        let number = self.networks.iter().find(is_meant).map_or(0, |(_, number)| *number);
+        lab::steps::bridge(number.into())
     }
 
     /// The port that a user calls by its own name, its node's, or `NODE:NETWORK`.
@@ -129,7 +132,8 @@ impl Scene {
 
     /// Networks that end; told while they are there.
     pub(crate) fn remove_networks(&self, names: &[String]) -> Vec<String> {
-        let here = names.iter().filter(|name| self.networks.contains(name));
+        let is_here = |name: &&String| self.networks.iter().any(|(own, _)| own == *name);
+        let here = names.iter().filter(is_here);
         let bridges = here.map(|name| self.bridge(Some(name)));
         bridges.map(|bridge| format!("ip -n {} link del {bridge}", self.switch)).collect()
     }
@@ -219,7 +223,8 @@ impl Scene {
             return vec![format!("bridge -n {switch} fdb flush dev {port} master dynamic{vlan}")];
         }
         let here = |name: &&String| asked.network.as_ref().is_none_or(|only| only == *name);
-        let bridges = self.networks.iter().filter(here).map(|name| self.bridge(Some(name)));
+        let names = self.networks.iter().map(|(name, _)| name).filter(here);
+        let bridges = names.map(|name| self.bridge(Some(name)));
         let line = |bridge| format!("bridge -n {switch} fdb flush dev {bridge} dynamic{vlan}");
         bridges.map(line).collect()
     }
@@ -284,7 +289,7 @@ impl Scene {
             let bridge = self.bridge(Some(network));
             format!("ip -n {} neigh {verb} {address}{mac} dev {bridge}", self.switch)
         };
-        self.networks.iter().map(line).collect()
+        self.networks.iter().map(|(name, _)| name).map(line).collect()
     }
 
     /// Every session forgotten.

@@ -8,7 +8,7 @@ fn scene() -> Scene {
     };
     Scene {
         switch: "switch".into(),
-        networks: vec!["lan".into(), "dmz".into()],
+        networks: vec![("lan".into(), 0), ("dmz".into(), 1)],
         ports: vec![
             port("veth1", "web", "lan"),
             port("veth2", "db", "lan"),
@@ -160,4 +160,15 @@ fn neighbours_are_known_in_every_network() {
     );
     assert_eq!(scene().set_known(&known(None))[1], "ip -n switch neigh del 10.100.9.9 dev br01");
     assert_eq!(scene().flush_nat(), "ip netns exec switch conntrack -F");
+}
+
+/// A network keeps its bridge's name when one before it goes; and a lab without a switch has none.
+#[test]
+fn bridges_are_called_by_the_networks_numbers() {
+    let mut left = scene();
+    left.networks.remove(0);
+    assert_eq!(left.move_port("web:dmz", Some("dmz")), "ip -n switch link set veth1n2 master br01");
+    assert_eq!(left.remove_networks(&["lan".into(), "dmz".into()]), ["ip -n switch link del br01"]);
+    let none = Scene { switch: "switch".into(), networks: Vec::new(), ports: Vec::new() };
+    assert!(none.link("net1", None, true).is_empty());
 }

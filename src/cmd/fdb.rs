@@ -115,17 +115,17 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             let kind = kind.map_or(FdbKind::Static, |(_, kind)| kind);
             let ask = SetFdb { mac, port, vlan, network, kind, dst };
             which.answer(which.client()?.set_fdb(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.set_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_fdb(&ask));
         }
         Verb::Del { mac, port, vlan, network, which } => {
             let ask = DelFdb { mac, port, vlan, network };
             which.answer(which.client()?.del_fdb(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.del_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.del_fdb(&ask));
         }
         Verb::Flush { port, vlan, network, which } => {
             let ask = FlushFdb { port, vlan, network };
             let Flushed { flushed } = which.answer(which.client()?.flush_fdb(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.flush_fdb(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.flush_fdb(&ask));
             say::line(&format!("{} forgotten", units::count(flushed, "address", "addresses")));
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let up = args.state == State::Up;
     let ask = SetLink { up, network: args.network.clone() };
     args.which.answer(args.which.client()?.set_link(&args.node, &ask))?;
-    by_hand::tell(steps, &args.which, |lab| lab.link(&args.node, args.network.as_deref(), up))?;
+    by_hand::tell(steps, &args.which, |lab| lab.link(&args.node, args.network.as_deref(), up));
     let state = if up { "up" } else { "down" };
     let of = args.network.map_or_else(String::new, |network| format!(" in {network}"));
     say::line(&format!("the link of {}{of} is {state}", args.node));

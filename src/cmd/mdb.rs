@@ -50,6 +50,6 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
     let (ask, client) = (SetMdb { port, group, vlan }, which.client()?);
     which.answer(if adds { client.set_mdb(&ask) } else { client.del_mdb(&ask) })?;
     let verb = if adds { "add" } else { "del" };
-    by_hand::tell(steps, &which, |lab| vec![lab.mdb(verb, &ask)])?;
+    by_hand::tell(steps, &which, |lab| vec![lab.mdb(verb, &ask)]);
     Ok(ExitCode::SUCCESS)
 }

@@ -34,7 +34,7 @@ pub(super) fn sessions() -> impl TypedValueParser<Value = u32> {
 pub(crate) fn nat(args: Nat, steps: bool) -> anyhow::Result<ExitCode> {
     let NatVerb::Flush { which } = args.verb;
     let Flushed { flushed } = which.answer(which.client()?.flush_nat())?;
-    by_hand::tell(steps, &which, |lab| vec![lab.flush_nat()])?;
+    by_hand::tell(steps, &which, |lab| vec![lab.flush_nat()]);
     say::line(&format!("{} forgotten", units::count(flushed, "session", "sessions")));
     Ok(ExitCode::SUCCESS)
 }

@@ -54,12 +54,12 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         Verb::Add { address, mac, which } => {
             let ask = Known { address, mac: Some(mac), own: false };
             which.answer(which.client()?.set_known(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.set_known(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_known(&ask));
         }
         Verb::Del { address, which } => {
             let ask = Known { address, mac: None, own: false };
             which.answer(which.client()?.set_known(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.set_known(&ask))?;
+            by_hand::tell(steps, &which, |lab| lab.set_known(&ask));
         }
         Verb::Ls { json: as_json, which } => {
             let known = which.answer(which.client()?.known())?;

@@ -140,7 +140,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
                 let to = args.network.as_deref().map(|to| Some(to).filter(|name| *name != NONE));
                 let moved = to.map(|to| lab.move_port(&changed.ifname, to));
                 moved.into_iter().chain(lab.set_port(&changed.ifname, &args.asked())).collect()
-            })?;
+            });
             vec![changed]
         }
         Some(name) => {

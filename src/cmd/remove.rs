@@ -48,16 +48,17 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(code));
     }
     for node in nodes {
-        let tell = if args.dry_run { say::line } else { say::note };
-        if steps || args.dry_run {
-            lines(node).iter().for_each(|line| tell(line));
-        }
         if args.dry_run {
+            lines(node).iter().for_each(|line| say::line(line));
             continue;
         }
-        let node = &node.name;
-        match args.which.answer(client.remove_node(node)) {
-            Ok(()) => say::line(&format!("{node} is gone")),
+        match args.which.answer(client.remove_node(&node.name)) {
+            Ok(()) => {
+                if steps {
+                    lines(node).iter().for_each(|line| say::note(line));
+                }
+                say::line(&format!("{} is gone", node.name));
+            }
             Err(error) => {
                 say::error(&format!("{error:#}"));
                 code = code.max(exit::code(&error));

@@ -77,7 +77,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
         Verb::Add { kind: _, vni, local, remotes, network, port, which } => {
             let ask = AddTunnel { vni, local, remotes, network, port };
             let made = which.answer(which.client()?.add_tunnel(&ask))?;
-            by_hand::tell(steps, &which, |lab| lab.add_tunnel(&made.ifname, &ask))?;
+            by_hand::tell(steps, &which, |lab| lab.add_tunnel(&made.ifname, &ask));
             let remotes: Vec<_> = made.remotes.iter().map(ToString::to_string).collect();
             say::line(&format!(
                 "port {} joins {} to VNI {} at {}; packets of up to {} bytes",
@@ -95,7 +95,7 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             let port = there.into_iter().find(|tunnel| tunnel.vni == vni);
             which.answer(client.remove_tunnel(vni))?;
             let port = port.map(|tunnel| tunnel.ifname).unwrap_or_default();
-            by_hand::tell(steps, &which, |lab| vec![lab.remove_tunnel(&port)])?;
+            by_hand::tell(steps, &which, |lab| vec![lab.remove_tunnel(&port)]);
             say::line(&format!("the tunnel with VNI {vni} is gone"));
         }
     }

@@ -98,13 +98,13 @@ pub(crate) fn main(args: Args, steps: bool) -> anyhow::Result<ExitCode> {
             let ask = AddVlan { vlan, vlan_end: Some(last), pvid, untagged };
             let port = place.port()?;
             which.answer(which.client()?.add_vlan(&port, &ask))?;
-            by_hand::tell(steps, &which, |lab| vec![lab.add_vlan(&port, &ask)])?;
+            by_hand::tell(steps, &which, |lab| vec![lab.add_vlan(&port, &ask)]);
         }
         Verb::Del { place, which } => {
             let (first, last) = place.vlans;
             let port = place.port()?;
             which.answer(which.client()?.del_vlan(&port, first, last))?;
-            by_hand::tell(steps, &which, |lab| vec![lab.del_vlan(&port, first, last)])?;
+            by_hand::tell(steps, &which, |lab| vec![lab.del_vlan(&port, first, last)]);
         }
     }
     Ok(ExitCode::SUCCESS)

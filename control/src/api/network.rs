@@ -11,6 +11,9 @@ use super::{PortVlan, Seconds};
 pub struct Network {
     /// Its name.
     pub name: String,
+    /// The switch's number of it: the lowest that was free when it came.
+    #[serde(default)]
+    pub number: u16,
     /// Its subnets, as `10.100.0.0/16`.
     pub subnets: Vec<String>,
     /// The gateway's address in it.
