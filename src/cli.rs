@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::paint::Paint;
 use crate::{clock, cmd, complete, exit, hint, plugin, say};
@@ -76,6 +76,9 @@ enum Verb {
     Man(cmd::man::Args),
 }
 
+/// Names a lab where `--name` does not.
+const LAB: &str = "USWITCH_LAB";
+
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
     sys::memory::keep_little();
@@ -84,7 +87,7 @@ pub(crate) fn start() -> ExitCode {
     }
     complete::answer();
     let words = words(std::env::args_os().collect());
-    let cli = match Cli::try_parse_from(&words) {
+    let cli = match parsed(&words) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &words),
     };
@@ -138,6 +141,25 @@ pub(crate) fn start() -> ExitCode {
         say::error(&format!("{error:#}"));
         ExitCode::from(exit::code(&error))
     })
+}
+
+/// Reads the command line. A variable that is set to nothing names no lab, as if it were not set.
+fn parsed(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    if std::env::var_os(LAB).is_some_and(|value| value.is_empty()) {
+        command = unheeded(command);
+    }
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The same without that variable.
+fn unheeded(command: Command) -> Command {
+    let own = |arg: Arg| match arg.get_env() {
+        Some(name) if name == LAB => arg.env(None::<&'static str>),
+        _ => arg,
+    };
+    command.mut_args(own).mut_subcommands(unheeded)
 }
 
 /// The command line; called by the name of an extcap program, that verb stands before the words.

@@ -17,6 +17,8 @@ pub(crate) struct Named {
     /// The uplink's address, where that was said.
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) port: u16,
+    /// The node and its port that it leads to, where that was said.
+    pub(crate) inside: Option<(String, u16)>,
 }
 
 /// Reads a port to withdraw: `[ADDR:]PORT[/udp]` as `show published` prints it, or all that it was
@@ -28,11 +30,12 @@ pub(crate) fn published(text: &str) -> Result<Named, String> {
         [outside] => (None, *outside),
         [address, outside] => (Some(*address), *outside),
         _ => {
-            let Publish { protocol, address, port, .. } = publish(text)?;
-            return Ok(Named { protocol, address, port });
+            let Publish { protocol, address, port, node, node_port } = publish(text)?;
+            return Ok(Named { protocol, address, port, inside: Some((node, node_port)) });
         }
     };
-    Ok(Named { protocol, address: address.map(ipv4).transpose()?, port: port(outside)? })
+    let (address, port) = (address.map(ipv4).transpose()?, port(outside)?);
+    Ok(Named { protocol, address, port, inside: None })
 }
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
@@ -63,14 +66,16 @@ mod tests {
         assert_eq!(whole.address, Some(Ipv4Addr::new(203, 0, 113, 2)));
         assert_eq!((whole.protocol, whole.port, whole.node_port), (Protocol::Udp, 53, 5353));
         let own = Some(Ipv4Addr::new(203, 0, 113, 2));
-        for (text, protocol, address, port) in [
-            ("53/udp", Protocol::Udp, None, 53),
-            ("80", Protocol::Tcp, None, 80),
-            ("203.0.113.2:9000/tcp", Protocol::Tcp, own, 9000),
-            ("8080:net1:80", Protocol::Tcp, None, 8080),
-            ("203.0.113.2:53:net2:5353/udp", Protocol::Udp, own, 53),
+        let to = |node: &str, port| Some((node.to_owned(), port));
+        for (text, protocol, address, port, inside) in [
+            ("53/udp", Protocol::Udp, None, 53, None),
+            ("80", Protocol::Tcp, None, 80, None),
+            ("203.0.113.2:9000/tcp", Protocol::Tcp, own, 9000, None),
+            ("8080:net1:80", Protocol::Tcp, None, 8080, to("net1", 80)),
+            ("203.0.113.2:53:net2:5353/udp", Protocol::Udp, own, 53, to("net2", 5353)),
         ] {
-            assert_eq!(published(text), Ok(Named { protocol, address, port }), "{text}");
+            let named = Named { protocol, address, port, inside };
+            assert_eq!(published(text), Ok(named), "{text}");
         }
         assert!(published("net1:80").is_err() && published("0").is_err());
     }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     storm: Option<StormLimits>,
     /// Print the steps as the commands that would do the same by hand, and change nothing; -v
     /// prints them on stderr as well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     dry_run: bool,
     /// JSON, on one line
     #[arg(short, long)]

@@ -79,14 +79,25 @@ fn trial(which: &Which, address: IpAddr, done: &Published, simulated: bool) -> S
 /// Runs `unpublish`.
 pub(crate) fn withdraw(args: Withdraw, steps: bool) -> anyhow::Result<ExitCode> {
     let client = args.which.client()?;
-    let Named { protocol, address, port } = args.port;
-    if let Some(address) = address {
+    let Named { protocol, address, port, inside } = args.port;
+    if address.is_some() || inside.is_some() {
         let list = args.which.answer(client.published())?;
         let uplink = args.which.answer(client.topology())?.uplink.map(|uplink| uplink.address);
         let uplink = uplink.map(IpAddr::V4);
-        let here = |one: &Published| one.address.or(uplink) == Some(address.into());
+        let named = address.map(IpAddr::V4);
+        let here = |one: &Published| named.is_none() || one.address.or(uplink) == named;
+        let is_led = |one: &Published, (node, port): &(String, u16)| {
+            one.inside.port() == *port && one.node.as_ref().is_none_or(|own| own == node)
+        };
         let same = |one: &&Published| (one.protocol, one.port) == (protocol, port);
-        if let Some(one) = list.iter().find(same).filter(|one| !here(one)) {
+        let found = list.iter().find(same);
+        if let Some((one, to)) = found.zip(inside).filter(|(one, to)| !is_led(one, to)) {
+            let node = one.node.clone().unwrap_or_else(|| one.inside.ip().to_string());
+            let (asked, own) = (format!("{}:{}", to.0, to.1), one.inside.port());
+            let said = format!("{port}/{protocol} leads to {node}:{own}, and not to {asked}");
+            return Err(Usage(said).into());
+        }
+        if let Some((one, address)) = found.zip(address).filter(|(one, _)| !here(one)) {
             let at = one.address.or(uplink).map_or_else(String::new, |at| format!("{at}:"));
             let said = format!("{address}:{port}/{protocol} is not published, {at}{port} is");
             return Err(Usage(said).into());

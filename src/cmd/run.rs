@@ -120,7 +120,7 @@ pub(crate) struct LabArgs {
     host_name: Option<String>,
     /// Print the steps as the commands that would do the same by hand, and build nothing; -v prints
     /// them on stderr while it builds
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(super) dry_run: bool,
     /// JSON, one object a line
     #[arg(short, long)]
@@ -172,6 +172,9 @@ impl LabArgs {
 
     fn of_shape(&self, shape: Topology) -> anyhow::Result<Spec> {
         let mut spec = shape.spec(self.nodes.unwrap_or(2))?;
+        if !spec.is_switched() {
+            self.needs_no_switch()?;
+        }
         self.put_over(&mut spec);
         // Behind a pair or a mesh there is nothing, unless somebody insists.
         let insists = matches!(self.uplink, Some(Uplink::Host(_)));
@@ -180,6 +183,24 @@ impl LabArgs {
         }
         self.has_own_ports(&spec)?;
         Ok(spec)
+    }
+
+    /// Says which option is the gateway's, where a shape has none.
+    fn needs_no_switch(&self) -> anyhow::Result<()> {
+        let options = [
+            (self.uplink == Some(Uplink::Sim), "--uplink sim"),
+            (self.nat.is_some(), "--nat"),
+            (self.nat_sessions.is_some(), "--nat-sessions"),
+        ];
+        match options.iter().find(|(said, _)| *said) {
+            Some((_, option)) => {
+                let said = format!(
+                    "{option} is the gateway's, and a pair or a mesh has none: `run switch` has"
+                );
+                Err(Usage(said).into())
+            }
+            None => Ok(()),
+        }
     }
 
     fn of_file(&self, path: &Path, format: Format) -> anyhow::Result<Spec> {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use nix::sys::signal::Signal;
+
 use crate::support::{As, Process, Sandbox, rooted};
 use crate::{READY, lab};
 
@@ -168,5 +170,57 @@ fn a_running_lab_is_changed_by_hand() {
         assert!(!rules.contains("masquerade"), "{rules}");
         let own = within(&["ip", "-o", "-4", "addr", "show", "br01"]);
         assert!(own.contains("10.9.0.1/24"), "{own}");
+    });
+}
+
+/// What is told of a change is told behind it: where there is nothing to tell it ends as it would have, and
+/// what is refused is not told.
+#[test]
+fn what_is_told_changes_no_exit_code() {
+    rooted(|sandbox| {
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
+        for shape in ["pair", "mesh"] {
+            let mut run = lab(sandbox, &["run", shape]);
+            does("-v link net1 down").ok();
+            does("-v link net1 up").ok();
+            let ended = does("-v remove net2");
+            assert!(ended.code != Some(0) && !ended.err.contains("ip netns del"), "{}", ended.err);
+            run.signal(Signal::SIGTERM);
+            assert_eq!(run.ended().code, Some(0));
+        }
+        let _lab = lab(sandbox, &["run"]);
+        for line in ["network add dmz", "network add further", "network remove dmz"] {
+            does(line).ok();
+        }
+        let told = does("-v network set further --ageing-time 60").ok().err;
+        assert!(told.contains("link set br02 type bridge ageing_time 6000"), "{told}");
+        let told = does("-v remove net2").ok().err;
+        assert!(told.contains("ip netns del net2"), "{told}");
+    });
+}
+
+#[test]
+fn what_would_be_ignored_is_refused() {
+    rooted(|sandbox| {
+        let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
+        for (line, said) in [
+            ("run mesh --uplink sim", "--uplink sim is the gateway's"),
+            ("run pair --nat full-cone", "--nat is the gateway's"),
+            ("run mesh --nat-sessions 2048", "--nat-sessions is the gateway's"),
+            ("run --dry-run -j", "cannot be used with"),
+        ] {
+            assert!(does(line).complaint(2).contains(said), "{line}");
+        }
+        let _lab = lab(sandbox, &["run", "-p", "8080:net1:80"]);
+        for line in ["unpublish 8080:net9:99", "unpublish 8080:net2:80"] {
+            assert!(does(line).complaint(2).contains("8080/tcp leads to net1:80"), "{line}");
+        }
+        does("unpublish 8080:net1:80").ok();
+        sandbox.shell("USWITCH_LAB= uswitch show").ok();
+        sandbox.shell("USWITCH_LAB= uswitch show --name nosuch").complaint(1);
+        for line in ["remove net1", "remove net2", "network remove lan"] {
+            does(line).ok();
+        }
+        assert!(does("add x").complaint(2).contains("has no network any more"));
     });
 }

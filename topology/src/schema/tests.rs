@@ -6,14 +6,32 @@ use super::SCHEMA;
 use crate::spec::Spec;
 
 /// Other words for a key that files may use, as the types have them.
-fn aliases(properties: &Map<String, Value>, key: &str) -> &'static [&'static str] {
-    match key {
+fn aliases(properties: &Map<String, Value>, key: &str) -> Vec<String> {
+    let words: &[&str] = match key {
         "networks" if properties.contains_key("nodes") => &["switches"],
         "networks" => &["network", "legs", "switch", "switches"],
         "subnets" => &["subnet", "cidr"],
         "routes" => &["route"],
         "addresses" => &["address"],
         _ => &[],
+    };
+    // Those of networks are read with dashes too.
+    let dashes = properties.contains_key("gateway_guard") && key.contains('_');
+    let dashed = dashes.then(|| key.replace('_', "-"));
+    words.iter().map(|word| (*word).to_owned()).chain(dashed).collect()
+}
+
+/// What the schema has is read: no key of a network is unknown, however it is written.
+#[test]
+fn keys_of_networks_are_read_with_dashes() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let keys = schema["$defs"]["Network"]["properties"].as_object().unwrap().keys();
+    let dashed: Vec<_> = keys.filter(|key| key.contains('-')).collect();
+    assert!(dashed.len() > 15, "{dashed:?}");
+    for key in dashed {
+        let text = format!("networks: {{a: {{{key}: }}}}\nnodes: {{h: {{network: a}}}}\n");
+        let told = crate::file::parse(&text, crate::file::Format::Yaml);
+        assert!(!told.err().is_some_and(|why| why.text.contains("unknown")), "{key}");
     }
 }
 
@@ -28,7 +46,7 @@ fn with_aliases(value: &mut Value) {
                     for alias in aliases(properties, &key) {
                         let mut own = properties[&key].clone();
                         own["description"] = format!("The same as `{key}`.").into();
-                        properties.insert((*alias).to_owned(), own);
+                        properties.insert(alias, own);
                     }
                 }
             }
