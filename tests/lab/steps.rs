@@ -180,7 +180,7 @@ fn what_is_told_changes_no_exit_code() {
     rooted(|sandbox| {
         let does = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
         for shape in ["pair", "mesh"] {
-            let mut run = lab(sandbox, &["run", shape]);
+            let run = lab(sandbox, &["run", shape]);
             does("-v link net1 down").ok();
             does("-v link net1 up").ok();
             let ended = does("-v remove net2");

@@ -165,7 +165,7 @@ fn a_lab_without_some_of_the_columns_has_the_others() {
                       [[{node: a, address: 10.9.0.1/30}, {node: b, address: 10.9.0.2/30}]]\n";
         for (text, reached) in [(six, "0 of 0 reached"), (linked, "2 of 2 reached")] {
             let path = write(sandbox, "columns.yaml", text);
-            let mut run = lab(sandbox, &["run", &path]);
+            let run = lab(sandbox, &["run", &path]);
             let out = does("ping --all -W 20").out;
             assert!(out.ends_with(&format!("{reached}\n")), "{text}{out}");
             run.signal(Signal::SIGTERM);
@@ -186,7 +186,7 @@ fn a_name_is_the_address_that_is_near() {
     rooted(|sandbox| {
         let two = write(sandbox, "two.yaml", TWO);
         for args in [&["run", "mesh", "-n", "4"][..], &["run", &two]] {
-            let mut run = lab(sandbox, args);
+            let run = lab(sandbox, args);
             let all = objects(&sandbox.uswitch(&["ping", "--all", "--json", "-W", "20"]).ok().out);
             let cells: Vec<_> = all.iter().filter(|one| one["type"] == "cell").collect();
             assert!(cells.len() >= 10, "{all:?}");
