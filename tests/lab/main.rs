@@ -46,6 +46,7 @@
 //! | `privilege` | what a lab's process may still do once it stands |
 //! | `selftests` | the scenarios of the kernel's own bridge tests, through its bridge and ours |
 //! | `settings` | settings of ports and the network, VLANs, addresses set by hand |
+//! | `at_once` | settings that several clients change at the same time |
 //! | `said` | what verbs have made of a lab, as its file |
 //! | `scarce` | no more threads to be had |
 //! | `oracle` | one scenario through the Linux bridge and through ours |
@@ -67,6 +68,7 @@ extern crate lab as uswitch_lab;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_once;
 mod awake;
 mod booted;
 mod by_address;
