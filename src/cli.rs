@@ -91,7 +91,7 @@ pub(crate) fn start() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &words),
     };
-    start_logging(cli.verbose);
+    start_logging(cli.verbose, matches!(cli.verb, Verb::Serve(_)));
     let steps = cli.verbose > 0;
     let outcome = match cli.verb {
         Verb::Run(args) => cmd::run::main(args, steps),
@@ -195,9 +195,11 @@ fn told(error: &clap::Error) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, serves: bool) {
     use tracing_subscriber::filter::{EnvFilter, LevelFilter};
     let level = match verbose {
+        // Nobody sits before it, and what it has chosen is told nowhere else.
+        0 | 1 if serves => LevelFilter::INFO,
         0 | 1 => LevelFilter::WARN,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

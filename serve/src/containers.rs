@@ -14,6 +14,7 @@ use lab::guest::{self, Far, Limits, SeenRoute};
 
 use crate::daemon::{Daemon, beside_of, port_of, refusal, short};
 use crate::held::{self, Keepers};
+use crate::lost::identity;
 use crate::store::{Kept, Place, Plugin};
 
 /// Digits of a container's number that stand for its name where it has none.
@@ -72,13 +73,18 @@ impl Daemon {
         let name = attach.names.first().cloned();
         let place = Place {
             sandbox: Some(sandbox),
+            netns: identity(&netns),
             published: !attach.ports.is_empty(),
+            found: Vec::new(),
             name: Some(name.unwrap_or_else(|| short(&container, DIGITS).to_owned())),
             interface: None,
             plugin: Some(Plugin {
                 container,
                 interface,
+                routes: Some(routes.clone()),
                 limited: limits.received.is_some(),
+                received: join.received,
+                sent: join.sent,
                 outside,
             }),
             attach,
@@ -334,12 +340,12 @@ impl Daemon {
     }
 }
 
-fn limits(received: Option<Rate>, sent: Option<Rate>) -> Limits {
+pub(crate) fn limits(received: Option<Rate>, sent: Option<Rate>) -> Limits {
     let own = |limit: Option<Rate>| limit.map(|Rate { rate, burst }| guest::Rate { rate, burst });
     Limits { received: own(received), sent: own(sent) }
 }
 
-fn route(route: &Route) -> guest::Route {
+pub(crate) fn route(route: &Route) -> guest::Route {
     let Route { to, via, metric, table, scope, mtu, advmss } = *route;
     guest::Route { to: (to.network(), to.prefix()), via, metric, table, scope, mtu, advmss }
 }

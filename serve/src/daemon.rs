@@ -6,17 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use engine::docker::{Driver, Joined};
+use engine::docker::{Driver, Joined, Published};
 use engine::{Attach, Network, PortAsk, Refusal};
 use lab::Lab;
 use lab::guest::{Attached, Far, Guest};
 use lab::host_port::HostPort;
 use lab::hosts::End;
+use lab::served::network_at;
 use tokio::sync::mpsc::UnboundedSender;
 use topology::join::Join;
 use wire::MacAddr;
@@ -24,6 +25,7 @@ use wire::MacAddr;
 use crate::Config;
 use crate::error::{Result, line};
 use crate::hosts::taken;
+use crate::lost::identity;
 use crate::publish::Publisher;
 use crate::store::{Kept, Place, Store};
 use crate::turns::Turns;
@@ -66,6 +68,8 @@ pub(crate) struct Tables {
     pub(crate) networks: BTreeMap<String, (Kept, String)>,
     /// Places by number.
     pub(crate) places: BTreeMap<String, Place>,
+    /// How often the link of each was put back that was lost.
+    pub(crate) put_back: BTreeMap<String, u32>,
 }
 
 /// The first digits of a number.
@@ -283,10 +287,12 @@ impl Driver for Daemon {
     fn create_endpoint(&self, mut attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         let (network, _) = self.known(&attach.network)?;
         network.options.bind(&mut attach.ports);
-        let (sandbox, name, interface, plugin) = (None, None, None, None);
-        let place = Place { attach, sandbox, published: false, name, interface, plugin };
-        self.make_way(&place)?;
+        let (sandbox, netns, name, interface, plugin) = (None, None, None, None, None);
+        let (published, found) = (false, Vec::new());
+        let place = Place { attach, sandbox, netns, published, found, name, interface, plugin };
         let mac = place.mac();
+        network.takes(mac)?;
+        self.make_way(&place)?;
         self.keep(place)?;
         Ok(mac)
     }
@@ -301,15 +307,16 @@ impl Driver for Daemon {
         place.sandbox = Some(sandbox.to_owned()).filter(|sandbox| !sandbox.is_empty());
         let interface = peer_of(endpoint);
         self.attach(&place, Far::Waits(interface.clone()))?;
-        self.change(endpoint, |known| known.sandbox = place.sandbox)?;
+        let netns = place.sandbox.as_ref().and_then(|path| network_at(Path::new(path)).ok());
+        let netns = netns.and_then(|netns| identity(&netns));
+        self.change(endpoint, |known| (known.sandbox, known.netns) = (place.sandbox, netns))?;
         self.ask_for_names(&place.attach.network);
         let mut joined = Joined { interface, gateway: None, gateway6: None };
-        for own in
-            network.pools.iter().filter(|_| !network.internal).filter_map(|pool| pool.gateway)
-        {
-            match own.ip {
-                IpAddr::V4(own) => joined.gateway = joined.gateway.or(Some(own)),
-                IpAddr::V6(own) => joined.gateway6 = joined.gateway6.or(Some(own)),
+        let ways = network.ways_out(&place.attach.addresses);
+        for own in ways.into_iter().filter_map(|way| way.via) {
+            match own {
+                IpAddr::V4(own) => joined.gateway = Some(own),
+                IpAddr::V6(own) => joined.gateway6 = Some(own),
             }
         }
         Ok(joined)
@@ -349,9 +356,10 @@ impl Driver for Daemon {
         self.change(endpoint, |place| place.published = false)
     }
 
-    fn settled(&self, endpoint: &str) {
+    fn settled(&self, endpoint: &str) -> Vec<Published> {
         if let Ok(place) = self.place(endpoint) {
             self.ask_for_names(&place.attach.network);
         }
+        self.published(endpoint)
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use engine::Refusal;
 
 use crate::daemon::{Daemon, port_of};
+use crate::found::Found;
 use crate::store::Place;
 
 impl Daemon {
@@ -23,11 +24,27 @@ impl Daemon {
         let Some(to) = first(true).or_else(|| first(false)) else { return Ok(()) };
         let endpoint = &place.attach.endpoint;
         let all = !place.plugin.as_ref().is_some_and(|plugin| plugin.outside);
-        let published = self.publisher.publish(endpoint, (to, all), &place.attach.ports, given);
+        let found = self.found_for(place);
+        let asked = (place.attach.ports.as_slice(), found.as_slice());
+        let published = self.publisher.publish(endpoint, (to, all), asked, given);
+        self.lead_outside(place);
+        let found = published?;
+        for Found { ask, port } in &found {
+            let (inside, protocol) = (ask.port, ask.protocol);
+            tracing::info!("endpoint {endpoint}: {inside}/{protocol} is port {port} of the host");
+        }
+        match found.is_empty() {
+            true => Ok(()),
+            false => self.change(endpoint, |kept| kept.found = found),
+        }
+    }
+
+    /// Tells the lab of the ports that lead to a place, which has a new link perhaps.
+    pub(crate) fn lead_outside(&self, place: &Place) {
+        let endpoint = &place.attach.endpoint;
         let led = self.publisher.leading(endpoint);
         let direct = !led.is_empty() && self.answers(place);
         self.lab.lead(&port_of(endpoint), led, direct);
-        published
     }
 
     /// Ports that are asked for are let go by whoever holds them and has ended, of which nobody has told:

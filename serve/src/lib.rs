@@ -15,6 +15,7 @@
 //! | `places` | containers' places as they are kept |
 //! | `hosts` | networks that reach other hosts |
 //! | `resume` | takes on what an earlier process has left |
+//! | `lost` | links that are lost while their containers run |
 //! | `store` | the files |
 //! | `turns` | one call at a time for a place of a plugin's |
 //! | `vanishing` | places that end with their containers' namespaces |
@@ -26,6 +27,7 @@
 //! | `socket` | sockets that root alone can open |
 //! | `names` | names of networks and containers, asked of Docker |
 //! | `called` | what they are called, in the lab and on disk |
+//! | `found` | ports that were found, and are found again |
 //! | `leads` | which ports lead to which place, and whose address is seen there |
 //! | `publish` | sockets of the host's for them |
 
@@ -36,10 +38,12 @@ pub mod client;
 mod containers;
 mod daemon;
 mod error;
+mod found;
 pub mod held;
 mod hosts;
 mod leads;
 mod leaving;
+mod lost;
 mod names;
 mod passing;
 mod places;
@@ -62,6 +66,7 @@ use daemon::Daemon;
 pub use error::{Error, Result};
 pub use leaving::{Ending, was_passing};
 use server::{Door, Server};
+pub use store::forget_place;
 
 /// Where engines ask, and what is kept where.
 #[derive(Debug)]

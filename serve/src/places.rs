@@ -51,12 +51,14 @@ impl Daemon {
         self.lab.forget_link(&port).map_err(|error| refusal(&error))?;
         let writer = self.store.writer();
         writer.forget_place(endpoint).map_err(|error| refusal(&error))?;
-        self.tables().places.remove(endpoint);
+        let mut tables = self.tables();
+        tables.places.remove(endpoint);
+        tables.put_back.remove(endpoint);
         Ok(())
     }
 
     /// Takes the device of a place's limits out of its container, which may live on, or be gone.
-    fn unlimit(&self, endpoint: &str) {
+    pub(crate) fn unlimit(&self, endpoint: &str) {
         let Ok(place) = self.place(endpoint) else { return };
         let limited = place.plugin.is_some_and(|plugin| plugin.limited);
         let Some(sandbox) = place.sandbox.filter(|_| limited) else { return };
@@ -66,18 +68,19 @@ impl Daemon {
         }
     }
 
-    /// A place is no more, for its container has ended and no engine has told; nor is its network, where
-    /// that goes with its last container.
+    /// A place is no more, for its container has ended and no engine has told, or has lost its link for good; nor
+    /// is its network, where that goes with its last container.
     pub(crate) fn end(&self, place: &Place) {
         let endpoint = &place.attach.endpoint;
-        tracing::info!("endpoint {endpoint}: its container has ended, and nobody has told");
+        tracing::info!("endpoint {endpoint}: it has no container any more, and nobody has told");
         let gone = self.forget(endpoint);
         if let Err(why) = gone.and_then(|()| self.drop_if_empty(&place.attach.network)) {
             tracing::warn!("endpoint {endpoint}: {why}");
         }
     }
 
-    /// A guest's port has vanished: the place that has it ends, unless it has a new link by now.
+    /// A guest's port has vanished: its link is put back where its container lives, and else the place ends,
+    /// unless it has a new link by now.
     pub(crate) fn vanished(&self, port: &str) {
         let endpoints: Vec<String> = self.tables().places.keys().cloned().collect();
         let mut endpoints = endpoints.into_iter();
@@ -86,6 +89,13 @@ impl Daemon {
         // One of Docker's that has left has no namespace, and may join another.
         let Ok(place) = self.place(&endpoint) else { return };
         if place.sandbox.is_some() && self.lab.node_at(port).is_none() {
+            if self.is_put_back(&place) {
+                if let Some(name) = &place.name {
+                    let _ = self.lab.rename_guest(port, name);
+                }
+                self.lead_outside(&place);
+                return;
+            }
             self.end(&place);
             // Its container may live on, and have another network that its ports can lead by.
             if self.siblings(&place).iter().any(|own| self.lives(own)) {

@@ -1,8 +1,8 @@
 //! Takes on what an earlier process has left: networks from the disk, and the links that live on in
 //! the switch's namespace, with which containers notice nothing.
 //!
-//! A place whose link is gone, or has nobody at its far end any more, is forgotten: its container ended
-//! while nobody served. A link that no
+//! A place whose link has nobody at its far end any more is forgotten: its container ended while nobody
+//! served. So is one whose link is gone, unless its container lives, into which it is put back. A link that no
 //! place or network has is deleted. What cannot be taken on is told, and does not keep the rest.
 
 use std::collections::HashSet;
@@ -43,18 +43,20 @@ impl Daemon {
         let (places, wrong) = self.store.places()?;
         wrong.iter().for_each(|error| tracing::error!("{error}"));
         let keepers = Keepers::look();
+        self.reserve(&places);
         for place in places {
             let endpoint = place.attach.endpoint.clone();
             let joined = place.sandbox.is_some();
             // dockerd gives an interface back before it says so, and says it to nobody then.
-            let gone =
-                !links.contains(&port_of(&endpoint)) || self.lab.waits(&peer_of(&endpoint))?;
-            if joined && gone {
+            let given = joined && self.lab.waits(&peer_of(&endpoint))?;
+            let lost = joined && !links.contains(&port_of(&endpoint));
+            self.tables().places.insert(endpoint.clone(), place.clone());
+            if given || lost && !self.is_put_back(&place) {
+                self.tables().places.remove(&endpoint);
                 self.store.writer().forget_place(&endpoint)?;
                 continue;
             }
-            self.tables().places.insert(endpoint.clone(), place.clone());
-            let resumed = match joined {
+            let resumed = match joined && !lost {
                 true => self.attach_by(&place, Far::Waits(peer_of(&endpoint))).map(drop),
                 false => Ok(()),
             };
@@ -70,6 +72,7 @@ impl Daemon {
                 tracing::error!("endpoint {endpoint}: {why}");
             }
         }
+        self.publisher.release();
         self.reach_again()?;
         // All of them came up long ago.
         self.lab.see_links()?;

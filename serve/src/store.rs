@@ -11,13 +11,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine::{Attach, Network};
+use engine::plugin::Rate;
+use engine::{Attach, Network, Route};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use topology::join::Join;
 use wire::MacAddr;
 
 use crate::error::{Doing, Error, Result};
+use crate::found::Found;
 
 /// What files end with, and what one does that is being written.
 const END: &str = "json";
@@ -30,8 +32,14 @@ pub(crate) struct Place {
     pub(crate) attach: Attach,
     /// Its container's namespace, while it is joined.
     pub(crate) sandbox: Option<String>,
+    /// The device and the number of that file, where they are known: the path may be another's later.
+    #[serde(default)]
+    pub(crate) netns: Option<(u64, u64)>,
     /// Its ports are published.
     pub(crate) published: bool,
+    /// Which ports of the host's those are that asked for no single one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) found: Vec<Found>,
     /// What its container is called, once that is known.
     #[serde(default)]
     pub(crate) name: Option<String>,
@@ -50,9 +58,18 @@ pub(crate) struct Plugin {
     pub(crate) container: String,
     /// What the interface is called there.
     pub(crate) interface: String,
+    /// Routes by it; None where an earlier server has kept none.
+    #[serde(default)]
+    pub(crate) routes: Option<Vec<Route>>,
     /// A device stands beside it there, for the limits of what it receives.
     #[serde(default)]
     pub(crate) limited: bool,
+    /// What it may receive.
+    #[serde(default)]
+    pub(crate) received: Option<Rate>,
+    /// What it may send.
+    #[serde(default)]
+    pub(crate) sent: Option<Rate>,
     /// Its engine binds its ports outside, for all but those who are here.
     #[serde(default)]
     pub(crate) outside: bool,
@@ -187,9 +204,18 @@ fn all<T: DeserializeOwned>(folder: &Path) -> Result<(Vec<T>, Vec<Error>)> {
     Ok((read, wrong))
 }
 
+/// The file in a folder that is called so: one that would be in another folder is not written, and is not there.
+fn file(folder: &Path, id: &str, end: &str) -> io::Result<PathBuf> {
+    let plain = Path::new(id).file_name() == Some(id.as_ref()) && !id.starts_with('.');
+    match plain {
+        true => Ok(folder.join(format!("{id}.{end}"))),
+        false => Err(io::Error::new(io::ErrorKind::NotFound, format!("{id:?} is no file's name"))),
+    }
+}
+
 fn keep(folder: &Path, id: &str, value: &impl Serialize) -> Result<()> {
-    let (path, fresh) =
-        (folder.join(id).with_extension(END), folder.join(id).with_extension(FRESH));
+    let both = file(folder, id, END).and_then(|path| Ok((path, file(folder, id, FRESH)?)));
+    let (path, fresh) = both.doing("writing to", folder)?;
     let write = || {
         let mut options = File::options();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
@@ -202,11 +228,20 @@ fn keep(folder: &Path, id: &str, value: &impl Serialize) -> Result<()> {
 }
 
 fn forget(folder: &Path, id: &str) -> Result<()> {
-    let path = folder.join(id).with_extension(END);
+    let Ok(path) = file(folder, id, END) else { return Ok(()) };
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).doing("removing", &path),
         _ => Ok(()),
     }
+}
+
+/// Forgets the place that an endpoint has in the folder of places, where nobody serves: its engine has taken
+/// the link away.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be removed.
+pub fn forget_place(places: &Path, endpoint: &str) -> Result<()> {
+    forget(places, endpoint)
 }
 
 #[cfg(test)]
@@ -226,7 +261,9 @@ mod tests {
             servers: Vec::new(),
         };
         let sandbox = Some("/run/x".into());
-        Place { attach, sandbox, published: true, name: None, interface: None, plugin: None }
+        let (netns, name, interface, plugin) = (None, None, None, None);
+        let (published, found) = (true, Vec::new());
+        Place { attach, sandbox, netns, published, found, name, interface, plugin }
     }
 
     #[test]
@@ -253,6 +290,29 @@ mod tests {
         store.writer().forget_place("aa01").unwrap();
         assert_eq!(store.places().unwrap().0.len(), 1);
         assert_eq!(one.mac(), MacAddr([2, 0x42, 10, 77, 5, 0]));
+    }
+
+    #[test]
+    fn a_place_is_read_as_earlier_ones_have_written_it() {
+        let text = r#"{"attach":{"network":"d4dc","endpoint":"aa01","addresses":["10.77.5.0/16"],
+            "ports":[]},"sandbox":"/run/x","published":true}"#;
+        assert_eq!(serde_json::from_str::<Place>(text).unwrap(), place("aa01"));
+    }
+
+    #[test]
+    fn nothing_is_kept_or_forgotten_beside_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), folder.path().join("places")).unwrap();
+        let beside = ["places.json", "x.json"].map(|name| folder.path().join(name));
+        beside.iter().for_each(|path| std::fs::write(path, "kept").unwrap());
+        for id in ["", ".", "..", "../x", "a/b", "/x", "x/", "places/../x"] {
+            assert!(store.writer().keep_place(&place(id)).is_err(), "{id:?}");
+            store.writer().forget_place(id).unwrap();
+        }
+        for path in beside {
+            assert_eq!(std::fs::read(&path).unwrap(), b"kept", "{}", path.display());
+        }
+        assert!(std::fs::read_dir(folder.path().join("places")).unwrap().next().is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ pub(crate) fn main(mut args: Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("serving container engines takes root: run it with sudo");
     }
     if args.clean {
-        return clean(&ground, &config.name, &args.socket);
+        return clean(&ground, &config.name, [&args.socket, &args.plugin]);
     }
     let mut listeners = activated()?;
     ground.enter()?;
@@ -238,8 +238,11 @@ fn activated() -> anyhow::Result<BTreeMap<String, UnixListener>> {
     Ok(listeners)
 }
 
-fn clean(ground: &Ground, name: &LabName, socket: &Path) -> anyhow::Result<ExitCode> {
-    ::serve::sweep(socket);
+fn clean(ground: &Ground, name: &LabName, sockets: [&PathBuf; 2]) -> anyhow::Result<ExitCode> {
+    sockets
+        .into_iter()
+        .filter(|path| path.as_os_str() != NONE)
+        .for_each(|path| ::serve::sweep(path));
     match down(ground, name)? {
         Downed::Nothing => say::line("nothing is served, and nothing is left"),
         _ => say::line("undone: links, interfaces and namespaces of `serve`"),

@@ -63,6 +63,12 @@ impl Place {
         name.is_ok_and(|name| serve::was_passing(&lab::served::places(&self.ground(), &name)))
     }
 
+    /// Nobody serves, and a container's place there is no more.
+    fn forget(&self, endpoint: &str) -> anyhow::Result<()> {
+        let name = crate::cmd::serve::NAME.parse()?;
+        Ok(serve::forget_place(&lab::served::places(&self.ground(), &name), endpoint)?)
+    }
+
     /// A file for locks on bytes of it, where there is a server.
     fn bytes(&self) -> lab::Result<Option<File>> {
         lab::lock::bytes(&self.ground(), &crate::cmd::serve::NAME.parse()?)

@@ -13,10 +13,11 @@ use engine::Refusal;
 use engine::netavark::{self, Call};
 use engine::plugin::Answer;
 use lab::called::program;
+use lab::served::network_at;
 use serve::client;
 use topology::Subnet;
 
-use super::{Place, attach, own_network, said, start};
+use super::{Place, User, attach, own_network, said, start};
 use crate::exit::Usage;
 use crate::say;
 
@@ -101,7 +102,12 @@ pub(crate) fn teardown(args: &Teardown) -> ExitCode {
         };
         match asked {
             Ok(answer) => done(answer)?,
-            Err(absent) => cut(&args.netns, call.interface(), &absent)?,
+            Err(absent) => {
+                place
+                    .forget(&call.endpoint())
+                    .map_err(|error| Refusal(format!("{absent}; {error}")))?;
+                cut(&args.netns, call.interface(), &absent)?;
+            }
         }
         Ok(String::new())
     };
@@ -126,7 +132,8 @@ fn take_in(args: &Setup) -> Result<String, Refusal> {
     let call = Call::read(&read()?)?;
     let path = args.netns.display();
     let failed = |error| Refusal(format!("{path}: {error}"));
-    let (own, netns) = (own_network().map_err(failed)?, File::open(&args.netns).map_err(failed)?);
+    let own = own_network().map_err(failed)?;
+    let netns = network_at(&args.netns).map_err(failed)?;
     let place = Place::find();
     let mut join = call.join(&path.to_string())?;
     let mut fds = vec![netns.as_fd()];
@@ -144,10 +151,22 @@ fn take_in(args: &Setup) -> Result<String, Refusal> {
     }
 }
 
-/// Subnets that the host has interfaces in.
+/// Subnets that the host has interfaces in, and those of podman's networks, in which there may be nobody yet.
 fn taken() -> Vec<Subnet> {
     let own = File::open("/proc/thread-self/ns/net").map_err(anyhow::Error::from);
     let view = own.and_then(|own| Ok(ns::route::look(own.as_fd())?));
     let addresses = view.map(|view| view.addresses).unwrap_or_default();
-    addresses.iter().filter_map(|own| Subnet::of(own.address.into(), own.prefix_len)).collect()
+    let own = addresses.iter().filter_map(|own| Subnet::of(own.address.into(), own.prefix_len));
+    let files = std::fs::read_dir(networks()).into_iter().flatten().flatten();
+    let others = files.filter_map(|entry| std::fs::read(entry.path()).ok());
+    own.chain(others.flat_map(|file| netavark::subnets(&file))).collect()
+}
+
+/// Where podman keeps its networks, unless it is told otherwise (containers.conf(5), `network_config_dir`): it
+/// tells a driver of none but the one that is made.
+fn networks() -> PathBuf {
+    match Place::find().user {
+        None => "/etc/containers/networks".into(),
+        Some(User { state, .. }) => state.with_file_name("containers").join("storage/networks"),
+    }
 }

@@ -109,7 +109,11 @@ fn what_podman_can_ask_for() {
             podman.serves("", "127.0.0.1 8040");
             podman.reaches("s1", "always", true);
         }
+        // Nobody is in it.
+        podman.network("idle", "10.97.0");
         for (asked, words) in [
+            ("network create -d uswitch --subnet 10.97.0.0/25 x", "in use"),
+            ("run --rm --network lab:mac=02:00:0a:5c:00:01 box true", "is the gateway's"),
             ("network create -d uswitch --subnet 198.51.100.0/25 x", "in use"),
             ("network create -d uswitch --subnet 10.99.0.0/24 --gateway 10.98.0.1 x", "not in"),
             ("network create -d uswitch -o mtu=abc x", "a number"),

@@ -1,7 +1,9 @@
 //! What dockerd was recorded to say (Docker 26.1), played against the socket; the part that dockerd has
 //! with the interface is played by `ip`.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -177,12 +179,66 @@ fn a_killed_server_is_followed_by_one_that_goes_on() {
     });
 }
 
+/// The host's ports that lead to containers, as `show published` has them.
+pub(crate) fn published(sandbox: &Sandbox) -> BTreeMap<String, u64> {
+    let said = sandbox.uswitch(&["show", "published", "-j"]).ok().out;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
+    let row = |row: &serde_json::Value| {
+        (row["inside"].as_str().unwrap().to_owned(), row["port"].as_u64().unwrap())
+    };
+    rows.iter().map(row).collect()
+}
+
+/// The last place has come first, and another has its port after the restart.
+#[test]
+fn ports_that_were_found_stay_when_the_server_is_followed_by_another() {
+    served(|sandbox, serve| {
+        assert_eq!(call("CreateNetwork", &network()), "{}");
+        for number in [3, 2, 1] {
+            run(sandbox, number);
+            let ports = r#""Options":{"com.docker.network.portmap":[
+                {"Proto":6,"Port":80,"HostIP":"127.0.0.1","HostPort":8000,"HostPortEnd":8010},
+                {"Proto":17,"Port":53}]}"#;
+            let program = ids(number).replace(r#""Options":{}"#, ports);
+            assert_eq!(call("ProgramExternalConnectivity", &program), "{}");
+            let told = call("EndpointOperInfo", &ids(number));
+            let wanted = format!(r#""HostPort":{}"#, 8003 - u16::from(number));
+            assert!(told.contains(&wanted), "{told}");
+        }
+        let before = published(sandbox);
+        assert_eq!(before["10.77.5.1:80"], 8002, "{before:?}");
+        assert_eq!(before.len(), 6, "{before:?}");
+        let mut follow = || {
+            let killed = serve.take().unwrap();
+            killed.signal(Signal::SIGKILL);
+            killed.ended();
+            // The first port is free no more.
+            let taken = TcpListener::bind("127.0.0.1:8000").unwrap();
+            *serve = Some(start(sandbox));
+            taken
+        };
+        let mut wanted = before.clone();
+        wanted.insert("10.77.5.3:80".into(), 8003);
+        for _ in 0..2 {
+            drop(follow());
+            assert_eq!(published(sandbox), wanted);
+        }
+        assert_eq!(call("DeleteNetwork", &ids(1)), "{}");
+        for name in ["c1", "c2", "c3"] {
+            sandbox.tool("ip", &["netns", "del", name]);
+        }
+    });
+}
+
 #[test]
 fn a_hardware_address_is_one_containers_while_it_lives() {
     served(|sandbox, _| {
         assert_eq!(call("CreateNetwork", &network()), "{}");
         run(sandbox, 1);
         run(sandbox, 2);
+        // The gateway's is no container's at all.
+        let refused = call("CreateEndpoint", &created(9, "02:00:0a:4d:00:01"));
+        assert!(refused.contains("02:00:0a:4d:00:01 is the gateway's"), "{refused}");
         let create = created(9, &mac(1));
         let refused = call("CreateEndpoint", &create);
         assert!(
@@ -244,5 +300,36 @@ fn a_container_is_asked_for_before_anything_runs_in_it() {
         assert!(refused.contains("is web's"), "{refused}");
         assert_eq!(call("DeleteNetwork", &ids(1)), "{}");
         sandbox.tool("ip", &["netns", "del", "c1"]);
+    });
+}
+
+/// A container in the second subnet has no way to the gateway in the first.
+#[test]
+fn a_container_is_led_out_by_the_gateway_in_its_own_subnet() {
+    served(|_, _| {
+        let second = r#""IPv4Data":[{"Gateway":"10.79.0.1/24","Pool":"10.79.0.0/24"},"#;
+        assert_eq!(call("CreateNetwork", &network().replace(r#""IPv4Data":["#, second)), "{}");
+        for (address, gateway) in [("10.77.5.1/16", "10.77.0.1"), ("10.79.0.2/24", "10.79.0.1")] {
+            call("CreateEndpoint", &created(1, "").replace("10.77.5.1/16", address));
+            let joined = call("Join", &ids(1));
+            assert!(joined.contains(&format!(r#""Gateway":"{gateway}""#)), "{joined}");
+            assert_eq!(call("DeleteEndpoint", &ids(1)), "{}");
+        }
+        assert_eq!(call("DeleteNetwork", &ids(1)), "{}");
+    });
+}
+
+/// What a server that was killed has left at the one socket and at the other.
+#[test]
+fn no_socket_is_left_where_all_is_undone_after_a_kill() {
+    served(|sandbox, serve| {
+        let sockets = ["/run/docker/plugins/uswitch.sock", "/run/uswitch/serve.sock"];
+        let killed = serve.take().unwrap();
+        killed.signal(Signal::SIGKILL);
+        killed.ended();
+        assert!(sockets.iter().all(|path| Path::new(path).exists()));
+        sandbox.uswitch(&["serve", "--clean"]).ok();
+        assert_eq!(sockets.map(|path| Path::new(path).exists()), [false, false]);
+        *serve = Some(start(sandbox));
     });
 }

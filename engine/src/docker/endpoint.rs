@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use topology::{Address, Protocol};
 
-use super::{Joined, is_id, read};
+use super::{Joined, Published, is_id, read};
 use crate::attach::hardware;
 use crate::network::of_network;
 use crate::{Attach, PortAsk, Refusal};
@@ -140,6 +140,19 @@ impl Create {
             servers: Vec::new(),
         })
     }
+}
+
+/// What EndpointOperInfo is told: the ports as they are. Docker shows none of it (it looks for a type of its
+/// own there), and others may.
+pub(super) fn settled(ports: &[Published]) -> Value {
+    let told = ports.iter().map(|own| {
+        let proto = if own.protocol == Protocol::Udp { UDP } else { TCP };
+        let host = own.host.map(|host| host.to_string()).unwrap_or_default();
+        json!({ "Proto": proto, "IP": own.inside.ip().to_string(), "Port": own.inside.port(),
+            "HostIP": host, "HostPort": own.port, "HostPortEnd": own.port })
+    });
+    let told: Vec<Value> = told.collect();
+    if told.is_empty() { json!({}) } else { json!({ (PORT_MAP): told }) }
 }
 
 /// The answer to Join. Without a gateway dockerd would lead the container out by a bridge of its own,

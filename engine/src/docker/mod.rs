@@ -27,6 +27,19 @@ pub struct Joined {
     pub gateway6: Option<std::net::Ipv6Addr>,
 }
 
+/// A published port, as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// TCP or UDP.
+    pub protocol: topology::Protocol,
+    /// Where it leads.
+    pub inside: std::net::SocketAddr,
+    /// The host's address; None for all of them.
+    pub host: Option<std::net::IpAddr>,
+    /// The host's port.
+    pub port: u16,
+}
+
 /// Who does what dockerd asks. Each call may come again, after either side was killed.
 pub trait Driver {
     /// Makes a network; one that is there is replaced.
@@ -49,8 +62,8 @@ pub trait Driver {
     fn publish(&self, endpoint: &str, ports: Option<Vec<PortAsk>>) -> Result<(), Refusal>;
     /// It is so no longer.
     fn withdraw(&self, endpoint: &str) -> Result<(), Refusal>;
-    /// Something about a place has changed, and dockerd knows of it by now.
-    fn settled(&self, endpoint: &str);
+    /// Something about a place has changed, and dockerd knows of it by now. Says which ports lead there.
+    fn settled(&self, endpoint: &str) -> Vec<Published>;
 }
 
 /// Digits of Docker's numbers, and then some.
@@ -110,7 +123,8 @@ fn call(driver: &dyn Driver, path: &str, body: &[u8]) -> Result<Value, Refusal> 
     let name = path.strip_prefix("/NetworkDriver.");
     let name = name.ok_or_else(|| Refusal(format!("uswitch does not know the call {path}")))?;
     let Ids { network, endpoint, sandbox_key } = read(body)?;
-    for id in [&network, &endpoint] {
+    // Of a call that dockerd repeats without its contents both are empty, and nothing is meant.
+    for id in [&network, &endpoint].into_iter().filter(|id| !id.is_empty()) {
         is_id(id)?;
     }
     match name {
@@ -122,10 +136,7 @@ fn call(driver: &dyn Driver, path: &str, body: &[u8]) -> Result<Value, Refusal> 
             done(driver.publish(&endpoint, endpoint::programmed(body)?))
         }
         "RevokeExternalConnectivity" => done(driver.withdraw(&endpoint)),
-        "EndpointOperInfo" => {
-            driver.settled(&endpoint);
-            Ok(json!({ "Value": {} }))
-        }
+        "EndpointOperInfo" => Ok(json!({ "Value": endpoint::settled(&driver.settled(&endpoint)) })),
         // Of other hosts, which this driver does not span.
         "DiscoverNew" | "DiscoverDelete" => Ok(json!({})),
         _ => Err(Refusal(format!("uswitch does not know the call {path}"))),
@@ -134,8 +145,12 @@ fn call(driver: &dyn Driver, path: &str, body: &[u8]) -> Result<Value, Refusal> 
 
 /// Numbers of networks and endpoints are hexadecimal, and become names of files and interfaces.
 fn is_id(text: &str) -> Result<(), Refusal> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric()) && text.len() <= LONGEST;
-    if plain { Ok(()) } else { Err(Refusal(format!("{text:?} is no number of Docker's"))) }
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain && (1..=LONGEST).contains(&text.len()) {
+        Ok(())
+    } else {
+        Err(Refusal(format!("{text:?} is no number of Docker's")))
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

@@ -18,6 +18,7 @@ struct Notes {
     asked: Mutex<Vec<String>>,
     networks: Mutex<Vec<Network>>,
     attached: Mutex<Vec<Attach>>,
+    published: Vec<Published>,
     internal: bool,
     refuses: bool,
 }
@@ -65,8 +66,9 @@ impl Driver for Notes {
     fn withdraw(&self, endpoint: &str) -> Result<(), Refusal> {
         self.note(format!("withdraw {}", &endpoint[..4]))
     }
-    fn settled(&self, endpoint: &str) {
+    fn settled(&self, endpoint: &str) -> Vec<Published> {
         let _ = self.note(format!("settled {}", &endpoint[..4]));
+        self.published.clone()
     }
 }
 
@@ -210,6 +212,22 @@ fn a_containers_life() {
     assert_eq!(*asked, wanted);
 }
 
+#[test]
+fn which_ports_were_found_is_told() {
+    let (inside, host) = ("10.77.5.0:80".parse().unwrap(), Some([127, 0, 0, 1].into()));
+    let tcp = Published { protocol: Protocol::Tcp, inside, host: None, port: 8003 };
+    let udp = Published { protocol: Protocol::Udp, host, port: 5001, ..tcp };
+    let notes = Notes { published: vec![tcp, udp], ..Notes::default() };
+    let ids = json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT});
+    let told = notes.ask("/NetworkDriver.EndpointOperInfo", &ids);
+    let wanted = json!([
+        {"Proto": 6, "IP": "10.77.5.0", "Port": 80, "HostIP": "", "HostPort": 8003,
+            "HostPortEnd": 8003},
+        {"Proto": 17, "IP": "10.77.5.0", "Port": 80, "HostIP": "127.0.0.1", "HostPort": 5001,
+            "HostPortEnd": 5001}]);
+    assert_eq!(told, json!({"Value": {"com.docker.network.portmap": wanted}}));
+}
+
 /// As dockerd says them where its own bridge has the container's ports while our place is made.
 #[test]
 fn ports_are_those_that_are_told_when_the_place_is_the_way_out() {
@@ -240,6 +258,8 @@ fn what_is_refused_or_not_understood_is_an_error_in_words() {
         ("/NetworkDriver.Leave", json!({"EndpointID": "../../etc/passwd"})),
         ("/NetworkDriver.Leave", json!([1])),
         ("/NetworkDriver.CreateNetwork", json!({"NetworkID": "../x"})),
+        ("/NetworkDriver.CreateNetwork", json!({"NetworkID": ""})),
+        ("/NetworkDriver.CreateEndpoint", json!({"NetworkID": NETWORK, "EndpointID": ""})),
         (
             "/NetworkDriver.CreateNetwork",
             json!({"NetworkID": NETWORK, "IPv4Data": [{"Pool": "x"}]}),

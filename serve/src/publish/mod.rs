@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
+use crate::found::{Found, exactly, is_open, known};
 use bind::{Bound, Lack, Unbound};
 
 /// The port of a resolver.
@@ -32,6 +33,8 @@ const NAMES: u16 = 53;
 /// All published ports, by endpoint.
 pub(crate) struct Publisher {
     held: Mutex<BTreeMap<String, Leads>>,
+    /// Bound for those who are about to publish them: single ports.
+    reserved: Mutex<Vec<(PortAsk, Vec<Bound>)>>,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -70,15 +73,51 @@ impl Publisher {
             })
             .map_err(failed)?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { held: Mutex::default(), handle, stop, thread })
+        let (held, reserved) = (Mutex::default(), Mutex::default());
+        Ok(Self { held, reserved, handle, stop, thread })
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<String, Leads>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn reserved(&self) -> MutexGuard<'_, Vec<(PortAsk, Vec<Bound>)>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Binds a single port for whoever publishes it next, if it can be had: it is found for nobody else.
+    pub(crate) fn reserve(&self, ask: PortAsk) {
+        match bind::bind(&ask) {
+            Ok(sockets) => self.reserved().push((ask, sockets)),
+            Err(Unbound { why, .. }) => tracing::debug!("port {}: {why}", ask.port),
+        }
+    }
+
+    /// Lets go of what was bound so and nobody has published.
+    pub(crate) fn release(&self) {
+        self.reserved().clear();
+    }
+
+    /// Binds a port: the one that was found before goes before others.
+    fn bind(&self, ask: &PortAsk, found: Option<u16>) -> std::result::Result<Vec<Bound>, Unbound> {
+        let single = found.map_or_else(|| ask.clone(), |port| exactly(ask, port));
+        let reserved = self.reserved().extract_if(.., |(own, _)| *own == single).next();
+        if let Some((_, sockets)) = reserved {
+            return Ok(sockets);
+        }
+        if found.is_some() {
+            match bind::bind(&single) {
+                Err(Unbound { why, lack: Lack::Port }) => tracing::warn!("{why}: another is found"),
+                bound => return bound,
+            }
+        }
+        bind::bind(ask)
+    }
+
     /// Publishes the ports of an endpoint, instead of those it has: `all` of them, or none; else those that
-    /// can be had, and none of them where they take more than there is. A port that sockets are given for, by its place in the list, has those.
+    /// can be had, and none of them where they take more than there is. A port that sockets are given for, by
+    /// its place in the list, has those. Says which were found for those that would have had another too, as
+    /// they were `found` before where that can be.
     ///
     /// # Errors
     /// [`Refusal`] in Docker's own words where a port is taken.
@@ -86,12 +125,12 @@ impl Publisher {
         &self,
         endpoint: &str,
         (to, all): (IpAddr, bool),
-        asked: &[PortAsk],
+        (asked, found): (&[PortAsk], &[Found]),
         mut given: Vec<(usize, OwnedFd)>,
-    ) -> std::result::Result<(), Refusal> {
+    ) -> std::result::Result<Vec<Found>, Refusal> {
         self.withdraw(endpoint);
         let mut bound = Vec::new();
-        for (place, ask) in asked.iter().enumerate() {
+        for (place, (ask, found)) in asked.iter().zip(known(asked, found)).enumerate() {
             let own: Vec<_> = given.extract_if(.., |(of, _)| *of == place).collect();
             let sockets = match own.is_empty() {
                 // The engine's own resolver has its port at each of its networks' addresses.
@@ -99,7 +138,7 @@ impl Publisher {
                     tracing::info!("for {to}, port {}: the engine's resolver has 53", ask.port);
                     Vec::new()
                 }
-                true => match bind::bind(ask) {
+                true => match self.bind(ask, found) {
                     Err(Unbound { why, lack: Lack::Port }) if !all => {
                         tracing::info!("for {to}, port {}: {why}", ask.port);
                         Vec::new()
@@ -107,7 +146,7 @@ impl Publisher {
                     // With what is left, engines are to be heard.
                     Err(Unbound { why, lack: Lack::Means }) if !all => {
                         tracing::warn!("for {to}, no port is published here: {why}");
-                        return Ok(());
+                        return Ok(Vec::new());
                     }
                     bound => bound.map_err(|unbound| unbound.why)?,
                 },
@@ -115,11 +154,14 @@ impl Publisher {
             };
             bound.push(sockets);
         }
-        let (mut led, mut leads) = (Vec::new(), Vec::new());
+        let (mut led, mut leads, mut found) = (Vec::new(), Vec::new(), Vec::new());
         for (ask, sockets) in asked.iter().zip(bound) {
             let inside = SocketAddr::new(to, ask.port);
             if let Some(port) = sockets.first().and_then(|socket| socket.port().ok()) {
                 led.push(Led { protocol: ask.protocol, address: ask.host, port, inside });
+                if is_open(ask) {
+                    found.push(Found { ask: ask.clone(), port });
+                }
             }
             for socket in sockets {
                 leads.push(self.lead(socket, inside)?);
@@ -128,7 +170,7 @@ impl Publisher {
         if !leads.is_empty() {
             self.held().insert(endpoint.to_owned(), (asked.to_vec(), led, leads));
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Whether an endpoint has this port published.

@@ -32,7 +32,7 @@ fn bytes_pass_both_ways_until_both_are_done() {
     let server = TcpListener::bind((HERE, 0)).unwrap();
     let (inside, outside) = (server.local_addr().unwrap().port(), free());
     publisher
-        .publish("e", (HERE, true), &[ask(Protocol::Tcp, inside, outside, outside)], vec![])
+        .publish("e", (HERE, true), (&[ask(Protocol::Tcp, inside, outside, outside)], &[]), vec![])
         .unwrap();
     let mut client = TcpStream::connect((HERE, outside)).unwrap();
     let (mut there, _) = server.accept().unwrap();
@@ -55,7 +55,7 @@ fn bytes_pass_both_ways_until_both_are_done() {
     let ended = client.read(&mut [0]);
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     publisher
-        .publish("f", (HERE, true), &[ask(Protocol::Tcp, inside, outside, outside)], vec![])
+        .publish("f", (HERE, true), (&[ask(Protocol::Tcp, inside, outside, outside)], &[]), vec![])
         .unwrap();
 }
 
@@ -65,17 +65,17 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
     let taken = TcpListener::bind((HERE, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let why = publisher
-        .publish("e", (HERE, true), &[ask(Protocol::Tcp, 80, port, port)], vec![])
+        .publish("e", (HERE, true), (&[ask(Protocol::Tcp, 80, port, port)], &[]), vec![])
         .unwrap_err();
     let wanted = format!("Bind for 127.0.0.1:{port} failed: port is already allocated");
     assert_eq!(why.0, wanted);
     // All or none: the first of these was free.
     let other = free();
     let two = [ask(Protocol::Tcp, 80, other, other), ask(Protocol::Tcp, 81, port, port)];
-    assert!(publisher.publish("e", (HERE, true), &two, vec![]).is_err());
+    assert!(publisher.publish("e", (HERE, true), (&two, &[]), vec![]).is_err());
     drop(TcpListener::bind((HERE, other)).unwrap());
     // Those that can be had, where it is others that serve the world.
-    publisher.publish("e", (HERE, false), &two, vec![]).unwrap();
+    publisher.publish("e", (HERE, false), (&two, &[]), vec![]).unwrap();
     let led: Vec<_> =
         publisher.leading("e").iter().map(|led| (led.port, led.inside.port())).collect();
     assert_eq!(led, [(other, 80)]);
@@ -84,12 +84,12 @@ fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
         let host = host.map(|text| text.parse().unwrap());
         let names = PortAsk { host, ..ask(Protocol::Udp, 53, NAMES, NAMES) };
         assert!(is_of_names(&names), "{host:?}");
-        publisher.publish("names", (HERE, false), &[names], vec![]).unwrap();
+        publisher.publish("names", (HERE, false), (&[names], &[]), vec![]).unwrap();
         assert!(publisher.leading("names").is_empty());
     }
     assert!(!is_of_names(&ask(Protocol::Udp, 53, NAMES, NAMES)), "at one address it is not");
     let range = ask(Protocol::Tcp, 80, port, port.saturating_add(50));
-    publisher.publish("e", (HERE, true), &[range], vec![]).unwrap();
+    publisher.publish("e", (HERE, true), (&[range], &[]), vec![]).unwrap();
 }
 
 /// The rest of it runs in a process of its own, which has few descriptors.
@@ -107,18 +107,18 @@ fn ports_that_take_more_than_there_is_are_none_where_others_serve_the_world() {
     let publisher = Publisher::start().unwrap();
     let any = PortAsk { first: None, last: None, ..ask(Protocol::Udp, 53, 0, 0) };
     let many = vec![any.clone(); 100];
-    let Refusal(why) = publisher.publish("e", (HERE, true), &many, vec![]).unwrap_err();
+    let Refusal(why) = publisher.publish("e", (HERE, true), (&many, &[]), vec![]).unwrap_err();
     assert!(why.contains("Too many open files"), "{why}");
-    publisher.publish("e", (HERE, false), &many, vec![]).unwrap();
+    publisher.publish("e", (HERE, false), (&many, &[]), vec![]).unwrap();
     assert!(publisher.leading("e").is_empty());
-    publisher.publish("e", (HERE, false), &many[..10], vec![]).unwrap();
+    publisher.publish("e", (HERE, false), (&many[..10], &[]), vec![]).unwrap();
     assert_eq!(publisher.leading("e").len(), 10);
     // In both families, where the host has both, or in none: one descriptor is left.
     if UdpSocket::bind("[::]:0").is_ok() {
         let mut all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         all.pop();
         let both = PortAsk { host: None, ..any };
-        assert!(publisher.publish("f", (HERE, true), &[both], vec![]).is_err());
+        assert!(publisher.publish("f", (HERE, true), (&[both], &[]), vec![]).is_err());
     }
 }
 
@@ -129,7 +129,7 @@ fn answers_to_datagrams_find_their_clients() {
     let outside = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
     let inside = server.local_addr().unwrap().port();
     publisher
-        .publish("e", (HERE, true), &[ask(Protocol::Udp, inside, outside, outside)], vec![])
+        .publish("e", (HERE, true), (&[ask(Protocol::Udp, inside, outside, outside)], &[]), vec![])
         .unwrap();
     let clients = [b"one", b"two"].map(|word| {
         let client = UdpSocket::bind((HERE, 0)).unwrap();
@@ -157,7 +157,7 @@ fn an_answer_to_a_datagram_comes_from_the_address_that_was_asked() {
         let server = UdpSocket::bind((own, 0)).unwrap();
         let inside = server.local_addr().unwrap().port();
         let asked = PortAsk { host: None, first: None, ..ask(Protocol::Udp, inside, 0, 0) };
-        publisher.publish("e", (own, true), &[asked], vec![]).unwrap();
+        publisher.publish("e", (own, true), (&[asked], &[]), vec![]).unwrap();
         let outside = publisher.leading("e")[0].port;
         let host: IpAddr = host.parse().unwrap();
         let client = UdpSocket::bind((own, 0)).unwrap();
@@ -170,4 +170,29 @@ fn an_answer_to_a_datagram_comes_from_the_address_that_was_asked() {
         server.send_to(&buffer[..length], from).unwrap();
         assert_eq!(client.recv(&mut buffer).unwrap(), 2, "{host}");
     }
+}
+
+#[test]
+fn a_port_that_was_found_is_found_again() {
+    let publisher = Publisher::start().unwrap();
+    let any = PortAsk { first: None, last: None, ..ask(Protocol::Tcp, 80, 0, 0) };
+    let asked = [any.clone(), any.clone()];
+    let found = publisher.publish("e", (HERE, true), (&asked, &[]), vec![]).unwrap();
+    let ports: Vec<_> = found.iter().map(|own| own.port).collect();
+    publisher.withdraw("e");
+    let again = publisher.publish("e", (HERE, true), (&asked, &found), vec![]).unwrap();
+    assert_eq!(again, found);
+    publisher.withdraw("e");
+    // Another has one of them meanwhile, and the second is kept for whoever had it.
+    let taken = TcpListener::bind((HERE, ports[0])).unwrap();
+    ports.iter().for_each(|port| publisher.reserve(exactly(&any, *port)));
+    let range = ask(Protocol::Tcp, 80, ports[1], ports[1]);
+    assert!(TcpListener::bind((HERE, ports[1])).is_err(), "it is bound");
+    let other = publisher.publish("e", (HERE, true), (&asked, &found), vec![]).unwrap();
+    assert!(other[0].port != ports[0] && other[1] == found[1], "{other:?}");
+    publisher.withdraw("e");
+    drop(taken);
+    publisher.reserve(range.clone());
+    publisher.release();
+    assert_eq!(publisher.publish("f", (HERE, true), (&[range], &[]), vec![]).unwrap(), []);
 }

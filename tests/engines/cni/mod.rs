@@ -5,6 +5,7 @@ mod apart;
 mod host;
 mod hosts;
 mod life;
+mod lost;
 mod ports;
 mod rates;
 mod several;

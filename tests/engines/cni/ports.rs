@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Runtime, refused};
 use crate::machine::eventually;
-use crate::recorded::{served, start};
+use crate::recorded::{published, served, start};
 use crate::support::{As, bound, in_netns};
 
 fn mapped(runtime: &Runtime<'_>, ports: Value) -> Value {
@@ -173,6 +173,41 @@ fn a_port_leads_by_the_network_with_the_way_out() {
         assert!(!is_open(8080));
         inner.nothing_is_left();
         inner.unmake(&["c1"]);
+    });
+}
+
+#[test]
+fn a_port_that_was_found_stays_whoever_leads_there_and_serves() {
+    served(|sandbox, serve| {
+        let (mut inner, outer) =
+            (Runtime::new(sandbox, "inner", "10.92.0"), Runtime::new(sandbox, "outer", "10.93.0"));
+        inner.conf["internal"] = json!(true);
+        inner.conf["ipam"]["ways"] = json!([]);
+        let (first, second) = (mapped(&inner, json!([tcp(0)])), mapped(&outer, json!([tcp(0)])));
+        for name in ["c1", "c2"] {
+            inner.make(name);
+            inner.call("ADD", name, &first).ok();
+        }
+        let before = published(sandbox);
+        let (one, two) = (before["10.92.0.10:80"], before["10.92.0.11:80"]);
+        let leads = |to: &str| {
+            let wanted = [(to.to_owned(), one), ("10.92.0.11:80".into(), two)];
+            assert_eq!(published(sandbox), wanted.into());
+        };
+        outer.start("ADD", "c1", "eth1", &second).ended().ok();
+        leads("10.93.0.10:80");
+        let killed = serve.take().unwrap();
+        killed.signal(Signal::SIGKILL);
+        killed.ended();
+        *serve = Some(start(sandbox));
+        leads("10.93.0.10:80");
+        outer.start("DEL", "c1", "eth1", &second).ended().ok();
+        leads("10.92.0.10:80");
+        for name in ["c1", "c2"] {
+            inner.del(name);
+        }
+        inner.nothing_is_left();
+        inner.unmake(&["c1", "c2"]);
     });
 }
 

@@ -41,6 +41,63 @@ fn a_killed_server_is_followed_by_one_that_goes_on() {
     });
 }
 
+/// The ports that were found, and the links, though somebody lets go of the switch's namespace meanwhile.
+#[test]
+fn containers_keep_their_ports_and_their_links_when_the_server_is_followed_by_another() {
+    docker(|docker| {
+        docker
+            .sh("docker network create -d uswitch --subnet 10.77.0.0/24 --subnet 10.79.0.0/24 lab");
+        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/24 beside");
+        let names = ["w4", "w3", "w2", "w1"];
+        for (place, name) in names.iter().enumerate() {
+            let ports = if *name == "w1" { "-p 80" } else { "-p 8000-8010:80" };
+            // Of the second subnet as well as of the first.
+            let net = if place % 2 == 0 { 77 } else { 79 };
+            let own = format!("--network lab --ip 10.{net}.0.{}", place + 10);
+            docker.sh(&format!("docker run -d --name {name} {own} {ports} {}", page(name)));
+        }
+        docker.sh("docker network connect beside w2");
+        let machine = docker.machine;
+        let ports = || {
+            let said = machine.sh("uswitch show published -j");
+            let rows: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
+            let row =
+                |row: &serde_json::Value| (row["inside"].to_string(), row["port"].to_string());
+            rows.iter().map(row).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let before = ports();
+        assert_eq!(before.len(), 4, "{before:?}");
+        for lost in [false, true] {
+            docker.kill();
+            if lost {
+                docker.sh("umount /run/uswitch/serve/switch.ns");
+            }
+            docker.serve();
+            for name in names {
+                docker.reaches(name, "203.0.113.9", true);
+            }
+            docker.reaches("w1", "10.77.0.10", true);
+        }
+        // A link that is deleted while somebody serves.
+        docker.sh(
+            "ns=/run/uswitch/serve/switch.ns; for own in $(nsenter --net=$ns ip -o link | \
+             sed -n 's/^[0-9]*: \\(us[0-9a-f]*\\)@.*/\\1/p'); do nsenter --net=$ns ip link del $own; done",
+        );
+        for name in names {
+            let ping = format!("docker exec {name} ping -c 1 -W 1 203.0.113.9");
+            eventually(name, || docker.machine.try_sh(&ping).code.filter(|code| *code == 0));
+        }
+        docker.sh("docker exec w2 ping -c 1 -W 3 10.78.0.1");
+        assert_eq!(ports(), before);
+        for (inside, port) in before {
+            let at = inside.trim_matches('"').split(':').next().unwrap().to_owned();
+            let name = docker.sh(&format!("get {at} 80"));
+            docker.says(&format!("127.0.0.1 {port}"), name.trim());
+        }
+        docker.sh("docker network disconnect beside w2");
+    });
+}
+
 #[test]
 fn a_killed_dockerd_tells_nobody_and_its_containers_come_back() {
     docker(|docker| {

@@ -1,0 +1,96 @@
+//! Links that are lost while their containers run: somebody has deleted one, or has let go of the switch's
+//! namespace while nobody served. Each is put back from outside into its container's namespace, with its name
+//! there, its addresses and its routes. What others have changed of it meanwhile is not known here, and lost.
+//!
+//! Whoever is root in a container may take its link away again and again: after some times it is left alone.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::Refusal;
+use lab::guest::{self, Far, Limits};
+use lab::served::network_at;
+
+use crate::containers::{limits, route};
+use crate::daemon::{Daemon, beside_of, port_of, refusal};
+use crate::store::Place;
+
+/// How often the link of a place is put back in the life of a server.
+const TIMES: u32 = 16;
+
+/// The device and the number of a namespace's file: its own while it lives.
+pub(crate) fn identity(netns: &impl AsFd) -> Option<(u64, u64)> {
+    let found = nix::sys::stat::fstat(netns.as_fd()).ok()?;
+    Some((found.st_dev, found.st_ino))
+}
+
+impl Daemon {
+    /// The namespace of a place's container, where it can still be entered: it lives then, and no other has its
+    /// path by now.
+    fn sandbox_of(&self, place: &Place) -> Option<OwnedFd> {
+        let sandbox = network_at(Path::new(place.sandbox.as_ref()?)).ok()?;
+        let known = place.netns.is_none_or(|own| identity(&sandbox) == Some(own));
+        (known && !self.lab.is_hosts(sandbox.as_fd())).then_some(sandbox)
+    }
+
+    /// Whether the lost link of a place could be put back: its container lives.
+    pub(crate) fn is_put_back(&self, place: &Place) -> bool {
+        let Some(sandbox) = self.sandbox_of(place) else { return false };
+        let endpoint = &place.attach.endpoint;
+        let times = {
+            let mut tables = self.tables();
+            let times = tables.put_back.entry(endpoint.clone()).or_default();
+            *times += 1;
+            *times
+        };
+        if times > TIMES {
+            tracing::warn!("endpoint {endpoint}: its link is gone once more, and left so");
+            return false;
+        }
+        match self.put_back(place, sandbox) {
+            Ok(()) => {
+                tracing::warn!("endpoint {endpoint}: its link was gone, and is put back");
+                true
+            }
+            Err(why) => {
+                tracing::error!("endpoint {endpoint}: its link is gone and not put back: {why}");
+                false
+            }
+        }
+    }
+
+    fn put_back(&self, place: &Place, sandbox: OwnedFd) -> Result<(), Refusal> {
+        let endpoint = &place.attach.endpoint;
+        let sandbox = Arc::new(sandbox);
+        self.attach(place, Far::Goes(Arc::clone(&sandbox), self.routes_of(place)?))?;
+        let Some(plugin) = &place.plugin else { return Ok(()) };
+        let own = limits(plugin.received, plugin.sent);
+        if own != Limits::default() {
+            self.unlimit(endpoint);
+            let (port, beside) = (port_of(endpoint), beside_of(endpoint));
+            let limited = self.lab.limit(&port, &sandbox, &beside, &own);
+            if let Err(why) = limited.map_err(|error| refusal(&error)) {
+                tracing::error!("endpoint {endpoint} is held to no rates: {why}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The routes of a place's interface: as its plugin has told them. dockerd leads a container out by one of
+    /// its networks, at which it has us publish ports, be they none.
+    fn routes_of(&self, place: &Place) -> Result<Vec<guest::Route>, Refusal> {
+        let told = place.plugin.as_ref().and_then(|plugin| plugin.routes.as_ref());
+        if let Some(told) = told {
+            return Ok(told.iter().map(route).collect());
+        }
+        let (network, _) = self.known(&place.attach.network)?;
+        let by_another = !place.published && {
+            let tables = self.tables();
+            let mut places = tables.places.values();
+            places.any(|other| other.sandbox == place.sandbox && other.published)
+        };
+        let own = if by_another { Vec::new() } else { network.ways_out(&place.attach.addresses) };
+        Ok(own.iter().map(route).collect())
+    }
+}
