@@ -82,6 +82,8 @@ const LAB: &str = "USWITCH_LAB";
 /// Parses the command line, runs the verb and turns its outcome into an exit code.
 pub(crate) fn start() -> ExitCode {
     sys::memory::keep_little();
+    // Without it such a limit ends the process at the first byte beyond, and a lab is left half-made.
+    let _ = sys::inherited::outlive_file_limit();
     if let Some(code) = plugin::cni::called() {
         return code;
     }

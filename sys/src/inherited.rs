@@ -1,5 +1,6 @@
 //! What a process has from its caller, and what it lets go of: descriptors, the controlling
-//! terminal; which signals it was told to ignore, and which a command begins with blocked.
+//! terminal; which signals it was told to ignore, which it outlives, and which a command begins with
+//! blocked.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -8,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// A listening socket that whoever started us has opened under this number. The socket is held by
 /// another descriptor; that one stays.
@@ -70,6 +71,23 @@ pub fn ignores(signal: Signal) -> bool {
     let asked = unsafe { libc::sigaction(signal as c_int, std::ptr::null(), found.as_mut_ptr()) };
     // SAFETY: zeroed at first, and all zeroes is a value of it.
     asked == 0 && unsafe { found.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Has a write beyond the limit of a file's size (`ulimit -f`) fail, with EFBIG, as one to a full disk
+/// fails: SIGXFSZ ends no process from now on. It is caught and not ignored, for what is ignored
+/// stays so in programs that this one starts or becomes, and those are to have it as we had it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn outlive_file_limit() -> io::Result<()> {
+    extern "C" fn heard(_: c_int) {}
+    if ignores(Signal::SIGXFSZ) {
+        return Ok(());
+    }
+    let action = SigAction::new(SigHandler::Handler(heard), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing, which is safe at any point of any thread.
+    unsafe { sigaction(Signal::SIGXFSZ, &action) }?;
+    Ok(())
 }
 
 #[cfg(test)]

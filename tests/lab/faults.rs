@@ -122,6 +122,29 @@ fn a_full_disk_for_the_record() {
     });
 }
 
+/// As a full disk is met, and not by the death of whoever writes: that left the lab half-made.
+#[test]
+fn a_limit_of_a_files_size() {
+    rooted(|sandbox| {
+        let before = sandbox.state();
+        let ended = sandbox.shell("ulimit -f 1; uswitch up -n 8");
+        assert!(ended.complaint(1).contains("File too large"), "{}", ended.err);
+        assert_eq!(sandbox.state(), before, "it left something behind");
+        sandbox.uswitch(&["up"]).ok();
+        let file = sandbox.dir.join("short.pcapng");
+        let ping = "uswitch ping net1 net2 -c 5 -i 0.05 -q >/dev/null";
+        let capture = format!("ulimit -f 1; uswitch capture -w {} & ", file.display());
+        let ended = sandbox.shell(&format!("{capture} c=$!; sleep 1; {ping}; wait $c"));
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(ended.err.contains("File too large"), "{}", ended.err);
+        // What a node executes has the signal as it was.
+        let ended = sandbox
+            .shell("ulimit -f 1; uswitch exec net1 -- dd if=/dev/zero of=$PWD/big bs=4k count=1");
+        assert_eq!(ended.code, Some(128 + 25), "{}", ended.err);
+        sandbox.uswitch(&["down"]).ok();
+    });
+}
+
 #[test]
 fn no_privilege_and_no_user_namespaces() {
     rootless(|sandbox| {
