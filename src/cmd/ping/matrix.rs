@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use icmp::{Options, Patience, Route, Stats};
+use icmp::session::Session;
+use icmp::{Event, Moment, Options, Patience, Route, Stats};
 use lab::reach::{Cell, Reach};
 use lab::{LabName, names};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
@@ -33,7 +34,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NAMED: usize = 20;
 
 /// What came of a cell.
-type Outcome = Result<Stats, String>;
+type Outcome = Result<Came, String>;
+
+/// What came of a cell whose address could be pinged.
+#[derive(Clone)]
+struct Came {
+    stats: Stats,
+    /// Why the last probe did not leave that did not.
+    refused: Option<String>,
+}
 
 /// Tries every cell; the exit code: 1 if one failed.
 pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
@@ -135,29 +144,37 @@ fn try_all(
 fn one(reach: &Reach, cell: &Cell, options: &Options, route: &Route, stop: &AtomicBool) -> Outcome {
     // The thread is the cells' own, and goes from node to node.
     sys::netns::enter(reach.sources[cell.from].netns()).map_err(|error| error.to_string())?;
-    icmp::ping(cell.address, options.clone(), route, stop, &mut |_, _| {})
-        .map_err(|error| format!("{:#}", anyhow::Error::new(error)))
+    let mut refused = None;
+    let mut watch = |moment: Moment<'_>, _: &Session| {
+        if let Moment::Event(event @ Event::Refused { .. }) = moment {
+            refused = Some(icmp::text::event(event, options));
+        }
+    };
+    let stats = icmp::ping(cell.address, options.clone(), route, stop, &mut watch)
+        .map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+    Ok(Came { stats, refused })
 }
 
 fn reached(outcome: &Outcome) -> bool {
-    outcome.as_ref().is_ok_and(|stats| stats.received > 0)
+    outcome.as_ref().is_ok_and(|came| came.stats.received > 0)
 }
 
 /// Why a cell failed.
 fn why(outcome: &Outcome) -> String {
     match outcome {
         Err(error) => error.clone(),
-        Ok(stats) => match stats.kinds.first() {
-            Some(kind) => {
+        Ok(Came { stats, refused }) => match (stats.kinds.first(), refused) {
+            (Some(kind), _) => {
                 format!("{} (from {})", icmp::text::name(kind.kind, kind.code), kind.from)
             }
-            None => format!("{} sent, no answer", stats.sent),
+            (None, Some(refused)) => refused.clone(),
+            (None, None) => format!("{} sent, no answer", stats.sent),
         },
     }
 }
 
 fn object(reach: &Reach, cell: &Cell, outcome: Option<&Outcome>) -> serde_json::Value {
-    let stats = outcome.and_then(|outcome| outcome.as_ref().ok());
+    let stats = outcome.and_then(|outcome| outcome.as_ref().ok()).map(|came| &came.stats);
     let average = stats.and_then(Stats::summary).map(|summary| micros(summary.avg));
     json!({
         "type": "cell", "from": reach.sources[cell.from].name, "to": reach.targets[cell.to],
@@ -207,7 +224,7 @@ fn show(reach: &Reach, outcomes: &[Option<Outcome>], apart: &[Option<Why>]) {
         rows[cell.from][cell.to] = match outcome {
             None => "?".into(),
             Some(Err(_)) => "error".into(),
-            Some(Ok(stats)) => match stats.summary().filter(|_| stats.received > 0) {
+            Some(Ok(Came { stats, .. })) => match stats.summary().filter(|_| stats.received > 0) {
                 None => "lost".into(),
                 Some(_) if stats.lost() > 0 => format!("{}/{}", stats.received, stats.sent),
                 Some(summary) => format!("{:.3}", summary.avg.as_secs_f64() * 1e3),

@@ -56,6 +56,12 @@ fn in_a_lab(sandbox: &Sandbox) {
     }
     assert_eq!(lines[4].join(" "), "12 of 12 reached");
 
+    // What never left is told so, and not as lost on the way.
+    let ended = ping("--all -s 2000 -M do -W 1");
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    let why = "not reached: net1 -> net2 10.100.0.20: local error: message too long, mtu=1500";
+    assert!(ended.out.lines().any(|line| line == why), "{}", ended.out);
+
     let all = objects(&ping("--all --json -W 20 -c 2 -i 0.01").ok().out);
     assert_eq!(all.len(), 13);
     assert!(all[..12].iter().all(|cell| cell["ok"] == true && cell["received"] == 2), "{all:?}");
