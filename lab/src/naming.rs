@@ -28,7 +28,7 @@ use names::{Host, Network, NetworkId, Place, Zone};
 use ns::user::Privilege;
 
 use crate::address;
-use crate::config::{LabConfig, Uplink};
+use crate::config::{LabConfig, LabName, Uplink};
 use crate::domain::Domains;
 use crate::error::{Doing, Error, Result};
 use crate::folder::Folder;
@@ -372,6 +372,17 @@ pub(crate) fn sweep(lab: &Folder, ground: &Ground) -> Result<()> {
         }
     }
     lab.remove_folder(FOLDER).doing(|| format!("removing {}", folder.path().display()))
+}
+
+/// Whether `link` leads to the files of a lab in some run directory: DIR/LAB/etc/NUMBER. They are its
+/// own nodes' alone.
+pub(crate) fn leads_to_a_lab(link: &Path) -> bool {
+    let Ok(target) = std::fs::read_link(link) else { return false };
+    let mut names = target.iter().rev().map(|name| name.to_str().unwrap_or_default());
+    let is_view = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    names.next().is_some_and(is_view)
+        && names.next() == Some(FOLDER)
+        && names.next().is_some_and(|name| name.parse::<LabName>().is_ok())
 }
 
 /// Whether `link` is one of those that lead `ip netns exec` to `folder`.

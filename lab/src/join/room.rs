@@ -24,8 +24,9 @@ const FILES: &str = "/etc/netns";
 pub(crate) fn dress(name: &str, of_lab: Option<&Path>) -> Vec<String> {
     let nothing = None::<&str>;
     let asked = Path::new(FILES).join(name);
-    let ours = of_lab.is_some_and(|of_lab| naming::leads_to(&asked, of_lab));
-    let (files, mut missing) = if ours { Default::default() } else { files(&asked) };
+    // Of another lab's node, which is called the same: root's, beside a user's.
+    let of_a_lab = naming::leads_to_a_lab(&asked);
+    let (files, mut missing) = if of_a_lab { Default::default() } else { files(&asked) };
     let mut others = of_lab.map(self::files).unwrap_or_default().0;
     others.retain(|(_, to)| files.iter().all(|(_, taken)| taken != to));
     let apart = unshare(CloneFlags::CLONE_NEWNS)
@@ -85,4 +86,30 @@ fn files(folder: &Path) -> (Vec<(PathBuf, PathBuf)>, Vec<String>) {
         Err(error) => missing.push(format!("{} cannot be read: {error}", folder.display())),
     }
     (files, missing)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::symlink;
+
+    use crate::naming::leads_to_a_lab;
+
+    #[test]
+    fn what_leads_to_any_lab_s_files_is_no_person_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let leads = |target: &str| {
+            let link = folder.path().join("net1");
+            symlink(target, &link).unwrap();
+            let leads = leads_to_a_lab(&link);
+            std::fs::remove_file(&link).unwrap();
+            leads
+        };
+        assert!(leads("/run/uswitch/uswitch/etc/0") && leads("/run/user/7/uswitch/m1/etc/12"));
+        for theirs in ["/srv/names", "/srv/uswitch/etc/net1", "/srv/m1/names/0", "12"] {
+            assert!(!leads(theirs), "{theirs}");
+        }
+        assert!(!leads_to_a_lab(folder.path()), "a folder of files");
+    }
 }
