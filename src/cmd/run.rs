@@ -384,6 +384,7 @@ fn inhabit(
         }
         Stay::Background(_) if !good => anyhow::bail!("the checks failed"),
         Stay::Background(ready) => {
+            super::up::awaited(&ready)?;
             report.ready(lab.config(), rootless, true);
             report.ending(lab.config(), true);
             heard()?;
@@ -398,10 +399,7 @@ fn inhabit(
 
 /// A lab whose words are lost is not left running, for nobody knows of it.
 fn heard() -> anyhow::Result<()> {
-    match say::lost() {
-        Some(why) => anyhow::bail!(why),
-        None => Ok(()),
-    }
+    say::lost().map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
 }
 
 pub(super) fn describe(error: &lab::Error) -> String {

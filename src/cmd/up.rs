@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use anyhow::Context;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
@@ -120,6 +121,19 @@ pub(super) fn stand_alone() -> anyhow::Result<File> {
     Ok(ready.into())
 }
 
+/// That somebody is still there to be told that the lab is ready.
+///
+/// # Errors
+/// Where nobody is: `up` has been killed.
+pub(crate) fn awaited(ready: &File) -> anyhow::Result<()> {
+    let mut pipe = [PollFd::new(ready.as_fd(), PollFlags::empty())];
+    poll(&mut pipe, PollTimeout::ZERO).context("looking who waits")?;
+    // Of a pipe that nobody reads any more the kernel says so unasked.
+    let is_alone = pipe[0].revents().is_some_and(|told| told.contains(PollFlags::POLLERR));
+    anyhow::ensure!(!is_alone, "whoever started it has ended meanwhile");
+    Ok(())
+}
+
 /// Lets go of standard input and output and of the working directory, and tells whoever waits.
 /// Later words go to `log`.
 pub(crate) fn detach(mut ready: File, log: &File) -> anyhow::Result<()> {
@@ -143,4 +157,18 @@ pub(crate) fn detach(mut ready: File, log: &File) -> anyhow::Result<()> {
 fn nothing() -> Option<File> {
     let nothing = File::options().read(true).write(true).open("/dev/null").ok()?;
     nothing.metadata().is_ok_and(|found| found.file_type().is_char_device()).then_some(nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_who_has_ended() {
+        let (reader, writer) = io::pipe().unwrap();
+        let ready = File::from(OwnedFd::from(writer));
+        awaited(&ready).unwrap();
+        drop(reader);
+        awaited(&ready).unwrap_err();
+    }
 }
