@@ -42,7 +42,9 @@ fn candidates(words: impl IntoIterator<Item = String>) -> Vec<CompletionCandidat
 
 /// The labs that run.
 pub(crate) fn labs() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| candidates(join::labs(found()).iter().map(LabName::to_string)))
+    ArgValueCandidates::new(|| {
+        candidates(join::labs(found()).running.iter().map(LabName::to_string))
+    })
 }
 
 /// The nodes of the lab that is meant.

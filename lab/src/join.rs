@@ -77,31 +77,60 @@ fn inside(ground: &Ground, lab: &LabName) -> Result<(Record, Option<Process>)> {
     let Some(Keeper { process, swept }) = lock::keeper(ground, lab)? else {
         return Err(others::owner(ground, lab).unwrap_or_else(|| no_lab(ground, lab)));
     };
-    let swept_away = |process: Option<&Process>| {
-        let holder = process.map_or("another process".into(), |p| format!("process {}", p.id()));
-        Error::Swept { name: lab.to_string(), holder }
-    };
     let Some(folder) = ground.folder(lab)?.filter(|_| !swept) else {
-        return Err(swept_away(process.as_ref()));
+        return Err(swept_away(lab, process.as_ref()));
     };
     match journal::read(&folder)? {
         Some(record) => Ok((record, process)),
         // It is being built, or undone.
         None if folder.socket(SOCKET)?.is_none() => Err(no_lab(ground, lab)),
-        None => Err(swept_away(process.as_ref())),
+        None => Err(swept_away(lab, process.as_ref())),
     }
 }
 
-/// The labs that run on this ground, by name.
+/// What can be told of the labs on a ground.
+#[derive(Debug, Default)]
+pub struct Labs {
+    /// Those that run, by name.
+    pub running: Vec<LabName>,
+    /// What keeps more from being told: [`Error::NotOurs`], where a folder cannot be trusted,
+    /// [`Error::Swept`], where a lab runs without its files.
+    pub troubles: Vec<Error>,
+}
+
+/// The labs on this ground.
 #[must_use]
-pub fn labs(ground: &Ground) -> Vec<LabName> {
-    let mut labs = ground.labs().unwrap_or_default();
-    labs.retain(|name| lock::keeper(ground, name).is_ok_and(|keeper| keeper.is_some()));
+pub fn labs(ground: &Ground) -> Labs {
+    let mut labs = Labs::default();
+    let mut names = ground.labs().unwrap_or_else(|error| {
+        labs.troubles.push(error);
+        Vec::new()
+    });
+    // Those without a folder are told by their beacons alone.
+    names.extend(
+        lock::lit(ground).into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>(),
+    );
+    for name in names {
+        match lock::keeper(ground, &name) {
+            Ok(Some(Keeper { process, swept: true })) => {
+                labs.troubles.push(swept_away(&name, process.as_ref()));
+            }
+            Ok(Some(_)) => labs.running.push(name),
+            Ok(None) => {}
+            Err(error) => labs.troubles.push(error),
+        }
+    }
+    labs.troubles.dedup_by_key(|error| error.to_string());
     labs
 }
 
+fn swept_away(lab: &LabName, process: Option<&Process>) -> Error {
+    let holder = process.map_or("another process".into(), |p| format!("process {}", p.id()));
+    Error::Swept { name: lab.to_string(), holder }
+}
+
 fn no_lab(ground: &Ground, lab: &LabName) -> Error {
-    let labs = labs(ground);
+    let labs = labs(ground).running;
     let names: Vec<_> = labs.iter().map(LabName::as_str).collect();
     let name = called::option(lab.as_str());
     let start = format!("{} up{name}", called::program());
@@ -128,7 +157,7 @@ pub fn nodes(record: &Record) -> Vec<String> {
 /// runs, else the only one that does.
 #[must_use]
 pub fn meant(ground: &Ground) -> LabName {
-    let mut labs = labs(ground);
+    let mut labs = labs(ground).running;
     match labs.len() {
         1 => labs.remove(0),
         _ => LabName::default(),

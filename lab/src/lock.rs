@@ -245,15 +245,47 @@ fn beacon_name(ground: &Ground, name: &LabName) -> Vec<u8> {
 
 /// Another user's lab of that name that runs in this network namespace: the user.
 pub(crate) fn owner_elsewhere(name: &LabName) -> Option<u32> {
-    let table = std::fs::read("/proc/thread-self/net/unix").ok()?;
     let own = geteuid().as_raw();
-    let table = String::from_utf8_lossy(&table);
-    table.lines().find_map(|line| {
-        let called = line.split_once(" @")?.1;
-        let lab = called.strip_prefix(BEACON)?.rsplit('/').next()?;
-        let peer = (lab == name.as_str()).then(|| beacon::of_name(called.as_bytes()))??;
-        (peer.uid != own).then_some(peer.uid)
+    let mut named = beacons().into_iter().filter(|(_, lab)| lab == name);
+    named.find_map(|(called, _)| {
+        beacon::of_name(called.as_bytes()).map(|peer| peer.uid).filter(|uid| *uid != own)
     })
+}
+
+/// Other users' labs that run in this network namespace, and these users; by name.
+#[must_use]
+pub fn elsewhere() -> Vec<(LabName, u32)> {
+    let own = geteuid().as_raw();
+    let peer =
+        |(called, lab): (String, LabName)| Some((lab, beacon::of_name(called.as_bytes())?.uid));
+    let mut labs: Vec<_> = beacons().into_iter().filter_map(peer).collect();
+    labs.retain(|(_, owner)| *owner != own);
+    labs.sort_by(|(a, owner), (b, other)| (a.as_str(), owner).cmp(&(b.as_str(), other)));
+    labs.dedup();
+    labs
+}
+
+/// The labs of a ground that have a beacon.
+pub(crate) fn lit(ground: &Ground) -> Vec<LabName> {
+    let of_it = |(called, lab): (String, LabName)| {
+        let own = beacon_name(ground, &lab);
+        (String::from_utf8_lossy(&own) == called).then_some(lab)
+    };
+    let mut labs: Vec<_> = beacons().into_iter().filter_map(of_it).collect();
+    labs.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    labs.dedup();
+    labs
+}
+
+/// The beacons of labs in this network namespace, by their names, and the labs' names.
+fn beacons() -> Vec<(String, LabName)> {
+    let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
+    let beacon = |line: &str| {
+        let called = line.split_once(" @")?.1;
+        let lab = called.strip_prefix(BEACON)?.rsplit('/').next()?.parse::<LabName>().ok()?;
+        Some((called.to_owned(), lab))
+    };
+    String::from_utf8_lossy(&table).lines().filter_map(beacon).collect()
 }
 
 #[cfg(test)]

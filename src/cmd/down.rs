@@ -51,7 +51,7 @@ fn meant(ground: &Ground) -> lab::Result<LabName> {
     if ground.lab(&usual).exists() {
         return Ok(usual);
     }
-    if join::labs(ground).len() > 1 {
+    if join::labs(ground).running.len() > 1 {
         // Which run, and how to name one, is said with it.
         join::running(ground, &usual)?;
     }

@@ -62,7 +62,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
             "extcap {{version={}}}{{display=uswitch labs}}",
             env!("CARGO_PKG_VERSION")
         ));
-        for name in join::labs(crate::door::found()) {
+        for name in join::labs(crate::door::found()).running {
             let name = name.as_str();
             say::line(&format!("interface {{value={PREFIX}{name}}}{{display=uswitch lab {name}}}"));
         }

@@ -39,7 +39,7 @@ enum Wish {
 
 /// Runs the verb.
 pub(crate) fn main(Args {}: Args) -> anyhow::Result<ExitCode> {
-    if let Some(name) = join::labs(&door::ground()).first() {
+    if let Some(name) = join::labs(&door::ground()).running.first() {
         let down = format!("{} down --name {name}", program());
         return Err(Usage(format!(
             "lab {name} is running, and this builds its own: `{down}` first"
@@ -48,7 +48,7 @@ pub(crate) fn main(Args {}: Args) -> anyhow::Result<ExitCode> {
     }
     let outcome = all(&Stops::heard()?);
     // Ended in the middle, or failed: what was built is undone.
-    if !join::labs(&door::ground()).is_empty() {
+    if !join::labs(&door::ground()).running.is_empty() {
         run(&["down".into()])?;
     }
     outcome.map(|()| ExitCode::SUCCESS)
@@ -176,5 +176,5 @@ fn asked(stops: &Stops) -> anyhow::Result<Wish> {
 
 fn is_node(name: &str) -> bool {
     let ground = door::ground();
-    join::labs(&ground).first().is_some_and(|lab| join::find(&ground, lab, name).is_ok())
+    join::labs(&ground).running.first().is_some_and(|lab| join::find(&ground, lab, name).is_ok())
 }

@@ -1,17 +1,18 @@
-//! `uswitch ls`: the labs that run.
+//! `uswitch ls`: the labs that run, other users' too, and what is in the way of telling.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use control::Client;
 use lab::called::program;
-use lab::{Ground, LabName, join};
+use lab::join::Labs;
+use lab::{Ground, LabName, join, lock};
 use nix::unistd::{Uid, User};
 use serde::Serialize;
 
 use crate::paint::Paint;
 use crate::table::Table;
-use crate::{door, say, units};
+use crate::{door, exit, say, units};
 
 /// List the labs that run: whose they are, since when
 #[derive(clap::Args)]
@@ -37,15 +38,22 @@ struct Row {
 /// Runs the verb.
 pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let ground = door::ground();
-    let rows: Vec<Row> = join::labs(&ground).iter().map(|name| row(&ground, name)).collect();
+    let Labs { running, troubles } = join::labs(&ground);
+    let mut rows: Vec<Row> = running.iter().map(|name| row(&ground, name)).collect();
+    rows.extend(lock::elsewhere().into_iter().map(|(name, owner)| Row::of_other(&name, owner)));
     if args.json {
         door::json(&rows)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if rows.is_empty() {
+    } else if !rows.is_empty() {
+        show(rows);
+    } else if troubles.is_empty() {
         say::line(&format!("no lab is running: `{} up` starts one", program()));
-        return Ok(ExitCode::SUCCESS);
     }
+    let errors: Vec<_> = troubles.into_iter().map(anyhow::Error::new).collect();
+    errors.iter().for_each(|error| say::error(&format!("{error:#}")));
+    Ok(errors.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(exit::code(error))))
+}
+
+fn show(rows: Vec<Row>) {
     let mut table = Table::new(&["LAB", "TOPOLOGY", ">NODES", "OWNER", ">PID", ">UP"]);
     let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     for row in rows {
@@ -61,7 +69,14 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let (head, rows) = table.lines();
     say::line(&Paint::of_stdout().head(&head));
     rows.iter().for_each(|row| say::line(row));
-    Ok(ExitCode::SUCCESS)
+}
+
+impl Row {
+    /// Of another user's lab, which does not answer us.
+    fn of_other(name: &LabName, owner: u32) -> Self {
+        let (name, owner) = (name.to_string(), called(owner));
+        Self { name, owner, pid: None, topology: None, nodes: None, uptime: None }
+    }
 }
 
 fn row(ground: &Ground, name: &LabName) -> Row {
@@ -77,7 +92,11 @@ fn row(ground: &Ground, name: &LabName) -> Row {
 }
 
 fn owner(ground: &Ground, name: &LabName) -> String {
-    let Ok(found) = std::fs::metadata(ground.lab(name)) else { return "-".into() };
-    let user = User::from_uid(Uid::from_raw(found.uid())).ok().flatten();
-    user.map_or_else(|| found.uid().to_string(), |user| user.name)
+    let found = std::fs::metadata(ground.lab(name));
+    found.map_or_else(|_| "-".into(), |found| called(found.uid()))
+}
+
+fn called(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }

@@ -196,12 +196,31 @@ fn swept_files_do_not_hide_a_lab() {
                 let show = sandbox.uswitch(&["show", "topology"]);
                 let line = show.complaint(1);
                 assert!(line.contains("uswitch down"), "{swept}: {line}");
+                let ls = sandbox.uswitch(&["ls"]);
+                let line = ls.complaint(1);
+                assert!(line.contains("lab uswitch") && line.contains("uswitch down"), "{line}");
+                assert_eq!(ls.out, "", "{swept}");
             }
             let down = sandbox.uswitch(&["down"]).ok();
             assert_eq!(down.out, "lab uswitch is down\n", "{swept}");
             sandbox.uswitch(&["run", "--check"]).ok();
             assert!(!lab.exists(), "{swept}");
         }
+    });
+}
+
+#[test]
+fn a_run_directory_that_cannot_be_trusted_is_not_told_as_empty() {
+    rooted(|sandbox| {
+        sandbox.uswitch(&["up"]).ok();
+        let base = Path::new("/run/uswitch");
+        std::fs::set_permissions(base, Permissions::from_mode(0o777)).unwrap();
+        let ls = sandbox.uswitch(&["ls"]);
+        assert!(ls.complaint(1).contains("/run/uswitch"), "{}", ls.err);
+        assert_eq!(ls.out, "");
+        std::fs::set_permissions(base, Permissions::from_mode(0o755)).unwrap();
+        assert!(sandbox.uswitch(&["ls"]).ok().out.contains("switch"));
+        sandbox.uswitch(&["down"]).ok();
     });
 }
 
@@ -264,6 +283,9 @@ fn another_user_s_lab_is_told_as_such() {
         for verb in looking.clone() {
             told(&user(verb), &["lab uswitch is root's", "sudo uswitch"]);
         }
+        let listed = user(&["ls"]).ok().out;
+        let row: Vec<_> = listed.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row, ["uswitch", "-", "-", "root", "-", "-"], "{listed}");
         // Their own is another.
         user(&["run", "--check"]).ok();
         sandbox.uswitch(&["down"]).ok();
