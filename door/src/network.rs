@@ -1,7 +1,5 @@
 //! Networks at the door: shown, made, changed, ended. Each change is checked before anything happens.
 
-use std::sync::atomic::Ordering;
-
 use control::DoorError;
 use control::api::{AddNetwork, EventKind, Network, PortVlan, SetNetwork};
 use gateway::LegId;
@@ -273,7 +271,6 @@ fn own_gateway(spec: &topology::Spec, network: &str) -> Option<topology::Address
 pub(crate) fn add_network(door: &LabDoor, ask: &AddNetwork) -> Answer<Network> {
     let lab = door.lab()?;
     lab.add_network(&ask.name, ask.network.clone()).map_err(|error| refusal(&error))?;
-    door.renamed.store(true, Ordering::Relaxed);
     network(door, &ask.name)
 }
 
@@ -300,7 +297,6 @@ pub(crate) fn resized(lab: &Lab, resized: Resized) -> EventKind {
 pub(crate) fn remove_network(door: &LabDoor, name: &str) -> Answer<()> {
     let lab = door.lab()?;
     let removed = lab.remove_network(name);
-    door.renamed.store(true, Ordering::Relaxed);
     change::tell_withdrawn(door, &lab);
     removed.map_err(|error| refusal(&error))
 }

@@ -5,7 +5,6 @@
 //! the lab weakly. Snapshots are copied from what workers publish; the gateway's lock, for which a
 //! worker may wait, is held for a page at most.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
@@ -48,9 +47,6 @@ pub(crate) struct LabDoor {
     asides: Mutex<Vec<Event>>,
     /// Held while settings are looked at, changed and put back, so that none of two changes is lost.
     turn: Mutex<()>,
-    /// A port has been moved to another network, or networks have come or gone: whoever tells of ports
-    /// looks again.
-    pub(crate) renamed: AtomicBool,
     /// Neighbours named by hand.
     pub(crate) started: Timestamp,
 }
@@ -78,7 +74,6 @@ impl Open {
             rates: Mutex::default(),
             asides: Mutex::default(),
             turn: Mutex::default(),
-            renamed: AtomicBool::new(false),
             started: now(),
         });
         // What a file sets to be answered for is answered from the start.

@@ -7,7 +7,6 @@
 //! session costs nothing otherwise. The thread ends with the lab, which it holds weakly.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -64,6 +63,7 @@ impl Pump {
             door: Arc::downgrade(door),
             switch,
             names: Names::default(),
+            version: 0,
             drops: Drops::new(),
             lost: None,
         };
@@ -141,6 +141,8 @@ struct Teller {
     door: Weak<LabDoor>,
     switch: Option<Receiver<switch::Event>>,
     names: Names,
+    /// The switch's roster when they were last looked up.
+    version: u64,
     /// Drops so far, as of the last second; none when the lab begins.
     drops: Drops,
     /// Events lost at their source so far.
@@ -194,11 +196,14 @@ impl Teller {
         let Some(events) = self.switch.clone() else { return };
         // Names are looked up once a beat at most: a flood of strange events must not cost more.
         let mut looked = false;
-        if !before || door.renamed.swap(false, Ordering::Relaxed) {
+        let version = lab.with_switch(|switch| switch.roster().version()).unwrap_or_default();
+        if !before || std::mem::replace(&mut self.version, version) != version {
             self.look(lab);
         }
         for event in events.try_iter().take(BURST) {
-            if !self.names.cover(&event) && !looked {
+            // No frame adds a port.
+            let is_new = matches!(event, switch::Event::Added { .. });
+            if !self.names.cover(&event) && (is_new || !looked) {
                 self.look(lab);
                 looked = true;
             }

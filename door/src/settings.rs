@@ -1,8 +1,6 @@
 //! Settings changed at the door: of ports, of their VLANs, and addresses set by hand. Each is checked
 //! before anything changes.
 
-use std::sync::atomic::Ordering;
-
 use control::DoorError;
 use control::api::{AddVlan, DelFdb, EventKind, FdbKind, Flushed, MovePort, Port, SetFdb, SetPort};
 use lab::{Lab, port};
@@ -83,7 +81,6 @@ pub(crate) fn move_port(door: &LabDoor, name: &str, ask: &MovePort) -> Answer<Po
     change::tell_withdrawn(door, &lab);
     moved.map_err(|error| refusal(&error))?;
     if is_news {
-        door.renamed.store(true, Ordering::Relaxed);
         let (ifname, network) = (info.spec.name.clone(), ask.network.clone());
         door.tell(EventKind::PortMoved { ifname, network });
         groups::tell_known(door)?;

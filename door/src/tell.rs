@@ -35,7 +35,12 @@ impl Names {
     /// Whether every port of `event` has a name, and still that one.
     pub(crate) fn cover(&mut self, event: &Event) -> bool {
         match event {
-            Event::Added { port, name } | Event::Removed { port, name } => {
+            // Of its number nothing is known yet, even where one of that name has had it.
+            Event::Added { port, name } => {
+                self.0.insert(*port, Named { name: name.to_string(), network: None });
+                false
+            }
+            Event::Removed { port, name } => {
                 let known = self.0.get(port).is_some_and(|named| *named.name == **name);
                 if !known {
                     self.0.insert(*port, Named { name: name.to_string(), network: None });
@@ -187,6 +192,10 @@ mod tests {
         assert!(names.cover(&removed));
         let told = EventKind::PortRemoved { network: None, ifname: "veth9".into() };
         assert_eq!(names.tell(&removed), told);
+        // Another of that name, perhaps in another network.
+        names.0.insert(PortId(3), Named { name: "veth9".into(), network: Some("dmz".into()) });
+        assert!(!names.cover(&added), "its network is not known");
+        assert_eq!(names.tell(&added).network(), None);
         let unknown = names.tell(&Event::Link { port: PortId(4), up: false });
         assert_eq!(unknown, EventKind::PortDown { network: None, ifname: "port-4".into() });
     }

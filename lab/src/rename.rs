@@ -1,6 +1,8 @@
 //! Networks and guests that get another name while the lab runs, for their engine's names are known
 //! later than they are. Called by `serve`, under the state's lock.
 
+use switch::Switch;
+
 use crate::config::check_served_name;
 use crate::error::Result;
 use crate::known::gateways;
@@ -51,6 +53,7 @@ impl Lab {
         {
             tracing::warn!("{error}");
         }
+        self.with_switch(Switch::renamed);
         true
     }
 
@@ -92,6 +95,7 @@ impl Lab {
         }
         let (old, new) = (format!("{before}:"), format!("{name}:"));
         rekey(state, |key| Some(format!("{new}{}", key.strip_prefix(&old)?)));
+        self.with_switch(Switch::renamed);
         Ok(true)
     }
 }

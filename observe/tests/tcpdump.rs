@@ -33,7 +33,12 @@ fn tcpdump(file: &[u8], options: &[&str], filter: &str) -> Vec<usize> {
 
 /// Whether a filter wants a frame that came in whole.
 fn wants(filter: &Filter, bytes: &[u8], vlan: Option<VlanTag>) -> bool {
-    filter.wants(&Frame { bytes, vlan, length: bytes.len(), direction: Direction::In })
+    filter.wants(&Frame {
+        bytes,
+        tags: [vlan, None],
+        length: bytes.len(),
+        direction: Direction::In,
+    })
 }
 
 fn ours(frames: &[Vec<u8>], filter: &str) -> Vec<usize> {

@@ -15,13 +15,13 @@ pub mod tap;
 mod vlan_cells;
 
 pub use crate::core::{
-    Bridge, DropReason, EntryKind, Fdb, FdbConfig, FdbEntry, Flooded, Frame, Learned, Leg,
-    NetworkConfig, NetworkId, Path, PortId, PortSettings, Reach, StormLimits, Verdict,
+    Bridge, DropReason, EntryKind, Exit, Fdb, FdbConfig, FdbEntry, Flooded, Frame, Learned, Leg,
+    NetworkConfig, NetworkId, Path, PortId, PortSettings, Reach, StormLimits, Tagging, Verdict,
 };
 pub use bpf::{Ends, Route};
 pub use run::{
     Config, Crossing, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec,
-    Switch, Tally, Waker, Watch,
+    Roster, Switch, Tally, Waker, Watch,
 };
 pub use station::{
     Answer, Arrival, Handling, Ignored, Opens, Outlet, Repeat, Repeated, SharedStation, Station,

@@ -108,8 +108,10 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
     let second = network.clone();
     let switch = rig.switch(Config { network, fast, ..Config::default() }, None);
     let second = switch.add_network(second).unwrap();
-    for n in 0..NODES {
-        switch.repeat_from(PortId(n.into()));
+    // Whose number is which changes as they are plugged in again.
+    let mut ids: Vec<_> = (0..NODES).map(|n| PortId(n.into())).collect();
+    for id in &ids {
+        switch.repeat_from(*id);
     }
     let mut seen = Seen { got: vec![Vec::new(); rig.nodes.len()], counted: Vec::new() };
     let mut tags: Vec<Option<VlanTag>> = vec![None; rig.nodes.len()];
@@ -137,17 +139,17 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
             Step::Broadcast(from, times) => {
                 (0..times).for_each(|_| send(rig, from, from, MacAddr::BROADCAST));
             }
-            Step::Link(at, up) => switch.set_link(PortId(at.into()), up).unwrap(),
+            Step::Link(at, up) => switch.set_link(ids[usize::from(at)], up).unwrap(),
             Step::Settings(at, which) => {
-                switch.set_settings(PortId(at.into()), settings(which)).unwrap();
+                switch.set_settings(ids[usize::from(at)], settings(which)).unwrap();
             }
             Step::Mtu(at, small) => {
-                switch.set_mtu(PortId(at.into()), if small { 46 } else { 1500 }).unwrap();
+                switch.set_mtu(ids[usize::from(at)], if small { 46 } else { 1500 }).unwrap();
             }
-            Step::Flush(port) => drop(switch.flush_fdb(port.map(|port| PortId(port.into())))),
+            Step::Flush(port) => drop(switch.flush_fdb(port.map(|port| ids[usize::from(port)]))),
             Step::Static(who, at) => {
                 let (scope, kind) = (scope(&switch), EntryKind::Static);
-                switch.table().set(mac(who), scope, PortId(at.into()), kind, Timestamp::ZERO);
+                switch.table().set(mac(who), scope, ids[usize::from(at)], kind, Timestamp::ZERO);
             }
             Step::Blackhole(who) => {
                 let (scope, kind) = (scope(&switch), EntryKind::Blackhole);
@@ -156,32 +158,32 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
             Step::Forget(who) => drop(switch.table().remove(mac(who), scope(&switch))),
             Step::Vlans(at, which) if filtering => {
                 let (members, tag) = vlans(which);
-                switch.set_vlans(PortId(at.into()), members).unwrap();
+                switch.set_vlans(ids[usize::from(at)], members).unwrap();
                 tags[usize::from(at)] = tag;
             }
             Step::Vlans(..) => {}
             Step::Network(at, moves) => {
                 let network = if moves { second } else { NetworkId::FIRST };
-                switch.move_port(PortId(at.into()), network, &Memberships::default()).unwrap();
+                switch.move_port(ids[usize::from(at)], network, &Memberships::default()).unwrap();
                 tags[usize::from(at)] = None;
             }
             Step::Again(at) => {
-                let id = PortId(at.into());
-                take(rig, &switch, &mut base, &mut seen);
+                take(rig, (&switch, &ids), &mut base, &mut seen);
                 base[usize::from(at)] = 0;
-                switch.remove_port(id).unwrap();
-                assert_eq!(switch.add_port(rig.nodes[usize::from(at)].spec(1500)).unwrap(), id);
+                switch.remove_port(ids[usize::from(at)]).unwrap();
+                let id = switch.add_port(rig.nodes[usize::from(at)].spec(1500)).unwrap();
                 switch.repeat_from(id);
+                ids[usize::from(at)] = id;
                 tags[usize::from(at)] = None;
             }
         }
         switch.sync().unwrap();
-        take(rig, &switch, &mut base, &mut seen);
+        take(rig, (&switch, &ids), &mut base, &mut seen);
         let ports: Vec<_> = switch.ports().into_iter().map(|port| port.stats).collect();
         let mut rows: Vec<_> =
             switch.fdb().iter().map(|row| (row.mac.0, row.port, row.kind as u8)).collect();
         rows.sort_unstable();
-        let vlans: Vec<_> = (0..NODES).map(|n| switch.vlan_stats(PortId(n.into()))).collect();
+        let vlans: Vec<_> = ids.iter().map(|id| switch.vlan_stats(*id)).collect();
         let all = switch.counters();
         seen.counted.push(format!("{step:?} {all:?} {ports:?} {rows:?} {vlans:?}"));
     }
@@ -192,9 +194,9 @@ fn run(rig: &mut Rig, steps: &[Step], filtering: bool, fast: bool) -> (Seen, u64
 }
 
 /// Takes what was sent to each node, which has to be as much as was counted.
-fn take(rig: &mut Rig, switch: &Switch, base: &mut [u64], seen: &mut Seen) {
+fn take(rig: &mut Rig, (switch, ids): (&Switch, &[PortId]), base: &mut [u64], seen: &mut Seen) {
     for port in switch.ports() {
-        let n = port.id.index();
+        let n = ids.iter().position(|id| *id == port.id).unwrap();
         while base[n] < port.stats.tx_packets {
             let got = rig.nodes[n].receive();
             seen.got[n].push((got.vlan, number(&got.bytes)));

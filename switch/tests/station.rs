@@ -207,7 +207,8 @@ impl Tap for Notebook {
         let port = |entry: Option<FdbEntry>| entry.map(|entry| entry.port);
         let remark = record.note.and_then(|note| note.downcast_ref::<u8>().copied());
         let facts = (record.learned, port(record.source), port(record.target), remark);
-        let (egress, before) = (record.egress.to_vec(), record.before.to_vec());
+        let egress = record.egress.iter().map(|exit| exit.port).collect();
+        let before = record.before.to_vec();
         let row = (record.ingress, record.outcome, egress, before, after, facts);
         self.0.lock().unwrap().push(row);
     }

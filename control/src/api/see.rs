@@ -37,7 +37,7 @@ macro_rules! words {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CaptureAsk {
-    /// Ports or nodes; none means all, also those that come later.
+    /// Ports or nodes, looked up anew whenever ports come, go or move; none means all.
     pub ports: Vec<String>,
     /// A filter in the pcap-filter language; a node's name stands for its address.
     pub filter: String,
@@ -54,7 +54,8 @@ pub struct CaptureAsk {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TraceAsk {
-    /// Ports or nodes where the frame enters or leaves; none means all.
+    /// Ports or nodes where the frame enters or leaves, looked up anew whenever ports come, go or move;
+    /// none means all.
     pub ports: Vec<String>,
     /// Only ports of this network; none means all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,7 @@ pub struct Walk {
     pub time: u64,
     /// The frame, in a line.
     pub summary: String,
-    /// The port it came in by; `gateway` for the gateway's own.
+    /// The port it came in by; `gateway` for the gateway's own, `switch` for what the switch says itself.
     pub port: String,
     /// The network of that port, in a lab of several; of the gateway's own frames that where they leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +173,7 @@ words! {
     pub enum Decision {
         /// A port took it in.
         Came = "came",
-        /// The gateway said it of its own.
+        /// The gateway or the switch said it of its own.
         Speaks = "speaks",
         /// The outside sent it.
         Sends = "sends",

@@ -4,13 +4,14 @@
 //! frame as it came in, said to what end, and as it left, said from where; statistics with what
 //! was lost at the end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use control::api::CaptureAsk;
 use observe::pcapng::{Direction, InterfaceId, Packet, Statistics, Writer};
 use observe::segment::segment;
-use switch::{DropReason, PortId, PortStats};
+use switch::{DropReason, Outcome, PortId, PortStats};
 use wire::{VlanTag, ethernet};
 
 use super::names::Names;
@@ -24,8 +25,6 @@ pub(crate) struct Capture {
     interfaces: BTreeMap<PortId, Interface>,
     segment: bool,
     snap: usize,
-    /// None is all ports.
-    selected: Option<Vec<PortId>>,
     start: u64,
     /// What the ports had counted then.
     before: BTreeMap<PortId, PortStats>,
@@ -44,28 +43,26 @@ struct Place<'a> {
     direction: Direction,
     bytes: &'a [u8],
     length: usize,
-    vlan: Option<VlanTag>,
+    tags: [Option<VlanTag>; 2],
     comment: &'a str,
 }
 
 impl Capture {
-    /// Begins with the blocks of the ports there are now, or of those `selected`; `before` is what
+    /// Begins with the blocks of the `ports` there are now; `before` is what
     /// they have counted.
     pub(crate) fn new(
         ask: &CaptureAsk,
         snap: usize,
-        selected: Option<Vec<PortId>>,
+        ports: impl Iterator<Item = PortId>,
         names: &Names,
         before: BTreeMap<PortId, PortStats>,
     ) -> Self {
         let writer = Writer::new(concat!("uswitch ", env!("CARGO_PKG_VERSION")), &ask.filter);
-        let ports = selected.clone().unwrap_or_else(|| names.all().map(|(id, ..)| id).collect());
         let mut capture = Self {
             writer,
             interfaces: BTreeMap::new(),
             segment: ask.segment,
             snap,
-            selected,
             start: wall_clock(),
             before,
         };
@@ -95,14 +92,18 @@ impl Capture {
         }
     }
 
-    fn packet(&mut self, sighting: &Sighting, place: &Place<'_>, names: &Names) {
-        let interface = self.interface(place.port, names);
-        interface.delivered += 1;
-        let id = interface.id;
-        let whole = with_tag(place.bytes, place.vlan);
-        let tag = whole.len() - place.bytes.len();
+    /// Writes a frame, or the first `room` of the segments it stands for; says how many packets it wrote.
+    fn packet(&mut self, sighting: &Sighting, place: &Place<'_>, names: &Names, room: u64) -> u64 {
+        let id = self.interface(place.port, names).id;
+        let whole = with_tags(place.bytes, place.tags);
+        let tags = whole.len() - place.bytes.len();
         let (snap, writer) = (self.snap, &mut self.writer);
+        let mut written = 0;
         let mut write = |bytes: &[u8], length: usize| {
+            if written == room {
+                return;
+            }
+            written += 1;
             writer.packet(&Packet {
                 interface: id,
                 time: place.time,
@@ -115,12 +116,14 @@ impl Capture {
         };
         if self.segment && place.bytes.len() == place.length {
             segment(sighting.vnet, place.bytes, |bytes| {
-                let bytes = with_tag(bytes, place.vlan);
+                let bytes = with_tags(bytes, place.tags);
                 write(&bytes, bytes.len());
             });
         } else {
-            write(&whole, place.length + tag);
+            write(&whole, place.length + tags);
         }
+        self.interface(place.port, names).delivered += written;
+        written
     }
 }
 
@@ -128,36 +131,31 @@ impl Sink for Capture {
     fn frame(&mut self, sighting: &Sighting, names: &Names, room: u64) -> u64 {
         let before = sighting.before();
         let facts = trace::facts(sighting);
-        let (came, left) = sighting.wanted;
         let mut written = 0;
-        if let (true, Some(port)) = (came, sighting.ingress) {
+        if let (true, Some(port)) = (sighting.came, sighting.ingress) {
             let comment =
                 facts.as_ref().map_or_else(|| "dropped: runt".into(), |f| f.comment(names));
             let (time, direction) = (sighting.taken, Direction::In);
-            let (length, vlan, comment) = (sighting.wire_len, sighting.vlan, comment.as_str());
-            let place = Place { port, time, direction, bytes: before, length, vlan, comment };
-            self.packet(sighting, &place, names);
-            written += 1;
+            let (length, comment) = (sighting.wire_len, comment.as_str());
+            let tags = [sighting.vlan, None];
+            let place = Place { port, time, direction, bytes: before, length, tags, comment };
+            written += self.packet(sighting, &place, names, room);
         }
-        if left {
-            let from = sighting.ingress.map_or_else(String::new, |port| names.whole(port));
-            let comment = format!("from {from}");
-            let bytes = sighting.after().unwrap_or(before);
-            let vlan = sighting.vlan.filter(|_| sighting.after().is_none());
-            let wanted = |port: &&PortId| {
-                self.selected.as_ref().is_none_or(|selected| selected.contains(*port))
+        if !sighting.left.is_empty() {
+            let from = match (sighting.outcome, sighting.ingress) {
+                (Outcome::Said, _) => "the switch".into(),
+                (_, port) => port.map_or_else(String::new, |port| names.whole(port)),
             };
-            for port in
-                sighting.egress.iter().copied().filter(|port| wanted(&port)).collect::<Vec<_>>()
-            {
-                let (time, direction) = (sighting.done, Direction::Out);
-                let (length, comment) = (sighting.wire_len, comment.as_str());
+            let comment = format!("from {from}");
+            let (bytes, length) = (sighting.after().unwrap_or(before), sighting.wire_len);
+            let (time, direction, comment) = (sighting.done, Direction::Out, comment.as_str());
+            for exit in &sighting.left {
                 if written == room {
                     break;
                 }
-                let place = Place { port, time, direction, bytes, length, vlan, comment };
-                self.packet(sighting, &place, names);
-                written += 1;
+                let (port, tags) = (exit.port, sighting.tags(*exit));
+                let place = Place { port, time, direction, bytes, length, tags, comment };
+                written += self.packet(sighting, &place, names, room - written);
             }
         }
         written
@@ -193,14 +191,18 @@ impl Sink for Capture {
     }
 }
 
-/// The frame with the tag that the kernel took out of it.
-fn with_tag(bytes: &[u8], vlan: Option<VlanTag>) -> std::borrow::Cow<'_, [u8]> {
+/// The frame with the tags that travel beside it.
+fn with_tags(bytes: &[u8], tags: [Option<VlanTag>; 2]) -> Cow<'_, [u8]> {
     const ADDRESSES: usize = ethernet::HEADER_LEN - 2;
-    match vlan {
-        Some(tag) if bytes.len() >= ADDRESSES => {
-            let (addresses, rest) = bytes.split_at(ADDRESSES);
-            [addresses, &tag.tpid.to_be_bytes(), &tag.tci.to_be_bytes(), rest].concat().into()
-        }
-        _ => bytes.into(),
+    if tags == [None; 2] || bytes.len() < ADDRESSES {
+        return bytes.into();
     }
+    let (addresses, rest) = bytes.split_at(ADDRESSES);
+    let mut whole = addresses.to_vec();
+    for tag in tags.iter().flatten() {
+        whole.extend(tag.tpid.to_be_bytes());
+        whole.extend(tag.tci.to_be_bytes());
+    }
+    whole.extend_from_slice(rest);
+    whole.into()
 }

@@ -189,7 +189,7 @@ impl Oracle<'_> {
         let bridge = self.bridge.knowing(asked.as_slice(), by, now);
         let decision = bridge.decide_reading(frame, &bytes, ingress, now, &mut path);
         facts.answer = asked.filter(|_| !path.take_said().is_empty());
-        facts.egress.extend(path.ports());
+        facts.egress.extend(path.exits());
         facts.learned = Some(decision.learned);
         facts.outcome = match decision.verdict {
             Verdict::Forward(to) => Outcome::Forwarded(to),
@@ -243,14 +243,14 @@ impl Oracle<'_> {
         note.end = Some(end);
         facts.note = Some(note);
         match handling {
-            Some(Handling::ToUplink) => facts.egress.extend(self.uplink),
+            Some(Handling::ToUplink) => facts.egress.extend(self.uplink.map(Facts::rewritten)),
             Some(Handling::ToBridge(leg)) => self.back(frame, leg, facts),
             Some(Handling::ToHost(leg)) => {
                 let mut path = Path::default();
                 self.bridge
                     .knowing(&[], By::Leg(leg), self.now)
                     .send_to_host(frame, leg, &mut path);
-                facts.egress.extend(path.ports());
+                facts.egress.extend(path.exits());
             }
             _ => {}
         }
@@ -272,7 +272,7 @@ impl Oracle<'_> {
         let leg = station::leg(leg);
         let mut path = Path::default();
         self.bridge.knowing(&[], By::Leg(leg), self.now).send_to_host(frame, leg, &mut path);
-        facts.egress.extend(path.ports());
+        facts.egress.extend(path.exits());
         Some(Handling::ToHost(leg))
     }
 
@@ -284,6 +284,6 @@ impl Oracle<'_> {
         facts.target = bridge.entry_at(dst, leg, self.now);
         let mut path = Path::default();
         bridge.send(&after, leg, self.now, &mut path);
-        facts.egress.extend(path.ports());
+        facts.egress.extend(path.exits());
     }
 }

@@ -168,10 +168,10 @@ impl Journey<'_> {
             }
         });
         all.iter().for_each(|facts| self.walk.steps.extend(facts.steps(self.names)));
-        let egress: Vec<PortId> = all.iter().flat_map(|facts| facts.egress.clone()).collect();
+        let egress: Vec<PortId> = all.iter().flat_map(Facts::ports).collect();
         self.walk.to = egress.iter().map(|id| self.names.port(*id)).collect();
         // One that goes on by a link alone ends where the last network sends it.
-        let goes_on = |facts: &&Facts| matches!(facts.egress.as_slice(), [only] if self.names.beyond(*only).is_some());
+        let goes_on = |facts: &&Facts| matches!(facts.egress.as_slice(), [only] if self.names.beyond(only.port).is_some());
         let Some(facts) = all.iter().find(|facts| !goes_on(facts)).or(all.last()) else { return };
         let (verdict, reason) = facts.verdict();
         let owner = owner(self.nodes, self.to, self.names.home(port));
@@ -309,7 +309,7 @@ pub(super) fn over(
     let (mut ports, mut all) = (vec![port], Vec::<Facts>::new());
     while let Some(at) = ports.get(all.len()).copied() {
         let facts = ask(at);
-        for next in facts.egress.iter().filter_map(|id| names.beyond(*id)) {
+        for next in facts.ports().filter_map(|id| names.beyond(id)) {
             if !ports.contains(&next) && ports.len() < NETWORKS {
                 ports.push(next);
             }

@@ -22,6 +22,7 @@ mod names;
 mod question;
 mod recorder;
 mod run;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -36,14 +37,14 @@ use std::time::Duration;
 use control::api::{CaptureAsk, ExplainAsk, TraceAsk, Walk};
 use control::{DoorError, Flow, flow};
 use observe::filter::{Filter, Host, Known};
-use switch::{PortId, Tap};
+use switch::Tap;
 
-use crate::open::refusal;
 use capture::Capture;
 use lab::{Lab, station};
 use names::Names;
 use recorder::{Fan, Watcher, Watchers, Wish};
 use run::{Sink, Task};
+use selection::Selection;
 use trace::Trace;
 
 /// Watchers at once.
@@ -74,12 +75,12 @@ impl Watch {
     pub(crate) fn capture(self: &Arc<Self>, ask: &CaptureAsk) -> Result<Flow, DoorError> {
         let lab = self.lab_now()?;
         let names = Names::of(&lab);
-        let ports = ports(&lab, &names, &ask.ports)?;
+        let ports = Selection::of(&lab, &names, &ask.ports, None)?;
         let snap = ask.snaplen.map_or(SNAP, |snap| snap.clamp(1, SNAP));
         let filter = filter(&lab, &ask.filter)?;
         // What is to be cut into segments has to be whole first.
         let copied = if ask.segment { SNAP } else { snap };
-        let sink = Capture::new(ask, snap, ports.clone(), &names, run::counted(&lab));
+        let sink = Capture::new(ask, snap, ports.list(&names), &names, run::counted(&lab));
         let wish = Wish { filter, ports, snap: copied };
         self.start(wish, sink, names, ask.count.unwrap_or(u64::MAX))
     }
@@ -88,8 +89,7 @@ impl Watch {
     pub(crate) fn trace(self: &Arc<Self>, ask: &TraceAsk) -> Result<Flow, DoorError> {
         let lab = self.lab_now()?;
         let names = Names::of(&lab);
-        let ports = ports(&lab, &names, &ask.ports)?;
-        let ports = within(&lab, &names, ports, ask.network.as_deref())?;
+        let ports = Selection::of(&lab, &names, &ask.ports, ask.network.as_deref())?;
         let filter = filter(&lab, &ask.filter)?;
         let wish = Wish { filter, ports, snap: SNAP };
         self.start(wish, Trace::default(), names, ask.count.unwrap_or(u64::MAX))
@@ -151,6 +151,7 @@ impl Watch {
     ) -> Result<Flow, DoorError> {
         let id = self.watchers.next.fetch_add(1, Ordering::Relaxed) + 1;
         let (watcher, sightings) = Watcher::new(id, wish);
+        let roster = self.lab_now()?.with_switch(switch::Switch::roster).unwrap_or_default();
         let (writer, flow) = flow(id);
         let watch = Arc::downgrade(self);
         let task = Task {
@@ -158,6 +159,7 @@ impl Watch {
             watcher: Arc::clone(&watcher),
             sightings,
             names,
+            roster,
             sink,
             writer,
             count,
@@ -209,43 +211,6 @@ impl Watch {
             tracing::warn!("frames cannot be looked at: {error}");
         }
     }
-}
-
-/// The ports named, or None for all.
-fn ports(lab: &Lab, names: &Names, words: &[String]) -> Result<Option<Vec<PortId>>, DoorError> {
-    if words.is_empty() {
-        return Ok(None);
-    }
-    let mut found = Vec::new();
-    for word in words {
-        let here = names.find(word);
-        if here.is_empty() {
-            let all: Vec<_> = names.all().map(|(_, name, _)| name).collect();
-            let (lab, all) = (&lab.config().name, all.join(", "));
-            return Err(DoorError::NotFound(format!("lab {lab} has no port {word}; it has {all}")));
-        }
-        found.extend(here);
-    }
-    Ok(Some(found))
-}
-
-/// Those of the ports that are in a network, where one is named.
-fn within(
-    lab: &Lab,
-    names: &Names,
-    ports: Option<Vec<PortId>>,
-    network: Option<&str>,
-) -> Result<Option<Vec<PortId>>, DoorError> {
-    let Some(network) = network else { return Ok(ports) };
-    lab.network(Some(network)).map_err(|error| refusal(&error))?;
-    let mut here = names.of_network(network);
-    if let Some(asked) = ports {
-        here.retain(|id| asked.contains(id));
-        if here.is_empty() {
-            return Err(DoorError::Invalid(format!("none of these ports is in network {network}")));
-        }
-    }
-    Ok(Some(here))
 }
 
 /// A filter in which nodes' names stand for their addresses.

@@ -1,9 +1,10 @@
 //! What ports are called, and whose they are: for the words of captures and walks.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use gateway::{LegId, Side};
-use switch::{PortId, PortRole};
+use switch::{Exit, PortId, PortRole, Tagging};
 use wire::{MacAddr, VlanId};
 
 use lab::Lab;
@@ -28,6 +29,8 @@ pub(crate) struct Beyond {
 /// The ports at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
+    /// The switch's roster as it was before they were looked up.
+    version: u64,
     ports: BTreeMap<PortId, (String, Option<String>)>,
     /// The networks of bridged ports.
     networks: BTreeMap<PortId, String>,
@@ -45,7 +48,8 @@ pub(crate) struct Names {
 impl Names {
     /// As they are now; empty once the lab has ended.
     pub(crate) fn of(lab: &Lab) -> Self {
-        let mut names = Self::default();
+        let version = lab.with_switch(|switch| switch.roster().version()).unwrap_or_default();
+        let mut names = Self { version, ..Self::default() };
         let nodes = lab.nodes();
         let networks = bridge::networks(lab);
         names.far = lab.far();
@@ -84,9 +88,32 @@ impl Names {
         names
     }
 
-    /// Whether there is such a port.
-    pub(crate) fn knows(&self, id: PortId) -> bool {
-        self.ports.contains_key(&id)
+    /// Ports with their nodes and networks, of a lab that is made up.
+    #[cfg(test)]
+    pub(crate) fn said(rows: &[(u16, &str, &str)]) -> Self {
+        let mut names = Self { several: true, ..Self::default() };
+        for (id, node, network) in rows {
+            names.ports.insert(PortId(*id), (format!("us{id}"), Some((*node).into())));
+            names.networks.insert(PortId(*id), (*network).into());
+        }
+        names
+    }
+
+    /// The version of the switch's roster that they are of, at least.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Takes over what ports were called `before` whose numbers nobody has now.
+    pub(crate) fn outlive(&mut self, before: Self) {
+        let Self { ports, mut networks, mut joints, .. } = before;
+        for (id, port) in ports {
+            if let Entry::Vacant(place) = self.ports.entry(id) {
+                place.insert(port);
+                self.networks.extend(networks.remove(&id).map(|network| (id, network)));
+                self.joints.extend(joints.remove(&id).map(|joint| (id, joint)));
+            }
+        }
     }
 
     /// A port's name.
@@ -154,11 +181,12 @@ impl Names {
         }
     }
 
-    /// Several, the first few by name.
-    pub(crate) fn list(&self, ids: &[PortId]) -> String {
-        let mut words: Vec<_> = ids.iter().take(NAMED).map(|id| self.port(*id)).collect();
-        if ids.len() > NAMED {
-            words.push(format!("{} more", ids.len() - NAMED));
+    /// The ports of several exits, the first few by name, with what becomes of the frame's tag there.
+    pub(crate) fn list(&self, exits: &[Exit]) -> String {
+        let word = |exit: &Exit| format!("{}{}", self.port(exit.port), retagged(exit.tagging));
+        let mut words: Vec<_> = exits.iter().take(NAMED).map(word).collect();
+        if exits.len() > NAMED {
+            words.push(format!("{} more", exits.len() - NAMED));
         }
         if words.is_empty() { "nobody".into() } else { words.join(", ") }
     }
@@ -181,6 +209,15 @@ impl Names {
     }
 }
 
+/// What becomes of a frame's tag: the end of a phrase, empty where it leaves as it came.
+pub(crate) fn retagged(tagging: Tagging) -> String {
+    match tagging {
+        Tagging::Keep => String::new(),
+        Tagging::Pop => " without its tag".into(),
+        Tagging::Set(tag) | Tagging::Push(tag) => format!(" tagged {}", tag.id().get()),
+    }
+}
+
 fn joints(lab: &Lab) -> BTreeMap<PortId, Beyond> {
     let mut all = BTreeMap::new();
     for joint in lab.joints() {
@@ -199,11 +236,7 @@ mod tests {
 
     #[test]
     fn a_node_is_all_its_ports_and_one_of_a_network_by_both_names() {
-        let mut names = Names::invented(3, PortId(9));
-        for (port, node, network) in [(0, "web", "front"), (1, "web", "back"), (2, "db", "back")] {
-            names.ports.insert(PortId(port), (format!("us{port}"), Some(node.into())));
-            names.networks.insert(PortId(port), network.into());
-        }
+        let names = Names::said(&[(0, "web", "front"), (1, "web", "back"), (2, "db", "back")]);
         for (word, wanted) in [
             ("web", &[0, 1][..]),
             ("db", &[2]),
@@ -216,5 +249,15 @@ mod tests {
             let wanted: Vec<_> = wanted.iter().copied().map(PortId).collect();
             assert_eq!(names.find(word), wanted, "{word}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_gone_keeps_its_name_until_its_number_is_anothers() {
+        let before = Names::said(&[(0, "net1", "lan"), (1, "net2", "lan"), (2, "net3", "dmz")]);
+        let mut after = Names::said(&[(0, "net1", "dmz"), (2, "web", "lan")]);
+        after.outlive(before);
+        let told: Vec<_> = (0..3).map(PortId).map(|id| (after.node(id), after.home(id))).collect();
+        let wanted = [("net1", "dmz"), ("net2", "lan"), ("web", "lan")];
+        assert_eq!(told, wanted.map(|(node, network)| (Some(node), Some(network))));
     }
 }

@@ -114,7 +114,7 @@ impl Journey<'_> {
             self.step(name, Decision::Arp, &format!("{asks}: {whose}, at {found}"));
             return Some(found);
         }
-        let reached: Vec<PortId> = all.iter().flat_map(|facts| facts.egress.clone()).collect();
+        let reached: Vec<PortId> = all.iter().flat_map(Facts::ports).collect();
         let heard = owner.and_then(|(node, own)| {
             let at = own.port.as_ref().map(|port| port.id).filter(|at| reached.contains(at))?;
             Some((node, at, own.mac))
@@ -164,7 +164,7 @@ impl Journey<'_> {
         match hop {
             IpAddr::V4(hop) if place.address == hop => Some(("the gateway", place.mac)),
             IpAddr::V6(hop) if self.is_on_paper(self.names.home(facts.ingress), hop) => {
-                place.host.filter(|host| facts.egress.contains(host))?;
+                place.host.filter(|host| facts.ports().any(|port| port == *host))?;
                 Some(("this host, at the gateway's place", place.mac))
             }
             _ => None,

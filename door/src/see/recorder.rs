@@ -13,8 +13,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use gateway::Note;
 use observe::filter::{Filter, Frame};
 use observe::pcapng::Direction;
-use switch::{FdbEntry, Learned, Outcome, PortId, Tap, TapRecord};
+use switch::{Exit, FdbEntry, Learned, Outcome, PortId, Tap, TapRecord};
 use wire::{VlanTag, VnetHeader};
+
+use super::names::Names;
+use super::selection::Selection;
 
 /// Buffers for frames of ordinary size, and the bytes each holds: as they came and as they left.
 const SMALL: usize = 1024;
@@ -41,9 +44,10 @@ pub(crate) struct Sighting {
     pub(crate) source: Option<FdbEntry>,
     pub(crate) target: Option<FdbEntry>,
     pub(crate) note: Option<Note>,
-    pub(crate) egress: Vec<PortId>,
-    /// Whether the watcher wants it where it came in, and where it left.
-    pub(crate) wanted: (bool, bool),
+    pub(crate) egress: Vec<Exit>,
+    /// Whether the watcher wants it where it came in, and where of all it left.
+    pub(crate) came: bool,
+    pub(crate) left: Vec<Exit>,
     /// Frames lost to the watcher before this one.
     pub(crate) lost: u64,
     bytes: Vec<u8>,
@@ -69,7 +73,8 @@ impl Sighting {
             target: None,
             note: None,
             egress: Vec::with_capacity(EGRESS),
-            wanted: (false, false),
+            came: false,
+            left: Vec::with_capacity(EGRESS),
             lost: 0,
             bytes: Vec::with_capacity(bytes),
             before: 0,
@@ -83,6 +88,11 @@ impl Sighting {
         &self.bytes[..self.before]
     }
 
+    /// The tags it left with by one of its exits, the outermost first.
+    pub(crate) fn tags(&self, exit: Exit) -> [Option<VlanTag>; 2] {
+        exit.tagging.tags(self.vlan.filter(|_| !self.rewritten))
+    }
+
     /// The frame as it left, where the station rewrote it.
     pub(crate) fn after(&self) -> Option<&[u8]> {
         self.rewritten.then(|| &self.bytes[self.before..])
@@ -92,8 +102,7 @@ impl Sighting {
 /// What a watcher wants to see.
 pub(crate) struct Wish {
     pub(crate) filter: Filter,
-    /// None wants every port.
-    pub(crate) ports: Option<Vec<PortId>>,
+    pub(crate) ports: Selection,
     /// Bytes of each frame.
     pub(crate) snap: usize,
 }
@@ -163,29 +172,43 @@ impl Watcher {
 
     /// Whether a port is among those wanted.
     pub(crate) fn selects(&self, port: PortId) -> bool {
-        self.wish.ports.as_ref().is_none_or(|ports| ports.contains(&port))
+        self.wish.ports.has(port)
     }
 
-    fn wants(&self, record: &TapRecord<'_>) -> (bool, bool) {
-        let length = usize::try_from(record.wire_len).unwrap_or(usize::MAX);
-        let (bytes, vlan) = (record.before, record.vlan);
-        let as_it_came = Frame { bytes, vlan, length, direction: Direction::In };
-        let as_it_left = match record.after {
-            Some(bytes) => Frame { bytes, vlan: None, ..as_it_came },
-            None => as_it_came,
-        };
-        let filter = &self.wish.filter;
-        let came = record.ingress.is_some_and(|port| port != PortId::LOCAL && self.selects(port))
-            && filter.wants(&as_it_came);
-        let left = record.egress.iter().any(|port| self.selects(*port))
-            && filter.wants(&Frame { direction: Direction::Out, ..as_it_left });
-        (came, left)
+    /// Finds anew which ports are wanted.
+    pub(crate) fn look_up(&self, names: &Names) {
+        self.wish.ports.look_up(names);
+    }
+
+    /// Whether a frame is wanted where it came in.
+    fn wants_it(&self, record: &TapRecord<'_>) -> bool {
+        let frame = frame(record.before, [record.vlan, None], record.wire_len, Direction::In);
+        record.ingress.is_some_and(|port| port != PortId::LOCAL && self.selects(port))
+            && self.wish.filter.wants(&frame)
+    }
+
+    /// The exits at which it is wanted, as it leaves there.
+    fn wanted<'r>(&'r self, record: &'r TapRecord<'_>) -> impl Iterator<Item = Exit> + 'r {
+        let bytes = record.after.unwrap_or(record.before);
+        // Of a flood most leave alike.
+        let mut last = None;
+        let here = record.egress.iter().copied().filter(|exit| self.selects(exit.port));
+        here.filter(move |exit| {
+            let tags = record.tags(*exit);
+            let known = last.filter(|(of, _)| *of == tags).map(|(_, wanted)| wanted);
+            let wanted = known.unwrap_or_else(|| {
+                let frame = frame(bytes, tags, record.wire_len, Direction::Out);
+                self.wish.filter.wants(&frame)
+            });
+            last = Some((tags, wanted));
+            wanted
+        })
     }
 
     /// Takes a frame in, if it is wanted and there is room.
     pub(crate) fn offer(&self, record: &TapRecord<'_>) {
-        let wanted = self.wants(record);
-        if wanted == (false, false) {
+        let came = self.wants_it(record);
+        if !came && self.wanted(record).next().is_none() {
             return;
         }
         let snap = self.wish.snap.min(LARGE_BYTES / 2);
@@ -193,7 +216,7 @@ impl Watcher {
         let after = record.after.map(|after| &after[..after.len().min(snap)]);
         let size = before.len() + after.map_or(0, <[u8]>::len);
         let pool = &self.free[usize::from(size > SMALL_BYTES)];
-        let Ok(mut sighting) = pool.try_recv() else { return self.lose(record, wanted) };
+        let Ok(mut sighting) = pool.try_recv() else { return self.lose(record, came) };
         let done = wall_clock();
         let s = &mut *sighting;
         s.taken = if record.taken == 0 { done } else { record.taken };
@@ -206,7 +229,9 @@ impl Watcher {
         s.note = record.note.and_then(|note| note.downcast_ref::<Note>().copied());
         s.egress.clear();
         s.egress.extend_from_slice(record.egress);
-        s.wanted = wanted;
+        s.came = came;
+        s.left.clear();
+        s.left.extend(self.wanted(record));
         s.lost = self.lost();
         s.bytes.clear();
         s.bytes.extend_from_slice(before);
@@ -217,10 +242,10 @@ impl Watcher {
         let _ = self.seen.try_send(sighting);
     }
 
-    fn lose(&self, record: &TapRecord<'_>, (came, left): (bool, bool)) {
+    fn lose(&self, record: &TapRecord<'_>, came: bool) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         let ingress = record.ingress.filter(|_| came);
-        let egress = record.egress.iter().copied().filter(|port| left && self.selects(*port));
+        let egress = self.wanted(record).map(|exit| exit.port);
         for port in ingress.into_iter().chain(egress) {
             self.lost_at[port.index().min(PortId::MAX)].fetch_add(1, Ordering::Relaxed);
         }
@@ -232,8 +257,7 @@ pub(crate) struct Fan(pub(crate) Vec<Arc<Watcher>>);
 
 impl Tap for Fan {
     fn wants(&self, bytes: &[u8], vlan: Option<VlanTag>, wire_len: u32) -> bool {
-        let length = usize::try_from(wire_len).unwrap_or(usize::MAX);
-        let frame = Frame { bytes, vlan, length, direction: Direction::In };
+        let frame = frame(bytes, [vlan, None], wire_len, Direction::In);
         self.0.iter().any(|watcher| {
             let filter = &watcher.wish.filter;
             filter.wants(&frame) || filter.wants(&Frame { direction: Direction::Out, ..frame })
@@ -245,6 +269,16 @@ impl Tap for Fan {
             watcher.offer(record);
         }
     }
+}
+
+fn frame(
+    bytes: &[u8],
+    tags: [Option<VlanTag>; 2],
+    wire_len: u32,
+    direction: Direction,
+) -> Frame<'_> {
+    let length = usize::try_from(wire_len).unwrap_or(usize::MAX);
+    Frame { bytes, tags, length, direction }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wall clock, for people and capture files")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use control::{CHUNK, FlowWriter};
 use crossbeam_channel::RecvTimeoutError;
-use switch::{PortId, PortStats};
+use switch::{PortId, PortStats, Roster};
 
 use super::Watch;
 use super::names::Names;
@@ -19,7 +19,7 @@ use lab::Lab;
 
 /// How soon a watcher without frames hears that it has to end.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Sightings between two looks at what the ports are called.
+/// Sightings between two looks at what lies behind ports: hosts, that is, for of ports it is heard.
 const NAMING: u64 = 1024;
 
 /// What becomes of sightings.
@@ -53,6 +53,7 @@ pub(crate) struct Task<S> {
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) sightings: Sightings,
     pub(crate) names: Names,
+    pub(crate) roster: Roster,
     pub(crate) sink: S,
     pub(crate) writer: FlowWriter,
     /// Frames told after which it ends.
@@ -98,11 +99,16 @@ impl<S: Sink> Task<S> {
             let mut next = match self.sightings.seen.recv_timeout(PAUSE) {
                 Ok(sighting) => Some(sighting),
                 Err(RecvTimeoutError::Timeout) if self.writer.is_closed() => return false,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.is_outdated() {
+                        self.name_anew();
+                    }
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             while let Some(sighting) = next {
-                if seen.is_multiple_of(NAMING) || self.is_new(&sighting) {
+                if seen.is_multiple_of(NAMING) || self.is_outdated() {
                     self.name_anew();
                 }
                 seen += 1;
@@ -123,14 +129,17 @@ impl<S: Sink> Task<S> {
         self.sightings.give_back(sighting);
     }
 
-    fn is_new(&self, sighting: &Sighting) -> bool {
-        let unknown = |port| port != PortId::LOCAL && !self.names.knows(port);
-        sighting.ingress.is_some_and(unknown) || sighting.egress.iter().copied().any(unknown)
+    fn is_outdated(&self) -> bool {
+        self.roster.version() != self.names.version()
     }
 
+    /// What has passed is still told by the names of ports that are gone.
     fn name_anew(&mut self) {
         if let Some(lab) = self.watch.upgrade().and_then(|watch| watch.lab()) {
-            self.names = Names::of(&lab);
+            let names = Names::of(&lab);
+            self.watcher.look_up(&names);
+            let before = std::mem::replace(&mut self.names, names);
+            self.names.outlive(before);
         }
     }
 }

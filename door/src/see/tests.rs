@@ -135,7 +135,7 @@ impl World {
         } else {
             let mut path = Path::default();
             let decision = self.bridge.decide(frame, ingress, now, &mut path);
-            egress.extend(path.ports());
+            egress.extend(path.exits());
             learned = Some(decision.learned);
             match decision.verdict {
                 Verdict::Forward(to) => Err(Outcome::Forwarded(to)),
@@ -156,7 +156,7 @@ impl World {
                 match handling {
                     Handling::ToUplink => {
                         new_dst = after.2;
-                        egress.extend(self.uplink());
+                        egress.extend(self.uplink().map(Facts::rewritten));
                     }
                     Handling::ToBridge(leg) => {
                         new_dst = after.2;
@@ -165,7 +165,7 @@ impl World {
                         target = self.bridge.entry_at(dst, leg, now);
                         let mut path = Path::default();
                         self.bridge.send(&after, leg, now, &mut path);
-                        egress.extend(path.ports());
+                        egress.extend(path.exits());
                     }
                     Handling::ToHost(_) | Handling::Consumed | Handling::Drop(_) => {}
                 }

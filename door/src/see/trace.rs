@@ -83,9 +83,11 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
     let facts = facts(sighting)?;
     let before = sighting.before();
     let (verdict, reason) = facts.verdict();
-    let at =
-        if facts.ingress == PortId::LOCAL { facts.egress.first() } else { Some(&facts.ingress) };
-    let network = at.and_then(|id| names.network(*id));
+    let at = match facts.ingress {
+        PortId::LOCAL => facts.egress.first().map(|exit| exit.port),
+        port => Some(port),
+    };
+    let network = at.and_then(|id| names.network(id));
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let switch = nanos(sighting.spent);
     let spent = (facts.ingress != PortId::LOCAL).then(|| Spent {
@@ -96,7 +98,7 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
     Some(Walk {
         time: sighting.taken,
         summary: Summary::new(before).with(sighting.vnet, sighting.vlan).to_string(),
-        port: names.port(facts.ingress),
+        port: facts.origin(names),
         network: network.map(Into::into),
         steps: facts.steps(names),
         changes: sighting.after().map_or_else(Vec::new, |after| {
@@ -105,7 +107,7 @@ fn walk(sighting: &Sighting, names: &Names) -> Option<Walk> {
                 .map(|c| FieldChange { field: c.field.into(), before: c.before, after: c.after })
                 .collect()
         }),
-        to: facts.egress.iter().map(|port| names.port(*port)).collect(),
+        to: facts.ports().map(|port| names.port(port)).collect(),
         verdict,
         reason: reason.map(Into::into),
         arrives: None,

@@ -6,16 +6,16 @@
 
 use control::api::{Decision, Step, Verdict as End};
 use gateway::{Consumed, Note, Route, Verdict};
-use switch::{DropReason, FdbEntry, Handling, Learned, Outcome, PortId};
+use switch::{DropReason, Exit, FdbEntry, Handling, Learned, Outcome, PortId, Tagging};
 use wire::{Ethernet, MacAddr};
 
-use super::names::Names;
+use super::names::{Names, retagged};
 use super::why::{unlearned, why};
 
 /// What was decided about a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// Where it came in; [`PortId::LOCAL`] for the gateway's own.
+    /// Where it came in; [`PortId::LOCAL`] for the gateway's own and the switch's.
     pub(crate) ingress: PortId,
     pub(crate) src: MacAddr,
     pub(crate) dst: MacAddr,
@@ -24,7 +24,7 @@ pub(crate) struct Facts {
     /// Of the destination; of the new one, where the gateway sent it back.
     pub(crate) target: Option<FdbEntry>,
     pub(crate) outcome: Outcome,
-    pub(crate) egress: Vec<PortId>,
+    pub(crate) egress: Vec<Exit>,
     pub(crate) note: Option<Note>,
     /// The destination it left with, where the gateway rewrote it.
     pub(crate) new_dst: Option<MacAddr>,
@@ -49,7 +49,7 @@ impl Facts {
         match self.outcome {
             Outcome::Forwarded(_) => (End::Forwarded, None),
             Outcome::Flooded => (End::Flooded, None),
-            Outcome::Members => (End::Forwarded, None),
+            Outcome::Members | Outcome::Said => (End::Forwarded, None),
             Outcome::Dropped(DropReason::Station) => (
                 End::Dropped,
                 Some(match end {
@@ -75,6 +75,24 @@ impl Facts {
                 }
                 Handling::ToBridge(_) => (End::Forwarded, None),
             },
+        }
+    }
+
+    /// The exit of a frame that the gateway has rewritten, which has no tag any more.
+    pub(crate) fn rewritten(port: PortId) -> Exit {
+        Exit { port, tagging: Tagging::Keep }
+    }
+
+    /// The ports it leaves by.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.egress.iter().map(|exit| exit.port)
+    }
+
+    /// Where it came in, in words.
+    pub(crate) fn origin(&self, names: &Names) -> String {
+        match self.outcome {
+            Outcome::Said => "switch".into(),
+            _ => names.port(self.ingress),
         }
     }
 
@@ -125,6 +143,7 @@ impl Facts {
                 steps.gateway(self, handling);
             }
             Outcome::Uplink(handling) => steps.gateway(self, handling),
+            Outcome::Said => {}
             Outcome::Dropped(reason) => steps.dropped(self, reason),
         }
         steps.left(self);
@@ -145,7 +164,8 @@ impl Steps<'_> {
 
     fn came(&mut self, facts: &Facts) {
         if facts.ingress == PortId::LOCAL {
-            return self.add("gateway", Decision::Speaks, "it says this of its own");
+            let whose = if facts.outcome == Outcome::Said { "switch" } else { "gateway" };
+            return self.add(whose, Decision::Speaks, "it says this of its own");
         }
         let port = format!("port {}", self.names.port(facts.ingress));
         let text = match (self.names.neighbour(facts.ingress), self.names.far.get(&facts.ingress)) {
@@ -213,7 +233,7 @@ impl Steps<'_> {
         }
     }
 
-    fn flood(&mut self, dst: MacAddr, egress: &[PortId]) {
+    fn flood(&mut self, dst: MacAddr, egress: &[Exit]) {
         let to = self.names.list(egress);
         if dst.is_broadcast() {
             self.add(
@@ -236,7 +256,7 @@ impl Steps<'_> {
         }
     }
 
-    fn members(&mut self, dst: MacAddr, egress: &[PortId]) {
+    fn members(&mut self, dst: MacAddr, egress: &[Exit]) {
         let to = self.names.list(egress);
         let text = format!("{dst} is a group: sent to the group's members and to routers: {to}");
         self.add("table", Decision::Members, text);
@@ -302,7 +322,7 @@ impl Steps<'_> {
         if matches!(handling, Handling::ToBridge(_)) {
             let dst = facts.new_dst.unwrap_or(facts.dst);
             match (facts.egress.as_slice(), facts.target) {
-                ([to], Some(_)) => self.hit(dst, *to, facts.target),
+                ([to], Some(_)) => self.hit(dst, to.port, facts.target),
                 ([], _) => self.add("table", Decision::Drop, format!("{dst} cannot be reached")),
                 (egress, _) => self.flood(dst, egress),
             }
@@ -326,16 +346,17 @@ impl Steps<'_> {
     }
 
     fn left(&mut self, facts: &Facts) {
-        for id in &facts.egress {
+        for Exit { port: id, tagging } in &facts.egress {
             let far = self.names.far.get(id);
+            let tag = retagged(*tagging);
             // Of several ports those alone are told that lead to several hosts.
             if facts.egress.len() > 1 && far.is_none() {
                 continue;
             }
             let text = match (self.names.neighbour(*id), far) {
-                (Some(node), _) => format!("sends it to {node}"),
+                (Some(node), _) => format!("sends it to {node}{tag}"),
                 (None, Some(far)) => match far.host_of(facts.new_dst.unwrap_or(facts.dst)) {
-                    Some(host) => format!("sends it to {host}"),
+                    Some(host) => format!("sends it to {host}{tag}"),
                     None => format!("sends it to all other hosts: {}", far.all()),
                 },
                 (None, None) => "sends it out into the world".into(),

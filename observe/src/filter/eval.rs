@@ -7,7 +7,7 @@ use super::Frame;
 use super::ast::{At, Expr, Is, Operator, Size, Test, Value};
 use crate::pcapng::Direction;
 
-/// Where a tag that the kernel took out stood, and the bytes it had.
+/// Where tags that travel beside the frame stand in it, and the bytes of each.
 const TAG_AT: usize = 12;
 const TAG: usize = 4;
 
@@ -49,36 +49,43 @@ impl Is {
     }
 }
 
-/// The frame as it stands on the wire, with the tag in its place.
+/// The frame as it stands on the wire, with its tags in their place.
 struct View<'a> {
     frame: &'a Frame<'a>,
-    tag: Option<[u8; TAG]>,
+    tags: [u8; 2 * TAG],
+    /// Bytes of them.
+    tagged: usize,
 }
 
 impl<'a> View<'a> {
     fn new(frame: &'a Frame<'a>) -> Self {
-        let tag = frame.vlan.filter(|_| frame.bytes.len() >= TAG_AT).map(|tag| {
+        let mut view = Self { frame, tags: [0; 2 * TAG], tagged: 0 };
+        let own = frame.tags.iter().flatten().filter(|_| frame.bytes.len() >= TAG_AT);
+        for (tag, place) in own.zip(view.tags.chunks_exact_mut(TAG)) {
             let ([a, b], [c, d]) = (tag.tpid.to_be_bytes(), tag.tci.to_be_bytes());
-            [a, b, c, d]
-        });
-        Self { frame, tag }
+            place.copy_from_slice(&[a, b, c, d]);
+            view.tagged += TAG;
+        }
+        view
     }
 
     fn load(&self, at: usize, size: Size) -> Option<u32> {
         let (bytes, len) = (self.frame.bytes, size as usize);
         let end = at.checked_add(len)?;
         let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
-        match self.tag {
-            Some(_) if at >= TAG_AT + TAG => Some(number(bytes.get(at - TAG..end - TAG)?)),
-            Some(tag) if end > TAG_AT => (at..end).try_fold(0, |n, at| {
+        let (tagged, behind) = (self.tagged, TAG_AT + self.tagged);
+        match tagged {
+            0 => Some(number(bytes.get(at..end)?)),
+            _ if end <= TAG_AT => Some(number(bytes.get(at..end)?)),
+            _ if at >= behind => Some(number(bytes.get(at - tagged..end - tagged)?)),
+            _ => (at..end).try_fold(0, |n, at| {
                 let byte = match at {
-                    TAG_AT..16 => tag.get(at - TAG_AT),
-                    16.. => bytes.get(at - TAG),
-                    _ => bytes.get(at),
+                    _ if at < TAG_AT => bytes.get(at),
+                    _ if at < behind => self.tags.get(at - TAG_AT),
+                    _ => bytes.get(at - tagged),
                 };
                 Some(n << 8 | u32::from(*byte?))
             }),
-            _ => Some(number(bytes.get(at..end)?)),
         }
     }
 
@@ -100,8 +107,7 @@ impl<'a> View<'a> {
             Value::Number(number) => *number,
             Value::Length => {
                 let length = self.frame.length.max(self.frame.bytes.len());
-                let tag = self.tag.map_or(0, |tag| tag.len());
-                u32::try_from(length + tag).unwrap_or(u32::MAX)
+                u32::try_from(length + self.tagged).unwrap_or(u32::MAX)
             }
             Value::Load { at, index, size } => {
                 let place = self.place(*at, self.value(index)?)?;

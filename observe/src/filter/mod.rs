@@ -63,11 +63,12 @@ impl Known<'_> {
 /// A frame to be asked about.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// What there is of it, without the tag that the kernel took out.
+    /// What there is of it, without the tags that travel beside it.
     pub bytes: &'a [u8],
-    /// That tag.
-    pub vlan: Option<VlanTag>,
-    /// How long it was on the wire, without that tag.
+    /// Those tags, the outermost first: the one that the kernel took out, and at a port that puts one
+    /// before it, both.
+    pub tags: [Option<VlanTag>; 2],
+    /// How long it was on the wire, without those tags.
     pub length: usize,
     /// Whether it came in or went out where it was seen.
     pub direction: Direction,

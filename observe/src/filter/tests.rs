@@ -25,7 +25,7 @@ fn error(text: &str) -> FilterError {
 }
 
 fn frame(bytes: &[u8]) -> Frame<'_> {
-    Frame { bytes, vlan: None, length: bytes.len(), direction: Direction::In }
+    Frame { bytes, tags: [None; 2], length: bytes.len(), direction: Direction::In }
 }
 
 fn wants(filter: &str, bytes: &[u8]) -> bool {
@@ -176,10 +176,26 @@ fn inbound_is_what_came_in() {
 #[test]
 fn the_length_is_the_wires() {
     let tag = VlanTag { tpid: 0x8100, tci: 5 };
-    let cut = Frame { length: 1514, vlan: Some(tag), ..frame(&[0; 60]) };
+    let cut = Frame { length: 1514, tags: [Some(tag), None], ..frame(&[0; 60]) };
     assert!(parse("len = 1518").wants(&cut) && parse("greater 1518").wants(&cut));
     assert!(!parse("ether[64] = 0").wants(&cut), "what was cut off is not there");
     assert!(parse("ether[60:4] = 0").wants(&cut) && parse("vlan 5").wants(&cut));
+}
+
+#[test]
+fn two_tags_beside_a_frame_stand_one_behind_the_other() {
+    let tag = |tci| Some(VlanTag { tpid: 0x8100, tci });
+    let mut bytes = [0; 60];
+    bytes[12..14].copy_from_slice(&[8, 6]);
+    let both = Frame { tags: [tag(10), tag(5)], ..frame(&bytes) };
+    for text in ["vlan 10 and vlan 5 and arp", "len = 68", "ether[14:2] = 10 and ether[18:2] = 5"] {
+        assert!(parse(text).wants(&both), "{text}");
+    }
+    // Across the seams: behind the addresses, and before what the frame carries.
+    assert!(parse("ether[10:4] = 0x8100 and ether[18:4] = 0x00050806").wants(&both));
+    for text in ["vlan 5", "arp", "vlan 10 and arp", "len = 64"] {
+        assert!(!parse(text).wants(&both), "{text}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::network::NetworkId;
 use super::source_guard::SourceGuard;
 use super::vlan::Memberships;
 
-/// A port's number: an index, small, reused after removal.
+/// A port's number: an index. One that is free again is given out after all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u16);
 

@@ -120,6 +120,7 @@ impl<L: Link> Worker<L> {
                 }
             }
             Outcome::Members => self.cells.members.add(1),
+            Outcome::Said => {} // Of the switch's own: none that comes in.
             Outcome::Station(how) | Outcome::Uplink(how) => {
                 match outcome {
                     Outcome::Station(_) => self.cells.local.add(1),

@@ -12,6 +12,7 @@ use super::link::Link;
 use super::outbox::Place;
 use super::worker::Worker;
 use crate::core::{Decision, Exit, Frame, Loop, PortId};
+use crate::tap::{Outcome, TapRecord};
 
 /// How soon memberships are looked at again: what another worker has heard may be due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,11 +32,25 @@ impl<L: Link> Worker<L> {
         self.bridge.decide_reading(header, bytes.unwrap_or_default(), ingress, now, &mut self.path)
     }
 
-    /// Says what the decision has the switch say.
+    /// Says what the decision has the switch say. While a tap is set it is kept, for [`Self::show_said`].
     #[cold]
     pub(super) fn say(&mut self) {
-        for (bytes, Exit { port, tagging }) in self.path.take_said() {
+        for (bytes, exit) in self.path.take_said() {
+            let Exit { port, tagging } = exit;
             self.links.copy(&self.ports, VnetHeader::default(), &bytes, tagging.tags(None), port);
+            if self.tap.is_some() {
+                self.said.push((bytes, exit));
+            }
+        }
+    }
+
+    /// Shows the tap what the switch has said, behind the frame that it answers.
+    #[inline]
+    pub(super) fn show_said(&mut self) {
+        let Some(tap) = self.tap.as_deref().filter(|_| !self.said.is_empty()) else { return };
+        for (bytes, exit) in self.said.drain(..) {
+            let (vnet, exits) = (VnetHeader::default(), std::slice::from_ref(&exit));
+            tap.frame(&TapRecord::own(vnet, &bytes, Outcome::Said, exits));
         }
     }
 
@@ -69,6 +84,7 @@ impl<L: Link> Worker<L> {
         let opens = self.bridge.heed(now);
         let next = self.bridge.tick(now, &mut self.path).into_iter().chain(opens).min();
         self.say();
+        self.show_said();
         self.links.flush(&self.ports, &self.cells);
         let soon = now + LOOK;
         self.next_groups = self.bridge.has_clock().then(|| next.map_or(soon, |at| at.min(soon)));

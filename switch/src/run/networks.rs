@@ -12,6 +12,7 @@ use wire::{MacAddr, Timestamp, VlanId};
 use super::command::Command;
 use super::config::Error;
 use super::ports::{Port, PortRole};
+use super::roster::Roster;
 use super::switch::Switch;
 use crate::VlanStats;
 use crate::core::{
@@ -107,6 +108,7 @@ impl Switch {
             return Err(Error::NoNetwork(network));
         }
         self.reserve(&networks, network, &[vlans])?;
+        self.roster.turn();
         self.change(id, |port| {
             port.spec.network = network;
             port.spec.vlans = vlans.clone();
@@ -171,6 +173,7 @@ impl Switch {
         self.make_room(&config);
         self.tell_network(id, &config)?;
         networks.insert(id, config);
+        self.roster.turn();
         Ok(id)
     }
 
@@ -230,7 +233,19 @@ impl Switch {
         self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         networks.remove(&id);
         self.give_back(&networks);
+        self.roster.turn();
         Ok(())
+    }
+
+    /// By which it is seen that ports or networks have come, gone, moved or got other names.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        self.roster.clone()
+    }
+
+    /// Whoever keeps the ports, or lends them their names, calls one otherwise from now on.
+    pub fn renamed(&self) {
+        self.roster.turn();
     }
 
     /// The groups of a network that snoops.

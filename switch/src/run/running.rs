@@ -141,6 +141,7 @@ pub(super) fn worker<L: Link>(parts: Parts<L>, config: &Config) -> Worker<L> {
         tap: None,
         before: Vec::new(),
         egress: Vec::new(),
+        said: Vec::new(),
         repeat: None,
         station_time: Duration::ZERO,
     }

@@ -2,15 +2,13 @@
 //!
 //! Holds [`STAGE`] bytes in [`STAGED`] frames; what comes beyond is counted and lost.
 
-use std::time::Duration;
-
 use wire::{Timestamp, VnetHeader};
 
 use super::link::Link;
 use super::meta;
 use super::outbox::{Links, went};
 use super::ports::PortMap;
-use crate::core::{Bridge, DropReason, Exit, Leg, Path, PortId, Tagging, Verdict};
+use crate::core::{Bridge, DropReason, Exit, Leg, Path, Tagging, Verdict};
 use crate::station::Outlet;
 use crate::stats::WorkerCells;
 use crate::tap::{Outcome, Tap, TapRecord};
@@ -89,14 +87,14 @@ pub(super) struct Out<'a, L: Link> {
     pub(super) cells: &'a WorkerCells,
     pub(super) tap: Option<&'a dyn Tap>,
     /// Filled for the tap alone.
-    pub(super) egress: &'a mut Vec<PortId>,
+    pub(super) egress: &'a mut Vec<Exit>,
 }
 
 impl<L: Link> Out<'_, L> {
-    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], Exit { port, tagging }: Exit) {
-        self.links.copy(self.ports, vnet, frame, tagging.tags(None), port);
+    fn copy(&mut self, vnet: VnetHeader, frame: &[u8], exit: Exit) {
+        self.links.copy(self.ports, vnet, frame, exit.tagging.tags(None), exit.port);
         if self.tap.is_some() {
-            self.egress.push(port);
+            self.egress.push(exit);
         }
     }
 
@@ -149,29 +147,14 @@ impl<L: Link> Out<'_, L> {
     fn show(&mut self, to: To, vnet: VnetHeader, frame: &[u8], outcome: Outcome, now: Timestamp) {
         let Some(tap) = self.tap else { return };
         let wire_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        if tap.wants(frame, None, wire_len) {
+        let retagged = self.egress.iter().any(|exit| exit.tagging != Tagging::Keep);
+        if retagged || tap.wants(frame, None, wire_len) {
             let header = meta::read(vnet, frame, None);
             let target = header.and_then(|header| match to {
                 To::Bridge(leg) => self.bridge.entry_at(header.dst, leg, now),
                 To::Uplink => None,
             });
-            tap.frame(&TapRecord {
-                taken: 0,
-                spent: Duration::ZERO,
-                station: Duration::ZERO,
-                ingress: Some(PortId::LOCAL),
-                vlan: None,
-                vnet,
-                before: frame,
-                wire_len,
-                outcome,
-                learned: None,
-                source: None,
-                target,
-                note: None,
-                egress: self.egress,
-                after: None,
-            });
+            tap.frame(&TapRecord { target, ..TapRecord::own(vnet, frame, outcome, self.egress) });
         }
         self.egress.clear();
     }

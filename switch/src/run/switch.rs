@@ -17,6 +17,7 @@ use super::fast::FastPath;
 use super::finisher::Finisher;
 use super::keeper::{Keeper, Recipe};
 use super::ports::{Port, PortInfo, PortRole, PortSpec};
+use super::roster::Roster;
 use super::running::{Running, Says};
 use crate::core::{
     Bridge, Fdb, FdbEntry, Guards, Neighbours, NetworkConfig, NetworkId, PortId, Shared, Snoops,
@@ -41,6 +42,7 @@ pub struct Switch {
     pub(super) slots: usize,
     pub(super) crew: Option<Arc<Crew>>,
     ports: Mutex<BTreeMap<PortId, Port>>,
+    pub(super) roster: Roster,
     pub(super) workers: Vec<Running>,
     pub(super) fast: Option<Arc<FastPath>>,
     /// After the workers: it ends when they have.
@@ -122,9 +124,7 @@ impl Switch {
         workers.reverse();
         let tellers = workers.iter().map(Running::teller).collect::<io::Result<_>>();
         keeper.start(tellers.map_err(Error::Thread)?)?;
-        let slots = config.slots;
         let networks = Mutex::new(BTreeMap::from([(NetworkId::FIRST, first)]));
-        let ports = Mutex::default();
         let Shared { snoops, guards, .. } = shared;
         Ok(Self {
             fdb,
@@ -132,9 +132,10 @@ impl Switch {
             guards,
             networks,
             neighbours: Mutex::default(),
-            slots,
+            slots: config.slots,
             crew,
-            ports,
+            ports: Mutex::default(),
+            roster: Roster::default(),
             workers,
             fast,
             keeper,
@@ -165,8 +166,7 @@ impl Switch {
         if ports.values().any(|port| same(port) || second(port)) {
             return Err(Error::Taken(spec.name));
         }
-        let free = (0..PortId::MAX).filter_map(|n| u16::try_from(n).ok()).map(PortId);
-        let id = free.into_iter().find(|id| !ports.contains_key(id)).ok_or(Error::NoRoom)?;
+        let id = self.roster.number(|id| ports.contains_key(&id)).ok_or(Error::NoRoom)?;
         let cells: Vec<_> = self.workers.iter().map(|_| Arc::<PortCells>::default()).collect();
         let role = spec.role;
         let links = self.foreign_links(&spec)?;
@@ -193,6 +193,7 @@ impl Switch {
         let networks = self.networks();
         let mut ports = self.lock();
         let port = ports.remove(&id).ok_or(Error::NoPort(id))?;
+        self.roster.turn();
         self.all(|| Command::Remove { id })?;
         // Nobody may learn there any more when its addresses are forgotten.
         self.sync_of(id)?;

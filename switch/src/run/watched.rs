@@ -7,14 +7,14 @@
 use std::any::Any;
 use std::time::Duration;
 
-use wire::{Ethernet, MacAddr, Timestamp};
+use wire::{Ethernet, MacAddr, Timestamp, VlanId};
 
 use super::frame::Seen;
 use super::link::Link;
 use super::meta;
 use super::outbox::Place;
 use super::worker::{Held, Worker, now};
-use crate::core::{DropReason, FdbEntry, Frame, PortId};
+use crate::core::{DropReason, Exit, FdbEntry, Frame, Tagging};
 use crate::station::{Handling, SharedStation};
 use crate::tap::{Outcome, Tap, TapRecord};
 
@@ -30,6 +30,7 @@ impl<L: Link> Worker<L> {
         let Some(tap) = self.tap.clone() else { return };
         if !self.is_wanted(&*tap, place) {
             self.process(place, shared, station, at);
+            self.show_said();
             return self.send_all_staged(at);
         }
         let mut before = std::mem::take(&mut self.before);
@@ -77,49 +78,56 @@ impl<L: Link> Worker<L> {
             self.egress = egress;
         }
         self.before = before;
-        // What the station answered, behind what it answers.
+        // What the switch and the station answered, behind what they answer.
+        self.show_said();
         self.send_all_staged(at);
     }
 
-    /// Whether the tap wants a frame as it came, or may want what the station makes of it.
+    /// Whether the tap wants a frame as it came, or may want what the station makes of it, or the
+    /// ports' VLANs.
     fn is_wanted(&mut self, tap: &dyn Tap, place: Place) -> bool {
         let Some((received, view)) = self.view(place) else { return false };
         if tap.wants(view.bytes, view.vlan, received.wire_len) {
             return true;
         }
         let dst = Ethernet::parse(view.bytes).map(|eth| eth.dst());
+        let tag = view.vlan;
         let Some(ingress) = self.ingress(place, received) else { return false };
+        if self.bridge.vlan(tag, ingress) != VlanId::NONE {
+            return true;
+        }
         let outside = Some(ingress) == self.ports.uplink();
         outside || dst.is_some() && dst == self.bridge.local(ingress)
     }
 
-    /// The ports a frame went to; true where the station rewrote it.
+    /// The ways a frame went; true where the station rewrote it.
     fn targets(
         &mut self,
         place: Place,
         came: &Came,
-        egress: &mut Vec<PortId>,
+        egress: &mut Vec<Exit>,
         target: &mut Option<FdbEntry>,
         now: Timestamp,
     ) -> bool {
         let Some(header) = came.header else { return false };
         match came.outcome {
             Outcome::Forwarded(_) | Outcome::Flooded | Outcome::Members => {
-                egress.extend(self.path.ports())
+                egress.extend(self.path.exits())
             }
             Outcome::Station(Handling::ToUplink) | Outcome::Uplink(Handling::ToUplink) => {
-                egress.extend(self.ports.uplink());
+                let exit = |port| Exit { port, tagging: Tagging::Keep };
+                egress.extend(self.ports.uplink().map(exit));
                 return true;
             }
             Outcome::Station(Handling::ToBridge(leg))
             | Outcome::Uplink(Handling::ToBridge(leg)) => {
                 let Some(after) = self.header_after(place, &header) else { return true };
                 *target = self.bridge.entry_at(after.dst, leg, now);
-                egress.extend(self.path.ports());
+                egress.extend(self.path.exits());
                 return true;
             }
-            Outcome::Station(Handling::ToHost(_)) => egress.extend(self.path.ports()),
-            Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
+            Outcome::Station(Handling::ToHost(_)) => egress.extend(self.path.exits()),
+            Outcome::Said | Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(_) => {}
         }
         false
     }
@@ -137,7 +145,7 @@ fn note<'a>(station: &'a Held<'_>, came: &Came) -> Option<&'a dyn Any> {
     let met = match came.outcome {
         Outcome::Station(_) | Outcome::Uplink(_) | Outcome::Dropped(DropReason::Station) => true,
         Outcome::Flooded | Outcome::Members => group,
-        Outcome::Forwarded(_) | Outcome::Dropped(_) => false,
+        Outcome::Forwarded(_) | Outcome::Said | Outcome::Dropped(_) => false,
     };
     station.as_ref().filter(|_| met).and_then(|station| station.note())
 }

@@ -28,7 +28,7 @@ use super::pulse::Pulse;
 use super::rhythm::Rhythm;
 use super::round::Round;
 use super::stage::Stage;
-use crate::core::{Bridge, Fair, Flaps, Path, PortId};
+use crate::core::{Bridge, Exit, Fair, Flaps, Path, PortId};
 use crate::station::{Repeat, SharedStation, Station};
 use crate::stats::WorkerCells;
 use crate::tap::Tap;
@@ -95,7 +95,9 @@ pub(super) struct Worker<L: Link = PacketIo> {
     pub(super) tap: Option<Arc<dyn Tap>>,
     /// For the tap: a frame's bytes as they came, the ports it went to.
     pub(super) before: Vec<u8>,
-    pub(super) egress: Vec<PortId>,
+    pub(super) egress: Vec<Exit>,
+    /// For the tap: what the switch has said of its own since it was last shown.
+    pub(super) said: Vec<(Vec<u8>, Exit)>,
     /// How the station would have the frame at hand repeated.
     pub(super) repeat: Option<Repeat>,
     /// For the tap: the station's time with the frame at hand.

@@ -358,3 +358,6 @@ proptest! {
         prop_assert_eq!(counters.drops[DropReason::Overload.index()], 0);
     }
 }
+
+#[path = "tap_tests.rs"]
+mod taps;

@@ -256,6 +256,7 @@ fn segments_as_they_travel_or_as_a_wire_would_carry_them() {
             ours.ended().ok();
             let rows = fields(sandbox, &file, &["frame.len", "tcp.checksum.status"]);
             std::fs::remove_file(&file).unwrap();
+            assert_eq!(rows.len(), 10, "as many as were asked for");
             rows.iter().map(|row| row[0].parse::<u32>().unwrap()).max().unwrap()
         };
         assert!(largest(&[], 7500) > 3000, "no segment came whole");

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers |
 //! | `extcap` | labs as interfaces of Wireshark |
+//! | `leaving` | the tag at each port, the switch's own words, ports whose number was another's |
 //! | `protocols` | the same of packets without ports, with and without NAT |
 //! | `trace` | what a trace and an explanation say is what happens |
 //! | `v6` | the same of IPv6 |
 
 mod capture;
 mod extcap;
+mod leaving;
 mod protocols;
 mod trace;
 mod v6;
