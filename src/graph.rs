@@ -72,7 +72,7 @@ impl Graph {
         for node in &lab.nodes {
             let first = (node.network.as_deref(), node.port.as_deref(), node.up);
             let further = node.further.iter();
-            let further = further.map(|i| (i.network.as_deref(), i.port.as_deref(), true));
+            let further = further.map(|i| (i.network.as_deref(), i.port.as_deref(), i.up));
             for (network, port, up) in std::iter::once(first).chain(further) {
                 let ends = network.and_then(|name| places.get(name)).zip(port);
                 if let Some((place, port)) = ends {
@@ -82,8 +82,9 @@ impl Graph {
         }
         for link in &spec.links {
             let [a, b] = &link.endpoints;
+            let up = [a, b].iter().all(|end| is_up(lab, &end.node, end.interface.as_deref()));
             if let (Some(a), Some(b)) = (nodes.get(a.node.as_str()), nodes.get(b.node.as_str())) {
-                graph.edge([*a, *b], "", true);
+                graph.edge([*a, *b], "", up);
             }
         }
         for link in &lab.links {
@@ -153,6 +154,17 @@ impl Graph {
     fn edge(&mut self, ends: [usize; 2], label: &str, up: bool) {
         self.edges.push(Edge { ends, label: label.into(), up });
     }
+}
+
+/// Whether a node's interface is up; one that is not told by its name is.
+fn is_up(lab: &Topology, node: &str, interface: Option<&str>) -> bool {
+    let node = lab.nodes.iter().find(|own| own.name == node);
+    let own = node.into_iter().flat_map(|node| {
+        let further = node.further.iter().map(|own| (own.ifname.as_str(), own.up));
+        std::iter::once((node.ifname.as_str(), node.up)).chain(further)
+    });
+    let mut own = own.filter(|(name, _)| Some(*name) == interface);
+    own.next().is_none_or(|(_, up)| up)
 }
 
 fn addresses(all: &[String], one: Option<std::net::Ipv4Addr>, prefix: u8) -> Vec<String> {

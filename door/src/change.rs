@@ -14,7 +14,7 @@ use switch::{PortId, Switch};
 use crate::network::Of;
 use crate::open::{Answer, LabDoor, now, refusal};
 use crate::router::{protocol, shown, theirs};
-use crate::topology::node;
+use crate::topology::{Up, node};
 use crate::{groups, settings};
 
 pub(crate) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
@@ -22,7 +22,7 @@ pub(crate) fn add_node(door: &LabDoor, ask: &AddNode) -> Answer<Node> {
     let added = lab.add_node(&asked(&lab, ask)?).map_err(|e| refusal(&e))?;
     // It works without; questions for it are sent on, as those for anybody unknown.
     let _ = groups::tell_known(door);
-    let up: Vec<PortId> = added.ports().map(|port| port.id).collect();
+    let up = Up { ports: added.ports().map(|port| port.id).collect(), ..Up::default() };
     node(&added, &up)
         .ok_or_else(|| DoorError::Failed(format!("node {} has no address", added.name)))
 }

@@ -1,5 +1,6 @@
 //! What the lab is made of, for the door. Once the lab is ending there is nothing left to name.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use control::api::{Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink};
@@ -27,9 +28,9 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
     let Ok(lab) = door.lab() else { return topology };
     topology.lab = lab.config().name.to_string();
     topology.kind = kind(lab.config().topology());
-    let up = up(&lab);
+    let up = Up::of(&lab);
     topology.nodes = lab.nodes().iter().filter_map(|held| node(held, &up)).collect();
-    topology.links = lab.joints().into_iter().map(|joint| link(joint, &up)).collect();
+    topology.links = lab.joints().into_iter().map(|joint| link(joint, &up.ports)).collect();
     topology.gateway = lab.with_spec(station::first_gateway).map(|(address, prefix_len)| Host {
         address,
         prefix_len,
@@ -50,15 +51,33 @@ fn kind(topology: config::Topology) -> TopologyKind {
     }
 }
 
-/// The ports whose link is up.
-fn up(lab: &Lab) -> Vec<switch::PortId> {
-    let up = |switch: &switch::Switch| {
-        switch.ports().into_iter().filter(|port| port.up).map(|port| port.id).collect()
-    };
-    lab.with_switch(up).unwrap_or_default()
+/// What is up.
+#[derive(Default)]
+pub(crate) struct Up {
+    /// Ports.
+    pub(crate) ports: Vec<switch::PortId>,
+    /// Links without a port, by node and interface.
+    pub(crate) wires: BTreeSet<(String, String)>,
 }
 
-pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
+impl Up {
+    fn of(lab: &Lab) -> Self {
+        let up = |switch: &switch::Switch| {
+            switch.ports().into_iter().filter(|port| port.up).map(|port| port.id).collect()
+        };
+        Self { ports: lab.with_switch(up).unwrap_or_default(), wires: lab.wires_up() }
+    }
+
+    /// Whether an interface's link is up.
+    fn has(&self, node: &lab::Node, interface: &lab::Interface) -> bool {
+        match &interface.port {
+            Some(port) => self.ports.contains(&port.id),
+            None => self.wires.contains(&(node.name.clone(), interface.name.clone())),
+        }
+    }
+}
+
+pub(crate) fn node(held: &lab::Node, up: &Up) -> Option<Node> {
     let (interface, further) = held.interfaces.split_first()?;
     let (address, prefix_len) = ipv4(interface);
     let further = further.iter().map(|interface| {
@@ -71,6 +90,7 @@ pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
             prefix_len,
             addresses: interface.addresses.iter().map(ToString::to_string).collect(),
             mac: interface.mac.to_string(),
+            up: up.has(held, interface),
         }
     });
     Some(Node {
@@ -83,7 +103,7 @@ pub(crate) fn node(held: &lab::Node, up: &[switch::PortId]) -> Option<Node> {
         prefix_len,
         addresses: interface.addresses.iter().map(ToString::to_string).collect(),
         mac: Some(interface.mac.to_string()),
-        up: held.ports().all(|port| up.contains(&port.id)),
+        up: up.has(held, interface),
         further: further.collect(),
     })
 }

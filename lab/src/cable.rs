@@ -4,7 +4,8 @@
 //! host does whose cable is pulled. A link to another node has no such end: the node's own goes down and
 //! keeps its addresses, and the routes that the kernel forgets with it are put back when it comes up.
 
-use std::os::fd::AsFd;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
 
 use ::topology::CheckedRoute;
 use ns::{NsId, Plan};
@@ -13,6 +14,7 @@ use crate::blueprint;
 use crate::error::{Error, Result};
 use crate::join;
 use crate::lab::{Held, Lab, State};
+use crate::node::Interface;
 use crate::progress::Quiet;
 
 /// Whether links of a namespace that go down keep their addresses of IPv6.
@@ -23,7 +25,8 @@ impl Lab {
     /// networks is pulled at both its ends, or at the one in a network.
     ///
     /// # Errors
-    /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network; what the kernel says.
+    /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network, or has lost its interface
+    /// there: the others are pulled all the same; what the kernel says.
     pub fn set_link(&self, name: &str, network: Option<&str>, up: bool) -> Result<()> {
         if self.set_joint(name, network, up)? {
             return Ok(());
@@ -39,6 +42,7 @@ impl Lab {
             let name = network.unwrap_or_default();
             return Err(Error::Usage(format!("node {} is not in network {name}", held.node.name)));
         }
+        let mut lost = None;
         for interface in interfaces.iter().filter(|i| meant(i.network.as_deref())) {
             match (&interface.port, &self.switch_ns) {
                 (Some(port), Some(netns)) => ns::link::set_up(netns.as_fd(), port.index, up)?,
@@ -46,10 +50,30 @@ impl Lab {
                     self.set_wire(&state, held, &interface.name, up)?
                 }
                 // Its port is gone with the other end.
-                _ => {}
+                _ => lost = Some(&interface.name),
             }
         }
-        Ok(())
+        match lost {
+            Some(name) => Err(lost_interface(&held.node.name, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The links of nodes that lead to other nodes and are up, by the node and its interface: so is the
+    /// other end. A namespace that cannot be looked into has none.
+    pub fn wires_up(&self) -> BTreeSet<(String, String)> {
+        let is_wire = |own: &Interface| own.port.is_none() && own.network.is_none();
+        let home = |held: &Held| Some((held.node.name.clone(), held.home.descriptor().ok()?));
+        let state = self.state();
+        let wired = state.nodes.iter().filter(|held| held.node.interfaces.iter().any(is_wire));
+        let homes: Vec<_> = wired.filter_map(home).collect();
+        drop(state);
+        let up = |(node, netns): &(String, OwnedFd)| {
+            let links = ns::link::list(netns.as_fd()).unwrap_or_default().into_iter();
+            let up = links.filter(|link| link.up && link.carrier);
+            up.map(|link| (node.clone(), link.name)).collect::<Vec<_>>()
+        };
+        homes.iter().flat_map(up).collect()
     }
 
     fn set_wire(&self, state: &State, held: &Held, name: &str, up: bool) -> Result<()> {
@@ -57,8 +81,7 @@ impl Lab {
         let netns = home.as_fd();
         let links = ns::link::list(netns)?;
         let Some(link) = links.iter().find(|link| link.name == name) else {
-            let node = &held.node.name;
-            return Err(Error::Usage(format!("node {node} has lost its interface {name}")));
+            return Err(lost_interface(&held.node.name, name));
         };
         let does = |what: &dyn Fn(&mut Plan, NsId)| -> Result<()> {
             let mut plan = Plan::new();
@@ -86,4 +109,8 @@ impl Lab {
             }
         })
     }
+}
+
+fn lost_interface(node: &str, name: &str) -> Error {
+    Error::Usage(format!("node {node} has lost its interface {name}"))
 }

@@ -83,3 +83,27 @@ fn no_box_of_the_image_covers_another_or_leaves_it() {
         assert_eq!(text.matches("<line").count(), graph.edges.len());
     }
 }
+
+#[test]
+fn each_line_of_a_node_is_as_its_own_interface_is() {
+    let further = |name: &str, network: Option<&str>, up: bool| {
+        let port = network.map(|_| format!("us-{name}"));
+        serde_json::json!({"ifname": name, "network": network, "port": port, "mac": "", "up": up})
+    };
+    let node = |name: &str, up: bool, further: &[serde_json::Value]| {
+        serde_json::json!({"name": name, "namespace": name, "ifname": "eth0", "network": "lan",
+            "port": format!("us-{name}"), "up": up, "further": further})
+    };
+    let lab = serde_json::json!({"lab": "x", "kind": "switch", "pid": 1, "uptime": 1, "nodes": [
+        node("a", true, &[further("eth1", Some("dmz"), false), further("eth2", None, false)]),
+        node("b", false, &[further("eth1", None, true)]),
+    ]});
+    let lab: Topology = serde_json::from_value(lab).unwrap();
+    let links = r#"{"networks": {"lan": {}, "dmz": {}}, "nodes": {"a": {}, "b": {}},
+        "links": [["a:eth2", "b:eth1"]]}"#;
+    let spec: Spec = serde_json::from_str(links).unwrap();
+    let network = |name: &str| Network { name: name.into(), ..Network::default() };
+    let graph = Graph::of(&lab, &spec, &[network("lan"), network("dmz")], &[]);
+    let edges: Vec<_> = graph.edges.iter().map(|edge| (edge.label.as_str(), edge.up)).collect();
+    assert_eq!(edges, [("us-a", true), ("us-eth1", false), ("us-b", false), ("", false)]);
+}

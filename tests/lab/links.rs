@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::door::json;
 use crate::support::{As, Ended, Process, Sandbox, both_ways, in_netns, rooted};
 use crate::{READY, netns};
 
@@ -219,5 +220,70 @@ fn who_talks_at_once_is_heard_from_the_first_frame() {
                 run.ended().ok();
             });
         });
+    }
+}
+
+/// The states of a node's interfaces: its first, and those further.
+fn states(sandbox: &Sandbox, node: &str) -> Vec<bool> {
+    let shown = json(sandbox, &["show", "topology", "-j"]);
+    let mut nodes = shown["nodes"].as_array().unwrap().iter();
+    let node = nodes.find(|row| row["name"] == node).unwrap();
+    let further = node["further"].as_array().into_iter().flatten();
+    std::iter::once(node).chain(further).map(|own| own["up"].as_bool().unwrap()).collect()
+}
+
+#[test]
+fn each_interface_is_up_or_down_by_itself() {
+    rooted(|sandbox| {
+        let uswitch = |line: &str| sandbox.uswitch(&line.split(' ').collect::<Vec<_>>());
+        let mut run = sandbox.start(&["run", "-n", "2"]);
+        run.wait_for(READY);
+        uswitch("network add dmz --subnet 10.2.0.0/24").ok();
+        uswitch("add a --network lan --network dmz").ok();
+        assert_eq!(states(sandbox, "a"), [true, true]);
+        uswitch("link a down --network dmz").ok();
+        until(|| states(sandbox, "a") == [true, false]);
+        let shown = uswitch("show topology").ok().out;
+        let row = |of: &str| shown.lines().find(|line| line.contains(of)).unwrap().to_owned();
+        assert!(row(" lan ").contains(" up ") && row(" dmz ").contains(" down "), "{shown}");
+        assert_eq!(uswitch("graph").ok().out.matches("-.-").count(), 1);
+        // Its end is gone with the other: it is down, and nothing brings it up.
+        sandbox.tool("ip", &["-n", "net1", "link", "del", "vethpeer1"]);
+        run.wait_for_complaint("interface is gone");
+        assert_eq!(states(sandbox, "net1"), [false]);
+        let lost = uswitch("link net1 up").complaint(2).to_owned();
+        assert!(lost.contains("node net1 has lost its interface vethpeer1"), "{lost}");
+        run.signal(Signal::SIGTERM);
+        run.ended();
+        // From node to node there is no port.
+        let mut run = sandbox.start(&["run", "pair"]);
+        run.wait_for(READY);
+        assert_eq!(states(sandbox, "net1"), [true]);
+        uswitch("link net1 down").ok();
+        assert_eq!((states(sandbox, "net1"), states(sandbox, "net2")), (vec![false], vec![false]));
+        assert_eq!(uswitch("graph").ok().out.matches("-.-").count(), 1);
+        run.signal(Signal::SIGTERM);
+        run.ended().ok();
+    });
+}
+
+#[test]
+fn a_port_out_of_all_networks_is_shown_as_such() {
+    rooted(|sandbox| {
+        let mut run = sandbox.start(&["run", "-n", "2"]);
+        run.wait_for(READY);
+        assert!(!sandbox.uswitch(&["show", "topology"]).ok().out.contains("NETWORK"));
+        sandbox.uswitch(&["port", "net2", "--network", "none"]).ok();
+        let shown = sandbox.uswitch(&["show", "topology"]).ok().out;
+        assert!(shown.contains("NETWORK"), "{shown}");
+    });
+}
+
+#[track_caller]
+fn until(mut done: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < limit, "never");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

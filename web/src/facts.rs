@@ -154,7 +154,7 @@ fn of_node(number: usize, node: &Node) -> Value {
         "addresses": addresses(&node.addresses, node.address, node.prefix_len),
     });
     let further = node.further.iter().map(|own| {
-        let Interface { ifname, port, network, mac, addresses: all, address, prefix_len } = own;
+        let Interface { ifname, port, network, mac, addresses: all, address, prefix_len, .. } = own;
         let addresses = addresses(all, *address, *prefix_len);
         json!({
             "ifname": ifname, "port": port, "network": network, "mac": mac, "addresses": addresses,

@@ -87,7 +87,8 @@ pub struct Node {
     /// Its hardware address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
-    /// Whether its port's link is up.
+    /// Whether its link there is up: with its port, or from node to node with the other end. One whose
+    /// interface is gone is down.
     pub up: bool,
     /// Its further interfaces: one for each further network, and for each link to another node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -133,6 +134,8 @@ pub struct Interface {
     pub addresses: Vec<String>,
     /// Its hardware address.
     pub mac: String,
+    /// Whether its link is up.
+    pub up: bool,
 }
 
 /// A link between two networks.

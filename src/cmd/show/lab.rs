@@ -29,7 +29,13 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
     }
     let further = lab.nodes.iter().flat_map(|node| &node.further);
     let networks = lab.nodes.iter().map(|node| &node.network);
-    let several = super::several(networks.chain(further.map(|one| &one.network)));
+    // A port out of all networks is told apart too.
+    let alone =
+        |port: &Option<String>, network: &Option<String>| port.is_some() && network.is_none();
+    let several = super::several(networks.chain(further.clone().map(|one| &one.network)))
+        || lab.nodes.iter().any(|node| alone(&node.port, &node.network))
+        || further.clone().any(|one| alone(&one.port, &one.network));
+    let state = |up: bool| if up { "up" } else { "down" }.to_owned();
     let mut heads = vec!["NODE", "ADDRESS", "INTERFACE", "PORT", "STATE", "MAC"];
     if several {
         heads.insert(1, "NETWORK");
@@ -47,13 +53,12 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
         table.row(cells);
     };
     for node in lab.nodes {
-        let state = if node.up { "up" } else { "down" };
         let addresses = all(&node.addresses);
-        let rest = [node.ifname, or(node.port), state.into(), or(node.mac)];
+        let rest = [node.ifname, or(node.port), state(node.up), or(node.mac)];
         row(node.network, [node.name, addresses].into_iter().chain(rest).collect());
         for one in node.further {
             let addresses = all(&one.addresses);
-            let rest = [one.ifname, or(one.port), String::new(), one.mac];
+            let rest = [one.ifname, or(one.port), state(one.up), one.mac];
             row(one.network, [String::new(), addresses].into_iter().chain(rest).collect());
         }
     }
