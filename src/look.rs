@@ -16,61 +16,13 @@ use crate::signals::Signals;
 /// The words that name ports or nodes, and the filter that the others are.
 ///
 /// # Errors
-/// When the lab does not answer, and when a filter begins with what joins two: then the words before
-/// it were meant to be part of it, and the line says how to write that.
+/// When the lab does not answer, and when a filter begins with what joins two.
 pub(crate) fn split(which: &Which, words: &[String]) -> anyhow::Result<(Vec<String>, String)> {
     if words.is_empty() {
         return Ok((Vec::new(), String::new()));
     }
     let ports = which.answer(which.client()?.ports())?;
-    let is_port = |word: &str| ports.iter().any(|port| port.ifname == word);
-    let is_node = |word: &str| ports.iter().any(|port| port.node.as_deref() == Some(word));
-    // One of a node's, as other verbs have it too.
-    let is_place = |word: &str| {
-        let place = word.split_once(':');
-        place.is_some_and(|(node, network)| {
-            let is = |port: &control::api::Port| {
-                port.node.as_deref() == Some(node) && port.network.as_deref() == Some(network)
-            };
-            ports.iter().any(is)
-        })
-    };
-    let names = |word: &&String| is_port(word) || is_node(word) || is_place(word);
-    let count = words.iter().take_while(names).count();
-    let (before, filter) = words.split_at(count);
-    let filter = filter.join(" ");
-    let mut rest = filter.split_whitespace();
-    if let (Some(join @ ("and" | "or" | "&&" | "||")), 1..) = (rest.next(), count) {
-        let rest: Vec<_> = rest.collect();
-        return Err(Usage(joined(before, join, &rest, &is_node)).into());
-    }
-    Ok((before.to_vec(), filter))
-}
-
-/// What to write instead of ports that a filter joins.
-fn joined(before: &[String], join: &str, after: &[&str], is_node: &dyn Fn(&str) -> bool) -> String {
-    let said = before.join(" ");
-    let meant = if before.iter().all(|word| is_node(word)) {
-        let host = |words: &[&str]| {
-            let mut last = "";
-            let mut out = Vec::new();
-            for word in words {
-                let alone = matches!(last, "" | "and" | "or" | "not" | "&&" | "||" | "!" | "(");
-                out.push(if alone && is_node(word) {
-                    format!("host {word}")
-                } else {
-                    (*word).into()
-                });
-                last = word;
-            }
-            out.join(" ")
-        };
-        let hosts: Vec<_> = before.iter().map(|word| format!("host {word}")).collect();
-        format!("{} {join} {}", hosts.join(&format!(" {join} ")), host(after))
-    } else {
-        format!("{said} {}", after.join(" "))
-    };
-    format!("`{said}` names what to look at, and no filter begins with `{join}`: write \"{meant}\"")
+    control::split(&ports, words).map_err(|line| Usage(line).into())
 }
 
 /// On the first signal asks the lab to end flow `id`, which then tells what is left and ends.

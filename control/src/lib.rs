@@ -23,6 +23,7 @@ mod frames;
 mod listen;
 mod metrics;
 mod server;
+mod words;
 
 pub use client::{Client, ClientError, EventStream};
 pub use door::{Door, DoorError};
@@ -35,6 +36,7 @@ pub use metrics::{classic::classic as prometheus_text, openmetrics};
 pub use server::accept::{Entrance, serve};
 pub use server::calls::{Calls, Lost};
 pub use server::{Limits, OPENAPI, Server, ServerError};
+pub use words::split;
 
 #[cfg(test)]
 mod openapi_tests;

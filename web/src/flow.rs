@@ -191,17 +191,13 @@ fn refusal(error: &ClientError) -> Refusal {
 
 /// The words that name ports or nodes, and the filter that the others are, as `uswitch trace` has it.
 fn split(client: &Client, words: &str) -> Result<(Vec<String>, String), ClientError> {
-    let all: Vec<&str> = words.split_whitespace().collect();
-    if all.is_empty() {
+    let words: Vec<String> = words.split_whitespace().map(Into::into).collect();
+    if words.is_empty() {
         return Ok(Default::default());
     }
-    let ports = client.ports()?;
-    let named = |word: &&&str| {
-        ports.iter().any(|port| port.ifname == **word || port.node.as_deref() == Some(**word))
-    };
-    let count = all.iter().take_while(named).count();
-    let (named, filter) = all.split_at(count);
-    Ok((named.iter().map(ToString::to_string).collect(), filter.join(" ")))
+    let status = StatusCode::UNPROCESSABLE_ENTITY.as_u16();
+    let refused = |message| ClientError::Refused { status, message };
+    control::split(&client.ports()?, &words).map_err(refused)
 }
 
 /// How many walks a page has been told of late.
