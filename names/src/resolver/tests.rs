@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reply::LARGEST;
-use crate::zone::{Host, Network, Place};
+use crate::zone::{Host, Network, NetworkId, Place};
 
 const LAN: NetworkId = NetworkId(1);
 const BIG: NetworkId = NetworkId(2);
