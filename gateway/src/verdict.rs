@@ -135,7 +135,7 @@ reasons! {
     Runt = "runt",
     /// Addressed to another station, or a broadcast the gateway has no use for.
     NotForMe = "not-for-me",
-    /// In a VLAN; the gateway stands in none.
+    /// With a VLAN's tag where VLANs are not told apart, or one of another protocol, or two.
     Tagged = "tagged",
     /// Neither IPv4 nor ARP.
     NotIpv4 = "not-ipv4",

@@ -131,6 +131,7 @@ mod storm;
 mod told;
 mod top;
 mod traffic;
+mod trunk;
 mod tunnels;
 mod unit;
 mod uplink;

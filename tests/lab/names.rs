@@ -2,7 +2,7 @@
 //! gateway's address, while nodes come and go.
 
 mod files;
-mod resolver;
+pub(crate) mod resolver;
 mod told;
 mod upstream;
 

@@ -222,6 +222,11 @@ impl Carried {
         Self { how: How::Untagged, ..*self }
     }
 
+    /// Whether a tag of the network's protocol is what told of it, or of its priority.
+    pub(super) fn is_told(&self) -> bool {
+        self.how != How::Untagged
+    }
+
     /// A frame of the station's own.
     pub(super) fn plain(protocol: u16, vlan: VlanId) -> Self {
         Self { tag: VlanTag { tpid: protocol, tci: vlan.get() }, how: How::Untagged }

@@ -178,6 +178,31 @@ fn the_station_has_a_leg_in_some_vlans() {
     assert_eq!(bridge.send(&own, Leg(9), NOW, &mut path), Verdict::Drop(DropReason::UnknownPort));
 }
 
+/// What is left of a tag where the station is given the frame: not the one that told the VLAN.
+#[test]
+fn the_station_is_given_no_tag_that_told_a_vlan() {
+    let ports = [trunk(&[10]), native(10, &[20])];
+    let filtered = |protocol| bridge(Some(VlanFilter { protocol }), &ports);
+    for (protocol, other) in [(Q, AD), (AD, Q)] {
+        let bridge = filtered(protocol);
+        for (ingress, own, left) in [
+            (0, None, None),
+            (0, tag(protocol, 10), None),
+            (0, tag(protocol, 0x600a), None),
+            (1, tag(protocol, 20), None),
+            // A priority alone, which is the native VLAN's.
+            (1, tag(protocol, 0x6000), None),
+            // Payload, and what is not let in at all.
+            (1, tag(other, 10), tag(other, 10)),
+            (0, tag(protocol, 30), tag(protocol, 30)),
+        ] {
+            assert_eq!(bridge.tag_given(own, PortId(ingress)), left, "{ingress} {own:x?}");
+        }
+    }
+    let plain = bridge(None, &ports);
+    assert_eq!(plain.tag_given(tag(Q, 10), PortId(0)), tag(Q, 10));
+}
+
 /// A random world: networks, ports in them, VLANs of the ports.
 fn world() -> impl Strategy<Value = Vec<(u16, bool, Vec<u16>, Option<u16>)>> {
     let port =

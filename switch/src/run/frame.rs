@@ -12,7 +12,7 @@ use super::meta;
 use super::outbox::Place;
 use super::stage::Out;
 use super::worker::{Held, Worker, now as clock};
-use crate::core::{DropReason, Frame, Learned, Leg, Loop, PortId, Verdict};
+use crate::core::{DropReason, Frame, Learned, Loop, PortId, Verdict};
 use crate::station::{Arrival, Handling, SharedStation, Station};
 use crate::tap::Outcome;
 
@@ -202,7 +202,7 @@ impl<L: Link> Worker<L> {
                 if let Some(leg) = leg
                     && let Some(station) = lock(shared, station)
                 {
-                    self.show(place, Arrival { port: ingress, leg }, station, now);
+                    self.show(place, own, Arrival { port: ingress, leg }, station, now);
                 }
                 self.links.send_all(&self.ports, place, own, &self.path);
                 if verdict == Verdict::Members { Outcome::Members } else { Outcome::Flooded }
@@ -224,11 +224,13 @@ impl<L: Link> Worker<L> {
             return Outcome::Dropped(DropReason::NoStation);
         };
         let begun = self.tap.is_some().then(clock);
+        let tag = match side {
+            Side::Bridge(from) => self.bridge.tag_given(before.tag(), from.port),
+            Side::Uplink => before.tag(),
+        };
         let handling = {
-            let Some((received, data)) = self.links.slot(place) else {
-                return Outcome::Dropped(DropReason::Runt);
-            };
-            let Some(mut view) = FrameMut::new(data, tag(received)) else {
+            let slot = self.links.slot(place);
+            let Some(mut view) = slot.and_then(|(_, data)| FrameMut::new(data, tag)) else {
                 return Outcome::Dropped(DropReason::Runt);
             };
             match side {
@@ -249,7 +251,7 @@ impl<L: Link> Worker<L> {
                 None => self.cells.station_lost.add(1),
             },
             Handling::ToBridge(leg) => self.rewritten(place, leg, before, now),
-            Handling::ToHost(leg) => self.hand_on(place, leg, before),
+            Handling::ToHost(leg) => self.hand_on(place, leg, (before, tag)),
             Handling::Consumed | Handling::Drop(_) => {}
         }
         self.send_staged(now);
@@ -260,46 +262,28 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// Sends a frame that the station rewrote to the ports of a leg's network.
-    fn rewritten(&mut self, place: Place, leg: Leg, before: &Frame, now: Timestamp) {
-        let Some(after) = self.header_after(place, before) else {
-            return self.cells.station_lost.add(1);
-        };
-        let verdict = self.bridge.send(&after, leg, now, &mut self.path);
-        self.said(place, leg);
-        match verdict {
-            Verdict::Forward(_) | Verdict::Flood | Verdict::Members => {
-                self.links.send_all(&self.ports, place, None, &self.path);
-                self.cells.station_to_bridge.add(1);
-            }
-            Verdict::Local | Verdict::Drop(_) => self.cells.station_lost.add(1),
-        }
-    }
-
-    /// Sends a frame on to the host that has the station's address too.
-    fn hand_on(&mut self, place: Place, leg: Leg, frame: &Frame) {
-        match self.bridge.send_to_host(frame, leg, &mut self.path) {
-            Verdict::Forward(_) => {
-                self.links.send_all(&self.ports, place, frame.tag(), &self.path);
-                self.cells.station_to_bridge.add(1);
-            }
-            _ => self.cells.station_lost.add(1),
-        }
-    }
-
     pub(super) fn header_after(&mut self, place: Place, before: &Frame) -> Option<Frame> {
         let (_, view) = self.view(place)?;
         let eth = Ethernet::parse(view.bytes)?;
         Some(Frame::new(eth.dst(), eth.src(), None, before.packet_len))
     }
 
-    /// Shows a flooded frame to the station: a copy, for the slot is being sent as it is.
-    fn show(&mut self, place: Place, from: Arrival, station: &mut dyn Station, now: Timestamp) {
+    /// Shows a flooded frame, which came with the tag `own`, to the station: a copy, for the slot is being
+    /// sent as it is.
+    fn show(
+        &mut self,
+        place: Place,
+        own: Option<VlanTag>,
+        from: Arrival,
+        station: &mut dyn Station,
+        now: Timestamp,
+    ) {
         self.scribe.ignored = None;
-        let Some((received, data)) = self.links.slot(place) else { return };
+        let tag = self.bridge.tag_given(own, from.port);
+        let Some((_, data)) = self.links.slot(place) else { return };
         let Some(copy) = self.scratch.get_mut(..data.len()) else { return };
         copy.copy_from_slice(data);
-        if let Some(mut view) = FrameMut::new(copy, tag(received)) {
+        if let Some(mut view) = FrameMut::new(copy, tag) {
             // Whatever it did to the copy, the copy goes nowhere: it answers through the stage.
             let _ = station.on_bridge(from, &mut view, &mut self.stage, now);
             self.scribe.ignored = station.ignores().filter(|_| self.scribe.writes());

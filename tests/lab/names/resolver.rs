@@ -12,12 +12,12 @@ use crate::{lab, netns};
 
 pub(super) const GATEWAY: (&str, u16) = ("10.100.0.1", 53);
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-pub(super) const A: u8 = 1;
+pub(crate) const A: u8 = 1;
 pub(super) const AAAA: u8 = 28;
 pub(super) const PTR: u8 = 12;
 
 /// A question of this type under an identifier.
-pub(super) fn query(id: u16, name: &str, kind: u8) -> Vec<u8> {
+pub(crate) fn query(id: u16, name: &str, kind: u8) -> Vec<u8> {
     let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     query[..2].copy_from_slice(&id.to_be_bytes());
     for label in name.split('.') {
@@ -34,7 +34,7 @@ pub(super) fn by_datagram(message: &[u8]) -> Vec<u8> {
 }
 
 /// The same at another of the gateway's addresses.
-pub(super) fn at(gateway: &str, message: &[u8]) -> Vec<u8> {
+pub(crate) fn at(gateway: &str, message: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect((gateway, GATEWAY.1)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -64,7 +64,7 @@ pub(super) fn by_stream(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 /// The code of a reply, how many answers it has, and its last four bytes.
-pub(super) fn sum(reply: &[u8]) -> (u8, u8, [u8; 4]) {
+pub(crate) fn sum(reply: &[u8]) -> (u8, u8, [u8; 4]) {
     (reply[3] & 0xf, reply[7], reply[reply.len() - 4..].try_into().unwrap())
 }
 

@@ -176,6 +176,10 @@ fn decide(
         Some(_) => Some(bridge.scope(tag, ingress)?),
         None => None,
     };
+    // To the host it goes with what the station was given it with.
+    if kept && bridge.tag_given(tag, ingress).is_some() {
+        return None;
+    }
     let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
     let Ends { src, dst, .. } = leaves;
     let route = Route { src, dst, next, own, atomic, kept, answers: false };
