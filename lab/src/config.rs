@@ -83,8 +83,6 @@ pub struct LabConfig {
     pub prefix: Option<String>,
     /// What it consists of.
     pub spec: Spec,
-    /// Whether the kernel repeats what the switch has decided.
-    pub fast_path: FastPath,
     /// Threads of the switch that forward; None: as many as forward most.
     pub workers: Option<usize>,
     /// Lets idle cores halt while frames flow.
@@ -106,7 +104,6 @@ impl LabConfig {
             name: LabName::default(),
             prefix: None,
             spec: topology.spec(nodes)?,
-            fast_path: FastPath::default(),
             workers: None,
             power_save: false,
             steps: false,
@@ -149,7 +146,7 @@ impl LabConfig {
         let switched = [
             ("--storm", !spec.storm.is_none()),
             ("--workers", self.workers.is_some()),
-            ("--fast-path on", self.fast_path == FastPath::On),
+            ("--fast-path on", spec.fast_path == FastPath::On),
             ("--power-save", self.power_save),
         ];
         for (option, _) in switched.iter().filter(|(_, asked)| *asked) {
@@ -157,7 +154,7 @@ impl LabConfig {
                 return usage(format!("{option} is the switch's, and a {topology} has none"));
             }
         }
-        if let Some(n) = self.workers.filter(|n| *n > 1 && self.fast_path == FastPath::On) {
+        if let Some(n) = self.workers.filter(|n| *n > 1 && spec.fast_path == FastPath::On) {
             return usage(format!(
                 "--workers {n}: with --fast-path on one worker decides and the kernel repeats; \
                  leave one of the two out"

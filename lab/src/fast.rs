@@ -1,10 +1,9 @@
 //! Whether a lab has a fast path, and why not: asked before anything of the lab is made.
 
-use std::fmt;
 use std::os::fd::OwnedFd;
-use std::str::FromStr;
 use std::sync::Arc;
 
+pub use ::topology::FastPath;
 use ns::user::Privilege;
 
 use crate::config::LabConfig;
@@ -12,41 +11,6 @@ use crate::error::{Doing, Error, Result};
 use crate::ground::Ground;
 use crate::lab::Lab;
 use crate::uplink::Near;
-
-/// Whether the kernel is to repeat what the switch has decided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FastPath {
-    /// Every frame passes the switch.
-    #[default]
-    Off,
-    /// It has to.
-    On,
-    /// Where it can be had.
-    Auto,
-}
-
-impl FromStr for FastPath {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "off" => Ok(Self::Off),
-            "on" => Ok(Self::On),
-            "auto" => Ok(Self::Auto),
-            _ => Err(Error::Usage(format!("{text:?}: on, off or auto"))),
-        }
-    }
-}
-
-impl fmt::Display for FastPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::On => "on",
-            Self::Auto => "auto",
-        })
-    }
-}
 
 /// What became of it.
 #[derive(Debug)]
@@ -64,7 +28,7 @@ impl Fast {
     /// # Errors
     /// [`Error::NoFastPath`] where it has to be had and cannot.
     pub(crate) fn ask(config: &LabConfig, ground: &Ground) -> Result<Self> {
-        let asked = config.fast_path;
+        let asked = config.spec.fast_path;
         let root = ground.privilege() != Privilege::Ordinary;
         let finish = config.is_switched() && may_finish(root, sys::kernel::version());
         let none = Self { asked, path: None, why_not: None, finish };

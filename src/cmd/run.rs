@@ -92,11 +92,11 @@ pub(crate) struct LabArgs {
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     /// Whether the kernel repeats what the switch has decided, by BPF programs (root, Linux 6.6):
-    /// `off`, every frame passes the switch; `on`; `auto`, where it can be had, and `show` says so
-    #[arg(long, value_name = "WHEN", default_value_t, hide_possible_values = true,
+    /// `on`, `off` (the default: every frame passes the switch), or `auto`, where it can be had
+    #[arg(long, value_name = "WHEN", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["on", "off", "auto"])
               .try_map(|text| text.parse::<FastPath>()))]
-    fast_path: FastPath,
+    fast_path: Option<FastPath>,
     /// Let idle cores halt while frames flow: less heat, slower round trips. A lab of root's asks
     /// the kernel otherwise (/dev/cpu_dma_latency), while they flow and 0.1 s longer
     #[arg(long)]
@@ -162,7 +162,6 @@ impl LabArgs {
             name,
             prefix: self.prefix.clone(),
             spec,
-            fast_path: self.fast_path,
             workers: self.workers,
             power_save: self.power_save,
             steps,
@@ -224,6 +223,7 @@ impl LabArgs {
         spec.mtu = self.mtu.unwrap_or(spec.mtu);
         spec.nat = self.nat.unwrap_or(spec.nat);
         spec.nat_sessions = self.nat_sessions.unwrap_or(spec.nat_sessions);
+        spec.fast_path = self.fast_path.unwrap_or(spec.fast_path);
         spec.publish.extend(self.publish.iter().cloned());
         spec.storm = self.storm.unwrap_or(spec.storm);
         spec.join = self.join.clone().or(spec.join.take());

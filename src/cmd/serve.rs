@@ -119,13 +119,13 @@ impl Args {
             name: Some(name.clone()),
             uplink: Some(self.uplink.clone()),
             uplink_ports: self.uplink_ports,
+            fast_path: self.fast_path,
             ..Spec::default()
         };
         Ok(LabConfig {
             name,
             prefix: None,
             spec,
-            fast_path: self.fast_path,
             workers: None,
             power_save: false,
             steps: false,

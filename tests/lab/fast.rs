@@ -142,6 +142,40 @@ fn what_it_does_not_go_with_is_a_usage_error() {
     });
 }
 
+/// A file says it as the command does, which goes before it, and a running lab's file says what was asked for.
+#[test]
+fn a_file_may_ask_for_it_too() {
+    captured(|sandbox| {
+        let file = |said: &str| {
+            let path = sandbox.dir.join("fast.yaml");
+            let text =
+                format!("uplink: none\nnetworks: {{lan: {{subnet: 10.1.0.0/24}}}}\n{said}\n");
+            std::fs::write(&path, text + "nodes: {h1: {network: lan}}\n").unwrap();
+            path.display().to_string()
+        };
+        for (said, option, asked) in [
+            ("fast_path: on", &[][..], "on"),
+            ("fast_path: \"auto\"", &[], "auto"),
+            ("fast_path: on", &["--fast-path", "off"], ""),
+            ("fast_path: off", &["--fast-path", "on"], "on"),
+        ] {
+            let path = file(said);
+            let words = [&["run", path.as_str()], option].concat();
+            let run = lab(sandbox, &words);
+            let fast = shown(sandbox, "topology")["fast_path"].clone();
+            assert_eq!(fast["asked"].as_str().unwrap_or_default(), asked, "{words:?}");
+            let written = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+            let line = written.lines().find_map(|line| line.strip_prefix("fast_path: "));
+            assert_eq!(line.unwrap_or_default().trim_matches('"'), asked, "{written}");
+            run.signal(Signal::SIGINT);
+            run.ended().ok();
+        }
+        let refused = sandbox.uswitch(&["run", "--check", &file("fast_path: perhaps")]);
+        let line = refused.complaint(2);
+        assert!(line.contains("perhaps") && line.contains("off, on, auto"), "{line}");
+    });
+}
+
 /// The gateway would refuse them all alike, and counts them as if it had been shown each.
 #[test]
 fn what_the_kernel_floods_the_gateway_counts_too() {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::MacAddr;
 
 use crate::cidr::{Address, Subnet};
+use crate::fast_path::FastPath;
 use crate::join::{Join, Tunnel};
 use crate::lab_name::LabName;
 use crate::link::{End, Link};
@@ -96,6 +97,10 @@ pub struct Spec {
     /// How many sessions the NAT has room for, of TCP, of UDP and of echoes each (65536): 1024 to 1048576.
     #[serde(default = "nat_sessions", skip_serializing_if = "is_nat_sessions")]
     pub nat_sessions: u32,
+    /// Whether the kernel repeats what the switch has decided, by BPF programs: `on`, `off`, or `auto`, where
+    /// it can be had; `--fast-path` of the command goes before it.
+    #[serde(default, skip_serializing_if = "FastPath::is_default")]
+    pub fast_path: FastPath,
     /// Ports of the uplink that lead to nodes: `[ADDR:]PORT:NODE:PORT[/udp]`.
     #[serde(default, with = "publish::list", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(any(test, feature = "schema"), schemars(with = "Vec<publish::Forms>", default))]
@@ -159,6 +164,7 @@ impl Default for Spec {
             uplink_ports: PortBlock::default(),
             nat: NatType::default(),
             nat_sessions: NAT_SESSIONS,
+            fast_path: FastPath::default(),
             publish: Vec::new(),
             neigh: IndexMap::new(),
             join: None,

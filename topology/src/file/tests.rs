@@ -29,12 +29,14 @@ ports:
   t: {vlans: [10 pvid untagged, 20-30, {vlan: 40}]}
 publish: ["8080:srv:80", {protocol: udp, port: 53, node: srv, node_port: 5353}]
 nat: full-cone
+fast_path: on
 "#;
 
 const TOML: &str = r#"
 name = "wan"
 publish = ["8080:srv:80", {protocol = "udp", port = 53, node = "srv", node_port = 5353}]
 nat = "full-cone"
+fast_path = "on"
 links = [
     ["h1", "bare"],
     {endpoints = ["h1:wire0", {node = "srv", interface = "wire0", addresses = "10.9.0.1/30"}], mtu = 1400},
@@ -64,6 +66,7 @@ t = {vlans = ["10 pvid untagged", "20-30", {vlan = 40}]}
 fn both_languages_say_the_same() {
     let yaml = parse(YAML, Format::Yaml).unwrap();
     assert_eq!(parse(TOML, Format::Toml).unwrap(), yaml);
+    assert_eq!(yaml.fast_path, crate::FastPath::On);
     let checked = yaml.check().unwrap();
     let h1 = checked.node("h1").unwrap();
     let of = |at: usize| (h1.interfaces[at].name.as_str(), h1.interfaces[at].addresses.len());

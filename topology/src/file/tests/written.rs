@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cidr::{Address, Subnet};
+use crate::fast_path::FastPath;
 use crate::link::{End, Link};
 use crate::nat::NatType;
 use crate::network::{Gateway, Network, VlanProtocol};
@@ -132,16 +133,17 @@ fn spec() -> impl Strategy<Value = Spec> {
         prop::collection::vec((name(), node()), 0..5),
         prop::collection::vec(link(), 0..3),
         prop::collection::vec((name(), port()), 0..3),
-        prop::sample::select(NatType::ALL.to_vec()),
+        (prop::sample::select(NatType::ALL.to_vec()), prop::sample::select(FastPath::ALL.to_vec())),
         prop::option::of(prop::sample::select(vec!["none", "sim", "auto", "eth0", "no"])),
         any::<u32>(),
     )
-        .prop_map(|(networks, nodes, links, ports, nat, uplink, mtu)| Spec {
+        .prop_map(|(networks, nodes, links, ports, (nat, fast_path), uplink, mtu)| Spec {
             networks: networks.into_iter().collect(),
             nodes: nodes.into_iter().collect(),
             links,
             ports: ports.into_iter().collect(),
             nat,
+            fast_path,
             uplink: uplink.map(|text| text.parse::<Uplink>().unwrap()),
             mtu,
             publish: vec!["8080:no:80/udp".parse().unwrap()],
