@@ -118,6 +118,8 @@ struct Entry {
     waiting: Vec<Waiting>,
     /// Bytes of what waits.
     queued: usize,
+    /// Somebody has been told where it is, who goes by that until he hears otherwise.
+    told: bool,
 }
 
 /// A neighbour as it was at one moment.
@@ -152,7 +154,7 @@ pub(crate) struct Neighbours {
     next_cleaning: Option<Timestamp>,
     /// Packets that waited for an entry that gave way.
     pub(crate) lost: u64,
-    /// A host that was known is at another address or node now, or forgotten.
+    /// A host of which somebody was told where it is is elsewhere now, or forgotten.
     pub(crate) moved: bool,
 }
 
@@ -263,7 +265,7 @@ impl Neighbours {
                 }
             };
         }
-        self.moved |= entry.mac.is_some() && entry.node != node;
+        self.moved |= entry.told && entry.node != node;
         (entry.mac, entry.node) = (Some(mac), node);
         entry.confirmed = now;
         entry.asked = 0;
@@ -294,11 +296,11 @@ impl Neighbours {
                 // Its owner had its chance to object.
                 (entry.mac, entry.node, entry.confirmed) = (Some(mac), node, now);
                 (entry.asked, entry.due) = (0, None);
-                self.moved = true;
+                self.moved |= entry.told;
                 continue;
             }
             if entry.asked >= TRIES {
-                self.moved |= entry.mac.is_some();
+                self.moved |= entry.told;
                 entry.mac = None;
                 entry.asked = GIVEN_UP;
                 entry.due = Some(now + RETRY);
@@ -324,7 +326,7 @@ impl Neighbours {
     /// Forgets every host and whatever waited; returns how many packets that were.
     pub(crate) fn clear(&mut self) -> usize {
         let waited = self.entries.values().map(|e| e.waiting.len()).sum();
-        self.moved |= !self.entries.is_empty();
+        self.moved |= self.entries.values().any(|entry| entry.told);
         self.entries.clear();
         self.due.clear();
         self.next_cleaning = None;

@@ -19,7 +19,7 @@ use wire::{Ethernet, Timestamp, ethertype};
 use crate::course::Course;
 use crate::gateway::Gateway;
 use crate::leg::LegId;
-use crate::nat::session::State;
+use crate::nat::session::{Session, State};
 use crate::packet::{Endpoint, Packet, Protocol, Transport};
 use crate::passage::Arrival;
 use crate::route::Route;
@@ -257,7 +257,7 @@ impl Gateway {
         // The kernel is no neighbour.
         let known = match kept {
             true => Timestamp::from_nanos(u64::MAX),
-            false => self.links.link(to).neighbours.known_until(hop)?,
+            false => self.links.link_mut(to).neighbours.known_until(hop)?,
         };
         let session = session.map(|place| SessionId { protocol, place });
         let way = Way { from, to, hop, session };
@@ -285,7 +285,7 @@ impl Gateway {
 
     /// What is to be done with the answer to a SYN that was sent on to a server, where one is to come.
     fn answer(
-        &self,
+        &mut self,
         course: Course,
         before: &Arrival,
         (way, server): (Way, Endpoint),
@@ -293,13 +293,13 @@ impl Gateway {
     ) -> Option<Answer> {
         let (_, client, asked) = before.packet.flow()?;
         let SessionId { protocol, place } = way.session?;
-        let session = self.nat.realm(protocol).table.get(place);
+        let &Session { state, expires, .. } = self.nat.realm(protocol).table.get(place);
         if !self.often.is_answering(server, now) {
             return None;
         }
         // What is asked of a packet that comes the other way.
         let (from, to) = (way.to, before.side);
-        let hop = match (course, session.state) {
+        let hop = match (course, state) {
             (Course::Out { own, .. }, State::SynOut) => {
                 self.check_arrival(server.address, own).ok()?;
                 (self.side_of(client.address).ok()? == to).then_some(client.address)?
@@ -314,11 +314,11 @@ impl Gateway {
             }
             _ => return None,
         };
-        let neighbours = &self.links.link(to).neighbours;
+        let neighbours = &mut self.links.link_mut(to).neighbours;
         if !neighbours.is_at(hop, before.from) {
             return None;
         }
-        let until = neighbours.known_until(hop)?.min(session.expires);
+        let until = neighbours.known_until(hop)?.min(expires);
         Some(Answer { mtu: self.links.mtu(to), until, way: Way { from, to, hop, ..way } })
     }
 

@@ -69,6 +69,7 @@ impl Neighbours {
             rival: None,
             waiting: Vec::new(),
             queued: 0,
+            told: false,
         };
         self.entries.insert(address, entry);
         self.next_cleaning.get_or_insert(now + IDLE);
@@ -116,7 +117,7 @@ impl Neighbours {
     pub(super) fn remove(&mut self, address: Ipv4Addr) -> usize {
         let waited = self.take_waiting(address).len();
         let Some(entry) = self.entries.remove(&address) else { return waited };
-        self.moved |= entry.mac.is_some();
+        self.moved |= entry.told;
         if let Some(due) = entry.due {
             self.due.remove(&(due, address));
         }

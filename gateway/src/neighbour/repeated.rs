@@ -7,10 +7,13 @@ use wire::{MacAddr, Timestamp};
 use super::{FRESH, Neighbours};
 
 impl Neighbours {
-    /// Until when a host needs no question; None where it is not known, or being asked.
-    pub(crate) fn known_until(&self, address: Ipv4Addr) -> Option<Timestamp> {
-        let entry = self.entries.get(&address)?;
-        (entry.mac.is_some() && entry.due.is_none()).then(|| entry.confirmed + FRESH)
+    /// Until when a host needs no question; None where it is not known, or being asked. Whoever is told
+    /// this goes by it: from now on it is noted where the host is elsewhere, or forgotten.
+    pub(crate) fn known_until(&mut self, address: Ipv4Addr) -> Option<Timestamp> {
+        let entry = self.entries.get_mut(&address)?;
+        let known = entry.mac.is_some() && entry.due.is_none();
+        entry.told |= known;
+        known.then(|| entry.confirmed + FRESH)
     }
 
     /// Whether a host is known to have a hardware address.

@@ -1,8 +1,9 @@
 //! What is repeated of connections that others make room for, and of those that are never made.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gateway::{Config, Limits, Side};
+use gateway::{Config, Limits, Node, Side};
 
 use crate::repeat::Step;
 use crate::world::packet::{ACK, FIN, SYN};
@@ -83,6 +84,40 @@ fn half_a_handshake_is_not_repeated() {
     twins.send(Side::Leg(OTHER), &answer(9));
     assert_eq!(held(&twins), 2);
     twins.compare();
+}
+
+/// A node that asks for the gateway under one address after the other ends nothing that others do by
+/// themselves: none of those addresses was told anybody. A host that was told does when it goes.
+#[test]
+fn addresses_that_nobody_goes_by_give_way_unheard() {
+    let limits = Limits { neighbours: 16, ..Limits::default() };
+    let mut twins = Twins::of(Config { limits, ..config() });
+    let echo = Pkt::echo("10.100.0.10", "8.8.8.8", 8, 1, b"");
+    (0..12).for_each(|_| twins.send(Side::LAN, &echo));
+    let reply = Pkt::echo("8.8.8.8", OUTSIDE, 0, twins.worlds[1].sessions()[0].outside_port, b"");
+    (0..12).for_each(|_| twins.send(Side::Uplink, &reply));
+    // The first answer has made another session of it.
+    twins.send(Side::LAN, &echo);
+    let told = |twins: &Twins| {
+        let kernel = twins.beside.kernel();
+        (kernel.carried, kernel.generation)
+    };
+    let (carried, generation) = told(&twins);
+    assert!(carried > 0);
+    for host in 0..200 {
+        twins.both(|world| world.claim(Node(50), Ipv4Addr::new(10, 100, 1, host)).verdict);
+    }
+    assert_eq!(told(&twins), (carried, generation), "all of it ended");
+    twins.send(Side::LAN, &echo);
+    assert_eq!(told(&twins), (carried + 1, generation));
+    twins.both(|world| world.gateway.neighbours(world.now).len());
+    twins.compare();
+    // One that has been told is asked for, is silent, and is forgotten.
+    twins.answer = false;
+    twins.pass(Duration::from_secs(61));
+    twins.send(Side::Uplink, &reply);
+    twins.pass(Duration::from_secs(5));
+    assert!(told(&twins).1 > generation);
 }
 
 /// A server behind a published port that has answered one client answers the next without the gateway, to
