@@ -58,6 +58,8 @@
 #define ICMP 1
 #define TCP 6
 #define UDP 17
+/* Of a route for all of TCP between two hosts: reserved (IANA), and of no packet that is read. */
+#define ALL_TCP 255
 #define FIN 1
 #define SYN 2
 #define RST 4
@@ -503,6 +505,7 @@ static inline int route(struct __sk_buff *skb, struct control *c, struct lane *l
 	}
 	any = !r && facts.protocol == TCP && READ(c->open) && facts.to != DNS;
 	if (any) {
+		facts.protocol = ALL_TCP;
 		facts.ports = facts.aside = facts.fin = facts.answers = 0;
 		r = look_up(c, &number, addresses, rest, tag, &facts);
 	}

@@ -25,8 +25,8 @@ pub mod route;
 pub mod table;
 
 pub use load::{Error, Programs};
-pub use route::{Ends, Route};
+pub use route::{ALL_TCP, Ends, Route};
 pub use table::{
-    Flow, FlowId, Generation, Key, Lane, Missed, Retag, SetId, Shared, Table, Totals, elsewhere,
-    here,
+    Asked, Flow, FlowId, Generation, Key, Lane, Missed, Retag, SetId, Shared, Table, Totals,
+    elsewhere, here,
 };

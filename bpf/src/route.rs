@@ -10,11 +10,14 @@ use crate::table::pair;
 /// The port of DNS (RFC 1035).
 const DNS: u16 = 53;
 
+/// The protocol of [`Ends::all_tcp`]: reserved by IANA, and of no packet that has a route.
+pub const ALL_TCP: u8 = 255;
+
 /// The two ends of packets of one protocol. An echo's identifier stands for the port of whoever
 /// asked, and the other side has 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ends {
-    /// TCP, UDP or ICMP, by their IANA numbers.
+    /// TCP, UDP or ICMP, by their IANA numbers, or [`ALL_TCP`].
     pub protocol: u8,
     /// Where they come from.
     pub src: SocketAddrV4,
@@ -24,18 +27,18 @@ pub struct Ends {
 
 impl Ends {
     /// All packets of TCP between the two hosts, of whichever ports: as those are told apart that go on
-    /// as they came ([`Route::kept`]), but for questions to the gateway's resolver.
+    /// as they came ([`Route::kept`]). Port 0 is a port like others, and stands for none.
     #[must_use]
-    pub fn any_port(&self) -> Self {
+    pub fn all_tcp(&self) -> Self {
         let any = |end: SocketAddrV4| SocketAddrV4::new(*end.ip(), 0);
-        Self { protocol: TCP, src: any(self.src), dst: any(self.dst) }
+        Self { protocol: ALL_TCP, src: any(self.src), dst: any(self.dst) }
     }
 
-    /// Whether they stand for those of one pair of ports among others.
+    /// The same of a packet with these ends, if it is one of them: questions to the gateway's resolver
+    /// are not.
     #[must_use]
-    pub fn covers(&self, one: &Self) -> bool {
-        let is_any = *self == self.any_port() && one.dst.port() != DNS;
-        self == one || is_any && one.protocol == TCP && *self == one.any_port()
+    pub fn among_all(&self) -> Option<Self> {
+        (self.protocol == TCP && self.dst.port() != DNS).then(|| self.all_tcp())
     }
 }
 
@@ -110,12 +113,14 @@ mod tests {
 
     #[test]
     fn all_ports_are_those_of_tcp_but_for_questions_to_the_resolver() {
-        let any = ends(TCP, 40_000, 80).any_port();
-        assert!(any.covers(&ends(TCP, 1, 443)) && any.covers(&any));
-        assert!(!any.covers(&ends(TCP, 1, 53)) && !any.covers(&ends(UDP, 1, 80)));
+        let all = ends(TCP, 40_000, 80).all_tcp();
+        for (from, to) in [(1, 443), (40_000, 80), (0, 0)] {
+            assert_eq!(ends(TCP, from, to).among_all(), Some(all));
+            // Of port 0 there are packets, which are no more than those.
+            assert_ne!(ends(TCP, from, to), all);
+        }
+        assert_eq!([ends(TCP, 1, 53), ends(UDP, 1, 80), all].map(|one| one.among_all()), [None; 3]);
         let other = Ends { src: SocketAddrV4::new([10, 0, 0, 9].into(), 1), ..ends(TCP, 1, 80) };
-        assert!(!any.covers(&other));
-        assert!(ends(TCP, 1, 80).covers(&ends(TCP, 1, 80)));
-        assert!(!ends(TCP, 1, 80).covers(&ends(TCP, 2, 80)));
+        assert_ne!(other.among_all(), Some(all));
     }
 }

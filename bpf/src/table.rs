@@ -23,6 +23,7 @@ use crate::layout::{
 };
 use crate::route::{self, Ends, Route};
 
+pub use asked::Asked;
 pub use lane::{Lane, Shared, elsewhere, here};
 pub use sets::{Missed, SetId};
 
@@ -272,7 +273,7 @@ impl Table {
             put(SUM_LINK, pair(others, first));
             put(LINK, pair(second, third));
             put(BEYOND, pair(flow.beyond.unwrap_or(0), ends::awaited(flow.awaits)));
-            let any = u64::from(route.kept && *ends == ends.any_port());
+            let any = u64::from(route.kept && *ends == ends.all_tcp());
             self.control.get()[OPEN].fetch_or(any, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
@@ -295,28 +296,6 @@ impl Table {
     /// Takes a flow back.
     pub fn clear(&self, id: FlowId) {
         self.flow(id)[GENERATION].store(0, Ordering::SeqCst);
-    }
-
-    /// All that the kernel has ever done at a place.
-    #[must_use]
-    pub fn totals(&self, id: FlowId) -> Totals {
-        let mut sum = Totals::default();
-        for core in 0..self.cores {
-            let at = (core * ROWS + usize::from(id.0) % ROWS) * COUNT;
-            let row = &self.counts.get()[at..at + COUNT];
-            let [frames, bytes, failed, seen, packets, gone, misplaced] =
-                [0, 1, 2, 3, 4, 5, 6].map(|word: usize| row[word].load(Ordering::Acquire));
-            sum.frames += frames;
-            sum.packets += packets;
-            sum.gone += gone;
-            sum.bytes += bytes;
-            sum.failed += failed >> 40;
-            sum.failed_bytes += failed & ((1 << 40) - 1);
-            sum.misplaced += misplaced >> 40;
-            sum.misplaced_bytes += misplaced & ((1 << 40) - 1);
-            sum.seen = sum.seen.max(Timestamp::from_nanos(seen));
-        }
-        sum
     }
 
     /// Bytes shared with the kernel.
@@ -392,6 +371,8 @@ fn secret() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+mod asked;
+mod counts;
 mod ends;
 mod lane;
 mod programs;

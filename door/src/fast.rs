@@ -50,7 +50,7 @@ pub(crate) fn flows(door: &LabDoor, page: &PageQuery) -> Answer<Page<FastFlow>> 
         .into(),
         route: flow.route.map(|(ends, route)| FastRoute {
             protocol: match ends.protocol {
-                wire::ipv4::protocol::TCP => Protocol::Tcp,
+                wire::ipv4::protocol::TCP | switch::ALL_TCP => Protocol::Tcp,
                 wire::ipv4::protocol::UDP => Protocol::Udp,
                 _ => Protocol::Icmp,
             },

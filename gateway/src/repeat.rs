@@ -57,7 +57,7 @@ pub struct Repeat {
     /// TCP, UDP, or ICMP: echoes and replies alone.
     pub protocol: Protocol,
     /// Source and destination as they come. An echo's identifier stands for the port of whoever
-    /// asked; the other has 0. Of TCP port 0 stands for all, but for questions to the resolver.
+    /// asked; the other has 0. Of TCP that is kept port 0 stands for all, but for questions to the resolver.
     pub came: [Endpoint; 2],
     /// The same as they leave.
     pub leaves: [Endpoint; 2],

@@ -55,7 +55,9 @@ pub(crate) fn repeat(of: &gateway::Repeat) -> switch::Repeat {
         *of;
     let ends = |[src, dst]: [Endpoint; 2]| {
         let end = |end: Endpoint| SocketAddrV4::new(end.address, end.port);
-        Ends { protocol: protocol.number(), src: end(src), dst: end(dst) }
+        let ends = Ends { protocol: protocol.number(), src: end(src), dst: end(dst) };
+        // Nothing of TCP that is kept is told apart by its ports.
+        if kept && protocol == Protocol::Tcp { ends.all_tcp() } else { ends }
     };
     switch::Repeat {
         came: ends(came),

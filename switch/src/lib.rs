@@ -18,7 +18,7 @@ pub use crate::core::{
     Bridge, DropReason, EntryKind, Exit, Fdb, FdbConfig, FdbEntry, Flooded, Frame, Learned, Leg,
     NetworkConfig, NetworkId, Path, PortId, PortSettings, Reach, StormLimits, Tagging, Verdict,
 };
-pub use bpf::{Ends, Route};
+pub use bpf::{ALL_TCP, Ends, Route};
 pub use run::{
     Config, Crossing, Elsewhere, Error, Event, FastPath, FlowInfo, PortInfo, PortRole, PortSpec,
     Roster, Switch, Tally, Waker, Watch,

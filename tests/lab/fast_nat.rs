@@ -122,6 +122,34 @@ fn what_the_nat_has_decided_arrives_whole_and_is_counted_to_the_packet() {
     });
 }
 
+/// `explain` is asked about a packet, and not about two hosts: what opens a session passes the switch, whatever
+/// the kernel carries between them.
+#[test]
+fn what_the_kernel_would_carry_is_told_of_the_very_packet() {
+    captured(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "2", "--fast-path", "on"]);
+        let kernel = |to: &str| json(sandbox, &["explain", "-j", "net1", to])["kernel"].clone();
+        let listener = in_netns(netns("inet"), || bound(|| TcpListener::bind("8.8.8.8:7080")));
+        let mut client = in_netns(netns("net1"), || TcpStream::connect("8.8.8.8:7080").unwrap());
+        let (mut served, _) = listener.accept().unwrap();
+        let server = in_netns(netns("inet"), || bound(|| UdpSocket::bind("8.8.8.8:7081")));
+        let asks = in_netns(netns("net1"), || UdpSocket::bind("0.0.0.0:40000").unwrap());
+        until("the kernel sends on both", || {
+            for _ in 0..20 {
+                client.write_all(b"x").unwrap();
+                served.read_exact(&mut [0]).unwrap();
+                asks.send_to(b"x", "8.8.8.8:7081").unwrap();
+                server.recv(&mut [0]).unwrap();
+            }
+            ["tcp", "udp"].map(|of| carried(&routes(sandbox, of)) > 0).eq(&[true; 2]).then_some(())
+        });
+        assert_eq!(kernel("8.8.8.8:7081/udp"), Value::Bool(true), "from port 40000");
+        assert_eq!(kernel("8.8.8.8:7082/udp"), Value::Bool(false), "it opens a session");
+        assert_eq!(kernel("8.8.8.8:7080"), Value::Bool(false), "a SYN");
+        assert_eq!(kernel("8.8.8.8"), Value::Bool(false), "another ping");
+    });
+}
+
 #[test]
 fn a_connection_from_outside_to_a_published_port_is_repeated_too() {
     captured(|sandbox| {

@@ -13,7 +13,7 @@ use control::api::{ExplainAsk, Walk};
 use gateway::LegId;
 use lab::domain::Domain;
 use lab::{Lab, Node, Uplink, address, station};
-use switch::{Ends, Frame, PortId};
+use switch::{Frame, PortId};
 use topology::{Address, Spec};
 use wire::{MacAddr, Timestamp, VlanId};
 
@@ -91,12 +91,8 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     });
     let gone = || missing(lab, &nodes, &ask.from);
     let (mut walk, sent) = journey.flatten().ok_or_else(gone)?;
-    let repeats = |(frame, port, ends): (Frame, PortId, Option<Ends>)| {
-        lab.with_switch(|switch| {
-            let between = switch.repeats(&frame, port)?;
-            let on = || ends.map_or(Some(false), |ends| switch.sends_on(&frame, &ends, port));
-            Some(between || on()?)
-        })
+    let repeats = |(frame, port, bytes): (Frame, PortId, Vec<u8>)| {
+        lab.with_switch(|switch| switch.repeats(&frame, &bytes, port))
     };
     walk.kernel = sent.and_then(repeats).flatten();
     Ok(walk)

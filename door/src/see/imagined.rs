@@ -1,14 +1,14 @@
 //! The bytes of imagined frames, as far as a switch reads them: packets, questions for a neighbour and
 //! their answers. Pure.
 //!
-//! A packet carries what says nothing to anybody on its way: an echo request, a message of IGMP of no
-//! known kind, an end of headers, zeros.
+//! A packet carries what says nothing to anybody on its way: an echo request, a header with its ports, a
+//! message of IGMP of no known kind, an end of headers, zeros.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use gateway::Probe;
 use switch::Frame;
-use wire::ipv4::protocol::ICMP;
+use wire::ipv4::protocol::{ICMP, TCP, UDP};
 use wire::{Arp, MacAddr, arp, ethertype};
 
 use super::asked::TTL;
@@ -52,16 +52,20 @@ pub(super) fn packet6(frame: &Frame, ends: [Ipv6Addr; 2], protocol: u8) -> Vec<u
 
 /// A packet of IPv4.
 pub(super) fn packet(frame: &Frame, probe: &Probe) -> Vec<u8> {
-    let protocol = probe.protocol.0;
-    let header = [0x45, 0, 0, 28, 0, 0, 0, 0, probe.ttl, protocol, 0, 0];
-    let (from, to) = (probe.src.address.octets(), probe.dst.address.octets());
-    let begins = match protocol {
-        ICMP => [8, 0, 0, 0],
+    let (protocol, [a, b]) = (probe.protocol.0, probe.src.port.to_be_bytes());
+    let ([c, d], flags) = (probe.dst.port.to_be_bytes(), probe.flags.0);
+    let body: &[u8] = match protocol {
+        ICMP => &[8, 0, 0, 0, a, b, 0, 0],
         // It sums up.
-        IGMP => [0, 0, 0xff, 0xff],
-        _ => [0; 4],
+        IGMP => &[0, 0, 0xff, 0xff, 0, 0, 0, 0],
+        TCP => &[a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0],
+        UDP => &[a, b, c, d, 0, 8, 0, 0],
+        _ => &[0; 8],
     };
-    [&frame.dst.0[..], &frame.src.0, &[8, 0], &header, &from, &to, &begins, &[0; 4]].concat()
+    let (length, whole) = (if protocol == TCP { 40 } else { 28 }, u8::from(probe.dont_fragment));
+    let header = [0x45, 0, 0, length, 0, 0, whole << 6, 0, probe.ttl, protocol, 0, 0];
+    let (from, to) = (probe.src.address.octets(), probe.dst.address.octets());
+    [&frame.dst.0[..], &frame.src.0, &[8, 0], &header, &from, &to, body].concat()
 }
 
 fn v6(frame: &Frame, [from, to]: [Ipv6Addr; 2], (next, hops): (u8, u8), payload: &[u8]) -> Vec<u8> {

@@ -1,17 +1,18 @@
 //! An imagined packet on its way: out of its node, through the switch and the gateway, to its end.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use control::api::{Decision, Step, Verdict, Walk};
 use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::{Interface, Node, address, station};
-use switch::{Ends, Frame, Handling, Outcome, PortId};
+use switch::{Frame, Handling, Outcome, PortId};
 use topology::Subnet;
 use wire::{IpProtocol, MacAddr, tcp};
 
 use super::asked::{FROM_PORT, TTL, frame, is_broadcast, length, multicast, owner, summary};
 use super::explain::{OUTSIDE, Place};
 use super::foretell::{Inside, Oracle};
+use super::imagined;
 use super::kernel::Kernel;
 use super::missed;
 use super::names::Names;
@@ -36,8 +37,8 @@ pub(super) struct Journey<'a> {
     /// What it carries; a port of it is 0 where it has none.
     pub(super) protocol: IpProtocol,
     pub(super) port: u16,
-    /// The frame as it comes to the switch.
-    pub(super) sent: Option<(Frame, PortId, Option<Ends>)>,
+    /// The frame as it comes to the switch, and its bytes.
+    pub(super) sent: Option<(Frame, PortId, Vec<u8>)>,
 }
 
 impl Journey<'_> {
@@ -142,15 +143,17 @@ impl Journey<'_> {
     }
 
     fn send(&mut self, frame: &Frame, port: PortId, from: IpAddr) {
-        let end = |address, port| SocketAddrV4::new(address, port);
-        let ends = match (from, self.to) {
+        let bytes = match (from, self.to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                let (src, dst) = (end(from, 0), end(to, self.port));
-                Some(Ends { protocol: self.protocol.0, src, dst })
+                imagined::packet(frame, &self.probe(self.side(port), from, to))
             }
-            _ => None,
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                imagined::packet6(frame, [from, to], self.protocol.0)
+            }
+            // Their families are those of one packet.
+            _ => Vec::new(),
         };
-        self.sent = Some((*frame, port, ends));
+        self.sent = Some((*frame, port, bytes));
         let all = over(self.names, port, |at| {
             let side = self.side(at);
             match (from, self.to) {
@@ -163,7 +166,6 @@ impl Journey<'_> {
                     let probe = self.probe(side, from, to);
                     self.oracle.ask(frame, at, Inside::Packet(&probe))
                 }
-                // Their families are those of one packet.
                 _ => self.oracle.ask(frame, at, Inside::Nothing),
             }
         });

@@ -290,20 +290,22 @@ fn what_the_kernel_would_carry_of_them_is_told() {
         let shown = |what: &str| read(&["show", what, "-j"]);
         let kernel = |to: &str| read(&["explain", "-j", "net1", to])["kernel"].clone();
         let carried = || shown("topology")["fast_path"]["packets"].as_u64().unwrap();
-        let gre = |to: &str| {
+        let gre = |to: &str, routed: bool| {
             super::until("the kernel repeats pings", || {
                 super::ping(sandbox, "net1", to, "20");
-                kernel(to) == Value::Bool(true)
+                let flows = shown("flows");
+                flows.as_array().unwrap().iter().any(|flow| flow["route"].is_object() == routed)
             });
             let (foretold, before) = (kernel(&format!("{to}/gre")), carried());
             let packet = Packet { from: "net1", to, protocol: "gre", number: 47 };
             (0..SENT).for_each(|_| drop(send(&packet, "10.100.0.10".parse().unwrap())));
             (foretold, before)
         };
-        let (foretold, before) = gre("10.100.0.20");
+        let (foretold, before) = gre("10.100.0.20", false);
         assert_eq!(foretold, Value::Bool(true));
+        assert_eq!(kernel("10.100.0.20"), Value::Bool(true));
         super::until("the kernel has carried them", || carried() >= before + SENT);
-        let (foretold, before) = gre("8.8.8.8");
+        let (foretold, before) = gre("8.8.8.8", true);
         assert_eq!(foretold, Value::Bool(false));
         super::until("the gateway has sent them on", || {
             let sessions = shown("nat");

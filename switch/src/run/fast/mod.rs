@@ -34,7 +34,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use bpf::{FlowId, Lane, Programs, Table};
+use bpf::{Asked, FlowId, Lane, Programs, Table};
 use sys::bpf::Area;
 use sys::packet::{PacketIo, RingConfig, Spare};
 use wire::Timestamp;
@@ -275,14 +275,15 @@ impl Switch {
         Some(ours.iter().map(|count| count.get()).sum())
     }
 
-    /// Whether the kernel would carry such a frame that comes in by a port; None where it repeats
-    /// nothing.
+    /// Whether the kernel would carry a frame that comes in by a port, of these bytes: from its destination
+    /// address on, without its outermost tag. None where it repeats nothing.
     #[must_use]
-    pub fn repeats(&self, frame: &Frame, ingress: PortId) -> Option<bool> {
+    pub fn repeats(&self, frame: &Frame, bytes: &[u8], ingress: PortId) -> Option<bool> {
         let fast = self.fast.as_ref()?;
         let Some(ifindex) = fast.book().ifindex(ingress) else { return Some(false) };
-        let found = fast.table.find(&scribe::key(frame, None, ifindex));
-        Some(found.is_some_and(|id| fast.table.holds(id, now())))
+        let key = scribe::key(frame, None, ifindex);
+        let asked = Asked { key, bytes, length: frame.packet_len };
+        Some(fast.table.carries(&asked, now()))
     }
 
     /// Has the kernel repeat what is decided about a port that is being plugged in.

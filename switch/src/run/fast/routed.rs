@@ -13,7 +13,6 @@ use super::scribe::{Forwarded, Scribe, early};
 use crate::core::{Bridge, Exit, Frame, Learned, Leg, Path, PortId, Tagging, Verdict};
 use crate::run::link::Link;
 use crate::run::outbox::Place;
-use crate::run::switch::Switch;
 use crate::run::worker::{Worker, now};
 use crate::station::{Answer, Handling, Opens, Repeat, Repeated};
 
@@ -176,11 +175,11 @@ fn decide(
         Some(_) => Some(bridge.scope(tag, ingress)?),
         None => None,
     };
+    let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
     // To the host it goes with what the station was given it with.
     if kept && bridge.tag_given(tag, ingress).is_some() {
         return None;
     }
-    let came_in = from.map(|_| bridge.vlan(tag, ingress)).filter(|vlan| *vlan != VlanId::NONE);
     let Ends { src, dst, .. } = leaves;
     let route = Route { src, dst, next, own, atomic, kept, answers: false };
     Some(Decided {
@@ -284,25 +283,4 @@ pub(super) fn ends(bytes: &[u8]) -> Option<Ends> {
     .map(u16::from_be_bytes);
     let (src, dst) = (SocketAddrV4::new(ip.src(), src), SocketAddrV4::new(ip.dst(), dst));
     Some(Ends { protocol: ip.protocol(), src, dst })
-}
-
-impl Switch {
-    /// Whether the kernel would send on a packet to the station that comes in by a port, which is
-    /// like `ends`: of any source port, and of any destination port where that is 0.
-    #[must_use]
-    pub fn sends_on(&self, frame: &Frame, ends: &Ends, ingress: PortId) -> Option<bool> {
-        let flows = self.flows()?;
-        let like = |flow: &super::FlowInfo| {
-            let Some((known, _)) = &flow.route else { return false };
-            let port = ends.dst.port();
-            if (flow.ingress, flow.src, flow.dst) != (ingress, frame.src, frame.dst) {
-                return false;
-            }
-            known.covers(ends)
-                || known.protocol == ends.protocol
-                    && (known.src.ip(), known.dst.ip()) == (ends.src.ip(), ends.dst.ip())
-                    && (port == 0 || known.dst.port() == port)
-        };
-        Some(flows.iter().any(like))
-    }
 }

@@ -217,8 +217,7 @@ fn find(fast: &FastPath, (frame, bytes): (&Frame, &[u8]), ingress: u32) -> Optio
     between.or_else(|| {
         let ends = ends(bytes)?;
         let find = |ends| fast.table.find(&key(frame, Some(ends), ingress));
-        let any = || find(ends.any_port()).filter(|_| ends.any_port().covers(&ends));
-        find(ends).or_else(any)
+        find(ends).or_else(|| find(ends.among_all()?))
     })
 }
 
