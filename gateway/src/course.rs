@@ -17,6 +17,7 @@ use crate::packet::{Packet, Protocol, Transport};
 use crate::passage::Arrival;
 use crate::report::Problem;
 use crate::route::Route;
+use crate::summed::sums_up;
 use crate::verdict::{DropReason, Side};
 
 /// The way a packet takes. Small, for it is handed over in registers: what is easily found again is
@@ -165,6 +166,7 @@ impl Gateway {
             }
             Route::Own(Side::Uplink) => self.plan_hairpin(a, bytes, now),
             Route::Multicast => Err(DropReason::Multicast.into()),
+            Route::Loopback => Err(DropReason::Martian.into()),
             Route::None => Err(Refusal::told(DropReason::NoRoute, unreachable::NET)),
         }
     }
@@ -339,6 +341,9 @@ impl Gateway {
 /// A packet to one of the gateway's own addresses: echo requests are answered, all else is refused.
 /// It never answers on another host's behalf: a ping that comes back has been there.
 pub(crate) fn plan_local(a: &Arrival, bytes: &[u8]) -> Result<Course, Refusal> {
+    if !sums_up(&a.packet, bytes) {
+        return Err(DropReason::BadChecksum.into());
+    }
     match a.packet.transport {
         Transport::Fragment => Ok(Course::Later),
         Transport::IcmpRequest(_) => match bytes.get(a.packet.l4()) {

@@ -49,6 +49,7 @@ mod reset;
 mod rewrite;
 mod route;
 mod split;
+mod summed;
 mod turns;
 mod unmasked;
 mod verdict;

@@ -189,6 +189,7 @@ fn describe(to: Ipv4Addr, route: Route, called: impl Fn(Side) -> String) -> Stri
         Route::Via(side, hop) if hop == to => format!("itself on the {} side", called(side)),
         Route::Via(side, hop) => format!("reached through {hop} on the {} side", called(side)),
         Route::Multicast => "multicast or broadcast, which is not routed".to_owned(),
+        Route::Loopback => "a loopback address, which no link has".to_owned(),
         Route::None => "nowhere: no route".to_owned(),
     }
 }

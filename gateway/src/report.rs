@@ -1,6 +1,6 @@
 //! ICMP errors of the gateway's own: what they say, about which packets, and how often.
 //!
-//! Never about an ICMP error, a later fragment or a broadcast (RFC 1122 3.2.2), and no more than
+//! Never about an ICMP error or redirect, a later fragment or a broadcast (RFC 1122 3.2.2), and no more than
 //! [`crate::limit`] allows. They go back to the station the packet came from, so they need no
 //! neighbour; only those about packets that have waited are sent by look-up.
 
@@ -15,7 +15,7 @@ use crate::gateway::Gateway;
 use crate::links::Links;
 use crate::node::Node;
 use crate::output::Output;
-use crate::packet::{Endpoint, L3, Packet, Transport};
+use crate::packet::{Endpoint, L3, Packet};
 use crate::passage::Passage;
 use crate::rewrite;
 use crate::route::Route;
@@ -54,10 +54,10 @@ impl Links {
         own: Option<Ipv4Addr>,
     ) {
         let a = &p.arrival;
-        if !is_reported(&a.packet) {
+        let quote = &p.frame.bytes[L3..a.packet.end()];
+        if !is_reported(&a.packet, quote) {
             return;
         }
-        let quote = &p.frame.bytes[L3..a.packet.end()];
         let ends = (own, a.packet.src, a.from);
         self.send_error((a.side, a.node), ends, problem, quote, p.out, p.now);
     }
@@ -65,7 +65,8 @@ impl Links {
     /// Tells the sender of a packet that its next hop is its neighbour, unless it was told lately.
     pub(crate) fn redirect(&mut self, p: &mut Passage<'_, '_>, hop: Ipv4Addr) {
         let packet = &p.arrival.packet;
-        if is_reported(packet) && self.redirects.is_due(packet.src, p.now) {
+        let is_reported = is_reported(packet, &p.frame.bytes[L3..packet.end()]);
+        if is_reported && self.redirects.is_due(packet.src, p.now) {
             self.report(p, Problem::Redirect(hop), None);
         }
     }
@@ -95,9 +96,12 @@ impl Links {
     }
 }
 
-/// Whether errors about a packet are sent at all.
-fn is_reported(packet: &Packet) -> bool {
-    packet.transport != Transport::IcmpError && packet.fragment_offset == 0
+/// Whether errors about a packet, which is `bytes`, are sent at all.
+fn is_reported(packet: &Packet, bytes: &[u8]) -> bool {
+    let message_type = bytes.get(packet.header_len);
+    let tells = packet.protocol == protocol::ICMP
+        && message_type.is_none_or(|message_type| icmp::tells_of_another(*message_type));
+    !tells && packet.fragment_offset == 0
 }
 
 impl Gateway {
@@ -111,7 +115,7 @@ impl Gateway {
         now: Timestamp,
     ) {
         let Some(packet) = frame.get(L3..).and_then(Packet::quoted) else { return };
-        if !is_reported(&packet) {
+        if !is_reported(&packet, &frame[L3..]) {
             return;
         }
         let end = packet.end().min(frame.len());

@@ -3,7 +3,7 @@
 
 use wire::ipv4::{self, protocol};
 use wire::tcp::{self, Flags, Tcp};
-use wire::{VnetHeader, checksum, ethertype};
+use wire::{VnetHeader, ethertype};
 
 use crate::links::Links;
 use crate::packet::{L3, Packet};
@@ -15,7 +15,7 @@ const WORDS: u8 = 5 << 4;
 
 impl Links {
     /// Tells the sender of a segment to an address of the gateway's that there is no connection. The
-    /// frame holds the packet as it came; one that does not sum up is nobody's.
+    /// frame holds the packet as it came.
     pub(crate) fn reset(&mut self, p: &mut Passage<'_, '_>) {
         let a = &p.arrival;
         let Some(segment) = p.frame.bytes.get(a.packet.l4()..a.packet.end()) else { return };
@@ -39,15 +39,6 @@ impl Links {
 /// The segment that answers another of no connection.
 fn answer(packet: &Packet, segment: &[u8]) -> Option<[u8; tcp::HEADER_LEN]> {
     let asked = Tcp::parse(segment)?;
-    let (src, dst) = (packet.src, packet.dst);
-    let length = u16::try_from(segment.len()).ok();
-    // What a device was to sum up has come from beside us.
-    if !packet.vnet.needs_csum() {
-        let pseudo = checksum::pseudo_header(src, dst, protocol::TCP, length?);
-        if checksum::fold(pseudo + checksum::sum(segment)) != u16::MAX {
-            return None;
-        }
-    }
     let flags = asked.flags();
     let (sequence, acknowledgement, say) = match flags.ack() {
         true => (asked.acknowledgement(), 0, Flags::RST),
@@ -64,6 +55,6 @@ fn answer(packet: &Packet, segment: &[u8]) -> Option<[u8; tcp::HEADER_LEN]> {
     answer[4..8].copy_from_slice(&sequence.to_be_bytes());
     answer[8..12].copy_from_slice(&acknowledgement.to_be_bytes());
     (answer[12], answer[13]) = (WORDS, say);
-    tcp::fill_checksum(&mut answer, dst, src);
+    tcp::fill_checksum(&mut answer, packet.dst, packet.src);
     Some(answer)
 }

@@ -21,6 +21,8 @@ pub enum Route {
     Via(Side, Ipv4Addr),
     /// A multicast or broadcast address: not routed.
     Multicast,
+    /// A loopback address, which no link has (RFC 1122 3.2.1.3).
+    Loopback,
     /// Nowhere.
     None,
 }
@@ -161,8 +163,12 @@ impl Routes {
                 _ => Route::Via(side, dst),
             };
         }
-        if dst.is_multicast() || dst.is_broadcast() {
+        // 0.0.0.0 is what broadcasts were sent to once (RFC 1812 5.3.5.1).
+        if dst.is_multicast() || dst.is_broadcast() || dst.is_unspecified() {
             return Route::Multicast;
+        }
+        if dst.is_loopback() {
+            return Route::Loopback;
         }
         if !is_unicast(dst) {
             return Route::None;

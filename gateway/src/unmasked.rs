@@ -63,7 +63,9 @@ impl Gateway {
                 Err(DropReason::InsideFromOutside)
             }
             Route::Multicast => Err(DropReason::Multicast),
-            Route::Via(Side::Uplink, _) | Route::None => Err(DropReason::NotForMe),
+            Route::Via(Side::Uplink, _) | Route::Loopback | Route::None => {
+                Err(DropReason::NotForMe)
+            }
         }
     }
 }

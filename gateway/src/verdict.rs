@@ -141,7 +141,7 @@ reasons! {
     NotIpv4 = "not-ipv4",
     /// An IPv4 header that contradicts itself or is cut off.
     BadHeader = "bad-header",
-    /// The IPv4 header does not sum up.
+    /// The IPv4 header does not sum up or, in a packet for the gateway itself, what follows it.
     BadChecksum = "bad-checksum",
     /// From a leg that the gateway does not have.
     NoLeg = "no-leg",

@@ -13,6 +13,8 @@ pub const HEADER_LEN: usize = 8;
 pub const ECHO_REPLY: u8 = 0;
 /// Destination unreachable.
 pub const UNREACHABLE: u8 = 3;
+/// Source quench, which nobody sends any more (RFC 6633).
+pub const SOURCE_QUENCH: u8 = 4;
 /// Redirect.
 pub const REDIRECT: u8 = 5;
 /// Echo request.
@@ -40,6 +42,20 @@ pub mod unreachable {
     pub const FRAGMENTATION_NEEDED: u8 = 4;
     /// Communication administratively prohibited.
     pub const PROHIBITED: u8 = 13;
+}
+
+/// The highest type that Linux knows (`NR_ICMP_TYPES`), which is address mask reply.
+const LAST_KNOWN: u8 = 18;
+
+/// Whether a message of this type tells of another packet, or may: no error is sent about one (RFC 1122
+/// 3.2.2, RFC 1812 4.3.2.7). Of types that it does not know Linux thinks so too.
+#[must_use]
+pub const fn tells_of_another(message_type: u8) -> bool {
+    let known = matches!(
+        message_type,
+        UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM
+    );
+    known || message_type > LAST_KNOWN
 }
 
 /// What a message is, to a router.

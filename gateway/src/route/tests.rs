@@ -43,10 +43,14 @@ fn destinations() {
         [224, 0, 0, 1],
         [255; 4],
         [203, 0, 113, 255],
+        [0, 0, 0, 0],
     ] {
         assert_eq!(to(a), Route::Multicast, "{a:?}");
     }
-    for a in [[127, 0, 0, 1], [0, 0, 0, 0], [240, 0, 0, 1], [169, 254, 169, 254]] {
+    for a in [[127, 0, 0, 1], [127, 255, 255, 255]] {
+        assert_eq!(to(a), Route::Loopback, "{a:?}");
+    }
+    for a in [[0, 0, 0, 1], [240, 0, 0, 1], [169, 254, 169, 254]] {
         assert_eq!(to(a), Route::None, "{a:?}");
     }
     let alone = Routes { uplink: None, ..routes() };

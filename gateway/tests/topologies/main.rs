@@ -28,6 +28,7 @@ mod repeat_room;
 mod room;
 mod routing;
 mod shared;
+mod silence;
 mod tcp;
 mod walkthrough;
 mod world;
