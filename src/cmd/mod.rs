@@ -31,6 +31,7 @@ pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod shell;
 pub(crate) mod show;
+mod stay;
 pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod tunnel;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ::door::Open;
 use anyhow::Context;
@@ -12,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use control::api::{Publish, StormLimits};
 use control::{Exporter, Reserved};
 use lab::hosts::{Credentials, End};
-use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink, check};
+use lab::{FastPath, Lab, LabConfig, LabName, Topology, Uplink};
 use sys::autogroup::Outcome;
 use sys::urgent::Helper;
 use topology::file::Format;
@@ -306,7 +305,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     let outcome = match exporter(&open, metrics, &mut report) {
         // Served until the door is closed.
         Ok(_exporter) => furnished(inside.as_mut(), &signals)
-            .and_then(|()| inhabit((&lab, &open), &signals, stay, &mut report)),
+            .and_then(|()| super::stay::inhabit((&lab, &open), &signals, stay, &mut report)),
         Err(error) => Err(error),
     };
     drop(inside);
@@ -317,7 +316,7 @@ pub(crate) fn serve(args: &LabArgs, stay: Stay, steps: bool) -> anyhow::Result<E
     }
     report.undone();
     let code = outcome?;
-    heard()?;
+    super::stay::heard()?;
     Ok(if errors.is_empty() { code } else { ExitCode::FAILURE })
 }
 
@@ -354,52 +353,6 @@ fn exporter(
 /// What the file has done inside the nodes.
 fn furnished(inside: Option<&mut Inside>, signals: &Signals) -> anyhow::Result<()> {
     inside.map_or(Ok(()), |inside| inside.go(signals.stop()))
-}
-
-fn inhabit(
-    (lab, open): (&Arc<Lab>, &Open),
-    signals: &Signals,
-    stay: Stay,
-    report: &mut Report,
-) -> anyhow::Result<ExitCode> {
-    let count = lab.checks().len();
-    notify::status("checking the lab");
-    let good = check::run(lab, signals.stop(), |checked| report.check(checked, count))?;
-    if signals.stop().load(std::sync::atomic::Ordering::Relaxed) {
-        return Ok(interrupted(signals));
-    }
-    report.checked(lab, open);
-    let code = if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    let rootless = lab.ground().privilege() == ns::user::Privilege::Ordinary;
-    let mut alive = None;
-    match stay {
-        Stay::Checks => return Ok(code),
-        // A person can look at what is wrong; a manager has to know that it failed.
-        Stay::Foreground if !good && notify::managed() => anyhow::bail!("the checks failed"),
-        Stay::Foreground => {
-            alive = Some(notify::ready(lab)?);
-            report.ready(lab.config(), rootless, false);
-            report.ending(lab.config(), false);
-            heard()?;
-        }
-        Stay::Background(_) if !good => anyhow::bail!("the checks failed"),
-        Stay::Background(ready) => {
-            super::up::awaited(&ready)?;
-            report.ready(lab.config(), rootless, true);
-            report.ending(lab.config(), true);
-            heard()?;
-            super::up::detach(ready, &lab.ground().log(&lab.config().name)?)
-                .context("going into the background")?;
-        }
-    }
-    signals.wait();
-    drop(alive);
-    Ok(code)
-}
-
-/// A lab whose words are lost is not left running, for nobody knows of it.
-fn heard() -> anyhow::Result<()> {
-    say::lost().map_or(Ok(()), |why| Err(anyhow::anyhow!(why)))
 }
 
 pub(super) fn describe(error: &lab::Error) -> String {

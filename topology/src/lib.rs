@@ -41,6 +41,7 @@ mod spec;
 mod switched;
 mod uplink;
 mod vlan;
+mod vlan_protocol;
 
 pub use check::{NOT_LED, Problem, mac_of};
 pub use checked::{Checked, CheckedInterface, CheckedNode, CheckedRoute, Place};
@@ -52,7 +53,7 @@ pub use joint::Joint;
 pub use lab_name::{LabName, MAX_NAME, check_node_name, check_node_of, check_served_name};
 pub use link::{End, Link};
 pub use nat::{NAT_SESSIONS, NAT_SESSIONS_RANGE, NatType};
-pub use network::{Gateway, GatewayVlan, Network, VlanProtocol};
+pub use network::{Gateway, GatewayVlan, Network};
 pub use node::{Attachment, Kind, Node};
 pub use port::{PortSettings, SetPort, StormLimits};
 pub use publish::{Protocol, Publish};
@@ -66,3 +67,4 @@ pub use spec::{
 };
 pub use uplink::{PortBlock, Uplink};
 pub use vlan::AddVlan;
+pub use vlan_protocol::VlanProtocol;

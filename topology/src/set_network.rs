@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::{Network, VlanProtocol};
+use crate::network::Network;
 use crate::seconds::Seconds;
 use crate::vlan::LAST;
+use crate::vlan_protocol::VlanProtocol;
 
 /// Groups that a bridge keeps to itself whatever it is told: PAUSE frames, and the link's own
 /// (net/bridge/br_private.h, `BR_GROUPFWD_RESTRICTED`).

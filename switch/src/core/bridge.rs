@@ -327,22 +327,13 @@ impl Bridge {
         Some((network.leg(&lane)?, lane.vid()))
     }
 
-    /// What is left of a frame's tag where the station is given it, which came in by a port. The tag that
-    /// told its VLAN is off, as the kernel's bridge takes it off on the way up (`br_handle_vlan`); one of
-    /// another protocol is payload, and any is where VLANs are not told apart.
-    #[must_use]
-    pub fn tag_given(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<VlanTag> {
-        let carried = self.lane(Some(tag?), ingress).and_then(|lane| lane.vlan);
-        tag.filter(|_| !carried.is_some_and(|carried| carried.is_told()))
-    }
-
     /// The part of the table that what the station sends to a leg is looked up in.
     #[must_use]
     pub fn scope_at(&self, leg: Leg) -> Option<Scope> {
         Some(self.lane_of(leg)?.1.scope)
     }
 
-    fn lane(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Lane> {
+    pub(super) fn lane(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<Lane> {
         let port = self.get(ingress)?;
         self.network(port.state.network)?.classify(tag, &port.state.vlans).ok()
     }

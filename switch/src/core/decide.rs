@@ -3,7 +3,7 @@
 //! In this order: what cannot be a frame is refused, its VLAN is found, its source learned, its
 //! destination looked up, and each port it would leave by is asked whether it may.
 
-use wire::{MacAddr, Timestamp};
+use wire::{MacAddr, Timestamp, VlanTag};
 
 use super::bridge::{Bridge, Port};
 use super::fdb_entry::Learned;
@@ -35,6 +35,15 @@ impl Network {
 }
 
 impl Bridge {
+    /// What is left of a frame's tag where the station is given it, which came in by a port. The tag that
+    /// told its VLAN is off, as the kernel's bridge takes it off on the way up (`br_handle_vlan`); one of
+    /// another protocol is payload, and any is where VLANs are not told apart.
+    #[must_use]
+    pub fn tag_given(&self, tag: Option<VlanTag>, ingress: PortId) -> Option<VlanTag> {
+        let carried = self.lane(Some(tag?), ingress).and_then(|lane| lane.vlan);
+        tag.filter(|_| !carried.is_some_and(|carried| carried.is_told()))
+    }
+
     /// Learns the source, looks the destination up, and says where the frame goes.
     #[inline]
     pub fn decide(

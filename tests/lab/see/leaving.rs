@@ -35,7 +35,7 @@ fn a_frame_is_seen_with_the_tag_it_has_at_each_port() {
         let walk = &walks(&walked.ended().ok().out)[0];
         let texts: Vec<_> = walk["steps"].as_array().unwrap().iter().map(|s| &s["text"]).collect();
         let told = |text: &&Value| text.as_str().unwrap().contains("veth2 tagged 10");
-        assert!(texts.iter().any(|text| told(text)), "{walk}");
+        assert!(texts.iter().any(told), "{walk}");
     });
 }
 
