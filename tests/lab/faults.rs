@@ -138,8 +138,9 @@ fn a_limit_of_a_files_size() {
         assert_eq!(ended.code, Some(1), "{}", ended.err);
         assert!(ended.err.contains("File too large"), "{}", ended.err);
         // What a node executes has the signal as it was.
-        let ended = sandbox
-            .shell("ulimit -f 1; uswitch exec net1 -- dd if=/dev/zero of=$PWD/big bs=4k count=1");
+        let big = sandbox.dir.join("big");
+        let command = format!("dd if=/dev/zero of={} bs=4k count=1", big.display());
+        let ended = sandbox.shell(&format!("ulimit -f 1; uswitch exec net1 -- {command}"));
         assert_eq!(ended.code, Some(128 + 25), "{}", ended.err);
         sandbox.uswitch(&["down"]).ok();
     });
