@@ -164,19 +164,19 @@ fn what_is_odd_and_right_is_taken() {
 #[test]
 fn words_of_older_yaml_are_names_and_settings() {
     let text = "networks: {n: {subnet: 10.1.0.0/24, gateway: no, vlan_filtering: yes, internal: off}}\n\
-                nodes: {on: {network: n}, y: {networks: [n]}, no: {networks: {n: }}}\n\
-                links: [[on, no], [{node: y}, off]]\n\
-                ports: {on: {isolated: on, learning: Off, vlans: [{vlan: 3, pvid: y}]}}\n";
+                nodes: {yes: {network: n}, y: {networks: [n]}, no: {networks: {n: }}}\n\
+                links: [[yes, no], [{node: y}, off]]\n\
+                ports: {yes: {isolated: on, learning: Off, vlans: [{vlan: 3, pvid: y}]}}\n";
     let text = text.replace("no: {networks", "off: {}, no: {networks");
     let spec = load(&text, Format::Yaml).unwrap().spelled_out();
     let network = &spec.networks["n"];
     assert_eq!((network.vlan_filtering, network.internal), (Some(true), false));
     assert_eq!(network.gateway, crate::Gateway::None);
-    let port = spec.port("on", "n");
+    let port = spec.port("yes", "n");
     assert_eq!((port.isolated, port.learning), (Some(true), Some(false)));
     assert!(port.vlans.unwrap()[0].pvid);
     let ends = spec.links.iter().flat_map(|link| &link.endpoints);
-    assert_eq!(ends.map(|end| end.node.as_str()).collect::<Vec<_>>(), ["on", "no", "y", "off"]);
+    assert_eq!(ends.map(|end| end.node.as_str()).collect::<Vec<_>>(), ["yes", "no", "y", "off"]);
     for text in ["internal: maybe", "mcast_querier: 2", "internal: "] {
         let file = format!("networks: {{lan: {{{text}}}}}\nnodes: {{a: {{network: lan}}}}\n");
         let told = load(&file, Format::Yaml).unwrap_err()[0].to_string();
