@@ -4,11 +4,12 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::VlanProtocol;
 use crate::cidr::{Address, Subnet};
 use crate::fast_path::FastPath;
 use crate::link::{End, Link};
 use crate::nat::NatType;
-use crate::network::{Gateway, Network, VlanProtocol};
+use crate::network::{Gateway, Network};
 use crate::node::{Attachment, Kind, Node};
 use crate::port::{SetPort, StormLimits};
 use crate::shape;
