@@ -130,8 +130,8 @@ impl LabConfig {
     pub fn check(&self) -> Result<Checked> {
         let usage = |text: String| Err(Error::Usage(text));
         let (spec, topology) = (&self.spec, self.topology());
-        if spec.nodes.is_empty() && !self.served {
-            return usage("a lab has at least one node".into());
+        if spec.nodes.is_empty() && spec.networks.is_empty() && !self.served {
+            return usage("a lab has at least one node, or a network".into());
         }
         self.validate_names()?;
         if let (Uplink::Host(name), false) = (spec.uplink(), self.is_switched()) {

@@ -25,13 +25,26 @@ pub(crate) fn identity(netns: &impl AsFd) -> Option<(u64, u64)> {
     Some((found.st_dev, found.st_ino))
 }
 
+/// Whether any process is in a namespace.
+fn is_inhabited(netns: &impl AsFd) -> bool {
+    let Some(wanted) = identity(netns) else { return false };
+    let Ok(all) = std::fs::read_dir("/proc") else { return false };
+    let mut seen = all.flatten().filter_map(|process| {
+        let of = nix::sys::stat::stat(&process.path().join("ns/net")).ok()?;
+        Some((of.st_dev, of.st_ino))
+    });
+    seen.any(|other| other == wanted)
+}
+
 impl Daemon {
     /// The namespace of a place's container, where it can still be entered: it lives then, and no other has its
-    /// path by now.
+    /// path by now. A dockerd that is killed leaves the files of namespaces behind in which nobody is any more,
+    /// and takes the links out of them when it comes back. Plugins are told of namespaces without processes, too.
     fn sandbox_of(&self, place: &Place) -> Option<OwnedFd> {
         let sandbox = network_at(Path::new(place.sandbox.as_ref()?)).ok()?;
         let known = place.netns.is_none_or(|own| identity(&sandbox) == Some(own));
-        (known && !self.lab.is_hosts(sandbox.as_fd())).then_some(sandbox)
+        let lives = || place.plugin.is_some() || is_inhabited(&sandbox);
+        (known && !self.lab.is_hosts(sandbox.as_fd()) && lives()).then_some(sandbox)
     }
 
     /// Whether the lost link of a place could be put back: its container lives.
@@ -92,5 +105,20 @@ impl Daemon {
         };
         let own = if by_another { Vec::new() } else { network.ways_out(&place.attach.addresses) };
         Ok(own.iter().map(route).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_inhabited_while_somebody_is_in_it() {
+        let own = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+        assert!(is_inhabited(&own));
+        // No namespace at all.
+        assert!(!is_inhabited(&std::fs::File::open("/dev/null").unwrap()));
     }
 }

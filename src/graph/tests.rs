@@ -94,7 +94,7 @@ fn each_line_of_a_node_is_as_its_own_interface_is() {
         serde_json::json!({"name": name, "namespace": name, "ifname": "eth0", "network": "lan",
             "port": format!("us-{name}"), "up": up, "further": further})
     };
-    let lab = serde_json::json!({"lab": "x", "kind": "switch", "pid": 1, "uptime": 1, "nodes": [
+    let lab = serde_json::json!({"lab": "x", "kind": "switch", "pid": 1, "uptime": 1, "host_changes": [], "nodes": [
         node("a", true, &[further("eth1", Some("dmz"), false), further("eth2", None, false)]),
         node("b", false, &[further("eth1", None, true)]),
     ]});

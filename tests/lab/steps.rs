@@ -217,7 +217,7 @@ fn what_would_be_ignored_is_refused() {
         }
         does("unpublish 8080:net1:80").ok();
         sandbox.shell("USWITCH_LAB= uswitch show").ok();
-        sandbox.shell("USWITCH_LAB= uswitch show --name nosuch").complaint(1);
+        sandbox.shell("USWITCH_LAB= uswitch show --name nosuch").complaint(2);
         for line in ["remove net1", "remove net2", "network remove lan"] {
             does(line).ok();
         }

@@ -73,7 +73,7 @@ fn a_node_on_a_trunk_has_the_gateway_of_each_of_its_vlans() {
         let line = "tcpdump -Z root -l -nei eth0 -c 2 vlan 10 and src host 10.10.0.1";
         let mut seen = sandbox.start_shell(&format!("ip netns exec server {line}"));
         seen.wait_for_complaint("listening on");
-        let mut trace = sandbox.start(&["trace", "-j", "-c", "2", "vlan 10 and (arp or icmp)"]);
+        let mut trace = sandbox.start(&["trace", "-j", "-c", "3", "vlan 10 and (arp or icmp)"]);
         trace.wait_for_complaint("following frames");
         let gateway = ask(&mut wire, PATIENCE).expect("no answer to ARP");
         let mut echo = vec![8, 0, 0, 0, 0, 7, 0, 1];

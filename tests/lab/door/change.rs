@@ -59,7 +59,7 @@ fn numbered_and_named(sandbox: &Sandbox) {
         (&["add", "-bad"], ""),
         (&["add", "x", "--address", "10.100.0.1"], "the gateway's"),
         (&["add", "x", "--address", "10.100.0.50"], "web's"),
-        (&["add", "x", "--address", "8.8.8.8"], "no host's address"),
+        (&["add", "x", "--address", "8.8.8.8"], "8.8.8.8 is not in 10.100.0.0/16"),
         (&["remove", "x"], "it has net1, net2, net3, web, net6"),
     ] {
         let ended = sandbox.uswitch(args);
