@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use engine::docker::{Driver, Joined, answer};
+use engine::docker::{Driver, Joined, Published, answer};
 use engine::{Attach, Network, Refusal};
 use libfuzzer_sys::fuzz_target;
 
@@ -53,8 +53,9 @@ impl Driver for Look {
         fit(endpoint);
         Ok(())
     }
-    fn settled(&self, endpoint: &str) {
+    fn settled(&self, endpoint: &str) -> Vec<Published> {
         fit(endpoint);
+        Vec::new()
     }
 }
 

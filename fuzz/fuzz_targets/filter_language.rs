@@ -120,7 +120,7 @@ fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>, bool)| {
         }
     };
     let direction = if inward { Direction::In } else { Direction::Out };
-    let frame = Frame { bytes: &bytes, vlan: None, length: bytes.len(), direction };
+    let frame = Frame { bytes: &bytes, tags: [None; 2], length: bytes.len(), direction };
     let wanted = filter.wants(&frame);
     if let Ok(opposite) = Filter::parse(&format!("not ({text})"), &known) {
         assert!(!(wanted && opposite.wants(&frame)), "{text}");
@@ -128,7 +128,7 @@ fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>, bool)| {
     if let Some([a, b, c, d]) = bytes.get(12..16) {
         let tag = VlanTag { tpid: u16::from_be_bytes([*a, *b]), tci: u16::from_be_bytes([*c, *d]) };
         let rest = [&bytes[..12], &bytes[16..]].concat();
-        let taken = Frame { bytes: &rest, vlan: Some(tag), length: rest.len(), direction };
+        let taken = Frame { bytes: &rest, tags: [Some(tag), None], length: rest.len(), direction };
         assert_eq!(wanted, filter.wants(&taken), "{text}");
     }
 });
