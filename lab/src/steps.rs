@@ -10,12 +10,15 @@ use std::net::IpAddr;
 use ::topology::{Checked, Protocol, Publish, Spec, Uplink};
 use ns::{Plan, script};
 
-use crate::address;
 use crate::blueprint::{Blueprint, NodePlan, UPLINK_PORT, blueprint, connect, furnish, plug, room};
 use crate::config::LabConfig;
 use crate::node::Plug;
 use crate::station;
 
+mod router;
+pub mod rows;
+mod said;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -54,7 +57,10 @@ pub(crate) fn of_gateway(config: &LabConfig, print: &Blueprint) -> Vec<String> {
     if !config.steps || print.switch.is_none() {
         return Vec::new();
     }
-    let mut lines = routed(config);
+    let switch = switch_of(&config.prefix());
+    let mut lines = router::lines(&switch, &config.spec);
+    lines.extend(said::tunnels(&switch, &config.spec));
+    lines.push(awaited(&switch));
     lines.extend(config.spec.publish.iter().filter_map(|ask| published(config, ask)));
     lines
 }
@@ -74,11 +80,12 @@ fn switched(config: &LabConfig, print: &Blueprint) -> Vec<String> {
     let (switch, spec) = (switch_of(&config.prefix()), &config.spec);
     let mut lines =
         vec!["# the switch: uswitch forwards by itself; the kernel's bridge in its place".into()];
-    for (place, name) in spec.networks.keys().enumerate() {
+    for (place, (name, network)) in spec.networks.iter().enumerate() {
         let bridge = bridge(place);
         let mac = station::mac_in(spec, name).map(|mac| format!(" address {mac}"));
         let mac = mac.unwrap_or_default();
         lines.push(format!("ip -n {switch} link add {bridge}{mac} type bridge"));
+        lines.extend(said::network(&switch, &bridge, network));
         lines.push(format!("ip -n {switch} link set {bridge} mtu {} up", spec.mtu_of(name)));
         let interfaces = print.nodes.iter().flat_map(|node| &node.interfaces);
         let here = interfaces.filter(|interface| interface.network.as_ref() == Some(name));
@@ -87,33 +94,8 @@ fn switched(config: &LabConfig, print: &Blueprint) -> Vec<String> {
         lines.extend(ports.map(join));
         let ends = print.joints.iter().filter_map(|joint| joint.port(name));
         lines.extend(ends.map(join));
+        lines.extend(said::ports(&switch, place, spec, print));
     }
-    lines
-}
-
-fn routed(config: &LabConfig) -> Vec<String> {
-    let (switch, spec) = (switch_of(&config.prefix()), &config.spec);
-    let mut lines = vec![
-        "# the gateway: uswitch routes by itself; the kernel's router in its place".to_owned(),
-    ];
-    for (place, name) in spec.networks.keys().enumerate() {
-        let bridge = bridge(place);
-        let own = spec.gateways(name).into_iter().filter(|address| address.ip.is_ipv4());
-        let add = |own| format!("ip -n {switch} addr add {own} brd + dev {bridge}");
-        lines.extend(own.map(add));
-    }
-    lines.push(format!("ip netns exec {switch} sysctl -qw net.ipv4.conf.all.arp_ignore=0"));
-    match spec.uplink() {
-        Uplink::Sim => lines.extend(masquerade(&switch)),
-        Uplink::Host(interface) => {
-            let name = interface.as_deref().unwrap_or("the default route's interface");
-            lines.push(format!(
-                "# the NAT shares {name} with this host, which no command of the kernel's tools does"
-            ));
-        }
-        Uplink::None => {}
-    }
-    lines.push(awaited(&switch));
     lines
 }
 
@@ -122,29 +104,6 @@ fn routed(config: &LabConfig) -> Vec<String> {
 fn awaited(switch: &str) -> String {
     let waits = format!("ip -n {switch} link | grep -q NO-CARRIER || break; sleep 0.1");
     format!("for look in $(seq 20); do {waits}; done")
-}
-
-/// The way out to the simulated internet.
-fn masquerade(switch: &str) -> Vec<String> {
-    let (own, length) = (address::SIM_GATEWAY, address::SIM_PREFIX);
-    let mac = address::mac(own);
-    let inside = format!("ip netns exec {switch}");
-    vec![
-        format!("ip -n {switch} link set {UPLINK_PORT} address {mac}"),
-        format!("ip -n {switch} addr add {own}/{length} brd + dev {UPLINK_PORT}"),
-        format!("ip -n {switch} route add default via {} dev {UPLINK_PORT}", address::SIM_ROUTER),
-        format!("{inside} sysctl -qw net.ipv4.ip_forward=1"),
-        format!("{inside} nft add table ip nat"),
-        format!(
-            "{inside} nft add chain ip nat postrouting \
-             '{{ type nat hook postrouting priority srcnat; }}'"
-        ),
-        format!("{inside} nft add rule ip nat postrouting oifname {UPLINK_PORT} masquerade"),
-        format!(
-            "{inside} nft add chain ip nat prerouting \
-             '{{ type nat hook prerouting priority dstnat; }}'"
-        ),
-    ]
 }
 
 /// The line of a port published from the start.

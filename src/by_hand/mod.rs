@@ -2,17 +2,16 @@
 //! bridge, for `-v`. The names are those of the lines that set-up tells (`lab::steps`): the switch's
 //! namespace is called `switch`, its networks `br00`, `br01`, by the numbers that the switch has for them.
 
-mod settings;
 #[cfg(test)]
 mod tests;
 
-use control::api::{
-    AddTunnel, AddVlan, DelFdb, FdbKind, FlushFdb, Known, SetFdb, SetMdb, SetNetwork,
-};
+use ::topology::join::Tunnel;
+use control::api::{AddTunnel, AddVlan, DelFdb, FlushFdb, Known, SetFdb, SetMdb, SetNetwork};
 use control::api::{Port, SetPort, Topology};
 
 use crate::door::Which;
 use crate::say;
+use lab::steps::{rows, settings};
 
 /// The running lab, as far as the lines name it.
 pub(crate) struct Scene {
@@ -149,39 +148,23 @@ impl Scene {
 
     /// A membership of VLANs.
     pub(crate) fn add_vlan(&self, name: &str, asked: &AddVlan) -> String {
-        let flags = [(asked.pvid, " pvid"), (asked.untagged, " untagged")];
-        let flags: String = flags.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
-        let vlans = vlans(asked.vlan, asked.vlan_end.unwrap_or(asked.vlan));
-        format!("bridge -n {} vlan add vid {vlans}{flags} {}", self.switch, self.member(name))
+        rows::vlan(&self.switch, &self.member(name), asked)
     }
 
     /// A membership that ends.
     pub(crate) fn del_vlan(&self, name: &str, first: u16, last: u16) -> String {
-        let vlans = vlans(first, last);
+        let vlans = rows::range(first, last);
         format!("bridge -n {} vlan del vid {vlans} {}", self.switch, self.member(name))
     }
 
     /// An address set by hand.
     pub(crate) fn set_fdb(&self, asked: &SetFdb) -> Vec<String> {
-        let (switch, mac) = (&self.switch, &asked.mac);
-        let vlan = vlan("vlan", asked.vlan);
-        let Some(port) = &asked.port else {
-            let bridge = self.bridge(asked.network.as_deref());
-            return vec![format!(
-                "bridge -n {switch} fdb add {mac} dev {bridge} self blackhole{vlan}"
-            )];
+        let port = asked.port.as_deref().map(|port| self.behind(port));
+        let at = match &port {
+            Some(port) => rows::Behind::Port(port),
+            None => rows::Behind::Nobody(&self.bridge(asked.network.as_deref())),
         };
-        let kind = match asked.kind {
-            FdbKind::Sticky => "static sticky",
-            FdbKind::Local => "permanent",
-            FdbKind::Extern => "dynamic extern_learn",
-            _ => "static",
-        };
-        let port = self.behind(port);
-        let row = |end| format!("bridge -n {switch} fdb replace {mac} dev {port} dst {end} self");
-        let row = asked.dst.map(row);
-        let own = format!("bridge -n {switch} fdb add {mac} dev {port} master {kind}{vlan}");
-        row.into_iter().chain([own]).collect()
+        rows::entry(&self.switch, &asked.mac, at, (asked.kind, asked.vlan, asked.dst))
     }
 
     /// An address that is taken out. A tunnel's device has a row of its own for all VLANs together, which
@@ -195,8 +178,10 @@ impl Scene {
                 self.bridge(asked.network.as_deref())
             ),
         };
-        let own =
-            format!("bridge -n {switch} fdb del {mac} dev {at} master{}", vlan("vlan", asked.vlan));
+        let own = format!(
+            "bridge -n {switch} fdb del {mac} dev {at} master{}",
+            rows::of_vlan("vlan", asked.vlan)
+        );
         let row = at.starts_with("vxlan").then(|| {
             format!(
                 "bridge -n {switch} fdb show dev {at} | grep -q '^{mac} .*master' || \
@@ -217,7 +202,7 @@ impl Scene {
 
     /// Learned addresses that are forgotten.
     pub(crate) fn flush_fdb(&self, asked: &FlushFdb) -> Vec<String> {
-        let (switch, vlan) = (&self.switch, vlan("vlan", asked.vlan));
+        let (switch, vlan) = (&self.switch, rows::of_vlan("vlan", asked.vlan));
         if let Some(port) = &asked.port {
             let port = self.place(port).0;
             return vec![format!("bridge -n {switch} fdb flush dev {port} master dynamic{vlan}")];
@@ -232,13 +217,7 @@ impl Scene {
     /// A membership of a group, by `add` or `del`.
     pub(crate) fn mdb(&self, verb: &str, asked: &SetMdb) -> String {
         let (port, bridge) = self.place(&asked.port);
-        let vlan = vlan("vid", asked.vlan);
-        let kind = if verb == "add" { " permanent" } else { "" };
-        let group = &asked.group;
-        format!(
-            "bridge -n {} mdb {verb} dev {bridge} port {port} grp {group}{kind}{vlan}",
-            self.switch
-        )
+        rows::member(&self.switch, verb, (&bridge, &port), (&asked.group, asked.vlan))
     }
 
     /// A node's cables, pulled at the switch or plugged in again.
@@ -256,21 +235,10 @@ impl Scene {
     /// A tunnel at this port of the switch; the device is made in the host's namespace, where the
     /// other hosts are reached from, and moved.
     pub(crate) fn add_tunnel(&self, port: &str, asked: &AddTunnel) -> Vec<String> {
-        let (switch, bridge) = (&self.switch, self.bridge(asked.network.as_deref()));
-        let AddTunnel { vni, local, remotes, .. } = asked;
-        let udp = asked.port.unwrap_or(4789);
-        let mut lines = vec![
-            format!(
-                "ip link add {port} type vxlan id {vni} local {local} dstport {udp} nolearning"
-            ),
-            format!("ip link set {port} netns {switch}"),
-            format!("ip -n {switch} link set {port} master {bridge} up"),
-        ];
-        let flood = |to| {
-            format!("bridge -n {switch} fdb append 00:00:00:00:00:00 dev {port} dst {to} self")
-        };
-        lines.extend(remotes.iter().map(flood));
-        lines
+        let AddTunnel { vni, local, remotes, network, port: udp } = asked.clone();
+        let bridge = self.bridge(network.as_deref());
+        let tunnel = Tunnel { vni, local: Some(local), remotes, network, port: udp };
+        rows::tunnel(&self.switch, (&bridge, port), &tunnel)
     }
 
     /// A tunnel that is taken out; told while it is there.
@@ -280,14 +248,9 @@ impl Scene {
 
     /// A neighbour that all networks answer for, or none any more.
     pub(crate) fn set_known(&self, asked: &Known) -> Vec<String> {
-        let Known { address, mac, .. } = asked;
-        let (verb, mac) = match mac {
-            Some(mac) => ("replace", format!(" lladdr {mac}")),
-            None => ("del", String::new()),
-        };
         let line = |network: &String| {
             let bridge = self.bridge(Some(network));
-            format!("ip -n {} neigh {verb} {address}{mac} dev {bridge}", self.switch)
+            rows::neighbour(&self.switch, &bridge, &asked.address, asked.mac.as_deref())
         };
         self.networks.iter().map(|(name, _)| name).map(line).collect()
     }
@@ -310,14 +273,4 @@ impl Scene {
         };
         forwarding.map(sysctl).into_iter().chain(nat.map(masquerade)).collect()
     }
-}
-
-/// ` vlan 10`, or nothing.
-fn vlan(word: &str, vlan: Option<u16>) -> String {
-    vlan.map_or_else(String::new, |vlan| format!(" {word} {vlan}"))
-}
-
-/// `10` or `10-20`.
-fn vlans(first: u16, last: u16) -> String {
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }

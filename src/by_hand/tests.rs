@@ -1,3 +1,5 @@
+use control::api::FdbKind;
+
 use super::*;
 
 fn scene() -> Scene {

@@ -60,6 +60,62 @@ fn what_is_told_leads_to_the_same_by_hand() {
     });
 }
 
+/// Settings, rows of tables and whom the gateway forwards between: what a file says beside the shape.
+#[test]
+fn a_file_leads_to_the_same_by_hand() {
+    let file = "
+networks:
+  lan:
+    subnet: 10.1.0.0/24
+    ageing_time: 30
+    routed: [dmz]
+    fdb: [{ mac: 02:00:00:00:00:01, node: a, kind: sticky }]
+  dmz: { subnet: 10.2.0.0/24, internal: true }
+  far: { subnet: 10.3.0.0/24 }
+nodes: { a: { networks: [lan] }, b: { networks: [dmz] }, c: { networks: [far] } }
+ports: { a: { hairpin: true }, b: { isolated: true, mcast_router: 2 } }
+nat: full-cone
+";
+    let asks = |sandbox: &Sandbox, from: &str, to: &str| {
+        let tries = ["ip netns exec", from, "ping -c 1 -W 1", to].join(" ");
+        sandbox.shell(&tries).code == Some(0)
+    };
+    let ways = [
+        ("a", "10.2.0.2", true),
+        ("b", "10.1.0.2", true),
+        ("a", "10.3.0.2", false),
+        ("c", "10.2.0.2", false),
+        ("a", "8.8.8.8", true),
+        ("b", "8.8.8.8", false),
+    ];
+    let mut told = String::new();
+    rooted(|sandbox| {
+        let path = &crate::file::write(sandbox, "lab.yaml", file);
+        let run = lab(sandbox, &["run", "-v", path]);
+        for (from, to, passes) in ways {
+            assert_eq!(asks(sandbox, from, to), passes, "{from} {to}");
+        }
+        run.signal(Signal::SIGINT);
+        told = run.ended().ok().err;
+        let dry = sandbox.uswitch(&["run", "--dry-run", path]).ok().out;
+        assert_eq!(dry, told, "what would be done is not what is done");
+    });
+    rooted(|sandbox| {
+        by_hand(sandbox, &told);
+        for (from, to, passes) in ways {
+            assert_eq!(asks(sandbox, from, to), passes, "{from} {to}\n{told}");
+        }
+        let port =
+            |name| sandbox.tool("bridge", &["-n", "switch", "-d", "link", "show", "dev", name]);
+        assert!(port("veth1").contains("hairpin on"), "{}", port("veth1"));
+        assert!(port("veth2").contains("isolated on"), "{}", port("veth2"));
+        let table = sandbox.tool("bridge", &["-n", "switch", "fdb", "show", "br", "br00"]);
+        assert!(table.contains("02:00:00:00:00:01 dev veth1"), "{table}");
+        let bridge = sandbox.tool("ip", &["-n", "switch", "-d", "link", "show", "br00"]);
+        assert!(bridge.contains("ageing_time 3000 "), "{bridge}");
+    });
+}
+
 #[test]
 fn a_pair_and_a_mesh_by_hand() {
     for args in ["pair", "mesh -n 3"] {

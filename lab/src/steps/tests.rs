@@ -62,3 +62,82 @@ fn a_node_comes_and_goes() {
     let gone = ["ip -n two-switch link del veth3", "ip netns del two-web"];
     assert_eq!(remove("two-", "two-web", &["veth3"]), gone);
 }
+
+/// All that a file can say stands among the lines, each thing behind what it needs.
+#[test]
+fn a_file_is_told_whole() {
+    let file = "
+networks:
+  lan:
+    subnet: 10.1.0.0/24
+    ageing_time: 30
+    vlan_filtering: true
+    vlan_default_pvid: 5
+    mcast_snooping: true
+    routed: [dmz]
+    vlans:
+      20: { subnet: 10.1.20.0/24 }
+    fdb:
+      - { mac: 02:00:00:00:00:01, node: a, kind: sticky }
+      - { mac: 02:00:00:00:00:02, kind: blackhole }
+      - { mac: 02:00:00:00:00:03, node: vxlan7, dst: 203.0.113.9 }
+    mdb:
+      - { group: 239.1.2.3, node: b }
+  dmz: { subnet: 10.2.0.0/24, internal: true }
+nodes:
+  a: { networks: [lan] }
+  b: { networks: [lan, dmz] }
+ports:
+  a: { vlans: [\"20 pvid untagged\"], learning: off }
+  b:dmz: { isolated: true, learn_limit: 9 }
+neigh: { 10.1.0.99: 02:00:00:00:00:09 }
+nat: full-cone
+storm: { broadcast: 100 }
+tunnels:
+  - { vni: 7, remotes: [203.0.113.9], local: 203.0.113.1 }
+";
+    let format = ::topology::file::Format::Yaml;
+    let spec = ::topology::file::parse(file, format).unwrap();
+    let config = LabConfig { spec, ..switched() };
+    let lines = all(&config);
+    let place = |what: &str| {
+        let found = lines.iter().position(|line| line.contains(what));
+        found.unwrap_or_else(|| panic!("no {what} in\n{}", lines.join("\n")))
+    };
+    for order in [
+        &[
+            "link add br00 address",
+            "link set br00 type bridge ageing_time 3000 mcast_snooping 1 vlan_default_pvid 5 vlan_filtering 1",
+            "link set br00 mtu 1500 up",
+            "link set veth1 master br00",
+            "bridge -n switch link set dev veth1 learning off",
+            "vlan del vid 5 dev veth1",
+            "vlan add vid 20 pvid untagged dev veth1",
+            "fdb add 02:00:00:00:00:01 dev veth1 master static sticky",
+            "fdb add 02:00:00:00:00:02 dev br00 self blackhole",
+            "mdb add dev br00 port veth2 grp 239.1.2.3 permanent",
+            "neigh replace 10.1.0.99 lladdr 02:00:00:00:00:09 dev br00",
+        ][..],
+        &["link set dev veth2.2 isolated on", "# learn_limit 9: the kernel's bridge"],
+        &[
+            "# storm broadcast 100: the kernel",
+            "addr add 10.1.0.1/24 brd + dev br00",
+            "vlan add vid 20 dev br00 self",
+            "link add link br00 name br00.20 type vlan id 20",
+            "addr add 10.1.20.1/24 brd + dev br00.20",
+            "addr add 10.2.0.1/24 brd + dev br01",
+            "# nat full-cone",
+            "policy drop",
+            "iifname { br00, br00.20 } oifname { br01 } accept",
+            "iifname vethinet ct status dnat accept",
+            "ip link add vxlan7 type vxlan id 7 local 203.0.113.1 dstport 4789 nolearning",
+            "fdb append 00:00:00:00:00:00 dev vxlan7 dst 203.0.113.9 self",
+            "fdb replace 02:00:00:00:00:03 dev vxlan7 dst 203.0.113.9 self",
+        ],
+    ] {
+        let places: Vec<_> = order.iter().map(|what| place(what)).collect();
+        assert!(places.is_sorted(), "{places:?}\n{}", lines.join("\n"));
+    }
+    let out = |of: &str| lines.iter().any(|line| line.contains(of) && line.contains("vethinet a"));
+    assert!(out("iifname { br00") && !out("iifname { br01"), "{}", lines.join("\n"));
+}

@@ -2,7 +2,7 @@
 //! type bridge`: a new setting is told without a word here. Only those are named that the kernel's
 //! bridge lacks or that stand elsewhere.
 
-use control::api::{SetNetwork, SetPort};
+use ::topology::{SetNetwork, SetPort};
 use serde_json::Value;
 
 /// Settings of a port that the kernel's bridge lacks.
@@ -11,7 +11,8 @@ const PORT_OWN: [&str; 4] = ["isolation", "learn_limit", "loop_protect", "storm"
 const NETWORK_OWN: [&str; 1] = ["gateway_guard"];
 
 /// The lines of a port's settings.
-pub(super) fn port(switch: &str, port: &str, asked: &SetPort) -> Vec<String> {
+#[must_use]
+pub fn port(switch: &str, port: &str, asked: &SetPort) -> Vec<String> {
     let mut words = String::new();
     let mut lines = Vec::new();
     for (name, value) in said(asked) {
@@ -31,7 +32,8 @@ pub(super) fn port(switch: &str, port: &str, asked: &SetPort) -> Vec<String> {
 }
 
 /// The lines of a network's settings.
-pub(super) fn network(switch: &str, bridge: &str, asked: &SetNetwork) -> Vec<String> {
+#[must_use]
+pub fn network(switch: &str, bridge: &str, asked: &SetNetwork) -> Vec<String> {
     let (mut words, mut lines) = (String::new(), Vec::new());
     for (name, value) in said(asked) {
         if NETWORK_OWN.contains(&name.as_str()) {
@@ -61,6 +63,10 @@ fn word(value: &Value, (on, off): (&str, &str)) -> String {
     match value {
         Value::Bool(is_on) => if *is_on { on } else { off }.into(),
         Value::String(text) => text.clone(),
+        Value::Object(parts) => {
+            let parts = parts.iter().map(|(name, value)| format!("{name} {value}"));
+            parts.collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
