@@ -15,7 +15,7 @@ use crate::cli::Cli;
 const VERBS: &[(&[&str], &str)] = &[
     (&["list", "labs", "ps"], "ls"),
     (&["stop", "destroy", "delete", "del", "kill", "halt", "clean", "undo"], "down"),
-    (&["start", "create", "deploy", "build", "new", "launch", "apply"], "up"),
+    (&["start", "create", "deploy", "build", "new", "launch"], "up"),
     (&["rm", "unplug"], "remove NODE"),
     (&["plug", "attach"], "add"),
     (&["status", "inspect", "info", "state", "nodes", "topology"], "show"),
@@ -35,6 +35,13 @@ const VERBS: &[(&[&str], &str)] = &[
     (&["completion"], "completions SHELL"),
 ];
 
+/// Words people type for what does not exist, and what there is instead (docs/limits.md).
+const NONE: &[(&[&str], &str)] = &[
+    (&["apply"], "a running lab is changed by `add`, `remove`, `port`, `network` and `set`"),
+    (&["impair", "netem", "delay", "loss"], "links neither delay nor lose by themselves"),
+    (&["expect", "assert"], "`ping` and `explain` have exit codes that a script can go by"),
+];
+
 /// Options people type, with the verb, and what to do instead.
 const OPTIONS: &[(&str, &str, &str)] = &[
     ("up", "--check", "`run --check` ends after the checks; `up` stays once they pass"),
@@ -42,6 +49,8 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("run", "-d", "`up` is the same in the background"),
     ("run", "--subnet", "addresses of one's own stand in a lab's file: `run lab.yaml`"),
     ("up", "--subnet", "addresses of one's own stand in a lab's file: `up lab.yaml`"),
+    ("run", "--ipv6", "subnets of IPv6 stand in a lab's file, and are switched: `run lab.yaml`"),
+    ("up", "--ipv6", "subnets of IPv6 stand in a lab's file, and are switched: `up lab.yaml`"),
     ("ping", "-6", "this ping speaks IPv4 alone"),
     ("ping", "-b", "broadcast addresses are not pinged; --all pings every node"),
 ];
@@ -129,6 +138,9 @@ fn instead(verb: &str, word: &str) -> Option<String> {
         let is_table = || SHOWN.contains(&verb) && LISTING.contains(&word);
         return own
             .or_else(|| is_table().then(|| format!("`{program} show {verb}` shows the table")));
+    }
+    if let Some((_, instead)) = NONE.iter().find(|(words, _)| words.contains(&word)) {
+        return Some((*instead).into());
     }
     let (_, meant) = VERBS.iter().find(|(words, _)| words.contains(&word))?;
     Some(format!("`{program} {meant}` is meant?"))
@@ -238,7 +250,11 @@ mod tests {
             ("uswitch nonsense", "unrecognized"),
             ("uswitch brctl show", " show ports --brctl`"),
             ("uswitch ifconfig", " exec NODE -- ip addr`"),
-            ("uswitch impair net1", "'impair'; a similar subcommand"),
+            ("uswitch impair net1", "there is no verb impair: links neither delay"),
+            ("uswitch apply lab.yaml", "changed by `add`"),
+            ("uswitch expect lab.yaml", "have exit codes"),
+            ("uswitch run --ipv6", "IPv6 stand in a lab's file"),
+            ("uswitch shwo", " show` is meant"),
             ("uswitch add web db", "db: nodes are added one at a time"),
             ("uswitch run --join etcd://root:x@10.0.0.1/p", "--join: a password stands in no URL"),
             ("uswitch run --subnet 10.0.0.0/8", "`run lab.yaml`"),

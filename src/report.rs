@@ -30,6 +30,8 @@ pub(crate) struct Report {
     canvas: Canvas,
     bar: Option<ProgressBar>,
     answered: usize,
+    /// Who has reached the internet.
+    out: Option<String>,
 }
 
 impl Report {
@@ -38,7 +40,7 @@ impl Report {
         let terminal = std::io::stdout().is_terminal() && !json;
         let colour = Paint::of_stdout().is_on() && !json;
         let canvas = if terminal { Canvas::of_terminal() } else { Canvas::default() };
-        Self { json, colour, picture: terminal, canvas, bar: None, answered: 0 }
+        Self { json, colour, picture: terminal, canvas, bar: None, answered: 0, out: None }
     }
 
     /// Building begins.
@@ -121,6 +123,9 @@ impl Report {
 
     /// A ping of the checks.
     pub(crate) fn check(&mut self, checked: &Checked, of: usize) {
+        if checked.ok() && checked.to == address::SIM_HOSTS[0] {
+            self.out = Some(checked.from.clone());
+        }
         self.answered += usize::from(checked.ok());
         if self.json {
             return self.object(&check_json(checked));
@@ -183,6 +188,7 @@ impl Report {
         let (program, name) = (program(), door::option(&config.name));
         let spec = &config.spec;
         let first = spec.nodes.keys().next().map_or("net1", String::as_str);
+        let out = self.out.clone().unwrap_or_else(|| first.into());
         let far = match spec.uplink() {
             Uplink::Sim | Uplink::Host(_) => Some(address::SIM_HOSTS[0].to_string()),
             Uplink::None => station::first_gateway(spec)
@@ -191,7 +197,8 @@ impl Report {
         };
         self.line(if background { "try:" } else { "try, in another terminal:" });
         if let Some(far) = far {
-            self.line(&format!("  {program} ping{name} {first} {far}"));
+            let from = if spec.uplink() == Uplink::Sim { &*out } else { first };
+            self.line(&format!("  {program} ping{name} {from} {far}"));
         }
         self.line(&format!("  {program} exec{name} {first} -- ip addr"));
         if spec.is_switched() {

@@ -12,6 +12,20 @@ use crate::escape::escaped;
 
 /// Why standard output took no more, where that was kept in mind.
 static LOST: OnceLock<String> = OnceLock::new();
+/// What is to be undone before the process ends because nobody reads on.
+static UNDO: OnceLock<fn()> = OnceLock::new();
+
+/// Has `undo` called where the process ends in the middle because its words go nowhere.
+pub(crate) fn ends_with(undo: fn()) {
+    let _ = UNDO.set(undo);
+}
+
+fn end(code: i32) -> ! {
+    if let Some(undo) = UNDO.get() {
+        undo();
+    }
+    std::process::exit(code)
+}
 
 /// A line.
 pub(crate) fn line(text: &str) {
@@ -28,10 +42,10 @@ pub(crate) fn bytes(bytes: &[u8]) {
     match write(bytes) {
         Ok(()) => {}
         // Whoever was reading has what they wanted.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => end(0),
         Err(why) => {
             error(&cannot(&why));
-            std::process::exit(1);
+            end(1)
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Every node to every other that it shares a network or a link with; to the gateway where it has an address
 //! in that node's network, and then also to the internet where it is simulated. What lies behind a real
-//! uplink the running lab knows, not its record: whoever has asked it adds a column.
+//! uplink, and which networks the gateway forwards between, the running lab knows, not its record: whoever has
+//! asked it adds a column, and the pairs that meet at the gateway alone.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +26,8 @@ use crate::places;
 pub struct Reach {
     user: Option<File>,
     prefix: String,
+    /// The addresses of each row.
+    known: Vec<Vec<Known>>,
     /// Its rows.
     pub sources: Vec<Source>,
     /// What its columns are called.
@@ -49,8 +53,10 @@ pub struct Cell {
     pub to: usize,
     /// Where to.
     pub address: Ipv4Addr,
-    /// The network both are in, where no router is on the way.
+    /// The network both are in.
     pub network: Option<String>,
+    /// Whether no router is on the way.
+    pub near: bool,
 }
 
 impl Source {
@@ -95,8 +101,10 @@ impl Reach {
             record.known.extend(known);
             names.push(name);
         }
+        let known = |name| places::of(&record, name).into_iter().cloned().collect();
+        let known = names.iter().map(|name| known(name)).collect();
         let (targets, cells) = cells(&record, names);
-        Ok(Self { user, prefix: record.prefix().into(), sources, targets, cells })
+        Ok(Self { user, prefix: record.prefix().into(), known, sources, targets, cells })
     }
 
     /// A node's name, by that or by its namespace's.
@@ -115,9 +123,18 @@ impl Reach {
         let gateway = self.targets.iter().position(|name| name == names::GATEWAY);
         self.targets.push(target.into());
         let doors = self.cells.iter().filter(|cell| Some(cell.to) == gateway);
-        let beyond = doors.map(|door| Cell { from: door.from, to, address, network: None });
+        let beyond =
+            doors.map(|door| Cell { from: door.from, to, address, network: None, near: false });
         let beyond: Vec<_> = beyond.collect();
         self.cells.extend(beyond);
+    }
+
+    /// Adds the pairs that meet at the gateway alone: whose networks, each the one that the node's way out
+    /// leads by, it forwards between, as `routes` says.
+    pub fn add_routed(&mut self, routes: impl Fn(&str, &str) -> bool) {
+        let routed = routed(&self.known, &self.cells, routes);
+        self.cells.extend(routed);
+        self.cells.sort_by_key(|cell| (cell.from, cell.to));
     }
 
     /// Enters the lab's user namespace, where it has one: before any thread starts.
@@ -151,17 +168,39 @@ fn cells(record: &Record, names: Vec<String>) -> (Vec<String>, Vec<Cell>) {
         let shared = |to: usize, there: &[&Known]| {
             let meets = places::meeting(here, there)?;
             let is_here = |own: &&&Known| own.place() == meets.place() && own.is_near(meets);
-            let network = here.iter().find(is_here).and_then(|_| meets.network.clone());
-            Some(Cell { from, to, address: meets.address, network })
+            let near = here.iter().any(|own| is_here(&own));
+            Some(Cell { from, to, address: meets.address, network: meets.network.clone(), near })
         };
         let others = (0..nodes).filter(|to| *to != from);
         cells.extend(others.filter_map(|to| shared(to, &known[to])));
         let Some(door) = to_gateway.and_then(|to| shared(to, &gateway)) else { continue };
         cells.push(door);
         let address = address::SIM_HOSTS[0];
-        cells.extend(to_internet.map(|to| Cell { from, to, address, network: None }));
+        let far = |to| Cell { from, to, address, network: None, near: false };
+        cells.extend(to_internet.map(far));
     }
     (targets, cells)
+}
+
+/// The pairs of nodes that have no cell yet, and meet at the gateway.
+fn routed(known: &[Vec<Known>], cells: &[Cell], routes: impl Fn(&str, &str) -> bool) -> Vec<Cell> {
+    // A node's way out leads by the first of its networks.
+    let home = |node: &[Known]| {
+        let first = node.iter().find(|own| own.network.is_some())?;
+        Some((first.network.clone()?, first.address))
+    };
+    let homes: Vec<_> = known.iter().map(|node| home(node)).collect();
+    let is_there: HashSet<_> = cells.iter().map(|cell| (cell.from, cell.to)).collect();
+    let mut all = Vec::new();
+    for (from, here) in homes.iter().enumerate() {
+        for (to, there) in homes.iter().enumerate() {
+            let (Some((here, _)), Some((network, address))) = (here, there) else { continue };
+            if from != to && !is_there.contains(&(from, to)) && routes(here, network) {
+                all.push(Cell { from, to, address: *address, network: None, near: false });
+            }
+        }
+    }
+    all
 }
 
 #[cfg(test)]

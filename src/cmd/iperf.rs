@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::join::{self, Entrance};
 use lab::names::INET;
-use lab::reach::Reach;
 use lab::{LabName, address};
 use serde::Serialize;
 
@@ -82,7 +81,7 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     let (from, to) = (from?, to?);
     let names = [&args.from, &args.to].map(|own| reach.name(own));
     let there = There::now(lab, names);
-    let address = address_of(&reach, names)?;
+    let address = address_of(lab, names)?;
     reach.enter()?;
     let listener = inside(&to, || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
         .with_context(|| format!("listening in {}", args.to))?;
@@ -107,19 +106,16 @@ pub(crate) fn main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// By which address the one node reaches the other.
-fn address_of(reach: &Reach, [from, to]: [&str; 2]) -> Result<Ipv4Addr, Usage> {
+/// By which address the one node reaches the other: where they meet, or else the first that it has, to which a
+/// router may lead.
+fn address_of(lab: &LabName, [from, to]: [&str; 2]) -> anyhow::Result<Ipv4Addr> {
+    if from == to {
+        return Err(Usage(format!("from {from} to itself: name two nodes")).into());
+    }
     if to == INET {
         return Ok(address::SIM_HOSTS[0]);
     }
-    let named = |list: &[String], name: &str| list.iter().position(|one| one == name);
-    let sources: Vec<String> = reach.sources.iter().map(|source| source.name.clone()).collect();
-    let ends = named(&sources, from).zip(named(&reach.targets, to));
-    let cell = ends
-        .and_then(|(from, to)| reach.cells.iter().find(|cell| (cell.from, cell.to) == (from, to)));
-    cell.map(|cell| cell.address).ok_or_else(|| {
-        Usage(format!("{from} knows no address of {to}: name two nodes that reach each other"))
-    })
+    node::address(lab, Some(from), to)
 }
 
 fn inside<T: Send>(

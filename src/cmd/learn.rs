@@ -4,7 +4,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,12 +46,27 @@ pub(crate) fn main(Args {}: Args) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
+    say::ends_with(undo);
     let outcome = all(&Stops::heard()?);
     // Ended in the middle, or failed: what was built is undone.
-    if !join::labs(&door::ground()).running.is_empty() {
+    if built() {
         run(&["down".into()])?;
     }
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Whether a lab of the lesson's runs.
+fn built() -> bool {
+    !join::labs(&door::ground()).running.is_empty()
+}
+
+/// Where the words of the lesson go nowhere any more, those of the undoing do not either.
+fn undo() {
+    if built() {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0(program()).arg("down").stdout(Stdio::null());
+        let _ = command.status();
+    }
 }
 
 /// Signals that end the lesson.

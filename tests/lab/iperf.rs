@@ -33,7 +33,7 @@ fn measured(sandbox: &Sandbox) {
     assert!(text.lines().count() == 2 && last.ends_with("net2 to inet, 1 stream"), "{text}");
     for (args, code, says) in [
         (&["iperf", "net1", "net9"][..], 2, "net9"),
-        (&["iperf", "net1", "net1"], 2, "knows no address"),
+        (&["iperf", "net1", "net1"], 2, "from net1 to itself"),
         (&["iperf", "net1", "net2", "-t", "0"], 2, "0"),
     ] {
         let ended = sandbox.uswitch(args);

@@ -15,8 +15,11 @@ use crate::layout::{
 };
 use crate::route::Ends;
 
-/// Where a server of DHCP speaks from (RFC 2131).
-const DHCP: u16 = 67;
+/// Where a server of DHCP speaks from, and where a client hears it (RFC 2131 section 4.1).
+const DHCP_SERVER: u16 = 67;
+const DHCP_CLIENT: u16 = 68;
+/// What routers tell hosts (RFC 1256).
+const ROUTER_ADVERTISEMENT: u8 = 9;
 /// An IPv4 header without options, and what is read behind it.
 const IPV4: usize = 20;
 
@@ -98,14 +101,19 @@ impl Table {
     }
 }
 
-/// Whether a frame is a packet from this address, and not one of a server of DHCP's.
+/// Whether a frame is a packet from this address, and not one that a server of DHCP or a router sends.
 fn is_from(ethernet: &Ethernet<'_>, source: Ipv4Addr) -> bool {
     let packet = ethernet.payload();
     if ethernet.ethertype() != ethertype::IPV4 || packet.len() < IPV4 + 4 || packet[0] != 0x45 {
         return false;
     }
-    let port = u16::from_be_bytes([packet[IPV4], packet[IPV4 + 1]]);
-    packet[12..16] == source.octets() && (packet[9] != UDP || port != DHCP)
+    let port = |at: usize| u16::from_be_bytes([packet[IPV4 + at], packet[IPV4 + at + 1]]);
+    let is_own = match packet[9] {
+        UDP => port(0) != DHCP_SERVER && port(2) != DHCP_CLIENT,
+        ICMP => ![icmp::REDIRECT, ROUTER_ADVERTISEMENT].contains(&packet[IPV4]),
+        _ => true,
+    };
+    packet[12..16] == source.octets() && is_own
 }
 
 /// Reads a packet that may be a route's; None where it takes userspace to judge it.

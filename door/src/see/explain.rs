@@ -17,7 +17,7 @@ use switch::{Frame, PortId};
 use topology::{Address, Spec};
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::asked::{destination, missing, protocol};
+use super::asked::{destination, missing, owner, protocol};
 use super::foretell::{Beside, Oracle};
 use super::journey::Journey;
 use super::kernel::Kernel;
@@ -58,6 +58,9 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         None => Kernel::default(),
         Some(node) => of_node(lab, node).ok_or_else(|| missing(lab, &nodes, &ask.from))??,
     };
+    let has_it = |node: &Node| Some(of_node(lab, node)?.ok()?.has(to.address));
+    let owner = owner(&nodes, to.address, from.and_then(home));
+    let is_lost = owner.is_some_and(|(node, _)| has_it(node) == Some(false));
     if from.is_none() && ask.from == OUTSIDE && to.address.is_ipv6() {
         let line = "the uplink is of IPv4 alone: nothing of IPv6 comes from there";
         return Err(DoorError::Invalid(line.into()));
@@ -77,6 +80,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
             subnets,
             paper,
             to: to.address,
+            is_lost,
             by: to.by.as_deref(),
             protocol,
             port: ask.port.unwrap_or(0),
@@ -96,6 +100,11 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
     };
     walk.kernel = sent.and_then(repeats).flatten();
     Ok(walk)
+}
+
+/// The network that a node's first port is in.
+fn home(node: &Node) -> Option<&str> {
+    node.interfaces.first()?.network.as_deref()
 }
 
 /// What a node's kernel knows; None where the node is gone.

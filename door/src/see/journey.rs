@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use control::api::{Decision, Step, Verdict, Walk};
 use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::{Interface, Node, address, station};
-use switch::{Frame, Handling, Outcome, PortId};
+use switch::{Frame, Handling, Outcome, PortId, Tagging};
 use topology::Subnet;
 use wire::{IpProtocol, MacAddr, tcp};
 
@@ -32,6 +32,8 @@ pub(super) struct Journey<'a> {
     /// The gateway's addresses of IPv6, with their networks.
     pub(super) paper: Vec<(String, Ipv6Addr)>,
     pub(super) to: IpAddr,
+    /// Whether the node that was given that address has it no more.
+    pub(super) is_lost: bool,
     /// The interface that it is to leave by.
     pub(super) by: Option<&'a str>,
     /// What it carries; a port of it is 0 where it has none.
@@ -64,7 +66,11 @@ impl Journey<'_> {
         }
         let Some((hop, _)) = hop else {
             let by = self.by.map(|by| format!(" by {by}")).unwrap_or_default();
-            let text = format!("no-route: {name} has no route to {}{by}", self.to);
+            let what = match kernel.refuses(self.to, self.by) {
+                true => "has a route that refuses",
+                false => "has no route to",
+            };
+            let text = format!("no-route: {name} {what} {}{by}", self.to);
             self.step(name, Decision::Drop, &text);
             return self.ends(Verdict::Dropped, Some("no-route"), Some(false));
         };
@@ -187,6 +193,15 @@ impl Journey<'_> {
         // The gateway has sent it on, though the host's place has its address too.
         let is_routed = matches!(facts.outcome, Outcome::Station(Handling::ToBridge(_)));
         let router = router.filter(|_| !is_routed);
+        let unheard = owner.filter(|_| [Verdict::Forwarded, Verdict::Flooded].contains(&verdict));
+        let unheard = unheard.and_then(|(node, own)| {
+            let at = own.port.as_ref().filter(|port| egress.contains(&port.id))?;
+            Some((node.name.as_str(), self.unheard_at(at.id, self.to, &all)?))
+        });
+        if let Some((node, why)) = unheard.filter(|_| router.is_none()) {
+            self.step(node, Decision::Drop, &why);
+            return self.ends(verdict, reason, Some(false));
+        }
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),
@@ -206,7 +221,7 @@ impl Journey<'_> {
                 Some((hop, _)) if self.oracle.uplink.is_some() && !self.is_inside(hop) => {
                     self.outside_answers()
                 }
-                Some((hop, _)) => Some(self.is_up(hop)),
+                Some((hop, _)) => Some(self.is_up(hop) && !(self.is_lost && self.to == hop)),
                 None => None,
             },
             _ => None,
@@ -224,6 +239,23 @@ impl Journey<'_> {
             self.walk.steps.extend(missed::told(here, near, frame, self.to));
         }
         self.ends(verdict, reason, arrives);
+    }
+
+    /// Why a node does not hear what comes to it at a port: it comes with a tag, and the node's interface there
+    /// is the one for frames without; or it has the address no more. None where it does.
+    pub(super) fn unheard_at(&self, port: PortId, to: IpAddr, all: &[Facts]) -> Option<String> {
+        let exits = all.iter().flat_map(|facts| &facts.egress);
+        let mut here = exits.filter(|exit| exit.port == port);
+        let tag = here.find_map(|exit| match exit.tagging {
+            Tagging::Set(tag) | Tagging::Push(tag) => Some(tag.id().get()),
+            Tagging::Keep | Tagging::Pop => None,
+        });
+        if let Some(tag) = tag {
+            return Some(format!(
+                "it comes tagged {tag}, and who has {to} takes what comes without a tag"
+            ));
+        }
+        (self.is_lost && to == self.to).then(|| format!("it does not have {to} any more"))
     }
 
     /// The gateway's side that a frame at a port comes to, if it comes to the gateway.

@@ -23,6 +23,8 @@ const COMPLETE: u32 = 2;
 pub(super) struct Kernel {
     routes: String,
     neighbours: String,
+    /// /proc/net/fib_trie, which has the addresses among the routes.
+    tries: String,
     /// Those of IPv6; who is known there is told by whoever can ask.
     pub(super) v6: Kernel6,
 }
@@ -37,8 +39,33 @@ impl Kernel {
             let [routes, addresses] =
                 ["ipv6_route", "if_inet6"].map(|what| read(what).unwrap_or_default());
             let v6 = Kernel6 { routes, addresses, known: Vec::new() };
-            Ok(Self { routes: read("route")?, neighbours: read("arp")?, v6 })
+            let tries = read("fib_trie").unwrap_or_default();
+            Ok(Self { routes: read("route")?, neighbours: read("arp")?, tries, v6 })
         })
+    }
+
+    /// Whether it is one of the node's own addresses.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.has_v4(address),
+            IpAddr::V6(address) => self.v6.has(address),
+        }
+    }
+
+    fn has_v4(&self, address: Ipv4Addr) -> bool {
+        let lines = || self.tries.lines().map(str::trim);
+        let named = format!("|-- {address}");
+        let mut pairs = lines().zip(lines().skip(1));
+        // An address has a route of its own, to this host.
+        pairs.any(|(leaf, route)| leaf == named && route == "/32 host LOCAL")
+    }
+
+    /// Whether the route to an address is one that refuses: `unreachable`, `prohibit`, `blackhole`.
+    pub(super) fn refuses(&self, to: IpAddr, named: Option<&str>) -> bool {
+        match to {
+            IpAddr::V4(to) => self.way_v4(to) == Some(None),
+            IpAddr::V6(to) => self.v6.refuses(to, named),
+        }
     }
 
     /// The next hop to an address, itself where it is on a network of the node's own; and the
@@ -51,6 +78,11 @@ impl Kernel {
     }
 
     fn hop_v4(&self, to: Ipv4Addr) -> Option<(Ipv4Addr, &str)> {
+        self.way_v4(to).flatten()
+    }
+
+    /// What the longest route to an address says: the next hop, or None, that it is refused.
+    fn way_v4(&self, to: Ipv4Addr) -> Option<Option<(Ipv4Addr, &str)>> {
         let routes = self.routes.lines().skip(1).filter_map(|line| {
             let mut words = line.split_whitespace();
             let interface = words.next()?;
@@ -62,8 +94,11 @@ impl Kernel {
             // The kernel prints addresses as it holds them, in network order.
             let within = u32::from_ne_bytes(to.octets()) & mask == dst;
             let hop = if flags & VIA != 0 { Ipv4Addr::from(via.to_ne_bytes()) } else { to };
-            let usable = within && flags & UP != 0 && flags & REJECT == 0;
-            usable.then_some((mask.count_ones(), std::cmp::Reverse(metric), (hop, interface)))
+            // One that leads nowhere has no interface.
+            let leads = flags & REJECT == 0 && interface != "*";
+            let way = leads.then_some((hop, interface));
+            let usable = within && flags & UP != 0;
+            usable.then_some((mask.count_ones(), std::cmp::Reverse(metric), way))
         });
         routes.max_by_key(|(length, metric, _)| (*length, *metric)).map(|(.., hop)| hop)
     }
@@ -106,6 +141,7 @@ mod tests {
 vethpeer1\t00000000\t0100640A\t0003\t0\t0\t0\t00000000\t0\t0\t0
 vethpeer1\t0000640A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
 *\t08080808\t00000000\t0201\t0\t0\t0\tFFFFFFFF\t0\t0\t0
+*\t09090909\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0
 ";
     const ARP: &str =
         "IP address       HW type     Flags       HW address            Mask     Device
@@ -127,5 +163,31 @@ vethpeer1\t0000640A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
         assert_eq!(kernel.neighbour_v4(gateway), Some(known));
         assert_eq!(kernel.neighbour_v4(Ipv4Addr::new(10, 100, 0, 99)), None);
         assert_eq!(Kernel::default().hop_v4(gateway), None);
+        for refused in [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(9, 9, 9, 9)] {
+            assert_eq!(kernel.hop_v4(refused), None);
+            assert!(kernel.refuses(refused.into(), None) && !kernel.refuses(gateway.into(), None));
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_route_to_the_host_itself() {
+        let tries = "Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     |-- 10.100.0.20
+        /32 link UNICAST
+Local:
+  +-- 0.0.0.0/0 2 0 2
+     |-- 10.100.0.10
+        /32 host LOCAL
+     |-- 10.100.255.255
+        /32 link BROADCAST
+";
+        let kernel = Kernel { tries: tries.into(), ..Kernel::default() };
+        assert!(kernel.has_v4(Ipv4Addr::new(10, 100, 0, 10)));
+        for other in [[10, 100, 0, 1], [10, 100, 0, 20], [10, 100, 255, 255], [0, 0, 0, 0]] {
+            assert!(!kernel.has_v4(other.into()), "{other:?}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use wire::MacAddr;
 /// (linux/ipv6_route.h).
 const UP: u32 = 1;
 const VIA: u32 = 2;
-const NOT_OUT: u32 = 0x200 | 0x0010_0000 | 0x8000_0000;
+const REJECT: u32 = 0x200;
+const NOT_OUT: u32 = 0x0010_0000 | 0x8000_0000;
 
 /// A node's tables of IPv6.
 #[derive(Debug, Default)]
@@ -35,6 +36,16 @@ impl Kernel6 {
     /// The next hop to an address, itself where it is on a link of the node's own, and the interface it
     /// is reached by: the one that is named, where one is.
     pub(super) fn hop(&self, to: Ipv6Addr, named: Option<&str>) -> Option<(Ipv6Addr, &str)> {
+        self.way(to, named).flatten()
+    }
+
+    /// Whether the route to an address is one that refuses.
+    pub(super) fn refuses(&self, to: Ipv6Addr, named: Option<&str>) -> bool {
+        self.way(to, named) == Some(None)
+    }
+
+    /// What the route to an address says: the next hop, or None, that it is refused.
+    fn way(&self, to: Ipv6Addr, named: Option<&str>) -> Option<Option<(Ipv6Addr, &str)>> {
         let routes = self.routes.lines().filter_map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
             let [dst, length, _, _, via, metric, _, _, flags, interface] = words[..] else {
@@ -45,10 +56,12 @@ impl Kernel6 {
             let (length, metric, flags) = (hex(length)?, hex(metric)?, hex(flags)?);
             let mask = u128::MAX.checked_shl(128_u32.saturating_sub(length)).unwrap_or(0);
             let within = (to.to_bits() ^ dst.to_bits()) & mask == 0;
-            let usable = within && flags & UP != 0 && flags & NOT_OUT == 0;
+            // One that refuses is not up, as the kernel says it.
+            let usable = within && flags & (UP | REJECT) != 0 && flags & NOT_OUT == 0;
             let meant = named.is_none_or(|named| named == interface);
             let hop = if flags & VIA != 0 { via } else { to };
-            (usable && meant).then_some((length, std::cmp::Reverse(metric), (hop, interface)))
+            let way = (flags & REJECT == 0).then_some((hop, interface));
+            (usable && meant).then_some((length, std::cmp::Reverse(metric), way))
         });
         // Of equal ones the kernel takes that which came first.
         let best = routes.reduce(

@@ -119,6 +119,10 @@ impl Journey<'_> {
             let at = own.port.as_ref().map(|port| port.id).filter(|at| reached.contains(at))?;
             Some((node, at, own.mac))
         });
+        let deaf = heard.and_then(|(node, at, _)| {
+            Some(format!("{}: {}", node.name, self.unheard_at(at, hop, &all)?))
+        });
+        let heard = heard.filter(|_| deaf.is_none());
         let hosts = reached.iter().find_map(|id| self.names.far.get(id));
         if let (None, Some(hosts)) = (owner, hosts) {
             let all = hosts.all();
@@ -130,8 +134,8 @@ impl Journey<'_> {
         }
         let Some((node, at, found)) = heard else {
             let near = nearest(self.names, &all, owner.map(|(_, own)| own));
-            let why =
-                self.unheard(owner, hop, (&question, near.map_or(port, |facts| facts.ingress)));
+            let at = near.map_or(port, |facts| facts.ingress);
+            let why = deaf.unwrap_or_else(|| self.unheard(owner, hop, (&question, at)));
             self.step(name, Decision::Arp, &format!("{asks}, and gets no answer: {why}"));
             self.step(
                 name,

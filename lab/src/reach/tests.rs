@@ -95,3 +95,20 @@ fn a_mesh_has_an_address_for_each_pair() {
     ];
     assert_eq!(shown(&["a", "b", "c"], all), wanted);
 }
+
+#[test]
+fn nodes_of_networks_that_are_routed_meet_at_the_gateway() {
+    let known = [
+        vec![known("a", [10, 1, 0, 2], 24, Some("lan"))],
+        vec![known("b", [10, 2, 0, 2], 24, Some("dc"))],
+        // Its way out leads by a network that is not routed to the other.
+        vec![known("c", [10, 3, 0, 2], 24, Some("far")), known("c", [10, 2, 0, 3], 24, Some("dc"))],
+        vec![known("d", [10, 9, 0, 1], 30, None)],
+    ];
+    let routes = |a: &str, b: &str| [a, b] == ["lan", "dc"] || [a, b] == ["dc", "lan"];
+    let cells = super::routed(&known, &[], routes);
+    let pairs: Vec<_> = cells.iter().map(|cell| (cell.from, cell.to, cell.address)).collect();
+    assert_eq!(pairs, [(0, 1, [10, 2, 0, 2].into()), (1, 0, [10, 1, 0, 2].into())]);
+    let there = super::routed(&known, &cells, routes);
+    assert!(there.is_empty(), "twice: {there:?}");
+}

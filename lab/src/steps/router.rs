@@ -71,12 +71,11 @@ fn masquerade(switch: &str) -> Vec<String> {
 }
 
 /// Whom the gateway forwards between, where that is not everybody: the kernel's router forwards between all
-/// of its interfaces.
+/// of its interfaces. The legs of one network's VLANs reach each other as little as strangers do.
 fn forwarded(switch: &str, spec: &Spec) -> Vec<String> {
-    let served = |(_, (_, own)): &(usize, (&String, &Network))| !own.all_gateways().is_empty();
-    let legs: Vec<_> = spec.networks.iter().enumerate().filter(served).collect();
+    let legs: Vec<_> = spec.networks.iter().enumerate().flat_map(legs).collect();
     let out = spec.uplink() == Uplink::Sim;
-    if legs.len() < 2 && !legs.iter().any(|(_, (_, own))| own.internal) {
+    if legs.len() < 2 && !legs.iter().any(|leg| leg.internal) {
         return Vec::new();
     }
     let inside = format!("ip netns exec {switch} nft add");
@@ -88,25 +87,44 @@ fn forwarded(switch: &str, spec: &Spec) -> Vec<String> {
         ),
         format!("{inside} rule ip filter forward ct state established,related accept"),
     ];
-    // The network's own leg and those of its VLANs.
-    let names = |place: usize, own: &Network| {
-        let bridge = bridge(place);
-        let vlans = own.vlans.keys().filter(|_| own.filters_vlans());
-        let of_vlans = vlans.map(|vlan| format!(", {bridge}.{vlan}"));
-        format!("{{ {bridge}{} }}", of_vlans.collect::<String>())
+    let mut rule = |words: String| {
+        lines.push(format!("{inside} rule ip filter forward {words} accept"));
     };
-    let rule = |words: String| format!("{inside} rule ip filter forward '{words} accept'");
-    for (place, (name, own)) in &legs {
-        let from = names(*place, own);
-        let to = legs.iter().filter(|(_, (to, _))| spec.routes_between(name, to));
-        let to = to.map(|(place, (_, own))| names(*place, own));
-        lines.extend(to.map(|to| rule(format!("iifname {from} oifname {to}"))));
-        if out && !own.internal {
-            lines.push(rule(format!("iifname {from} oifname {UPLINK_PORT}")));
+    for from in &legs {
+        let is_reached = |to: &&Leg<'_>| match from.network == to.network {
+            true => from.device == to.device,
+            false => spec.routes_between(from.network, to.network),
+        };
+        for to in legs.iter().filter(is_reached) {
+            rule(format!("iifname {} oifname {}", from.device, to.device));
+        }
+        if out && !from.internal {
+            rule(format!("iifname {} oifname {UPLINK_PORT}", from.device));
         }
     }
     if out {
-        lines.push(rule(format!("iifname {UPLINK_PORT} ct status dnat")));
+        rule(format!("iifname {UPLINK_PORT} ct status dnat"));
     }
     lines
+}
+
+/// A place of the gateway's.
+struct Leg<'a> {
+    network: &'a str,
+    device: String,
+    internal: bool,
+}
+
+/// Those in a network: its own, and one a VLAN.
+fn legs<'a>((place, (name, own)): (usize, (&'a String, &'a Network))) -> Vec<Leg<'a>> {
+    let bridge = bridge(place);
+    let leg = |device| Leg { network: name, device, internal: own.internal };
+    let has_own = !own.gateways().is_empty();
+    let has_own = has_own && (!own.filters_vlans() || own.default_pvid().is_some());
+    let vlans = own
+        .vlans
+        .iter()
+        .filter(|(vlan, _)| own.filters_vlans() && !own.gateways_of(Some(**vlan)).is_empty());
+    let of_vlans = vlans.map(|(vlan, _)| format!("{bridge}.{vlan}"));
+    has_own.then(|| bridge.clone()).into_iter().chain(of_vlans).map(leg).collect()
 }

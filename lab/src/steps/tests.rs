@@ -128,7 +128,8 @@ tunnels:
             "addr add 10.2.0.1/24 brd + dev br01",
             "# nat full-cone",
             "policy drop",
-            "iifname { br00, br00.20 } oifname { br01 } accept",
+            "iifname br00 oifname br01 accept",
+            "iifname br00.20 oifname br01 accept",
             "iifname vethinet ct status dnat accept",
             "ip link add vxlan7 type vxlan id 7 local 203.0.113.1 dstport 4789 nolearning",
             "fdb append 00:00:00:00:00:00 dev vxlan7 dst 203.0.113.9 self",
@@ -138,6 +139,10 @@ tunnels:
         let places: Vec<_> = order.iter().map(|what| place(what)).collect();
         assert!(places.is_sorted(), "{places:?}\n{}", lines.join("\n"));
     }
-    let out = |of: &str| lines.iter().any(|line| line.contains(of) && line.contains("vethinet a"));
-    assert!(out("iifname { br00") && !out("iifname { br01"), "{}", lines.join("\n"));
+    let passes = |from: &str, to: &str| {
+        let words = format!("iifname {from} oifname {to} accept");
+        lines.iter().any(|line| line.ends_with(&words))
+    };
+    assert!(passes("br00", "vethinet") && passes("br00.20", "vethinet"), "{}", lines.join("\n"));
+    assert!(!passes("br01", "vethinet") && !passes("br00", "br00.20"), "{}", lines.join("\n"));
 }

@@ -33,7 +33,10 @@ impl Why {
 /// What the lab's ports and gateway are set to, by network and node.
 pub(super) struct Apart {
     ports: HashMap<(String, String), Port>,
+    /// Those that end at their ports.
     networks: HashMap<String, Network>,
+    /// All of them: whether the gateway is there, and where it forwards to.
+    routed: HashMap<String, (bool, Vec<String>)>,
 }
 
 impl Apart {
@@ -51,25 +54,45 @@ impl Apart {
             ports.iter().filter(goes_on).filter_map(|port| port.network.clone()).collect();
         let key = |port: &Port| Some((port.network.clone()?, port.node.clone()?));
         let keyed = ports.into_iter().filter_map(|port| Some((key(&port)?, port)));
+        let leads = |own: &Network| (own.name.clone(), (own.gateway.is_some(), own.routed.clone()));
+        let routed = networks.iter().map(leads).collect();
         let networks = networks.into_iter().filter(|network| !open.contains(&network.name));
         Self {
             ports: keyed.collect(),
             networks: networks.map(|network| (network.name.clone(), network)).collect(),
+            routed,
         }
+    }
+
+    /// Whether the gateway forwards from one network to another.
+    pub(super) fn routes(&self, one: &str, other: &str) -> bool {
+        let says = |from: &str, to: &str| {
+            let own = self.routed.get(from);
+            own.is_some_and(|(here, routed)| *here && routed.iter().any(|name| name == to))
+        };
+        let is_there = |name: &str| self.routed.get(name).is_some_and(|(here, _)| *here);
+        is_there(one) && is_there(other) && (says(one, other) || says(other, one))
     }
 
     /// Why each cell is not to be tried; None where it is.
     pub(super) fn all(&self, reach: &Reach) -> Vec<Option<Why>> {
         let direct: Vec<_> = reach.cells.iter().map(|cell| self.direct(reach, cell)).collect();
+        // Why a node cannot speak to the gateway.
+        let shut = |node: usize| {
+            let mut doors =
+                reach.cells.iter().zip(&direct).filter(|(door, _)| {
+                    door.from == node && reach.targets[door.to] == names::GATEWAY
+                });
+            let first = doors.next()?.1.as_ref()?;
+            doors.all(|(_, why)| why.is_some()).then_some(*first)
+        };
         let beyond = |cell: &Cell| {
             let to = &reach.targets[cell.to];
-            let mut doors = reach.cells.iter().zip(&direct).filter(|(door, _)| {
-                door.from == cell.from && reach.targets[door.to] == names::GATEWAY
-            });
-            // The internet is beyond a gateway that it cannot speak to.
-            let is_beyond = to == names::INTERNET || to == names::ROUTER;
-            let first = doors.next().filter(|_| is_beyond)?.1.as_ref()?;
-            doors.all(|(_, why)| why.is_some()).then_some(*first)
+            if to == names::INTERNET || to == names::ROUTER {
+                return shut(cell.from);
+            }
+            let is_node = !cell.near && cell.to < reach.sources.len();
+            is_node.then(|| shut(cell.from).or_else(|| shut(cell.to))).flatten()
         };
         let cells = reach.cells.iter().zip(&direct);
         cells.map(|(cell, why)| why.or_else(|| beyond(cell))).collect()
@@ -85,6 +108,11 @@ impl Apart {
             return (network.vlan_filtering && !met).then_some(Why::Vlans);
         }
         let to = port(&reach.targets[cell.to])?;
+        if !cell.near {
+            // The gateway has a place in each VLAN, and forwards between none of them.
+            let met = pvid == self::pvid(&to.vlans);
+            return (network.vlan_filtering && !met).then_some(Why::Vlans);
+        }
         let there = pvid.is_some_and(untagged(&to.vlans));
         let back = self::pvid(&to.vlans).is_some_and(hears);
         if network.vlan_filtering && !(there && back) {

@@ -51,7 +51,9 @@ pub(super) fn all(args: &Args) -> anyhow::Result<u8> {
     if let Some(router) = router(name) {
         reach.add(names::ROUTER, router);
     }
-    let apart = Apart::of(name, &reach).all(&reach);
+    let apart = Apart::of(name, &reach);
+    reach.add_routed(|one, other| apart.routes(one, other));
+    let apart = apart.all(&reach);
     let stop = caught(&[SIGINT, SIGTERM])?;
     reach.enter()?;
     let mut options = args.options(true)?;

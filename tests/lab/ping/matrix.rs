@@ -207,3 +207,30 @@ fn a_name_is_the_address_that_is_near() {
         }
     });
 }
+
+/// Nodes of networks that the gateway forwards between are tried, and those in VLANs with subnets of their own,
+/// between which it does not, are not.
+#[test]
+fn who_meets_at_the_gateway_alone_is_tried_where_it_forwards() {
+    rooted(|sandbox| {
+        let file = "networks:\n  lan: {subnet: 10.1.0.0/24}\n  dc: {subnet: 10.2.0.0/24, routed: [lan]}\n  \
+                    far: {subnet: 10.3.0.0/24}\n\
+                    nodes: {a: {network: lan}, b: {network: dc}, c: {network: far}}\n";
+        let run = lab(sandbox, &["run", &write(sandbox, "routed.yaml", file)]);
+        let all = objects(&sandbox.uswitch(&["ping", "--all", "--json"]).ok().out);
+        let tried = |from: &str, to: &str| {
+            all.iter().any(|one| one["type"] == "cell" && one["from"] == from && one["to"] == to)
+        };
+        assert!(tried("a", "b") && tried("b", "a"), "{all:?}");
+        assert!(!tried("a", "c") && !tried("c", "b"), "{all:?}");
+        sandbox.uswitch(&["iperf", "a", "b", "-t", "1"]).ok();
+        let ended = sandbox.uswitch(&["iperf", "a", "a"]);
+        assert!(ended.complaint(2).contains("from a to itself: name two nodes"), "{ended:?}");
+        run.signal(Signal::SIGINT);
+        run.ended().ok();
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vlan-trunk.yaml");
+        let _lab = lab(sandbox, &["run", example]);
+        let out = sandbox.uswitch(&["ping", "--all"]).ok().out;
+        assert!(out.contains("separated by VLANs, not tried: red and blue"), "{out}");
+    });
+}

@@ -7,6 +7,7 @@
 //! | `leaving` | the tag at each port, the switch's own words, ports whose number was another's |
 //! | `protocols` | the same of packets without ports, with and without NAT |
 //! | `trace` | what a trace and an explanation say is what happens |
+//! | `unheard` | what comes to a node's port and is not heard there |
 //! | `v6` | the same of IPv6 |
 
 mod capture;
@@ -14,6 +15,7 @@ mod extcap;
 mod leaving;
 mod protocols;
 mod trace;
+mod unheard;
 mod v6;
 
 use std::path::Path;

@@ -81,11 +81,15 @@ fn a_flow_is_for_whoever_its_port_is_guarded_for_and_no_longer_than_its_mtu() {
     let table = Table::alone(1);
     put(&table, &key(mac(2)), &Flow { source: Some(OWN), ..flow() });
     let udp = |src, from| packet(src, UDP, &[ports(from, 9), vec![0; 4]].concat());
+    assert!(ask(&table, &packet(OWN, ICMP, &[8, 0, 0, 0, 0, 7, 0, 1])));
     assert!(ask(&table, &udp(OWN, 5)) && ask(&table, &segment(1, 2, Flags::SYN)));
     for (what, bytes) in [
         ("another family", v6),
         ("another source", udp(PEER, 5)),
         ("a server of DHCP", udp(OWN, 67)),
+        ("to a client of DHCP", packet(OWN, UDP, &[ports(5, 68), vec![0; 4]].concat())),
+        ("a redirect", packet(OWN, ICMP, &[5, 1, 0, 0, 0, 0, 0, 0])),
+        ("a router that advertises itself", packet(OWN, ICMP, &[9, 0, 0, 0, 0, 0, 0, 0])),
         ("no packet", frame(0x0806, &[0; 28])),
         ("cut off", packet(OWN, UDP, &[])),
     ] {
