@@ -16,8 +16,19 @@ use crate::containers::{limits, route};
 use crate::daemon::{Daemon, beside_of, port_of, refusal};
 use crate::store::Place;
 
-/// How often the link of a place is put back in the life of a server.
+/// How often it is tried in the life of a server to put the link of a place back.
 const TIMES: u32 = 16;
+
+/// What became of a lost link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It is there again.
+    PutBack,
+    /// It could not be put back now; its container lives, and it is tried again.
+    Waits,
+    /// Its container is gone, or it has been lost too often.
+    Gone,
+}
 
 /// The device and the number of a namespace's file: its own while it lives.
 pub(crate) fn identity(netns: &impl AsFd) -> Option<(u64, u64)> {
@@ -47,9 +58,14 @@ impl Daemon {
         (known && !self.lab.is_hosts(sandbox.as_fd()) && lives()).then_some(sandbox)
     }
 
-    /// Whether the lost link of a place could be put back: its container lives.
-    pub(crate) fn is_put_back(&self, place: &Place) -> bool {
-        let Some(sandbox) = self.sandbox_of(place) else { return false };
+    /// Whether the container of a place lives, as far as its namespace says.
+    pub(crate) fn has_sandbox(&self, place: &Place) -> bool {
+        self.sandbox_of(place).is_some()
+    }
+
+    /// Puts the lost link of a place back.
+    pub(crate) fn find_again(&self, place: &Place) -> Lost {
+        let Some(sandbox) = self.sandbox_of(place) else { return Lost::Gone };
         let endpoint = &place.attach.endpoint;
         let times = {
             let mut tables = self.tables();
@@ -59,16 +75,18 @@ impl Daemon {
         };
         if times > TIMES {
             tracing::warn!("endpoint {endpoint}: its link is gone once more, and left so");
-            return false;
+            return Lost::Gone;
         }
         match self.put_back(place, sandbox) {
             Ok(()) => {
                 tracing::warn!("endpoint {endpoint}: its link was gone, and is put back");
-                true
+                Lost::PutBack
             }
             Err(why) => {
-                tracing::error!("endpoint {endpoint}: its link is gone and not put back: {why}");
-                false
+                tracing::error!(
+                    "endpoint {endpoint}: its link is gone and not put back, which is tried again: {why}"
+                );
+                Lost::Waits
             }
         }
     }

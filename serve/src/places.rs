@@ -7,6 +7,7 @@ use engine::Refusal;
 use lab::Lab;
 
 use crate::daemon::{Daemon, SHORT, beside_of, port_of, refusal, short};
+use crate::lost::Lost;
 use crate::store::{Place, Writer};
 
 impl Daemon {
@@ -89,20 +90,38 @@ impl Daemon {
         // One of Docker's that has left has no namespace, and may join another.
         let Ok(place) = self.place(&endpoint) else { return };
         if place.sandbox.is_some() && self.lab.node_at(port).is_none() {
-            if self.is_put_back(&place) {
-                if let Some(name) = &place.name {
-                    let _ = self.lab.rename_guest(port, name);
+            match self.find_again(&place) {
+                Lost::Gone => self.end(&place),
+                Lost::Waits => return,
+                Lost::PutBack => {
+                    if let Some(name) = &place.name {
+                        let _ = self.lab.rename_guest(port, name);
+                    }
+                    self.lead_outside(&place);
+                    return;
                 }
-                self.lead_outside(&place);
-                return;
             }
-            self.end(&place);
             // Its container may live on, and have another network that its ports can lead by.
             if self.siblings(&place).iter().any(|own| self.lives(own)) {
                 self.pass_on(&place);
             }
             self.answered();
         }
+    }
+
+    /// Places whose links could not be put back are tried again.
+    pub(crate) fn look_again(&self) {
+        let ports: Vec<String> = {
+            let tables = self.tables();
+            let lost = |place: &&Place| {
+                let port = port_of(&place.attach.endpoint);
+                tables.put_back.contains_key(&place.attach.endpoint)
+                    && self.lab.node_at(&port).is_none()
+            };
+            let all = tables.places.values().filter(|place| place.sandbox.is_some());
+            all.filter(lost).map(|place| port_of(&place.attach.endpoint)).collect()
+        };
+        ports.iter().for_each(|port| self.vanished(port));
     }
 
     /// Older places with an address of a new one give way: their containers died while nobody told us.

@@ -2,7 +2,7 @@
 //! the switch's namespace, with which containers notice nothing.
 //!
 //! A place whose link has nobody at its far end any more is forgotten: its container ended while nobody
-//! served. So is one whose link is gone, unless its container lives, into which it is put back. A link that no
+//! served. So is one whose link is gone, unless its container lives, into which it is put back, now or later. A link that no
 //! place or network has is deleted. What cannot be taken on is told, and does not keep the rest.
 
 use std::collections::HashSet;
@@ -13,6 +13,7 @@ use lab::guest::Far;
 use crate::daemon::{Daemon, host_port, peer_of, port_of};
 use crate::error::Result;
 use crate::held::Keepers;
+use crate::lost::Lost;
 
 /// The longest name of a node that other hosts take (`overlay::key`).
 const SHARED: usize = 63;
@@ -44,19 +45,35 @@ impl Daemon {
         wrong.iter().for_each(|error| tracing::error!("{error}"));
         let keepers = Keepers::look();
         self.reserve(&places);
+        let mut here = Vec::new();
         for place in places {
             let endpoint = place.attach.endpoint.clone();
             let joined = place.sandbox.is_some();
             // dockerd gives an interface back before it says so, and says it to nobody then.
             let given = joined && self.lab.waits(&peer_of(&endpoint))?;
             let lost = joined && !links.contains(&port_of(&endpoint));
-            self.tables().places.insert(endpoint.clone(), place.clone());
-            if given || lost && !self.is_put_back(&place) {
-                self.tables().places.remove(&endpoint);
+            if given || lost && !self.has_sandbox(&place) {
                 self.store.writer().forget_place(&endpoint)?;
                 continue;
             }
-            let resumed = match joined && !lost {
+            // What is decided about one depends on the others: by which of its networks a container is led out.
+            self.tables().places.insert(endpoint, place.clone());
+            here.push((place, lost));
+        }
+        for (place, lost) in here {
+            let endpoint = place.attach.endpoint.clone();
+            if lost {
+                match self.find_again(&place) {
+                    Lost::PutBack => {}
+                    Lost::Waits => continue,
+                    Lost::Gone => {
+                        self.tables().places.remove(&endpoint);
+                        self.store.writer().forget_place(&endpoint)?;
+                        continue;
+                    }
+                }
+            }
+            let resumed = match place.sandbox.is_some() && !lost {
                 true => self.attach_by(&place, Far::Waits(peer_of(&endpoint))).map(drop),
                 false => Ok(()),
             };

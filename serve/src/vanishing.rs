@@ -5,13 +5,17 @@
 //! A thread of its own, for whoever hears of links is not to wait for the disk. It ends with the lab.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 use lab::Lab;
 
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+
+/// Between two looks at links that could not be put back.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Has ports noted that vanish, from now on.
 pub(crate) fn hear(lab: &Lab) -> Receiver<String> {
@@ -27,9 +31,14 @@ pub(crate) fn hear(lab: &Lab) -> Receiver<String> {
 pub(crate) fn watch(daemon: &Arc<Daemon>, vanished: Receiver<String>) -> Result<()> {
     let daemon = Arc::downgrade(daemon);
     let run = move || {
-        for port in vanished {
+        loop {
+            let port = vanished.recv_timeout(AGAIN);
             let Some(daemon) = daemon.upgrade() else { return };
-            daemon.vanished(&port);
+            match port {
+                Ok(port) => daemon.vanished(&port),
+                Err(RecvTimeoutError::Timeout) => daemon.look_again(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
     };
     let started = thread::Builder::new().name("vanishing".into()).spawn(run);

@@ -86,6 +86,7 @@ fn answer(conf: &[u8]) -> Result<String, Failure> {
 
 fn add(call: &Call, delegate: &dyn Fn(&str) -> Result<Value, Failure>) -> Result<String, Failure> {
     let netns = sandbox(call)?;
+    nobody_is_there(call, &netns)?;
     // No address is taken for a container that nobody will take in.
     done(ask(&Ask::Status)?)?;
     let told = delegate("ADD")?;
@@ -108,6 +109,20 @@ fn add(call: &Call, delegate: &dyn Fn(&str) -> Result<Value, Failure>) -> Result
         }
         let _ = delegate("DEL");
     })
+}
+
+/// An interface of the name in the container belongs to an ADD before, or to somebody else: it stays as it is
+/// (CNI 1.1, section 2, ADD).
+fn nobody_is_there(call: &Call, netns: &File) -> Result<(), Failure> {
+    let name = call.interface();
+    match ns::link::find(netns.as_fd(), name) {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => {
+            let msg = format!("{name} is in the container already: DEL comes before another ADD");
+            Err(Failure::new(code::OTHER, msg))
+        }
+        Err(why) => Err(Failure::new(code::IO, format!("looking for {name}: {why}"))),
+    }
 }
 
 /// The container's namespace, which is not the one that we are in: the host's interfaces and routes are

@@ -132,18 +132,25 @@ fn calls_come_twice_and_out_of_order() {
             runtime.make(name);
         }
         runtime.add("c2");
-        runtime.add("c1");
-        // Nobody told of its end: it has a new place, and the old one is no more.
-        let again = runtime.add("c1");
-        assert_eq!(address(&again), "10.92.0.12");
+        let first = runtime.add("c1");
+        // It has its place, which stays as it is, and no address is taken for another.
+        let mut wrong = runtime.conf.clone();
+        wrong["runtimeConfig"] =
+            json!({ "portMappings": [{"containerPort": 80, "hostPort": 8081, "protocol": "tcp"}] });
+        for conf in [&runtime.conf, &wrong] {
+            let why = refused(&runtime.call("ADD", "c1", conf), 999);
+            assert!(why.contains("eth0 is in the container already"), "{why}");
+        }
         runtime.ping("c1", "10.92.0.10");
-        runtime.check("c1", &again).ok();
+        runtime.check("c1", &first).ok();
         let links = sandbox.tool("ip", &["-n", "c1", "-o", "link"]);
         assert_eq!(links.lines().count(), 2, "{links}");
         // The container was started anew, with another namespace and the same number.
         runtime.unmake(&["c1"]);
         runtime.make("c1");
+        // Nobody told of its end: it has a new place, and the old one is no more.
         let anew = runtime.add("c1");
+        assert_eq!(address(&anew), "10.92.0.12");
         runtime.ping("c1", "10.92.0.10");
         runtime.check("c1", &anew).ok();
         for name in ["c1", "c2", "c1"] {

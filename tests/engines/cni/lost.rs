@@ -74,6 +74,58 @@ fn a_link_that_is_lost_is_put_back_while_its_container_runs() {
     });
 }
 
+/// What keeps a link from being put back for now ends no place: it is tried again.
+#[test]
+fn a_link_that_cannot_be_put_back_yet_is_put_back_later() {
+    served(|sandbox, serve| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        let result = runtime.add("c1");
+        let killed = serve.take().unwrap();
+        killed.signal(Signal::SIGKILL);
+        killed.ended();
+        sandbox.tool("umount", &[SWITCH]);
+        eventually("the end of the link", || {
+            sandbox.shell("ip -n c1 link show eth0 2>&1").code.filter(|code| *code != 0)
+        });
+        // Its name is taken.
+        sandbox.shell("ip -n c1 link add eth0 type veth peer name beyond").ok();
+        *serve = Some(start(sandbox));
+        assert_ne!(runtime.check("c1", &result).code, Some(0));
+        sandbox.shell("ip -n c1 link del eth0").ok();
+        eventually("the link", || (runtime.check("c1", &result).code == Some(0)).then_some(()));
+        runtime.del("c1");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1"]);
+    });
+}
+
+/// Somebody keeps the namespace of a switch that is gone, and the host's ends of its links with it.
+#[test]
+fn what_an_earlier_switch_has_left_in_the_host_gives_way() {
+    served(|sandbox, serve| {
+        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.make("c1");
+        let result = runtime.add("c1");
+        let mut kept = sandbox
+            .start_shell(&format!("exec nsenter --net={SWITCH} sh -c 'echo in; exec sleep 600'"));
+        kept.wait_for("in");
+        let killed = serve.take().unwrap();
+        killed.signal(Signal::SIGKILL);
+        killed.ended();
+        sandbox.tool("umount", &[SWITCH]);
+        *serve = Some(start(sandbox));
+        // Its own link is in its way as long as that namespace lasts.
+        kept.signal(Signal::SIGKILL);
+        kept.ended();
+        eventually("the link", || (runtime.check("c1", &result).code == Some(0)).then_some(()));
+        runtime.ping("c1", "10.92.0.1");
+        runtime.del("c1");
+        runtime.nothing_is_left();
+        runtime.unmake(&["c1"]);
+    });
+}
+
 /// Another's namespace has its path by now, or it is the host's.
 #[test]
 fn a_link_is_put_back_into_its_own_container_alone() {

@@ -47,7 +47,7 @@ fn containers_keep_their_ports_and_their_links_when_the_server_is_followed_by_an
     docker(|docker| {
         docker
             .sh("docker network create -d uswitch --subnet 10.77.0.0/24 --subnet 10.79.0.0/24 lab");
-        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/24 beside");
+        docker.sh("docker network create -d uswitch --subnet 10.78.0.0/24 spare");
         let names = ["w4", "w3", "w2", "w1"];
         for (place, name) in names.iter().enumerate() {
             let ports = if *name == "w1" { "-p 80" } else { "-p 8000-8010:80" };
@@ -56,8 +56,14 @@ fn containers_keep_their_ports_and_their_links_when_the_server_is_followed_by_an
             let own = format!("--network lab --ip 10.{net}.0.{}", place + 10);
             docker.sh(&format!("docker run -d --name {name} {own} {ports} {}", page(name)));
         }
-        docker.sh("docker network connect beside w2");
+        for name in names {
+            docker.sh(&format!("docker network connect spare {name}"));
+        }
         let machine = docker.machine;
+        // By the first of its networks, in the order of their names, each is led out.
+        let ways =
+            || names.map(|name| machine.sh(&format!("docker exec {name} ip route show default")));
+        let led = ways();
         let ports = || {
             let said = machine.sh("uswitch show published -j");
             let rows: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
@@ -73,6 +79,7 @@ fn containers_keep_their_ports_and_their_links_when_the_server_is_followed_by_an
                 docker.sh("umount /run/uswitch/serve/switch.ns");
             }
             docker.serve();
+            assert_eq!(ways(), led);
             for name in names {
                 docker.reaches(name, "203.0.113.9", true);
             }
@@ -94,7 +101,9 @@ fn containers_keep_their_ports_and_their_links_when_the_server_is_followed_by_an
             let name = docker.sh(&format!("get {at} 80"));
             docker.says(&format!("127.0.0.1 {port}"), name.trim());
         }
-        docker.sh("docker network disconnect beside w2");
+        for name in names {
+            docker.sh(&format!("docker network disconnect spare {name}"));
+        }
     });
 }
 
