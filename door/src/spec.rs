@@ -35,6 +35,8 @@ pub(crate) fn spec(door: &LabDoor) -> Answer<Spec> {
     said_of_ports(&lab, &mut spec, &ports);
     for (name, domain) in lab.networks() {
         if let Some(network) = spec.networks.get_mut(&name) {
+            // What a tunnel leaves room for nobody has asked for, and it follows the tunnel.
+            network.mtu = network.mtu.filter(|_| domain.fitted.is_none());
             tables(door, domain.id, network)?;
         }
     }

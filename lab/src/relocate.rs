@@ -46,6 +46,13 @@ impl Lab {
                 joint.name
             )));
         }
+        if let Some(tunnel) = state.tunnels.iter().find(|tunnel| tunnel.port.id == port) {
+            let (own, program, vni) = (&tunnel.port.name, called::program(), tunnel.vni);
+            return Err(Error::Usage(format!(
+                "{own} is a tunnel, which stays in its network: `{program} tunnel remove {vni}`, and `{program} \
+                 tunnel add` with --network puts it into another"
+            )));
+        }
         let (place, at) = place.ok_or(switch::Error::NoPort(port))?;
         let before = state.nodes[place].node.clone();
         let interface = &before.interfaces[at];

@@ -152,7 +152,8 @@ impl Agent {
             _ => session,
         };
         let claim = if self.next_claim > now { self.next_claim } else { session };
-        session.min(watch).min(claim).min(self.table.next().max(now + Duration::from_millis(100)))
+        let rows = if self.is_known() { self.table.next() } else { session };
+        session.min(watch).min(claim).min(rows.max(now + Duration::from_millis(100)))
     }
 
     /// Renews the lease, or asks for another and is there again.

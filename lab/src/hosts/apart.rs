@@ -54,10 +54,14 @@ impl Apart {
     }
 
     fn let_back(&mut self, (lab, shared): (&Lab, &Shared), node: &str) {
-        // A port that is gone may be another's by now.
-        let there = lab.ports_in(node, &shared.network());
+        // A port that is gone may be another's by now, and its node may be called otherwise.
+        let network = shared.network();
+        let names = lab.nodes().into_iter().map(|node| node.name);
+        let there: BTreeSet<_> = names.flat_map(|name| lab.ports_in(&name, &network)).collect();
         let ports = self.0.remove(node).unwrap_or_default();
-        let ports = ports.into_iter().filter(|port| there.contains(port));
+        // Under its other name it may be cut off, too.
+        let apart: BTreeSet<_> = self.0.values().flatten().copied().collect();
+        let ports = ports.into_iter().filter(|port| there.contains(port) && !apart.contains(port));
         ports.for_each(|port| set_reach(lab, port, Reach::All));
     }
 }

@@ -29,17 +29,18 @@ impl Agent {
     /// Makes rows, claims and names what they are to be. False once the lab is gone.
     pub(super) async fn settle(&mut self) -> bool {
         let Some(lab) = self.lab.upgrade() else { return false };
-        if !self.listed {
+        // What is known goes on while the registry cannot be listed anew, and is kept as it is to be.
+        if !self.is_known() {
             return true;
         }
         let now = now();
         if self.table.next() <= now {
             lab.refresh_claims(&self.shared);
         }
-        if self.present.is_some() && self.unlike().is_some() {
+        if self.listed && self.present.is_some() && self.unlike().is_some() {
             self.withdraw().await;
         }
-        if self.session.alone().is_none() && self.next_claim <= now {
+        if self.listed && self.session.alone().is_none() && self.next_claim <= now {
             self.claim().await;
         }
         let me = &self.shared.join.host;
@@ -69,6 +70,11 @@ impl Agent {
         self.tell_amiss();
         self.cut(&lab);
         true
+    }
+
+    /// Whether the registry has been listed, be it long ago.
+    pub(super) fn is_known(&self) -> bool {
+        self.listed || self.registry.revision() > 0
     }
 
     /// Takes back all that this host has claimed in a network that has become another one.

@@ -127,6 +127,10 @@ fn all_goes_on_while_etcd_is_gone_and_is_settled_when_it_is_back() {
         });
         assert_eq!([world.rows(&one), world.rows(&two)], before);
         assert!(world.pings(1, "n1", "10.100.1.2"));
+        // Rows are looked after all the same.
+        world.bridge(&one, &["fdb", "del", &mac(2), "dev", "vxlan100", "dst", "10.9.0.2"]);
+        within(31, "repaired", || (world.rows(&one) == before[0]).then_some(()));
+        assert_eq!(world.json(1, &["show", "hosts"])[0]["state"], "alone");
         // A node that goes meanwhile is given up when etcd is back.
         world.uswitch(2, &["remove", "n2"]).ok();
         (1..=3).for_each(|host| world.start_member(host, "existing"));

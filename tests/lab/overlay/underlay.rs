@@ -50,6 +50,8 @@ fn a_network_s_packets_follow_what_its_tunnel_sends_by() {
             sandbox.uswitch(&["remove", "early"]).ok();
             monitor.out().contains("plugged in").then_some(())
         });
+        let file = sandbox.uswitch(&["show", "topology", "--file"]).ok().out;
+        assert!(!file.contains("mtu:"), "nobody has asked for one: {file}");
         set_cable(sandbox, 1400);
         becomes(sandbox, 1350);
         monitor.wait_for("mtu       1350 bytes, no longer 1450");
