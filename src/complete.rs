@@ -79,6 +79,20 @@ pub(crate) fn networks() -> ArgValueCandidates {
     })
 }
 
+/// Words that are always the same.
+pub(crate) fn words(all: &'static [&'static str]) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || candidates(all.iter().map(|word| (*word).to_owned())))
+}
+
+/// What the NAT of a running lab can be set to: the type it was made with, or none.
+pub(crate) fn nat() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let own = client().and_then(|lab| lab.topology().ok()?.uplink).map(|uplink| uplink.nat);
+        let own = own.filter(|own| own != "none");
+        candidates(["none".to_owned()].into_iter().chain(own))
+    })
+}
+
 /// The numbers of tunnels.
 pub(crate) fn tunnels() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     state: State,
     /// The one in this network alone
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = crate::complete::networks())]
     network: Option<String>,
     #[command(flatten)]
     which: Which,

@@ -104,7 +104,8 @@ struct Settings {
     #[arg(long, value_name = "on|off")]
     vlan_filtering: Option<OnOff>,
     /// By which tags
-    #[arg(long, value_name = "802.1Q|802.1ad", value_parser = protocol)]
+    #[arg(long, value_name = "802.1Q|802.1ad", value_parser = protocol,
+          add = crate::complete::words(&["802.1Q", "802.1ad"]))]
     vlan_protocol: Option<VlanProtocol>,
     /// The VLAN of ports that say no other, and of the gateway; 0 for none [default: 1]
     #[arg(long, value_name = "VLAN")]

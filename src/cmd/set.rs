@@ -34,7 +34,7 @@ struct Gateway {
     #[arg(long, value_name = "on|off")]
     forwarding: Option<OnOff>,
     /// `none`, or the lab's type of NAT for that
-    #[arg(long, value_name = "none|TYPE")]
+    #[arg(long, value_name = "none|TYPE", add = crate::complete::nat())]
     nat: Option<String>,
     #[command(flatten)]
     which: Which,

@@ -1,6 +1,6 @@
 //! What the manual shows of each verb: lines to type, and pages that stand near.
 
-/// Lines to type, with what they do.
+/// Lines to type, with what they do, of a verb with the words before it: `fdb add`.
 pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
     match verb {
         "uswitch" => &[
@@ -88,8 +88,63 @@ pub(super) fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
         "metrics" => &[("uswitch metrics | promtool check metrics", "Reads and checks them.")],
         "completions" => &[("source <(uswitch completions bash)", "For the running shell.")],
         "man" => &[("uswitch man show | man -l -", "Reads a page without installing it.")],
-        "fdb" => &[("uswitch fdb flush net1", "Forgets the addresses learned behind net1.")],
-        "nat" => &[("uswitch nat flush", "Forgets every session.")],
+        "doctor" => &[("sudo uswitch doctor", "What root may do here, and what a lab can have.")],
+        "learn" => &[("uswitch learn", "The walkthrough, a step at a time; q ends it.")],
+        "iperf" => &[("uswitch iperf net1 net2 -P 4 -t 10", "Four streams for ten seconds.")],
+        "graph" => &[("uswitch graph --svg >lab.svg", "A picture of the running lab.")],
+        "link" => &[("uswitch link net1 down", "Pulls net1's cable; `up` plugs it in again.")],
+        verb => of_tables(verb),
+    }
+}
+
+/// Of verbs that change what a network, a port or a table is set to; those with words of their own show them.
+fn of_tables(verb: &str) -> &'static [(&'static str, &'static str)] {
+    match verb {
+        "set" | "set gateway" => &[
+            ("uswitch set gateway --nat none", "Packets leave with the node's own address."),
+            ("uswitch set gateway --forwarding off", "The gateway forwards nothing."),
+        ],
+        "network" | "network add" => &[(
+            "uswitch network add dmz --subnet 10.9.0.0/24 --routed lan",
+            "A network that the gateway forwards to from lan, and back.",
+        )],
+        "network set" => &[(
+            "uswitch network set lan --vlan-filtering on",
+            "VLANs are told apart in lan from now on.",
+        )],
+        "network remove" => &[("uswitch network remove dmz", "Ends a network that nobody is in.")],
+        "network ls" => &[("uswitch network ls -j", "The networks as JSON.")],
+        "port" => &[
+            ("uswitch port net1", "What net1's port is set to."),
+            ("uswitch port net1 --isolated on", "It does not reach other isolated ports."),
+            ("uswitch port net1 --network dmz", "Moves it to another network."),
+        ],
+        "tunnel" | "tunnel add" => &[(
+            "uswitch tunnel add vxlan 7 --local 10.0.0.1 --remote 10.0.0.2",
+            "Joins the first network to the one with VNI 7 at another host.",
+        )],
+        "tunnel check" => &[("uswitch tunnel check", "Tries the way to each other host.")],
+        "tunnel remove" => &[("uswitch tunnel remove 7", "Takes the tunnel with VNI 7 out.")],
+        "vlan" | "vlan add" => &[
+            ("uswitch vlan add net1 10 --pvid --untagged", "net1 is in VLAN 10, without tags."),
+            ("uswitch vlan add net2 10-20", "net2 has these VLANs on a trunk."),
+        ],
+        "vlan del" => &[("uswitch vlan del net1 1", "net1 is in VLAN 1 no longer.")],
+        "fdb" | "fdb add" => &[
+            ("uswitch fdb add 02:00:00:00:00:01 net1 --sticky", "It neither ages nor moves."),
+            ("uswitch fdb add 02:00:00:00:00:02 --blackhole", "Frames to it are dropped."),
+        ],
+        "fdb del" => &[("uswitch fdb del 02:00:00:00:00:01", "Takes the address out.")],
+        "fdb flush" => &[("uswitch fdb flush net1", "Forgets what was learned behind net1.")],
+        "mdb" | "mdb add" => &[("uswitch mdb add net1 239.1.2.3", "net1 gets the group's frames.")],
+        "mdb del" => &[("uswitch mdb del net1 239.1.2.3", "It does no longer, unless it asks.")],
+        "neigh" | "neigh add" => &[(
+            "uswitch neigh add 10.100.9.9 02:00:00:00:00:09",
+            "Ports that suppress questions are told so.",
+        )],
+        "neigh del" => &[("uswitch neigh del 10.100.9.9", "It is answered for no longer.")],
+        "neigh ls" => &[("uswitch neigh ls -j", "The neighbours set by hand, as JSON.")],
+        "nat" | "nat flush" => &[("uswitch nat flush", "Forgets every session.")],
         _ => &[],
     }
 }
@@ -117,5 +172,38 @@ pub(super) fn others(verb: &str) -> &'static [&'static str] {
         "capture" | "trace" => &["tcpdump(8)", "pcap-filter(7)"],
         "publish" | "unpublish" | "nat" => &["nft(8)"],
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory, Parser};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// Each page has examples, each of them is a line of that verb's, and the command takes it.
+    #[test]
+    fn every_page_shows_lines_of_its_own_that_are_taken() {
+        fn all(command: &Command, before: &str) {
+            let verb = format!("{before} {}", command.get_name());
+            let words = super::super::page::words(&verb);
+            let examples = of(words);
+            assert!(!examples.is_empty(), "no example of {words}");
+            for (line, _) in examples {
+                let first = words.split(' ').next().unwrap();
+                assert!(line.contains(first) || words == "uswitch", "{words}: {line}");
+                // What the shell makes of the rest is not ours.
+                let ours = line.split(" | ").next().unwrap();
+                let ours = ours.split(" >").next().unwrap().split(" 2>").next().unwrap();
+                let ours = ours.split(" && ").next().unwrap().trim_start_matches("sudo ");
+                let ours = ours.trim_start_matches("source <(").trim_end_matches(')');
+                let taken = Cli::try_parse_from(ours.split(' '));
+                assert!(taken.is_ok(), "{line}: {:?}", taken.err().map(|e| e.to_string()));
+            }
+            let shown = |verb: &&Command| !verb.is_hide_set() && verb.get_name() != "help";
+            command.get_subcommands().filter(shown).for_each(|own| all(own, &verb));
+        }
+        all(&Cli::command(), "");
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn render(command: &Command) -> io::Result<Vec<u8>> {
     if command.get_subcommands().any(|verb| !verb.is_hide_set()) {
         man.render_subcommands_section(&mut page)?;
     }
-    let verb = command.get_name();
+    let verb = words(command.get_bin_name().unwrap_or(command.get_name()));
     let examples = examples::of(verb);
     if !examples.is_empty() {
         let of = |(line, what): &(&str, &str)| {
@@ -130,13 +130,20 @@ fn values(arg: &Arg) -> String {
     if optional && !arg.is_positional() { format!("[{text}]") } else { text }
 }
 
+/// The words of a verb, without the program's name before them.
+pub(super) fn words(name: &str) -> &str {
+    let name = name.trim_start();
+    name.strip_prefix("uswitch ").unwrap_or(name)
+}
+
 fn see_also(command: &Command) -> String {
     let own = command.get_bin_name().unwrap_or_default().replace(' ', "-");
     let mut pages = vec!["uswitch(1)".to_owned()];
-    let near = examples::near(command.get_name());
+    let verb = words(command.get_bin_name().unwrap_or(command.get_name()));
+    let near = examples::near(verb);
     pages.extend(near.iter().map(|verb| format!("uswitch-{verb}(1)")));
     pages.extend(["ip-netns(8)", "bridge(8)"].map(String::from));
-    pages.extend(examples::others(command.get_name()).iter().map(|page| (*page).to_owned()));
+    pages.extend(examples::others(verb).iter().map(|page| (*page).to_owned()));
     pages.retain(|page| *page != format!("{own}(1)"));
     let bold = pages.iter().map(|page| match page.split_once('(') {
         Some((name, rest)) => format!("\\fB{}\\fR({rest}", escape(name)),
