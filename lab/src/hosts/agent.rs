@@ -59,6 +59,8 @@ pub(super) struct Agent {
     pub(super) next_claim: Timestamp,
     /// A watch that has failed is asked for again then.
     next_watch: Timestamp,
+    /// Since when etcd has refused something, though it may renew the lease all the while.
+    refused: Option<Timestamp>,
 }
 
 impl Agent {
@@ -90,6 +92,7 @@ impl Agent {
             named_in,
             next_claim: Timestamp::ZERO,
             next_watch: Timestamp::ZERO,
+            refused: None,
         }
     }
 
@@ -187,13 +190,11 @@ impl Agent {
         };
         match kept {
             Ok(present) => {
-                let mut status = self.shared.status();
-                status.lease = present;
-                status.alone = None;
-                drop(status);
-                if was_alone {
-                    self.shared.tell(Event::Back);
-                    tracing::info!("network {}: etcd answers again", self.shared.join.name);
+                self.shared.status().lease = present;
+                // Whether it takes again what it has refused is seen when that is asked for.
+                match self.refused {
+                    None => self.back(was_alone),
+                    Some(_) => self.next_claim = self.next_claim.min(now()),
                 }
             }
             Err(failed) => self.alone(&failed),
@@ -217,10 +218,29 @@ impl Agent {
         }
     }
 
+    /// etcd answers, and refuses nothing.
+    pub(super) fn back(&mut self, was_alone: bool) {
+        self.shared.status().alone = None;
+        if was_alone {
+            self.shared.tell(Event::Back);
+            tracing::info!("network {}: etcd answers again", self.shared.join.name);
+        }
+    }
+
+    /// What may have been refused was not.
+    pub(super) fn taken(&mut self) {
+        if self.refused.take().is_some() {
+            self.back(true);
+        }
+    }
+
     pub(super) fn alone(&mut self, failed: &Failed) {
         let now = now();
-        let news = self.session.failed(now);
-        let since = self.session.alone().unwrap_or(now);
+        let news = self.session.failed(now) && self.refused.is_none();
+        let since = self.refused.or(self.session.alone()).unwrap_or(now);
+        if !matches!(failed, Failed::Silent(_)) {
+            self.refused.get_or_insert(since);
+        }
         self.shared.status().alone = Some((since, failed.to_string()));
         if news {
             let network = &self.shared.join.name;

@@ -105,7 +105,7 @@ impl Agent {
         let open: Vec<_> = open.cloned().collect();
         let surplus = self.registry.surplus(&me, &wanted);
         if open.is_empty() && surplus.is_empty() && self.registry.agreed().is_some() {
-            return;
+            return self.taken();
         }
         let done = self.claim_all(&open, surplus, (lease, begun)).await;
         // What is done here comes back by the watch.
@@ -113,7 +113,7 @@ impl Agent {
         match done {
             Err(why) if why.is_missing() => self.session.lost(now()),
             Err(why) => self.alone(&why),
-            Ok(_) => {}
+            Ok(_) => self.taken(),
         }
     }
 

@@ -126,3 +126,44 @@ fn who_is_not_let_in_is_told_why_and_no_password_is_said() {
         assert!(ended.err.contains("no URL") && !ended.err.contains("geheim"), "{}", ended.err);
     });
 }
+
+/// Leases are renewed for whoever has one: what is refused beside them is told once, and so is its end.
+#[test]
+fn an_etcd_that_refuses_a_host_and_renews_its_lease_is_told_once() {
+    asking(|world| {
+        let said = format!("uswitch:{WORD}");
+        let mut one = world.start_at(1, "etcd://10.9.0.1/prod?vni=100", &[("ETCDCTL_USER", &said)]);
+        one.wait_for(crate::READY);
+        let root = json!({"name": "root", "password": "x"}).to_string();
+        let token = world.ask(1, "auth/authenticate", &root).unwrap()["token"].clone();
+        let token = format!("Authorization: {}", token.as_str().unwrap());
+        let ask = |call: &str, body: serde_json::Value| {
+            let by = ("http", &["-H", &token][..]);
+            assert!(world.ask_by(1, by, (call, &body.to_string())).is_some(), "{call}");
+        };
+        let monitor = world.monitor(1);
+        let count = |what: &str| monitor.out().matches(what).count();
+        let range = json!({
+            "role": "networks", "key": base64("/uswitch"), "range_end": base64("/uswitci"),
+        });
+        ask("auth/role/revoke", range);
+        // It has something to claim.
+        let ended = world.uswitch(1, &["add", "late"]);
+        assert_ne!(ended.code, Some(0), "{}", ended.out);
+        let alone = || {
+            let hosts = world.json(1, &["show", "hosts"]);
+            hosts[0]["alone"].as_u64().filter(|seconds| *seconds >= 4).map(drop)
+        };
+        until("it is told for how long", alone);
+        assert_eq!((count("registry_alone"), count("registry_back")), (1, 0), "{}", monitor.out());
+        let perm = json!({
+            "permType": "READWRITE", "key": base64("/uswitch"), "range_end": base64("/uswitci"),
+        });
+        ask("auth/role/grant", json!({"name": "networks", "perm": perm}));
+        until("it is joined again", || {
+            (world.json(1, &["show", "hosts"])[0]["state"] == "joined").then_some(())
+        });
+        until("that is told", || (count("registry_back") > 0).then_some(()));
+        assert_eq!((count("registry_alone"), count("registry_back")), (1, 1), "{}", monitor.out());
+    });
+}
