@@ -295,7 +295,7 @@ fn who_has_most_flows_gives_way() {
     assert!(written > u32::try_from(ENTRIES).unwrap() * 8 / 10, "{written}");
     assert_eq!(desk.book.places.len(), written as usize);
     // Those that would have the same place come one after the other, a grace period apart.
-    for millis in [100, 1_150, 2_200] {
+    for millis in [100, 1_150, 2_200, 3_250, 4_300] {
         desk.grace();
         desk.book.fold(&desk.table, &desk.fdb, at(millis));
         for n in 0..200 {
@@ -308,7 +308,7 @@ fn who_has_most_flows_gives_way() {
     let held = desk.book.held[2];
     for n in 0..60_000 {
         let decided = desk.decided(2_000_000 + n, 0, 1, 1);
-        desk.put(&decided, at(2_201));
+        desk.put(&decided, at(4_301));
     }
     assert_eq!(desk.book.held[2], held);
 }
