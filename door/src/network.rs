@@ -359,6 +359,7 @@ pub(crate) fn set_network(door: &LabDoor, name: &str, ask: &SetNetwork) -> Answe
     }
     if filters != of.config.vlans.is_some() {
         carried::follow(door, &of, filters)?;
+        door.lab()?.tell_vlans();
     }
     door.lab()?.note_network(name, |network| network.set(ask));
     self::network(door, name)

@@ -139,7 +139,9 @@ pub(crate) fn add_vlan(door: &LabDoor, name: &str, ask: &AddVlan) -> Answer<()> 
 }
 
 pub(crate) fn set_vlans(door: &LabDoor, id: PortId, vlans: Memberships) -> Answer<()> {
-    door.switch(|switch| switch.set_vlans(id, vlans))?.map_err(|e| failed(&e))
+    door.switch(|switch| switch.set_vlans(id, vlans))?.map_err(|e| failed(&e))?;
+    door.lab()?.tell_vlans();
+    Ok(())
 }
 
 pub(crate) fn del_vlan(door: &LabDoor, name: &str, first: u16, last: u16) -> Answer<()> {

@@ -230,6 +230,8 @@ impl Lab {
         }
         state.naming.added(&node);
         state.nodes.push(Held { node: node.clone(), home: Home::Own(netns) });
+        // Now its ports are known, and with them its VLANs.
+        state.joined.iter().for_each(hosts::Joined::look);
         Ok(node)
     }
 

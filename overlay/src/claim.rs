@@ -21,6 +21,9 @@ pub struct NodeClaim {
     pub ips: BTreeSet<IpAddr>,
     /// Its hardware addresses.
     pub macs: BTreeSet<MacAddr>,
+    /// The tags that its frames have in the tunnel, 0 for none; None where VLANs are not told apart, or
+    /// its ports are not known yet.
+    pub tags: Option<BTreeSet<u16>>,
 }
 
 /// How a claim stands.
@@ -47,7 +50,8 @@ impl NodeClaim {
     #[must_use]
     pub fn value(&self, host: &str) -> Claim {
         let macs = self.macs.iter().map(ToString::to_string).collect();
-        Claim { host: host.into(), node: self.node.clone(), ips: self.ips.clone(), macs }
+        let tags = self.tags.clone();
+        Claim { host: host.into(), node: self.node.clone(), ips: self.ips.clone(), macs, tags }
     }
 }
 

@@ -158,6 +158,7 @@ fn claim(node: u8) -> NodeClaim {
         node: format!("n{node}"),
         ips: [[10, 1, 0, node].into()].map(std::net::IpAddr::V4).into(),
         macs: [MacAddr([2, 0, 10, 1, 0, node])].into(),
+        tags: None,
     }
 }
 

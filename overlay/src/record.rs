@@ -68,6 +68,9 @@ pub struct Claim {
     /// Its hardware addresses there.
     #[serde(default)]
     pub macs: Vec<String>,
+    /// The tags that its frames have in the tunnel, 0 for none; None where its host does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeSet<u16>>,
 }
 
 impl Claim {

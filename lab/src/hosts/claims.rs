@@ -120,6 +120,7 @@ fn owner(kv: &Kv) -> Claim {
         node: "something unreadable".into(),
         ips: Default::default(),
         macs: Vec::new(),
+        tags: None,
     })
 }
 

@@ -156,13 +156,6 @@ impl Lab {
         claims.map(|claim| (claim.node.clone(), claim)).collect()
     }
 
-    /// What the nodes there are need, from now on.
-    pub(super) fn refresh_claims(&self, shared: &Shared) {
-        let state = self.state();
-        let claims = state.nodes.iter().filter_map(|held| shared.of_node(&held.node));
-        *shared.wanted() = claims.map(|claim| (claim.node.clone(), claim)).collect();
-    }
-
     /// The ports of a node in a network.
     pub(super) fn ports_in(&self, node: &str, network: &str) -> Vec<PortId> {
         let state = self.state();

@@ -18,7 +18,9 @@
 //! | `apart` | nodes that are cut off from other hosts |
 //! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
 //! | `told` | what the lab tells of them |
-//! | `table` | the rows of the tunnel's device and of the switch |
+//! | `table` | the rows of the tunnel's device |
+//! | `placed` | … and of the switch |
+//! | `tags` | the VLANs of nodes, as hosts tell them one another |
 //!
 //! What is decided is in the room `overlay`. A claim for a node that is added is made by whoever adds it,
 //! under the state's lock; the agent holds none while it asks, and waits for that one where it looks at
@@ -38,9 +40,11 @@ mod heard;
 mod http;
 mod lines;
 mod named;
+mod placed;
 mod present;
 mod settle;
 mod table;
+mod tags;
 mod tls;
 mod told;
 #[cfg(not(feature = "evpn"))]
@@ -259,7 +263,7 @@ impl Shared {
         let own: Vec<_> = own.collect();
         let ips = own.iter().flat_map(|own| &own.addresses).map(|address| address.ip).collect();
         let macs = own.iter().map(|own| own.mac).collect();
-        (!own.is_empty()).then(|| NodeClaim { node: node.name.clone(), ips, macs })
+        (!own.is_empty()).then(|| NodeClaim { node: node.name.clone(), ips, macs, tags: None })
     }
 }
 

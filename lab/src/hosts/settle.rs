@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use overlay::claim::conflict;
 use overlay::{FdbOp, Key, NodeClaim, Standing};
-use wire::Timestamp;
+use wire::{MacAddr, Timestamp};
 
 use super::agent::Agent;
 use super::claims;
 use super::enter::{self, now};
 use super::etcd::{Done, MOST};
 use super::http::Failed;
+use super::tags::Tags;
 use super::{Event, Member, Remote};
 use crate::lab::Lab;
 
@@ -49,6 +50,11 @@ impl Agent {
         if let Some(members) = self.members.as_ref().filter(|_| hosts) {
             members.set(&self.rows.hosts().collect());
         }
+        let told = (self.registry.revision(), self.shared.network());
+        let news = self.told.as_ref() != Some(&told);
+        if news {
+            self.table.heed(self.tags());
+        }
         match self.table.settle(&lab, (self.rows.all(), &steps), now) {
             Ok(0) => {}
             Ok(repairs) => {
@@ -58,8 +64,7 @@ impl Agent {
             }
             Err(error) => tracing::warn!("network {}: {error}", self.shared.join.name),
         }
-        let told = (self.registry.revision(), self.shared.network());
-        if self.told.as_ref() != Some(&told) {
+        if news {
             self.told = Some(told);
             self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
             self.name(&lab);
@@ -70,6 +75,14 @@ impl Agent {
         self.tell_amiss();
         self.cut(&lab);
         true
+    }
+
+    /// What other hosts tell of the VLANs of their nodes.
+    fn tags(&self) -> BTreeMap<MacAddr, Tags> {
+        let others = self.registry.nodes().filter(|claim| claim.host != self.shared.join.host);
+        let told = others.filter_map(|claim| Some((claim, claim.tags.as_ref()?)));
+        told.flat_map(|(claim, tags)| claim.addresses().map(move |mac| (mac, tags.clone())))
+            .collect()
     }
 
     /// Whether the registry has been listed, be it long ago.

@@ -1,15 +1,17 @@
 //! The rows of a tunnel: in the kernel's device, which sends by them, and in the switch's table, which
 //! finds the tunnel by them. What there is to be is compared with what there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ns::vxlan;
 use overlay::{FdbOp, Row, difference};
-use switch::{EntryKind, NetworkId, PortId};
-use wire::{MacAddr, Timestamp, VlanId};
+use switch::{NetworkId, PortId};
+use wire::{MacAddr, Timestamp};
 
-use crate::error::{Error, Result};
+use super::placed::Placed;
+use super::tags::Tags;
+use crate::error::Result;
 use crate::lab::Lab;
 
 /// How often the kernel is asked at least, though nothing has changed.
@@ -22,11 +24,8 @@ const REST: u32 = 20;
 /// A tunnel's rows as they were set.
 pub(super) struct Table {
     index: u32,
-    port: PortId,
-    network: NetworkId,
     set: BTreeSet<Row>,
-    /// Addresses of nodes here that other hosts have too: nodes here are to find those here.
-    here: BTreeSet<MacAddr>,
+    placed: Placed,
     looked: Option<Timestamp>,
     /// How long the last look took.
     took: Duration,
@@ -38,10 +37,8 @@ impl Table {
     pub(super) fn new(index: u32, port: PortId, network: NetworkId) -> Self {
         Self {
             index,
-            port,
-            network,
             set: BTreeSet::new(),
-            here: BTreeSet::new(),
+            placed: Placed::new(port, network),
             looked: None,
             took: Duration::ZERO,
             again: false,
@@ -70,7 +67,7 @@ impl Table {
             return repairs;
         }
         self.take(lab, steps)?;
-        self.tell_switch_of(lab, steps)?;
+        self.placed.take(lab, &self.set, steps)?;
         Ok(0)
     }
 
@@ -82,7 +79,7 @@ impl Table {
         let there: BTreeSet<_> =
             rows.iter().map(|row| Row { mac: MacAddr(row.mac), vtep: row.remote }).collect();
         let repairs = match self.looked.is_some() && !self.again {
-            true => difference(&there, &self.set).len() + self.not_in_switch(lab),
+            true => difference(&there, &self.set).len() + self.placed.missing(lab),
             false => 0,
         };
         self.set = there;
@@ -90,7 +87,7 @@ impl Table {
         self.again = false;
         let steps = difference(&self.set, desired);
         self.take(lab, &steps)?;
-        self.tell_switch(lab)?;
+        self.placed.tell(lab, &self.set)?;
         Ok(repairs)
     }
 
@@ -115,83 +112,14 @@ impl Table {
         Ok(())
     }
 
+    /// What other hosts tell of the VLANs of their nodes from now on.
+    pub(super) fn heed(&mut self, tags: BTreeMap<MacAddr, Tags>) {
+        self.placed.heed(tags, &self.set);
+    }
+
     /// These addresses are not set at the tunnel in the switch's table; those that were among them before
     /// are again.
     pub(super) fn leave_here(&mut self, lab: &Lab, macs: BTreeSet<MacAddr>) -> Result<()> {
-        if self.here == macs {
-            return Ok(());
-        }
-        self.here = macs;
-        self.tell_switch(lab)
-    }
-
-    /// The addresses that the switch is to have behind the tunnel.
-    fn macs(&self) -> BTreeSet<MacAddr> {
-        let rows = self.set.iter().filter(|row| !row.is_flood()).map(|row| row.mac);
-        rows.filter(|mac| !self.here.contains(mac)).collect()
-    }
-
-    /// The VLAN that the tunnel's frames are in.
-    fn vlan(&self, switch: &switch::Switch) -> VlanId {
-        let tells = switch.network(self.network).is_some_and(|network| network.vlans.is_some());
-        let own = switch.port(self.port);
-        let pvid = own.and_then(|(spec, _)| spec.vlans.to_vlans().pvid);
-        pvid.filter(|_| tells).unwrap_or(VlanId::NONE)
-    }
-
-    /// The addresses that the switch has behind the tunnel.
-    fn in_switch(&self, switch: &switch::Switch) -> BTreeSet<MacAddr> {
-        let here = |row: &switch::FdbEntry| row.port == self.port && row.kind == EntryKind::Sticky;
-        switch.fdb().into_iter().filter(here).map(|row| row.mac).collect()
-    }
-
-    /// How many of the switch's entries are not there any more.
-    fn not_in_switch(&self, lab: &Lab) -> usize {
-        let there = lab.with_switch(|switch| self.in_switch(switch)).unwrap_or_default();
-        self.macs().difference(&there).count()
-    }
-
-    /// Has the switch know all of it.
-    fn tell_switch(&self, lab: &Lab) -> Result<()> {
-        let macs = self.macs();
-        let there = lab.with_switch(|switch| self.in_switch(switch)).unwrap_or_default();
-        let gone = there.difference(&macs).map(|mac| (*mac, false));
-        let new = macs.difference(&there).map(|mac| (*mac, true));
-        self.set_in_switch(lab, gone.chain(new))
-    }
-
-    /// Has the switch know of these steps.
-    fn tell_switch_of(&self, lab: &Lab, steps: &[FdbOp]) -> Result<()> {
-        let of_step = |step: &FdbOp| match *step {
-            FdbOp::Remove(row) => (!row.is_flood()).then_some((row.mac, false)),
-            FdbOp::Set(row) => (!self.here.contains(&row.mac)).then_some((row.mac, true)),
-            FdbOp::Append(_) => None,
-        };
-        self.set_in_switch(lab, steps.iter().filter_map(of_step))
-    }
-
-    fn set_in_switch(&self, lab: &Lab, macs: impl Iterator<Item = (MacAddr, bool)>) -> Result<()> {
-        let mut macs = macs.peekable();
-        if macs.peek().is_none() {
-            return Ok(());
-        }
-        let full = lab.with_switch(|switch| {
-            let scope = switch.table().scope(self.network, self.vlan(switch))?;
-            // Whose an address is the registry says, and no frame.
-            let (kind, now) = (EntryKind::Sticky, super::enter::now());
-            let mut full = None;
-            for (mac, is_there) in macs {
-                if !is_there {
-                    switch.table().remove(mac, scope);
-                } else if !switch.table().set(mac, scope, self.port, kind, now) {
-                    full.get_or_insert(mac);
-                }
-            }
-            full
-        });
-        match full.flatten() {
-            None => Ok(()),
-            Some(mac) => Err(Error::Usage(format!("the switch's table has no room for {mac}"))),
-        }
+        self.placed.leave_here(lab, macs, &self.set)
     }
 }

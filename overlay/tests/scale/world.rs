@@ -84,6 +84,7 @@ pub(super) fn claim(number: usize) -> NodeClaim {
         node: format!("node{number}"),
         ips: [std::net::IpAddr::V4([10, a, b, c].into())].into(),
         macs: [MacAddr([2, 0, 10, a, b, c])].into(),
+        tags: None,
     }
 }
 

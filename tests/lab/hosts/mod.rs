@@ -11,6 +11,7 @@ mod served;
 mod shut;
 mod shut_tls;
 mod six;
+mod vlans;
 mod world;
 
 use serde_json::Value;

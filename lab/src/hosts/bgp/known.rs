@@ -168,7 +168,8 @@ mod tests {
     }
 
     fn node() -> BTreeMap<String, NodeClaim> {
-        let claim = NodeClaim { node: "n1".into(), ips: [ip()].into(), macs: [MAC].into() };
+        let (node, ips, macs) = ("n1".into(), [ip()].into(), [MAC].into());
+        let claim = NodeClaim { node, ips, macs, tags: None };
         [("n1".to_owned(), claim)].into()
     }
 

@@ -123,6 +123,7 @@ fn node(number: u8) -> NodeClaim {
         node: format!("n{number}"),
         ips: [[10, 1, 0, number].into()].map(std::net::IpAddr::V4).into(),
         macs: [MacAddr([2, 0, 10, 1, 0, number])].into(),
+        tags: None,
     }
 }
 
