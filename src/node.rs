@@ -3,7 +3,7 @@
 //! Nodes that the lab has made are in its record. Those of a lab that serves engines are the engines'
 //! containers, which its process is asked for.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use control::Client;
 use control::api::{Home, Node};
@@ -55,6 +55,16 @@ pub(crate) fn address(lab: &LabName, from: Option<&str>, node: &str) -> anyhow::
         _ => drop(join::find(&ground(), lab, node)?),
     }
     Err(Error::Usage(format!("node {node} of lab {lab} has no address of IPv4")).into())
+}
+
+/// The address of a node of another host, where the lab is in a network of several.
+pub(crate) fn beyond(lab: &LabName, node: &str) -> Option<Ipv4Addr> {
+    let networks = Which { name: lab.clone() }.client().ok()?.hosts().ok()?;
+    let hosts = networks.iter().flat_map(|network| &network.hosts);
+    hosts.filter_map(|host| host.addresses.get(node)).flatten().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// Who has which address in a lab, its containers as well.

@@ -46,8 +46,10 @@ pub(crate) fn hosts(door: &LabDoor) -> Answer<Vec<Hosts>> {
 fn of_several(
     lab::hosts::OfSeveral { join, vni, network, status }: lab::hosts::OfSeveral,
 ) -> Hosts {
+    let mut addresses = status.addresses();
     let host = |member: lab::hosts::Member| MemberHost {
         own: member.name == join.host,
+        addresses: addresses.remove(&member.name).unwrap_or_default(),
         name: member.name,
         vtep: member.vtep,
         nodes: member.nodes,

@@ -80,6 +80,9 @@ pub struct MemberHost {
     pub own: bool,
     /// Its nodes.
     pub nodes: Vec<String>,
+    /// Their addresses, by name, where it is another host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A tunnel that is there.

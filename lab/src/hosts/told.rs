@@ -1,10 +1,23 @@
 //! What the lab tells of the networks of several hosts that it is in, and leaving them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use super::{Event, OfSeveral, Remote};
+use super::{Event, OfSeveral, Remote, Status};
 use crate::error::Result;
 use crate::lab::Lab;
+
+impl Status {
+    /// The addresses of other hosts' nodes, by host and name.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeMap<String, BTreeMap<String, Vec<IpAddr>>> {
+        let mut all: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (name, remote) in &self.others {
+            all.entry(remote.host.clone()).or_default().insert(name.clone(), remote.ips.clone());
+        }
+        all
+    }
+}
 
 impl Lab {
     /// The networks of several hosts that etcd knows, and how things stand in each.

@@ -27,6 +27,9 @@ pub(super) fn resolve(lab: &LabName, from: Option<&str>, dest: &str) -> anyhow::
     }
     match node::address(lab, from, dest) {
         Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
+            if let Some(address) = node::beyond(lab, dest) {
+                return Ok(address);
+            }
             let outside = dest.contains('.');
             let beyond = if outside { ", and no name of the internet is looked up" } else { "" };
             let dest = lab::called::shown(dest);

@@ -75,6 +75,11 @@ fn walks_tell_the_other_host() {
             trace.signal(Signal::SIGINT);
             trace.ended();
         }
+        // So does a ping find it; who is nowhere is still nobody.
+        let said = world.uswitch(1, &["ping", "-c", "1", "n1", "n2"]).ok().out;
+        assert!(said.contains("PING n2 (10.100.1.2)") && said.contains(" 1 received"), "{said}");
+        let ended = world.uswitch(1, &["ping", "-c", "1", "n1", "n7"]);
+        assert!(ended.err.contains("n7 is neither an IPv4 address nor a node"), "{}", ended.err);
         // A broadcast goes to all of them.
         let said = world.uswitch(1, &["explain", "n1", "10.100.255.255"]).out;
         assert!(said.contains("to all other hosts: h2 10.9.0.2, VNI 100"), "{said}");
