@@ -261,6 +261,15 @@ impl Lab {
         }
     }
 
+    /// Deletes a guest's own end in its namespace, whose other end is in a switch's namespace that somebody
+    /// keeps though it is gone.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn forget_end(sandbox: &OwnedFd, interface: &str, mac: MacAddr) -> Result<()> {
+        Ok(ns::link::delete_end(sandbox.as_fd(), interface, mac.0)?)
+    }
+
     /// Whether the far end of a link waits under this name in the host's namespace.
     ///
     /// # Errors

@@ -90,12 +90,7 @@ impl Lab {
             Some(index) => index,
             None => {
                 // One of ours whose other end is in a switch's namespace that is gone, or kept by somebody.
-                let stale = |link: &ns::link::Link| {
-                    link.name == *interface && link.peer.is_some() && link.mac == Some(mac.0)
-                };
-                if let Some(link) = ns::link::list(host)?.into_iter().find(stale) {
-                    ns::link::delete(host, link.index)?;
-                }
+                ns::link::delete_end(host, interface, mac.0)?;
                 let index = state.next_index;
                 state.next_index += 1;
                 let near = (near, port.as_str(), index);

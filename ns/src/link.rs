@@ -108,6 +108,18 @@ pub fn find(netns: BorrowedFd<'_>, name: &str) -> Result<Option<u32>> {
     .doing(|| format!("looking for link {name}"))
 }
 
+/// Deletes the end of a pair that has this name and this hardware address; none, or another's, stays as it is.
+///
+/// # Errors
+/// When the namespace cannot be entered or the kernel refuses.
+pub fn delete_end(netns: BorrowedFd<'_>, name: &str, mac: [u8; 6]) -> Result<()> {
+    let is_it = |link: &Link| link.name == name && link.peer.is_some() && link.mac == Some(mac);
+    match list(netns)?.into_iter().find(is_it) {
+        Some(link) => delete(netns, link.index),
+        None => Ok(()),
+    }
+}
+
 /// Deletes a link; of a veth pair both ends go. One that is gone already, perhaps by another's hand
 /// meanwhile, is no error.
 ///

@@ -70,6 +70,8 @@ pub(crate) struct Tables {
     pub(crate) places: BTreeMap<String, Place>,
     /// How often the link of each was put back that was lost.
     pub(crate) put_back: BTreeMap<String, u32>,
+    /// Places whose link could not be put back yet.
+    pub(crate) waiting: BTreeSet<String>,
 }
 
 /// The first digits of a number.

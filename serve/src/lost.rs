@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::Refusal;
+use lab::Lab;
 use lab::guest::{self, Far, Limits};
 use lab::served::network_at;
 
@@ -16,7 +17,7 @@ use crate::containers::{limits, route};
 use crate::daemon::{Daemon, beside_of, port_of, refusal};
 use crate::store::Place;
 
-/// How often it is tried in the life of a server to put the link of a place back.
+/// How often the link of a place is put back in the life of a server.
 const TIMES: u32 = 16;
 
 /// What became of a lost link.
@@ -63,29 +64,39 @@ impl Daemon {
         self.sandbox_of(place).is_some()
     }
 
+    /// Whether the link of a place is to be put back yet, and its container lives.
+    pub(crate) fn waits(&self, place: &Place) -> bool {
+        let is_lost = self.tables().waiting.contains(&place.attach.endpoint);
+        is_lost && self.has_sandbox(place)
+    }
+
     /// Puts the lost link of a place back.
     pub(crate) fn find_again(&self, place: &Place) -> Lost {
-        let Some(sandbox) = self.sandbox_of(place) else { return Lost::Gone };
         let endpoint = &place.attach.endpoint;
-        let times = {
-            let mut tables = self.tables();
-            let times = tables.put_back.entry(endpoint.clone()).or_default();
-            *times += 1;
-            *times
+        let Some(sandbox) = self.sandbox_of(place) else {
+            self.tables().waiting.remove(endpoint);
+            return Lost::Gone;
         };
-        if times > TIMES {
+        if self.tables().put_back.get(endpoint).is_some_and(|times| *times >= TIMES) {
             tracing::warn!("endpoint {endpoint}: its link is gone once more, and left so");
             return Lost::Gone;
         }
-        match self.put_back(place, sandbox) {
+        let done = self.put_back(place, sandbox);
+        let mut tables = self.tables();
+        match done {
             Ok(()) => {
+                *tables.put_back.entry(endpoint.clone()).or_default() += 1;
+                tables.waiting.remove(endpoint);
                 tracing::warn!("endpoint {endpoint}: its link was gone, and is put back");
                 Lost::PutBack
             }
             Err(why) => {
-                tracing::error!(
-                    "endpoint {endpoint}: its link is gone and not put back, which is tried again: {why}"
-                );
+                if tables.waiting.insert(endpoint.clone()) {
+                    tracing::error!(
+                        "endpoint {endpoint}: its link is gone and not put back, which is tried \
+                         again: {why}"
+                    );
+                }
                 Lost::Waits
             }
         }
@@ -93,6 +104,11 @@ impl Daemon {
 
     fn put_back(&self, place: &Place, sandbox: OwnedFd) -> Result<(), Refusal> {
         let endpoint = &place.attach.endpoint;
+        let told = place.plugin.as_ref().map(|plugin| &plugin.interface);
+        if let Some(name) = told.or(place.interface.as_ref()) {
+            let cleared = Lab::forget_end(&sandbox, name, place.mac());
+            cleared.map_err(|error| refusal(&error))?;
+        }
         let sandbox = Arc::new(sandbox);
         self.attach(place, Far::Goes(Arc::clone(&sandbox), self.routes_of(place)?))?;
         let Some(plugin) = &place.plugin else { return Ok(()) };

@@ -55,6 +55,7 @@ impl Daemon {
         let mut tables = self.tables();
         tables.places.remove(endpoint);
         tables.put_back.remove(endpoint);
+        tables.waiting.remove(endpoint);
         Ok(())
     }
 
@@ -111,17 +112,8 @@ impl Daemon {
 
     /// Places whose links could not be put back are tried again.
     pub(crate) fn look_again(&self) {
-        let ports: Vec<String> = {
-            let tables = self.tables();
-            let lost = |place: &&Place| {
-                let port = port_of(&place.attach.endpoint);
-                tables.put_back.contains_key(&place.attach.endpoint)
-                    && self.lab.node_at(&port).is_none()
-            };
-            let all = tables.places.values().filter(|place| place.sandbox.is_some());
-            all.filter(lost).map(|place| port_of(&place.attach.endpoint)).collect()
-        };
-        ports.iter().for_each(|port| self.vanished(port));
+        let waiting = self.tables().waiting.clone();
+        waiting.iter().for_each(|endpoint| self.vanished(&port_of(endpoint)));
     }
 
     /// Older places with an address of a new one give way: their containers died while nobody told us.
@@ -147,11 +139,12 @@ impl Daemon {
     }
 
     /// Whether a place's container is seen to be no more: its namespace lacks the far end of its link, or the
-    /// link is gone. One that cannot be looked at may live.
+    /// link is gone for good. One that cannot be looked at may live.
     pub(crate) fn has_ended(&self, place: &Place) -> bool {
         let port = port_of(&place.attach.endpoint);
         match self.lab.node_at(&port).and_then(|node| self.lab.namespace(&node)) {
             Some(sandbox) => matches!(self.lab.called_in(&port, &sandbox), Ok(None)),
+            None if self.waits(place) => false,
             None => self.lab.links().is_ok_and(|links| !links.contains(&port)),
         }
     }
@@ -162,7 +155,7 @@ impl Daemon {
         let port = port_of(&place.attach.endpoint);
         let sandbox = self.lab.node_at(&port).and_then(|node| self.lab.namespace(&node));
         let seen = sandbox.map(|sandbox| self.lab.called_in(&port, &sandbox));
-        seen.is_some_and(|seen| seen.is_ok_and(|name| name.is_some()))
+        seen.is_some_and(|seen| seen.is_ok_and(|name| name.is_some())) || self.waits(place)
     }
 }
 

@@ -64,8 +64,8 @@ impl Daemon {
             let endpoint = place.attach.endpoint.clone();
             if lost {
                 match self.find_again(&place) {
-                    Lost::PutBack => {}
-                    Lost::Waits => continue,
+                    // Its ports are held for it meanwhile.
+                    Lost::PutBack | Lost::Waits => {}
                     Lost::Gone => {
                         self.tables().places.remove(&endpoint);
                         self.store.writer().forget_place(&endpoint)?;

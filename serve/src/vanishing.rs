@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::Lab;
 
@@ -31,13 +31,18 @@ pub(crate) fn hear(lab: &Lab) -> Receiver<String> {
 pub(crate) fn watch(daemon: &Arc<Daemon>, vanished: Receiver<String>) -> Result<()> {
     let daemon = Arc::downgrade(daemon);
     let run = move || {
+        let mut again = Instant::now() + AGAIN;
         loop {
-            let port = vanished.recv_timeout(AGAIN);
+            let port = vanished.recv_timeout(again.saturating_duration_since(Instant::now()));
             let Some(daemon) = daemon.upgrade() else { return };
             match port {
                 Ok(port) => daemon.vanished(&port),
-                Err(RecvTimeoutError::Timeout) => daemon.look_again(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if again <= Instant::now() {
+                daemon.look_again();
+                again = Instant::now() + AGAIN;
             }
         }
     };

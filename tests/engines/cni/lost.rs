@@ -6,10 +6,18 @@ use serde_json::{Value, json};
 use super::{Runtime, address, refused};
 use crate::machine::eventually;
 use crate::recorded::{published, served, start};
-use crate::support::Sandbox;
+use crate::support::{Process, Sandbox};
 
 /// The switch's namespace.
 const SWITCH: &str = "/run/uswitch/serve/switch.ns";
+
+/// Kills the server, and lets go of the switch's namespace.
+fn lose(sandbox: &Sandbox, serve: &mut Option<Process>) {
+    let killed = serve.take().unwrap();
+    killed.signal(Signal::SIGKILL);
+    killed.ended();
+    sandbox.tool("umount", &[SWITCH]);
+}
 
 fn is_reached(sandbox: &Sandbox, from: &str, to: &str) -> bool {
     let line = format!("ip netns exec {from} ping -c 1 -W 1 {to} >/dev/null");
@@ -50,10 +58,7 @@ fn a_link_that_is_lost_is_put_back_while_its_container_runs() {
         let table = sandbox.uswitch(&["show"]).ok().out;
         assert!(names.iter().all(|name| table.contains(name)), "{table}");
         // All of them with the switch's namespace; one container ends meanwhile.
-        let killed = serve.take().unwrap();
-        killed.signal(Signal::SIGKILL);
-        killed.ended();
-        sandbox.tool("umount", &[SWITCH]);
+        lose(sandbox, serve);
         sandbox.tool("ip", &["netns", "del", "c3"]);
         eventually("the end of the links", || {
             sandbox.shell("ip -n c1 link show eth0 2>&1").code.filter(|code| *code != 0)
@@ -78,13 +83,15 @@ fn a_link_that_is_lost_is_put_back_while_its_container_runs() {
 #[test]
 fn a_link_that_cannot_be_put_back_yet_is_put_back_later() {
     served(|sandbox, serve| {
-        let runtime = Runtime::new(sandbox, "lab", "10.92.0");
-        runtime.make("c1");
+        let mut runtime = Runtime::new(sandbox, "lab", "10.92.0");
+        runtime.conf["runtimeConfig"] =
+            json!({ "portMappings": [{"containerPort": 80, "hostPort": 8080, "protocol": "tcp"}] });
+        for name in ["c1", "c2"] {
+            runtime.make(name);
+        }
         let result = runtime.add("c1");
-        let killed = serve.take().unwrap();
-        killed.signal(Signal::SIGKILL);
-        killed.ended();
-        sandbox.tool("umount", &[SWITCH]);
+        let before = published(sandbox);
+        lose(sandbox, serve);
         eventually("the end of the link", || {
             sandbox.shell("ip -n c1 link show eth0 2>&1").code.filter(|code| *code != 0)
         });
@@ -92,37 +99,40 @@ fn a_link_that_cannot_be_put_back_yet_is_put_back_later() {
         sandbox.shell("ip -n c1 link add eth0 type veth peer name beyond").ok();
         *serve = Some(start(sandbox));
         assert_ne!(runtime.check("c1", &result).code, Some(0));
+        // Its ports are nobody else's meanwhile.
+        assert_eq!(published(sandbox), before);
+        let why = refused(&runtime.call("ADD", "c2", &runtime.conf), 999);
+        assert!(why.contains("8080"), "{why}");
+        assert_eq!(published(sandbox), before);
         sandbox.shell("ip -n c1 link del eth0").ok();
         eventually("the link", || (runtime.check("c1", &result).code == Some(0)).then_some(()));
+        assert_eq!(published(sandbox), before);
+        runtime.ping("c1", "10.92.0.1");
         runtime.del("c1");
         runtime.nothing_is_left();
-        runtime.unmake(&["c1"]);
+        runtime.unmake(&["c1", "c2"]);
     });
 }
 
-/// Somebody keeps the namespace of a switch that is gone, and the host's ends of its links with it.
+/// Somebody keeps the namespace of a switch that is gone, and with it the ends of its links in the host and in
+/// containers.
 #[test]
-fn what_an_earlier_switch_has_left_in_the_host_gives_way() {
+fn what_an_earlier_switch_has_left_gives_way() {
     served(|sandbox, serve| {
         let runtime = Runtime::new(sandbox, "lab", "10.92.0");
         runtime.make("c1");
         let result = runtime.add("c1");
-        let mut kept = sandbox
-            .start_shell(&format!("exec nsenter --net={SWITCH} sh -c 'echo in; exec sleep 600'"));
+        let kept = format!("exec nsenter --net={SWITCH} sh -c 'echo in; exec sleep 600'");
+        let mut kept = sandbox.start_shell(&kept);
         kept.wait_for("in");
-        let killed = serve.take().unwrap();
-        killed.signal(Signal::SIGKILL);
-        killed.ended();
-        sandbox.tool("umount", &[SWITCH]);
+        lose(sandbox, serve);
         *serve = Some(start(sandbox));
-        // Its own link is in its way as long as that namespace lasts.
-        kept.signal(Signal::SIGKILL);
-        kept.ended();
-        eventually("the link", || (runtime.check("c1", &result).code == Some(0)).then_some(()));
+        runtime.check("c1", &result).ok();
         runtime.ping("c1", "10.92.0.1");
         runtime.del("c1");
         runtime.nothing_is_left();
         runtime.unmake(&["c1"]);
+        drop(kept);
     });
 }
 
@@ -134,10 +144,7 @@ fn a_link_is_put_back_into_its_own_container_alone() {
         runtime.make("c1");
         runtime.make("c2");
         runtime.add("c1");
-        let killed = serve.take().unwrap();
-        killed.signal(Signal::SIGKILL);
-        killed.ended();
-        sandbox.tool("umount", &[SWITCH]);
+        lose(sandbox, serve);
         let mut held = sandbox.start_shell("exec ip netns exec c1 sh -c 'echo in; exec sleep 600'");
         held.wait_for("in");
         sandbox.tool("umount", &["/run/netns/c1"]);

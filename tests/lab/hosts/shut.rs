@@ -11,6 +11,11 @@ use crate::support::rooted;
 /// A password that is to stand nowhere.
 const WORD: &str = "geheim-4711";
 
+/// What hosts need: to read and write below /uswitch.
+fn keys() -> serde_json::Value {
+    json!({"permType": "READWRITE", "key": base64("/uswitch"), "range_end": base64("/uswitci")})
+}
+
 /// Hosts 1 and 2, with an etcd on the first that knows root, `uswitch`, who may write below /uswitch, and
 /// `guest`, who may nothing.
 fn asking(test: impl FnOnce(&mut World<'_>) + Send) {
@@ -25,10 +30,7 @@ fn asking(test: impl FnOnce(&mut World<'_>) + Send) {
         ask("user/add", json!({"name": "root", "password": "x"}));
         ask("user/grant", json!({"user": "root", "role": "root"}));
         ask("role/add", json!({"name": "networks"}));
-        let perm = json!({
-            "permType": "READWRITE", "key": base64("/uswitch"), "range_end": base64("/uswitci"),
-        });
-        ask("role/grant", json!({"name": "networks", "perm": perm}));
+        ask("role/grant", json!({"name": "networks", "perm": keys()}));
         for user in ["uswitch", "guest"] {
             ask("user/add", json!({"name": user, "password": WORD}));
         }
@@ -156,10 +158,7 @@ fn an_etcd_that_refuses_a_host_and_renews_its_lease_is_told_once() {
         };
         until("it is told for how long", alone);
         assert_eq!((count("registry_alone"), count("registry_back")), (1, 0), "{}", monitor.out());
-        let perm = json!({
-            "permType": "READWRITE", "key": base64("/uswitch"), "range_end": base64("/uswitci"),
-        });
-        ask("auth/role/grant", json!({"name": "networks", "perm": perm}));
+        ask("auth/role/grant", json!({"name": "networks", "perm": keys()}));
         until("it is joined again", || {
             (world.json(1, &["show", "hosts"])[0]["state"] == "joined").then_some(())
         });
