@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lab::Lab;
+use tokio::time::Instant;
 
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
