@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use topology::Protocol;
@@ -12,6 +13,14 @@ use topology::Protocol;
 use super::*;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A process that starts has a copy of every descriptor until it runs its program: a port that was let go
+/// of in between is still bound. So none starts while a test counts on a port that is free again.
+static STARTING: RwLock<()> = RwLock::new(());
+
+fn none_starts() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn ask(protocol: Protocol, port: u16, first: u16, last: u16) -> PortAsk {
     PortAsk { protocol, port, host: Some(HERE), first: Some(first), last: Some(last) }
@@ -28,6 +37,7 @@ fn end<T>(socket: &T, set: impl Fn(&T, Option<Duration>) -> std::io::Result<()>)
 
 #[test]
 fn bytes_pass_both_ways_until_both_are_done() {
+    let _none = none_starts();
     let publisher = Publisher::start().unwrap();
     let server = TcpListener::bind((HERE, 0)).unwrap();
     let (inside, outside) = (server.local_addr().unwrap().port(), free());
@@ -61,6 +71,7 @@ fn bytes_pass_both_ways_until_both_are_done() {
 
 #[test]
 fn a_port_that_is_taken_is_refused_in_dockers_words_and_a_range_goes_on() {
+    let _none = none_starts();
     let publisher = Publisher::start().unwrap();
     let taken = TcpListener::bind((HERE, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -100,7 +111,12 @@ fn ports_that_take_more_than_there_is_are_none_where_others_serve_the_world() {
         let own = std::env::current_exe().unwrap();
         let name = "ports_that_take_more_than_there_is_are_none_where_others_serve_the_world";
         let line = format!("ulimit -n 64; exec {} --exact publish::tests::{name}", own.display());
-        let ended = Command::new("sh").args(["-c", &line]).env(FEW, "1").output().unwrap();
+        let mut few = Command::new("sh");
+        few.args(["-c", &line]).env(FEW, "1").stdout(Stdio::piped());
+        let alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+        let started = few.spawn().unwrap();
+        drop(alone);
+        let ended = started.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&ended.stdout);
         return assert!(ended.status.success() && said.contains("1 passed"), "{said}");
     }
@@ -124,6 +140,7 @@ fn ports_that_take_more_than_there_is_are_none_where_others_serve_the_world() {
 
 #[test]
 fn answers_to_datagrams_find_their_clients() {
+    let _none = none_starts();
     let publisher = Publisher::start().unwrap();
     let server = UdpSocket::bind((HERE, 0)).unwrap();
     let outside = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
@@ -174,6 +191,7 @@ fn an_answer_to_a_datagram_comes_from_the_address_that_was_asked() {
 
 #[test]
 fn a_port_that_was_found_is_found_again() {
+    let _none = none_starts();
     let publisher = Publisher::start().unwrap();
     let any = PortAsk { first: None, last: None, ..ask(Protocol::Tcp, 80, 0, 0) };
     let asked = [any.clone(), any.clone()];
