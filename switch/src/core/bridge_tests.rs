@@ -191,6 +191,16 @@ fn the_source_of_a_frame_that_bridges_keep_is_learned() {
     assert_eq!(said.learned, Learned::New);
 }
 
+/// As the kernel's bridge has it, which lets no mask pass it either.
+#[test]
+fn of_pause_frames_no_source_is_learned() {
+    let bridge = bridge(None);
+    let to = |last| frame(mac(77), MacAddr([1, 0x80, 0xc2, 0, 0, last]));
+    let said = decide(&bridge, &to(0x01), 0, at(1));
+    assert_eq!((said.verdict, said.learned), (Verdict::Drop(DropReason::LinkLocal), Learned::Off));
+    assert_eq!(decide(&bridge, &to(0x02), 0, at(1)).learned, Learned::New);
+}
+
 #[test]
 fn a_locked_port_lets_in_those_alone_that_are_known_there() {
     let mut bridge = bridge(None);

@@ -16,6 +16,9 @@ use super::port::{Flooded, PortId, PortSettings};
 use super::verdict::{Decision, DropReason, Verdict};
 use super::withheld::Withheld;
 
+/// Where a link's two ends pause each other (IEEE 802.3, annex 31B).
+const PAUSE: MacAddr = MacAddr([0x01, 0x80, 0xc2, 0, 0, 0x01]);
+
 /// Where a decided frame comes from.
 #[derive(Clone, Copy)]
 pub(super) enum Origin<'a> {
@@ -110,7 +113,8 @@ impl Bridge {
         {
             return dropped(DropReason::Locked, learned);
         }
-        let learned = if settings.learning {
+        // The kernel's bridge drops PAUSE before it learns (net/bridge/br_input.c, `br_handle_frame`).
+        let learned = if settings.learning && frame.dst != PAUSE {
             self.fdb().learn(frame.src, lane.scope, ingress, settings.learn_limit, now)
         } else {
             Learned::Off

@@ -117,6 +117,12 @@ impl Fdb {
         }
     }
 
+    /// Forgets what has aged by the times that hold now, before others do: a longer one would bring it back.
+    pub fn forget_aged(&self, now: Timestamp) {
+        self.catch_up(now);
+        self.search(&mut self.lock(), now);
+    }
+
     /// Forgets what has aged.
     pub(super) fn search(&self, writer: &mut Writer, now: Timestamp) {
         writer.searched = now.as_secs();

@@ -153,6 +153,23 @@ fn networks_are_tables_of_their_own_with_ageing_and_limits_of_their_own() {
 }
 
 #[test]
+fn a_longer_time_brings_nothing_back_that_has_aged() {
+    let fdb = table(64);
+    let lives = |seconds| {
+        fdb.forget_aged(at(9));
+        fdb.set_network(NetworkId::FIRST, Duration::from_secs(seconds), None);
+        fdb.scope(NetworkId::FIRST, VlanId::NONE).unwrap()
+    };
+    let scope = lives(2);
+    fdb.learn(mac(1), scope, A, 9, at(5));
+    fdb.learn(mac(2), scope, A, 9, at(8));
+    let scope = lives(300);
+    assert_eq!(fdb.lookup(mac(1), scope, at(9)), None);
+    assert_eq!(fdb.lookup(mac(2), scope, at(9)).map(|x| x.0), Some(A));
+    assert_eq!(fdb.expire(at(9)), 1, "it is told of");
+}
+
+#[test]
 fn what_is_set_counts_against_no_limit() {
     let fdb = table(64);
     fdb.set_network(NetworkId::FIRST, Duration::from_secs(300), Some(2));

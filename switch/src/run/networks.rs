@@ -14,6 +14,7 @@ use super::config::Error;
 use super::ports::{Port, PortRole};
 use super::roster::Roster;
 use super::switch::Switch;
+use super::worker::now;
 use crate::VlanStats;
 use crate::core::{
     Leg, Memberships, Neighbours, NetworkConfig, NetworkId, PortId, PortSettings, Snoop,
@@ -187,6 +188,9 @@ impl Switch {
         let was = networks.get(&id).ok_or(Error::NoNetwork(id))?;
         let (changed, legs) = (was.vlans != config.vlans, was.legs != config.legs);
         self.reserve_legs(&networks, id, &config)?;
+        if was.ageing_time != config.ageing_time {
+            self.fdb.forget_aged(now());
+        }
         networks.insert(id, config.clone());
         if changed {
             self.lock().values().for_each(|port| port.make_room(&networks));

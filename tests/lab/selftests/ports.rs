@@ -1,7 +1,7 @@
 //! What ports are set to: floods, isolation, locks, entries that stick.
 
 use super::packets::{ALL, mac, plain};
-use super::{Scenario, Step, play, send};
+use super::{Scenario, Step, play, send, wait};
 
 #[test]
 fn isolated_ports_reach_others_alone() {
@@ -131,4 +131,30 @@ fn link_local_groups_pass_where_a_mask_says_so() {
         send(2, plain(to(2), mac(2))), // 6: from no other
     ];
     play(&Scenario { steps, wanted: [&[], &[0, 4, 5], &[0, 4, 5], &[0, 4, 5]] });
+}
+
+/// Learned, aged out, and the usual ageing time set again: what comes next is flooded.
+#[test]
+fn an_address_that_has_aged_out_stays_unknown() {
+    let usual = Step::Set(
+        "network set lan --ageing-time 300",
+        &["ip link set br0 type bridge ageing_time 30000"],
+    );
+    let steps = vec![
+        Step::Set(
+            "network set lan --ageing-time 1",
+            &["ip link set br0 type bridge ageing_time 100"],
+        ),
+        send(1, plain(ALL, mac(1))), // 0
+        wait(3500),
+        send(2, plain(ALL, mac(2))), // 1
+        usual,
+        send(2, plain(mac(1), mac(2))), // 2: to all
+        send(1, plain(mac(2), mac(1))), // 3: to 2
+        send(2, plain(mac(1), mac(2))), // 4: to 1
+        // A pause names nobody.
+        send(3, plain([1, 0x80, 0xc2, 0, 0, 1], mac(3))), // 5
+        send(2, plain(mac(3), mac(2))),                   // 6: to all
+    ];
+    play(&Scenario { steps, wanted: [&[1, 2, 4, 6], &[0, 3], &[0, 1, 2, 6], &[0, 1, 2, 6]] });
 }
