@@ -18,9 +18,9 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use crate::api::{
-    AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Name, Neighbour,
-    Node, PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session, Spec,
-    Topology, Version, Walk,
+    AddNode, Counters, Event, ExplainAsk, FastFlow, FdbEntry, FlushFdb, FlushNat, Flushed, Name,
+    Neighbour, Node, PAGE_MAX, Page, Port, Problem, Protocol, Publish, Published, Route, Session,
+    Spec, Topology, Version, Walk,
 };
 use crate::server::FLOW_ID;
 
@@ -165,8 +165,8 @@ impl Client {
     }
 
     /// Forgets the NAT's sessions.
-    pub fn flush_nat(&self) -> Result<Flushed, ClientError> {
-        self.json(Method::POST, "/v1/nat/flush", &())
+    pub fn flush_nat(&self, ask: &FlushNat) -> Result<Flushed, ClientError> {
+        self.json(Method::POST, "/v1/nat/flush", ask)
     }
 
     /// Forgets learned addresses.

@@ -6,9 +6,10 @@
 
 use crate::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, ExplainAsk, FastFlow,
-    FdbEntry, FlushFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Name, Neighbour, Network, Node,
-    Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session, SetFdb,
-    SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel, Walk,
+    FdbEntry, FlushFdb, FlushNat, Flushed, Home, Hosts, Known, Mdb, MovePort, Name, Neighbour,
+    Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing, Session,
+    SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk, Tunnel,
+    Walk,
 };
 use crate::events::{Events, Listener};
 use crate::flow::Flow;
@@ -74,7 +75,7 @@ pub trait Door: Send + Sync + 'static {
     /// Switches forwarding and the NAT off or on.
     fn set_gateway(&self, ask: &SetGateway) -> Result<Routing, DoorError>;
     /// Forgets the NAT's sessions.
-    fn flush_nat(&self) -> Result<Flushed, DoorError>;
+    fn flush_nat(&self, ask: &FlushNat) -> Result<Flushed, DoorError>;
     /// Forgets learned addresses.
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError>;
     /// Changes a port's settings; it is named by itself or by its node.

@@ -66,7 +66,7 @@ fn shape(generator: &mut SchemaGenerator, method: &str, path: &str) -> Shape {
         ("get", "/v1/neigh") => json(of::<Page<Neighbour>>(g)),
         ("get", "/v1/routes") => json(of::<Vec<Route>>(g)),
         ("get", "/v1/nat") => json(of::<Page<Session>>(g)),
-        ("post", "/v1/nat/flush") => json(of::<Flushed>(g)),
+        ("post", "/v1/nat/flush") => Shape { body: of::<FlushNat>(g), ..json(of::<Flushed>(g)) },
         ("get", "/v1/names") => json(of::<Page<Name>>(g)),
         ("get", "/v1/counters") => json(of::<Counters>(g)),
         ("get", "/v1/published") => json(of::<Vec<Published>>(g)),

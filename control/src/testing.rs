@@ -266,8 +266,8 @@ impl Door for MemoryLab {
         Ok(Routing { forwarding: ask.forwarding.unwrap_or(true), nat })
     }
 
-    fn flush_nat(&self) -> Result<Flushed, DoorError> {
-        Ok(Flushed { flushed: 1 })
+    fn flush_nat(&self, ask: &FlushNat) -> Result<Flushed, DoorError> {
+        Ok(Flushed { flushed: if ask.node.is_some() { 1 } else { 2 } })
     }
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Result<Flushed, DoorError> {

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use ::topology::Attachment;
 use control::DoorError;
 use control::api::{
-    AddNode, EventKind, FlushFdb, Flushed, Node, Protocol, Publish, Published, Routing, SetGateway,
+    AddNode, EventKind, FlushFdb, FlushNat, Flushed, Node, Protocol, Publish, Published, Routing,
+    SetGateway,
 };
-use gateway::{Endpoint, PublishError};
+use gateway::{Endpoint, Flushing, PublishError};
 use lab::{Lab, Uplink, station};
 use switch::{PortId, Switch};
 
@@ -182,8 +183,19 @@ pub(crate) fn set_gateway(door: &LabDoor, ask: &SetGateway) -> Answer<Routing> {
 /// How a NAT that is switched off is called.
 pub(crate) const NO_NAT: &str = "none";
 
-pub(crate) fn flush_nat(door: &LabDoor) -> Answer<Flushed> {
-    let flushed = door.gateway(|gateway| gateway.flush_nat(now()))?;
+pub(crate) fn flush_nat(door: &LabDoor, ask: &FlushNat) -> Answer<Flushed> {
+    let lab = door.lab()?;
+    let ports = |name: &String| {
+        let found = named(&lab, name).ok_or_else(|| no_node(&lab, name))?;
+        Ok::<_, DoorError>(found.ports().map(|port| station::node(port.id)).collect())
+    };
+    let nodes = ask.node.as_ref().map(ports).transpose()?;
+    let protocol = ask.protocol.as_deref().map(str::parse::<wire::IpProtocol>).transpose();
+    let protocol = protocol.map_err(|why| DoorError::Invalid(why.to_string()))?;
+    let flushed = door.gateway(|gateway| match (&nodes, protocol) {
+        (None, None) => gateway.flush_nat(now()),
+        _ => gateway.flush_nat_of(&Flushing { nodes, protocol }, now()),
+    })?;
     door.tell(EventKind::NatFlushed { count: flushed });
     Ok(Flushed { flushed })
 }

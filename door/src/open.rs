@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use control::api::{
     AddNetwork, AddNode, AddTunnel, AddVlan, CaptureAsk, Counters, DelFdb, Event, EventKind,
-    ExplainAsk, FastFlow, FdbEntry, FlushFdb, Flushed, Home, Hosts, Known, Mdb, MovePort, Name,
-    Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route, Routing,
-    Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology, TraceAsk,
-    Tunnel, Walk,
+    ExplainAsk, FastFlow, FdbEntry, FlushFdb, FlushNat, Flushed, Home, Hosts, Known, Mdb, MovePort,
+    Name, Neighbour, Network, Node, Page, PageQuery, Port, Protocol, Publish, Published, Route,
+    Routing, Session, SetFdb, SetGateway, SetLink, SetMdb, SetNetwork, SetPort, Spec, Topology,
+    TraceAsk, Tunnel, Walk,
 };
 use control::{Door, DoorError, Events, Flow, Limits, Listener, Server};
 use gateway::Gateway;
@@ -275,8 +275,8 @@ impl Door for LabDoor {
         change::set_gateway(self, ask)
     }
 
-    fn flush_nat(&self) -> Answer<Flushed> {
-        change::flush_nat(self)
+    fn flush_nat(&self, ask: &FlushNat) -> Answer<Flushed> {
+        change::flush_nat(self, ask)
     }
 
     fn flush_fdb(&self, ask: &FlushFdb) -> Answer<Flushed> {

@@ -8,6 +8,7 @@ use wire::{MacAddr, Timestamp};
 use crate::config::{Routing, UplinkAddress};
 use crate::gateway::Gateway;
 use crate::leg::{LegConfig, LegError, LegId};
+use crate::nat::forget::Flushing;
 use crate::nat::ours::Ours;
 use crate::nat::publish::{PublishError, Published};
 use crate::node::Node;
@@ -100,6 +101,13 @@ impl Gateway {
         self.fragments.clear();
         self.unsolicited.clear();
         let flushed = self.nat.flush(self.links.uplink_address(), now);
+        self.stir();
+        flushed
+    }
+
+    /// Forgets some sessions, as many as that; published ports stay.
+    pub fn flush_nat_of(&mut self, which: &Flushing, now: Timestamp) -> u64 {
+        let flushed = self.nat.flush_some(which, now);
         self.stir();
         flushed
     }

@@ -63,6 +63,7 @@ pub use leg::{LegAddress, LegConfig, LegCounters, LegError, LegId, LegView, Poli
 pub use link_local::{LinkLocalHop, LinkLocalRoute};
 pub use nat::NatCounters;
 pub use nat::filter::{Filter, NatType, ParseNatTypeError};
+pub use nat::forget::Flushing;
 pub use nat::ours::Ours;
 pub use nat::publish::{PublishError, Published};
 pub use nat::session::State;

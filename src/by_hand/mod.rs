@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::Ipv4Addr;
+
 use ::topology::join::Tunnel;
 use control::api::{AddTunnel, AddVlan, DelFdb, FlushFdb, Known, SetFdb, SetMdb, SetNetwork};
 use control::api::{Port, SetPort, Topology};
@@ -255,9 +257,15 @@ impl Scene {
         self.networks.iter().map(|(name, _)| name).map(line).collect()
     }
 
-    /// Every session forgotten.
-    pub(crate) fn flush_nat(&self) -> String {
-        format!("ip netns exec {} conntrack -F", self.switch)
+    /// Sessions forgotten: all, those of a protocol, or those of a node that has these addresses.
+    pub(crate) fn flush_nat(&self, of: Option<&str>, from: Option<Vec<Ipv4Addr>>) -> Vec<String> {
+        let inside = format!("ip netns exec {} conntrack", self.switch);
+        let of = of.map(|own| format!(" -p {own}")).unwrap_or_default();
+        match from {
+            Some(from) => from.iter().map(|own| format!("{inside} -D{of} -s {own}")).collect(),
+            None if of.is_empty() => vec![format!("{inside} -F")],
+            None => vec![format!("{inside} -D{of}")],
+        }
     }
 
     /// The gateway's forwarding and NAT, as they are from now on.

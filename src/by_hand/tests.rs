@@ -161,7 +161,21 @@ fn neighbours_are_known_in_every_network() {
         ]
     );
     assert_eq!(scene().set_known(&known(None))[1], "ip -n switch neigh del 10.100.9.9 dev br01");
-    assert_eq!(scene().flush_nat(), "ip netns exec switch conntrack -F");
+}
+
+#[test]
+fn sessions_are_forgotten_as_conntrack_does_it() {
+    let lines = |of: Option<&str>, from: Option<&[[u8; 4]]>| {
+        let from = from.map(|all| all.iter().map(|own| (*own).into()).collect());
+        let all = scene().flush_nat(of, from);
+        let line = |line: &String| line.replace("ip netns exec switch conntrack ", "");
+        all.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(None, None), ["-F"]);
+    assert_eq!(lines(Some("tcp"), None), ["-D -p tcp"]);
+    let web: &[[u8; 4]] = &[[10, 0, 0, 2], [10, 1, 0, 2]];
+    assert_eq!(lines(Some("udp"), Some(web)), ["-D -p udp -s 10.0.0.2", "-D -p udp -s 10.1.0.2"]);
+    assert_eq!(lines(None, Some(&web[..1])), ["-D -s 10.0.0.2"]);
 }
 
 /// A network keeps its bridge's name when one before it goes; and a lab without a switch has none.

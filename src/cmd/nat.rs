@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::builder::TypedValueParser;
-use control::api::Flushed;
+use control::api::{FlushNat, Flushed};
+use wire::IpProtocol;
 
 use crate::door::Which;
 use crate::{by_hand, say, units};
@@ -17,8 +18,14 @@ pub(crate) struct Nat {
 
 #[derive(clap::Subcommand)]
 enum NatVerb {
-    /// Forget every session; published ports stay
+    /// Forget sessions, of one node or protocol or all; published ports stay
     Flush {
+        /// Only those of this node
+        #[arg(long, value_name = "NODE", add = crate::complete::nodes())]
+        node: Option<String>,
+        /// Only those of this protocol, by name or number: tcp, udp, icmp, gre
+        #[arg(long, value_name = "PROTOCOL")]
+        proto: Option<IpProtocol>,
         #[command(flatten)]
         which: Which,
     },
@@ -32,9 +39,19 @@ pub(super) fn sessions() -> impl TypedValueParser<Value = u32> {
 
 /// Runs `nat`.
 pub(crate) fn nat(args: Nat, steps: bool) -> anyhow::Result<ExitCode> {
-    let NatVerb::Flush { which } = args.verb;
-    let Flushed { flushed } = which.answer(which.client()?.flush_nat())?;
-    by_hand::tell(steps, &which, |lab| vec![lab.flush_nat()]);
+    let NatVerb::Flush { node, proto, which } = args.verb;
+    let protocol = proto.map(|own| own.name().map_or_else(|| own.0.to_string(), str::to_owned));
+    let ask = FlushNat { node, protocol };
+    let client = which.client()?;
+    let Flushed { flushed } = which.answer(client.flush_nat(&ask))?;
+    let addresses = |name: &String| {
+        let nodes = client.topology().map(|topology| topology.nodes).unwrap_or_default();
+        let own = nodes.into_iter().filter(|node| node.name == *name || node.namespace == *name);
+        own.filter_map(|node| node.address).collect::<Vec<_>>()
+    };
+    by_hand::tell(steps, &which, |lab| {
+        lab.flush_nat(ask.protocol.as_deref(), ask.node.as_ref().map(addresses))
+    });
     say::line(&format!("{} forgotten", units::count(flushed, "session", "sessions")));
     Ok(ExitCode::SUCCESS)
 }

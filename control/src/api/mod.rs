@@ -26,7 +26,7 @@ pub use ::topology::{
 };
 
 pub use bridge::{FdbEntry, Port, PortRates, PortRole, Rate, RxStats, Stats64, TxStats};
-pub use change::{AddNode, FlushFdb, Flushed, Problem, Routing, SetGateway, SetLink};
+pub use change::{AddNode, FlushFdb, FlushNat, Flushed, Problem, Routing, SetGateway, SetLink};
 pub use counters::{
     Counters, GatewayCounters, NamesCounters, NatCounters, NatUsage, SwitchCounters,
 };

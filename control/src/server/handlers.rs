@@ -280,8 +280,9 @@ pub(super) async fn set_link(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) async fn flush_nat(State(shared): State<Shared>) -> Answer {
-    shared.answer(|door| door.flush_nat()).await
+pub(super) async fn flush_nat(State(shared): State<Shared>, body: Body) -> Answer {
+    let ask = shared.read(body).await?;
+    shared.answer(move |door| door.flush_nat(&ask)).await
 }
 
 pub(super) async fn names(State(shared): State<Shared>, Query(page): Query<PageQuery>) -> Answer {

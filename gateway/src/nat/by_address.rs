@@ -14,6 +14,7 @@ use std::time::Duration;
 use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
+use super::forget::Flushing;
 use super::order::{self, Standing, Wanted};
 use super::quota::{Holding, Quota};
 use super::realm::{Load, standing};
@@ -335,6 +336,22 @@ impl Nat {
         for id in ids {
             self.end_by_address(id, Closing::Flushed);
         }
+    }
+
+    /// Forgets some, and says how many there were.
+    pub(super) fn flush_some_by_address(&mut self, which: &Flushing, now: Timestamp) -> u32 {
+        let all = self.by_address.table.from(0);
+        let those = all.filter(|(_, session)| which.is(protocol_of(session), session));
+        let those: Vec<_> = those.map(|(id, session)| (id, *session)).collect();
+        let mut flushed = 0;
+        for (id, session) in those {
+            let (protocol, remote) = (protocol_of(&session), session.remote.into());
+            self.ours.by_address(protocol, remote, true);
+            self.ours.flushed_by_address(protocol, remote, now);
+            self.end_by_address(id, Closing::Flushed);
+            flushed += 1;
+        }
+        flushed
     }
 
     /// Forgets all of them, and says how many there were.

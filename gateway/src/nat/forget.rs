@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use wire::Timestamp;
+use wire::{IpProtocol, Timestamp};
 
 use super::Nat;
 use super::publish::{Owner, Published};
@@ -15,6 +15,22 @@ use super::session::Session;
 use super::snapshot::Closing;
 use crate::node::Node;
 use crate::packet::{Endpoint, Protocol};
+
+/// Which sessions are to be forgotten: those that all of it holds for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flushing {
+    /// Of one of these nodes; None for all.
+    pub nodes: Option<BTreeSet<Node>>,
+    /// Of this protocol; None for all.
+    pub protocol: Option<IpProtocol>,
+}
+
+impl Flushing {
+    pub(super) fn is(&self, protocol: IpProtocol, session: &Session) -> bool {
+        self.protocol.is_none_or(|own| own == protocol)
+            && self.nodes.as_ref().is_none_or(|nodes| nodes.contains(&session.node))
+    }
+}
 
 impl Nat {
     /// Forgets every session and dynamic mapping; ports published on `uplink` stay. Returns how
@@ -42,6 +58,27 @@ impl Nat {
             }
         }
         self.counters.flushed += flushed;
+        self.counters.events_lost = self.events.lost();
+        flushed
+    }
+
+    /// Forgets some sessions; published ports stay, and mappings that others use. Returns how many
+    /// sessions. As after a flush of all, what comes of them still is ours for a while.
+    pub(crate) fn flush_some(&mut self, which: &Flushing, now: Timestamp) -> u64 {
+        let mut flushed = u64::from(self.flush_some_by_address(which, now));
+        for protocol in Protocol::ALL {
+            let all = self.realm(protocol).table.from(0);
+            let those = all.filter(|(_, session)| which.is(protocol.into(), session));
+            let those: Vec<_> = those.map(|(id, session)| (id, *session)).collect();
+            for (id, session) in those {
+                let (port, remote) = (session.outside_port, session.remote());
+                // Told before the session's own word is taken back, so that it is never anybody else's.
+                self.ours.session(protocol, port, remote, true);
+                self.ours.flushed(protocol, port, remote, now);
+                self.end(protocol, id, Closing::Flushed);
+                flushed += 1;
+            }
+        }
         self.counters.events_lost = self.events.lost();
         flushed
     }

@@ -23,7 +23,7 @@ pub(crate) mod by_address;
 mod covered;
 pub(crate) mod errors;
 pub(crate) mod filter;
-mod forget;
+pub(crate) mod forget;
 pub(crate) mod fragments;
 pub(crate) mod index;
 pub(crate) mod mapping;

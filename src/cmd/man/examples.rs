@@ -144,7 +144,10 @@ fn of_tables(verb: &str) -> &'static [(&'static str, &'static str)] {
         )],
         "neigh del" => &[("uswitch neigh del 10.100.9.9", "It is answered for no longer.")],
         "neigh ls" => &[("uswitch neigh ls -j", "The neighbours set by hand, as JSON.")],
-        "nat" | "nat flush" => &[("uswitch nat flush", "Forgets every session.")],
+        "nat" | "nat flush" => &[
+            ("uswitch nat flush", "Forgets every session."),
+            ("uswitch nat flush --node net1 --proto tcp", "Forgets connections of one node."),
+        ],
         _ => &[],
     }
 }

@@ -58,7 +58,17 @@ fn each_event_follows_its_cause() {
         let moved = comes(&monitor, "moved", |event| event["event"] == "moved");
         assert_eq!((&moved["from"], &moved["to"]), (&"veth2".into(), &"veth1".into()));
 
-        sandbox.uswitch(&["nat", "flush"]).ok();
+        let flushes = |words: &[&str]| sandbox.uswitch(&[&["nat", "flush"], words].concat());
+        for (words, forgotten) in [
+            (&["--node", "net2"][..], "0 sessions"),
+            (&["--proto", "tcp"], "0 sessions"),
+            (&["--node", "net1", "--proto", "icmp"], "1 session"),
+            (&[], "0 sessions"),
+        ] {
+            let said = flushes(words).ok().out;
+            assert!(said.starts_with(&format!("{forgotten} forgotten")), "{words:?}: {said}");
+        }
+        assert!(flushes(&["--node", "nobody"]).err.contains("nobody"));
         sandbox.tool("ip", &["netns", "exec", "net1", "ping", "-c", "3", "-i", "0.05", "9.9.9.9"]);
         let of = |event: &Value, kind: &str| {
             event["event"] == kind && event["session"]["remote"] == "9.9.9.9:0"

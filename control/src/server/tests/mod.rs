@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Limits, ROUTES, Server};
-use crate::api::{AddNode, Event, EventKind, FlushFdb, Problem, Protocol, Publish};
+use crate::api::{AddNode, Event, EventKind, FlushFdb, FlushNat, Problem, Protocol, Publish};
 use crate::testing::MemoryLab;
 use crate::{Client, ClientError, Door, Exporter};
 
@@ -81,7 +81,9 @@ fn the_client_gets_what_the_lab_says() {
     assert_eq!(client.counters().unwrap(), fixture.lab.counters());
     assert_eq!(client.published().unwrap()[0].port, 8080);
     assert_eq!(client.fdb().unwrap()[0].updated, 1);
-    assert_eq!(client.flush_nat().unwrap().flushed, 1);
+    assert_eq!(client.flush_nat(&FlushNat::default()).unwrap().flushed, 2);
+    let of_one = FlushNat { node: Some("net1".into()), ..FlushNat::default() };
+    assert_eq!(client.flush_nat(&of_one).unwrap().flushed, 1);
     assert_eq!(client.flush_fdb(&FlushFdb::default()).unwrap().flushed, 3);
     assert_eq!(
         client

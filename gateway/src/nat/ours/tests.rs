@@ -7,6 +7,7 @@ use super::*;
 use crate::config::{Limits, NatConfig};
 use crate::nat::Nat;
 use crate::nat::filter::NatType;
+use crate::nat::forget::Flushing;
 use crate::nat::publish::Published;
 use crate::nat::realm::Load;
 use crate::node::Node;
@@ -123,6 +124,30 @@ fn what_is_flushed_is_waited_for_and_what_goes_on_stays() {
     nat.flush(None, later);
     nat.ours.forget();
     assert_eq!(mirror.told(), Told::new());
+}
+
+#[test]
+fn what_is_flushed_of_one_node_is_waited_for_and_others_stay() {
+    let (mut nat, mirror) = nat();
+    let start = Timestamp::ZERO + Duration::from_secs(10);
+    let tcp = send(&mut nat, Protocol::Tcp, "10.100.0.10:2000", start);
+    let udp = send(&mut nat, Protocol::Udp, "10.100.0.10:2000", start);
+    let all = mirror.told();
+    let of = |protocol: Protocol, node: Option<u16>| Flushing {
+        nodes: node.map(|own| [Node(own)].into()),
+        protocol: Some(protocol.into()),
+    };
+    assert_eq!(nat.flush_some(&of(Protocol::Tcp, Some(9)), start), 0, "none of its");
+    assert_eq!(nat.flush_some(&of(Protocol::Icmp, None), start), 0);
+    assert_eq!(nat.flush_some(&of(Protocol::Tcp, Some(Node::NOBODY.0)), start), 1);
+    assert_eq!(nat.flush_some(&of(Protocol::Tcp, None), start), 0, "it is gone");
+    assert_eq!(nat.counters.flushed, 1);
+    // Nobody else answers what comes of it still.
+    assert_eq!(mirror.told(), all);
+    assert_eq!(send(&mut nat, Protocol::Udp, "10.100.0.10:2000", start), udp, "it has stayed");
+    nat.expire(start + PATIENCE);
+    assert!(!mirror.told().contains_key(&session(Protocol::Tcp, tcp)));
+    assert_eq!(nat.flush_some(&of(Protocol::Udp, None), start), 1);
 }
 
 #[test]
