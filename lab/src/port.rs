@@ -11,6 +11,8 @@ use wire::VlanId;
 /// The group of PAUSE frames, which a link keeps to itself whatever a port is told
 /// (net/bridge/br_private.h, `BR_GROUPFWD_MACPAUSE`).
 const PAUSE: u16 = 1 << 1;
+/// The group that `isolated` alone stands for.
+pub(crate) const ISOLATED: u8 = 0;
 
 /// The settings of a node's port when it is plugged in.
 #[must_use]
@@ -64,8 +66,7 @@ pub fn changed(before: &PortSettings, ask: &api::SetPort) -> Result<PortSettings
             return Err(format!("not isolated, and in isolation group {group}: say one of them"));
         }
         (_, Some(group)) => Some(group),
-        // The group that `isolated` alone stands for.
-        (Some(true), None) => before.isolation.or(Some(0)),
+        (Some(true), None) => before.isolation.or(Some(ISOLATED)),
         (Some(false), None) => None,
         (None, None) => before.isolation,
     };

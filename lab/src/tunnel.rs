@@ -199,7 +199,11 @@ impl Lab {
         // Where rows are set, so is who is behind them: questions for them are answered here.
         let neigh_suppress = !learning;
         let plugged = port::plugged(self.config().spec.storm);
-        let settings = PortSettings { learning, neigh_suppress, reach: Reach::Far, ..plugged };
+        // Who is behind it is one of those who do not reach each other.
+        let apart = state.spec.network(network).is_some_and(|own| own.isolated);
+        let isolation = apart.then_some(port::ISOLATED);
+        let reach = Reach::Far;
+        let settings = PortSettings { learning, neigh_suppress, isolation, reach, ..plugged };
         let plug = || -> Result<PortId> {
             let (settings, vlans) = domain::of_port(&state.spec, &name, network, settings)?;
             let spec = PortSpec::bridged(name.clone(), index, mtu);

@@ -257,3 +257,40 @@ fn hosts_that_are_named_have_one_network_without_etcd() {
         b.reaches("other", &web, true);
     });
 }
+
+/// What the gateway and the host's own place in it are for goes on; what leads to others does not, whichever
+/// of the two hosts keeps its containers apart.
+#[test]
+fn isolated_containers_do_not_reach_those_of_other_hosts() {
+    for (ours, theirs) in [("true", "true"), ("true", "false"), ("false", "true")] {
+        hosts([A, B], |a, b| {
+            let join = |apart| format!("-o uswitch.join={PROD} -o uswitch.isolate={apart}");
+            a.sh(&network("10.77.1.0/24", &join(ours), "prod"));
+            b.sh(&network("10.77.2.0/24", &join(theirs), "prod"));
+            a.sh(&format!("docker run -d --name web --network prod -p 80:80 {}", page("of a")));
+            b.sh(&format!("docker run -d --name other --network prod {SLEEP}"));
+            let (web, other) = (address(a, "web"), address(b, "other"));
+            knows(b, "a", &["web"]);
+            knows(a, "b", &["other"]);
+            a.reaches("web", &other, false);
+            b.reaches("other", &web, false);
+            // Nor is one heard that asks all of them.
+            let asks = format!(
+                "docker exec other arping -c 1 -w 2 -I eth0 10.77.1.99; ping -c 1 -W 2 {web}"
+            );
+            drop(b.machine.try_sh(&asks));
+            for (host, container) in [(&*a, "web"), (&*b, "other")] {
+                host.reaches(container, "10.77.0.1", true);
+            }
+            let foretold = b.machine.try_sh(&format!("uswitch explain other {web}")).out;
+            assert!(foretold.contains("isolated") || theirs == "false", "{foretold}");
+            // What is published of one is reached at its host, as by anybody else.
+            assert_eq!(b.sh("get 10.9.0.1 80"), "of a\n");
+            a.kill();
+            a.serve();
+            knows(b, "a", &["web"]);
+            b.reaches("other", &web, false);
+            a.reaches("web", "10.77.0.1", true);
+        });
+    }
+}
