@@ -9,7 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ::topology::{Protocol, Uplink};
-use gateway::{Endpoint, PublishError};
+use gateway::{Endpoint, PublishError, Published};
 
 use crate::lab::{Lab, State};
 use crate::station;
@@ -76,22 +76,43 @@ impl Lab {
         });
     }
 
-    /// Gives the gateway what it may have of one place's ports, or of all.
-    fn lead_outside(&self, state: &State, only: Option<&str>) {
-        if !matches!(self.config().spec.uplink(), Uplink::Host(_)) {
+    /// Rules of the host's may be others: what the gateway has of all these ports is what it may have now. What
+    /// was its already and is so still stays as it is, with its sessions.
+    pub(crate) fn lead_by_rules(&self) {
+        let state = self.state();
+        if state.led.is_empty() {
             return;
         }
-        let mut asked = Vec::new();
-        for (place, leads) in &state.led {
-            if !leads.direct || only.is_some_and(|only| only != place) {
-                continue;
+        let mut asked = self.asked_outside(&state, None);
+        let theirs = state.host.as_ref().map(|host| host.yields(&mut asked)).unwrap_or_default();
+        self.with_gateway(|gateway| {
+            let before = gateway.published().to_vec();
+            for (old, why) in theirs.into_iter().filter(|(old, _)| before.contains(old)) {
+                // Where rules cannot be read it stays as it was.
+                let Ok(why) = why else { continue };
+                gateway.unpublish(old.protocol, old.port);
+                tracing::warn!("from outside, a published port is the host's from now on: {why}");
             }
-            let owner = self.at(state, place).and_then(|(_, interface)| interface.port);
-            let owner = owner.map_or(gateway::Node::NOBODY, |to| station::node(to.id));
-            asked.extend(leads.ports.iter().filter_map(mapped).map(|new| (owner, new)));
-        }
-        if let Some(host) = &state.host {
-            host.yields(&mut asked);
+            for (owner, new) in asked.into_iter().filter(|(_, new)| !before.contains(new)) {
+                if gateway.publish_held(owner, new).is_ok() {
+                    let (protocol, port) = (new.protocol, new.port);
+                    tracing::info!("from outside, port {port}/{protocol} is its container's again");
+                }
+            }
+        });
+    }
+
+    /// Gives the gateway what it may have of one place's ports, or of all.
+    fn lead_outside(&self, state: &State, only: Option<&str>) {
+        let mut asked = self.asked_outside(state, only);
+        let theirs = state.host.as_ref().map(|host| host.yields(&mut asked)).unwrap_or_default();
+        for (Published { protocol, port, .. }, why) in theirs {
+            match why {
+                Ok(why) => tracing::warn!("from outside, a published port is the host's: {why}"),
+                Err(error) => {
+                    tracing::warn!("from outside, {protocol} port {port} is the host's: {error}");
+                }
+            }
         }
         self.with_gateway(|gateway| {
             for (owner, new) in asked {
@@ -103,10 +124,27 @@ impl Lab {
             }
         });
     }
+
+    /// What the gateway is to have of one place's ports, or of all, and for which node.
+    fn asked_outside(&self, state: &State, only: Option<&str>) -> Vec<(gateway::Node, Published)> {
+        if !matches!(self.config().spec.uplink(), Uplink::Host(_)) {
+            return Vec::new();
+        }
+        let mut asked = Vec::new();
+        for (place, leads) in &state.led {
+            if !leads.direct || only.is_some_and(|only| only != place) {
+                continue;
+            }
+            let owner = self.at(state, place).and_then(|(_, interface)| interface.port);
+            let owner = owner.map_or(gateway::Node::NOBODY, |to| station::node(to.id));
+            asked.extend(leads.ports.iter().filter_map(mapped).map(|new| (owner, new)));
+        }
+        asked
+    }
 }
 
 /// The same port as the NAT has them: of IPv4, on all addresses or on the uplink's.
-fn mapped(led: &Led) -> Option<gateway::Published> {
+fn mapped(led: &Led) -> Option<Published> {
     let address = match led.address {
         None => None,
         // All addresses of IPv4 are all that the NAT knows.
@@ -121,7 +159,7 @@ fn mapped(led: &Led) -> Option<gateway::Published> {
         Protocol::Icmp => return None,
     };
     let inside = Endpoint::new(inside, led.inside.port());
-    Some(gateway::Published { protocol, address, port: led.port, inside })
+    Some(Published { protocol, address, port: led.port, inside })
 }
 
 #[cfg(test)]

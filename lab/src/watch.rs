@@ -22,6 +22,8 @@ pub(crate) struct Watch {
 pub(crate) struct Watches {
     /// Of its addresses, where containers are served.
     pub(crate) addresses: Option<Watch>,
+    /// Of rules that forward ports, where containers are served behind an address of its.
+    pub(crate) rules: Option<Watch>,
     /// Of what its tunnels send by.
     pub(crate) underlay: Option<Watch>,
 }

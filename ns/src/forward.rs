@@ -10,11 +10,13 @@
 //! | `walk` | from the hook where packets come in, rule by rule and jump by jump; pure |
 //! | `xt` | matches and targets of iptables, inside nftables and out |
 //! | `legacy` | the rules of iptables where it does without nftables |
+//! | `changes` | whether any of them are others |
 //!
 //! Conditions that cannot be read (marks, address sets, programs) count as met where a rule names
 //! the ports, and as not met where it does not: a rule that may take any port by a mark would
 //! otherwise be in everybody's way.
 
+mod changes;
 mod condition;
 mod legacy;
 mod rules;
@@ -23,6 +25,8 @@ mod scope;
 mod tests;
 mod walk;
 mod xt;
+
+pub use self::changes::{Changes, is_silent};
 
 use std::fmt;
 use std::net::Ipv4Addr;

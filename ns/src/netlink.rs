@@ -160,7 +160,7 @@ pub(crate) fn messages(
 }
 
 /// The bytes of each message of a datagram.
-fn parts(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.len() < HEADER {

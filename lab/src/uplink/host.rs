@@ -207,29 +207,29 @@ impl Host {
     }
 
     /// Keeps of ports that are held at the host's kernel those whose visitors from outside can be the
-    /// NAT's: the kernel is told of them, and no rule of the host's has them elsewhere.
-    pub(crate) fn yields<T>(&self, asked: &mut Vec<(T, Published)>) {
+    /// NAT's: the kernel is told of them, and no rule of the host's has them elsewhere. Of those that have a
+    /// rule it says which; an error where rules cannot be read.
+    pub(crate) fn yields<T>(
+        &self,
+        asked: &mut Vec<(T, Published)>,
+    ) -> Vec<(Published, Result<String>)> {
         asked.retain(|(_, new)| self.means.holds(self.block, new.port));
-        let Some(live) = &self.live else { return };
+        let Some(live) = &self.live else { return Vec::new() };
         let ports = || asked.iter().map(|(_, new)| new.port);
-        let (Some(first), Some(last)) = (ports().min(), ports().max()) else { return };
+        let (Some(first), Some(last)) = (ports().min(), ports().max()) else { return Vec::new() };
         let netns = self.netns.as_fd();
         if forwarded::any(netns, &live.facts, first..=last).is_ok_and(|any| !any) {
-            return;
+            return Vec::new();
         }
-        asked.retain(|(_, Published { protocol, port, .. })| {
-            match forwarded::published(netns, &live.facts, protocol.as_str(), *port) {
-                Ok(None) => true,
-                Ok(Some(why)) => {
-                    tracing::warn!("from outside, a published port is the host's: {why}");
-                    false
-                }
-                Err(error) => {
-                    tracing::warn!("from outside, {protocol} port {port} is the host's: {error}");
-                    false
-                }
-            }
+        let mut theirs = Vec::new();
+        asked.retain(|(_, new)| {
+            let found = forwarded::published(netns, &live.facts, new.protocol.as_str(), new.port);
+            let why = found.transpose();
+            let is_free = why.is_none();
+            theirs.extend(why.map(|why| (*new, why)));
+            is_free
         });
+        theirs
     }
 
     /// What is changed on the host now.

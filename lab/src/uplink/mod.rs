@@ -23,6 +23,7 @@
 //! | `crossing` | the kernel's way from there to the nodes, for what it repeats |
 //! | `host` | all of it together, for as long as the lab runs |
 //! | `follow` | addresses, routes and links that change meanwhile |
+//! | `rules` | rules of the host's firewall that do |
 //! | `shown` | what a lab says of it |
 
 pub(crate) mod crossing;
@@ -38,6 +39,7 @@ mod others;
 mod ours;
 mod ports;
 pub(crate) mod reserve;
+mod rules;
 mod shown;
 mod silence;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use switch::PortId;
 
 use super::facts::Facts;
-use super::{Follow, Host, Prepared};
+use super::{Follow, Host, Prepared, rules};
 use crate::error::Result;
 use crate::lab::{Lab, State};
 use crate::station;
@@ -50,6 +50,13 @@ impl Lab {
         let mut state = self.state();
         let follow = state.host.as_ref().map(|host| Follow::watch(host, Arc::downgrade(self)));
         state.follow = follow.transpose()?;
+        // Ports that rules may forward are those of containers.
+        let netns = state.host.as_ref().filter(|_| self.config().served).map(Host::netns);
+        match netns.map(|netns| rules::watch(netns, Arc::downgrade(self))).transpose() {
+            Ok(watch) => state.host_watches.rules = watch,
+            // A kernel without nfnetlink.
+            Err(error) => tracing::warn!("rules that forward ports are not followed: {error}"),
+        }
         Ok(())
     }
 

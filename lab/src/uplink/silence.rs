@@ -107,6 +107,14 @@ fn let_in(address: Ipv4Addr, block: PortBlock, ours: &Shared) -> io::Result<Prog
     Program::load(Kind::SocketFilter, PASS, &filter::shared::program(address, block, ours))
 }
 
+/// What tables of this kind are called, whoever's they are.
+const OWN: &str = "uswitch-";
+
+/// Whether a table is one that silences a stack.
+pub(super) fn is_ours(table: &str) -> bool {
+    table.starts_with(OWN)
+}
+
 /// Silences the stack of a namespace.
 ///
 /// # Errors
@@ -124,7 +132,7 @@ pub(super) fn begin(
             Ok(Silence::Program(attached))
         }
         Means::Table(elements) => {
-            let name = format!("uswitch-{}-{index}-{address}-{block}", std::process::id());
+            let name = format!("{OWN}{}-{index}-{address}-{block}", std::process::id());
             let (ports, remote) = (&block.range(), elements.remote());
             let ask = nft::Ask { name: &name, interface, address, ports, remote };
             let table = Table::install(netns, &ask)?;

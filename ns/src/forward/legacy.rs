@@ -34,11 +34,16 @@ const NOT_PROTOCOL: u8 = 0x40;
 const DEPTH: usize = 16;
 const ENTRIES: usize = 200_000;
 
-/// Adds what the rules forward of what is asked about.
-pub(super) fn walk(ask: &Ask<'_>, found: &mut Vec<Forwarded>) -> io::Result<()> {
+/// Whether the calling thread's namespace has such a table.
+pub(super) fn is_there() -> bool {
     // Absent where the kernel has no such tables.
     let names = std::fs::read_to_string(NAMES).unwrap_or_default();
-    if !names.lines().any(|name| name == TABLE) {
+    names.lines().any(|name| name == TABLE)
+}
+
+/// Adds what the rules forward of what is asked about.
+pub(super) fn walk(ask: &Ask<'_>, found: &mut Vec<Forwarded>) -> io::Result<()> {
+    if !is_there() {
         return Ok(());
     }
     let entries = sys::iptables::entries(TABLE)?;

@@ -107,3 +107,36 @@ fn where_it_is_asked_for_published_ports_are_sockets_for_all() {
         docker.sh("nft delete table ip n");
     });
 }
+
+#[test]
+fn a_rule_that_comes_later_has_its_port_and_its_container_has_it_after_that() {
+    docker(|docker| {
+        docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
+        docker.sh(&format!("docker run -d --name web --network one -p 8080:80 -p 8090:80 {WHO}"));
+        let world = "ip netns exec world";
+        is_seen(docker, world, "198.51.100.2 8090", WORLD);
+        docker.sh("mkdir /tmp/own; echo own >/tmp/own/index.html");
+        docker.sh("busybox httpd -p 8099 -h /tmp/own; echo >/dev/null");
+        // A connection by the other port goes on meanwhile.
+        docker.sh("docker exec web sh -c 'dd if=/dev/zero of=/big bs=1024 count=20000'");
+        let big = "get 198.51.100.2 8080 /big | { head -c 1000; touch /tmp/begun; sleep 6; cat; } | wc -c";
+        let mut slow = docker.machine.start_sh(&format!("{world} sh -c '{big}'"));
+        eventually("the answer begins", || {
+            docker.machine.try_sh("test -e /tmp/begun").code.filter(|code| *code == 0)
+        });
+        docker.sh("nft add table ip n");
+        docker.sh("nft add chain ip n pre '{ type nat hook prerouting priority -100; }'");
+        docker.sh("nft add rule ip n pre tcp dport 8090 redirect to :8099");
+        docker.tells_the_world("198.51.100.2 8090", "own");
+        is_seen(docker, world, "198.51.100.2 8080", WORLD);
+        docker.sh("nft flush chain ip n pre");
+        is_seen(docker, world, "198.51.100.2 8090", WORLD);
+        slow.wait_for("20480000");
+        docker.sh("nft delete table ip n");
+        // iptables tells of its rules in the same way, where it is not the older one.
+        docker.sh("iptables -t nat -I PREROUTING -p tcp --dport 8090 -j REDIRECT --to-ports 8099");
+        docker.tells_the_world("198.51.100.2 8090", "own");
+        docker.sh("iptables -t nat -D PREROUTING -p tcp --dport 8090 -j REDIRECT --to-ports 8099");
+        is_seen(docker, world, "198.51.100.2 8090", WORLD);
+    });
+}
