@@ -43,7 +43,7 @@ pub(crate) struct Daemon {
     tables: Mutex<Tables>,
     /// Held by whoever has a network come for a plugin's container, or go with the last.
     pub(crate) coming: Mutex<()>,
-    /// What is done for places of plugins.
+    /// What is done for places.
     pub(crate) turns: Turns,
     /// Held by whoever chooses by which of its networks a container's ports lead.
     pub(crate) choosing: Mutex<()>,
@@ -289,6 +289,7 @@ impl Driver for Daemon {
     fn create_endpoint(&self, mut attach: Attach) -> std::result::Result<MacAddr, Refusal> {
         let (network, _) = self.known(&attach.network)?;
         network.options.bind(&mut attach.ports);
+        let _turn = self.turns.of(&attach.endpoint);
         let (sandbox, netns, name, interface, plugin) = (None, None, None, None, None);
         let (published, found) = (false, Vec::new());
         let place = Place { attach, sandbox, netns, published, found, name, interface, plugin };
@@ -300,10 +301,12 @@ impl Driver for Daemon {
     }
 
     fn delete_endpoint(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        let _turn = self.turns.of(endpoint);
         self.forget(endpoint)
     }
 
     fn join(&self, endpoint: &str, sandbox: &str) -> std::result::Result<Joined, Refusal> {
+        let _turn = self.turns.of(endpoint);
         let mut place = self.place(endpoint)?;
         let (network, _) = self.known(&place.attach.network)?;
         place.sandbox = Some(sandbox.to_owned()).filter(|sandbox| !sandbox.is_empty());
@@ -312,6 +315,14 @@ impl Driver for Daemon {
         let netns = place.sandbox.as_ref().and_then(|path| network_at(Path::new(path)).ok());
         let netns = netns.and_then(|netns| identity(&netns));
         self.change(endpoint, |known| (known.sandbox, known.netns) = (place.sandbox, netns))?;
+        // Another that asked for its address at this moment may have it, and its network may be gone.
+        if let Err(gone) = self.place(endpoint) {
+            self.forget(endpoint)?;
+            return Err(gone);
+        }
+        if self.lab.node_at(&port_of(endpoint)).is_none() {
+            return Err(Refusal::new("its link was taken away: start the container again"));
+        }
         self.ask_for_names(&place.attach.network);
         let mut joined = Joined { interface, gateway: None, gateway6: None };
         let ways = network.ways_out(&place.attach.addresses);
@@ -325,6 +336,7 @@ impl Driver for Daemon {
     }
 
     fn leave(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        let _turn = self.turns.of(endpoint);
         self.unlead(endpoint);
         // The link stays until dockerd has given the interface back, and DeleteEndpoint comes.
         self.lab.detach(&port_of(endpoint)).map_err(|error| refusal(&error))?;
@@ -338,6 +350,7 @@ impl Driver for Daemon {
         endpoint: &str,
         ports: Option<Vec<PortAsk>>,
     ) -> std::result::Result<(), Refusal> {
+        let _turn = self.turns.of(endpoint);
         let mut place = self.place(endpoint)?;
         if let Some(mut ports) = ports {
             let (network, _) = self.known(&place.attach.network)?;
@@ -354,6 +367,7 @@ impl Driver for Daemon {
     }
 
     fn withdraw(&self, endpoint: &str) -> std::result::Result<(), Refusal> {
+        let _turn = self.turns.of(endpoint);
         self.unlead(endpoint);
         self.change(endpoint, |place| place.published = false)
     }

@@ -1,5 +1,6 @@
 //! One call at a time for a container's place: a plugin that was killed while it waited for its answer is
-//! followed by another, and what the first asked for is not done yet. Held by whoever answers plugins.
+//! followed by another, and what the first asked for is not done yet; dockerd may take a container away while
+//! it joins. Held by whoever answers plugins and Docker, and by whoever hears of links that have vanished.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};

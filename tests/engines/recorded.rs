@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -145,6 +146,25 @@ fn a_containers_life_as_dockerd_tells_it() {
         for name in ["c1", "c2"] {
             sandbox.tool("ip", &["netns", "del", name]);
         }
+    });
+}
+
+/// Of the two calls one comes first.
+#[test]
+fn a_place_that_is_taken_away_while_it_is_joined_leaves_no_link() {
+    served(|sandbox, _| {
+        assert_eq!(call("CreateNetwork", &network()), "{}");
+        for round in 0..40 {
+            begin(1);
+            std::thread::scope(|scope| {
+                scope.spawn(|| call("Join", &ids(1)));
+                std::thread::sleep(Duration::from_micros(round * 500));
+                assert_eq!(call("DeleteEndpoint", &ids(1)), "{}");
+            });
+            let links = sandbox.tool("ip", &["-o", "link"]);
+            assert!(!links.contains("ue01471f5c3b0e"), "round {round}:\n{links}");
+        }
+        assert_eq!(call("DeleteNetwork", &ids(1)), "{}");
     });
 }
 
