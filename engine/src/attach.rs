@@ -84,12 +84,23 @@ pub struct PortAsk {
 }
 
 impl PortAsk {
-    /// Whether this port of the host's would do, at an address of its own choice.
+    /// Whether it would take this port of the host's away, which somebody has at an address, or at all
+    /// of them.
     #[must_use]
-    pub fn would_take(&self, protocol: Protocol, port: u16) -> bool {
+    pub fn would_take(&self, protocol: Protocol, (host, port): (Option<IpAddr>, u16)) -> bool {
         let Some(first) = self.first else { return false };
-        self.protocol == protocol && (first..=self.last.unwrap_or(first)).contains(&port)
+        self.protocol == protocol
+            && (first..=self.last.unwrap_or(first)).contains(&port)
+            && overlap(self.host, host)
     }
+}
+
+/// Whether two sockets cannot have one port, at these addresses of the host's: all of a family, or all there
+/// are, have each of them in it.
+fn overlap(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return true };
+    let all = one.is_unspecified() || other.is_unspecified();
+    one == other || all && one.is_ipv4() == other.is_ipv4()
 }
 
 /// Hardware addresses as people write them.
@@ -115,5 +126,26 @@ mod written {
             text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no hardware address")))
         };
         text.map(mac).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_taken_where_its_addresses_are() {
+        let takes = |own: Option<[u8; 4]>, other: Option<&str>, port| {
+            let host = own.map(IpAddr::from);
+            let (first, last) = (Some(80), Some(82));
+            let ask = PortAsk { protocol: Protocol::Tcp, port: 80, host, first, last };
+            ask.would_take(Protocol::Tcp, (other.and_then(|text| text.parse().ok()), port))
+        };
+        let own = Some([10, 0, 0, 1]);
+        assert!(takes(own, Some("10.0.0.1"), 80) && takes(own, Some("10.0.0.1"), 82));
+        assert!(!takes(own, Some("10.0.0.2"), 80) && !takes(own, Some("10.0.0.1"), 83));
+        assert!(takes(own, None, 80) && takes(None, Some("10.0.0.2"), 80) && takes(None, None, 80));
+        assert!(takes(own, Some("0.0.0.0"), 80) && takes(Some([0; 4]), Some("10.0.0.2"), 80));
+        assert!(!takes(own, Some("::"), 80) && !takes(Some([0; 4]), Some("::1"), 80));
     }
 }

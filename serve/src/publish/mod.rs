@@ -185,7 +185,10 @@ impl Publisher {
 
     /// The endpoints that have a port published which would do for one of these.
     pub(crate) fn holding(&self, asked: &[PortAsk]) -> Vec<String> {
-        let does = |led: &Led| asked.iter().any(|ask| ask.would_take(led.protocol, led.port));
+        let does = |led: &Led| {
+            let place = (led.address, led.port);
+            asked.iter().any(|ask| ask.would_take(led.protocol, place))
+        };
         let held = self.held();
         let those = held.iter().filter(|(_, (_, led, _))| led.iter().any(does));
         those.map(|(endpoint, _)| endpoint.clone()).collect()

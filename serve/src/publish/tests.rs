@@ -214,3 +214,18 @@ fn a_port_that_was_found_is_found_again() {
     publisher.release();
     assert_eq!(publisher.publish("f", (HERE, true), (&[range], &[]), vec![]).unwrap(), []);
 }
+
+#[test]
+fn a_port_at_one_address_is_not_in_the_way_at_another() {
+    let publisher = Publisher::start().unwrap();
+    let port = free();
+    publisher
+        .publish("e", (HERE, true), (&[ask(Protocol::Tcp, 80, port, port)], &[]), vec![])
+        .unwrap();
+    let at = |host: Option<[u8; 4]>| {
+        let host = host.map(IpAddr::from);
+        publisher.holding(&[PortAsk { host, ..ask(Protocol::Tcp, 80, port, port) }])
+    };
+    assert!(at(Some([127, 0, 0, 2])).is_empty());
+    assert_eq!([at(None), at(Some([127, 0, 0, 1]))].concat(), ["e", "e"]);
+}
