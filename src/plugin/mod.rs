@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `cni` | a plugin of the Container Network Interface |
 //! | `netavark` | a driver of podman's own network program |
+//! | `podman` | where podman keeps its networks |
 //! | `start` | a server for it, where there is none |
 //! | `ipam` | the plugin beside it that gives out addresses |
 //! | `turn` | one call at a time for an interface of CNI |
@@ -12,6 +13,7 @@
 pub(crate) mod cni;
 mod ipam;
 pub(crate) mod netavark;
+mod podman;
 mod start;
 mod turn;
 

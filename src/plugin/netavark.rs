@@ -17,7 +17,8 @@ use lab::served::network_at;
 use serve::client;
 use topology::Subnet;
 
-use super::{Place, User, attach, own_network, said, start};
+use super::podman::Podman;
+use super::{Place, attach, own_network, said, start};
 use crate::exit::Usage;
 use crate::say;
 
@@ -162,11 +163,23 @@ fn taken() -> Vec<Subnet> {
     own.chain(others.flat_map(|file| netavark::subnets(&file))).collect()
 }
 
-/// Where podman keeps its networks, unless it is told otherwise (containers.conf(5), `network_config_dir`): it
-/// tells a driver of none but the one that is made.
+/// Where podman keeps its networks. It has started us itself, so its words are our parent's.
 fn networks() -> PathBuf {
-    match Place::find().user {
-        None => "/etc/containers/networks".into(),
-        Some(User { state, .. }) => state.with_file_name("containers").join("storage/networks"),
-    }
+    let parent = format!("/proc/{}/cmdline", std::os::unix::process::parent_id());
+    let words = std::fs::read(parent).unwrap_or_default();
+    let words =
+        words.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    let words: Vec<String> = words.collect();
+    let list = |folder: &Path| {
+        let all = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        all.map(|entry| entry.path()).collect()
+    };
+    let podman = Podman {
+        words: &words,
+        variable: &|name| std::env::var(name).ok(),
+        read: &|path| std::fs::read_to_string(path).ok(),
+        list: &list,
+        is_users: Place::find().user.is_some(),
+    };
+    podman.networks()
 }
