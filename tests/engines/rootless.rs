@@ -101,6 +101,31 @@ fn a_users_containers() {
     });
 }
 
+/// They go with the server, for its namespace is kept by nobody else.
+#[test]
+fn links_of_a_users_containers_are_put_back_by_the_next_server() {
+    on(&suite(), "pasta", |machine| {
+        machine.sh(USER);
+        machine.sh("joe podman network create -d uswitch lab");
+        machine.sh(&format!("joe podman run -d --name web --network lab -p 8080:80 {SERVE}"));
+        machine.sh(&format!("joe podman run -d --name db --network lab {SLEEP}"));
+        fetches(machine, "db", "web", "hello\n");
+        machine.sh("kill -KILL $(pgrep -xr S,R uswitch)");
+        // The next container that comes starts a server.
+        machine.sh(&format!("joe podman run -d --name other --network lab {SLEEP}"));
+        for from in ["db", "other"] {
+            fetches(machine, from, "web", "hello\n");
+            fetches(machine, from, "203.0.113.9", "world\n");
+        }
+        let from = "ip netns exec world get 198.51.100.2 8080";
+        eventually(from, || (machine.try_sh(from).out == "hello\n").then_some(()));
+        // One that goes does.
+        machine.sh("kill -KILL $(pgrep -xr S,R uswitch); joe podman rm -f -t 1 other");
+        fetches(machine, "db", "web", "hello\n");
+        machine.sh("joe podman rm -fa -t 1");
+    });
+}
+
 /// pasta is the host by an address of its own, and the host's own addresses are those of podman's namespace
 /// too, where netavark leads published ports on to a bridge.
 #[test]

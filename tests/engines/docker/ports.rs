@@ -41,7 +41,8 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
         docker.sh("docker network create -d uswitch --subnet 10.77.0.0/16 one");
         docker.sh("docker network create -d uswitch --subnet 10.78.0.0/16 two");
         docker.sh("ip addr add 198.51.100.22/24 dev eth0");
-        let ports = "-p 5300:53/udp -p 127.0.0.1:5301:53/udp -p 198.51.100.22:5302:53/udp";
+        let ports = "-p 5300:53/udp -p 127.0.0.1:5301:53/udp -p 198.51.100.22:5302:53/udp \
+                     -p 53:53/udp";
         docker.sh(&format!("docker run -d --name dns --network one {ports} {SLEEP}"));
         docker.sh(&format!("docker run -d --name other --network two {SLEEP}"));
         let machine = docker.machine;
@@ -52,6 +53,11 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
         let server = machine.datagrams(&container("dns"), "0.0.0.0:53");
         let (host, world) = ("/proc/1/ns/net".to_owned(), "/run/netns/world".to_owned());
         let (own, other) = (container("dns"), container("other"));
+        // By hand: one of the NAT's own block, for the world alone.
+        eventually("the container's name", || {
+            let done = machine.try_sh("uswitch publish 25053:dns:53/udp");
+            done.code.filter(|code| *code == 0)
+        });
         for (from, to, reached) in [
             (&host, "127.0.0.1:5300", true),
             (&host, "198.51.100.2:5300", true),
@@ -64,6 +70,15 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
             (&own, "198.51.100.2:5300", true),
             (&host, "127.0.0.1:5301", true),
             (&world, "198.51.100.22:5302", true),
+            (&host, "127.0.0.1:53", true),
+            (&host, "10.77.0.1:53", true),
+            (&host, "10.78.0.1:53", true),
+            (&world, "198.51.100.2:53", true),
+            (&world, "198.51.100.22:53", true),
+            (&other, "198.51.100.2:53", true),
+            (&other, "10.78.0.1:53", true),
+            (&own, "10.77.0.1:53", true),
+            (&world, "198.51.100.2:25053", true),
             (&world, "198.51.100.2:5302", false),
             (&world, "198.51.100.2:5301", false),
         ] {
@@ -73,7 +88,8 @@ fn datagrams_find_their_container_and_the_answer_comes_from_where_it_was_asked()
             let sent = client.send(to.as_bytes());
             let mut buffer = [0; 64];
             if reached {
-                let (length, asker) = server.recv_from(&mut buffer).unwrap();
+                let (length, asker) =
+                    server.recv_from(&mut buffer).unwrap_or_else(|e| panic!("{from} to {to}: {e}"));
                 assert_eq!(&buffer[..length], to.as_bytes(), "{from} to {to}");
                 server.send_to(b"yes", asker).unwrap();
                 assert_eq!(client.recv(&mut buffer).unwrap(), 3, "{from} to {to}");
