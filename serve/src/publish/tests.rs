@@ -217,6 +217,7 @@ fn a_port_that_was_found_is_found_again() {
 
 #[test]
 fn a_port_at_one_address_is_not_in_the_way_at_another() {
+    let _none = none_starts();
     let publisher = Publisher::start().unwrap();
     let port = free();
     publisher
