@@ -2,8 +2,8 @@
 //!
 //! It answers for no address but its own on that link (and for none where a kernel
 //! has them too, which answers). It learns from questions put to it and from answers it asked for; an answer
-//! nobody asked for changes nothing, a claim to a gateway address is dropped and counted, and one
-//! to another host's address waits until that host has had two seconds to object.
+//! nobody asked for makes no entry, a claim to a gateway address is dropped and counted, and one to
+//! another host's address, in a question or an answer, waits until that host has had two seconds to object.
 
 use std::net::Ipv4Addr;
 
@@ -56,8 +56,7 @@ impl Links {
         let asked = arp.operation == Operation::Request && self.is_own(side, arp.target);
         if !probe {
             let told = (arp.sender, arp.sender_mac, node);
-            let request = arp.operation == Operation::Request;
-            let claim = self.link_mut(side).neighbours.confirm(told, asked, request, now);
+            let claim = self.link_mut(side).neighbours.confirm(told, asked, now);
             self.note_moves(side);
             match claim {
                 Claim::Believed(waiting) => {
@@ -65,7 +64,6 @@ impl Links {
                 }
                 Claim::Contested(None) => {}
                 Claim::Contested(Some(known)) => self.ask(side, arp.sender, Some(known), out),
-                Claim::Refused => return Err(DropReason::ArpSpoof),
             }
         }
         if asked && !self.is_shared(side) && !self.is_hosted(side) {

@@ -4,8 +4,9 @@
 //! which is one datagram of the largest size in fragments, and a bounded number of bytes in all.
 //! What is more is refused. Half of all is kept for the first three packets of a host, so that who
 //! floods hosts that are not there leaves room for others. One that has not been heard of for a
-//! minute is still used while it is asked again, directly. Another that claims its address gets it
-//! only once it has been asked twice and is silent.
+//! minute is still used while it is asked again, directly and in the end by a question to everybody.
+//! Another that claims its address, in a question or an answer, gets it only once it has been asked
+//! twice and is silent.
 //!
 //! Half of the table is for hosts that were asked for, half for those learned from their own
 //! questions; of each half, and of the bytes that wait, a node has as much as is left when it has it.
@@ -84,8 +85,6 @@ pub(crate) enum Claim {
     Believed(Vec<Waiting>),
     /// Another is known to have the address, and is to be asked, now where it is given.
     Contested(Option<MacAddr>),
-    /// Another has it, and nobody had asked.
-    Refused,
 }
 
 /// What is to be done about time having passed.
@@ -233,37 +232,30 @@ impl Neighbours {
         fits
     }
 
-    /// A host has told its address from a node, in a question or else in an answer. `create` makes an
-    /// entry where there is none.
+    /// A host has told its address from a node, in a question or an answer. `create` makes an entry where
+    /// there is none.
     pub(crate) fn confirm(
         &mut self,
         (address, mac, node): (Ipv4Addr, MacAddr, Node),
         create: bool,
-        question: bool,
         now: Timestamp,
     ) -> Claim {
-        if !self.entries.contains_key(&address)
-            && (!create || !self.insert(address, None, (true, node), now))
-        {
-            return Claim::Believed(Vec::new());
+        if !self.entries.contains_key(&address) && create {
+            self.insert(address, None, (true, node), now);
         }
-        let Some(entry) = self.entries.get_mut(&address) else { return Claim::Refused };
+        let Some(entry) = self.entries.get_mut(&address) else {
+            return Claim::Believed(Vec::new());
+        };
         let elsewhere = !entry.node.may_be(node);
         if let Some(known) = entry.mac.filter(|known| *known != mac || elsewhere) {
-            return match (entry.due, question) {
-                (None, false) => Claim::Refused,
-                (Some(_), _) => {
-                    entry.rival = Some((mac, node));
-                    Claim::Contested(None)
-                }
-                (None, true) => {
-                    entry.rival = Some((mac, node));
-                    entry.asked = 1;
-                    entry.due = Some(now + RETRY);
-                    self.due.insert((now + RETRY, address));
-                    Claim::Contested(Some(known))
-                }
-            };
+            entry.rival = Some((mac, node));
+            if entry.due.is_some() {
+                return Claim::Contested(None);
+            }
+            entry.asked = 1;
+            entry.due = Some(now + RETRY);
+            self.due.insert((now + RETRY, address));
+            return Claim::Contested(Some(known));
         }
         self.moved |= entry.told && entry.node != node;
         (entry.mac, entry.node) = (Some(mac), node);
@@ -311,8 +303,10 @@ impl Neighbours {
             entry.due = Some(now + RETRY);
             self.due.insert((now + RETRY, address));
             return Some(match entry.mac {
-                None => Due::Ask(address),
-                Some(mac) => Due::Confirm(address, mac),
+                // Its owner alone at first; in the end everybody, for it may have a new card and have said
+                // nothing (RFC 1122 2.3.2.1; Linux's ucast_solicit and mcast_solicit).
+                Some(mac) if entry.asked < TRIES => Due::Confirm(address, mac),
+                _ => Due::Ask(address),
             });
         }
     }

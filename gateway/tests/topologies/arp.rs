@@ -96,10 +96,25 @@ fn an_old_entry_is_used_while_its_owner_is_asked_directly() {
     assert_eq!((out.on(Side::LAN).to, out.arps.len()), (mac(HOST), 1));
     assert_eq!(out.arps[0].1.target, HOST);
     assert!(world.lan(&to).arps.is_empty(), "once is enough");
-    // It has gone: after two more questions it is forgotten, and the next packet waits.
-    assert_eq!(world.pass(Duration::from_secs(5)).len(), 2);
+    // It has gone: after two more questions, the last one to all, it is forgotten, and the next packet waits.
+    let asked = world.pass(Duration::from_secs(5));
+    let receivers: Vec<_> = asked.iter().map(|f| &f.2[..6]).collect();
+    assert_eq!(receivers, [mac(HOST), MacAddr::BROADCAST].map(|to| to.0));
     assert_eq!(known(&world, HOST), None);
     assert_eq!(world.lan(&to).verdict, Verdict::Consumed(Consumed::Queued));
+}
+
+#[test]
+fn a_host_that_has_a_new_card_and_has_said_nothing_answers_the_last_question() {
+    let mut world = World::new(config());
+    let to = Pkt::udp("10.100.0.20:1", "10.100.0.10:2", b"x");
+    world.jump(Duration::from_secs(61));
+    world.lan(&to);
+    world.pass(Duration::from_millis(2100));
+    // Whoever sees it answers, though another address was known.
+    lan(&mut world, arp_reply(LAN_MAC, THIEF, HOST, GATEWAY));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.lan(&to).on(Side::LAN).to, THIEF);
 }
 
 #[test]
@@ -131,15 +146,33 @@ fn nobody_takes_a_gateway_address() {
 }
 
 #[test]
-fn an_answer_nobody_asked_for_changes_nothing() {
+fn an_answer_nobody_asked_for_makes_no_entry() {
     let mut world = World::new(config());
-    let forged = arp_reply(LAN_MAC, THIEF, HOST, GATEWAY);
-    assert_eq!(lan(&mut world, forged).dropped(), DropReason::ArpSpoof);
-    assert_eq!(known(&world, HOST), Some(mac(HOST)));
-    // Nor does it make an entry.
     let stranger = "10.100.0.50".parse().unwrap();
     lan(&mut world, arp_reply(LAN_MAC, THIEF, stranger, GATEWAY));
     assert_eq!(known(&world, stranger), None);
+}
+
+#[test]
+fn a_new_card_that_an_answer_tells_of_is_believed_where_its_owner_is_silent() {
+    // To all, as `arping -A` does, and to one who has asked by himself.
+    for target in [HOST, GATEWAY] {
+        let mut world = World::new(config());
+        let to = Pkt::udp("10.100.0.20:1", "10.100.0.10:2", b"x");
+        let told = || arp_reply(LAN_MAC, THIEF, HOST, target);
+        let out = lan(&mut world, told());
+        assert_eq!((out.arps.len(), out.arps[0].1.target), (1, HOST), "the owner is asked");
+        assert_eq!(known(&world, HOST), Some(mac(HOST)));
+        // An owner who answers keeps its place.
+        lan(&mut world, arp_reply(LAN_MAC, mac(HOST), HOST, GATEWAY));
+        assert_eq!(world.pass(Duration::from_secs(3)).len(), 0);
+        assert_eq!(world.lan(&to).on(Side::LAN).to, mac(HOST));
+        lan(&mut world, told());
+        assert_eq!(world.pass(Duration::from_millis(1900)).len(), 1, "and is asked once more");
+        assert_eq!(world.lan(&to).on(Side::LAN).to, mac(HOST));
+        world.pass(Duration::from_millis(200));
+        assert_eq!(world.lan(&to).on(Side::LAN).to, THIEF);
+    }
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The host's address, routes and links change while a lab shares them.
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use super::host::{Talk, end, eventually, lab, on_a_host, sh};
 use super::{hops, inside, is_silent, whole};
+use crate::support::{Wire, in_netns};
 
 #[test]
 fn a_lease_renewed_is_no_change() {
@@ -89,6 +93,44 @@ fn a_router_with_a_new_card_is_found() {
         sh(sandbox, "ip -n isp link set isp0 address 02:aa:00:00:00:02");
         sh(sandbox, "ip netns exec server ping -c 1 -W 5 192.0.2.2");
         talk.talk();
+        end(run);
+    });
+}
+
+/// A host's new hardware address, told to all by an answer that nobody has asked for (`arping -A`).
+fn announce(netns: &str, interface: &str, address: [u8; 4]) {
+    let mut wire = Wire::open(super::netns(netns), interface);
+    let arp: [u8; 10] = [8, 6, 0, 1, 8, 0, 6, 4, 0, 2];
+    let (all, own) = ([0xff; 6], wire.mac);
+    wire.send(&[&all[..], &own, &arp, &own, &address, &all, &address, &[0; 18]].concat());
+}
+
+#[test]
+fn a_new_card_that_an_answer_tells_of_is_found() {
+    on_a_host(|sandbox| {
+        let run = lab(sandbox, &["run", "--uplink", "auto"]);
+        let reaches = || {
+            inside(sandbox, "net1", "ping -c 1 -W 1 8.8.8.8 || true").contains(" 0% packet loss")
+        };
+        assert!(reaches());
+        sh(sandbox, "ip -n isp link set isp0 address 02:aa:00:00:00:01");
+        announce("isp", "isp0", [192, 0, 2, 1]);
+        eventually("the router is found", reaches);
+
+        sandbox.uswitch(&["publish", "20080:net2:80/udp"]).ok();
+        let inner = in_netns(super::netns("net2"), || UdpSocket::bind("0.0.0.0:80").unwrap());
+        inner.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let outer = in_netns(super::netns("server"), || UdpSocket::bind("0.0.0.0:0").unwrap());
+        let arrives = || {
+            outer.send_to(b"knock", "192.0.2.2:20080").unwrap();
+            inner.recv(&mut [0; 8]).is_ok()
+        };
+        eventually("the published port", arrives);
+        sh(sandbox, "ip -n net2 link set vethpeer2 address 02:aa:00:00:00:02");
+        announce("net2", "vethpeer2", [10, 100, 0, 20]);
+        // What was on its way to the old card.
+        while inner.recv(&mut [0; 8]).is_ok() {}
+        eventually("the node is found", arrives);
         end(run);
     });
 }
