@@ -22,7 +22,7 @@ const KEEP: &str = "ipv6/conf/all/keep_addr_on_down";
 
 impl Lab {
     /// Pulls a node's cables, or plugs them in: all of them, or the one in a network. A link between
-    /// networks is pulled at both its ends, or at the one in a network.
+    /// networks is pulled at both its ends, or at the one in a network. The switch knows when this returns.
     ///
     /// # Errors
     /// [`Error::NoNode`]; [`Error::Usage`] where it is not in that network, or has lost its interface
@@ -50,13 +50,12 @@ impl Lab {
                     self.set_wire(&state, held, &interface.name, up)?
                 }
                 // Its port is gone with the other end.
-                _ => lost = Some(&interface.name),
+                _ => lost = Some(lost_interface(&held.node.name, &interface.name)),
             }
         }
-        match lost {
-            Some(name) => Err(lost_interface(&held.node.name, name)),
-            None => Ok(()),
-        }
+        drop(state);
+        self.hear()?;
+        lost.map_or(Ok(()), Err)
     }
 
     /// The links of nodes that lead to other nodes and are up, by the node and its interface: so is the

@@ -169,8 +169,11 @@ impl Lab {
             let netns = switch_ns.as_fd();
             meant.into_iter().try_for_each(|port| ns::link::set_up(netns, port.index, up))
         });
-        // Whoever tells the switch that its link is up may want it.
+        // Whoever tells the switch of links may want it.
         drop(state);
+        self.hear()?;
+        // Of the end beside one that is pulled or plugged in, the kernel tells later.
+        self.list_links()?;
         if let Some(held) = held {
             self.await_up(ports);
             self.with_switch(|switch| switch.try_out(held)).transpose()?;

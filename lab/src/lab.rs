@@ -278,7 +278,7 @@ impl Lab {
         if let Some(watcher) = watcher {
             // What changed before the watch began.
             let up = lab.list_links()?;
-            lab.state().links = Some(Links::watch(watcher, Arc::downgrade(&lab), up)?);
+            lab.state().links = Some(Links::watch(watcher, &lab, up)?);
         }
         let state = lab.state();
         state.spec.networks.keys().try_for_each(|name| lab.set_entries(&state, name))?;

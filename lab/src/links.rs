@@ -1,14 +1,15 @@
-//! A thread that hears of links in the switch's namespace: a port that goes down or up is told to
-//! the switch, as are its address and its MTU; one that vanishes is unplugged. It holds the lab weakly
-//! and ends when told.
+//! What is heard of links in the switch's namespace: a port that goes down or up is told to the switch,
+//! as are its address and its MTU; one that vanishes is unplugged. A thread listens, which holds the lab
+//! weakly and ends when told; whoever changes a link by himself listens too before he goes on
+//! ([`Lab::hear`]): the kernel tells while it changes.
 //!
 //! A port is plugged in before its link comes up for the first time, and what is heard of that link
 //! until then is no news: only one that has been up can go down.
 
-use std::collections::BTreeSet;
-use std::os::fd::AsFd;
+use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use nix::poll::PollTimeout;
 use ns::Link;
@@ -16,23 +17,33 @@ use ns::watch::{Event, Watcher};
 use switch::PortId;
 use wire::MacAddr;
 
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::lab::Lab;
 use crate::node::Interface;
 use crate::watch::{Stop, Watch, Woken};
 
-/// Held from when links are looked at until the switch has been told of all: whoever looks later tells
-/// later, so that no old look undoes what has been heard since. Taken before the state's lock.
+/// What is heard, by whom.
 #[derive(Default)]
 pub(crate) struct Heard {
-    looks: Mutex<()>,
+    /// Held from when links are looked at until the switch has been told of all: whoever looks later tells
+    /// later, so that no old look undoes what has been heard since. Taken before the state's lock.
+    ears: Mutex<Ears>,
     /// Who is told which guests' ports vanish.
     vanished: Mutex<Option<Sender<String>>>,
 }
 
+#[derive(Default)]
+struct Ears {
+    watcher: Option<Watcher>,
+    /// Heard, and not yet told.
+    pending: VecDeque<Event>,
+    /// The links that have been up.
+    seen: BTreeSet<u32>,
+}
+
 impl Heard {
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ears(&self) -> MutexGuard<'_, Ears> {
+        self.ears.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn vanished(&self) -> MutexGuard<'_, Option<Sender<String>>> {
@@ -40,57 +51,88 @@ impl Heard {
     }
 }
 
-/// The running watch; dropping it ends the thread.
+/// The running watch; dropping it ends the thread, and closes the socket in the namespace.
 pub(crate) struct Links {
+    lab: Weak<Lab>,
     _watch: Watch,
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        if let Some(lab) = self.lab.upgrade() {
+            lab.heard.ears().watcher = None;
+        }
+    }
 }
 
 impl Links {
     /// Starts watching on behalf of `lab`, where the links `up` have been up already.
-    pub(crate) fn watch(watcher: Watcher, lab: Weak<Lab>, up: BTreeSet<u32>) -> Result<Self> {
-        let watch = Watch::start("links", move |stop| run(watcher, &stop, &lab, up))?;
-        Ok(Self { _watch: watch })
+    pub(crate) fn watch(watcher: Watcher, lab: &Arc<Lab>, up: BTreeSet<u32>) -> Result<Self> {
+        let readable = watcher.as_fd().try_clone_to_owned();
+        let readable = readable.doing(|| "watching the links of a namespace".into())?;
+        *lab.heard.ears() = Ears { watcher: Some(watcher), pending: VecDeque::new(), seen: up };
+        let (lab, own) = (Arc::downgrade(lab), Arc::downgrade(lab));
+        let watch = Watch::start("links", move |stop| run(&readable, &stop, &own))?;
+        Ok(Self { lab, _watch: watch })
     }
 }
 
-fn run(mut watcher: Watcher, stop: &Stop, lab: &Weak<Lab>, mut seen: BTreeSet<u32>) {
+fn run(readable: &OwnedFd, stop: &Stop, lab: &Weak<Lab>) {
     loop {
-        match stop.wait(watcher.as_fd(), PollTimeout::NONE) {
+        match stop.wait(readable.as_fd(), PollTimeout::NONE) {
             Ok(Woken::Ready | Woken::Late) => {}
             Ok(Woken::Stop) => return,
             Err(error) => return tracing::error!("links are no longer watched: {error}"),
         }
-        let events = match watcher.events() {
-            Ok(events) => events,
-            Err(error) => return tracing::error!("links are no longer watched: {error}"),
-        };
         let Some(lab) = lab.upgrade() else { return };
-        for event in events {
-            match event {
-                Event::Changed(link) => {
-                    let up = link.up && link.carrier;
-                    if up {
-                        seen.insert(link.index);
-                    }
-                    if seen.contains(&link.index) {
-                        let _alone = lab.heard.alone();
-                        lab.link_changed(&link);
-                    }
-                }
-                Event::Gone(link) => {
-                    seen.remove(&link.index);
-                    lab.link_gone(link.index);
-                }
-                Event::Lost => match lab.list_links() {
-                    Ok(up) => seen.extend(up),
-                    Err(error) => tracing::warn!("{error}"),
-                },
-            }
+        if let Err(error) = lab.hear() {
+            return tracing::error!("links are no longer watched: {error}");
         }
     }
 }
 
 impl Lab {
+    /// Tells the switch of all that the kernel has told of links until now, in that order. Not to be called
+    /// with the state's lock.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) fn hear(&self) -> Result<()> {
+        let mut ears = self.heard.ears();
+        if let Some(watcher) = &mut ears.watcher {
+            let events = watcher.events()?;
+            ears.pending.extend(events);
+        }
+        while let Some(event) = ears.pending.pop_front() {
+            match event {
+                Event::Changed(link) => {
+                    if link.up && link.carrier {
+                        ears.seen.insert(link.index);
+                    }
+                    if ears.seen.contains(&link.index) {
+                        self.link_changed(&link);
+                    }
+                }
+                Event::Gone(link) => {
+                    ears.seen.remove(&link.index);
+                    drop(ears);
+                    self.link_gone(link.index);
+                    ears = self.heard.ears();
+                }
+                Event::Lost => {
+                    drop(ears);
+                    let listed = self.list_links();
+                    ears = self.heard.ears();
+                    match listed {
+                        Ok(up) => ears.seen.extend(up),
+                        Err(error) => tracing::warn!("{error}"),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn port_of(&self, index: u32) -> Option<PortId> {
         let state = self.state();
         let ports = state.nodes.iter().flat_map(|held| held.node.ports());
@@ -173,7 +215,7 @@ impl Lab {
     pub(crate) fn list_links(&self) -> Result<BTreeSet<u32>> {
         let mut all_up = BTreeSet::new();
         let Some(netns) = &self.switch_ns else { return Ok(all_up) };
-        let _alone = self.heard.alone();
+        let _alone = self.heard.ears();
         for link in ns::link::list(netns.as_fd())? {
             let up = link.up && link.carrier;
             if up {

@@ -45,6 +45,22 @@ fn a_lab_ends_with_its_guard_however_that_goes() {
 }
 
 #[test]
+fn the_switch_knows_of_a_cable_when_it_has_been_pulled() {
+    rooted(|_| {
+        let running = Lab::builder().start().unwrap();
+        let lab = running.share();
+        let port = lab.nodes()[1].interfaces[0].port.as_ref().unwrap().id;
+        let is_up = || lab.with_switch(|switch| switch.port(port)).unwrap().unwrap().1;
+        for _ in 0..100 {
+            for up in [false, true] {
+                lab.set_link("net2", None, up).unwrap();
+                assert_eq!(is_up(), up);
+            }
+        }
+    });
+}
+
+#[test]
 fn labs_stand_side_by_side_and_apart() {
     rooted(|sandbox| {
         let before = sandbox.state();
