@@ -84,6 +84,7 @@ impl Door for MemoryLab {
                 mac: "02:00:00:00:01:00".into(),
             }),
             uplink: None,
+            uplink_awaited: None,
             fast_path: None,
             host_changes: Vec::new(),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use control::api::{Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink};
+use control::api::{Awaited, Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink};
 
 use lab::{Lab, address, config, station};
 
@@ -22,6 +22,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         links: Vec::new(),
         gateway: None,
         uplink: None,
+        uplink_awaited: None,
         fast_path: None,
         host_changes: Vec::new(),
     };
@@ -38,6 +39,7 @@ pub(crate) fn topology(door: &LabDoor) -> Topology {
         forwarding: lab.with_gateway(|gateway| gateway.routing().forwarding).unwrap_or(true),
     });
     topology.uplink = uplink(&lab);
+    topology.uplink_awaited = lab.uplink_awaited().map(|(name, why)| Awaited { name, why });
     topology.fast_path = fast::state(&lab);
     topology.host_changes = lab.host_changes();
     topology

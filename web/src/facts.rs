@@ -124,6 +124,10 @@ impl Look {
             });
             put("switch".into(), value);
         }
+        if let Some(awaited) = &self.topology.uplink_awaited {
+            let text = format!("{}, waited for: {}", awaited.name, awaited.why);
+            put("way".into(), json!({ "text": text }));
+        }
         if let Some(host) = gateway {
             let counted = self.counters.gateway.as_ref();
             let value = json!({

@@ -43,6 +43,6 @@ pub use see::{
     Walk,
 };
 pub use topology::{
-    Home, Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink, Version,
+    Awaited, Home, Host, Interface, NetworkLink, Node, Topology, TopologyKind, Uplink, Version,
 };
 pub use tunnel::{AddTunnel, Hosts, MemberHost, Tunnel};

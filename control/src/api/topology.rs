@@ -29,6 +29,10 @@ pub struct Topology {
     /// The way out; None where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uplink: Option<Uplink>,
+    /// The interface of the host that the way out is to be by, where it cannot be had at present: it is
+    /// waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink_awaited: Option<Awaited>,
     /// Whether the kernel repeats what the switch has decided; None where nobody asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fast_path: Option<FastPath>,
@@ -189,6 +193,16 @@ pub struct Uplink {
     pub nat: String,
     /// Addresses that answer behind it, where the uplink is the simulated one.
     pub answers: Vec<Ipv4Addr>,
+}
+
+/// An interface that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Awaited {
+    /// Its name; `auto` for whichever gets the default route.
+    pub name: String,
+    /// Why it cannot be had, for people to read.
+    pub why: String,
 }
 
 /// Who answers.

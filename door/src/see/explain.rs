@@ -65,6 +65,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         let line = "the uplink is of IPv4 alone: nothing of IPv6 comes from there";
         return Err(DoorError::Invalid(line.into()));
     }
+    let awaited = lab.uplink_awaited();
     let journey = lab.with_gateway(|gateway| {
         let outside = gateway.uplink_address();
         let uplink = names.uplink.filter(|_| outside.is_some());
@@ -80,6 +81,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
             subnets,
             paper,
             to: to.address,
+            awaited: awaited.clone(),
             is_lost,
             by: to.by.as_deref(),
             protocol,

@@ -32,6 +32,8 @@ pub(super) struct Journey<'a> {
     /// The gateway's addresses of IPv6, with their networks.
     pub(super) paper: Vec<(String, Ipv6Addr)>,
     pub(super) to: IpAddr,
+    /// The interface of the host that the uplink waits for, and why.
+    pub(super) awaited: Option<(String, String)>,
     /// Whether the node that was given that address has it no more.
     pub(super) is_lost: bool,
     /// The interface that it is to leave by.
@@ -237,6 +239,10 @@ impl Journey<'_> {
             let here = (&self.oracle.bridge, self.names, self.nodes);
             let near = nearest(self.names, &all, owner.map(|(_, own)| own)).unwrap_or(facts);
             self.walk.steps.extend(missed::told(here, near, frame, self.to));
+        }
+        if let Some((name, why)) = self.awaited.take().filter(|_| reason == Some("no-route")) {
+            let text = format!("there is no way out: {name} is waited for: {why}");
+            self.step(OUTSIDE, Decision::Drop, &text);
         }
         self.ends(verdict, reason, arrives);
     }

@@ -146,7 +146,7 @@ impl Prepared {
 
 /// The real uplink of a running lab.
 pub(crate) struct Host {
-    asked: Option<String>,
+    pub(super) asked: Option<String>,
     block: PortBlock,
     served: bool,
     netns: Arc<OwnedFd>,

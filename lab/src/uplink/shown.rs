@@ -1,12 +1,13 @@
 //! What a running lab says of its real uplink, and how the watch reaches it.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use switch::PortId;
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use super::{Follow, Host, Prepared, rules};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lab::{Lab, State};
 use crate::station;
 
@@ -29,6 +30,22 @@ impl Lab {
     #[must_use]
     pub fn uplink_interface(&self) -> Option<String> {
         self.state().host.as_ref().and_then(Host::interface).map(str::to_owned)
+    }
+
+    /// What the uplink waits for, while it has no interface: the one that was named, or `auto`; and why.
+    #[must_use]
+    pub fn uplink_awaited(&self) -> Option<(String, String)> {
+        let state = self.state();
+        let host = state.host.as_ref().filter(|host| host.interface().is_none())?;
+        let asked = host.asked.as_deref();
+        let view = ns::route::look(host.netns().as_fd()).map_err(Error::from);
+        let inside = station::inside(&state.spec);
+        let why = match view.and_then(|view| facts::choose(&view, asked, None, &inside)) {
+            Err(Error::Uplink { why, .. }) => why,
+            Err(error) => error.to_string(),
+            Ok(found) => format!("{} is there, and not taken yet", found.name),
+        };
+        Some((asked.unwrap_or("auto").into(), why))
     }
 
     /// Why a port of the host's address cannot be published, where a socket of the host has it.

@@ -93,6 +93,9 @@ pub(super) fn topology(lab: Topology, paint: Paint) -> Vec<String> {
             text.push(format!("         {} answer", answers.join(" ")));
         }
     }
+    if let Some(awaited) = lab.uplink_awaited {
+        text.push(format!("uplink   {}, waited for: {}", awaited.name, awaited.why));
+    }
     text.extend(lab.host_changes.into_iter().map(|change| format!("on the host: {change}")));
     text
 }

@@ -36,6 +36,9 @@ fn lab(model: &Model) -> Vec<String> {
     if let Some(uplink) = &topology.uplink {
         parts.push(format!("uplink {} as {}", uplink.name, uplink.address));
     }
+    if let Some(awaited) = &topology.uplink_awaited {
+        parts.push(format!("uplink {} waited for", awaited.name));
+    }
     parts.push(format!("pid {}", topology.pid));
     parts
 }

@@ -82,6 +82,7 @@ fn topology(nodes: u32, second: u64) -> Topology {
             nat: "port-restricted-cone".into(),
             answers: vec![[8, 8, 8, 8].into()],
         }),
+        uplink_awaited: None,
         host_changes: Vec::new(),
     }
 }

@@ -146,6 +146,13 @@ fn an_interface_that_vanishes_and_comes_back() {
         let told = inside(sandbox, "net1", "ping -c 1 -W 5 8.8.8.8 || true");
         assert!(told.contains("Net Unreachable"), "{told}");
         inside(sandbox, "net1", "ping -c 1 -W 5 10.100.0.20");
+        let why = "there is no interface eth0";
+        assert!(super::topology().contains(why), "{}", super::topology());
+        let shown = sandbox.uswitch(&["show"]).ok().out;
+        assert!(shown.contains(&format!("uplink   eth0, waited for: {why}")), "{shown}");
+        let told = sandbox.uswitch(&["explain", "net1", "8.8.8.8"]);
+        let part = format!("there is no way out: eth0 is waited for: {why}");
+        assert!(told.code == Some(1) && told.out.contains(&part), "{}", told.out);
         sh(
             sandbox,
             "ip link add eth0 type veth peer name isp0 netns isp
@@ -157,6 +164,7 @@ fn an_interface_that_vanishes_and_comes_back() {
         eventually("the way out is back", || {
             inside(sandbox, "net1", "ping -c 1 -W 1 8.8.8.8 || true").contains(" 0% packet loss")
         });
+        assert!(!sandbox.uswitch(&["show"]).ok().out.contains("waited for"));
         whole(("net1", "server"), "8.8.8.8:7431", 8 << 20);
         assert!(is_silent("192.0.2.2:25000"));
         end(run);
