@@ -19,6 +19,7 @@
 //! | `mtu` | a network's MTU, changed while it runs |
 //! | `relocate` | ports moved from network to network |
 //! | `node` | a node and its interfaces, planned and running |
+//! | `present` | a node's interfaces as its kernel has them now |
 //! | [`cable`] | a node's cables, pulled and plugged in again |
 //! | [`called`] | how the program was started, for hints |
 //! | [`config`] | what a lab is asked to be |
@@ -103,6 +104,7 @@ mod others;
 pub mod places;
 mod plug;
 pub mod port;
+mod present;
 mod progress;
 pub mod reach;
 mod relocate;
@@ -129,6 +131,7 @@ pub use library::{Builder, Inside, LabGuard, Ran, ready};
 pub use mtu::Resized;
 pub use naming::listed::{Named, Whose};
 pub use node::{Interface, Node, Plug};
+pub use present::Present;
 pub use progress::Progress;
 pub use station::GatewayStation;
 pub use switch::Watch;

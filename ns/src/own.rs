@@ -31,6 +31,14 @@ pub fn addresses(netns: BorrowedFd<'_>) -> Result<Vec<IpAddr>> {
 /// # Errors
 /// Those of [`addresses`].
 pub fn by_link(netns: BorrowedFd<'_>) -> Result<Vec<(u32, IpAddr)>> {
+    Ok(with_prefixes(netns)?.into_iter().map(|(index, address, _)| (index, address)).collect())
+}
+
+/// The same, each with the length of its prefix as well.
+///
+/// # Errors
+/// Those of [`addresses`].
+pub fn with_prefixes(netns: BorrowedFd<'_>) -> Result<Vec<(u32, IpAddr, u8)>> {
     inside(netns, || {
         let mut all = Vec::new();
         Netlink::open()?.dump(&message::get_all_addresses(), |item| {
@@ -44,7 +52,9 @@ pub fn by_link(netns: BorrowedFd<'_>) -> Result<Vec<(u32, IpAddr)>> {
                     }
                 }
                 // At the end of a point-to-point link the other address is the peer's.
-                all.extend(local.or(peer).map(|address| (message.header.index, address)));
+                let header = message.header;
+                let own = |address| (header.index, address, header.prefix_len);
+                all.extend(local.or(peer).map(own));
             }
         })?;
         Ok(all)

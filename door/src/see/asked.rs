@@ -187,12 +187,6 @@ pub(super) fn owner<'n>(
     nodes.iter().find_map(|node| Some((node, node.interfaces.iter().find(|own| is(own))?)))
 }
 
-/// Whether an address is the broadcast of the network that `own` is in, or of any.
-pub(super) fn is_broadcast(to: Ipv4Addr, own: Ipv4Addr, prefix: u8) -> bool {
-    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-    to.is_broadcast() || (hosts > 1 && u32::from(to) == u32::from(own) | hosts)
-}
-
 /// The hardware address of a group (RFC 1112 section 6.4, RFC 2464 section 7).
 pub(super) fn multicast(group: IpAddr) -> MacAddr {
     match group {
@@ -301,23 +295,6 @@ mod tests {
             assert_eq!(of_v4, format!("{v4} ttl 64 length 84"));
             let of_v6 = line(protocol, "fd00::1", "fd00::2", port);
             assert_eq!(of_v6, format!("{v6} hlim 64 length 104"));
-        }
-    }
-
-    #[test]
-    fn a_broadcast_is_everyone_s() {
-        let own = Ipv4Addr::new(10, 100, 0, 10);
-        for (to, prefix, wanted) in [
-            ([255, 255, 255, 255], 16, true),
-            ([10, 100, 255, 255], 16, true),
-            ([10, 100, 0, 255], 16, false),
-            ([10, 100, 0, 255], 24, true),
-            ([10, 101, 255, 255], 16, false),
-            // Of a point-to-point network both addresses are hosts (RFC 3021).
-            ([10, 100, 0, 11], 31, false),
-            ([10, 100, 0, 10], 32, false),
-        ] {
-            assert_eq!(is_broadcast(to.into(), own, prefix), wanted, "{to:?}/{prefix}");
         }
     }
 

@@ -17,11 +17,12 @@ use switch::{Frame, PortId};
 use topology::{Address, Spec};
 use wire::{MacAddr, Timestamp, VlanId};
 
-use super::asked::{destination, missing, owner, protocol};
+use super::asked::{destination, missing, protocol};
 use super::foretell::{Beside, Oracle};
 use super::journey::Journey;
 use super::kernel::Kernel;
 use super::names::Names;
+use super::present::{self, Asked};
 
 /// The outside, as the sender of a packet.
 pub(super) const OUTSIDE: &str = "inet";
@@ -58,13 +59,23 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         None => Kernel::default(),
         Some(node) => of_node(lab, node).ok_or_else(|| missing(lab, &nodes, &ask.from))??,
     };
-    let has_it = |node: &Node| Some(of_node(lab, node)?.ok()?.has(to.address));
-    let owner = owner(&nodes, to.address, from.and_then(home));
-    let is_lost = owner.is_some_and(|(node, _)| has_it(node) == Some(false));
     if from.is_none() && ask.from == OUTSIDE && to.address.is_ipv6() {
         let line = "the uplink is of IPv4 alone: nothing of IPv6 comes from there";
         return Err(DoorError::Invalid(line.into()));
     }
+    let hop = kernel.hop(to.address, to.by.as_deref());
+    let far = names.far.values().flat_map(|far| far.nodes.keys().copied());
+    let asked = Asked {
+        from,
+        network: from.and_then(home),
+        to: to.address,
+        hop: hop.map(|(hop, _)| hop),
+        known: hop.and_then(|(hop, by)| kernel.neighbour(hop, by)),
+        gateways: gateways.iter().map(|own| own.address.into()).collect(),
+        macs: gateways.iter().map(|own| own.mac).chain(far).collect(),
+    };
+    let met = present::met(lab, nodes.clone(), &asked);
+    let from = from.and_then(|from| met.nodes.iter().find(|node| node.name == from.name));
     let awaited = lab.uplink_awaited();
     let journey = lab.with_gateway(|gateway| {
         let outside = gateway.uplink_address();
@@ -74,7 +85,7 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
         let mut journey = Journey {
             walk: Walk::default(),
             names: &names,
-            nodes: &nodes,
+            nodes: &met.nodes,
             oracle,
             sim,
             gateways,
@@ -82,7 +93,8 @@ pub(super) fn explain(lab: &Lab, ask: &ExplainAsk) -> Result<Walk, DoorError> {
             paper,
             to: to.address,
             awaited: awaited.clone(),
-            is_lost,
+            is_lost: met.is_lost,
+            hears: met.hears,
             by: to.by.as_deref(),
             protocol,
             port: ask.port.unwrap_or(0),

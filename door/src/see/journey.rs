@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use control::api::{Decision, Step, Verdict, Walk};
 use gateway::{Endpoint, LegId, Probe, Protocol, Side};
 use lab::{Interface, Node, address, station};
-use switch::{Frame, Handling, Outcome, PortId, Tagging};
-use topology::Subnet;
+use switch::{Frame, Handling, Outcome, PortId};
+use topology::{Address, Subnet};
 use wire::{IpProtocol, MacAddr, tcp};
 
-use super::asked::{FROM_PORT, TTL, frame, is_broadcast, length, multicast, owner, summary};
+use super::asked::{FROM_PORT, TTL, frame, length, multicast, owner, summary};
 use super::explain::{OUTSIDE, Place};
 use super::foretell::{Inside, Oracle};
 use super::imagined;
@@ -36,6 +36,8 @@ pub(super) struct Journey<'a> {
     pub(super) awaited: Option<(String, String)>,
     /// Whether the node that was given that address has it no more.
     pub(super) is_lost: bool,
+    /// The hardware addresses that the node with that address listens to, where it is asked.
+    pub(super) hears: Option<Vec<MacAddr>>,
     /// The interface that it is to leave by.
     pub(super) by: Option<&'a str>,
     /// What it carries; a port of it is 0 where it has none.
@@ -53,16 +55,12 @@ impl Journey<'_> {
         // The interface that the node's kernel would send it by.
         let by = |(_, by): (_, &str)| node.interfaces.iter().find(|own| own.name == by);
         let interface = hop.and_then(by).unwrap_or(first);
-        let (own, prefix) = self.source(interface, kernel);
+        let own = self.source((node, interface), hop.map(|(hop, _)| hop), kernel);
         self.walk.port = interface.port.as_ref().map_or_else(String::new, |port| port.name.clone());
         let network = interface.port.as_ref().and_then(|port| self.names.network(port.id));
         self.walk.network = network.map(Into::into);
         self.walk.summary = summary(self.protocol, own, (self.to, self.port));
-        let is_own = match self.to {
-            IpAddr::V4(to) => node.interface(to).is_some(),
-            IpAddr::V6(to) => node.interface(to).is_some() || kernel.v6.has(to),
-        };
-        if is_own || self.to.is_loopback() {
+        if node.interface(self.to).is_some() || kernel.has(self.to) || self.to.is_loopback() {
             self.step(name, Decision::Local, "its own address: it stays inside the node");
             return self.ends(Verdict::Local, None, Some(true));
         }
@@ -76,10 +74,16 @@ impl Journey<'_> {
             self.step(name, Decision::Drop, &text);
             return self.ends(Verdict::Dropped, Some("no-route"), Some(false));
         };
-        let everyone = match (self.to, own) {
-            (IpAddr::V4(to), IpAddr::V4(own)) => is_broadcast(to, own, prefix),
-            _ => false,
-        };
+        let everyone = matches!(self.to, IpAddr::V4(to) if kernel.is_broadcast(to));
+        if Protocol::of(self.protocol) == Some(Protocol::Tcp)
+            && (everyone || self.to.is_multicast())
+        {
+            // RFC 1122, 4.2.3.10.
+            let to = self.to;
+            let text = format!("no-route: {to} is not one host: {name}'s TCP does not speak to it");
+            self.step(name, Decision::Drop, &text);
+            return self.ends(Verdict::Dropped, Some("no-route"), Some(false));
+        }
         let text = match hop == self.to {
             _ if everyone => format!("{} means every host of its own network", self.to),
             _ if self.to.is_multicast() => {
@@ -122,18 +126,25 @@ impl Journey<'_> {
         self.send(&frame, port, own);
     }
 
-    /// The address that the packet comes from, and its prefix length where it is of IPv4.
-    fn source(&self, interface: &Interface, kernel: &Kernel) -> (IpAddr, u8) {
-        match self.to {
-            IpAddr::V4(_) => {
-                let (own, prefix) = interface.ipv4().unwrap_or((Ipv4Addr::UNSPECIFIED, 32));
-                (own.into(), prefix)
-            }
-            IpAddr::V6(to) => {
-                let own = kernel.v6.source(to, &interface.name);
-                (own.unwrap_or_else(|| interface.link_local()).into(), 128)
-            }
+    /// The address that the packet comes from: of IPv4 the first of the next hop's subnet, else the first of the
+    /// interface, else of another.
+    fn source(
+        &self,
+        (node, interface): (&Node, &Interface),
+        hop: Option<IpAddr>,
+        kernel: &Kernel,
+    ) -> IpAddr {
+        if let IpAddr::V6(to) = self.to {
+            let own = kernel.v6.source(to, &interface.name);
+            return own.unwrap_or_else(|| interface.link_local()).into();
         }
+        let here = || interface.addresses.iter().filter(|own| own.ip.is_ipv4());
+        let beside = |own: &&Address| {
+            hop.is_some_and(|hop| own.subnet().is_some_and(|subnet| subnet.contains(hop)))
+        };
+        let own = here().find(beside).or_else(|| here().next()).map(|own| own.ip);
+        let other = || node.ipv4().map(IpAddr::V4);
+        own.or_else(other).unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }
 
     pub(super) fn of_outside(&mut self) {
@@ -198,12 +209,15 @@ impl Journey<'_> {
         let unheard = owner.filter(|_| [Verdict::Forwarded, Verdict::Flooded].contains(&verdict));
         let unheard = unheard.and_then(|(node, own)| {
             let at = own.port.as_ref().filter(|port| egress.contains(&port.id))?;
-            Some((node.name.as_str(), self.unheard_at(at.id, self.to, &all)?))
+            let unheard = self.unheard_at(at.id, self.to, &all);
+            let unheard = unheard.or_else(|| self.astray((at.id, own.mac), frame, &all));
+            Some((node.name.as_str(), unheard?))
         });
         if let Some((node, why)) = unheard.filter(|_| router.is_none()) {
             self.step(node, Decision::Drop, &why);
             return self.ends(verdict, reason, Some(false));
         }
+        let nobodys = owner.is_none() && self.is_nobodys(frame, facts);
         let arrives = match verdict {
             Verdict::Answered => Some(true),
             Verdict::Dropped => Some(false),
@@ -216,7 +230,7 @@ impl Journey<'_> {
                 let reached = target.is_none_or(|port| egress.contains(&port.id));
                 // What another host makes of it, that host knows.
                 let here = target.is_some() || !egress.iter().any(|id| self.is_far(*id));
-                here.then_some(reached && !egress.is_empty())
+                here.then_some(reached && !egress.is_empty() && !nobodys)
             }
             Verdict::Uplink => self.outside_answers(),
             Verdict::Waits => match facts.note.and_then(|note| note.hop) {
@@ -239,29 +253,16 @@ impl Journey<'_> {
             let here = (&self.oracle.bridge, self.names, self.nodes);
             let near = nearest(self.names, &all, owner.map(|(_, own)| own)).unwrap_or(facts);
             self.walk.steps.extend(missed::told(here, near, frame, self.to));
+            if nobodys {
+                let text = format!("no-target: nobody has the hardware address {}", frame.dst);
+                self.step("table", Decision::Drop, &text);
+            }
         }
         if let Some((name, why)) = self.awaited.take().filter(|_| reason == Some("no-route")) {
             let text = format!("there is no way out: {name} is waited for: {why}");
             self.step(OUTSIDE, Decision::Drop, &text);
         }
         self.ends(verdict, reason, arrives);
-    }
-
-    /// Why a node does not hear what comes to it at a port: it comes with a tag, and the node's interface there
-    /// is the one for frames without; or it has the address no more. None where it does.
-    pub(super) fn unheard_at(&self, port: PortId, to: IpAddr, all: &[Facts]) -> Option<String> {
-        let exits = all.iter().flat_map(|facts| &facts.egress);
-        let mut here = exits.filter(|exit| exit.port == port);
-        let tag = here.find_map(|exit| match exit.tagging {
-            Tagging::Set(tag) | Tagging::Push(tag) => Some(tag.id().get()),
-            Tagging::Keep | Tagging::Pop => None,
-        });
-        if let Some(tag) = tag {
-            return Some(format!(
-                "it comes tagged {tag}, and who has {to} takes what comes without a tag"
-            ));
-        }
-        (self.is_lost && to == self.to).then(|| format!("it does not have {to} any more"))
     }
 
     /// The gateway's side that a frame at a port comes to, if it comes to the gateway.

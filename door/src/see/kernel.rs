@@ -53,11 +53,26 @@ impl Kernel {
     }
 
     fn has_v4(&self, address: Ipv4Addr) -> bool {
-        let lines = || self.tries.lines().map(str::trim);
-        let named = format!("|-- {address}");
-        let mut pairs = lines().zip(lines().skip(1));
         // An address has a route of its own, to this host.
-        pairs.any(|(leaf, route)| leaf == named && route == "/32 host LOCAL")
+        self.leads(address, "/32 host LOCAL")
+    }
+
+    /// Whether an address means every host of a network of the node's own, or of any.
+    pub(super) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        address.is_broadcast() || self.leads(address, "/32 link BROADCAST")
+    }
+
+    /// Whether there is such a route to an address alone.
+    fn leads(&self, address: Ipv4Addr, route: &str) -> bool {
+        let named = format!("|-- {address}");
+        let mut here = false;
+        self.tries.lines().map(str::trim).any(|line| {
+            if line.starts_with("/") {
+                return here && line == route;
+            }
+            here = line == named;
+            false
+        })
     }
 
     /// Whether the route to an address is one that refuses: `unreachable`, `prohibit`, `blackhole`.
@@ -181,6 +196,9 @@ Local:
   +-- 0.0.0.0/0 2 0 2
      |-- 10.100.0.10
         /32 host LOCAL
+     |-- 10.100.0.0
+        /16 link UNICAST
+        /32 link BROADCAST
      |-- 10.100.255.255
         /32 link BROADCAST
 ";
@@ -188,6 +206,12 @@ Local:
         assert!(kernel.has_v4(Ipv4Addr::new(10, 100, 0, 10)));
         for other in [[10, 100, 0, 1], [10, 100, 0, 20], [10, 100, 255, 255], [0, 0, 0, 0]] {
             assert!(!kernel.has_v4(other.into()), "{other:?}");
+        }
+        for all in [[255, 255, 255, 255], [10, 100, 255, 255], [10, 100, 0, 0]] {
+            assert!(kernel.is_broadcast(all.into()), "{all:?}");
+        }
+        for one in [[10, 100, 0, 10], [10, 100, 0, 20], [10, 100, 0, 255], [0, 0, 0, 0]] {
+            assert!(!kernel.is_broadcast(one.into()), "{one:?}");
         }
     }
 }

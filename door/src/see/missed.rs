@@ -1,4 +1,5 @@
-//! Why a flooded frame misses the one it is for: the setting of a port that keeps it back, by its name.
+//! Why a frame misses the one it is for: the setting of a port that keeps a flood back, by its name, and
+//! what a node does not hear that comes to it.
 
 use std::net::IpAddr;
 
@@ -6,10 +7,12 @@ use switch::core::Withheld;
 
 use control::api::{Decision, Step};
 use lab::{Interface, Node};
-use switch::{DropReason, Flooded, Frame, Outcome, PortId};
+use switch::{DropReason, Flooded, Frame, Outcome, PortId, Tagging};
+use wire::MacAddr;
 
 use super::asked::owner;
 use super::foretell::Beside;
+use super::journey::Journey;
 use super::names::Names;
 use super::walk::Facts;
 
@@ -82,5 +85,45 @@ pub(super) fn why(
             }
             other => format!("{port} refuses it ({})", other.name()),
         },
+    }
+}
+
+impl Journey<'_> {
+    /// Why a node does not hear what comes to it at a port: it comes with a tag, and the node's interface there
+    /// is the one for frames without; or it has the address no more. None where it does.
+    pub(super) fn unheard_at(&self, port: PortId, to: IpAddr, all: &[Facts]) -> Option<String> {
+        let exits = all.iter().flat_map(|facts| &facts.egress);
+        let mut here = exits.filter(|exit| exit.port == port);
+        let tag = here.find_map(|exit| match exit.tagging {
+            Tagging::Set(tag) | Tagging::Push(tag) => Some(tag.id().get()),
+            Tagging::Keep | Tagging::Pop => None,
+        });
+        if let Some(tag) = tag {
+            return Some(format!(
+                "it comes tagged {tag}, and who has {to} takes what comes without a tag"
+            ));
+        }
+        (self.is_lost && to == self.to).then(|| format!("it does not have {to} any more"))
+    }
+
+    /// Why a node does not hear a frame that comes to it at a port: it is for another hardware address than
+    /// those that the node's interfaces have. None where it is for one of these, or for many.
+    pub(super) fn astray(
+        &self,
+        (port, own): (PortId, MacAddr),
+        frame: &Frame,
+        all: &[Facts],
+    ) -> Option<String> {
+        let here = all.iter().find(|facts| facts.ports().any(|id| id == port))?;
+        let dst = here.new_dst.unwrap_or(frame.dst);
+        let astray = !dst.is_group() && !self.hears.as_ref()?.contains(&dst);
+        astray.then(|| format!("it is for the hardware address {dst}, and this one has {own}"))
+    }
+
+    /// Whether a frame is flooded for a hardware address that no node has.
+    pub(super) fn is_nobodys(&self, frame: &Frame, facts: &Facts) -> bool {
+        let mut all = self.nodes.iter().flat_map(|node| &node.interfaces);
+        let floods = facts.outcome == Outcome::Flooded && !frame.dst.is_group();
+        floods && !all.any(|own| own.mac == frame.dst)
     }
 }

@@ -19,6 +19,7 @@ mod kernel;
 mod kernel6;
 mod missed;
 mod names;
+mod present;
 mod question;
 mod recorder;
 mod run;

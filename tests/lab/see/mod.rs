@@ -2,6 +2,7 @@
 //!
 //! | module | what it shows |
 //! |---|---|
+//! | `by_hand` | what users have changed in their nodes |
 //! | `capture` | the same frames, read by tshark and tcpdump; pipes, full disks, slow readers |
 //! | `extcap` | labs as interfaces of Wireshark |
 //! | `leaving` | the tag at each port, the switch's own words, ports whose number was another's |
@@ -10,6 +11,7 @@
 //! | `unheard` | what comes to a node's port and is not heard there |
 //! | `v6` | the same of IPv6 |
 
+mod by_hand;
 mod capture;
 mod extcap;
 mod leaving;
