@@ -13,15 +13,14 @@ use overlay::{Due, Registry, Rows, Session};
 use wire::Timestamp;
 
 use super::apart::Apart;
+use super::device::Device;
 use super::enter::{self, Words, now};
 use super::etcd::{Etcd, Listed, Told, Watching};
 use super::heard::Heard;
 use super::http::Failed;
 use super::present::Own;
-use super::table::Table;
 use super::{Event, Look, Remote, Shared};
 use crate::lab::Lab;
-use crate::tunnel::Members;
 
 /// Changes that are taken together.
 const TOGETHER: usize = 256;
@@ -43,13 +42,11 @@ pub(super) struct Agent {
     pub(super) own: Own,
     /// The lease by which the host is there.
     pub(super) present: Option<i64>,
-    pub(super) table: Table,
+    pub(super) device: Device,
     /// The rows there are to be.
     pub(super) rows: Rows,
     /// The revision of which all is told, and what the network here was called then.
     pub(super) told: Option<(i64, String)>,
-    /// Lets in what other hosts send.
-    pub(super) members: Option<Arc<Members>>,
     /// Nodes that are cut off.
     pub(super) apart: Apart,
     /// Other hosts' nodes that are known by their names.
@@ -67,7 +64,7 @@ impl Agent {
     pub(super) fn new(
         (shared, lab): (Arc<Shared>, Weak<Lab>),
         (etcd, session): (Etcd, Session),
-        (table, members): (Table, Option<Arc<Members>>),
+        device: Device,
     ) -> Self {
         let named_in = shared.network();
         let registry = Registry::new(shared.space.clone()).at(&shared.join.host, shared.join.vtep);
@@ -83,10 +80,9 @@ impl Agent {
             nodes: None,
             heard: Heard::default(),
             own: Own::default(),
-            table,
+            device,
             rows: Rows::default(),
             told: None,
-            members,
             apart: Apart::default(),
             named: BTreeMap::new(),
             named_in,
@@ -155,7 +151,7 @@ impl Agent {
             _ => session,
         };
         let claim = if self.next_claim > now { self.next_claim } else { session };
-        let rows = if self.is_known() { self.table.next() } else { session };
+        let rows = if self.is_known() { self.device.next() } else { session };
         session.min(watch).min(claim).min(rows.max(now + Duration::from_millis(100)))
     }
 

@@ -16,10 +16,10 @@ use wire::Timestamp;
 
 use super::agent::Agent;
 use super::claims;
+use super::device::Device;
 use super::etcd::{Done, Etcd, Kv, Listed, Write};
 use super::http::Failed;
 use super::settle::SOME;
-use super::table::Table;
 use super::{Join, Kind, Look, Shared, Status};
 use crate::error::{Doing, Error, Result};
 use crate::lab::Lab;
@@ -140,10 +140,9 @@ impl Lab {
             tracing::warn!("the password of {user} goes to etcd as it is: etcds:// would hide it");
         }
         let (words, told) = mpsc::channel(16);
-        let (_, domain) = self.network(Some(&tunnel.network))?;
-        let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
+        let device = Device::new(self, &tunnel)?;
         let of = (Arc::clone(&shared), Arc::downgrade(self));
-        let mut agent = Agent::new(of, (etcd, session), (table, tunnel.members.clone()));
+        let mut agent = Agent::new(of, (etcd, session), device);
         // The hosts there are, before anybody looks.
         runtime.block_on(agent.begin(nodes));
         self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
@@ -377,7 +376,7 @@ pub(super) async fn host(
 }
 
 /// The tunnel of a network: rows are set, so it is told of nobody.
-fn tunnel_of(shared: &Shared) -> AddTunnel {
+pub(super) fn tunnel_of(shared: &Shared) -> AddTunnel {
     AddTunnel {
         vni: shared.vni,
         local: shared.join.vtep,

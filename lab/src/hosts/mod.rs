@@ -18,7 +18,8 @@
 //! | `apart` | nodes that are cut off from other hosts |
 //! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
 //! | `told` | what the lab tells of them |
-//! | `table` | the rows of the tunnel's device |
+//! | `device` | the tunnel as an agent keeps it |
+//! | `table` | the rows of its device |
 //! | `placed` | … and of the switch |
 //! | `tags` | the VLANs of nodes, as hosts tell them one another |
 //!
@@ -32,6 +33,7 @@ mod apart;
 #[cfg(feature = "evpn")]
 mod bgp;
 mod claims;
+mod device;
 mod enter;
 mod etcd;
 #[cfg(any(test, fuzzing))]

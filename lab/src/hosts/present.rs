@@ -104,12 +104,8 @@ impl Agent {
                 "VNI {vni} is network {other}'s too in etcd ({}), and their frames meet",
                 Space::of_vni(vni)
             )),
-            _ => None,
+            _ => self.device.amiss.clone(),
         };
-        let mut status = self.shared.status();
-        if let Some(why) = amiss.as_ref().filter(|_| status.amiss != amiss) {
-            tracing::warn!("network {network}: {why}");
-        }
-        status.amiss = amiss;
+        self.shared.tell_amiss(amiss);
     }
 }

@@ -35,7 +35,7 @@ impl Agent {
             return true;
         }
         let now = now();
-        if self.table.next() <= now {
+        if self.device.next() <= now {
             lab.refresh_claims(&self.shared);
         }
         if self.listed && self.present.is_some() && self.unlike().is_some() {
@@ -47,23 +47,19 @@ impl Agent {
         let me = &self.shared.join.host;
         let steps = self.rows.follow(&mut self.registry, me);
         let hosts = steps.iter().any(FdbOp::is_flood);
-        if let Some(members) = self.members.as_ref().filter(|_| hosts) {
-            members.set(&self.rows.hosts().collect());
+        let ends: BTreeSet<_> = self.rows.hosts().collect();
+        if hosts {
+            self.device.let_in(&ends);
+        }
+        if self.device.put_back((&lab, &self.shared), &ends) {
+            self.told = None;
         }
         let told = (self.registry.revision(), self.shared.network());
         let news = self.told.as_ref() != Some(&told);
         if news {
-            self.table.heed(self.tags());
+            self.device.heed(self.tags());
         }
-        match self.table.settle(&lab, (self.rows.all(), &steps), now) {
-            Ok(0) => {}
-            Ok(repairs) => {
-                self.shared.status().repairs += repairs as u64;
-                tracing::warn!("network {}: {repairs} rows set again", self.shared.join.name);
-                self.shared.tell(Event::Repaired(repairs));
-            }
-            Err(error) => tracing::warn!("network {}: {error}", self.shared.join.name),
-        }
+        self.device.settle((&lab, &self.shared), (self.rows.all(), &steps), now);
         if news {
             self.told = Some(told);
             self.tell(self.rows.all().iter().filter(|row| !row.is_flood()).count());
@@ -72,8 +68,8 @@ impl Agent {
         if hosts {
             lab.bar_ends(&lab.state());
         }
-        self.tell_amiss();
         self.cut(&lab);
+        self.tell_amiss();
         true
     }
 
@@ -249,9 +245,7 @@ impl Agent {
                 macs.extend(&claim.macs);
             }
         }
-        if let Err(error) = self.table.leave_here(lab, macs) {
-            tracing::warn!("network {}: {error}", self.shared.join.name);
-        }
+        self.device.leave_here(lab, macs);
         self.apart.set((lab, &self.shared), taken);
     }
 

@@ -51,6 +51,11 @@ impl Table {
         self.looked.map_or(Timestamp::ZERO, |looked| looked + span)
     }
 
+    /// Whether the kernel was asked at `now`, and all was set.
+    pub(super) fn looked_at(&self, now: Timestamp) -> bool {
+        self.looked == Some(now) && !self.again
+    }
+
     /// Makes the rows what they are to be, which `steps` lead to; how many were not as they had been
     /// set.
     pub(super) fn settle(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{base64, hosts, mac};
+use super::{base64, flood, hosts, mac, row};
 use crate::door::until;
 
 #[test]
@@ -120,5 +120,44 @@ fn hosts_that_add_at_once_find_an_address_each_and_one_that_leaves_forgets_the_o
             let rows = world.rows(&labs[1]);
             (!rows.contains(&(mac(1), "10.9.0.1".into()))).then_some(())
         });
+    });
+}
+
+#[test]
+fn a_tunnel_whose_device_is_deleted_is_put_back_and_told_once() {
+    hosts(|world| {
+        // An end of its own, so that the way to etcd stays.
+        let end = |what| {
+            world.sandbox.tool("ip", &["-n", "host1", "addr", what, "10.9.0.11/24", "dev", "eth0"]);
+        };
+        end("add");
+        let mut one = world.start_with(1, "10.9.0.11");
+        one.wait_for(crate::READY);
+        let _two = world.lab(2);
+        until("host 1 reaches host 2", || world.pings(1, "n1", "10.100.1.2").then_some(()));
+        world.in_switch(&one, "ip", &["link", "del", "vxlan100"]);
+        one.wait_for_complaint("somebody has deleted vxlan100: it is put back");
+        until("host 1 reaches host 2 again", || world.pings(1, "n1", "10.100.1.2").then_some(()));
+        until("all rows are there", || (world.rows(&one) == [flood(2), row(2)]).then_some(()));
+        // As long as the host has not its address there is no end of a tunnel.
+        end("del");
+        world.in_switch(&one, "ip", &["link", "del", "vxlan100"]);
+        let says = "vxlan100, and it cannot be put back yet: 10.9.0.11 is no address of this host";
+        one.wait_for_complaint(says);
+        let shown = world.uswitch(1, &["show", "hosts"]).ok().out;
+        assert!(shown.contains(says), "{shown}");
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        end("add");
+        until("host 1 reaches host 2 again", || world.pings(1, "n1", "10.100.1.2").then_some(()));
+        let shown = world.uswitch(1, &["show", "hosts"]).ok().out;
+        assert!(!shown.contains("deleted"), "{shown}");
+        // Who leaves is out of it, and nothing is put back.
+        world.uswitch(1, &["tunnel", "remove", "100"]).ok();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert_eq!(world.json(1, &["show", "tunnel"]), json!([]));
+        one.signal(nix::sys::signal::Signal::SIGTERM);
+        let said = one.ended().err;
+        assert_eq!(said.matches("cannot be put back").count(), 1, "{said}");
+        assert_eq!(said.matches("it is put back").count(), 2, "{said}");
     });
 }

@@ -273,8 +273,13 @@ impl<'s> World<'s> {
         rows
     }
 
-    /// `bridge ARGS` in the namespace of a lab's switch, which nobody else has a name for.
+    /// `bridge ARGS` in the namespace of a lab's switch.
     pub(super) fn bridge(&self, lab: &Process, args: &[&str]) -> String {
+        self.in_switch(lab, "bridge", args)
+    }
+
+    /// A program in the namespace of a lab's switch that has the tunnel, which nobody else has a name for.
+    pub(super) fn in_switch(&self, lab: &Process, program: &str, args: &[&str]) -> String {
         let of = format!("/proc/{}/fd", lab.pid());
         let holds = |fd: &PathBuf| {
             std::fs::read_link(fd).is_ok_and(|link| link.to_string_lossy().starts_with("net:"))
@@ -282,8 +287,8 @@ impl<'s> World<'s> {
         let entries = std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path());
         for fd in entries.filter(holds) {
             let mut command = self.sandbox.command(As::Root, Path::new("nsenter"));
-            command.arg(format!("--net={}", fd.display())).args(["--", "bridge"]).args(args);
-            let ended = Process::start(command, "bridge").ended();
+            command.arg(format!("--net={}", fd.display())).args(["--", program]).args(args);
+            let ended = Process::start(command, program).ended();
             if ended.code == Some(0) {
                 return ended.out;
             }

@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use wire::Timestamp;
 
 use super::super::apart::Apart;
+use super::super::device::Device;
 use super::super::enter::{Words, now};
-use super::super::table::{RECONCILE, Table};
+use super::super::table::RECONCILE;
 use super::super::{Event, Look, Shared};
 use super::known::Known;
 use super::tell::tell;
 use crate::lab::Lab;
-use crate::tunnel::Members;
 
 /// How often the speaker is asked whether it is there, and how soon again where it is not.
 const BEAT: Duration = Duration::from_millis(1500);
@@ -78,9 +78,8 @@ pub(super) struct Agent {
     list: Timestamp,
     /// When something is said next.
     speak: Timestamp,
-    table: Table,
+    device: Device,
     rows: Rows,
-    members: Option<Arc<Members>>,
     apart: Apart,
     /// How many routes had come and gone when all was told, and what the network here was called then.
     told: Option<(i64, String)>,
@@ -92,7 +91,7 @@ impl Agent {
     pub(super) fn new(
         (shared, lab): (Arc<Shared>, Weak<Lab>),
         (known, line): (Known, Result<Line, Failed>),
-        (table, members): (Table, Option<Arc<Members>>),
+        device: Device,
     ) -> Self {
         let now = now();
         let at = shared.join.members.first().copied();
@@ -106,9 +105,8 @@ impl Agent {
             beat: now + BEAT,
             list: now + RECONCILE,
             speak: now,
-            table,
+            device,
             rows: Rows::default(),
-            members,
             apart: Apart::default(),
             told: None,
             refused: None,
@@ -140,7 +138,7 @@ impl Agent {
 
     /// When there is something to do though nothing is heard.
     fn wake(&self) -> Timestamp {
-        let mut next = self.beat.min(self.table.next().max(now() + Duration::from_millis(100)));
+        let mut next = self.beat.min(self.device.next().max(now() + Duration::from_millis(100)));
         if self.line.is_some() {
             next = next.min(self.list);
             // What waits to be said; what has come since is looked at anyway.
@@ -238,7 +236,7 @@ impl Agent {
     pub(super) async fn settle(&mut self) -> bool {
         let Some(lab) = self.lab.upgrade() else { return false };
         let now = now();
-        if self.table.next() <= now {
+        if self.device.next() <= now {
             lab.refresh_claims(&self.shared);
         }
         if self.known.table.next().is_some_and(|stale| stale <= now) {
@@ -264,27 +262,20 @@ impl Agent {
         }
         let taken = self.known.taken(&wanted);
         self.apart.set((&lab, &self.shared), taken);
+        self.shared.tell_amiss(self.device.amiss.clone());
         true
     }
 
-    fn set_rows(&mut self, lab: &Lab, now: Timestamp) {
+    fn set_rows(&mut self, lab: &Arc<Lab>, now: Timestamp) {
         let known = &mut self.known.table;
         let Touched::Some { macs, hosts } = known.take_touched() else { return };
-        if let Some(members) = self.members.as_ref().filter(|_| hosts || !macs.is_empty()) {
-            members.set(&known.ends());
+        if hosts || !macs.is_empty() {
+            self.device.let_in(&known.ends());
         }
         let floods = hosts.then(|| known.floods());
         let steps: Vec<FdbOp> = self.rows.step(macs, |mac| known.whereabouts(mac), floods);
-        let network = &self.shared.join.name;
-        match self.table.settle(lab, (self.rows.all(), &steps), now) {
-            Ok(0) => {}
-            Ok(repairs) => {
-                self.shared.status().repairs += repairs as u64;
-                tracing::warn!("network {network}: {repairs} rows set again");
-                self.shared.tell(Event::Repaired(repairs));
-            }
-            Err(error) => tracing::warn!("network {network}: {error}"),
-        }
+        self.device.put_back((lab, &self.shared), &known.ends());
+        self.device.settle((lab, &self.shared), (self.rows.all(), &steps), now);
     }
 
     /// Says what our nodes have and takes back what they have no more, as far as there is time for.

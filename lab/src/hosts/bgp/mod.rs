@@ -17,7 +17,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ::topology::join;
-use control::api::AddTunnel;
 use evpn::Failed;
 use overlay::Space;
 use overlay::evpn::{Site, Target};
@@ -25,9 +24,9 @@ use tokio::sync::mpsc;
 
 use self::agent::{Agent, Line, admit};
 use self::known::Known;
-use super::enter::runtime;
+use super::device::Device;
+use super::enter::{runtime, tunnel_of};
 use super::named::towards;
-use super::table::Table;
 use super::{End, Join, Kind, Shared};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
@@ -103,10 +102,9 @@ impl Lab {
     ) -> Result<Tunnel> {
         let shared = Arc::new(shared);
         let (words, told) = mpsc::channel(16);
-        let (_, domain) = self.network(Some(&tunnel.network))?;
-        let table = Table::new(tunnel.port.index, tunnel.port.id, domain.id);
+        let device = Device::new(self, &tunnel)?;
         let of = (Arc::clone(&shared), Arc::downgrade(self));
-        let mut agent = Agent::new(of, (known, line), (table, tunnel.members.clone()));
+        let mut agent = Agent::new(of, (known, line), device);
         // The hosts there are, before anybody looks; and what our nodes have is said.
         runtime.block_on(agent.settle());
         self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))
@@ -174,15 +172,4 @@ fn asked(bgp: &join::Bgp, network: Option<&str>, end: &End) -> Result<(Join, Ipv
         host: vtep.to_string(),
     };
     Ok((join, own))
-}
-
-/// The tunnel of a network: rows are set, so it is told of nobody.
-fn tunnel_of(shared: &Shared) -> AddTunnel {
-    AddTunnel {
-        vni: shared.vni,
-        local: shared.join.vtep,
-        remotes: Vec::new(),
-        network: Some(shared.network()),
-        port: shared.join.port,
-    }
 }
