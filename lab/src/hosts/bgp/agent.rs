@@ -83,6 +83,8 @@ pub(super) struct Agent {
     apart: Apart,
     /// How many routes had come and gone when all was told, and what the network here was called then.
     told: Option<(i64, String)>,
+    /// An address that another host's node has as well.
+    conflict: Option<String>,
     /// What the speaker refused last.
     refused: Option<String>,
 }
@@ -109,6 +111,7 @@ impl Agent {
             rows: Rows::default(),
             apart: Apart::default(),
             told: None,
+            conflict: None,
             refused: None,
         };
         match line {
@@ -253,6 +256,7 @@ impl Agent {
         if self.told.as_ref() != Some(&told) {
             let renamed = self.told.as_ref().is_none_or(|(_, network)| *network != told.1);
             self.told = Some(told);
+            self.conflict = self.known.conflict(&wanted);
             if (tell(&self.shared, &self.known) || renamed)
                 && let Err(error) = lab.tell_known()
             {
@@ -262,7 +266,8 @@ impl Agent {
         }
         let taken = self.known.taken(&wanted);
         self.apart.set((&lab, &self.shared), taken);
-        self.shared.tell_amiss(self.device.amiss.clone());
+        let amiss = self.device.amiss.clone().or_else(|| self.conflict.clone());
+        self.shared.tell_amiss(amiss);
         true
     }
 

@@ -132,6 +132,25 @@ impl Known {
         taken
     }
 
+    /// An IP address that a node here and one of another host both have, each by a hardware address of its
+    /// own: neither was there when the other asked. Both go on, and who is reached by it is chance.
+    pub(super) fn conflict(&self, claims: &BTreeMap<String, NodeClaim>) -> Option<String> {
+        let all: BTreeMap<_, _> = claims
+            .values()
+            .flat_map(|claim| claim.ips.iter().map(move |ip| (*ip, claim)))
+            .collect();
+        self.table.others().into_iter().find_map(|(mac, (vtep, ips))| {
+            let (ip, claim) = ips.iter().find_map(|ip| Some((ip, all.get(ip)?)))?;
+            let is_other = !claim.macs.contains(&mac);
+            is_other.then(|| {
+                let node = &claim.node;
+                format!(
+                    "{ip} is {node}'s here and {mac}'s on host {vtep}: give one of them another"
+                )
+            })
+        })
+    }
+
     /// The ends of all other hosts.
     pub(super) fn ends(&self) -> BTreeSet<IpAddr> {
         self.table.ends()
@@ -197,6 +216,23 @@ mod tests {
         // A speaker that is started anew has nothing of ours.
         known.renewed(Timestamp::ZERO);
         assert_eq!(known.due(), (vec![(floods, 0)], vec![]));
+    }
+
+    #[test]
+    fn an_address_that_two_hosts_have_is_told_until_one_of_them_gives_it_up() {
+        let mut known = Known::new(site(1), Some(GATEWAY));
+        known.set_own(&node());
+        assert_eq!(known.conflict(&node()), None);
+        let other = Of::Mac(MacAddr([2, 0, 0, 0, 0, 9]), Some(ip()));
+        known.hear(vec![said(2, other, 0)]);
+        let says = "10.100.1.1 is n1's here and 02:00:00:00:00:09's on host 10.9.0.2: give one of them \
+                    another";
+        assert_eq!(known.conflict(&node()).as_deref(), Some(says));
+        known.hear(vec![Heard { says: None, ..said(2, other, 0) }]);
+        assert_eq!(known.conflict(&node()), None);
+        // A node that has moved is one node.
+        known.hear(vec![said(2, Of::Mac(MAC, Some(ip())), 4)]);
+        assert_eq!(known.conflict(&node()), None);
     }
 
     #[test]
