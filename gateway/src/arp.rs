@@ -88,6 +88,7 @@ impl Links {
         out: &mut dyn Output,
     ) {
         let Some(sender) = self.address(side, target) else { return };
+        let last = last.filter(|_| !self.link(side).neighbours.is_far(target));
         let question = Arp {
             operation: Operation::Request,
             sender_mac: self.mac(side),

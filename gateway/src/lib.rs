@@ -69,7 +69,7 @@ pub use nat::publish::{PublishError, Published};
 pub use nat::session::State;
 pub use nat::snapshot::{Closing, Cursor, Event, EventKind, SessionView};
 pub use nat::table::Table;
-pub use neighbour::NeighbourView;
+pub use neighbour::{Far, NeighbourView};
 pub use node::Node;
 pub use note::{Hop, Note, Opening, Step, Translation};
 pub use output::{Collected, Output};

@@ -13,11 +13,13 @@
 //! Beyond that its own oldest entry gives way, of those not in use. An entry knows the node its host
 //! answers from, and what waits is for that one alone.
 
+mod far;
 mod places;
 mod repeated;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{MacAddr, Timestamp, VnetHeader};
@@ -25,6 +27,8 @@ use wire::{MacAddr, Timestamp, VnetHeader};
 use crate::hash::Key;
 use crate::node::Node;
 use crate::turns::Turns;
+
+pub use self::far::Far;
 
 /// Between two questions.
 const RETRY: Duration = Duration::from_secs(1);
@@ -151,6 +155,7 @@ pub(crate) struct Neighbours {
     /// Bytes of them by who has sent them.
     queued_by: HashMap<Node, usize, Key>,
     next_cleaning: Option<Timestamp>,
+    far: Arc<Far>,
     /// Packets that waited for an entry that gave way.
     pub(crate) lost: u64,
     /// A host of which somebody was told where it is is elsewhere now, or forgotten.
@@ -170,6 +175,7 @@ impl Neighbours {
             queued: 0,
             queued_by: HashMap::with_hasher(Key::new(seed, purpose + 30)),
             next_cleaning: None,
+            far: Arc::default(),
             lost: 0,
             moved: false,
         }
@@ -183,18 +189,22 @@ impl Neighbours {
 
     /// Looks without a trace.
     pub(crate) fn peek(&self, address: Ipv4Addr) -> Option<MacAddr> {
-        self.entries.get(&address)?.mac
+        self.told(address).map(|(mac, _)| mac).or_else(|| self.entries.get(&address)?.mac)
     }
 
     /// The node a host is known to be at.
     pub(crate) fn node(&self, address: Ipv4Addr) -> Option<Node> {
-        self.entries.get(&address).filter(|entry| entry.mac.is_some()).map(|entry| entry.node)
+        let asked = || self.entries.get(&address).filter(|entry| entry.mac.is_some());
+        self.told(address).map(|(_, node)| node).or_else(|| asked().map(|entry| entry.node))
     }
 
     /// Looks for a host a packet is to go to. [`Resolution::Ask`] and [`Resolution::Stale`] have
     /// noted that the caller asks now, on behalf of `by`.
     #[inline]
     pub(crate) fn resolve(&mut self, address: Ipv4Addr, by: Node, now: Timestamp) -> Resolution {
+        if let Some((mac, node)) = self.told(address) {
+            return Resolution::Known(mac, node);
+        }
         let Some(entry) = self.entries.get_mut(&address) else {
             return self.begin(address, by, now);
         };
@@ -371,17 +381,5 @@ impl Neighbours {
         }
         self.due.insert((now + RETRY, address));
         Resolution::Ask
-    }
-
-    /// Takes out what nobody has used or heard of for long.
-    fn clean(&mut self, now: Timestamp) {
-        let idle = |e: &Entry| {
-            e.due.is_none() && now.since(e.used) >= IDLE && now.since(e.confirmed) >= IDLE
-        };
-        let old: Vec<_> = self.entries.iter().filter(|(_, e)| idle(e)).map(|(a, _)| *a).collect();
-        for address in old {
-            self.remove(address);
-        }
-        self.next_cleaning = (!self.entries.is_empty()).then(|| now + IDLE / 5);
     }
 }

@@ -155,7 +155,7 @@ impl Lab {
         let home = Home::of_container(guest.sandbox.clone(), passed);
         settle(state, &guest.node, home, interface);
         call(state, &guest.node);
-        let of_several = !state.joined.is_empty();
+        let of_several = !state.joined.is_empty() || !state.tunnels.is_empty();
         state.joined.iter().for_each(Joined::look);
         drop(guard);
         if of_several {
@@ -241,8 +241,12 @@ impl Lab {
         depart(state, &node, |one| one.port == interface.port);
         let Some(plug) = interface.port else { return Ok(()) };
         let unplugged = self.with_switch(|switch| switch.remove_port(plug.id)).unwrap_or(Ok(()));
+        let of_several = !state.joined.is_empty() || !state.tunnels.is_empty();
         drop(guard);
         self.node_vanished(plug.id);
+        if of_several {
+            self.tell_known()?;
+        }
         match unplugged {
             Err(switch::Error::NoPort(_)) => Ok(()),
             other => Ok(other?),

@@ -95,7 +95,7 @@ impl Lab {
         self.tell_known().map(|()| was)
     }
 
-    /// Tells the switch of everybody who is known: after a node has come or gone, or was named. Networks
+    /// Tells the switch of everybody who is known, and the gateway of other hosts' nodes: after a node has come or gone, or was named. Networks
     /// in which nothing has changed are not told.
     ///
     /// # Errors
@@ -112,6 +112,7 @@ impl Lab {
             });
             told.unwrap_or(Ok(()))?;
         }
+        self.tell_gateway(&self.state());
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 mod barred;
 mod far;
 mod members;
+mod routed;
 mod rows;
 mod underlay;
 
@@ -240,7 +241,7 @@ impl Lab {
         };
         state.tunnels.push(tunnel.clone());
         self.fit_gso(state, network);
-        self.bar_ends(state);
+        self.tell_gateway(state);
         if let Err(error) = self.set_rows(state, &tunnel) {
             tracing::warn!("{}: {error}", tunnel.port.name);
         }
@@ -269,7 +270,7 @@ impl Lab {
         let of_it = |number: u32| number == vni;
         state.spec.tunnels.retain(|own| !of_it(own.vni));
         let named = joined.is_some();
-        self.bar_ends(&state);
+        self.tell_gateway(&state);
         state.spec.join.take_if(|own| match own {
             join::Join::Named(own) => of_it(own.vni),
             join::Join::Etcd(_) | join::Join::Bgp(_) => named,

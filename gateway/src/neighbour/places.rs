@@ -35,6 +35,18 @@ impl Neighbours {
         gone.into_iter().map(|address| self.remove(address)).sum()
     }
 
+    /// Takes out what nobody has used or heard of for long.
+    pub(super) fn clean(&mut self, now: Timestamp) {
+        let idle = |e: &Entry| {
+            e.due.is_none() && now.since(e.used) >= IDLE && now.since(e.confirmed) >= IDLE
+        };
+        let old: Vec<_> = self.entries.iter().filter(|(_, e)| idle(e)).map(|(a, _)| *a).collect();
+        for address in old {
+            self.remove(address);
+        }
+        self.next_cleaning = (!self.entries.is_empty()).then(|| now + IDLE / 5);
+    }
+
     /// Makes an entry; false where its holder has its share and needs all of it.
     pub(super) fn insert(
         &mut self,

@@ -10,6 +10,9 @@ impl Neighbours {
     /// Until when a host needs no question; None where it is not known, or being asked. Whoever is told
     /// this goes by it: from now on it is noted where the host is elsewhere, or forgotten.
     pub(crate) fn known_until(&mut self, address: Ipv4Addr) -> Option<Timestamp> {
+        if self.told(address).is_some() {
+            return Some(Timestamp::from_nanos(u64::MAX));
+        }
         let entry = self.entries.get_mut(&address)?;
         let known = entry.mac.is_some() && entry.due.is_none();
         entry.told |= known;
@@ -18,7 +21,7 @@ impl Neighbours {
 
     /// Whether a host is known to have a hardware address.
     pub(crate) fn is_at(&self, address: Ipv4Addr, mac: MacAddr) -> bool {
-        self.entries.get(&address).is_some_and(|entry| entry.mac == Some(mac))
+        self.peek(address) == Some(mac)
     }
 
     /// A packet has gone to a host then.

@@ -8,6 +8,7 @@ mod attack;
 mod barred;
 mod behaviour;
 mod by_address;
+mod far;
 mod fragments;
 mod hairpin;
 mod host;

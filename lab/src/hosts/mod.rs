@@ -314,7 +314,7 @@ impl Lab {
                 let joined = Joined { shared, words: Some(words), thread: Some(thread) };
                 let mut state = self.state();
                 state.joined.push(joined);
-                self.bar_ends(&state);
+                self.tell_gateway(&state);
                 drop(state);
                 Ok(tunnel)
             }

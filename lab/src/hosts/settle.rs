@@ -66,7 +66,7 @@ impl Agent {
             self.name(&lab);
         }
         if hosts {
-            lab.bar_ends(&lab.state());
+            lab.tell_gateway(&lab.state());
         }
         self.cut(&lab);
         self.tell_amiss();

@@ -2,7 +2,7 @@
 //! UDP port. Behind the host's address it would be a frame of this host's to them, in whichever network
 //! its sender wrote on it.
 //!
-//! Told to the gateway anew whenever a tunnel or a host comes or goes. What other labs of this host have
+//! Told to the gateway anew whenever a tunnel or a host comes or goes (`routed`). What other labs of this host have
 //! joined is not known here.
 
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ impl Lab {
     }
 
     /// Has the gateway refuse what nodes send to remote ends of tunnels that there are now.
-    pub(crate) fn bar_ends(&self, state: &State) {
+    pub(super) fn bar_ends(&self, state: &State) {
         let mut ends = BTreeSet::new();
         for tunnel in &state.tunnels {
             let joined = state.joined.iter().find(|joined| joined.shared.vni == tunnel.vni);

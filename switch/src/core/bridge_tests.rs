@@ -18,6 +18,8 @@ mod host;
 mod loops;
 #[path = "bridge_mcast.rs"]
 mod mcast;
+#[path = "bridge_other_gateway.rs"]
+mod other_gateway;
 #[path = "bridge_settings.rs"]
 mod settings;
 

@@ -108,13 +108,15 @@ impl Bridge {
             path.let_into(Some(lane.vid()));
         }
         let settings = &port.state.settings;
+        let of_gateway = network.has_gateway_behind(frame.src, port);
         if settings.locked
             && let Some(learned) = self.keeps_out(frame.src, lane.scope, (ingress, port), now)
         {
             return dropped(DropReason::Locked, learned);
         }
-        // The kernel's bridge drops PAUSE before it learns (net/bridge/br_input.c, `br_handle_frame`).
-        let learned = if settings.learning && frame.dst != PAUSE {
+        // The kernel's bridge drops PAUSE before it learns (net/bridge/br_input.c, `br_handle_frame`). The
+        // gateway's address is at every host, and here is ours.
+        let learned = if settings.learning && frame.dst != PAUSE && !of_gateway {
             self.fdb().learn(frame.src, lane.scope, ingress, settings.learn_limit, now)
         } else {
             Learned::Off
@@ -125,7 +127,11 @@ impl Bridge {
             return dropped(DropReason::LinkLocal, learned);
         }
         let (seen, from) = ((frame, bytes), Origin::Port(ingress, port));
-        let verdict = match self.lead(seen, from, (network, &lane), now, path) {
+        let led = match of_gateway {
+            true => self.lead_of_gateway(seen, (ingress, port), (network, &lane), now, path),
+            false => self.lead(seen, from, (network, &lane), now, path),
+        };
+        let verdict = match led {
             Verdict::Flood if storms(Flooded::to(frame.dst), port, now) => {
                 path.close();
                 Verdict::Drop(DropReason::Storm)
@@ -174,7 +180,7 @@ impl Bridge {
 
     /// The way of a frame that has been let in.
     #[inline]
-    fn lead(
+    pub(super) fn lead(
         &self,
         (frame, bytes): (&Frame, &[u8]),
         from: Origin<'_>,
@@ -305,7 +311,7 @@ fn refuse(
     // Where it is known who may speak, that is looked at next.
     let known = network.config.host == Some(ingress) || port.state.sources.is_some();
     let forged = network.guarded == Some(frame.src) && !known;
-    forged.then_some(DropReason::OwnSource)
+    (forged && !network.has_gateway_behind(frame.src, port)).then_some(DropReason::OwnSource)
 }
 
 /// Whether a frame is to a group that bridges keep to themselves. Bridge protocol data units pass,

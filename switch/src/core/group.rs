@@ -177,7 +177,13 @@ impl Bridge {
     }
 
     /// Has a frame of the switch's own said at one port, in answer to one that came in there.
-    fn say(&self, bytes: Vec<u8>, asked: &Frame, (id, lane): (PortId, &Lane), path: &mut Path) {
+    pub(super) fn say(
+        &self,
+        bytes: Vec<u8>,
+        asked: &Frame,
+        (id, lane): (PortId, &Lane),
+        path: &mut Path,
+    ) {
         let Some(port) = self.get(id) else { return };
         let tagging = match &lane.vlan {
             None => asked.tag().map_or(Tagging::Keep, Tagging::Push),
@@ -264,7 +270,10 @@ impl Bridge {
     #[inline]
     pub fn reads(&self, frame: &Frame, ingress: PortId) -> bool {
         let Some(port) = self.get(ingress) else { return false };
-        let of_group = || self.network(port.state.network).is_some_and(|network| network.reads);
+        let of_group = || {
+            let network = self.network(port.state.network);
+            network.is_some_and(|own| own.reads || own.has_gateway_behind(frame.src, port))
+        };
         port.state.sources.is_some() || frame.dst.is_group() && of_group()
     }
 

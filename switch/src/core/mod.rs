@@ -17,6 +17,7 @@ mod heed;
 mod loops;
 mod mcast;
 mod network;
+mod other_gateway;
 mod path;
 mod port;
 mod probe;

@@ -7,6 +7,7 @@ mod evpn;
 mod failures;
 mod meddled;
 mod mended;
+mod routed;
 mod served;
 mod shut;
 mod shut_tls;

@@ -262,7 +262,7 @@ impl Agent {
             {
                 tracing::warn!("questions for other hosts' nodes go on to them: {error}");
             }
-            lab.bar_ends(&lab.state());
+            lab.tell_gateway(&lab.state());
         }
         let taken = self.known.taken(&wanted);
         self.apart.set((&lab, &self.shared), taken);
