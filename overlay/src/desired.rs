@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::MacAddr;
 
+use crate::end::{is_end, is_station};
 use crate::registry::{Registry, Touched};
 
 /// The first address and the last, those of IPv4 before those of IPv6.
@@ -62,6 +63,27 @@ impl Rows {
     #[must_use]
     pub fn new(rows: BTreeSet<Row>) -> Self {
         Self(rows)
+    }
+
+    /// Those of these that an earlier process of the host whose end is `me` may have set: each leads to another
+    /// host, and one at most to each address.
+    #[must_use]
+    pub fn left(all: impl IntoIterator<Item = Row>, me: IpAddr) -> Self {
+        let leads = |row: &Row| {
+            let to_host = is_end(row.vtep) && row.vtep != me && row.vtep.is_ipv6() == me.is_ipv6();
+            to_host && (row.is_flood() || is_station(row.mac))
+        };
+        let (floods, macs): (BTreeSet<_>, BTreeSet<_>) =
+            all.into_iter().filter(leads).partition(Row::is_flood);
+        let macs: BTreeMap<_, _> = macs.into_iter().map(|row| (row.mac, row.vtep)).collect();
+        let hosts = floods.into_iter().map(|row| row.vtep).collect();
+        Self(Desired { hosts, macs }.rows())
+    }
+
+    /// The end behind which an address is.
+    #[must_use]
+    pub fn end_of(&self, mac: MacAddr) -> Option<IpAddr> {
+        of(&self.0, mac).map(|row| row.vtep).next()
     }
 
     /// The rows.
@@ -181,6 +203,24 @@ mod tests {
 
     fn row(mac: u64, host: u8) -> Row {
         Row { mac: MacAddr::from_u64(mac), vtep: [10, 9, 0, host].into() }
+    }
+
+    #[test]
+    fn of_what_a_process_has_left_only_what_leads_to_another_host_is_taken() {
+        let me = [10, 9, 0, 1].into();
+        let group = MacAddr([1, 0, 0x5e, 0, 0, 1]);
+        let good = [row(0, 2), row(0, 3), row(7, 2)];
+        let strange = [row(0, 1), row(8, 1), row(7, 3)];
+        let six = Row { mac: MacAddr::from_u64(9), vtep: "fd09::2".parse().unwrap() };
+        let nobody = Row { mac: MacAddr::from_u64(9), vtep: [0, 0, 0, 0].into() };
+        let all = [Row { mac: group, ..row(0, 2) }, six, nobody];
+        let left = Rows::left(good.into_iter().chain(all), me);
+        assert_eq!(*left.all(), good.into());
+        assert_eq!(left.end_of(MacAddr::from_u64(7)), Some([10, 9, 0, 2].into()));
+        assert_eq!(left.end_of(MacAddr::from_u64(8)), None);
+        // An address is behind one host.
+        let left = Rows::left(good.into_iter().chain(strange), me);
+        assert_eq!(left.all().len(), 3);
     }
 
     #[test]

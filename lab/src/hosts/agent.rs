@@ -45,6 +45,8 @@ pub(super) struct Agent {
     pub(super) device: Device,
     /// The rows there are to be.
     pub(super) rows: Rows,
+    /// They are what an earlier process has left, for the registry has told nothing yet.
+    pub(super) left: bool,
     /// The revision of which all is told, and what the network here was called then.
     pub(super) told: Option<(i64, String)>,
     /// Nodes that are cut off.
@@ -64,7 +66,7 @@ impl Agent {
     pub(super) fn new(
         (shared, lab): (Arc<Shared>, Weak<Lab>),
         (etcd, session): (Etcd, Session),
-        device: Device,
+        (device, rows): (Device, Rows),
     ) -> Self {
         let named_in = shared.network();
         let registry = Registry::new(shared.space.clone()).at(&shared.join.host, shared.join.vtep);
@@ -81,7 +83,8 @@ impl Agent {
             heard: Heard::default(),
             own: Own::default(),
             device,
-            rows: Rows::default(),
+            left: !rows.all().is_empty(),
+            rows,
             told: None,
             apart: Apart::default(),
             named: BTreeMap::new(),
@@ -97,6 +100,7 @@ impl Agent {
     pub(super) async fn begin(&mut self, nodes: Option<Listed>) {
         self.keep().await;
         if self.session.alone().is_some() {
+            self.settle().await;
             return;
         }
         let listed = match nodes {
@@ -151,7 +155,8 @@ impl Agent {
             _ => session,
         };
         let claim = if self.next_claim > now { self.next_claim } else { session };
-        let rows = if self.is_known() { self.device.next() } else { session };
+        let has_rows = self.left || self.is_known();
+        let rows = if has_rows { self.device.next() } else { session };
         session.min(watch).min(claim).min(rows.max(now + Duration::from_millis(100)))
     }
 

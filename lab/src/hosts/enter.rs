@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use control::api::AddTunnel;
 use overlay::key::checked;
 use overlay::session::{BEAT, TTL};
-use overlay::{Config, Host, Key, NodeClaim, Session, Space};
+use overlay::{Config, Host, Key, NodeClaim, Rows, Session, Space};
 use switch::PortId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -72,12 +72,13 @@ impl Lab {
         };
         let mut session = Session::new(asked);
         session.granted(lease, ttl, asked);
-        self.follow_hosts(shared, (runtime, etcd, session), (tunnel, listed.flatten()))
+        let known = (listed.flatten(), Rows::default());
+        self.follow_hosts(shared, (runtime, etcd, session), (tunnel, known))
     }
 
     /// Is again in a network of several hosts that an earlier process of this lab was in, as number
-    /// `vni`. What its nodes have is claimed as soon as etcd answers; what another host has claimed
-    /// meanwhile is told, and its node cut off from other hosts.
+    /// `vni`. The rows that it has left go on until etcd answers. What its nodes have is claimed then; what
+    /// another host has claimed meanwhile is told, and its node cut off from other hosts.
     ///
     /// # Errors
     /// [`Error::Usage`] for what makes no sense; what [`Lab::add_tunnel`] fails by.
@@ -89,9 +90,10 @@ impl Lab {
         let runtime = runtime()?;
         let shared = self.shared(ask, (space, vni, network));
         *shared.wanted() = self.claims_of(&shared);
+        let left = self.rows_left(&shared);
         let tunnel = self.plug_in_tunnel(&tunnel_of(&shared), false)?;
         let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
-        self.follow_hosts(shared, (runtime, etcd, Session::new(now())), (tunnel, None))
+        self.follow_hosts(shared, (runtime, etcd, Session::new(now())), (tunnel, (None, left)))
     }
 
     /// Refuses a network here that is in one of several hosts, and one there that another here is in.
@@ -133,7 +135,7 @@ impl Lab {
         self: &Arc<Self>,
         shared: Shared,
         (runtime, etcd, session): (Runtime, Etcd, Session),
-        (tunnel, nodes): (Tunnel, Option<Listed>),
+        (tunnel, (nodes, left)): (Tunnel, (Option<Listed>, Rows)),
     ) -> Result<Tunnel> {
         let shared = Arc::new(shared);
         if let Some(user) = shared.join.access.bare() {
@@ -142,7 +144,7 @@ impl Lab {
         let (words, told) = mpsc::channel(16);
         let device = Device::new(self, &tunnel)?;
         let of = (Arc::clone(&shared), Arc::downgrade(self));
-        let mut agent = Agent::new(of, (etcd, session), device);
+        let mut agent = Agent::new(of, (etcd, session), (device, left));
         // The hosts there are, before anybody looks.
         runtime.block_on(agent.begin(nodes));
         self.keep_joined(shared, words, tunnel, move || runtime.block_on(agent.run(told)))

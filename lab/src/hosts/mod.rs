@@ -15,6 +15,7 @@
 //! | `heard` | … and whether the watch still tells |
 //! | `present` | … and puts back what this host says of itself |
 //! | `settle` | … and what follows from what it has heard |
+//! | `left` | … and from what an earlier process has left |
 //! | `apart` | nodes that are cut off from other hosts |
 //! | `bgp` | the same by EVPN, where the build has it, in place of `etcd` to `settle` |
 //! | `told` | what the lab tells of them |
@@ -40,6 +41,7 @@ mod etcd;
 pub mod fuzzing;
 mod heard;
 mod http;
+mod left;
 mod lines;
 mod named;
 mod placed;

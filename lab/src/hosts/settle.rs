@@ -32,6 +32,7 @@ impl Agent {
         let Some(lab) = self.lab.upgrade() else { return false };
         // What is known goes on while the registry cannot be listed anew, and is kept as it is to be.
         if !self.is_known() {
+            self.go_on(&lab);
             return true;
         }
         let now = now();
@@ -199,7 +200,9 @@ impl Agent {
             let others = all.iter().filter(|member| member.name != *me);
             others.map(|member| (member.name.clone(), member.vtep)).collect()
         };
-        let (before, after) = (known(&status.members), known(&members));
+        // What was left of others were rows: nobody was told of a host.
+        let before = if std::mem::take(&mut self.left) { &[] } else { &status.members[..] };
+        let (before, after) = (known(before), known(&members));
         status.members = members;
         status.others = others;
         status.rows = rows;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use wire::{MacAddr, Timestamp};
 
 use super::{Key, Mobility, Of, Route};
+use crate::desired::Row;
 use crate::end::{is_end, is_station};
 use crate::registry::Touched;
 
@@ -68,6 +69,25 @@ impl Table {
             macs: BTreeSet::new(),
             hosts: false,
             refused: 0,
+        }
+    }
+
+    /// What an earlier process of this host has set. The speaker has told none of it yet, so it goes like what
+    /// was known before a speaker was started anew.
+    pub fn left(&mut self, rows: impl IntoIterator<Item = Row>) {
+        for row in rows {
+            let IpAddr::V4(vtep) = row.vtep else { continue };
+            let of = match row.is_flood() {
+                true => Of::Floods(row.vtep),
+                false => Of::Mac(row.mac, None),
+            };
+            // No speaker's: the types of distinguishers are 0 to 2 (RFC 4364, section 4.2).
+            let [a, b, c, d] = vtep.octets();
+            let key = Key { of, rd: [0xff, 0xff, a, b, c, d, 0, 0] };
+            self.hear(key, Route { vtep, mobility: Mobility::default() });
+            if let Some(held) = self.routes.get_mut(&key) {
+                held.fresh = false;
+            }
         }
     }
 

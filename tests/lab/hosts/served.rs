@@ -2,7 +2,9 @@
 //! socket, and the part that dockerd has with the interface is played by `ip`.
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
+use super::hosts;
 use super::shut_tls::shut;
 use super::world::World;
 use crate::READY;
@@ -29,6 +31,13 @@ impl<'w, 's> Served<'w, 's> {
         let mut serve = world.background(2, &[&usual[..], &state, further].concat());
         serve.wait_for("serving Docker");
         Self { world, serve }
+    }
+
+    /// The server is killed, and starts again.
+    pub(super) fn killed(self, further: &[&str]) -> Self {
+        self.serve.signal(Signal::SIGKILL);
+        self.serve.ended();
+        Self::start(self.world, further)
     }
 
     fn call(&self, name: &str, body: &str) -> String {
@@ -115,5 +124,31 @@ fn a_container_is_on_the_network_of_hosts_that_etcd_knows_by_tls() {
         assert_eq!(hosts[0]["hosts"][0]["name"], "b", "{hosts:#}");
         served.end();
         until("nothing of host 2 is left", || world.rows(&one).is_empty().then_some(()));
+    });
+}
+
+#[test]
+fn a_server_that_starts_again_while_etcd_is_away_goes_on_by_the_rows_it_has_left() {
+    hosts(|world| {
+        let _one = world.lab(1);
+        let served = Served::start(world, &["--host-name", "b"]);
+        assert_eq!(served.network(&world.url()), "{}");
+        served.container();
+        until("the container reaches host 1", || served.pings("10.100.1.1").then_some(()));
+        world.freeze_members(true);
+        let served = served.killed(&["--host-name", "b"]);
+        until("it does while etcd is away", || served.pings("10.100.1.1").then_some(()));
+        let shown = || world.json(2, &["show", "hosts", "--name", "serve"]);
+        let known = shown();
+        assert_eq!(known[0]["state"], "alone", "{known:#}");
+        let names = |known: &Value| {
+            let all = known[0]["hosts"].as_array().unwrap().iter();
+            all.map(|host| host["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&known), ["b", "10.9.0.1"], "what it is called etcd alone knows");
+        world.freeze_members(false);
+        until("etcd tells its name", || (names(&shown()) == ["b", "h1"]).then_some(()));
+        until("the container reaches host 1", || served.pings("10.100.1.1").then_some(()));
+        served.end();
     });
 }

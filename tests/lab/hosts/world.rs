@@ -132,6 +132,12 @@ impl<'s> World<'s> {
         }
     }
 
+    /// Freezes all members, and has them go on.
+    pub(super) fn freeze_members(&self, frozen: bool) {
+        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        self.members.iter().flatten().for_each(|member| member.signal(signal));
+    }
+
     /// What a member that has ended knew is no more.
     pub(super) fn forget(&self, host: usize) {
         std::fs::remove_dir_all(self.sandbox.dir.join(format!("etcd{host}"))).unwrap();

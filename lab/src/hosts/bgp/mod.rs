@@ -89,6 +89,9 @@ impl Lab {
         if anew {
             check_free(&shared, &known)?;
         }
+        if line.is_err() {
+            known.table.left(self.rows_left(&shared).all().iter().copied());
+        }
         let tunnel = self.plug_in_tunnel(&tunnel_of(&shared), anew)?;
         self.follow_bgp((runtime, shared, known), line, tunnel)
     }

@@ -135,6 +135,31 @@ fn what_was_known_outlives_a_speaker_that_is_started_anew() {
 }
 
 #[test]
+fn what_an_earlier_process_has_left_goes_on_until_the_speaker_has_told_all() {
+    let mut table = Table::new(end(1));
+    let row = |number, host| Row { mac: mac(number), vtep: place(host) };
+    table.left([Row::flood(place(2)), Row::flood(place(3)), row(8, 2), row(9, 3), row(7, 1)]);
+    assert_eq!(
+        (table.floods(), table.ends()),
+        ([place(2), place(3)].into(), [2, 3].map(place).into())
+    );
+    assert_eq!(
+        [7, 8, 9].map(|n| table.whereabouts(mac(n))),
+        [None, Some(place(2)), Some(place(3))]
+    );
+    // A node that is here now is here.
+    own(&mut table, &[8]);
+    assert_eq!((number(&table, 8), table.whereabouts(mac(8))), (Some(1), None));
+    // The speaker answers. What it tells goes before, and the rest has its time.
+    table.renewed(secs(10));
+    table.list([at(4, 9, 0)]);
+    assert_eq!(table.whereabouts(mac(9)), Some(place(4)));
+    assert!(table.floods().contains(&place(3)));
+    table.expire(secs(10) + STALE);
+    assert_eq!((table.floods(), table.ends()), (BTreeSet::new(), [place(4)].into()));
+}
+
+#[test]
 fn who_is_flooded_to_and_who_has_which_addresses() {
     let mut table = Table::new(end(2));
     table.hear(key(3, Of::Floods(end(3).into())), route(3, 0));
