@@ -59,8 +59,19 @@ pub(crate) fn address(lab: &LabName, from: Option<&str>, node: &str) -> anyhow::
 
 /// The address of a node of another host, where the lab is in a network of several.
 pub(crate) fn beyond(lab: &LabName, node: &str) -> Option<Ipv4Addr> {
+    beyond_in(lab, node, |_| true)
+}
+
+/// The same of one in a network that `from` is in, where the node of this lab that is called so is in others.
+pub(crate) fn nearer(lab: &LabName, from: &str, node: &str) -> Option<Ipv4Addr> {
+    let places = places(lab).ok().filter(|all| all.has(node) && !all.meet(from, node))?;
+    beyond_in(lab, node, |network| places.is_in(from, network))
+}
+
+fn beyond_in(lab: &LabName, node: &str, counts: impl Fn(&str) -> bool) -> Option<Ipv4Addr> {
     let networks = Which { name: lab.clone() }.client().ok()?.hosts().ok()?;
-    let hosts = networks.iter().flat_map(|network| &network.hosts);
+    let networks = networks.iter().filter(|of| counts(&of.network));
+    let hosts = networks.flat_map(|network| &network.hosts);
     hosts.filter_map(|host| host.addresses.get(node)).flatten().find_map(|address| match address {
         IpAddr::V4(address) => Some(*address),
         IpAddr::V6(_) => None,

@@ -248,9 +248,10 @@ impl Naming {
 
     fn put(&mut self, node: &Node) {
         let (mut places, mut servers) = (Vec::new(), BTreeMap::new());
-        let mut names = BTreeMap::<_, Vec<String>>::new();
+        let (mut names, mut here) = (BTreeMap::<_, Vec<String>>::new(), BTreeSet::new());
         for interface in &node.interfaces {
             let Some(id) = self.joined(interface) else { continue };
+            here.insert(id);
             if !interface.servers.is_empty() {
                 servers.insert(id, interface.servers.clone());
             }
@@ -258,6 +259,7 @@ impl Naming {
             names.entry(id).or_default().extend(own.cloned());
             places.extend(interface.addresses.iter().map(|address| Place::In(id, address.ip)));
         }
+        places.extend(self.beyond(&node.name, &here));
         names.retain(|_, own| !own.is_empty());
         let aliases = Some(&node.file).filter(|file| **file != node.name).cloned();
         let host = Host { name: node.name.clone(), aliases: aliases.into_iter().collect(), places };

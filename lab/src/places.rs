@@ -48,6 +48,13 @@ impl Places {
         meeting(&of(&self.record, from), &of(&self.record, name)).is_some()
     }
 
+    /// Whether something has an address in a network.
+    #[must_use]
+    pub fn is_in(&self, name: &str, network: &str) -> bool {
+        let own = of(&self.record, name);
+        own.iter().any(|known| known.network.as_deref() == Some(network))
+    }
+
     /// Whose address it is, without the lab's prefix; the gateway's is nobody's.
     #[must_use]
     pub fn owner(&self, address: Ipv4Addr) -> Option<&str> {

@@ -80,17 +80,19 @@ pub(super) fn destination(
         _ => {}
     }
     let node = nodes.iter().find(|node| node.name == text || node.file == text);
-    let remotes = || {
-        // Each network may have one of that name: the one that is met first is meant.
-        let meets = |network: &String| {
-            let own = from.into_iter().flat_map(|node| &node.interfaces);
-            own.into_iter().any(|own| own.network.as_ref() == Some(network))
-        };
-        let mut all = lab.remotes();
-        all.sort_by_key(|(network, _)| !meets(network));
-        all.into_iter().find_map(|(_, mut nodes)| nodes.remove(text))
+    let is_in = |node: Option<&Node>, network: &String| {
+        let own = node.into_iter().flat_map(|node| &node.interfaces);
+        own.into_iter().any(|own| own.network.as_ref() == Some(network))
     };
-    if let Some(remote) = node.is_none().then(remotes).flatten() {
+    // Each network may have one of that name: the one that is met first is meant.
+    let mut remotes = lab.remotes();
+    remotes.sort_by_key(|(network, _)| !is_in(from, network));
+    let here = node.map(|node| from.is_none_or(|from| known_near(node, from)));
+    let mut remotes = remotes.into_iter().filter(|(network, _)| match here {
+        Some(near) => !near && is_in(from, network) && !is_in(node, network),
+        None => true,
+    });
+    if let Some(remote) = remotes.find_map(|(_, mut nodes)| nodes.remove(text)) {
         let own = first(remote.ips.iter().copied());
         return own.map(Into::into).ok_or_else(|| no_address(lab, text));
     }
@@ -101,6 +103,12 @@ pub(super) fn destination(
         });
     };
     known_by(node, from).map(Into::into).ok_or_else(|| no_address(lab, text))
+}
+
+/// Whether two nodes are in one network.
+fn known_near(node: &Node, from: &Node) -> bool {
+    let mut own = node.interfaces.iter().filter_map(|own| own.network.as_ref());
+    own.any(|own| from.interfaces.iter().any(|other| other.network.as_ref() == Some(own)))
 }
 
 /// The address that a node is known by to another: one in a network that both are in, where there is such

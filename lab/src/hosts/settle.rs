@@ -14,6 +14,7 @@ use super::etcd::{Done, MOST};
 use super::http::Failed;
 use super::tags::Tags;
 use super::{Event, Member, Remote};
+use crate::home::Home;
 use crate::lab::Lab;
 
 /// For claims between two renewals of the lease.
@@ -270,7 +271,11 @@ pub(super) fn name_others(
     let addresses = |all: &BTreeMap<String, Remote>| {
         all.iter().map(|(name, remote)| (name.clone(), remote.ips.clone())).collect()
     };
-    let mut state = lab.state();
-    let own: Vec<_> = state.nodes.iter().map(|held| held.node.name.clone()).collect();
-    state.naming.others(network, &addresses(before), &addresses(after), &own);
+    let state = &mut *lab.state();
+    let own = state.nodes.iter().map(|held| {
+        let is_guest = !matches!(held.home, Home::Own(_));
+        (held.node.name.as_str(), (&held.node, is_guest))
+    });
+    let (before, after) = (addresses(before), addresses(after));
+    state.naming.others(network, &before, &after, &own.collect());
 }

@@ -4,19 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use names::{Host, Place};
+use names::{Host, NetworkId, Place};
 
 use super::{Medium, Naming};
+use crate::node::Node;
 
 impl Naming {
     /// Nodes of other hosts are in a network: those that were known before, and those there are now. A
-    /// name that a node of ours has stays its own, as long as it has it.
+    /// name that a node of ours has stays its own in the networks that it is in, as long as it has it; `own`
+    /// are our nodes, and whether each is a container.
     pub(crate) fn others(
         &mut self,
         network: &str,
         before: &BTreeMap<String, Vec<IpAddr>>,
         after: &BTreeMap<String, Vec<IpAddr>>,
-        own: &[String],
+        own: &BTreeMap<&str, (&Node, bool)>,
     ) {
         let id = self.number(Medium::Network(network.into()));
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
@@ -29,8 +31,10 @@ impl Naming {
             if known.is_empty() {
                 self.beyond.remove(name);
             }
-            if !own.contains(name) {
-                self.name_beyond(name);
+            match own.get(name.as_str()) {
+                None => self.name_beyond(name),
+                Some((node, true)) => self.guest(node),
+                Some((node, false)) => self.put(node),
             }
         }
         if let Err(error) = self.refresh() {
@@ -38,11 +42,16 @@ impl Naming {
         }
     }
 
+    /// Where other hosts' nodes of this name are, but in these networks.
+    pub(super) fn beyond(&self, name: &str, but: &BTreeSet<NetworkId>) -> Vec<Place> {
+        let known = self.beyond.get(name).into_iter().flatten();
+        let known = known.filter(|(id, _)| !but.contains(id));
+        known.flat_map(|(id, all)| all.iter().map(|own| Place::In(*id, *own))).collect()
+    }
+
     /// Nobody here has this name: it is that of other hosts' nodes, where there are some.
     pub(super) fn name_beyond(&mut self, name: &str) {
-        let known = self.beyond.get(name).into_iter().flatten();
-        let places = known.flat_map(|(id, all)| all.iter().map(|own| Place::In(*id, *own)));
-        let places: Vec<_> = places.collect();
+        let places = self.beyond(name, &BTreeSet::new());
         match places.is_empty() {
             true => self.change(|zone| zone.remove(name)),
             false => {

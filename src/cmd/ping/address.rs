@@ -25,6 +25,9 @@ pub(super) fn resolve(lab: &LabName, from: Option<&str>, dest: &str) -> anyhow::
     if let Some(router) = (dest == names::ROUTER).then(|| matrix::router(lab)).flatten() {
         return Ok(router);
     }
+    if let Some(address) = from.and_then(|from| node::nearer(lab, from, dest)) {
+        return Ok(address);
+    }
     match node::address(lab, from, dest) {
         Err(error) if matches!(error.downcast_ref(), Some(lab::Error::NoNode { .. })) => {
             if let Some(address) = node::beyond(lab, dest) {

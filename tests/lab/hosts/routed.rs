@@ -20,6 +20,40 @@ fn write(world: &World<'_>, host: usize) {
     std::fs::write(world.sandbox.dir.join(format!("n{host}.yaml")), file).unwrap();
 }
 
+/// A name is a node's in one network here, and another's in another network on another host.
+#[test]
+fn a_node_of_another_network_hides_no_node_of_another_host() {
+    hosts(|world| {
+        let _one = world.lab(1);
+        let file = "networks:\n  lan: {subnet: 10.100.0.0/16, gateway: true}\n  \
+                    other: {subnet: 10.50.0.0/16, gateway: true}\nuplink: none\nnodes:\n  \
+                    n2: {network: \"lan,10.100.1.2\"}\n  web: {network: \"other,10.50.1.2\"}\n  \
+                    w2: {network: \"other,10.50.1.3\"}\n";
+        std::fs::write(world.sandbox.dir.join("n2.yaml"), file).unwrap();
+        let mut two = world.start_at(2, &format!("{}&network=lan", world.url()), &[]);
+        two.wait_for(READY);
+        let add = ["add", "web", "--network", "lan,10.100.1.50"];
+        world.uswitch(1, &add).ok();
+        let asks = |node: &str| {
+            let said = world.uswitch(2, &["exec", node, "--", "getent", "ahostsv4", "web"]).out;
+            said.split_whitespace().next().unwrap_or_default().to_owned()
+        };
+        until("n2 is told of host 1's", || (asks("n2") == "10.100.1.50").then_some(()));
+        assert_eq!(asks("w2"), "10.50.1.2");
+        world.uswitch(2, &["ping", "n2", "web", "-c", "1"]).ok();
+        let said = world.uswitch(2, &["explain", "n2", "web"]).ok().out;
+        assert!(said.contains("10.100.1.50"), "{said}");
+        // It is so when ours goes and comes, and the other's ends with it.
+        world.uswitch(2, &["remove", "web"]).ok();
+        assert_eq!(asks("n2"), "10.100.1.50");
+        world.uswitch(2, &["add", "web", "--network", "other,10.50.1.2"]).ok();
+        assert_eq!([asks("n2"), asks("w2")], ["10.100.1.50", "10.50.1.2"]);
+        world.uswitch(1, &["remove", "web"]).ok();
+        until("it has gone", || asks("n2").is_empty().then_some(()));
+        assert_eq!(asks("w2"), "10.50.1.2");
+    });
+}
+
 #[test]
 fn networks_that_are_routed_to_each_other_meet_over_hosts() {
     hosts(|world| {
