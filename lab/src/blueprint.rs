@@ -131,7 +131,7 @@ pub fn blueprint(config: &LabConfig, checked: &Checked, pinned: Option<u32>) -> 
     }
     let outside = inet.zip(switch).map(|(inet, switch)| {
         let options = VethOptions {
-            mtu: spec.mtu,
+            mtu: spec.mtu(),
             mac_b: Some(address::mac(address::SIM_ROUTER).0),
             ..VethOptions::default()
         };

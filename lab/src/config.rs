@@ -180,8 +180,8 @@ impl LabConfig {
         if let Some(why) = names::taken(&format!("{prefix}net1")) {
             return usage(format!("--prefix {prefix:?}: {prefix}net1 cannot be a node, for {why}"));
         }
-        if !(68..=65535).contains(&spec.mtu) {
-            return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu));
+        if !(68..=65535).contains(&spec.mtu()) {
+            return usage(format!("--mtu {}: IPv4 takes 68 to 65535", spec.mtu()));
         }
         // Last, for what was asked for by an option is told in its words.
         let checked = if self.served { spec.check_growing() } else { spec.check() };

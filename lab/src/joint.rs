@@ -77,7 +77,7 @@ pub(crate) fn plugged(
     (spec, domains): (&Spec, &Domains),
     joint: &Joint,
 ) -> Result<[PortId; 2]> {
-    let mtu = spec.joint(&joint.name).map_or(spec.mtu, |asked| asked.mtu);
+    let mtu = spec.joint(&joint.name).map_or_else(|| spec.mtu(), |asked| asked.mtu);
     let plug = |at: usize| {
         let (network, port) = (joint.networks[at].as_str(), &joint.ports[at]);
         let place = Place { node: &joint.name, network, behind: None };

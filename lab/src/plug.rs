@@ -61,7 +61,7 @@ impl Plugged {
         }
         if let Some(port) = &print.uplink {
             let behind = Some(crate::address::mac(crate::address::SIM_ROUTER));
-            let spec = PortSpec { role: PortRole::Routed, behind, ..down(port, spec.mtu) };
+            let spec = PortSpec { role: PortRole::Routed, behind, ..down(port, spec.mtu()) };
             plugged.uplink = Some((switch.add_port(spec)?, port.index));
             plugged.next_index = plugged.next_index.max(port.index + 1);
         }

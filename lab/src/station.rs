@@ -227,7 +227,7 @@ pub(crate) fn of(
     let mac = first.unwrap_or(MacAddr::ZERO);
     let outside: MacAddr = address::mac(address::SIM_GATEWAY);
     let mut told = gateway::Config::simulated(mac, outside);
-    let mtu = u16::try_from(spec.mtu).unwrap_or(u16::MAX);
+    let mtu = u16::try_from(spec.mtu()).unwrap_or(u16::MAX);
     let legs = domains.keys().flat_map(|name| domain::of_gateway(spec, domains, name));
     told.legs = legs.collect();
     told.nat.kind = nat(spec.nat);

@@ -219,7 +219,7 @@ impl LabArgs {
     fn put_over(&self, spec: &mut Spec) {
         spec.uplink = self.uplink.clone().or(spec.uplink.take());
         spec.uplink_ports = self.uplink_ports.unwrap_or(spec.uplink_ports);
-        spec.mtu = self.mtu.unwrap_or(spec.mtu);
+        spec.mtu = self.mtu.or(spec.mtu);
         spec.nat = self.nat.unwrap_or(spec.nat);
         spec.nat_sessions = self.nat_sessions.unwrap_or(spec.nat_sessions);
         spec.fast_path = self.fast_path.unwrap_or(spec.fast_path);

@@ -51,9 +51,10 @@ pub struct Spec {
     /// The lab's name; `--name` of the command goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<LabName>,
-    /// The largest packet of every link, in bytes (1500).
-    #[serde(default = "mtu", skip_serializing_if = "is_mtu")]
-    pub mtu: u32,
+    /// The largest packet of every link, in bytes (1500); what is said here no tunnel makes less.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(any(test, feature = "schema"), schemars(with = "u32"))]
+    pub mtu: Option<u32>,
     /// Its networks, by name.
     #[serde(
         default,
@@ -133,13 +134,9 @@ fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<String, Netwo
     Ok(all.into_iter().map(|(name, network)| (name, network.unwrap_or_default())).collect())
 }
 
-fn mtu() -> u32 {
-    MTU
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_mtu(mtu: &u32) -> bool {
-    *mtu == MTU
+/// What stands there; nothing behind its word says nothing.
+fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    u32::deserialize(from).map(Some)
 }
 
 fn nat_sessions() -> u32 {
@@ -155,7 +152,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             name: None,
-            mtu: MTU,
+            mtu: None,
             networks: IndexMap::new(),
             nodes: IndexMap::new(),
             links: Vec::new(),
@@ -217,10 +214,16 @@ impl Spec {
         }
     }
 
+    /// The largest packet of links that have none of their own.
+    #[must_use]
+    pub fn mtu(&self) -> u32 {
+        self.mtu.unwrap_or(MTU)
+    }
+
     /// The largest packet of a network's links.
     #[must_use]
     pub fn mtu_of(&self, network: &str) -> u32 {
-        self.network(network).and_then(|network| network.mtu).unwrap_or(self.mtu)
+        self.network(network).and_then(|network| network.mtu).unwrap_or_else(|| self.mtu())
     }
 
     /// Whether the gateway forwards between two networks: one of them says so.

@@ -101,7 +101,7 @@ fn what_cannot_be_is_refused() {
     let good = config(Topology::Switch, 2);
     assert!(good.check().is_ok());
     let mut small = good.clone();
-    small.spec.mtu = 67;
+    small.spec.mtu = Some(67);
     for config in [LabConfig { prefix: Some("a/b".into()), ..good }, small] {
         assert!(config.check().is_err(), "{config:?}");
     }

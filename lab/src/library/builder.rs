@@ -142,7 +142,7 @@ impl Builder {
             spec.uplink = Some(Uplink::None);
         }
         spec.nat = self.nat.unwrap_or(spec.nat);
-        spec.mtu = self.mtu.unwrap_or(spec.mtu);
+        spec.mtu = self.mtu.or(spec.mtu);
         let faults = |all: Vec<::topology::Problem>| {
             let all: Vec<_> = all.iter().map(ToString::to_string).collect();
             Error::Usage(all.join("; "))

@@ -10,7 +10,6 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
 
-use ::topology::Spec;
 use ::topology::join::is_host;
 use nix::poll::PollTimeout;
 use ns::own::Changes;
@@ -228,7 +227,7 @@ fn asked(state: &State, network: &str) -> Option<u32> {
         return None;
     }
     let own = state.spec.network(network).and_then(|own| own.mtu);
-    own.or((state.spec.mtu != Spec::default().mtu).then_some(state.spec.mtu))
+    own.or(state.spec.mtu)
 }
 
 /// The namespace that tunnels send by.

@@ -151,6 +151,7 @@ fn what_does_not_fit_is_one_line_and_joins_nothing() {
             ),
             (format!("{all}/prod"), &["--vtep", "127.0.0.1"], 2, "an address of this host alone"),
             (format!("{all}/prod"), &["--host-name", "a b"], 2, "is no name"),
+            (format!("{all}/prod"), &["--mtu", "1500"], 2, "is to have packets of 1500 bytes"),
             ("etcd://10.9.0.99/prod".into(), &[], 1, "etcd does not answer (10.9.0.99:2379"),
         ] {
             let further = if further.contains(&"--host-name") {

@@ -65,7 +65,7 @@ impl Check<'_> {
         let ipv6 = [a, b].iter().any(|end| end.addresses.iter().any(|own| own.ip.is_ipv6()));
         match link.mtu {
             Some(mtu) => self.mtu(&["links", at, "mtu"], mtu, ipv6),
-            None if ipv6 => self.mtu(&["mtu"], self.spec.mtu, true),
+            None if ipv6 => self.mtu(&["mtu"], self.spec.mtu(), true),
             None => {}
         }
     }

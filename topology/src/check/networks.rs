@@ -34,7 +34,7 @@ impl Check<'_> {
         if self.too_many() {
             return;
         }
-        self.mtu(&["mtu"], spec.mtu, false);
+        self.mtu(&["mtu"], spec.mtu(), false);
         // First, for what else is wrong of such subnets follows from it.
         self.overlaps();
         for (name, network) in &spec.networks {
@@ -47,7 +47,7 @@ impl Check<'_> {
             let ipv6 = network.has_ipv6() || spec.members(name).any(|(_, place)| place.has_ipv6());
             match network.mtu {
                 Some(mtu) => self.mtu(&["networks", name, "mtu"], mtu, ipv6),
-                None if ipv6 => self.mtu(&["mtu"], spec.mtu, true),
+                None if ipv6 => self.mtu(&["mtu"], spec.mtu(), true),
                 None => {}
             }
         }

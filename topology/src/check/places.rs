@@ -162,7 +162,7 @@ impl Check<'_> {
             place: Place::Link { link, end },
             addresses,
             mac,
-            mtu: spec.links[link].mtu.unwrap_or(spec.mtu),
+            mtu: spec.links[link].mtu.unwrap_or(spec.mtu()),
         }
     }
 

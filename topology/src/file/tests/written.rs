@@ -146,7 +146,7 @@ fn spec() -> impl Strategy<Value = Spec> {
             nat,
             fast_path,
             uplink: uplink.map(|text| text.parse::<Uplink>().unwrap()),
-            mtu,
+            mtu: Some(mtu),
             publish: vec!["8080:no:80/udp".parse().unwrap()],
             ..Spec::default()
         })
