@@ -41,7 +41,7 @@ impl NodeClaim {
     /// Its keys, in the order in which a conflict is told.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        let name = std::iter::once(Key::Node(self.node.clone()));
+        let name = std::iter::once(Key::node(&self.node));
         let ips = self.ips.iter().copied().map(Key::Ip);
         name.chain(ips).chain(self.macs.iter().copied().map(Key::Mac)).collect()
     }
@@ -60,7 +60,7 @@ impl NodeClaim {
 pub fn conflict(key: &Key, owner: &Claim) -> String {
     let whose = format!("{} on host {}", owner.node, owner.host);
     match key {
-        Key::Node(name) => format!("node {name} is on host {}", owner.host),
+        Key::Node(_) => format!("node {} is on host {}", owner.node, owner.host),
         Key::Ip(address) => format!("{address} is {whose}'s"),
         Key::Mac(address) => format!("hardware address {address} is {whose}'s"),
         other => format!("{other} is {whose}'s"),

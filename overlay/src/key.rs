@@ -20,7 +20,7 @@ pub enum Key {
     Host(String),
     /// The address of a host's end of the tunnel.
     Vtep(IpAddr),
-    /// The name of a node.
+    /// The name of a node, in lower case: names are compared without.
     Node(String),
     /// An address of a node.
     Ip(IpAddr),
@@ -42,6 +42,12 @@ impl fmt::Display for Key {
 }
 
 impl Key {
+    /// That of a node's name.
+    #[must_use]
+    pub fn node(name: &str) -> Self {
+        Self::Node(name.to_ascii_lowercase())
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let Some((kind, name)) = text.split_once('/') else {
             return (text == "config").then_some(Self::Config);
@@ -49,7 +55,7 @@ impl Key {
         Some(match kind {
             "hosts" => Self::Host(checked(name).ok()?),
             "vteps" => Self::Vtep(name.parse().ok()?),
-            "nodes" => Self::Node(checked(name).ok()?),
+            "nodes" => Self::node(&checked(name).ok()?),
             "ip" => Self::Ip(name.parse().ok()?),
             "mac" => Self::Mac(name.parse().ok().filter(|mac| is_station(*mac))?),
             _ => return None,
@@ -139,6 +145,13 @@ impl Space {
         Range { from: of("ip/"), to: behind(&of("mac/")) }
     }
 
+    /// Its keys of hosts.
+    #[must_use]
+    pub fn hosts(&self) -> Range {
+        let from = format!("{}hosts/", self.prefix);
+        Range { to: behind(&from), from }
+    }
+
     /// A key as the registry has it.
     #[must_use]
     pub fn write(&self, key: &Key) -> String {
@@ -192,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn names_of_nodes_that_differ_by_case_are_one_key() {
+        let space = Space::of("prod").unwrap();
+        assert_eq!(space.write(&Key::node("Net1")), "/uswitch/prod/nodes/net1");
+        // As an earlier version has put it.
+        assert_eq!(space.read("/uswitch/prod/nodes/Net1"), Some(Key::node("net1")));
+    }
+
+    #[test]
     fn every_key_is_in_the_range_of_nodes_or_in_that_of_addresses() {
         let space = Space::of("prod").unwrap();
         for (kind, addresses) in [
@@ -207,6 +228,7 @@ mod tests {
             let places = space.nodes().iter().filter(|range| range.has(&key)).count();
             assert_eq!((places, space.addresses().has(&key)), (usize::from(!addresses), addresses));
             assert!(space.all().has(&key), "{key}");
+            assert_eq!(space.hosts().has(&key), kind == "hosts/h1", "{key}");
         }
         for foreign in ["/uswitch/pro/config", "/uswitch/prod0", "/uswitch/prod-2/config"] {
             assert!(!space.all().has(foreign), "{foreign}");

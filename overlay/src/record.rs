@@ -78,7 +78,7 @@ impl Claim {
     #[must_use]
     pub fn is_of(&self, key: &Key) -> bool {
         let has = match key {
-            Key::Node(name) => *name == self.node,
+            Key::Node(name) => name.eq_ignore_ascii_case(&self.node),
             Key::Ip(address) => self.ips.contains(address),
             Key::Mac(address) => self.addresses().any(|own| own == *address),
             Key::Config | Key::Host(_) | Key::Vtep(_) => false,
@@ -109,6 +109,7 @@ mod tests {
         };
         let own = claim("n1", "h1");
         let node = Key::Node("n1".into());
+        assert!(claim("N1", "h1").is_of(&node), "names are compared without case");
         let ip = |last| Key::Ip([10, 0, 0, last].into());
         assert!(own.is_of(&node) && own.is_of(&ip(1)));
         assert!(own.is_of(&Key::Mac(MacAddr([2, 0, 0, 0, 0, 1]))));

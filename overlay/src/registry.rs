@@ -228,7 +228,7 @@ impl Registry {
     fn shared(&self, claim: Claim) -> Arc<Claim> {
         let ips = claim.ips.iter().copied().map(Key::Ip);
         let macs = claim.addresses().map(Key::Mac);
-        let keys = ips.chain(macs).chain([Key::Node(claim.node.clone())]);
+        let keys = ips.chain(macs).chain([Key::node(&claim.node)]);
         let mut said = keys.filter_map(|key| Some(&self.claims.get(&key)?.value));
         let same = said.find(|said| ***said == claim).map(Arc::clone);
         drop(said);

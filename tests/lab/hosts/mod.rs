@@ -166,6 +166,7 @@ fn what_does_not_fit_is_one_line_and_joins_nothing() {
         let text = std::fs::read_to_string(file(2)).unwrap();
         for (from, to, code, says) in [
             ("10.100.0.0/16", "10.100.0.0/17", 2, "subnet 10.100.0.0/16, here 10.100.0.0/17"),
+            ("n2:", "N1:", 1, "node n1 is on host h1"),
             ("n2:", "n1:", 1, "node n1 is on host h1"),
             ("10.100.1.2", "10.100.1.1", 1, "10.100.1.1 is n1 on host h1's"),
         ] {
