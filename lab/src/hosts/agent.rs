@@ -192,8 +192,10 @@ impl Agent {
         match kept {
             Ok(present) => {
                 self.shared.status().lease = present;
-                // Whether it takes again what it has refused is seen when that is asked for.
+                // Whether it takes again what it has refused is seen when that is asked for; a host that is out
+                // claims nothing.
                 match self.refused {
+                    Some(_) if present.is_none() => self.taken(),
                     None => self.back(was_alone),
                     Some(_) => self.next_claim = self.next_claim.min(now()),
                 }
@@ -247,7 +249,8 @@ impl Agent {
             let network = &self.shared.join.name;
             let what = match failed {
                 Failed::Shut(_) => "etcd does not let this host in",
-                _ => "etcd does not answer",
+                Failed::Refused(..) => "etcd refuses what it is asked for",
+                Failed::Silent(_) => "etcd does not answer",
             };
             tracing::warn!("network {network}: {what}: {failed}; what is known goes on");
             self.shared.tell(Event::Alone(failed.to_string()));

@@ -148,7 +148,7 @@ fn an_etcd_that_refuses_a_host_and_renews_its_lease_is_told_once() {
         let range = json!({
             "role": "networks", "key": base64("/uswitch"), "range_end": base64("/uswitci"),
         });
-        ask("auth/role/revoke", range);
+        ask("auth/role/revoke", range.clone());
         // It has something to claim.
         let ended = world.uswitch(1, &["add", "late"]);
         assert_ne!(ended.code, Some(0), "{}", ended.out);
@@ -164,5 +164,18 @@ fn an_etcd_that_refuses_a_host_and_renews_its_lease_is_told_once() {
         });
         until("that is told", || (count("registry_back") > 0).then_some(()));
         assert_eq!((count("registry_alone"), count("registry_back")), (1, 1), "{}", monitor.out());
+        // One that is refused, and out of the network when it is not any more, is told so and not both.
+        ask("auth/role/revoke", range);
+        until("it is told again", || {
+            world.uswitch(1, &["add", "late"]);
+            world.json(1, &["show", "hosts"])[0]["alone"].as_u64().map(drop)
+        });
+        let other = json!({"vni": 7, "port": 4789, "subnets": [], "gateways": []}).to_string();
+        ask("kv/put", json!({"key": base64("/uswitch/prod/config"), "value": base64(&other)}));
+        ask("auth/role/grant", json!({"name": "networks", "perm": keys()}));
+        until("it is out, and not alone", || {
+            let hosts = world.json(1, &["show", "hosts"]);
+            (hosts[0]["state"] == "out" && hosts[0]["alone"].is_null()).then_some(())
+        });
     });
 }
