@@ -189,6 +189,16 @@ pub enum Error {
         /// Why, as its members say or this host sees.
         why: String,
     },
+    /// The registry of a network of several hosts refuses what it is asked for.
+    #[error("network {network}: {what}: {why}")]
+    NotTaken {
+        /// The network.
+        network: String,
+        /// What cannot be done now.
+        what: String,
+        /// Why, as it says.
+        why: String,
+    },
     /// The registry of a network of several hosts cannot be asked.
     #[error(
         "network {network}: {what}, for etcd does not answer ({why}): look whether most of its members \

@@ -23,6 +23,19 @@ pub(super) enum Outcome {
     Taken(Key, Claim),
 }
 
+/// Refuses a node with more addresses than are claimed at once.
+pub(super) fn check_room(claim: &NodeClaim) -> Result<()> {
+    let beside = claim.keys().len() - claim.ips.len();
+    let (has, most) = (claim.ips.len(), MOST.saturating_sub(beside));
+    match has > most {
+        false => Ok(()),
+        true => Err(Error::Usage(format!(
+            "node {} has {has} addresses, and in a network of several hosts a node has {most} at most",
+            claim.node
+        ))),
+    }
+}
+
 /// Puts all of `claim` under `lease`.
 pub(super) async fn make(
     of: (&mut Etcd, &Shared),
@@ -200,6 +213,7 @@ impl Shared {
             self.wanted().insert(claim.node.clone(), claim);
             return Ok(());
         }
+        check_room(&claim)?;
         let what = format!("node {} cannot be claimed", claim.node);
         let silent = |why: String| Failed::Silent(why).to_error(self.space.network(), &what);
         let (lease, alone, out) = {

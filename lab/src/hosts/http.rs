@@ -61,7 +61,8 @@ impl Failed {
         let (network, what, why) = (network.to_owned(), what.to_owned(), self.to_string());
         match self {
             Self::Shut(_) => crate::Error::NotLetIn { network, what, why },
-            _ => crate::Error::Registry { network, what, why },
+            Self::Refused(..) => crate::Error::NotTaken { network, what, why },
+            Self::Silent(_) => crate::Error::Registry { network, what, why },
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::paint::Paint;
 use crate::table::Table;
 use crate::units;
 
+/// How what etcd itself has said begins.
+const SAYS: &str = "etcd says: ";
+
 pub(super) fn lines_of(networks: Vec<Hosts>, paint: Paint) -> Vec<String> {
     if networks.is_empty() {
         return vec!["no registry knows other hosts: `run --join etcd://…` joins a network".into()];
@@ -31,8 +34,12 @@ fn of_network(network: Hosts, paint: Paint) -> Vec<String> {
     if let Some(seconds) = alone {
         let why = why.as_deref().unwrap_or("no answer");
         let (who, then) = if by_bgp { ("gobgpd", "") } else { ("etcd", ", and new claims fail") };
+        let (what, why) = match why.strip_prefix(SAYS) {
+            Some(says) => ("has refused this host", says),
+            None => ("has not answered", why),
+        };
         said.push(paint.bad(&format!(
-            "{who} has not answered for {}: {why}; what is known goes on{then}",
+            "{who} {what} for {}: {why}; what is known goes on{then}",
             units::span(*seconds)
         )));
     }
