@@ -17,7 +17,7 @@ use wire::Timestamp;
 use super::agent::Agent;
 use super::claims;
 use super::device::Device;
-use super::etcd::{Done, Etcd, Kv, Listed, Write};
+use super::etcd::{Done, Etcd, Listed, Write};
 use super::http::Failed;
 use super::settle::SOME;
 use super::{Join, Kind, Look, Shared, Status};
@@ -51,29 +51,31 @@ impl Lab {
         self.check_fits(Some(&network), ask.vtep)?;
         let runtime = runtime()?;
         let etcd = Etcd::new(ask.members.clone(), Arc::clone(&ask.access));
-        let mut entry = Entry { etcd, space, ask };
+        let mut entry = Entry { etcd, space, ask, said: None };
         let vni = runtime.block_on(entry.agree(|vni| self.config_of(&network, ask, vni)))?;
         let shared = self.shared(ask, (entry.space.clone(), vni, network));
         let wanted = self.claims_of(&shared);
-        let (lease, ttl, asked) = runtime.block_on(entry.claim(&shared, &wanted))?;
+        let fit = wanted.values().try_for_each(claims::check_room);
+        let claimed = fit.and_then(|()| runtime.block_on(entry.claim(&shared, &wanted)));
+        let (lease, ttl, asked) = claimed.inspect_err(|_| runtime.block_on(entry.unsay(vni)))?;
         *shared.wanted() = wanted;
         shared.status().lease = Some(lease);
-        let Entry { mut etcd, .. } = entry;
         let (tunnel, listed) = meanwhile(
-            || runtime.block_on(etcd.clone().brief().list(&shared.space.nodes(), 0)).ok(),
+            || runtime.block_on(entry.etcd.clone().brief().list(&shared.space.nodes(), 0)).ok(),
             || self.plug_in_tunnel(&tunnel_of(&shared), true),
         );
         let tunnel = match tunnel {
             Ok(tunnel) => tunnel,
             Err(error) => {
-                let _ = runtime.block_on(etcd.revoke(lease));
+                let _ = runtime.block_on(entry.etcd.revoke(lease));
+                runtime.block_on(entry.unsay(vni));
                 return Err(error);
             }
         };
         let mut session = Session::new(asked);
         session.granted(lease, ttl, asked);
         let known = (listed.flatten(), Rows::default());
-        self.follow_hosts(shared, (runtime, etcd, session), (tunnel, known))
+        self.follow_hosts(shared, (runtime, entry.etcd, session), (tunnel, known))
     }
 
     /// Is again in a network of several hosts that an earlier process of this lab was in, as number
@@ -196,67 +198,17 @@ fn meanwhile<T: Send, U>(
 }
 
 /// A host on its way into a network.
-struct Entry<'a> {
-    etcd: Etcd,
-    space: Space,
-    ask: &'a Join,
+pub(super) struct Entry<'a> {
+    pub(super) etcd: Etcd,
+    pub(super) space: Space,
+    pub(super) ask: &'a Join,
+    /// When this host has said what the network is, where it was the first.
+    pub(super) said: Option<i64>,
 }
 
 impl Entry<'_> {
-    fn silent(&self, failed: &Failed) -> Error {
+    pub(super) fn silent(&self, failed: &Failed) -> Error {
         failed.to_error(self.space.network(), "the lab has not joined")
-    }
-
-    /// Agrees with the other hosts on what the network is: its VNI.
-    async fn agree(&mut self, ours: impl Fn(u32) -> Config) -> Result<u32> {
-        let key = self.space.write(&Key::Config);
-        for _ in 0..3 {
-            let there = self.etcd.get(&key).await.map_err(|failed| self.silent(&failed))?;
-            if let Some(kv) = there {
-                return self.alike(&kv, ours);
-            }
-            let vni = self.ask.vni.unwrap_or_else(|| self.space.usual_vni());
-            let config = serde_json::to_vec(&ours(vni)).unwrap_or_default();
-            let name = self.space.network().as_bytes().to_vec();
-            let of_vni = Space::of_vni(vni);
-            let writes = [
-                Write { key: key.clone(), value: config, seen: 0 },
-                Write { key: of_vni.clone(), value: name.clone(), seen: 0 },
-            ];
-            let done = self.etcd.put(&writes, 0).await.map_err(|failed| self.silent(&failed))?;
-            let Done::Refused(there) = done else { return Ok(vni) };
-            let other = there.iter().find(|kv| kv.key() == of_vni && kv.value != name);
-            if let Some(other) = other {
-                return Err(Error::Usage(format!(
-                    "VNI {vni} is network {}'s in etcd: give {} another, `?vni=N`",
-                    String::from_utf8_lossy(&other.value),
-                    self.space.network()
-                )));
-            }
-            if there.iter().all(|kv| kv.key() == of_vni) {
-                // Its network was taken out of etcd by hand: the number is free.
-                let freed = there.iter().map(|kv| kv.mod_revision).next().unwrap_or(0);
-                let freed = self.etcd.delete(&of_vni, freed).await;
-                freed.map_err(|failed| self.silent(&failed))?;
-            }
-        }
-        Err(self.silent(&Failed::Silent("others change the network all the time".into())))
-    }
-
-    fn alike(&self, kv: &Kv, ours: impl Fn(u32) -> Config) -> Result<u32> {
-        let network = self.space.network();
-        let config: Config = serde_json::from_slice(&kv.value).map_err(|error| {
-            Error::Usage(format!(
-                "network {network} cannot be read in etcd ({}): {error}",
-                kv.key()
-            ))
-        })?;
-        match config.unlike(&ours(self.ask.vni.unwrap_or(config.vni))) {
-            None => Ok(config.vni),
-            Some(what) => Err(Error::Usage(format!(
-                "network {network} has {what}: make them the same, or join another network"
-            ))),
-        }
     }
 
     /// Claims the host and all that its nodes have; the lease, how long it lasts, when it was asked for last.
@@ -303,22 +255,6 @@ impl Entry<'_> {
         }
         Ok(renewed)
     }
-}
-
-/// Says again what all hosts have agreed on, to a registry that was emptied; where another host is faster,
-/// that one has.
-pub(super) async fn agree_again(
-    etcd: &mut Etcd,
-    shared: &Shared,
-) -> std::result::Result<(), Failed> {
-    let config = serde_json::to_vec(&shared.config).unwrap_or_default();
-    let name = shared.space.network().as_bytes().to_vec();
-    for (key, value) in
-        [(shared.space.write(&Key::Config), config), (Space::of_vni(shared.vni), name)]
-    {
-        etcd.put(&[Write { key, value, seen: 0 }], 0).await?;
-    }
-    Ok(())
 }
 
 /// Claims this host's name and its end of the tunnel; why not, where another has one of them. What a

@@ -28,6 +28,8 @@ pub(super) struct Etcd {
     pub(super) patience: Duration,
     /// The cluster's revision, as the last answer about a lease said it.
     pub(super) at: i64,
+    /// The revision that the last transaction of ours has made.
+    pub(super) made: i64,
 }
 
 /// A key as it is.
@@ -106,7 +108,7 @@ pub(super) struct Watching {
 
 impl Etcd {
     pub(super) fn new(members: Vec<SocketAddr>, access: Arc<Access>) -> Self {
-        Self { members: Members::new(members, access), patience: ALL, at: i64::MAX }
+        Self { members: Members::new(members, access), patience: ALL, at: i64::MAX, made: 0 }
     }
 
     /// The same, which asks each member once.
@@ -183,9 +185,29 @@ impl Etcd {
         self.transact(&json!({ "compare": compare, "success": success, "failure": failure })).await
     }
 
+    /// The same, where none of these others is there.
+    pub(super) async fn delete_unused(
+        &mut self,
+        keys: &[(String, i64)],
+        others: &Range,
+    ) -> Result<Done, Failed> {
+        let mut compare: Vec<_> = keys.iter().map(|(key, seen)| is_at(key, *seen)).collect();
+        // Of a range it holds where it does for each key that is there.
+        let mut none = is_at(&others.from, 0);
+        none["range_end"] = STANDARD.encode(&others.to).into();
+        compare.push(none);
+        let deletes = keys
+            .iter()
+            .map(|(key, _)| json!({ "request_delete_range": { "key": STANDARD.encode(key) } }));
+        let success = deletes.collect::<Vec<_>>();
+        self.transact(&json!({ "compare": compare, "success": success })).await
+    }
+
     async fn transact(&mut self, asked: &Value) -> Result<Done, Failed> {
         #[derive(Deserialize)]
         struct Transacted {
+            #[serde(default)]
+            header: Header,
             #[serde(default)]
             succeeded: bool,
             #[serde(default)]
@@ -197,6 +219,7 @@ impl Etcd {
         }
         let said: Transacted = self.ask("/v3/kv/txn", asked).await?;
         if said.succeeded {
+            self.made = said.header.revision;
             return Ok(Done::Made);
         }
         let ranges = said.responses.into_iter().filter_map(|one| one.response_range);

@@ -10,6 +10,7 @@
 //! | `etcd` | etcd's calls |
 //! | `claims` | names and addresses claimed, all of a node's or none |
 //! | `named` | what a spec says of other hosts |
+//! | `agree` | what the network is, to all hosts |
 //! | `enter` | a host comes into a network, and goes |
 //! | `agent` | the thread that keeps the lease, watches, and claims again |
 //! | `heard` | … and whether the watch still tells |
@@ -30,6 +31,7 @@
 
 mod access;
 mod agent;
+mod agree;
 mod apart;
 #[cfg(feature = "evpn")]
 mod bgp;

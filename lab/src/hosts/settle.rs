@@ -8,8 +8,9 @@ use overlay::{FdbOp, Key, NodeClaim, Standing};
 use wire::{MacAddr, Timestamp};
 
 use super::agent::Agent;
+use super::agree;
 use super::claims;
-use super::enter::{self, now};
+use super::enter::now;
 use super::etcd::{Done, MOST};
 use super::http::Failed;
 use super::tags::Tags;
@@ -137,7 +138,7 @@ impl Agent {
     ) -> Result<bool, Failed> {
         let is_late = || now().since(begun) > SPAN;
         if self.registry.agreed().is_none() {
-            enter::agree_again(&mut self.etcd, &self.shared).await?;
+            agree::agree_again(&mut self.etcd, &self.shared).await?;
         }
         for some in open.chunks(SOME) {
             if is_late() {

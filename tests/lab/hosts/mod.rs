@@ -96,6 +96,8 @@ fn nodes_of_all_hosts_are_on_one_network_and_have_what_they_claimed() {
             assert!(ended.complaint(1).contains(says), "{}", ended.err);
         }
         assert_eq!(world.sandbox.state(), before);
+        let moved = world.uswitch(1, &["port", "vxlan100", "--network", "none"]);
+        assert!(moved.complaint(2).contains("stays in its network"), "{}", moved.err);
         // A node that is added is known everywhere, one that is removed nowhere, and its name is free.
         world.uswitch(1, &["add", "web", "--address", "10.100.7.7"]).ok();
         assert!(world.pings(1, "web", "10.100.1.2"));
@@ -164,9 +166,12 @@ fn what_does_not_fit_is_one_line_and_joins_nothing() {
         }
         // Another subnet, and a node that is on host 1 already.
         let text = std::fs::read_to_string(file(2)).unwrap();
+        let many: Vec<_> = (1..=119).map(|last| format!("10.100.3.{last}")).collect();
+        let many = format!("networks: {{lan: {{addresses: [{}]}}}}", many.join(", "));
         for (from, to, code, says) in [
-            ("10.100.0.0/16", "10.100.0.0/17", 2, "subnet 10.100.0.0/16, here 10.100.0.0/17"),
+            ("network: \"lan,10.100.1.2\"", &*many, 2, "n2 has 119 addresses, and in a network"),
             ("n2:", "N1:", 1, "node n1 is on host h1"),
+            ("10.100.0.0/16", "10.100.0.0/17", 2, "subnet 10.100.0.0/16, here 10.100.0.0/17"),
             ("n2:", "n1:", 1, "node n1 is on host h1"),
             ("10.100.1.2", "10.100.1.1", 1, "10.100.1.1 is n1 on host h1's"),
         ] {
@@ -175,6 +180,20 @@ fn what_does_not_fit_is_one_line_and_joins_nothing() {
             assert!(ended.complaint(code).contains(says), "{to}: {}", ended.err);
         }
         assert_eq!(world.sandbox.state(), before);
+        // What the first host of a network says of it is taken back where that host does not come in.
+        let taken = "link add vx7 type vxlan id 777 dstport 4789 local 10.9.0.2";
+        world.on(2, "ip", &taken.split(' ').collect::<Vec<_>>()).ended().ok();
+        std::fs::write(file(2), &text).unwrap();
+        let ended = start(&format!("{all}/new?vni=777"), &["--host-name", "h2"]);
+        assert!(ended.complaint(1).contains("making VXLAN device vxlan777"), "{}", ended.err);
+        world.on(2, "ip", &["link", "del", "vx7"]).ended().ok();
+        std::fs::write(file(2), text.replace("network: \"lan,10.100.1.2\"", &many)).unwrap();
+        let ended = start(&format!("{all}/new"), &["--host-name", "h2"]);
+        assert!(ended.complaint(2).contains("n2 has 119 addresses"), "{}", ended.err);
+        for (what, left) in [("/uswitch/new/", Value::Null), ("/uswitch-vni/", "1".into())] {
+            let keys = world.ask(1, "kv/range", &prefix(what)).unwrap();
+            assert_eq!(keys["count"], left, "{keys:#}");
+        }
         let hosts = world.ask(1, "kv/range", &prefix("/uswitch/prod/hosts/")).unwrap();
         assert_eq!(hosts["count"], "1", "{hosts:#}");
     });
