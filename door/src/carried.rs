@@ -12,14 +12,14 @@ use crate::open::{Answer, LabDoor, now};
 
 /// Has all that was set in a network follow. Told after the switch has begun, or ceased.
 pub(crate) fn follow(door: &LabDoor, of: &Of, begins: bool) -> Answer<()> {
-    let (ports, untagged) = (door.switch(Switch::ports)?, of.untagged(door)?);
+    let (ports, all) = (door.switch(Switch::ports)?, of.all_vlans(door)?);
     let vlans = |port: PortId| -> Vec<VlanId> {
         if !begins {
             return vec![VlanId::NONE];
         }
         let info = ports.iter().find(|info| info.id == port);
         // A blackhole has no port.
-        info.map_or(vec![untagged], |info| info.spec.vlans.all().collect())
+        info.map_or_else(|| all.clone(), |info| info.spec.vlans.all().collect())
     };
     let is_dead = |vlan: VlanId| (vlan == VlanId::NONE) == begins;
     addresses(door, of, vlans, is_dead)?;

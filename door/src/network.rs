@@ -4,7 +4,7 @@ use control::DoorError;
 use control::api::{AddNetwork, EventKind, Network, PortVlan, SetNetwork};
 use gateway::LegId;
 use lab::domain::{self, Domain};
-use lab::{Lab, Resized, port, station};
+use lab::{Lab, Resized, entries, port, station};
 use switch::core::{Memberships, PortVlans, VlanFilter};
 use switch::{Leg, NetworkConfig, NetworkId, PortId, PortInfo, Switch};
 use wire::{MacAddr, VlanId};
@@ -12,9 +12,6 @@ use wire::{MacAddr, VlanId};
 use crate::open::{Answer, LabDoor, refusal};
 use crate::settings::{failed, invalid};
 use crate::{carried, change, groups, places, settings};
-
-/// The VLAN of what is at no port, where frames without a tag are in none.
-const FIRST_VLAN: VlanId = VlanId::from_tci(1);
 
 /// A network as the switch has it.
 pub(crate) struct Of {
@@ -159,9 +156,7 @@ impl Of {
             (None, None) => {}
         }
         network.legs.sort_unstable();
-        let ports = door.switch(Switch::ports)?.into_iter().filter(|info| {
-            info.spec.role == switch::PortRole::Bridged && info.spec.network == self.domain.id
-        });
+        let ports = door.switch(Switch::ports)?.into_iter().filter(|info| self.has(info));
         let natives = ports.filter_map(|info| {
             let mut vlans = info.spec.vlans.to_vlans();
             let member = vlan.is_some_and(|vlan| info.spec.vlans.has(vlan));
@@ -178,10 +173,39 @@ impl Of {
         Ok(natives.collect())
     }
 
-    /// The VLAN of what is set at no port: that of frames without a tag.
-    pub(crate) fn untagged(&self, door: &LabDoor) -> Answer<VlanId> {
-        let own = |spec: &topology::Spec| spec.network(&self.name)?.default_pvid();
-        Ok(door.lab()?.with_spec(own).map_or(FIRST_VLAN, VlanId::from_tci))
+    /// The VLANs of what is set at no port, where they are told apart: all that there are.
+    pub(crate) fn all_vlans(&self, door: &LabDoor) -> Answer<Vec<VlanId>> {
+        let ports = door.switch(Switch::ports)?;
+        let all = |spec: &topology::Spec| {
+            let own = ports.iter().filter(|info| self.has(info));
+            spec.network(&self.name).map(|network| entries::all_vlans(network, own))
+        };
+        Ok(door.lab()?.with_spec(all).unwrap_or_default())
+    }
+
+    /// The VLANs in which something is set at no port: the one that is asked for, else all that there are.
+    pub(crate) fn vlans_without(&self, door: &LabDoor, asked: Option<u16>) -> Answer<Vec<VlanId>> {
+        let asked = self.vlan(asked)?;
+        if self.config.vlans.is_none() {
+            return Ok(vec![VlanId::NONE]);
+        }
+        let mut all = self.all_vlans(door)?;
+        all.retain(|vlan| asked.is_none_or(|asked| asked == *vlan));
+        let name = &self.name;
+        match (all.is_empty(), asked.map(VlanId::get)) {
+            (false, _) => Ok(all),
+            (true, Some(vlan)) => Err(invalid(format!(
+                "nothing in network {name} is a member of VLAN {vlan}: say `vlan add PORT {vlan}` first"
+            ))),
+            (true, None) => Err(invalid(format!(
+                "nothing in network {name} is a member of a VLAN: say `vlan add PORT VID` first"
+            ))),
+        }
+    }
+
+    /// Whether a port is in it.
+    fn has(&self, info: &PortInfo) -> bool {
+        info.spec.role == switch::PortRole::Bridged && info.spec.network == self.domain.id
     }
 
     /// The VLAN of a request, checked against what the network tells apart.

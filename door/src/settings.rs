@@ -208,10 +208,7 @@ pub(crate) fn set_fdb(door: &LabDoor, ask: &SetFdb) -> Answer<()> {
     }
     let (port, kind, vlans) = match (ask.kind, named) {
         (FdbKind::Blackhole, None) => {
-            let vlan = of.vlan(ask.vlan)?.map_or_else(|| of.untagged(door), Ok)?;
-            let tells = of.config.vlans.is_some();
-            let vlan = if tells { vlan } else { VlanId::NONE };
-            (PortId::LOCAL, EntryKind::Blackhole, vec![vlan])
+            (PortId::LOCAL, EntryKind::Blackhole, of.vlans_without(door, ask.vlan)?)
         }
         (FdbKind::Blackhole, Some(_)) => {
             return Err(invalid(format!(

@@ -1,8 +1,10 @@
 //! What a network's tables hold from the start, put into them once the ports are plugged in.
 
+use std::collections::BTreeSet;
+
 use ::topology::{FdbKind, Group as Said, Network};
 use switch::core::{Group, Memberships};
-use switch::{EntryKind, PortId};
+use switch::{EntryKind, NetworkId, PortId, PortInfo, PortRole};
 use wire::{Timestamp, VlanId};
 
 use crate::error::{Error, Result};
@@ -52,11 +54,12 @@ pub fn group_shown(group: Group) -> Said {
 }
 
 /// The VLANs that an entry is set in: the one it says; else all of its port's, as of one that is set while
-/// the lab runs, or the one of frames without a tag where it has no port.
+/// the lab runs, or all there are where it has no port.
 pub(crate) fn vlans(
     network: &Network,
     port: Option<&Memberships>,
     said: Option<u16>,
+    all: impl FnOnce() -> Vec<VlanId>,
 ) -> Vec<VlanId> {
     if !network.filters_vlans() {
         return vec![VlanId::NONE];
@@ -64,8 +67,23 @@ pub(crate) fn vlans(
     match (said, port) {
         (Some(vlan), _) => vec![VlanId::from_tci(vlan)],
         (None, Some(own)) => own.all().collect(),
-        (None, None) => vec![VlanId::from_tci(network.default_pvid().unwrap_or(1))],
+        (None, None) => all(),
     }
+}
+
+/// The VLANs that a port or the gateway of a network is in, ascending: those of an entry at no port, as the
+/// kernel has one of its bridge itself in all of the bridge's (net/bridge/br_fdb.c, `br_fdb_add`).
+#[must_use]
+pub fn all_vlans<'a>(network: &Network, ports: impl Iterator<Item = &'a PortInfo>) -> Vec<VlanId> {
+    let legs = network.default_pvid().into_iter().chain(network.vlans.keys().copied());
+    let mut all: BTreeSet<VlanId> = legs.map(VlanId::from_tci).collect();
+    ports.for_each(|info| all.extend(info.spec.vlans.all()));
+    all.into_iter().collect()
+}
+
+/// Whether a port is a network's.
+pub(crate) fn is_of(info: &PortInfo, network: NetworkId) -> bool {
+    info.spec.role == PortRole::Bridged && info.spec.network == network
 }
 
 /// The port of a node, or of a link between networks, in a network.
@@ -101,7 +119,11 @@ impl Lab {
                 let at = at?;
                 let own = switch.port(at);
                 let own = own.as_ref().map(|(spec, _)| &spec.vlans);
-                vlans(network, own, entry.vlan).into_iter().try_for_each(|vlan| {
+                let all = || {
+                    let ports = switch.ports();
+                    all_vlans(network, ports.iter().filter(|info| is_of(info, domain.id)))
+                };
+                vlans(network, own, entry.vlan, all).into_iter().try_for_each(|vlan| {
                     let scope = switch.table().scope(domain.id, vlan)?;
                     let set = switch.table().set(entry.mac, scope, at, kind(entry.kind), now);
                     set.then_some(())
@@ -118,7 +140,7 @@ impl Lab {
                 let of = (at, &spec.settings);
                 let set = |vlan| groups.set(vlan, group(entry.group), of, now).then_some(());
                 let own = Some(&spec.vlans);
-                vlans(network, own, entry.vlan).into_iter().try_for_each(set)
+                vlans(network, own, entry.vlan, Vec::new).into_iter().try_for_each(set)
             });
             set.flatten().ok_or_else(|| full(entry.group.to_string()))?;
         }

@@ -80,6 +80,9 @@ impl Lab {
             }
             return Err(error);
         }
+        if let Some(left) = &interface.network {
+            state.spec.ports.shift_remove(&format!("{}:{left}", before.name));
+        }
         let addresses: Vec<_> = interface.ipv4().map(|(address, _)| address).into_iter().collect();
         let withdrawn = self.forget(&[port], &addresses);
         state.withdrawn.extend(withdrawn);

@@ -48,7 +48,7 @@ enum Verb {
         /// Behind a tunnel, `vxlan` or `vxlanN`: the remote end that frames to it go to
         #[arg(long, value_name = "ADDR", requires = "port", conflicts_with_all = ["blackhole", "local"])]
         dst: Option<IpAddr>,
-        /// Its VLAN, where they are told apart [default: all that the port is a member of]
+        /// Its VLAN, where they are told apart [default: all that the port is a member of; of a blackhole all there are]
         #[arg(long, value_name = "VID", value_parser = vlan::one)]
         vlan: Option<u16>,
         /// The network of a blackhole; a port is in its own [default: the lab's only one]

@@ -246,3 +246,58 @@ fn legs_of_vlans_come_back_to_their_vlans() {
         std::fs::remove_file(path).unwrap();
     });
 }
+
+/// Nothing that the file has said of a node is in the way of others once that one has left.
+#[test]
+fn others_come_once_a_node_that_the_file_speaks_of_has_gone() {
+    let file = "networks:\n  lan:\n    subnet: 10.1.0.0/24\n    mcast_snooping: true\n    \
+                fdb: [{mac: 02:00:00:00:00:07, node: b}]\n    mdb: [{group: 239.1.2.3, node: b}]\n  \
+                dmz: {subnet: 10.2.0.0/24}\nnodes:\n  a: {network: lan}\n  b: {network: lan}\n  \
+                c: {networks: [lan, dmz]}\nports:\n  b: {flood: off}\n  c:dmz: {flood: off}\n\
+                publish: [\"8080:b:80\"]\n";
+    rooted(|sandbox| {
+        let path = sandbox.dir.join("speaks.yaml");
+        std::fs::write(&path, file).unwrap();
+        let _lab = lab(sandbox, &["run", path.to_str().unwrap()]);
+        does(sandbox, "remove b");
+        does(sandbox, "add d --network lan");
+        does(sandbox, "port c:dmz --network none");
+        does(sandbox, "add e --network lan");
+        let said = does(sandbox, "show topology --file");
+        assert!(!said.contains("b:") && !said.contains("8080"), "{said}");
+        assert!(reaches(sandbox, "d", "10.1.0.1"));
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+/// What is set at no port is set in each VLAN that a port or the gateway is in.
+#[test]
+fn a_blackhole_is_in_all_vlans_of_its_network() {
+    rooted(|sandbox| {
+        let _lab = lab(sandbox, &["run", "-n", "2", "--uplink", "none"]);
+        let vlans = |sandbox: &Sandbox| {
+            let fdb = json(sandbox, &["show", "fdb", "-j"]);
+            let own = fdb.as_array().unwrap().iter();
+            let own = own.filter(|row| row["mac"] == "02:00:00:00:00:05");
+            own.map(|row| row["vlan"].as_u64().unwrap_or(0)).collect::<Vec<_>>()
+        };
+        does(sandbox, "fdb add 02:00:00:00:00:05 --blackhole");
+        assert_eq!(vlans(sandbox), [0]);
+        does(sandbox, "network set lan --vlan-filtering on");
+        assert_eq!(vlans(sandbox), [1]);
+        does(sandbox, "vlan add net1 20-21");
+        does(sandbox, "fdb add 02:00:00:00:00:05 --blackhole");
+        assert_eq!(vlans(sandbox), [1, 20, 21]);
+        does(sandbox, "network set lan --vlan-filtering off");
+        assert_eq!(vlans(sandbox), [0]);
+        does(sandbox, "network set lan --vlan-filtering on");
+        assert_eq!(vlans(sandbox), [1, 20, 21]);
+        does(sandbox, "fdb del 02:00:00:00:00:05");
+        let none = refused(sandbox, "fdb add 02:00:00:00:00:05 --blackhole --vlan 999", 2);
+        assert!(none.contains("VLAN 999") && none.contains("vlan add"), "{none}");
+        does(sandbox, "network set lan --vlan-default-pvid 0");
+        does(sandbox, "vlan del net1 20-21");
+        let none = refused(sandbox, "fdb add 02:00:00:00:00:05 --blackhole", 2);
+        assert!(none.contains("member of a VLAN"), "{none}");
+    });
+}

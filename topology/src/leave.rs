@@ -18,6 +18,12 @@ impl Spec {
             |link: &Link| !whole.joins(link) && link.endpoints.iter().any(|end| end.node == name);
         let gone: Vec<Link> = self.links.extract_if(.., |link| is(link)).collect();
         self.nodes.shift_remove(name);
+        self.ports.retain(|key, _| key.split(':').next() != Some(name));
+        self.publish.retain(|own| own.node != name);
+        for network in self.networks.values_mut() {
+            network.fdb.retain(|own| own.node.as_deref() != Some(name));
+            network.mdb.retain(|own| own.node != name);
+        }
         let names: Vec<String> = self.nodes.keys().cloned().collect();
         for other in names {
             let own = self.addresses(&other);

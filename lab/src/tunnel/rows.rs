@@ -75,7 +75,7 @@ impl Lab {
             let set = self.with_switch(|switch| {
                 let id = state.domains.get(&tunnel.network)?.id;
                 let (own, _) = switch.port(tunnel.port.id)?;
-                let vlans = entries::vlans(network, Some(&own.vlans), entry.vlan);
+                let vlans = entries::vlans(network, Some(&own.vlans), entry.vlan, Vec::new);
                 vlans.into_iter().try_for_each(|vlan| {
                     let scope = switch.table().scope(id, vlan)?;
                     switch.table().set(entry.mac, scope, tunnel.port.id, kind, now).then_some(())
