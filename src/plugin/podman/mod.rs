@@ -47,23 +47,23 @@ impl Podman<'_> {
 
     /// The value of an option of the command line, as pflag reads it: the last one counts.
     fn told(&self, option: &str) -> Option<String> {
-        let values = self.words.iter().enumerate().filter_map(|(place, word)| {
+        let mut values = self.words.iter().enumerate().filter_map(|(place, word)| {
             match word.strip_prefix(option)? {
                 "" => self.words.get(place + 1).cloned(),
                 rest => rest.strip_prefix('=').map(str::to_owned),
             }
         });
-        values.filter(|value| !value.is_empty()).last()
+        values.rfind(|value| !value.is_empty())
     }
 
     /// What the files say; the last one that says it counts.
     fn configured(&self) -> Option<String> {
-        let values = self.files().into_iter().filter_map(|file| {
+        let mut values = self.files().into_iter().filter_map(|file| {
             let text = (self.read)(&file)?;
             let read: toml::Table = text.parse().ok()?;
             Some(read.get("network")?.get("network_config_dir")?.as_str()?.to_owned())
         });
-        values.filter(|value| !value.is_empty()).last()
+        values.rfind(|value| !value.is_empty())
     }
 
     fn files(&self) -> Vec<PathBuf> {
