@@ -49,7 +49,8 @@ impl Agent {
         }
         let me = &self.shared.join.host;
         let steps = self.rows.follow(&mut self.registry, me);
-        let hosts = steps.iter().any(FdbOp::is_flood);
+        // The device is new: of rows that were left nobody has been let in yet.
+        let hosts = self.left || steps.iter().any(FdbOp::is_flood);
         let ends: BTreeSet<_> = self.rows.hosts().collect();
         if hosts {
             self.device.let_in(&ends);
