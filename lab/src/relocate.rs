@@ -81,7 +81,7 @@ impl Lab {
             return Err(error);
         }
         if let Some(left) = &interface.network {
-            state.spec.ports.shift_remove(&format!("{}:{left}", before.name));
+            state.spec.take_from(&before.name, left);
         }
         let addresses: Vec<_> = interface.ipv4().map(|(address, _)| address).into_iter().collect();
         let withdrawn = self.forget(&[port], &addresses);

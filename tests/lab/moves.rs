@@ -251,10 +251,10 @@ fn legs_of_vlans_come_back_to_their_vlans() {
 #[test]
 fn others_come_once_a_node_that_the_file_speaks_of_has_gone() {
     let file = "networks:\n  lan:\n    subnet: 10.1.0.0/24\n    mcast_snooping: true\n    \
-                fdb: [{mac: 02:00:00:00:00:07, node: b}]\n    mdb: [{group: 239.1.2.3, node: b}]\n  \
+                fdb: [{mac: 02:00:00:00:00:07, node: b}, {mac: 02:00:00:00:00:08, node: c}]\n    mdb: [{group: 239.1.2.3, node: b}]\n  \
                 dmz: {subnet: 10.2.0.0/24}\nnodes:\n  a: {network: lan}\n  b: {network: lan}\n  \
-                c: {networks: [lan, dmz]}\nports:\n  b: {flood: off}\n  c:dmz: {flood: off}\n\
-                publish: [\"8080:b:80\"]\n";
+                c: {networks: [lan, dmz]}\n  f: {network: dmz}\nports:\n  b: {flood: off}\n  \
+                c:dmz: {flood: off}\n  f: {flood: off}\npublish: [\"8080:b:80\", \"8081:f:80\"]\n";
     rooted(|sandbox| {
         let path = sandbox.dir.join("speaks.yaml");
         std::fs::write(&path, file).unwrap();
@@ -263,8 +263,11 @@ fn others_come_once_a_node_that_the_file_speaks_of_has_gone() {
         does(sandbox, "add d --network lan");
         does(sandbox, "port c:dmz --network none");
         does(sandbox, "add e --network lan");
+        does(sandbox, "port c:lan --network none");
+        does(sandbox, "port f --network none");
+        does(sandbox, "add g --network lan");
         let said = does(sandbox, "show topology --file");
-        assert!(!said.contains("b:") && !said.contains("8080"), "{said}");
+        assert!(!said.contains("b:") && !said.contains("808"), "{said}");
         assert!(reaches(sandbox, "d", "10.1.0.1"));
         std::fs::remove_file(path).unwrap();
     });

@@ -34,6 +34,19 @@ impl Spec {
         gone
     }
 
+    /// A node has left one of its networks, where nothing names it any more.
+    pub fn take_from(&mut self, name: &str, network: &str) {
+        self.ports.shift_remove(&format!("{name}:{network}"));
+        if let Some(left) = self.networks.get_mut(network) {
+            left.fdb.retain(|own| own.node.as_deref() != Some(name));
+            left.mdb.retain(|own| own.node != name);
+        }
+        if self.node(name).is_none_or(|node| node.networks.is_empty()) {
+            self.ports.shift_remove(name);
+            self.publish.retain(|own| own.node != name);
+        }
+    }
+
     /// The addresses that were chosen for a node.
     fn addresses(&self, name: &str) -> Vec<Address> {
         let places = self.node(name).into_iter().flat_map(|node| &node.networks);
